@@ -1,0 +1,28 @@
+#pragma once
+
+#include <caf/error.hpp>
+#include <caf/result.hpp>
+
+#include <troupe/actors/kernel/type_ids.hpp>
+#include <troupe/messages/error.hpp>
+
+namespace troupe {
+
+/// The form in which an error crosses between actors.
+caf::error to_caf(error failure);
+
+/// Turns what an actor answered back into an error. CAF's own failures get the code that says the same: a request timeout
+/// is `deadline_exceeded`, a receiver that is down `unavailable`.
+error from_caf(const caf::error& failure);
+
+/// What a handler returns: the value or the error of `outcome`.
+template <class T>
+caf::result<T> reply(result<T> outcome) {
+  if (outcome) {
+    if constexpr (std::is_void_v<T>) return {};
+    else return std::move(*outcome);
+  }
+  return to_caf(std::move(outcome.error()));
+}
+
+}  // namespace troupe

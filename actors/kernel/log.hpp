@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <spdlog/logger.h>
+
+namespace troupe {
+
+/// How log lines are written.
+enum class log_format : std::uint8_t { text, json };
+
+/// Where the lines of all subsystems go. Copied into every actor that logs; the sinks themselves are spdlog's and may be
+/// used from any thread.
+class log_target {
+public:
+  /// Discards everything.
+  log_target();
+  /// @param sink Where the lines go; shared by all subsystems. @param format JSON lines or text.
+  log_target(spdlog::sink_ptr sink, log_format format, spdlog::level::level_enum level);
+
+  /// The logger of one subsystem. Every line starts with a stable event id, then `key=value` fields:
+  ///
+  ///     log->warn("plugin.denied plugin={} capability={}", name, capability);
+  std::shared_ptr<spdlog::logger> logger(std::string_view subsystem) const;
+
+private:
+  spdlog::sink_ptr sink_;
+  log_format format_ = log_format::text;
+  spdlog::level::level_enum level_ = spdlog::level::off;
+};
+
+/// The target that `troupe run` uses: standard error.
+log_target standard_error_log(log_format format, spdlog::level::level_enum level);
+
+/// Makes text from outside fit for one log line: control characters become `\xNN`, and at most `max_bytes` are kept.
+std::string printable(std::string_view text, std::size_t max_bytes = 4096);
+
+}  // namespace troupe

@@ -1,0 +1,84 @@
+#pragma once
+
+// The ids that CAF needs for every type that actors exchange. Messages that may leave a process come from `messages/` and are
+// listed here, once; types that only live inside one process (handles, functions, snapshots) are listed by the folder that
+// owns them, in a block of its own. The distance to CAF's first free id leaves room for the host's own block.
+
+#include <string>
+#include <vector>
+
+#include <caf/type_id.hpp>
+
+#include <troupe/actors/kernel/inspect.hpp>
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/context.hpp>
+#include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/execution.hpp>
+#include <troupe/messages/link.hpp>
+#include <troupe/messages/node.hpp>
+#include <troupe/messages/plugin.hpp>
+#include <troupe/messages/sync.hpp>
+
+/// Every message of `messages/`: `X(type)` for each. The type ids and the round-trip tests are made from this list.
+#define TROUPE_MESSAGES(X)    \
+  X(troupe::value)            \
+  X(troupe::payload)          \
+  X(troupe::call_remote)      \
+  X(troupe::notify_remote)    \
+  X(troupe::close_link)       \
+  X(troupe::service_call)     \
+  X(troupe::service_notice)   \
+  X(troupe::session_open)     \
+  X(troupe::session_accepted) \
+  X(troupe::command_spec)     \
+  X(troupe::invoke_command)   \
+  X(troupe::execute_request)  \
+  X(troupe::list_commands)    \
+  X(troupe::command_list)     \
+  X(troupe::describe_command) \
+  X(troupe::get_metrics)      \
+  X(troupe::metrics_list)     \
+  X(troupe::reset_metrics)    \
+  X(troupe::remove_commands)  \
+  X(troupe::change_record)    \
+  X(troupe::get_value)        \
+  X(troupe::value_found)      \
+  X(troupe::set_value)        \
+  X(troupe::erase_value)      \
+  X(troupe::change_accepted)  \
+  X(troupe::list_values)      \
+  X(troupe::value_page)       \
+  X(troupe::import_values)    \
+  X(troupe::values_imported)  \
+  X(troupe::explain_value)    \
+  X(troupe::value_explained)  \
+  X(troupe::verify_values)    \
+  X(troupe::values_verified)  \
+  X(troupe::sync_hello)       \
+  X(troupe::sync_push)        \
+  X(troupe::sync_ack)         \
+  X(troupe::sync_heads)       \
+  X(troupe::sync_pull)        \
+  X(troupe::no_parameters)    \
+  X(troupe::node_info)        \
+  X(troupe::peer_info)        \
+  X(troupe::peer_list)        \
+  X(troupe::peers_known)      \
+  X(troupe::load_plugin)      \
+  X(troupe::unload_plugin)    \
+  X(troupe::change_grant)     \
+  X(troupe::plugin_info)      \
+  X(troupe::plugin_list)      \
+  X(troupe::audit_record)     \
+  X(troupe::search_audit)     \
+  X(troupe::audit_list)
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_messages, caf::first_custom_type_id + 1000)
+  CAF_ADD_TYPE_ID(troupe_messages, (troupe::error_code))
+#define TROUPE_ADD_TYPE_ID(type) CAF_ADD_TYPE_ID(troupe_messages, (type))
+  TROUPE_MESSAGES(TROUPE_ADD_TYPE_ID)
+#undef TROUPE_ADD_TYPE_ID
+CAF_END_TYPE_ID_BLOCK(troupe_messages)
+
+CAF_ERROR_CODE_ENUM(troupe::error_code)

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <caf/io/typed_broker.hpp>
+
+#include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/stream.hpp>
+
+namespace troupe {
+
+/// The state behind `link_actor`: a broker that owns one connection. It opens the session, stamps the other side's identity
+/// on everything that comes in, checks each method against the method table, and passes requests on to the services.
+class link_state final : public link_events {
+public:
+  using interface = link_actor::extend_with<caf::io::connection_handler>::extend<caf::result<void>(tick)>;
+  using pointer = interface::broker_pointer;
+  static constexpr const char* name = "link";
+
+  /// @param connection Of a scribe that the broker is given before it runs.
+  link_state(pointer self, caf::io::connection_handle connection, link_setup setup);
+  /// @param socket Taken over.
+  link_state(pointer self, int socket, link_setup setup);
+
+  interface::behavior_type make_behavior();
+
+private:
+  enum class phase { opening, open, closed };
+
+  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+                  const rpc::envelope& beside) override;
+  void on_notification(std::string_view method, std::string_view params) override;
+
+  // -- session ------------------------------------------------------------------------------------------------------
+  void greet();
+  void answer_greeting(std::uint32_t id, std::string_view method, std::string_view params);
+  void begin_dialed(const session_accepted& answer);
+  void announce(link_opened opened);
+
+  // -- traffic ------------------------------------------------------------------------------------------------------
+  caf::result<payload> call(const call_remote& wanted);
+  void serve(const method_rule& rule, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void settle(result<void> outcome);
+  void end(const error& reason);
+  void pass_time(tick pace);
+  void schedule_tick();
+  link_session::time_point now() const { return self_->clock().now(); }
+
+  pointer self_;
+  link_setup setup_;
+  stream stream_;
+  link_session::time_point began_;
+  link_session session_;
+  std::shared_ptr<spdlog::logger> log_;
+  principal caller_;
+  phase phase_ = phase::opening;
+  bool fast_tick_ = false;
+};
+
+}  // namespace troupe

@@ -1,0 +1,67 @@
+#include <troupe/actors/links/listener.hpp>
+
+#include <memory>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/link_state.hpp>
+
+namespace troupe {
+
+namespace {
+
+class listener_state {
+public:
+  using interface = listener_actor;
+  using pointer = interface::broker_pointer;
+  static constexpr const char* name = "listener";
+
+  listener_state(pointer self, int socket, listener_setup setup)
+      : self_(self), setup_(std::move(setup)), log_(setup_.log.logger("links")) {
+    self_->add_doorman(socket);
+    ends_.attach(self_);
+  }
+
+  interface::behavior_type make_behavior() {
+    return {
+        [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
+        [this](const caf::io::acceptor_closed_msg&) {
+          self_->quit(to_caf({error_code::unavailable, "the listening socket " + setup_.label + " was closed", {}}));
+        },
+    };
+  }
+
+private:
+  void accept(caf::io::connection_handle connection) {
+    // CAF's handles are the descriptors themselves.
+    auto setup = open_ < setup_.max_connections
+                     ? setup_.setup_for(static_cast<int>(connection.id()))
+                     : result<link_setup>{fail(error_code::overloaded, "too many connections")};
+    if (!setup) {
+      log_->warn("link.refused listener=\"{}\" reason=\"{}\"", setup_.label, setup.error().message);
+      self_->close(connection);
+      return;
+    }
+    auto scribe = self_->take(connection);
+    caf::actor_config config{self_->context()};
+    auto link = self_->system().spawn_class<broker_shell<link_state>, caf::no_spawn_options>(config, connection,
+                                                                                             std::move(*setup));
+    auto* broker = caf::actor_cast<caf::abstract_actor*>(link);
+    static_cast<broker_shell<link_state>*>(broker)->move_scribe(std::move(scribe));
+    ++open_;
+    ends_.watch(self_, link, [this](const caf::error&) { --open_; });
+  }
+
+  pointer self_;
+  listener_setup setup_;
+  std::shared_ptr<spdlog::logger> log_;
+  watch_list ends_;
+  std::size_t open_ = 0;
+};
+
+}  // namespace
+
+listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup) {
+  return spawn_io<listener_state>(system, socket.release(), std::move(setup));
+}
+
+}  // namespace troupe

@@ -1,0 +1,154 @@
+#include <troupe/actors/links/mesh.hpp>
+
+#include <random>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/dialer.hpp>
+#include <troupe/actors/links/peer_book.hpp>
+#include <troupe/actors/links/sockets.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto interval = 100ms;
+constexpr auto dial_deadline = 3000ms;
+
+class mesh_state {
+public:
+  using interface = mesh_actor;
+  static constexpr const char* name = "mesh";
+
+  mesh_state(interface::pointer self, mesh_setup setup)
+      : self_(self),
+        setup_(std::move(setup)),
+        book_(setup_.introduction.node, setup_.introduction.incarnation, setup_.introduction.address),
+        dialer_(spawn_dialer(self->system())),
+        log_(setup_.log.logger("mesh")),
+        random_(std::random_device{}()) {
+    ends_.attach(self_);
+    self_->link_to(dialer_);
+    for (const auto& seed : setup_.seeds) book_.learn(seed, now());
+  }
+
+  interface::behavior_type make_behavior() {
+    tell(self_, self_, tick::slow);
+    return {
+        [this](const link_opened& opened) { meet(opened); },
+        [this](no_parameters) { return peer_list{book_.peers()}; },
+        [this](const service_call&) { return payload{{encode(peer_list{book_.peers()})}}; },
+        [this](const service_notice& notice) { learn(notice); },
+        [this](const dial_address& more) { book_.learn(more.address, now()); },
+        [this](tick) {
+          for (const auto& address : book_.due(now())) dial(address);
+          tick_after(self_, interval, tick::slow);
+        },
+    };
+  }
+
+private:
+  void dial(const std::string& address) {
+    // The dialer takes one address after the other, so the answer may take as long as all that are due.
+    ask(self_, dialer_, dial_deadline * peer_book::max_addresses, dial_address{address, dial_deadline})
+        .then([this, address](const connected_socket& socket) { start_link(address, socket.fd->release()); },
+              [this, address](const error& why) { give_up(address, why); });
+  }
+
+  void start_link(const std::string& address, int socket) {
+    auto link = spawn_link(self_->system(), socket,
+                           {.label = address,
+                            .limits = setup_.limits,
+                            .log = setup_.log,
+                            .services = setup_.services,
+                            .gate = {},
+                            .open = setup_.introduction,
+                            .other_side = {.name = address, .kind = principal_kind::peer},
+                            .owner = link_owner{self_}});
+    dialing_[link.id()] = address;
+    ends_.watch(self_, link, [this, link_id = link.id()](const caf::error& why) { lose(link_id, from_caf(why)); });
+  }
+
+  void meet(const link_opened& opened) {
+    const auto id = opened.link.id();
+    if (!opened.dialed) ends_.watch(self_, opened.link, [this, id](const caf::error& why) { lose(id, from_caf(why)); });
+    dialing_.erase(id);
+    const auto verdict = book_.connected(id, opened.node, opened.name, opened.incarnation,
+                                         opened.dialed ? opened.address : std::string{}, now());
+    if (verdict.close) close(*verdict.close, verdict.reason);
+    if (!verdict.keep) {
+      log_->warn("mesh.refused node={} name=\"{}\" reason=\"{}\"", to_string(opened.node), printable(opened.name, 64),
+                 verdict.reason.message);
+      tell(self_, opened.link, close_link{verdict.reason.message});
+      return;
+    }
+    links_[id] = opened.link;
+    log_->info("mesh.connected node={} name=\"{}\" incarnation={}", to_string(opened.node),
+               printable(opened.name, 64), opened.incarnation);
+    if (!opened.dialed && parse_endpoint(opened.address)) book_.learn(opened.address, now());
+    tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
+    tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
+  }
+
+  void learn(const service_notice& notice) {
+    const auto known = decode_checked<peers_known>(notice.params.bytes);
+    if (!known) return log_->warn("mesh.notice_refused reason=\"{}\"", known.error().message);
+    for (const auto& address : known->addresses)
+      if (parse_endpoint(address)) book_.learn(address, now());
+  }
+
+  void close(peer_book::connection link, const error& why) {
+    if (const auto found = links_.find(link); found != links_.end())
+      tell(self_, found->second, close_link{why.message});
+  }
+
+  void lose(caf::actor_id link, const error& why) {
+    links_.erase(link);
+    if (const auto dialed = dialing_.extract(link)) give_up(dialed.mapped(), why);
+    else if (const auto node = book_.disconnected(link, why, jitter(), now()))
+      log_->warn("mesh.lost node={} reason=\"{}\"", to_string(*node), why.message);
+  }
+
+  void give_up(const std::string& address, const error& why) {
+    log_->debug("mesh.dial_failed address={} reason=\"{}\"", address, why.message);
+    book_.dial_failed(address, why, jitter(), now());
+  }
+
+  double jitter() { return std::uniform_real_distribution<>{}(random_); }
+  peer_book::time_point now() const { return self_->clock().now(); }
+
+  interface::pointer self_;
+  mesh_setup setup_;
+  peer_book book_;
+  dialer_actor dialer_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::mt19937_64 random_;
+  watch_list ends_;
+  std::map<caf::actor_id, std::string> dialing_;
+  std::map<caf::actor_id, link_actor> links_;
+};
+
+}  // namespace
+
+mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup) {
+  return spawn_shell<mesh_state>(system, std::move(setup));
+}
+
+result<session_grant> admit_peer(const session_open& opening, const session_open& own) {
+  if (opening.kind != session_kind::peer)
+    return fail(error_code::permission_denied, "this address is for peers; clients use the unix socket");
+  if (opening.cluster != own.cluster)
+    return fail(error_code::permission_denied, "the cluster id " + to_string(opening.cluster) + " is not this node's, " +
+                                                   to_string(own.cluster) + "; nodes of one cluster are started with the same --cluster");
+  if (opening.node.is_nil()) return fail(error_code::invalid_argument, "a peer must tell its node id");
+  if (opening.node == own.node && opening.incarnation != own.incarnation)
+    return fail(error_code::already_exists, "the node id " + to_string(own.node) +
+                                                " is this node's own; the data directory was copied: give the copy its own");
+  return session_grant{
+      {.name = to_string(opening.node), .kind = principal_kind::peer, .capabilities = {}},
+      {.protocol = highest_protocol, .node = own.node, .node_name = own.name, .incarnation = own.incarnation,
+       .cluster = own.cluster, .capabilities = {}}};
+}
+
+}  // namespace troupe

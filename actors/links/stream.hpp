@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <caf/io/abstract_broker.hpp>
+
+#include <troupe/actors/links/link_session.hpp>
+
+namespace troupe {
+
+/// The bytes of one connection inside a broker: moves what a `link_session` wants to send to CAF's buffers in batches, and
+/// pauses reading while the other side does not take what it asked for.
+class stream {
+public:
+  /// How much is read at once.
+  static constexpr std::size_t read_bytes = 32 * 1024;
+
+  /// @param broker Must own the connection before anything else is called, and outlive this object.
+  stream(caf::io::abstract_broker* broker, caf::io::connection_handle connection)
+      : broker_(broker), connection_(connection) {}
+
+  /// Starts to read.
+  void start() { broker_->configure_read(connection_, caf::io::receive_policy::at_most(read_bytes)); }
+
+  /// Call before anything that may produce output: tells the session what the other side has not taken.
+  void refresh(link_session& session) {
+    session.set_unsent(open() ? broker_->wr_buf(connection_).size() : 0);
+  }
+
+  /// Call after it: sends, and pauses or resumes reading.
+  void flush(link_session& session) {
+    if (!open()) return session.output().clear();
+    if (auto& output = session.output(); !output.empty()) {
+      broker_->write(connection_, output.size(), output.data());
+      broker_->flush(connection_);
+      output.clear();
+    }
+    refresh(session);
+    if (session.reading_paused() == paused_) return;
+    paused_ = !paused_;
+    if (paused_) broker_->halt(connection_);
+    else broker_->trigger(connection_);
+  }
+
+  /// Closes after what has been written is sent.
+  void close() {
+    if (open()) broker_->close(connection_);
+  }
+
+  bool open() const { return broker_->valid(connection_); }
+
+private:
+  caf::io::abstract_broker* broker_;
+  caf::io::connection_handle connection_;
+  bool paused_ = false;
+};
+
+}  // namespace troupe

@@ -1,0 +1,86 @@
+#include <troupe/messages/codec.hpp>
+
+namespace troupe::codec {
+
+bool read(msgpack_reader& in, value& x, problem& why) {
+  const auto bytes = in.skip();
+  if (!bytes) return expected(why, "a value");
+  auto got = value::from_msgpack(*bytes);
+  if (!got) return why.what = "is not a value: " + got.error().message, false;
+  x = std::move(*got);
+  return true;
+}
+
+bool read(msgpack_reader& in, path& x, problem& why) {
+  const auto text = in.read_string();
+  if (!text) return expected(why, "a path (a string)");
+  auto got = path::parse(*text);
+  if (!got) return why.what = "is not a path: " + got.error().message, false;
+  x = std::move(*got);
+  return true;
+}
+
+void write(msgpack_writer& out, const version_vector& x) { write(out, x.entries()); }
+
+bool read(msgpack_reader& in, version_vector& x, problem& why) {
+  std::vector<version_entry> entries;
+  if (!read(in, entries, why)) return false;
+  x = version_vector{std::move(entries)};
+  return true;
+}
+
+void write(msgpack_writer& out, const arguments& x) {
+  out.map(x.entries().size());
+  for (const auto& [name, given] : x.entries()) {
+    out.string(name);
+    out.raw(given.msgpack());
+  }
+}
+
+bool read(msgpack_reader& in, arguments& x, problem& why) {
+  const auto count = in.read_map();
+  if (!count) return expected(why, "a map of arguments");
+  x = arguments{};
+  for (std::uint32_t i = 0; i < *count; ++i) {
+    const auto name = in.read_string();
+    if (!name) return expected(why, "a map with string keys");
+    value given;
+    if (!read(in, given, why)) return why.where = "." + std::string{*name} + why.where, false;
+    if (x.find(*name) != nullptr) return why = {"." + std::string{*name}, "is given twice"}, false;
+    x.entries().emplace_back(*name, std::move(given));
+  }
+  return true;
+}
+
+void write(msgpack_writer& out, const error& x) {
+  if (x.code == error_code::none) return out.nil();
+  out.array(3);
+  out.string(to_string(x.code));
+  out.string(x.message);
+  if (x.detail.empty()) out.nil();
+  else out.raw(x.detail);
+}
+
+bool read(msgpack_reader& in, error& x, problem& why) {
+  if (in.read_nil()) return x = error{error_code::none, {}, {}}, true;
+  const auto count = in.read_array();
+  const auto name = count && *count >= 2 ? in.read_string() : std::nullopt;
+  const auto message = name ? in.read_string() : std::nullopt;
+  if (!message) return expected(why, "an error ([code, message, detail])");
+  // A code that this build does not know is still an error of the other side.
+  x = error{parse_error_code(*name).value_or(error_code::handler_failed), std::string{*message}, {}};
+  for (std::uint32_t i = 2; i < *count; ++i) {
+    const auto detail = in.skip();
+    if (!detail) return expected(why, "an error ([code, message, detail])");
+    if (i == 2 && *detail != "\xc0") x.detail = *detail;
+  }
+  return true;
+}
+
+error to_error(const problem& why) {
+  std::string where = why.where.starts_with('.') ? why.where.substr(1) : why.where;
+  if (where.empty()) where = "the message";
+  return {error_code::invalid_argument, where + " " + why.what, {}};
+}
+
+}  // namespace troupe::codec

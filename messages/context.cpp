@@ -1,0 +1,151 @@
+#include <troupe/messages/context.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+
+#include <xxhash.h>
+
+#include <troupe/messages/utf8.hpp>
+
+namespace troupe {
+
+namespace {
+
+void append_escaped(std::string& out, std::string_view segment) {
+  for (const char c : segment) {
+    if (c == '~') out += "~0";
+    else if (c == '/') out += "~1";
+    else out += c;
+  }
+}
+
+bool same_run(const version_entry& a, const version_entry& b) noexcept {
+  return a.origin == b.origin && a.incarnation == b.incarnation;
+}
+
+/// Position of a run among sorted entries.
+template <class Entries>
+auto find_run(Entries& entries, const node_id& origin, std::uint64_t incarnation) {
+  return std::lower_bound(entries.begin(), entries.end(), std::tie(origin, incarnation),
+                          [](const version_entry& entry, const auto& run) {
+                            return std::tie(entry.origin, entry.incarnation) < run;
+                          });
+}
+
+}  // namespace
+
+result<path> path::parse(std::string_view text) {
+  const auto quoted = [&] { return "\"" + std::string{text.substr(0, 80)} + (text.size() > 80 ? "…\"" : "\""); };
+  if (text.size() > max_bytes)
+    return fail(error_code::invalid_argument, "a path of " + std::to_string(text.size()) + " bytes is too long; at most " +
+                                                  std::to_string(max_bytes) + " are accepted");
+  if (!is_utf8(text)) return fail(error_code::invalid_argument, "a path is not UTF-8");
+  if (!text.empty() && text.front() != '/')
+    return fail(error_code::invalid_argument,
+                "the path " + quoted() + " must start with '/', such as \"/" + std::string{text.substr(0, 80)} + "\"");
+  if (text.size() > 1 && text.back() == '/')
+    return fail(error_code::invalid_argument, "the path " + quoted() + " ends with '/'; leave that out");
+  if (text.find('\0') != std::string_view::npos)
+    return fail(error_code::invalid_argument, "a path contains a zero byte");
+  for (auto tilde = text.find('~'); tilde != std::string_view::npos; tilde = text.find('~', tilde + 1)) {
+    const char next = tilde + 1 < text.size() ? text[tilde + 1] : ' ';
+    if (next != '0' && next != '1')
+      return fail(error_code::invalid_argument,
+                  "the path " + quoted() + " has a bare '~'; write '~0' for '~' and '~1' for '/'");
+  }
+  path parsed;
+  if (text != "/") parsed.text_ = text;
+  return parsed;
+}
+
+path::path(std::string_view text) {
+  auto parsed = parse(text);
+  if (!parsed) throw std::invalid_argument{parsed.error().message};
+  *this = std::move(*parsed);
+}
+
+result<path> path::child(std::string_view name) const {
+  if (name.empty()) return fail(error_code::invalid_argument, "an empty name cannot be part of a path");
+  std::string text = text_ + '/';
+  append_escaped(text, name);
+  return parse(text);
+}
+
+path path::parent() const {
+  path up;
+  if (!text_.empty()) up.text_ = text_.substr(0, text_.rfind('/'));
+  return up;
+}
+
+std::vector<std::string> path::segments() const {
+  std::vector<std::string> all;
+  for (std::size_t i = 0; i < text_.size(); ++i) {
+    if (text_[i] == '/') all.emplace_back();
+    else if (text_[i] == '~') all.back() += text_[++i] == '0' ? '~' : '/';
+    else all.back() += text_[i];
+  }
+  return all;
+}
+
+bool path::contains(const path& other) const noexcept {
+  return other.text_.starts_with(text_) && (other.text_.size() == text_.size() || other.text_[text_.size()] == '/');
+}
+
+std::string to_string(const dot& id) {
+  return to_string(id.origin) + "/" + std::to_string(id.incarnation) + "/" + std::to_string(id.seq);
+}
+
+change_id change_record::id() const {
+  std::array<std::uint8_t, 32> name{};
+  std::memcpy(name.data(), dot.origin.id.bytes.data(), 16);
+  std::memcpy(name.data() + 16, &dot.incarnation, 8);
+  std::memcpy(name.data() + 24, &dot.seq, 8);
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  std::array<std::uint8_t, 16> bytes;
+  std::memcpy(bytes.data(), &hash.high64, 8);
+  std::memcpy(bytes.data() + 8, &hash.low64, 8);
+  // Version 8: a UUID whose bits follow a rule of their maker (RFC 9562).
+  uuid made = make_random_uuid(bytes);
+  made.bytes[6] = static_cast<std::uint8_t>((made.bytes[6] & 0x0f) | 0x80);
+  return {made};
+}
+
+version_vector::version_vector(std::vector<version_entry> entries) : entries_(std::move(entries)) {
+  std::sort(entries_.begin(), entries_.end());
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (i + 1 < entries_.size() && same_run(entries_[i], entries_[i + 1])) continue;  // the higher one follows
+    if (entries_[i].seq > 0) entries_[kept++] = entries_[i];
+  }
+  entries_.resize(kept);
+}
+
+std::uint64_t version_vector::at(const node_id& origin, std::uint64_t incarnation) const noexcept {
+  const auto found = find_run(entries_, origin, incarnation);
+  const bool there = found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
+  return there ? found->seq : 0;
+}
+
+bool version_vector::covers(const version_vector& other) const noexcept {
+  return std::all_of(other.entries_.begin(), other.entries_.end(),
+                     [&](const version_entry& entry) { return entry.seq <= at(entry.origin, entry.incarnation); });
+}
+
+void version_vector::raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq) {
+  if (seq == 0) return;
+  const auto found = find_run(entries_, origin, incarnation);
+  const bool there = found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
+  if (!there) entries_.insert(found, version_entry{origin, incarnation, seq});
+  else if (found->seq < seq) found->seq = seq;
+}
+
+std::string to_string(const state_hash& hash) {
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high),
+                static_cast<unsigned long long>(hash.low));
+  return text;
+}
+
+}  // namespace troupe

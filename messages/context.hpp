@@ -1,0 +1,198 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/field.hpp>
+#include <troupe/messages/ids.hpp>
+#include <troupe/messages/value.hpp>
+
+namespace troupe {
+
+/// A place in the context tree: UTF-8 segments, each after a `/`, escaped as in JSON Pointer (RFC 6901: `~0` is `~`, `~1`
+/// is `/`). The empty path is the root. At most 1 KiB.
+class path {
+public:
+  static constexpr std::size_t max_bytes = 1024;
+
+  /// The root.
+  path() = default;
+
+  /// The error names the path, what is wrong and what would be right.
+  static result<path> parse(std::string_view text);
+  /// @throws std::invalid_argument when `text` is not a path. For paths that are written in a program.
+  explicit path(std::string_view text);
+
+  /// The path of the child with this unescaped name; fails when it would be too long or the name is not UTF-8.
+  result<path> child(std::string_view name) const;
+  /// The path without its last segment; the root's parent is the root.
+  path parent() const;
+  /// The unescaped segments.
+  std::vector<std::string> segments() const;
+  /// True when `other` is this path or below it. The root contains everything.
+  bool contains(const path& other) const noexcept;
+  bool is_root() const noexcept { return text_.empty(); }
+
+  const std::string& text() const noexcept { return text_; }
+
+  /// Byte order of the text; the subtree of a path is not contiguous in it, see `actors/context/tree.hpp`.
+  friend auto operator<=>(const path&, const path&) = default;
+
+private:
+  std::string text_;
+};
+
+/// Names one change for good: the `seq`-th (from 1) of one run (`incarnation`) of one node (`origin`).
+struct dot {
+  node_id origin;
+  std::uint64_t incarnation = 0;
+  std::uint64_t seq = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("origin", &dot::origin), required("incarnation", &dot::incarnation),
+                      required("seq", &dot::seq)};
+  }
+  friend auto operator<=>(const dot&, const dot&) = default;
+};
+
+/// `"origin/incarnation/seq"`.
+std::string to_string(const dot& id);
+
+/// Hybrid logical time: the upper 48 bits are milliseconds since 1970, the lower 16 a counter. Orders concurrent changes
+/// only; what happened before what is told by dots. (Kulkarni et al., "Logical Physical Clocks", 2014.)
+struct timestamp {
+  std::uint64_t ticks = 0;
+
+  std::uint64_t milliseconds() const noexcept { return ticks >> 16; }
+  std::uint16_t counter() const noexcept { return static_cast<std::uint16_t>(ticks); }
+  static timestamp from_parts(std::uint64_t milliseconds, std::uint16_t counter) noexcept {
+    return {milliseconds << 16 | counter};
+  }
+  friend auto operator<=>(const timestamp&, const timestamp&) = default;
+};
+
+/// What a change does to its path.
+enum class operation : std::uint8_t { put, erase };
+
+template <>
+struct enum_names<operation> {
+  static constexpr std::array<enumerator<operation>, 2> names{{{operation::put, "put"}, {operation::erase, "erase"}}};
+};
+
+/// One change of one path, the unit that nodes exchange and store.
+struct change_record {
+  /// The format that this build writes. A record of a newer format is refused, not guessed at.
+  static constexpr std::uint32_t current_format = 1;
+
+  struct dot dot;                     ///< Unique; also tells the origin.
+  struct timestamp timestamp;         ///< When, by the origin's hybrid clock.
+  class path path;                    ///< Where.
+  enum operation operation = operation::put;
+  value new_value;                    ///< For `put`; nil otherwise.
+  std::vector<struct dot> observed;   ///< The writes that this one overwrote, as its writer saw them.
+  std::string principal;              ///< On whose behalf.
+  trace_id trace;                     ///< The request that caused it.
+  std::uint32_t format = current_format;
+
+  /// Kept by the replica that shows a change to watchers; never sent between nodes.
+  std::optional<value> previous_value;
+
+  /// A UUID made from the dot: the same on every node.
+  change_id id() const;
+  const node_id& origin() const noexcept { return dot.origin; }
+
+  static constexpr auto fields() {
+    return std::tuple{required("dot", &change_record::dot),
+                      required("time", &change_record::timestamp),
+                      required("path", &change_record::path),
+                      required("op", &change_record::operation),
+                      optional("value", &change_record::new_value),
+                      optional("observed", &change_record::observed),
+                      optional("principal", &change_record::principal),
+                      optional("trace", &change_record::trace),
+                      optional("format", &change_record::format)};
+  }
+  /// Equal in everything that travels.
+  friend bool operator==(const change_record& a, const change_record& b) {
+    return a.dot == b.dot && a.timestamp == b.timestamp && a.path == b.path && a.operation == b.operation &&
+           a.new_value == b.new_value && a.observed == b.observed && a.principal == b.principal && a.trace == b.trace &&
+           a.format == b.format;
+  }
+};
+
+/// How far a replica has come with the changes of one run of one node: all of `1..seq`.
+struct version_entry {
+  node_id origin;
+  std::uint64_t incarnation = 0;
+  std::uint64_t seq = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("origin", &version_entry::origin), required("incarnation", &version_entry::incarnation),
+                      required("seq", &version_entry::seq)};
+  }
+  friend auto operator<=>(const version_entry&, const version_entry&) = default;
+};
+
+/// The changes that a replica has processed, as the highest contiguous sequence number per run of a node. Sorted, one entry
+/// for each run. O(log n) look-up; n is the number of runs known.
+class version_vector {
+public:
+  version_vector() = default;
+  /// Sorts; of two entries for one run the higher counts.
+  explicit version_vector(std::vector<version_entry> entries);
+
+  /// The highest contiguous sequence number of this run; 0 when nothing is known of it.
+  std::uint64_t at(const node_id& origin, std::uint64_t incarnation) const noexcept;
+  bool covers(const dot& id) const noexcept { return id.seq <= at(id.origin, id.incarnation); }
+  /// True when every change that `other` has is covered here too.
+  bool covers(const version_vector& other) const noexcept;
+  /// Raises one entry; never lowers.
+  void raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq);
+
+  const std::vector<version_entry>& entries() const noexcept { return entries_; }
+  friend bool operator==(const version_vector&, const version_vector&) = default;
+
+private:
+  std::vector<version_entry> entries_;
+};
+
+/// One path and its value, as lists, exports and imports carry them.
+struct context_entry {
+  class path path;
+  class value value;
+
+  static constexpr auto fields() {
+    return std::tuple{required("path", &context_entry::path), required("value", &context_entry::value)};
+  }
+  friend bool operator==(const context_entry&, const context_entry&) = default;
+};
+
+/// When a write counts as done.
+enum class durability : std::uint8_t { memory, durable };
+
+template <>
+struct enum_names<durability> {
+  static constexpr std::array<enumerator<durability>, 2> names{
+      {{durability::memory, "memory"}, {durability::durable, "durable"}}};
+};
+
+/// A 128-bit sum that two replicas compare.
+struct state_hash {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("high", &state_hash::high), required("low", &state_hash::low)};
+  }
+  friend bool operator==(const state_hash&, const state_hash&) = default;
+};
+
+/// 32 hexadecimal digits.
+std::string to_string(const state_hash& hash);
+
+}  // namespace troupe

@@ -1,0 +1,167 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/codec.hpp>
+#include <troupe/messages/context.hpp>
+
+namespace troupe {
+
+/// `context.get`
+struct get_value {
+  class path path;
+  static constexpr auto fields() { return std::tuple{required("path", &get_value::path)}; }
+  friend bool operator==(const get_value&, const get_value&) = default;
+};
+
+/// The answer to `get_value`.
+struct value_found {
+  bool found = false;
+  class value value;
+  static constexpr auto fields() {
+    return std::tuple{required("found", &value_found::found), optional("value", &value_found::value)};
+  }
+  friend bool operator==(const value_found&, const value_found&) = default;
+};
+
+/// `context.set`
+struct set_value {
+  class path path;
+  class value value;
+  enum durability durability = durability::durable;  ///< When the write is acknowledged.
+  static constexpr auto fields() {
+    return std::tuple{required("path", &set_value::path), required("value", &set_value::value),
+                      optional("durability", &set_value::durability)};
+  }
+  friend bool operator==(const set_value&, const set_value&) = default;
+};
+
+/// `context.delete`
+struct erase_value {
+  class path path;
+  enum durability durability = durability::durable;
+  static constexpr auto fields() {
+    return std::tuple{required("path", &erase_value::path), optional("durability", &erase_value::durability)};
+  }
+  friend bool operator==(const erase_value&, const erase_value&) = default;
+};
+
+/// The answer to a write: which change it became.
+struct change_accepted {
+  change_id id;
+  static constexpr auto fields() { return std::tuple{required("id", &change_accepted::id)}; }
+  friend bool operator==(const change_accepted&, const change_accepted&) = default;
+};
+
+/// `context.list`: the entries at and below a path, in the order of the tree.
+struct list_values {
+  path prefix;
+  path after;                  ///< The last path of the page before; the root for the first page.
+  std::uint32_t limit = 1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page.
+  static constexpr auto fields() {
+    return std::tuple{optional("prefix", &list_values::prefix), optional("after", &list_values::after),
+                      optional("limit", &list_values::limit)};
+  }
+  friend bool operator==(const list_values&, const list_values&) = default;
+};
+
+/// One page of `context.list`.
+struct value_page {
+  std::vector<context_entry> entries;
+  bool more = false;
+  state_hash hash;  ///< Of the subtree when the page was made: pages with equal hashes belong to one state.
+  static constexpr auto fields() {
+    return std::tuple{required("entries", &value_page::entries), required("more", &value_page::more),
+                      optional("hash", &value_page::hash)};
+  }
+  friend bool operator==(const value_page&, const value_page&) = default;
+};
+
+/// `context.import`: writes many entries, each a change of its own, in one group commit.
+struct import_values {
+  std::vector<context_entry> entries;
+  enum durability durability = durability::durable;
+  static constexpr auto fields() {
+    return std::tuple{required("entries", &import_values::entries), optional("durability", &import_values::durability)};
+  }
+  friend bool operator==(const import_values&, const import_values&) = default;
+};
+
+/// The answer to `import_values`.
+struct values_imported {
+  std::uint64_t written = 0;
+  std::uint64_t unchanged = 0;  ///< Had this very value already; nothing was written.
+  static constexpr auto fields() {
+    return std::tuple{required("written", &values_imported::written),
+                      required("unchanged", &values_imported::unchanged)};
+  }
+  friend bool operator==(const values_imported&, const values_imported&) = default;
+};
+
+/// `context.explain`
+struct explain_value {
+  class path path;
+  static constexpr auto fields() { return std::tuple{required("path", &explain_value::path)}; }
+  friend bool operator==(const explain_value&, const explain_value&) = default;
+};
+
+/// One of the writes that compete for a path.
+struct competing_write {
+  struct dot dot;
+  change_id id;
+  struct timestamp timestamp;
+  enum operation operation = operation::put;
+  class value value;
+  std::string principal;
+  bool wins = false;
+  static constexpr auto fields() {
+    return std::tuple{required("dot", &competing_write::dot),
+                      required("id", &competing_write::id),
+                      required("time", &competing_write::timestamp),
+                      required("op", &competing_write::operation),
+                      required("value", &competing_write::value),
+                      optional("principal", &competing_write::principal),
+                      required("wins", &competing_write::wins)};
+  }
+  friend bool operator==(const competing_write&, const competing_write&) = default;
+};
+
+/// The answer to `explain_value`.
+struct value_explained {
+  bool conflict = false;
+  std::string rule;  ///< The strategy that decides, and why.
+  std::vector<competing_write> writes;
+  static constexpr auto fields() {
+    return std::tuple{required("conflict", &value_explained::conflict), required("rule", &value_explained::rule),
+                      required("writes", &value_explained::writes)};
+  }
+  friend bool operator==(const value_explained&, const value_explained&) = default;
+};
+
+/// `context.verify`: the hash of a subtree, computed anew from its entries and compared with the one kept up to date.
+struct verify_values {
+  path prefix;
+  static constexpr auto fields() { return std::tuple{optional("prefix", &verify_values::prefix)}; }
+  friend bool operator==(const verify_values&, const verify_values&) = default;
+};
+
+/// The answer to `verify_values`.
+struct values_verified {
+  bool sound = false;  ///< The hash that is kept equals the recomputed one.
+  state_hash hash;     ///< Comparable between nodes: equal when the subtrees hold the same writes.
+  std::uint64_t entries = 0;
+  std::uint64_t conflicts = 0;  ///< Paths with more than one competing write, in the whole tree.
+  version_vector vector;
+  static constexpr auto fields() {
+    return std::tuple{required("sound", &values_verified::sound), required("hash", &values_verified::hash),
+                      required("entries", &values_verified::entries),
+                      required("conflicts", &values_verified::conflicts),
+                      required("vector", &values_verified::vector)};
+  }
+  friend bool operator==(const values_verified&, const values_verified&) = default;
+};
+
+}  // namespace troupe

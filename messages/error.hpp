@@ -1,0 +1,91 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+namespace troupe {
+
+/// Everything that can go wrong, in one list: the host API, the actors, the wire and the exit codes of the command line
+/// speak of failures in these words and no others. The names travel on the wire; the numbers do not.
+enum class error_code : std::uint8_t {
+  none = 0,            ///< No error. Never sent.
+  invalid_argument,    ///< A parameter, file, path or setting is malformed.
+  not_found,           ///< The named thing does not exist.
+  already_exists,      ///< The name is taken.
+  permission_denied,   ///< The principal may not do this.
+  limit_exceeded,      ///< A documented bound was passed.
+  overloaded,          ///< Refused for now; the detail may carry `retry_after_ms`.
+  deadline_exceeded,   ///< No answer in time. The work may or may not have happened.
+  cancelled,           ///< The caller withdrew the request.
+  unavailable,         ///< The other side is gone, stopping or not started.
+  plugin_crashed,      ///< The plugin died while the call was in flight.
+  protocol_violation,  ///< The other side broke the protocol.
+  version_mismatch,    ///< No protocol or format version is shared.
+  storage_failure,     ///< The disk refused, is full or failed.
+  corrupt_data,        ///< Stored or received data fails its check.
+  handler_failed,      ///< A command's handler reported or threw an error.
+  internal,            ///< A defect of Troupe itself.
+};
+
+/// The wire name of a code, such as `"not_found"`. Total: unlisted values give `"internal"`.
+std::string_view to_string(error_code code) noexcept;
+
+/// The code with this wire name, or nothing.
+std::optional<error_code> parse_error_code(std::string_view name) noexcept;
+
+/// All codes with their wire names, in order of their values.
+struct error_code_name {
+  error_code code;
+  std::string_view name;
+};
+inline constexpr std::array<error_code_name, 17> error_code_names{{
+    {error_code::none, "none"},
+    {error_code::invalid_argument, "invalid_argument"},
+    {error_code::not_found, "not_found"},
+    {error_code::already_exists, "already_exists"},
+    {error_code::permission_denied, "permission_denied"},
+    {error_code::limit_exceeded, "limit_exceeded"},
+    {error_code::overloaded, "overloaded"},
+    {error_code::deadline_exceeded, "deadline_exceeded"},
+    {error_code::cancelled, "cancelled"},
+    {error_code::unavailable, "unavailable"},
+    {error_code::plugin_crashed, "plugin_crashed"},
+    {error_code::protocol_violation, "protocol_violation"},
+    {error_code::version_mismatch, "version_mismatch"},
+    {error_code::storage_failure, "storage_failure"},
+    {error_code::corrupt_data, "corrupt_data"},
+    {error_code::handler_failed, "handler_failed"},
+    {error_code::internal, "internal"},
+}};
+
+/// A failure as a value: what kind, in words for a person, and structured detail for a program.
+struct error {
+  error_code code = error_code::internal;
+  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8.
+  std::string detail;   ///< A msgpack map with structured detail, or empty. See `value::from_msgpack`.
+
+  friend bool operator==(const error&, const error&) = default;
+};
+
+/// `"code: message"`, for logs and terminals.
+std::string to_string(const error& failure);
+
+/// A value or the reason why there is none. Actor handlers, public calls and parsers return this.
+template <class T>
+using result = tl::expected<T, error>;
+
+/// Makes the failure branch of any `result`.
+inline tl::unexpected<error> fail(error_code code, std::string message, std::string detail = {}) {
+  return tl::unexpected<error>(error{code, std::move(message), std::move(detail)});
+}
+
+/// Passes the failure of one result on as that of another.
+inline tl::unexpected<error> fail(error failure) { return tl::unexpected<error>(std::move(failure)); }
+
+}  // namespace troupe

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/codec.hpp>
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/ids.hpp>
+#include <troupe/messages/principal.hpp>
+
+namespace troupe {
+
+/// The msgpack bytes of a reply or of a parameter map, on their way between a link and the actor that understands them.
+struct payload {
+  binary msgpack;
+
+  static constexpr auto fields() { return std::tuple{required("msgpack", &payload::msgpack)}; }
+  friend bool operator==(const payload&, const payload&) = default;
+};
+
+/// Asks a link to call the program on its other side. Answered with a `payload`, the other side's error, or an error of the
+/// link: `deadline_exceeded`, `unavailable` when it ends first, `overloaded` when its bounds are reached.
+struct call_remote {
+  std::string method;
+  binary params;                            ///< The bytes of a parameter map.
+  std::chrono::milliseconds deadline{0};    ///< Time that is left; must be positive.
+  trace_id trace;
+
+  static constexpr auto fields() {
+    return std::tuple{required("method", &call_remote::method), required("params", &call_remote::params),
+                      required("deadline_ms", &call_remote::deadline), optional("trace", &call_remote::trace)};
+  }
+  friend bool operator==(const call_remote&, const call_remote&) = default;
+};
+
+/// Asks a link to notify the program on its other side. Answered once it is in the output buffer, or with `overloaded`.
+struct notify_remote {
+  std::string method;
+  binary params;
+
+  static constexpr auto fields() {
+    return std::tuple{required("method", &notify_remote::method), required("params", &notify_remote::params)};
+  }
+  friend bool operator==(const notify_remote&, const notify_remote&) = default;
+};
+
+/// Ends a link. What is in its output buffer is still sent.
+struct close_link {
+  std::string reason;
+
+  static constexpr auto fields() { return std::tuple{required("reason", &close_link::reason)}; }
+  friend bool operator==(const close_link&, const close_link&) = default;
+};
+
+/// A request that came over a link, for the actor that serves its method. The principal is stamped by the link. Answered
+/// with the `payload` of the result or an error.
+struct service_call {
+  principal caller;
+  std::string method;
+  binary params;
+  std::chrono::milliseconds deadline{0};
+  trace_id trace;
+
+  static constexpr auto fields() {
+    return std::tuple{required("caller", &service_call::caller), required("method", &service_call::method),
+                      required("params", &service_call::params), required("deadline_ms", &service_call::deadline),
+                      optional("trace", &service_call::trace)};
+  }
+  friend bool operator==(const service_call&, const service_call&) = default;
+};
+
+/// A notification that came over a link. Not answered.
+struct service_notice {
+  principal caller;
+  std::string method;
+  binary params;
+
+  static constexpr auto fields() {
+    return std::tuple{required("caller", &service_notice::caller), required("method", &service_notice::method),
+                      required("params", &service_notice::params)};
+  }
+  friend bool operator==(const service_notice&, const service_notice&) = default;
+};
+
+/// The kinds of programs that open a session.
+enum class session_kind : std::uint8_t { plugin, client, peer };
+
+template <>
+struct enum_names<session_kind> {
+  static constexpr std::array<enumerator<session_kind>, 3> names{
+      {{session_kind::plugin, "plugin"}, {session_kind::client, "client"}, {session_kind::peer, "peer"}}};
+};
+
+/// The first request on every link.
+struct session_open {
+  std::vector<std::uint32_t> protocol;  ///< The lowest and the highest version that the opener speaks.
+  session_kind kind = session_kind::client;
+  std::string name;                     ///< For people. Of a plugin: must be the name in its manifest.
+  std::string version;                  ///< Of a plugin.
+  std::string sdk;                      ///< Of a plugin: which SDK it was built with.
+  cluster_id cluster;                   ///< Of a peer.
+  node_id node;                         ///< Of a peer.
+  std::uint64_t incarnation = 0;        ///< Of a peer.
+  std::string address;                  ///< Of a peer: where it listens, `host:port`; empty when it does not.
+
+  static constexpr auto fields() {
+    return std::tuple{required("protocol", &session_open::protocol),       required("kind", &session_open::kind),
+                      required("name", &session_open::name),               optional("version", &session_open::version),
+                      optional("sdk", &session_open::sdk),                 optional("cluster", &session_open::cluster),
+                      optional("node", &session_open::node),               optional("incarnation", &session_open::incarnation),
+                      optional("address", &session_open::address)};
+  }
+  friend bool operator==(const session_open&, const session_open&) = default;
+};
+
+/// The answer to `session_open`.
+struct session_accepted {
+  std::uint32_t protocol = 1;
+  node_id node;
+  std::string node_name;
+  std::uint64_t incarnation = 0;
+  cluster_id cluster;
+  std::vector<std::string> capabilities;
+
+  static constexpr auto fields() {
+    return std::tuple{required("protocol", &session_accepted::protocol),
+                      required("node", &session_accepted::node),
+                      optional("node_name", &session_accepted::node_name),
+                      optional("incarnation", &session_accepted::incarnation),
+                      optional("cluster", &session_accepted::cluster),
+                      optional("capabilities", &session_accepted::capabilities)};
+  }
+  friend bool operator==(const session_accepted&, const session_accepted&) = default;
+};
+
+/// The versions of the protocol that this build speaks.
+inline constexpr std::uint32_t lowest_protocol = 1;
+inline constexpr std::uint32_t highest_protocol = 1;
+
+/// The version that both sides speak, or a `version_mismatch` that names both ranges.
+result<std::uint32_t> agree_on_protocol(const std::vector<std::uint32_t>& offered);
+
+}  // namespace troupe

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <msgpack/pack.hpp>
+
+namespace troupe {
+
+/// Appends msgpack to a string, through msgpack-c's packer.
+class msgpack_writer {
+public:
+  /// @param out Written to; must outlive the writer.
+  explicit msgpack_writer(std::string& out) : sink_{&out}, packer_(sink_) {}
+  msgpack_writer(const msgpack_writer&) = delete;
+  msgpack_writer& operator=(const msgpack_writer&) = delete;
+
+  void nil() { packer_.pack_nil(); }
+  void boolean(bool flag) { flag ? packer_.pack_true() : packer_.pack_false(); }
+  void integer(std::int64_t number) { packer_.pack_int64(number); }
+  void unsigned_integer(std::uint64_t number) { packer_.pack_uint64(number); }
+  void floating(double number) { packer_.pack_double(number); }
+  void string(std::string_view text) {
+    packer_.pack_str(static_cast<std::uint32_t>(text.size()));
+    packer_.pack_str_body(text.data(), static_cast<std::uint32_t>(text.size()));
+  }
+  void binary(std::string_view bytes) {
+    packer_.pack_bin(static_cast<std::uint32_t>(bytes.size()));
+    packer_.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
+  }
+  void array(std::size_t elements) { packer_.pack_array(static_cast<std::uint32_t>(elements)); }
+  void map(std::size_t pairs) { packer_.pack_map(static_cast<std::uint32_t>(pairs)); }
+  /// Appends bytes that are msgpack already.
+  void raw(std::string_view msgpack) { sink_.out->append(msgpack); }
+
+private:
+  struct sink {
+    std::string* out;
+    void write(const char* bytes, std::size_t count) { out->append(bytes, count); }
+  };
+
+  sink sink_;
+  msgpack::packer<sink> packer_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/field.hpp>
+
+namespace troupe {
+
+/// Which kind of party speaks.
+enum class principal_kind : std::uint8_t {
+  host,    ///< The program that embeds the node.
+  client,  ///< A program on a client connection, such as the command line.
+  plugin,  ///< A plugin, spoken for by its supervisor.
+  peer,    ///< Another node.
+  system,  ///< The node itself.
+};
+
+template <>
+struct enum_names<principal_kind> {
+  static constexpr std::array<enumerator<principal_kind>, 5> names{{{principal_kind::host, "host"},
+                                                                    {principal_kind::client, "client"},
+                                                                    {principal_kind::plugin, "plugin"},
+                                                                    {principal_kind::peer, "peer"},
+                                                                    {principal_kind::system, "system"}}};
+};
+
+/// On whose behalf something happens. Stamped by the link that knows who is on its other side, never taken from there.
+struct principal {
+  std::string name;
+  principal_kind kind = principal_kind::client;
+  std::vector<std::string> capabilities;  ///< Patterns of what it may do (`"command.execute:notes.*"`).
+
+  /// A client that runs as the operating-system user who runs this node. Does not travel: it says nothing elsewhere.
+  bool same_user = false;
+
+  static constexpr auto fields() {
+    return std::tuple{required("name", &principal::name), required("kind", &principal::kind),
+                      optional("capabilities", &principal::capabilities)};
+  }
+  friend bool operator==(const principal&, const principal&) = default;
+};
+
+/// A session's principal, made once and shared by every message of the session.
+using principal_ptr = std::shared_ptr<const principal>;
+
+}  // namespace troupe

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include <troupe/messages/codec.hpp>
+#include <troupe/messages/context.hpp>
+
+namespace troupe {
+
+/// One run of one node, from a start to its end: the scope in which changes are numbered.
+struct run_id {
+  node_id origin;
+  std::uint64_t incarnation = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("origin", &run_id::origin), required("incarnation", &run_id::incarnation)};
+  }
+  friend auto operator<=>(const run_id&, const run_id&) = default;
+};
+
+/// The changes `first` to `last` of one run, both included.
+struct dot_range {
+  node_id origin;
+  std::uint64_t incarnation = 0;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("origin", &dot_range::origin), required("incarnation", &dot_range::incarnation),
+                      required("first", &dot_range::first), required("last", &dot_range::last)};
+  }
+  friend auto operator<=>(const dot_range&, const dot_range&) = default;
+};
+
+/// `sync.hello`: the first message of each side of a link between two replicas.
+struct sync_hello {
+  cluster_id cluster;
+  node_id node;
+  std::uint64_t incarnation = 0;
+  version_vector vector;         ///< What the sender has committed.
+  state_hash root;               ///< Hash of all its siblings.
+  std::uint64_t strategies = 0;  ///< Hash of its conflict strategies: where it differs, the same siblings are read differently.
+  std::vector<node_id> links;    ///< The nodes that the sender is connected with.
+  std::vector<run_id> declined;  ///< Runs of which the sender takes no further changes.
+
+  static constexpr auto fields() {
+    return std::tuple{required("cluster", &sync_hello::cluster),       required("node", &sync_hello::node),
+                      required("incarnation", &sync_hello::incarnation), required("vector", &sync_hello::vector),
+                      required("root", &sync_hello::root),             required("strategies", &sync_hello::strategies),
+                      optional("links", &sync_hello::links),           optional("declined", &sync_hello::declined)};
+  }
+  friend bool operator==(const sync_hello&, const sync_hello&) = default;
+};
+
+/// How the payload of a `sync_push` is written.
+enum class push_encoding : std::uint8_t {
+  plain,  ///< A msgpack array of change records.
+  zstd,   ///< The same in one zstd frame that tells its content size.
+};
+
+template <>
+struct enum_names<push_encoding> {
+  static constexpr std::array<enumerator<push_encoding>, 2> names{
+      {{push_encoding::plain, "plain"}, {push_encoding::zstd, "zstd"}}};
+};
+
+/// `sync.push`: committed changes that the receiver lacks; those of one run are in order.
+struct sync_push {
+  std::uint64_t batch = 0;  ///< Counts the pushes of this link from 1.
+  push_encoding encoding = push_encoding::plain;
+  binary payload;
+
+  static constexpr auto fields() {
+    return std::tuple{required("batch", &sync_push::batch), required("encoding", &sync_push::encoding),
+                      required("payload", &sync_push::payload)};
+  }
+  friend bool operator==(const sync_push&, const sync_push&) = default;
+};
+
+/// `sync.ack`: a push has been dealt with; the sender of the push may send more.
+struct sync_ack {
+  std::uint64_t batch = 0;  ///< This push and all before it.
+  version_vector vector;    ///< How far the receiver has committed the runs that occurred in it.
+
+  static constexpr auto fields() {
+    return std::tuple{required("batch", &sync_ack::batch), required("vector", &sync_ack::vector)};
+  }
+  friend bool operator==(const sync_ack&, const sync_ack&) = default;
+};
+
+/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it cannot keep up with pushing.
+struct sync_heads {
+  version_vector vector;
+  state_hash root;
+  std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
+  std::vector<node_id> links;
+  std::vector<run_id> declined;
+
+  static constexpr auto fields() {
+    return std::tuple{required("vector", &sync_heads::vector), required("root", &sync_heads::root),
+                      required("batch", &sync_heads::batch), optional("links", &sync_heads::links),
+                      optional("declined", &sync_heads::declined)};
+  }
+  friend bool operator==(const sync_heads&, const sync_heads&) = default;
+};
+
+/// `sync.pull`: asks for changes that the sender misses between others that it has.
+struct sync_pull {
+  std::vector<dot_range> ranges;  ///< At most 1,024.
+
+  static constexpr auto fields() { return std::tuple{required("ranges", &sync_pull::ranges)}; }
+  friend bool operator==(const sync_pull&, const sync_pull&) = default;
+};
+
+/// Everything that two replicas say to each other.
+using sync_message = std::variant<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
+
+}  // namespace troupe

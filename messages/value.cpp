@@ -1,0 +1,223 @@
+#include <troupe/messages/value.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <troupe/messages/msgpack_reader.hpp>
+#include <troupe/messages/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/utf8.hpp>
+
+namespace troupe {
+
+namespace {
+
+template <class Write>
+std::string packed(Write&& write) {
+  std::string bytes;
+  msgpack_writer writer{bytes};
+  write(writer);
+  return bytes;
+}
+
+/// Appends the canonical form of the element at the reader. The bytes have passed the scanner, so nesting is bounded and
+/// nothing is missing; what is left to find wrong are keys.
+result<void> append_canonical(msgpack_reader& reader, std::string& out);
+
+result<void> append_canonical_map(msgpack_reader& reader, std::string& out) {
+  struct member {
+    std::string_view key;
+    std::string bytes;
+  };
+  const auto count = reader.read_map().value_or(0);
+  std::vector<member> members;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto key = reader.read_string();
+    if (!key) return fail(error_code::invalid_argument, "a map has a key that is not a string; use string keys");
+    std::string bytes;
+    if (auto done = append_canonical(reader, bytes); !done) return done;
+    members.push_back({*key, std::move(bytes)});
+  }
+  std::sort(members.begin(), members.end(), [](const member& a, const member& b) { return a.key < b.key; });
+  const auto twice = std::adjacent_find(members.begin(), members.end(),
+                                        [](const member& a, const member& b) { return a.key == b.key; });
+  if (twice != members.end())
+    return fail(error_code::invalid_argument, "a map has the key \"" + std::string{twice->key} + "\" twice");
+  msgpack_writer writer{out};
+  writer.map(members.size());
+  for (const auto& each : members) {
+    writer.string(each.key);
+    writer.raw(each.bytes);
+  }
+  return {};
+}
+
+result<void> append_canonical(msgpack_reader& reader, std::string& out) {
+  msgpack_writer writer{out};
+  switch (reader.peek()) {
+    case msgpack_kind::boolean: writer.boolean(*reader.read_bool()); break;
+    case msgpack_kind::unsigned_integer: writer.unsigned_integer(*reader.read_unsigned()); break;
+    case msgpack_kind::signed_integer: writer.integer(*reader.read_signed()); break;
+    case msgpack_kind::floating: writer.floating(*reader.read_double()); break;
+    case msgpack_kind::string: writer.string(*reader.read_string()); break;
+    case msgpack_kind::binary: writer.binary(*reader.read_binary()); break;
+    case msgpack_kind::array: {
+      const auto count = *reader.read_array();
+      writer.array(count);
+      for (std::uint32_t i = 0; i < count; ++i)
+        if (auto done = append_canonical(reader, out); !done) return done;
+      break;
+    }
+    case msgpack_kind::map: return append_canonical_map(reader, out);
+    default:
+      reader.skip();
+      writer.nil();
+  }
+  return {};
+}
+
+void require_utf8(std::string_view text, const char* what) {
+  if (!is_utf8(text)) throw std::invalid_argument{std::string{what} + " is not UTF-8; use value::binary for other bytes"};
+}
+
+}  // namespace
+
+std::string_view to_string(value_type type) noexcept {
+  switch (type) {
+    case value_type::nil: return "nil";
+    case value_type::boolean: return "boolean";
+    case value_type::integer: return "integer";
+    case value_type::floating: return "number";
+    case value_type::string: return "string";
+    case value_type::binary: return "binary";
+    case value_type::array: return "array";
+    case value_type::map: return "map";
+  }
+  return "nil";
+}
+
+value::value() : bytes_(1, '\xc0') {}
+
+value::value(std::nullptr_t) : value() {}
+
+value::value(bool boolean) : bytes_(1, boolean ? '\xc3' : '\xc2') {}
+
+value::value(double number) : bytes_(packed([&](auto& writer) { writer.floating(number); })) {}
+
+value::value(std::string_view text) {
+  require_utf8(text, "a string value");
+  msgpack_writer{bytes_}.string(text);
+}
+
+std::string value::pack_signed(std::int64_t number) {
+  return packed([&](auto& writer) { writer.integer(number); });
+}
+
+std::string value::pack_unsigned(std::uint64_t number) {
+  return packed([&](auto& writer) { writer.unsigned_integer(number); });
+}
+
+value value::binary(std::string_view bytes) {
+  return from_canonical(packed([&](auto& writer) { writer.binary(bytes); }));
+}
+
+value value::array(const std::vector<value>& elements) {
+  return from_canonical(packed([&](auto& writer) {
+    writer.array(elements.size());
+    for (const auto& each : elements) writer.raw(each.msgpack());
+  }));
+}
+
+value value::map(std::vector<member> members) {
+  std::sort(members.begin(), members.end(), [](const member& a, const member& b) { return a.first < b.first; });
+  return from_canonical(packed([&](auto& writer) {
+    writer.map(members.size());
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto& [key, each] = members[i];
+      require_utf8(key, "a key of a map");
+      if (i > 0 && members[i - 1].first == key) throw std::invalid_argument{"a map has the key \"" + key + "\" twice"};
+      writer.string(key);
+      writer.raw(each.msgpack());
+    }
+  }));
+}
+
+result<value> value::from_msgpack(std::string_view bytes, const codec_limits& limits) {
+  if (auto checked = check_msgpack(bytes, limits); !checked) return fail(std::move(checked.error()));
+  std::string canonical;
+  canonical.reserve(bytes.size());
+  msgpack_reader reader{bytes};
+  if (auto done = append_canonical(reader, canonical); !done) return fail(std::move(done.error()));
+  return from_canonical(std::move(canonical));
+}
+
+value value::from_canonical(std::string bytes) noexcept {
+  value made;
+  made.bytes_ = std::move(bytes);
+  return made;
+}
+
+value_type value::type() const noexcept {
+  switch (msgpack_reader{bytes_}.peek()) {
+    case msgpack_kind::boolean: return value_type::boolean;
+    case msgpack_kind::unsigned_integer:
+    case msgpack_kind::signed_integer: return value_type::integer;
+    case msgpack_kind::floating: return value_type::floating;
+    case msgpack_kind::string: return value_type::string;
+    case msgpack_kind::binary: return value_type::binary;
+    case msgpack_kind::array: return value_type::array;
+    case msgpack_kind::map: return value_type::map;
+    default: return value_type::nil;
+  }
+}
+
+std::optional<bool> value::as_bool() const noexcept { return msgpack_reader{bytes_}.read_bool(); }
+
+std::optional<std::int64_t> value::as_integer() const noexcept { return msgpack_reader{bytes_}.read_signed(); }
+
+std::optional<std::uint64_t> value::as_unsigned() const noexcept { return msgpack_reader{bytes_}.read_unsigned(); }
+
+std::optional<double> value::as_double() const noexcept { return msgpack_reader{bytes_}.read_double(); }
+
+std::optional<std::string_view> value::as_string() const noexcept { return msgpack_reader{bytes_}.read_string(); }
+
+std::optional<std::string_view> value::as_binary() const noexcept { return msgpack_reader{bytes_}.read_binary(); }
+
+std::size_t value::size() const noexcept {
+  const auto header = read_msgpack_header(bytes_);
+  return header.kind == msgpack_kind::array || header.kind == msgpack_kind::map ? header.length : 0;
+}
+
+std::vector<value> value::elements() const {
+  std::vector<value> all;
+  msgpack_reader reader{bytes_};
+  const auto count = reader.read_array().value_or(0);
+  all.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) all.push_back(from_canonical(std::string{*reader.skip()}));
+  return all;
+}
+
+std::vector<value::member> value::members() const {
+  std::vector<member> all;
+  msgpack_reader reader{bytes_};
+  const auto count = reader.read_map().value_or(0);
+  all.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::string key{*reader.read_string()};
+    all.emplace_back(std::move(key), from_canonical(std::string{*reader.skip()}));
+  }
+  return all;
+}
+
+std::optional<value> value::find(std::string_view key) const {
+  msgpack_reader reader{bytes_};
+  const auto count = reader.read_map().value_or(0);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const bool found = *reader.read_string() == key;
+    const auto bytes = *reader.skip();
+    if (found) return from_canonical(std::string{bytes});
+  }
+  return std::nullopt;
+}
+
+}  // namespace troupe

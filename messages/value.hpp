@@ -1,0 +1,102 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/limits.hpp>
+
+namespace troupe {
+
+/// The kinds of `value`. Integers keep their full signed or unsigned 64 bits.
+enum class value_type : std::uint8_t { nil, boolean, integer, floating, string, binary, array, map };
+
+/// The name shown to people, such as `"integer"`.
+std::string_view to_string(value_type type) noexcept;
+
+/// How `value::to_json` lays out its text.
+enum class json_style : std::uint8_t { compact, pretty };
+
+/// A JSON-like value, kept as the canonical msgpack bytes that travel and are stored: copying is one string copy,
+/// sending and storing need no conversion, and equal values have equal bytes.
+///
+/// Canonical means: shortest integer form, doubles as 64 bit, map keys are unique strings in byte order. Whatever comes
+/// from outside is validated and, where needed, rewritten on entry, so a `value` always holds one well-formed value.
+class value {
+public:
+  /// One entry of a map.
+  using member = std::pair<std::string, value>;
+
+  /// Nil.
+  value();
+  value(std::nullptr_t);
+  value(bool boolean);
+  value(std::integral auto number)
+    requires(!std::same_as<decltype(number), bool> && !std::same_as<decltype(number), char>)
+      : bytes_(std::signed_integral<decltype(number)> ? pack_signed(static_cast<std::int64_t>(number))
+                                                     : pack_unsigned(static_cast<std::uint64_t>(number))) {}
+  value(double number);
+  /// @param text UTF-8. @throws std::invalid_argument when it is not.
+  value(std::string_view text);
+  value(const std::string& text) : value(std::string_view{text}) {}
+  value(const char* text) : value(std::string_view{text}) {}
+
+  /// Raw bytes; shown in JSON as a string of the form `"base64:..."`.
+  static value binary(std::string_view bytes);
+  static value array(const std::vector<value>& elements);
+  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8. Order of the members does not matter.
+  static value map(std::vector<member> members);
+
+  /// Takes msgpack from outside: exactly one value, no extension types, string keys, within the limits.
+  static result<value> from_msgpack(std::string_view bytes, const codec_limits& limits = {});
+  /// Takes bytes that `msgpack()` returned earlier. Unchecked: only for bytes that this process wrote or verified.
+  static value from_canonical(std::string bytes) noexcept;
+  /// Takes JSON text; the error names line and column. `"base64:..."` strings stay strings.
+  static result<value> from_json(std::string_view text, const codec_limits& limits = {});
+
+  value_type type() const noexcept;
+  bool is_nil() const noexcept { return type() == value_type::nil; }
+
+  std::optional<bool> as_bool() const noexcept;
+  /// Nothing when the integer does not fit the type asked for.
+  std::optional<std::int64_t> as_integer() const noexcept;
+  std::optional<std::uint64_t> as_unsigned() const noexcept;
+  /// Also the value of an integer, rounded to the nearest double.
+  std::optional<double> as_double() const noexcept;
+  /// A view into this value.
+  std::optional<std::string_view> as_string() const noexcept;
+  std::optional<std::string_view> as_binary() const noexcept;
+
+  /// Number of elements of an array or members of a map; 0 for everything else.
+  std::size_t size() const noexcept;
+  /// The elements of an array, each copied; empty for everything else. O(bytes).
+  std::vector<value> elements() const;
+  /// The members of a map in key order, each copied; empty for everything else. O(bytes).
+  std::vector<member> members() const;
+  /// The member of a map with this key. O(bytes) without copying the others.
+  std::optional<value> find(std::string_view key) const;
+
+  /// Doubles that are not numbers become `null`, as JSON has no word for them.
+  std::string to_json(json_style style = json_style::compact) const;
+
+  /// The canonical bytes.
+  const std::string& msgpack() const& noexcept { return bytes_; }
+  std::string msgpack() && noexcept { return std::move(bytes_); }
+
+  friend bool operator==(const value&, const value&) = default;
+
+private:
+  static std::string pack_signed(std::int64_t number);
+  static std::string pack_unsigned(std::uint64_t number);
+
+  std::string bytes_;
+};
+
+}  // namespace troupe
