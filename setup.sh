@@ -90,8 +90,11 @@ build_caf() {
   local compiler=${CXX:-g++}
   command -v "$compiler" >/dev/null || die "no C++ compiler: '$compiler' is not on the path"
   local identity prefix
-  identity=$("$compiler" -dumpfullversion -dumpversion)-$(uname -m)
-  prefix=$cache/caf-$CAF_VERSION-r$CAF_RECIPE-$(basename "$compiler")-$identity
+  # Asked of the compiler itself: `c++` and `g++` may be one and the same.
+  identity=gcc
+  "$compiler" -dM -E -x c++ /dev/null | grep -q __clang__ && identity=clang
+  identity=$identity-$("$compiler" -dumpfullversion -dumpversion)-$(uname -m)
+  prefix=$cache/caf-$CAF_VERSION-r$CAF_RECIPE-$identity
   if [ ! -f "$prefix/complete" ]; then
     mkdir -p "$cache"
     exec 9>"$cache/lock"

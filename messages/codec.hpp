@@ -3,6 +3,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -238,6 +239,19 @@ bool read(msgpack_reader& in, T& x, problem& why) {
   });
   static_assert(std::tuple_size_v<decltype(T::fields())> <= 64);
   return complete;
+}
+
+/// Something immutable that is shared inside a process and copied over the wire; never empty.
+template <described T>
+void write(msgpack_writer& out, const std::shared_ptr<const T>& x) {
+  write(out, *x);
+}
+template <described T>
+bool read(msgpack_reader& in, std::shared_ptr<const T>& x, problem& why) {
+  auto made = std::make_shared<T>();
+  if (!read(in, *made, why)) return false;
+  x = std::move(made);
+  return true;
 }
 
 /// The error that a problem becomes: "<what>.path[3].value must be a string".

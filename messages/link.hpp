@@ -57,7 +57,7 @@ struct close_link {
 /// A request that came over a link, for the actor that serves its method. The principal is stamped by the link. Answered
 /// with the `payload` of the result or an error.
 struct service_call {
-  principal caller;
+  principal_ptr caller;                     ///< Never empty.
   std::string method;
   binary params;
   std::chrono::milliseconds deadline{0};
@@ -68,12 +68,15 @@ struct service_call {
                       required("params", &service_call::params), required("deadline_ms", &service_call::deadline),
                       optional("trace", &service_call::trace)};
   }
-  friend bool operator==(const service_call&, const service_call&) = default;
+  friend bool operator==(const service_call& a, const service_call& b) {
+    return *a.caller == *b.caller && a.method == b.method && a.params == b.params && a.deadline == b.deadline &&
+           a.trace == b.trace;
+  }
 };
 
 /// A notification that came over a link. Not answered.
 struct service_notice {
-  principal caller;
+  principal_ptr caller;  ///< Never empty.
   std::string method;
   binary params;
 
@@ -81,7 +84,9 @@ struct service_notice {
     return std::tuple{required("caller", &service_notice::caller), required("method", &service_notice::method),
                       required("params", &service_notice::params)};
   }
-  friend bool operator==(const service_notice&, const service_notice&) = default;
+  friend bool operator==(const service_notice& a, const service_notice& b) {
+    return *a.caller == *b.caller && a.method == b.method && a.params == b.params;
+  }
 };
 
 /// The kinds of programs that open a session.

@@ -9,8 +9,8 @@ namespace {
 
 static_assert(max_spelling_bytes < 255, "distances and positions are kept in single bytes");
 
-/// The dynamic programme of Lowrance and Wagner. Cell (i, j) is the distance of the first i bytes of `a` from the first j
-/// of `b`. A cell further than `limit` from the diagonal is worth more than `limit`, so none of them is ever stored.
+/// The dynamic programme of Lowrance and Wagner. Cell (i, j) is the distance of the first i bytes of `a` from the first
+/// j of `b`. A cell further than `limit` from the diagonal is worth more than `limit`, so none of them is ever stored.
 class distance_table {
 public:
   distance_table(std::string_view a, std::string_view b, std::size_t limit) noexcept : a_(a), b_(b), limit_(limit) {}
@@ -39,7 +39,8 @@ private:
       std::size_t best = i;
       if (j > 0) {
         const bool same = a_[i - 1] == b_[j - 1];
-        best = std::min({at(i - 1, j) + 1, j > first ? at(i, j - 1) + 1 : limit_ + 1, at(i - 1, j - 1) + (same ? 0 : 1)});
+        best =
+            std::min({at(i - 1, j) + 1, j > first ? at(i, j - 1) + 1 : limit_ + 1, at(i - 1, j - 1) + (same ? 0 : 1)});
         const std::size_t row = last_row_with_[static_cast<unsigned char>(b_[j - 1])];
         if (row > 0 && last_match > 0)
           best = std::min(best, at(row - 1, last_match - 1) + (i - row - 1) + 1 + (j - last_match - 1));

@@ -17,8 +17,8 @@ inline constexpr std::size_t max_spelling_bytes = 128;
 /// nothing when it is more than `limit` or a word is longer than `max_spelling_bytes`. Counts bytes.
 ///
 /// The unrestricted Damerau-Levenshtein distance (Lowrance and Wagner, "An Extension of the String-to-String Correction
-/// Problem", 1975), which is a metric, computed on the diagonals that can stay within the limit. O(limit × length) time,
-/// no allocation.
+/// Problem", 1975), which is a metric, computed on the diagonals that can stay within the limit. O(limit × length)
+/// time, no allocation.
 std::optional<std::size_t> edit_distance(std::string_view a, std::string_view b, std::size_t limit) noexcept;
 
 /// How many slips a word of this length may have and still be recognised: 1 up to 3 bytes, 2 up to 7, else 3.
@@ -63,7 +63,8 @@ std::vector<std::string> nearest(std::string_view word, Candidates&& candidates)
   return nearest(word, std::forward<Candidates>(candidates), typo_allowance(word), 3);
 }
 
-/// `; did you mean "a", "b" or "c"?`, to be put behind the sentence that names what is wrong; empty without suggestions.
+/// `; did you mean "a", "b" or "c"?`, to be put behind the sentence that names what is wrong; empty without
+/// suggestions.
 std::string did_you_mean(const std::vector<std::string>& suggestions);
 
 }  // namespace troupe

@@ -2,7 +2,7 @@
 
 // CAF's `inspect` for everything that messages are made of, generated from the field lists of `messages/`.
 
-#include <chrono>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +12,7 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/field.hpp>
+#include <troupe/messages/principal.hpp>
 
 namespace troupe {
 
@@ -104,6 +105,14 @@ bool inspect(Inspector& f, version_vector& x) {
   auto get = [&]() -> decltype(auto) { return x.entries(); };
   auto set = [&](std::vector<version_entry> entries) { return x = version_vector{std::move(entries)}, true; };
   return f.object(x).fields(f.field("entries", get, set));
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, std::shared_ptr<const principal>& x) {
+  principal shared = x ? *x : principal{};
+  if (!inspect(f, shared)) return false;
+  if constexpr (Inspector::is_loading) x = std::make_shared<const principal>(std::move(shared));
+  return true;
 }
 
 template <class Inspector>

@@ -45,7 +45,7 @@ typename State::interface spawn_blocking(caf::actor_system& system, Args&&... ar
 template <class State, class... Args>
 typename State::interface spawn_io(caf::actor_system& system, Args&&... args) {
   caf::actor_config config{&system.middleman().backend()};
-  return system.spawn_impl<broker_shell<State>>(config, std::forward<Args>(args)...);
+  return system.spawn_impl<broker_shell<State>, caf::no_spawn_options>(config, std::forward<Args>(args)...);
 }
 
 }  // namespace troupe

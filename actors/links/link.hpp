@@ -29,6 +29,15 @@ using service_table = std::map<service, service_actor>;
 /// Takes note of sessions; the ends of links are seen by watching them.
 using link_owner = caf::typed_actor<caf::result<void>(link_opened)>;
 
+/// Where a message that came over a link goes.
+struct route {
+  const method_rule* rule = nullptr;
+  service_actor service;
+};
+
+/// Finds it: the method must exist, this kind of principal must be allowed to call it, and the node must serve it.
+result<route> find_route(const service_table& services, principal_kind caller, std::string_view method);
+
 /// What the accepting side decides about a `session.open`.
 struct session_grant {
   principal caller;
@@ -38,7 +47,7 @@ struct session_grant {
 /// Decides without waiting; an error is sent to the other side and ends the link.
 using session_gate = std::function<result<session_grant>(const session_open&)>;
 
-/// Everything a link depends on.
+/// Everything a link depends on. With neither `gate` nor `open` there is no greeting: both sides know each other.
 struct link_setup {
   std::string label;                  ///< For logs, such as `client` or `peer 127.0.0.1:7000`.
   link_limits limits;
@@ -46,7 +55,7 @@ struct link_setup {
   service_table services;
   session_gate gate;                  ///< Of the accepting side.
   std::optional<session_open> open;   ///< Of the dialing side: what to say first.
-  principal other_side;               ///< Of the dialing side: who is there, as far as it is known before it answers.
+  principal other_side;               ///< Without a gate: who is there, as far as it is known before it answers.
   std::optional<link_owner> owner;    ///< Told when the session has begun.
 };
 

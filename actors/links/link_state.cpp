@@ -22,7 +22,7 @@ link_state::link_state(pointer self, caf::io::connection_handle connection, link
       began_(self->clock().now()),
       session_(setup_.limits, began_),
       log_(setup_.log.logger("links")),
-      caller_(setup_.other_side) {}
+      caller_(std::make_shared<principal>(setup_.other_side)) {}
 
 link_state::link_state(pointer self, int socket, link_setup setup)
     : link_state(self, self->add_scribe(socket), std::move(setup)) {}
@@ -31,6 +31,7 @@ link_state::interface::behavior_type link_state::make_behavior() {
   stream_.start();
   tick_after(self_, slow_interval, tick::slow);
   if (setup_.open) greet();
+  else if (!setup_.gate) phase_ = phase::open;
   return {
       [this](const call_remote& wanted) { return call(wanted); },
       [this](const notify_remote& notice) -> caf::result<void> {
@@ -67,7 +68,7 @@ void link_state::greet() {
 
 void link_state::begin_dialed(const session_accepted& answer) {
   phase_ = phase::open;
-  caller_.name = to_string(answer.node);
+  caller_ = std::make_shared<principal>(principal{.name = to_string(answer.node), .kind = principal_kind::peer});
   announce({.kind = session_kind::peer,
             .node = answer.node,
             .name = answer.node_name,
@@ -99,7 +100,7 @@ void link_state::answer_greeting(std::uint32_t id, std::string_view method, std:
     session_.refuse(id, grant.error());
     return end(grant.error());
   }
-  caller_ = std::move(grant->caller);
+  caller_ = std::make_shared<principal>(std::move(grant->caller));
   session_.respond(id, encode(grant->answer));
 }
 
@@ -133,26 +134,14 @@ void link_state::on_request(std::uint32_t id, std::string_view method, std::stri
                             const rpc::envelope& beside) {
   if (phase_ == phase::opening) return answer_greeting(id, method, params);
   if (phase_ == phase::closed) return;
-  auto rule = find_method(method);
-  if (!rule) {
-    session_.refuse(id, rule.error());
-  } else if (!may_call((*rule)->name == "session.open" ? method_rule{} : **rule, caller_.kind)) {
-    session_.refuse(id, {error_code::permission_denied,
-                         "a " + std::string{name_of(caller_.kind)} + " may not call " + std::string{method}, {}});
-  } else {
-    serve(**rule, id, params, beside);
-  }
+  const auto found = find_route(setup_.services, caller_->kind, method);
+  if (found) serve(*found, id, params, beside);
+  else session_.refuse(id, found.error());
 }
 
-void link_state::serve(const method_rule& rule, std::uint32_t id, std::string_view params,
-                       const rpc::envelope& beside) {
-  const auto found = setup_.services.find(rule.service);
-  if (found == setup_.services.end()) {
-    session_.refuse(id, {error_code::unavailable, "this node does not serve " + std::string{rule.name}, {}});
-    return;
-  }
-  ask(self_, found->second, beside.deadline,
-      service_call{caller_, std::string{rule.name}, {std::string{params}}, beside.deadline, beside.trace})
+void link_state::serve(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
+  ask(self_, to.service, beside.deadline,
+      service_call{caller_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
       .then(
           [this, id](const payload& answer) {
             stream_.refresh(session_);
@@ -167,14 +156,10 @@ void link_state::serve(const method_rule& rule, std::uint32_t id, std::string_vi
 
 void link_state::on_notification(std::string_view method, std::string_view params) {
   if (phase_ != phase::open) return;
-  const auto rule = find_method(method);
-  const auto found = rule && may_call(**rule, caller_.kind) ? setup_.services.find((*rule)->service)
-                                                            : setup_.services.end();
-  if (found == setup_.services.end()) {
-    log_->warn("link.notice_refused link=\"{}\" method=\"{}\"", setup_.label, printable(method, 64));
-    return;
-  }
-  tell(self_, found->second, service_notice{caller_, std::string{method}, {std::string{params}}});
+  const auto found = find_route(setup_.services, caller_->kind, method);
+  if (found) tell(self_, found->service, service_notice{caller_, std::string{method}, {std::string{params}}});
+  else log_->warn("link.notice_refused link=\"{}\" method=\"{}\" reason=\"{}\"", setup_.label, printable(method, 64),
+                  found.error().message);
 }
 
 void link_state::settle(result<void> outcome) {
@@ -209,6 +194,19 @@ void link_state::schedule_tick() {
   if (session_.calls_in_flight() == 0 && !session_.reading_paused()) return;
   fast_tick_ = true;
   tick_after(self_, fast_interval, tick::fast);
+}
+
+result<route> find_route(const service_table& services, principal_kind caller, std::string_view method) {
+  auto rule = find_method(method);
+  if (!rule) return fail(std::move(rule.error()));
+  if ((*rule)->name == "session.open") return fail(error_code::protocol_violation, "the session is open already");
+  if (!may_call(**rule, caller))
+    return fail(error_code::permission_denied,
+                "a " + std::string{name_of(caller)} + " may not call " + std::string{method});
+  const auto found = services.find((*rule)->service);
+  if (found == services.end())
+    return fail(error_code::unavailable, "this node does not serve " + std::string{method});
+  return route{*rule, found->second};
 }
 
 link_actor spawn_link(caf::actor_system& system, int socket, link_setup setup) {

@@ -9,7 +9,7 @@ namespace troupe {
 
 /// The state behind `link_actor`: a broker that owns one connection. It opens the session, stamps the other side's identity
 /// on everything that comes in, checks each method against the method table, and passes requests on to the services.
-class link_state final : public link_events {
+class link_state : public link_events {
 public:
   using interface = link_actor::extend_with<caf::io::connection_handler>::extend<caf::result<void>(tick)>;
   using pointer = interface::broker_pointer;
@@ -37,7 +37,7 @@ private:
 
   // -- traffic ------------------------------------------------------------------------------------------------------
   caf::result<payload> call(const call_remote& wanted);
-  void serve(const method_rule& rule, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void serve(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
   void settle(result<void> outcome);
   void end(const error& reason);
   void pass_time(tick pace);
@@ -50,7 +50,7 @@ private:
   link_session::time_point began_;
   link_session session_;
   std::shared_ptr<spdlog::logger> log_;
-  principal caller_;
+  principal_ptr caller_;
   phase phase_ = phase::opening;
   bool fast_tick_ = false;
 };

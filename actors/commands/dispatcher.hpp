@@ -1,0 +1,36 @@
+#pragma once
+
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/commands/local_types.hpp>
+#include <troupe/actors/kernel/log.hpp>
+
+namespace troupe {
+
+/// The one door for everything that is asked of a node. A request passes six steps, each a class of its own: resolve
+/// (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`), run, record (`performance_monitor`).
+/// Every request is answered: with the result, an error, or at its deadline.
+using dispatcher_actor = caf::typed_actor<
+    // Runs a command.
+    caf::result<value>(execute_command),
+    // Offers a command, or takes commands back. Requests that wait for a removed command are answered `unavailable`.
+    caf::result<void>(add_command), caf::result<void>(remove_commands),
+    // Lists and describes commands.
+    caf::result<command_list>(list_commands), caf::result<command_spec>(describe_command),
+    // Performance.
+    caf::result<metrics_list>(get_metrics), caf::result<void>(reset_metrics),
+    // The same over links: `command.*` and `metrics.*`.
+    caf::result<payload>(service_call), caf::result<void>(service_notice),
+    // From workers, and from the clock.
+    caf::result<void>(function_done), caf::result<void>(tick)>;
+
+/// The bounds of a dispatcher.
+struct dispatcher_config {
+  std::size_t max_commands = 10'000;
+  std::size_t max_waiting = 100'000;  ///< Requests in all queues together; one more is refused as `overloaded`.
+  std::size_t max_workers = 16;       ///< Threads for functions; further work queues at the least busy one.
+};
+
+dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config, const log_target& log);
+
+}  // namespace troupe

@@ -1,0 +1,84 @@
+#pragma once
+
+// Messages of the command subsystem that never leave the process, and their type ids.
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/kernel/type_ids.hpp>
+#include <troupe/actors/links/local_types.hpp>
+#include <troupe/messages/execution.hpp>
+
+namespace troupe {
+
+/// What a function that handles a command knows beside the arguments.
+struct command_context {
+  std::string_view principal;                       ///< The name of the caller. Valid during the call.
+  trace_id trace;
+  std::chrono::steady_clock::time_point deadline;   ///< When nobody waits for the answer any more.
+};
+
+/// A function that handles a command. What it throws becomes `handler_failed`.
+using command_function = std::function<result<value>(const arguments&, const command_context&)>;
+
+/// An actor that handles commands: an actor of the host, or the supervisor of a plugin.
+using command_handler_actor = caf::typed_actor<caf::result<value>(invoke_command)>;
+
+/// Runs inside the dispatcher, so it must be cheap and never wait.
+struct inline_handler {
+  command_function run;
+};
+/// Runs on a worker thread. This is how most commands should run.
+struct worker_handler {
+  command_function run;
+};
+
+using command_handler = std::variant<inline_handler, worker_handler, command_handler_actor>;
+
+/// Asks the dispatcher to offer a command from now on. Answered once it can be run.
+struct add_command {
+  command_spec spec;
+  command_handler handler;
+  std::vector<custom_check> checks;
+};
+
+/// Asks a worker to run a function; the worker answers the dispatcher with `function_done`.
+struct run_function {
+  std::uint64_t execution = 0;
+  std::shared_ptr<const command_function> run;
+  arguments given;
+  principal_ptr caller;
+  trace_id trace;
+  std::chrono::steady_clock::time_point deadline;
+};
+
+/// A worker has finished.
+struct function_done {
+  std::uint64_t execution = 0;
+  result<value> outcome;
+};
+
+/// Whoever has functions run.
+using function_sink = caf::typed_actor<caf::result<void>(function_done)>;
+
+}  // namespace troupe
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::execute_command))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::add_command))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
+CAF_END_TYPE_ID_BLOCK(troupe_commands)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::add_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::run_function)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::function_done)

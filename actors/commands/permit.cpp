@@ -1,0 +1,59 @@
+#include <troupe/actors/commands/permit.hpp>
+
+#include <fmt/format.h>
+
+#include <troupe/actors/commands/argument_problem.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// Why this principal needs no capability, or nothing when it does.
+std::string_view trust_in(const principal& who) noexcept {
+  switch (who.kind) {
+    case principal_kind::host: return "the host may run every command";
+    case principal_kind::system: return "the node itself may run every command";
+    case principal_kind::client: return who.same_user ? "a client of the same user may run every command" : "";
+    case principal_kind::plugin:
+    case principal_kind::peer: return "";
+  }
+  return "";
+}
+
+std::string in_words(const operation_request& needs) {
+  const auto verb = name_of(needs.verb);
+  return needs.resource.empty() ? std::string{verb} : fmt::format("{}:{}", verb, needs.resource);
+}
+
+}  // namespace
+
+result<permit> permit::make(principal_ptr who) {
+  permit made{std::move(who)};
+  if (!trust_in(*made.who_).empty()) return made;
+  made.held_.reserve(made.who_->capabilities.size());
+  for (const std::string& text : made.who_->capabilities) {
+    auto held = capability::parse(text);
+    if (!held)
+      return fail(held.error().code,
+                  fmt::format("{} {}: {}", name_of(made.who_->kind), in_quotes(made.who_->name), held.error().message));
+    made.held_.push_back(*std::move(held));
+  }
+  return made;
+}
+
+permit_decision permit::decide(const registered_command& command) const noexcept {
+  if (const auto trust = trust_in(*who_); !trust.empty()) return {true, trust};
+  for (const capability& each : held_)
+    if (each.verb() == command.needs.verb && each.covers(command.needs.resource)) return {true, each.text()};
+  return {false, "no capability covers the command"};
+}
+
+error permit::denial(const registered_command& command) const {
+  const std::string needs = in_words(command.needs);
+  return error{error_code::permission_denied,
+               fmt::format("{} {} may not run {}: it lacks the capability {}", name_of(who_->kind),
+                           in_quotes(who_->name), in_quotes(command.spec->name), needs),
+               value::map({{"principal", who_->name}, {"command", command.spec->name}, {"needs", needs}}).msgpack()};
+}
+
+}  // namespace troupe

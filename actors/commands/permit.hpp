@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include <troupe/actors/commands/registry.hpp>
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/principal.hpp>
+#include <troupe/plugins/capability.hpp>
+
+namespace troupe {
+
+/// Whether a command may run, and the rule that said so.
+struct permit_decision {
+  bool allowed;
+  /// The capability that allows it, or in words why it is or is not allowed. Valid as long as the permit.
+  std::string_view rule;
+};
+
+/// The second step of a command: may this caller run it? Made once for a session and immutable; a session whose
+/// capabilities change gets a new one.
+///
+/// The host, the node itself and clients of the same user may run everything. All others need a capability that covers
+/// what the command needs. (What is denied to a plugin is taken out of its capabilities by its supervisor, which also
+/// checks every call before it comes here.)
+class permit {
+public:
+  /// The error names the principal and the capability that is malformed. @param who is not null.
+  static result<permit> make(principal_ptr who);
+
+  /// O(capabilities), no allocation.
+  permit_decision decide(const registered_command& command) const noexcept;
+
+  /// The `permission_denied` error for a command that this permit does not allow. The detail is the map
+  /// `{principal, command, needs}`.
+  error denial(const registered_command& command) const;
+
+  const principal& who() const noexcept { return *who_; }
+
+private:
+  explicit permit(principal_ptr who) : who_(std::move(who)) {}
+
+  principal_ptr who_;
+  std::vector<capability> held_;
+};
+
+}  // namespace troupe

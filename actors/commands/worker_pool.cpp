@@ -1,0 +1,57 @@
+#include <troupe/actors/commands/worker_pool.hpp>
+
+#include <algorithm>
+#include <exception>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/shell.hpp>
+
+namespace troupe {
+
+namespace {
+
+class worker_state {
+public:
+  using interface = worker_actor;
+  static constexpr const char* name = "worker";
+
+  explicit worker_state(interface::pointer self) : self_(self) {}
+
+  interface::behavior_type make_behavior() {
+    return {[this](const run_function& work) {
+      const command_context about{work.caller->name, work.trace, work.deadline};
+      const auto answer_to = caf::actor_cast<function_sink>(self_->current_sender());
+      tell(self_, answer_to, function_done{work.execution, call_function(*work.run, work.given, about)});
+    }};
+  }
+
+private:
+  interface::pointer self_;
+};
+
+}  // namespace
+
+worker_actor spawn_worker(caf::actor_system& system) { return spawn_blocking<worker_state>(system); }
+
+result<value> call_function(const command_function& run, const arguments& given,
+                            const command_context& about) noexcept {
+  try {
+    return run(given, about);
+  } catch (const std::exception& problem) {
+    return fail(error_code::handler_failed, std::string{"the command failed: "} + problem.what());
+  } catch (...) {
+    return fail(error_code::handler_failed, "the command failed with an unknown exception");
+  }
+}
+
+worker_pool::worker_index worker_pool::take() {
+  const auto least = std::min_element(load_.begin(), load_.end());
+  if (least == load_.end() || (*least > 0 && load_.size() < max_workers_)) {
+    load_.push_back(1);
+    return load_.size() - 1;
+  }
+  ++*least;
+  return static_cast<worker_index>(least - load_.begin());
+}
+
+}  // namespace troupe

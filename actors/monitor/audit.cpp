@@ -1,0 +1,74 @@
+#include <troupe/actors/monitor/audit.hpp>
+
+#include <deque>
+
+#include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/monitor/audit_file.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::uint32_t max_results = 1000;
+
+class audit_state {
+public:
+  using interface = audit_actor;
+  static constexpr const char* name = "audit";
+
+  audit_state(interface::pointer, audit_setup setup)
+      : setup_(std::move(setup)),
+        file_(setup_.directory, setup_.max_file_bytes),
+        log_(setup_.log.logger("audit")) {
+    for (auto& record : file_.load(setup_.max_in_memory)) newest_.push_back(std::move(record));
+  }
+
+  interface::behavior_type make_behavior() {
+    return {
+        [this](audit_record& record) -> caf::result<void> { return reply(add(std::move(record))); },
+        [this](const search_audit& wanted) { return search(wanted); },
+        [this](const service_call& call) -> caf::result<payload> {
+          const auto wanted = decode_checked<search_audit>(call.params.bytes);
+          if (!wanted) return to_caf(wanted.error());
+          return payload{{encode(search(*wanted))}};
+        },
+        [](const service_notice&) {},
+    };
+  }
+
+private:
+  result<void> add(audit_record record) {
+    if (record.time_ms == 0) record.time_ms = setup_.clock();
+    log_->info("audit.{} principal=\"{}\" subject=\"{}\" rule=\"{}\"", record.event, printable(record.principal, 128),
+               printable(record.subject, 1024), printable(record.rule, 1024));
+    auto written = file_.append(record);
+    if (!written) log_->error("audit.write_failed reason=\"{}\"", written.error().message);
+    newest_.push_back(std::move(record));
+    if (newest_.size() > setup_.max_in_memory) newest_.pop_front();
+    return written;
+  }
+
+  audit_list search(const search_audit& wanted) const {
+    audit_list found;
+    const auto limit = std::min(wanted.limit, max_results);
+    for (auto at = newest_.rbegin(); at != newest_.rend() && found.records.size() < limit; ++at) {
+      const bool matches = (wanted.principal.empty() || at->principal == wanted.principal) &&
+                           (wanted.event.empty() || at->event == wanted.event);
+      if (matches) found.records.push_back(*at);
+    }
+    return found;
+  }
+
+  audit_setup setup_;
+  audit_file file_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::deque<audit_record> newest_;
+};
+
+}  // namespace
+
+audit_actor spawn_audit(caf::actor_system& system, audit_setup setup) {
+  return spawn_blocking<audit_state>(system, std::move(setup));
+}
+
+}  // namespace troupe

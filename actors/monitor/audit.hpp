@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/kernel/clock.hpp>
+#include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/links/link.hpp>
+#include <troupe/messages/node.hpp>
+
+namespace troupe {
+
+/// Keeps the audit trail: who was allowed, denied, given or deprived of what. Appends JSON lines to `audit.jsonl` and keeps
+/// the newest in memory for searches. Runs on a thread of its own because it writes to disk.
+using audit_actor = caf::typed_actor<
+    // Adds a record; stamped with the time when it has none.
+    caf::result<void>(audit_record),
+    // The newest records that match, newest first.
+    caf::result<audit_list>(search_audit),
+    // `audit.search` over links.
+    caf::result<payload>(service_call), caf::result<void>(service_notice)>;
+
+struct audit_setup {
+  std::filesystem::path directory;
+  std::size_t max_file_bytes = std::size_t{8} << 20;  ///< Then the file becomes `audit.1.jsonl`, whose predecessor goes.
+  std::size_t max_in_memory = 1000;                   ///< The oldest go first.
+  log_target log;
+  wall_clock clock = system_wall_clock();
+};
+
+audit_actor spawn_audit(caf::actor_system& system, audit_setup setup);
+
+}  // namespace troupe

@@ -1,0 +1,85 @@
+#include <troupe/actors/monitor/audit_file.hpp>
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include <troupe/messages/value.hpp>
+
+namespace troupe {
+
+namespace {
+
+std::string text_of(const value& line, std::string_view key) {
+  const auto found = line.find(key);
+  return found ? std::string{found->as_string().value_or("")} : std::string{};
+}
+
+}  // namespace
+
+std::string to_json_line(const audit_record& record) {
+  return value::map({{"time_ms", record.time_ms},
+                     {"event", record.event},
+                     {"principal", record.principal},
+                     {"subject", record.subject},
+                     {"rule", record.rule},
+                     {"trace", record.trace.is_nil() ? value{} : value{to_string(record.trace)}}})
+      .to_json();
+}
+
+result<audit_record> parse_json_line(std::string_view line) {
+  auto parsed = value::from_json(line);
+  if (!parsed) return fail(std::move(parsed.error()));
+  const auto time = parsed->find("time_ms");
+  if (!time || !time->as_unsigned()) return fail(error_code::corrupt_data, "an audit line has no time");
+  return audit_record{.time_ms = *time->as_unsigned(),
+                      .event = text_of(*parsed, "event"),
+                      .principal = text_of(*parsed, "principal"),
+                      .subject = text_of(*parsed, "subject"),
+                      .rule = text_of(*parsed, "rule"),
+                      .trace = {parse_uuid(text_of(*parsed, "trace")).value_or(uuid{})}};
+}
+
+audit_file::audit_file(std::filesystem::path directory, std::size_t max_bytes)
+    : current_(directory / "audit.jsonl"), previous_(directory / "audit.1.jsonl"), max_bytes_(max_bytes) {}
+
+std::vector<audit_record> audit_file::load(std::size_t max_records) const {
+  std::vector<audit_record> all;
+  for (const auto& file : {previous_, current_}) {
+    std::ifstream in{file};
+    for (std::string line; std::getline(in, line);)
+      if (auto record = parse_json_line(line)) all.push_back(std::move(*record));
+  }
+  if (all.size() > max_records) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(max_records));
+  return all;
+}
+
+result<void> audit_file::open() {
+  if (out_.is_open()) return {};
+  out_.open(current_, std::ios::app | std::ios::binary);
+  if (!out_) return fail(error_code::storage_failure, "the audit file " + current_.native() + " cannot be opened");
+  chmod(current_.c_str(), 0600);
+  std::error_code ignored;
+  bytes_ = static_cast<std::size_t>(std::filesystem::file_size(current_, ignored));
+  return {};
+}
+
+result<void> audit_file::append(const audit_record& record) {
+  if (auto opened = open(); !opened) return opened;
+  const std::string line = to_json_line(record) + '\n';
+  out_ << line << std::flush;
+  if (!out_) {
+    out_.close();
+    out_.clear();
+    return fail(error_code::storage_failure, "the audit file " + current_.native() + " cannot be written");
+  }
+  bytes_ += line.size();
+  if (bytes_ >= max_bytes_) {
+    out_.close();
+    std::error_code ignored;
+    std::filesystem::rename(current_, previous_, ignored);
+  }
+  return {};
+}
+
+}  // namespace troupe

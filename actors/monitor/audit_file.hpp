@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/node.hpp>
+
+namespace troupe {
+
+/// The audit trail on disk: JSON lines in `audit.jsonl`, and the file before it in `audit.1.jsonl`, so that at most twice
+/// `max_bytes` are kept.
+class audit_file {
+public:
+  audit_file(std::filesystem::path directory, std::size_t max_bytes);
+
+  /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed over.
+  std::vector<audit_record> load(std::size_t max_records) const;
+
+  result<void> append(const audit_record& record);
+
+private:
+  result<void> open();
+
+  std::filesystem::path current_;
+  std::filesystem::path previous_;
+  std::size_t max_bytes_;
+  std::ofstream out_;
+  std::size_t bytes_ = 0;
+};
+
+/// One JSON object without line breaks.
+std::string to_json_line(const audit_record& record);
+result<audit_record> parse_json_line(std::string_view line);
+
+}  // namespace troupe

@@ -1,0 +1,3 @@
+#include <troupe/plugins/examples/notes/notes.hpp>
+
+int main() { return troupe::examples::notes_plugin().run(); }

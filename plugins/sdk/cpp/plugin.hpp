@@ -1,0 +1,78 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/value.hpp>
+#include <troupe/plugins/sdk/cpp/call.hpp>
+#include <troupe/plugins/sdk/cpp/connection.hpp>
+#include <troupe/plugins/unique_fd.hpp>
+
+namespace troupe::sdk {
+
+/// A plugin: an ordinary process that a node starts in a sandbox, with one open socket to the node. A program declares
+/// its commands and lets `run` serve them:
+///
+///     int main() {
+///       sdk::plugin greeter{"greeter", "1.0.0"};
+///       greeter.command(command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
+///                       [](const arguments& given, sdk::call& call) -> result<value> {
+///                         const auto name = given.get<std::string>("name");
+///                         if (auto kept = call.context().set(path{"/plugins/greeter/last"}, name); !kept)
+///                           return fail(kept.error());
+///                         return "Hello, " + name;
+///                       });
+///       return greeter.run();
+///     }
+///
+/// Everything happens on one thread: commands run one after another, and while one of them waits for the node, the
+/// plugin still answers pings, queues further commands (at most 1,024; the node is told `overloaded` beyond) and learns
+/// of cancellations. A command that computes for long calls `call::cancelled` at least once a second; a plugin that
+/// leaves pings unanswered is taken for hung and restarted. What is written to the standard streams goes to the node's
+/// log.
+class plugin {
+public:
+  /// What a command does. What it throws becomes `handler_failed`.
+  using handler = std::function<result<value>(const arguments&, call&)>;
+
+  /// @param name As in the manifest.
+  plugin(std::string name, std::string version);
+
+  /// Declares a command, called `<plugin>.<spec.name>`. The node checks the arguments against the parameters and fills
+  /// in defaults before the function runs.
+  /// @throws std::invalid_argument when the name is taken or has other than a-z, 0-9, `_` and `-`, in words joined by
+  ///         dots.
+  plugin& command(command_spec spec, handler run);
+
+  /// The commands with their full names, in the order of the names.
+  std::vector<command_spec> commands() const;
+
+  /// Serves the node until it says stop or closes the socket, whose descriptor is in the environment variable
+  /// TROUPE_SOCKET (3 when unset). Returns the process's exit status: 1 when the node refused or broke the protocol,
+  /// with one line about it on the standard error stream.
+  int run();
+  /// As `run`, on a socket that the caller made.
+  int run(unique_fd socket, clock_function clock = std::chrono::steady_clock::now);
+
+private:
+  struct declared {
+    command_spec spec;
+    handler run;
+  };
+
+  result<void> serve(connection& node);
+  result<session_accepted> open(connection& node) const;
+  result<std::string> answer(connection& node, const session_accepted& host, const incoming_request& request) const;
+  result<value> execute(connection& node, const session_accepted& host, const incoming_request& request) const;
+  int complain(const error& why) const;
+
+  std::string name_;
+  std::string version_;
+  std::map<std::string, declared> commands_;
+};
+
+}  // namespace troupe::sdk

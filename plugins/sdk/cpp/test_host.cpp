@@ -1,0 +1,236 @@
+#include <troupe/plugins/sdk/cpp/test_host.hpp>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/execution.hpp>
+
+namespace troupe::sdk {
+
+namespace {
+
+/// The parameters of `log`.
+struct logged {
+  log_level level = log_level::info;
+  std::string message;
+  static constexpr auto fields() {
+    return std::tuple{required("level", &logged::level), required("message", &logged::message)};
+  }
+};
+
+/// Decodes parameters and hands them to `act`, or passes the failure on.
+template <class Params, class Act>
+result<std::string> with(std::string_view params, Act act) {
+  auto decoded = decode_checked<Params>(params);
+  if (!decoded) return fail(decoded.error());
+  return act(*decoded);
+}
+
+}  // namespace
+
+bool tree_order::operator()(const path& a, const path& b) const noexcept {
+  // A path holds no zero byte, so a separator can take the place below all other bytes.
+  const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+  return std::ranges::lexicographical_compare(a.text(), b.text(), {}, rank, rank);
+}
+
+test_host::test_host(plugin& tested, test_host_config config, opening how)
+    : context(std::move(config.context)), denied(std::move(config.denied)), config_(std::move(config)) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    throw std::runtime_error{"no socket pair can be made"};
+  socket_ = unique_fd{ends[0]};
+  thread_ = std::thread{[this, &tested, end = ends[1]] { status_ = tested.run(unique_fd{end}, config_.clock); }};
+  if (how == opening::by_hand) return;
+  try {
+    while (!opened_) serve(receive());
+    auto list = wait(request("plugin.start")).and_then([](const value& started) {
+      return decode_checked<command_list>(started.msgpack());
+    });
+    if (!list) throw std::runtime_error{"the plugin does not start: " + list.error().message};
+    commands = std::move(list->commands);
+  } catch (...) {
+    hang_up();
+    throw;
+  }
+}
+
+test_host::~test_host() { hang_up(); }
+
+result<value> test_host::execute(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
+  return wait(begin(command, given, deadline));
+}
+
+std::uint32_t test_host::begin(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
+  return request("command.execute", encode(invoke_command{std::string{command}, given, "tester", deadline, {}}));
+}
+
+result<value> test_host::wait(std::uint32_t id) {
+  while (!answers_.contains(id)) serve(receive());
+  return std::move(answers_.extract(id).mapped());
+}
+
+void test_host::cancel(std::uint32_t id) {
+  std::string frame;
+  rpc::append_notification(frame, "cancel", value::map({{"msgid", id}}).msgpack());
+  send(frame);
+}
+
+void test_host::ping() {
+  if (const auto answered = wait(request("ping")); !answered) throw std::runtime_error{answered.error().message};
+}
+
+int test_host::stop() {
+  if (const auto stopped = wait(request("plugin.stop")); !stopped) throw std::runtime_error{stopped.error().message};
+  return join();
+}
+
+int test_host::hang_up() {
+  socket_.reset();
+  return join();
+}
+
+int test_host::join() {
+  if (thread_.joinable()) thread_.join();
+  return status_;
+}
+
+std::uint32_t test_host::request(std::string_view method, std::string_view params) {
+  std::string frame;
+  rpc::append_request(frame, ++last_id_, method, params);
+  send(frame);
+  return last_id_;
+}
+
+void test_host::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0) throw std::runtime_error{"the plugin closed its socket"};
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+std::string test_host::receive() {
+  while (true) {
+    const auto frame = arrived_.next();
+    if (!frame) throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
+    if (!frame->empty()) return std::string{*frame};
+    pollfd ready{socket_.get(), POLLIN, 0};
+    if (::poll(&ready, 1, static_cast<int>(config_.patience.count())) == 0)
+      throw std::runtime_error{"the plugin said nothing for " + std::to_string(config_.patience.count()) + " ms"};
+    std::array<char, 64 * 1024> bytes;
+    const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
+    if (count <= 0) throw std::runtime_error{"the plugin closed its socket"};
+    arrived_.append({bytes.data(), static_cast<std::size_t>(count)});
+  }
+}
+
+void test_host::serve(std::string_view bytes) {
+  const auto frame = rpc::parse(bytes);
+  if (!frame) throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
+  if (const auto* asked = std::get_if<rpc::request>(&*frame)) {
+    const auto answered = answer(asked->method, asked->params);
+    std::string out;
+    if (answered) rpc::append_response(out, asked->id, *answered);
+    else rpc::append_failure(out, asked->id, answered.error());
+    send(out);
+  } else if (const auto* got = std::get_if<rpc::response>(&*frame)) {
+    answers_.insert_or_assign(got->id, got->failure.code == error_code::none ? value::from_msgpack(got->payload)
+                                                                             : result<value>{fail(got->failure)});
+  } else if (const auto& notice = std::get<rpc::notification>(*frame); notice.method == "log") {
+    if (auto line = decode_checked<logged>(notice.params)) logs.emplace_back(line->level, std::move(line->message));
+  }
+}
+
+// -- what the plugin asks ---------------------------------------------------------------------------------------------
+
+result<std::string> test_host::answer(std::string_view method, std::string_view params) {
+  if (method == "session.open") return answer_open(params);
+  if (method == "context.get") return answer_get(params);
+  if (method == "context.set") return answer_set(params);
+  if (method == "context.delete") return answer_erase(params);
+  if (method == "context.list") return answer_list(params);
+  if (method == "command.execute") return answer_execute(params);
+  return fail(error_code::not_found, "there is no method \"" + std::string{method} + '"');
+}
+
+result<std::string> test_host::answer_open(std::string_view params) {
+  return with<session_open>(params, [&](session_open& opened) -> result<std::string> {
+    hello = std::move(opened);
+    opened_ = true;
+    session_accepted accepted;
+    accepted.node = config_.node;
+    accepted.node_name = config_.node_name;
+    return encode(accepted);
+  });
+}
+
+result<std::string> test_host::answer_get(std::string_view params) const {
+  return with<get_value>(params, [&](const get_value& asked) {
+    return permit(asked.path).map([&] {
+      const auto at = context.find(asked.path);
+      return encode(at != context.end() ? value_found{true, at->second} : value_found{});
+    });
+  });
+}
+
+result<std::string> test_host::answer_set(std::string_view params) {
+  return with<set_value>(params, [&](const set_value& asked) {
+    return permit(asked.path).map([&] {
+      context.insert_or_assign(asked.path, asked.value);
+      return accepted_change();
+    });
+  });
+}
+
+result<std::string> test_host::answer_erase(std::string_view params) {
+  return with<erase_value>(params, [&](const erase_value& asked) {
+    return permit(asked.path).map([&] {
+      context.erase(asked.path);
+      return accepted_change();
+    });
+  });
+}
+
+result<std::string> test_host::answer_list(std::string_view params) const {
+  return with<list_values>(params, [&](const list_values& asked) {
+    return permit(asked.prefix).map([&] {
+      value_page page;
+      auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root() ? context.lower_bound(asked.prefix)
+                                                                                 : context.upper_bound(asked.after);
+      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < asked.limit; ++at)
+        page.entries.push_back({at->first, at->second});
+      page.more = at != context.end() && asked.prefix.contains(at->first);
+      return encode(page);
+    });
+  });
+}
+
+result<std::string> test_host::answer_execute(std::string_view params) const {
+  return with<execute_request>(params, [&](const execute_request& asked) -> result<std::string> {
+    const auto command = config_.commands.find(asked.command);
+    if (command == config_.commands.end())
+      return fail(error_code::not_found, "there is no command \"" + asked.command + '"');
+    return command->second(asked.arguments).map([](value got) { return std::move(got).msgpack(); });
+  });
+}
+
+result<void> test_host::permit(const path& where) const {
+  for (const auto& each : denied)
+    if (each.contains(where))
+      return fail(error_code::permission_denied, "the plugin may not touch \"" + where.text() + '"');
+  return {};
+}
+
+std::string test_host::accepted_change() {
+  change_accepted done;
+  done.id.id.bytes.back() = ++changes_;
+  return encode(done);
+}
+
+}  // namespace troupe::sdk
