@@ -40,7 +40,7 @@ struct parameter_spec {
   std::optional<double> minimum;        ///< Of a number, or of the length of a string, binary or array.
   std::optional<double> maximum;
   std::vector<std::string> choices;     ///< When not empty, the strings that are accepted.
-  std::string pattern;                  ///< When not empty, an ECMAScript regular expression that a string matches whole.
+  std::string pattern;                  ///< When not empty, an RE2 regular expression that a string matches whole.
 
   static constexpr auto fields() {
     return std::tuple{required("name", &parameter_spec::name),          required("type", &parameter_spec::type),

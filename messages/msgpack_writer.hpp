@@ -1,6 +1,8 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -20,7 +22,13 @@ public:
   void boolean(bool flag) { flag ? packer_.pack_true() : packer_.pack_false(); }
   void integer(std::int64_t number) { packer_.pack_int64(number); }
   void unsigned_integer(std::uint64_t number) { packer_.pack_uint64(number); }
-  void floating(double number) { packer_.pack_double(number); }
+  /// Always 64 bit: msgpack-c's `pack_double` turns 7.0 into the integer 7 and loses the sign of -0.0.
+  void floating(double number) {
+    auto bits = std::bit_cast<std::uint64_t>(number);
+    if constexpr (std::endian::native == std::endian::little) bits = __builtin_bswap64(bits);
+    sink_.out->push_back('\xcb');
+    sink_.out->append(reinterpret_cast<const char*>(&bits), sizeof bits);
+  }
   void string(std::string_view text) {
     packer_.pack_str(static_cast<std::uint32_t>(text.size()));
     packer_.pack_str_body(text.data(), static_cast<std::uint32_t>(text.size()));

@@ -97,6 +97,24 @@ struct unload_plugin {
   friend bool operator==(const unload_plugin&, const unload_plugin&) = default;
 };
 
+/// `plugin.usage`: what a plugin uses now. Answered with `resource_usage`.
+struct get_usage {
+  std::string plugin;
+  static constexpr auto fields() { return std::tuple{required("plugin", &get_usage::plugin)}; }
+  friend bool operator==(const get_usage&, const get_usage&) = default;
+};
+
+/// `plugin.check`: whether a plugin may do something now. Answered with whether, and by which rule.
+struct check_permission {
+  std::string plugin;
+  std::string operation;  ///< `verb:resource`, such as `context.read:/app/theme`.
+  static constexpr auto fields() {
+    return std::tuple{required("plugin", &check_permission::plugin),
+                      required("operation", &check_permission::operation)};
+  }
+  friend bool operator==(const check_permission&, const check_permission&) = default;
+};
+
 /// `plugin.grant` and `plugin.revoke`: from the next message on.
 struct change_grant {
   std::string plugin;

@@ -10,6 +10,7 @@
 #include <troupe/actors/commands/worker_pool.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/links/serving.hpp>
 
 namespace troupe {
 
@@ -286,16 +287,16 @@ private:
   caf::result<payload> serve(service_call& call) {
     if (call.method == "command.execute") return serve_execute(call);
     if (call.method == "command.list")
-      return answer<list_commands>(call, [&](const auto& wanted) {
+      return serve_with<list_commands>(call, [&](const auto& wanted) {
         return result<command_list>{list(wanted, permit_of(call.caller))};
       });
     if (call.method == "command.describe")
-      return answer<describe_command>(call, [&](const auto& wanted) { return describe(wanted); });
+      return serve_with<describe_command>(call, [&](const auto& wanted) { return describe(wanted); });
     if (call.method == "metrics.get")
-      return answer<get_metrics>(call, [&](const auto& wanted) { return metrics(wanted); });
+      return serve_with<get_metrics>(call, [&](const auto& wanted) { return metrics(wanted); });
     if (call.method == "metrics.reset") {
       monitor_.reset_metrics();
-      return payload{{value{}.msgpack()}};
+      return done_payload();
     }
     return to_caf({error_code::not_found, "the dispatcher does not serve " + call.method, {}});
   }
@@ -308,17 +309,8 @@ private:
     ask(self_, interface{self_}, call.deadline + 1s,
         execute_command{std::move(wanted->command), std::move(wanted->arguments), call.caller, call.deadline, call.trace})
         .then([promise](value& answer) mutable { promise.deliver(payload{{std::move(answer).msgpack()}}); },
-              [promise](const error& failure) mutable { promise.deliver(to_caf(failure)); });
+              deliver_error(promise));
     return promise;
-  }
-
-  template <class Request, class Answer>
-  caf::result<payload> answer(const service_call& call, Answer&& make) {
-    const auto wanted = decode_checked<Request>(call.params.bytes);
-    if (!wanted) return to_caf(wanted.error());
-    auto made = make(*wanted);
-    if (!made) return to_caf(std::move(made.error()));
-    return payload{{encode(*made)}};
   }
 
   static void deliver(promise_type& promise, result<value>& outcome) {

@@ -143,7 +143,7 @@ bool parameter_rule::within_bounds(const value& given) const noexcept {
   return (!spec_->minimum || length >= *spec_->minimum) && (!spec_->maximum || length <= *spec_->maximum);
 }
 
-bool parameter_rule::within_strings(const value& given) const noexcept {
+bool parameter_rule::within_strings(const value& given) const {
   if (spec_->choices.empty() && !pattern_) return true;
   const std::string_view text = given.as_string().value_or(std::string_view{});
   return (spec_->choices.empty() || std::ranges::find(spec_->choices, text) != spec_->choices.end()) &&

@@ -43,7 +43,7 @@ private:
 
   std::optional<std::string> find_defect() const;
   bool within_bounds(const value& given) const noexcept;
-  bool within_strings(const value& given) const noexcept;
+  bool within_strings(const value& given) const;
   std::string suggestion_for(const value& given) const;
   argument_problem problem(const value& given, std::string expected) const;
 

@@ -68,6 +68,7 @@
   X(troupe::load_plugin)      \
   X(troupe::unload_plugin)    \
   X(troupe::change_grant)     \
+  X(troupe::resource_usage)   \
   X(troupe::plugin_info)      \
   X(troupe::plugin_list)      \
   X(troupe::audit_record)     \

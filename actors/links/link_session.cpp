@@ -182,11 +182,18 @@ void link_session::expire_calls(time_point now) {
 
 result<void> link_session::ping_when_idle(time_point now) {
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
+  // While calls are open their deadlines say when the other side has been silent for too long.
+  if (open_calls_ > (pinging_ ? 1u : 0u)) {
+    last_heard_ = std::max(last_heard_, last_ping_);
+    return {};
+  }
   if (now - last_heard_ > limits_.silence)
     return fail(error_code::unavailable, "nothing was heard for " + std::to_string(limits_.silence.count()) + " ms");
   last_ping_ = now;
-  // A full table of calls is no reason to end the link; what is heard of those calls serves as well as a ping.
-  (void)call("ping", rpc::no_params, now + limits_.silence, [](const result<std::string_view>&) {});
+  if (pinging_) return {};
+  const auto started = call("ping", rpc::no_params, now + 2 * limits_.silence,
+                            [this](const result<std::string_view>&) { pinging_ = false; });
+  pinging_ = started.has_value();
   return {};
 }
 

@@ -25,7 +25,7 @@ struct link_limits {
   std::chrono::milliseconds default_deadline{30'000};     ///< Of a request that names none.
   std::chrono::milliseconds max_deadline{86'400'000};     ///< A longer one is shortened to this.
   std::chrono::milliseconds ping_interval{0};             ///< How often to ping an idle other side; 0 for never.
-  std::chrono::milliseconds silence{5'000};               ///< Nothing heard for this long although pinged: the link ends.
+  std::chrono::milliseconds silence{5'000};               ///< Nothing heard for this long although pinged, and no call open: the link ends.
 };
 
 /// What a session hands to its owner as it reads. The views are valid during the call only.
@@ -117,6 +117,7 @@ private:
   time_point last_heard_;
   time_point message_began_;
   time_point last_ping_;
+  bool pinging_ = false;
   time_point last_forgiven_;
 };
 

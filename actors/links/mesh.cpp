@@ -5,6 +5,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/dialer.hpp>
 #include <troupe/actors/links/peer_book.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/links/sockets.hpp>
 
 namespace troupe {
@@ -38,7 +39,7 @@ public:
     return {
         [this](const link_opened& opened) { meet(opened); },
         [this](no_parameters) { return peer_list{book_.peers()}; },
-        [this](const service_call&) { return payload{{encode(peer_list{book_.peers()})}}; },
+        [this](const service_call&) { return to_payload(peer_list{book_.peers()}); },
         [this](const service_notice& notice) { learn(notice); },
         [this](const dial_address& more) { book_.learn(more.address, now()); },
         [this](tick) {

@@ -16,7 +16,7 @@ constexpr method_callers plugins_only{.plugin = true};
 constexpr method_callers peers{.peer = true};
 constexpr method_callers clients_and_plugins{.client = true, .plugin = true};
 
-constexpr std::array<method_rule, 32> table{{
+constexpr std::array<method_rule, 33> table{{
     {"audit.search", service::audit, clients, "", resource_scope::none, "", "the newest audit records"},
     {"command.describe", service::commands, clients_and_plugins, "", resource_scope::none, "", "one command in full"},
     {"command.execute", service::commands, clients_and_plugins, "command.execute", resource_scope::exact, "command",
@@ -41,6 +41,7 @@ constexpr std::array<method_rule, 32> table{{
     {"node.stop", service::node, clients, "", resource_scope::none, "", "stops this node"},
     {"peers.known", service::mesh, peers, "", resource_scope::none, "", "where nodes listen (notice)"},
     {"ping", service::link, {true, true, true}, "", resource_scope::none, "", "nothing; tells that one is there"},
+    {"plugin.check", service::plugins, clients, "", resource_scope::none, "", "whether a plugin may do something now"},
     {"plugin.grant", service::plugins, clients, "", resource_scope::none, "", "gives a plugin a capability"},
     {"plugin.list", service::plugins, clients, "", resource_scope::none, "", "the plugins"},
     {"plugin.load", service::plugins, clients, "", resource_scope::none, "", "starts the plugin of a directory"},

@@ -3,6 +3,7 @@
 #include <deque>
 
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/monitor/audit_file.hpp>
 
 namespace troupe {
@@ -27,10 +28,8 @@ public:
     return {
         [this](audit_record& record) -> caf::result<void> { return reply(add(std::move(record))); },
         [this](const search_audit& wanted) { return search(wanted); },
-        [this](const service_call& call) -> caf::result<payload> {
-          const auto wanted = decode_checked<search_audit>(call.params.bytes);
-          if (!wanted) return to_caf(wanted.error());
-          return payload{{encode(search(*wanted))}};
+        [this](const service_call& call) {
+          return serve_with<search_audit>(call, [this](const auto& wanted) { return result<audit_list>{search(wanted)}; });
         },
         [](const service_notice&) {},
     };

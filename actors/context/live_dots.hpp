@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include <troupe/actors/context/tree.hpp>
+#include <troupe/messages/sync.hpp>
+
+namespace troupe {
+
+/// The content hash of every live sibling by its dot: what tells a harmless duplicate from two different changes under one
+/// dot. 16 to 32 bytes a sibling. What has been overwritten is forgotten.
+class live_dots {
+public:
+  live_dots() = default;
+  /// Of all siblings in a tree. O(n log n).
+  explicit live_dots(const context_tree& tree);
+
+  /// The content of the live sibling with this dot, or nothing. O(log n).
+  std::optional<std::uint64_t> content(const dot& id) const noexcept;
+  /// Adds a dot later than every other dot of its run that was ever added. Amortised O(1).
+  void add(const dot& id, std::uint64_t content);
+  /// Forgets a dot. Amortised O(log n).
+  void remove(const dot& id) noexcept;
+
+private:
+  struct slot {
+    std::uint64_t seq;
+    std::uint64_t content;
+    bool operator<(std::uint64_t other) const noexcept { return seq < other; }
+  };
+  /// Sorted by `seq`. Removed slots stay, marked, until they outnumber the others.
+  struct run_slots {
+    std::vector<slot> slots;
+    std::size_t removed = 0;
+  };
+  static constexpr std::uint64_t removed_mark = 0;
+
+  std::map<run_id, run_slots> runs_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,61 @@
+#include <troupe/actors/context/reorder_buffer.hpp>
+
+namespace troupe {
+
+namespace {
+
+std::size_t memory_of(const change_record& record) noexcept {
+  return sizeof(change_record) + record.path.text().size() + record.new_value.msgpack().size() + record.principal.size() +
+         record.observed.size() * sizeof(dot);
+}
+
+}  // namespace
+
+reorder_buffer::outcome reorder_buffer::put(change_record&& record) {
+  if (const auto* known = find(record.dot)) return *known == record ? outcome::duplicate : outcome::different_content;
+  const auto memory = memory_of(record);
+  if (waiting_.size() >= max_records_ || bytes_ + memory > max_bytes_) return outcome::full;
+  bytes_ += memory;
+  const auto id = record.dot;
+  waiting_.emplace(id, std::move(record));
+  return outcome::stored;
+}
+
+const change_record* reorder_buffer::find(const dot& id) const noexcept {
+  const auto at = waiting_.find(id);
+  return at == waiting_.end() ? nullptr : &at->second;
+}
+
+std::optional<change_record> reorder_buffer::take(const dot& id) {
+  const auto at = waiting_.find(id);
+  if (at == waiting_.end()) return std::nullopt;
+  std::optional<change_record> record{std::move(at->second)};
+  bytes_ -= memory_of(*record);
+  waiting_.erase(at);
+  return record;
+}
+
+void reorder_buffer::drop(const run_id& run) noexcept {
+  auto at = waiting_.lower_bound(dot{run.origin, run.incarnation, 0});
+  while (at != waiting_.end() && at->first.origin == run.origin && at->first.incarnation == run.incarnation) {
+    bytes_ -= memory_of(at->second);
+    at = waiting_.erase(at);
+  }
+}
+
+std::vector<dot_range> reorder_buffer::missing(const version_vector& processed) const {
+  std::vector<dot_range> gaps;
+  run_id run;
+  std::uint64_t next = 0;  // the first dot of `run` that is neither processed nor waiting
+  for (const auto& [id, record] : waiting_) {
+    if (next == 0 || run != run_id{id.origin, id.incarnation}) {
+      run = {id.origin, id.incarnation};
+      next = processed.at(id.origin, id.incarnation) + 1;
+    }
+    if (id.seq > next) gaps.push_back({id.origin, id.incarnation, next, id.seq - 1});
+    next = id.seq + 1;
+  }
+  return gaps;
+}
+
+}  // namespace troupe

@@ -1,0 +1,37 @@
+#include <troupe/actors/context/strategies.hpp>
+
+#include <algorithm>
+#include <tuple>
+
+#include <xxhash.h>
+
+namespace troupe {
+
+namespace {
+
+bool has_observed(const change_record& record, const dot& id) {
+  return std::ranges::find(record.observed, id) != record.observed.end();
+}
+
+}  // namespace
+
+bool conflict_resolution::conflicts(const change_record& local, const change_record& remote) const {
+  return local.path == remote.path && local.dot != remote.dot && !has_observed(local, remote.dot) &&
+         !has_observed(remote, local.dot);
+}
+
+change_record last_writer_wins::resolve(const change_record& local, const change_record& remote) const {
+  return std::tie(local.timestamp, local.dot) < std::tie(remote.timestamp, remote.dot) ? remote : local;
+}
+
+change_record resolve_siblings(const conflict_resolution& rule, const path& where, std::span<const sibling> siblings) {
+  auto resolved = siblings.front().to_record(where);
+  for (const auto& next : siblings.subspan(1)) resolved = rule.resolve(resolved, next.to_record(where));
+  return resolved;
+}
+
+std::uint64_t strategies_hash(const conflict_resolution& rule) noexcept {
+  return XXH3_64bits(rule.name().data(), rule.name().size());
+}
+
+}  // namespace troupe

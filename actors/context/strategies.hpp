@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <troupe/actors/context/sibling.hpp>
+#include <troupe/messages/context.hpp>
+
+namespace troupe {
+
+/// How concurrent writes of one path become the one value that readers see. Implementations are pure and repeatable: equal
+/// arguments give equal results on every node, at every time. Nothing is written by resolving: the writes stay siblings until
+/// the next write overwrites them.
+///
+/// Records made from siblings carry no `observed` and no `trace`, as the state keeps neither.
+class conflict_resolution {
+public:
+  virtual ~conflict_resolution() = default;
+
+  /// Names the rule and its version, as nodes compare it: same name, same results.
+  virtual std::string_view name() const noexcept = 0;
+  /// Says in half a sentence which write counts.
+  virtual std::string_view reason() const noexcept = 0;
+
+  /// The record that both become. Of two siblings, `local` is the earlier one by (timestamp, dot).
+  virtual change_record resolve(const change_record& local, const change_record& remote) const = 0;
+
+  /// True when neither write knew of the other: same path, different dots, and neither observed the other.
+  virtual bool conflicts(const change_record& local, const change_record& remote) const;
+};
+
+/// The later write by (timestamp, dot) counts; a tombstone competes like a value.
+class last_writer_wins final : public conflict_resolution {
+public:
+  std::string_view name() const noexcept override { return "last_writer_wins/1"; }
+  std::string_view reason() const noexcept override { return "of concurrent writes the latest by (timestamp, dot) counts"; }
+  change_record resolve(const change_record& local, const change_record& remote) const override;
+};
+
+/// The record that readers of `where` see: `rule.resolve` folded over the siblings in their order. O(siblings).
+change_record resolve_siblings(const conflict_resolution& rule, const path& where, std::span<const sibling> siblings);
+
+/// What nodes compare at the handshake to know that they resolve alike.
+std::uint64_t strategies_hash(const conflict_resolution& rule) noexcept;
+
+}  // namespace troupe

@@ -1,0 +1,46 @@
+#include <troupe/actors/plugins/call_check.hpp>
+
+#include <troupe/messages/context.hpp>
+#include <troupe/messages/msgpack_reader.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// The last string under this key, as the decoder of the parameters takes the last too.
+result<std::string> find_text(std::string_view params, std::string_view key) {
+  msgpack_reader in{params};
+  std::optional<std::string> found;
+  for (auto left = in.read_map().value_or(0); left > 0; --left) {
+    const auto name = in.read_string();
+    if (!name) return fail(error_code::invalid_argument, "the parameters have a key that is not a string");
+    if (*name != key) {
+      in.skip();
+      continue;
+    }
+    const auto text = in.read_string();
+    if (!text) return fail(error_code::invalid_argument, std::string{key} + " must be a string");
+    found = *text;
+  }
+  return found.value_or("");
+}
+
+}  // namespace
+
+result<call_decision> check_call(const permissions& policy, const method_rule& rule, std::string_view params) {
+  const auto verb = parse_enum<capability_verb>(rule.verb);
+  if (!verb) return call_decision{true, {}, "no capability needed"};
+  auto resource = find_text(params, rule.parameter);
+  if (!resource) return fail(std::move(resource.error()));
+  if (resource_kind_of(*verb) == resource_kind::path) {
+    // What is checked is what is used: the same reading of the path that the replica makes.
+    auto parsed = path::parse(*resource);
+    if (!parsed) return fail(std::move(parsed.error()));
+    resource = parsed->text();
+  }
+  const auto decision = rule.scope == resource_scope::subtree ? policy.check_subtree(*verb, *resource)
+                                                              : policy.check(*verb, *resource);
+  return call_decision{decision.allowed, std::string{rule.verb} + ":" + *resource, decision.rule};
+}
+
+}  // namespace troupe

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/plugins/local_types.hpp>
+
+namespace troupe {
+
+/// Owns the sandbox: the one thread that starts, watches and ends plugin processes, for as long as the node lives. (A plugin
+/// ends with the thread that started it.) Also reads what plugins write to their standard output into the log, and reads
+/// packages, since both touch the disk.
+using launcher_actor = caf::typed_actor<
+    // Reads and checks a package.
+    caf::result<package_read>(read_package),
+    // Starts a plugin; tells the watcher when its process ends by itself.
+    caf::result<plugin_launched>(launch_plugin),
+    // Ends one. Answered when nothing of it is left.
+    caf::result<void>(end_plugin),
+    // What one uses now.
+    caf::result<resource_usage>(track_plugin),
+    // Keeps the policy of a plugin, and answers by it.
+    caf::result<void>(policy_changed), caf::result<permission_decision>(check_operation),
+    // Lets time pass.
+    caf::result<void>(tick)>;
+
+/// Makes the sandbox on the launcher's own thread.
+using sandbox_factory = std::function<result<std::unique_ptr<plugin_sandbox>>(permission_check)>;
+
+/// When the factory fails, everything but `read_package` is answered with its error.
+launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, const log_target& log);
+
+}  // namespace troupe

@@ -1,0 +1,111 @@
+#pragma once
+
+// Messages of the plugin subsystem that never leave the process, and their type ids.
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/commands/local_types.hpp>
+#include <troupe/actors/kernel/type_ids.hpp>
+#include <troupe/actors/plugins/permissions.hpp>
+#include <troupe/messages/node.hpp>
+#include <troupe/plugins/manifest.hpp>
+#include <troupe/plugins/sandbox/sandbox.hpp>
+#include <troupe/plugins/unique_fd.hpp>
+
+namespace troupe {
+
+/// Asks the launcher to read and check a package.
+struct read_package {
+  std::filesystem::path directory;
+};
+struct package_read {
+  std::shared_ptr<const plugin_manifest> manifest;
+};
+
+/// A plugin's process has ended by itself.
+struct plugin_exited {
+  std::string plugin;
+  exit_status status;
+};
+/// Told of the ends of plugins.
+using exit_watcher = caf::typed_actor<caf::result<void>(plugin_exited)>;
+
+/// Asks the launcher to start a plugin.
+struct launch_plugin {
+  sandbox_spec spec;
+  exit_watcher watcher;
+};
+/// A plugin's process runs.
+struct plugin_launched {
+  std::shared_ptr<unique_fd> socket;
+  std::uint64_t process = 0;
+  std::vector<sandbox_layer> layers;
+};
+
+/// Asks the launcher to end a plugin: politely, and after `grace` by force. Answered when nothing of it is left.
+struct end_plugin {
+  std::string plugin;
+  std::chrono::milliseconds grace{0};
+};
+
+/// Asks the launcher what a plugin uses.
+struct track_plugin {
+  std::string plugin;
+};
+
+/// Tells the launcher the policy of a plugin as it is from now on.
+struct policy_changed {
+  std::string plugin;
+  std::shared_ptr<const permissions> policy;
+};
+/// Asks whether a plugin may do something now, such as `context.read:/app/theme`.
+struct check_operation {
+  std::string plugin;
+  std::string operation;
+};
+
+/// Starts, or stops, a supervisor's plugin. Answered when it runs, or has gone.
+enum class plugin_order : std::uint8_t { start, stop };
+
+/// Gives or takes a capability from the next message on.
+struct alter_grant {
+  enum class kind : std::uint8_t { grant, revoke };
+  kind what = kind::grant;
+  std::string text;
+};
+
+}  // namespace troupe
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::read_package))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::package_read))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exited))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::launch_plugin))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_launched))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::end_plugin))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::track_plugin))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::permission_decision))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
+CAF_END_TYPE_ID_BLOCK(troupe_plugins)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_package)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::package_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_exited)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::launch_plugin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_launched)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::end_plugin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::track_plugin)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::policy_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::check_operation)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_order)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::alter_grant)

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/plugins/supervisor.hpp>
+
+namespace troupe {
+
+/// Knows the plugins of a node: reads their packages, starts a supervisor for each and passes orders on to it.
+using plugin_manager_actor = caf::typed_actor<
+    // Starts the plugin of a package. Answered when it runs, or with why it does not.
+    caf::result<plugin_info>(load_plugin),
+    // Stops one. Answered when nothing of it is left.
+    caf::result<void>(unload_plugin),
+    // All of them, in the order of their names.
+    caf::result<plugin_list>(no_parameters),
+    // Stops all of them, then ends.
+    caf::result<void>(plugin_order),
+    // `plugin.*` over links.
+    caf::result<payload>(service_call), caf::result<void>(service_notice)>;
+
+plugin_manager_actor spawn_plugin_manager(caf::actor_system& system, plugin_environment environment);
+
+}  // namespace troupe

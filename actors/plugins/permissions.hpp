@@ -1,0 +1,94 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/plugin.hpp>
+#include <troupe/plugins/capability.hpp>
+
+namespace troupe {
+
+/// The policy of one plugin at this moment: what its level gives, what it asked for and the operator granted, and what is
+/// denied.
+///
+///     effective = (level defaults ∪ (requested ∩ granted)) − denied
+///
+/// An operation is within `requested ∩ granted` when one requested and one granted capability both cover it, so a wide
+/// request under a narrow grant, or the reverse, gives the narrower of the two. Denials win over everything.
+///
+/// The defaults for a plugin `notes`:
+///
+/// | level | capabilities |
+/// |---|---|
+/// | restricted | `state`, `log`, `command.provide:notes.**`, `command.execute:notes.**` |
+/// | user | also `context.read:/plugins/notes/**`, `context.write:/plugins/notes/**`, `event.publish:notes.**`, `event.subscribe:notes.**` |
+/// | system | everything |
+///
+/// Pure: no clock, no I/O. Changes take effect with the next check. Each set holds at most `max_rules` capabilities.
+class permissions {
+public:
+  static constexpr std::size_t max_rules = 1024;
+
+  /// @param plugin its validated name; it becomes part of the default patterns.
+  permissions(std::string_view plugin, permission_level level);
+
+  /// Whether the plugin may do this now. `rule` is the capability that decided, or says in words why none did. A resource
+  /// that is not of its verb's kind (a path without '/', or with "", "." or ".." as a file's segment) is refused.
+  /// Linear in the rules of this verb; no allocation but the rule's text.
+  permission_decision check(capability_verb verb, std::string_view resource) const;
+  /// Whether the plugin may do this with a context path and everything below it. A denial anywhere below refuses it.
+  permission_decision check_subtree(capability_verb verb, std::string_view path) const;
+  /// The same for a written operation, such as `context.read:/app/theme`. Fails when the text is malformed.
+  result<permission_decision> check(std::string_view operation) const;
+
+  /// Adds to what the plugin asks for, grants or denies. Adding what is there changes nothing. Fails with
+  /// `limit_exceeded` when the set is full.
+  result<void> request(capability asked);
+  result<void> grant(capability granted);
+  result<void> deny(capability denied);
+
+  /// Takes back a grant or lifts a denial, by its exact text; `not_found` when there is none.
+  result<void> revoke(const capability& granted);
+  result<void> allow(const capability& denied);
+
+  permission_level level() const noexcept { return level_; }
+  /// The texts, in the order in which they came.
+  std::vector<std::string> requested() const;
+  std::vector<std::string> granted() const;
+  std::vector<std::string> denied() const;
+  /// Everything that allows something now, without what the denials take away: the defaults, and the requests that are
+  /// granted by their own text or within a wider grant. A system plugin has one entry, `*`.
+  std::vector<std::string> effective() const;
+  /// What the level gives; a system plugin has one entry, `*`.
+  std::vector<std::string> defaults() const;
+
+private:
+  /// One set of capabilities, sorted into a list per verb so that a check sees only rules of its own verb.
+  class rule_set {
+  public:
+    /// The first rule that covers the operation, or null.
+    const capability* find(capability_verb verb, std::string_view resource) const noexcept;
+    /// The first rule that covers a path and all that can be below it, or null.
+    const capability* find_subtree(capability_verb verb, std::string_view path) const noexcept;
+    /// The first rule that covers something at or below a path, or may, or null.
+    const capability* find_overlap(capability_verb verb, std::string_view path) const noexcept;
+    result<void> add(capability rule, std::string_view set_name);
+    result<void> remove(const capability& rule, std::string_view set_name);
+    std::vector<std::string> texts() const;
+
+  private:
+    std::array<std::vector<capability>, enum_names<capability_verb>::names.size()> by_verb_;
+    std::vector<std::string> texts_;
+  };
+
+  permission_level level_;
+  rule_set defaults_;
+  rule_set requested_;
+  rule_set granted_;
+  rule_set denied_;
+};
+
+}  // namespace troupe

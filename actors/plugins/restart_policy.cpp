@@ -1,0 +1,47 @@
+#include <troupe/actors/plugins/restart_policy.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace troupe {
+
+using std::chrono::milliseconds;
+
+restart_policy::restart_policy(restart_spec spec, backoff_config backoff) : spec_{spec}, backoff_{backoff} {}
+
+restart_decision restart_policy::on_exit(exit_reason reason, time_point now, double jitter) {
+  if (quarantined_) return {restart_action::quarantine, milliseconds{0}};
+  if (!wants_restart(reason)) return {restart_action::leave, milliseconds{0}};
+  while (!restarts_.empty() && now - restarts_.front() > spec_.period) restarts_.pop_front();
+  if (restarts_.size() >= spec_.intensity) {
+    quarantined_ = true;
+    return {restart_action::quarantine, milliseconds{0}};
+  }
+  const auto delay = delay_of_next(jitter);
+  restarts_.push_back(now);
+  return {restart_action::restart, delay};
+}
+
+void restart_policy::clear() noexcept {
+  restarts_.clear();
+  quarantined_ = false;
+}
+
+bool restart_policy::wants_restart(exit_reason reason) const noexcept {
+  switch (spec_.mode) {
+    case restart_mode::permanent: return true;
+    case restart_mode::transient: return reason == exit_reason::abnormal;
+    case restart_mode::temporary: break;
+  }
+  return false;
+}
+
+milliseconds restart_policy::delay_of_next(double jitter) const noexcept {
+  // Beyond 2^30 every delay is the longest one; the cap keeps the shift defined.
+  const auto doublings = std::min<std::size_t>(restarts_.size(), 30);
+  const auto full = std::min(static_cast<double>(backoff_.first.count()) * std::ldexp(1.0, static_cast<int>(doublings)),
+                             static_cast<double>(backoff_.longest.count()));
+  return milliseconds{std::llround(full * (1.0 - std::clamp(jitter, 0.0, 1.0) / 2))};
+}
+
+}  // namespace troupe

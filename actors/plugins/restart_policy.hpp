@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+
+#include <troupe/plugins/manifest.hpp>
+
+namespace troupe {
+
+/// How a plugin's process ended.
+enum class exit_reason : std::uint8_t {
+  normal,    ///< It exited with status 0, unasked.
+  abnormal,  ///< Everything else: another status, a signal, a missed deadline, a broken protocol.
+};
+
+/// How long a restart waits. The n-th restart within the period waits `first × 2^(n-1)`, at most `longest`, of which the
+/// jitter takes away up to half, so that plugins that fell together do not rise together.
+struct backoff_config {
+  std::chrono::milliseconds first{100};
+  std::chrono::milliseconds longest{std::chrono::seconds{10}};
+};
+
+/// What to do about an exit.
+enum class restart_action : std::uint8_t {
+  restart,     ///< Start again after the delay.
+  leave,       ///< Its mode says that it stays down.
+  quarantine,  ///< It fell too often. Only an operator brings it back.
+};
+
+/// The answer of a restart policy; `delay` is of use with `restart` only.
+struct restart_decision {
+  restart_action action = restart_action::leave;
+  std::chrono::milliseconds delay{0};
+
+  friend bool operator==(const restart_decision&, const restart_decision&) = default;
+};
+
+/// When a fallen plugin is started again: the child specification of Erlang/OTP's supervisors (mode, intensity, period),
+/// with exponential backoff, and with quarantine where OTP's supervisor would end itself.
+///
+/// Pure: time and randomness come in. Keeps at most `intensity` time points.
+class restart_policy {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  explicit restart_policy(restart_spec spec, backoff_config backoff = {});
+
+  /// @param now not before that of earlier calls.
+  /// @param jitter in [0, 1); values outside are clamped.
+  /// More than `intensity` restarts within the latest `period` are refused with `quarantine`, and so is every exit after
+  /// that until `clear`.
+  restart_decision on_exit(exit_reason reason, time_point now, double jitter);
+
+  /// Forgets the past: an operator has enabled the plugin again.
+  void clear() noexcept;
+
+  bool quarantined() const noexcept { return quarantined_; }
+  /// Restarts within the period that ended with the latest exit.
+  std::size_t recent_restarts() const noexcept { return restarts_.size(); }
+
+private:
+  bool wants_restart(exit_reason reason) const noexcept;
+  std::chrono::milliseconds delay_of_next(double jitter) const noexcept;
+
+  restart_spec spec_;
+  backoff_config backoff_;
+  std::deque<time_point> restarts_;
+  bool quarantined_ = false;
+};
+
+}  // namespace troupe

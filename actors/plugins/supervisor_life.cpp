@@ -1,0 +1,309 @@
+// How a plugin starts, ends and starts again.
+
+#include <algorithm>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/plugins/supervisor_state.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto slow_interval = 1000ms;
+constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another plugin
+
+}  // namespace
+
+result<permissions> make_policy(const plugin_manifest& manifest, const std::vector<std::string>& grants) {
+  permissions policy{manifest.name, manifest.permission_level};
+  for (const auto& asked : manifest.capabilities) {
+    if (auto added = policy.request(asked.capability); !added) return fail(added.error());
+    if (!grants.empty()) continue;
+    if (auto added = policy.grant(asked.capability); !added) return fail(added.error());
+  }
+  for (const auto& text : grants) {
+    auto granted = capability::parse(text);
+    if (!granted) return fail(std::move(granted.error()));
+    if (auto added = policy.grant(std::move(*granted)); !added) return fail(added.error());
+  }
+  for (const auto& denied : manifest.denied)
+    if (auto added = policy.deny(denied); !added) return fail(added.error());
+  return policy;
+}
+
+supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
+    : self_(self),
+      setup_(std::move(setup)),
+      policy_(make_policy(*setup_.manifest, setup_.grants).value()),
+      restarts_(setup_.manifest->restart),
+      log_(setup_.environment.log.logger("plugins")),
+      random_(std::random_device{}()) {
+  publish_policy();
+}
+
+supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
+  tick_after(self_, slow_interval, tick::slow);
+  return {
+      [this](const invoke_command& wanted) { return invoke(wanted); },
+      [this](plugin_order order) { return obey(order); },
+      [this](no_parameters) { return describe(); },
+      [this](const alter_grant& change) { return reply(alter(change)); },
+      [this](const plugin_exited& exited) {
+        if (run_ && phase_ != plugin_phase::stopping)
+          fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " ended with " + to_string(exited.status), {}},
+                   exited.status.is_success() ? exit_reason::normal : exit_reason::abnormal);
+      },
+      [this](tick pace) { pass_time(pace); },
+      [this](const caf::io::new_data_msg& data) { read(data); },
+      [this](const caf::io::connection_closed_msg&) {
+        if (phase_ == plugin_phase::stopping) return disconnect({error_code::unavailable, "the plugin has stopped", {}});
+        fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " closed its connection", {}}, exit_reason::abnormal);
+      },
+  };
+}
+
+caf::result<void> supervisor_state::obey(plugin_order order) {
+  auto promise = self_->make_response_promise<void>();
+  if (order == plugin_order::stop) {
+    stopping_.push_back(promise);
+    if (phase_ != plugin_phase::stopping) begin_stop();
+    return promise;
+  }
+  if (phase_ == plugin_phase::running) {
+    promise.deliver();
+    return promise;
+  }
+  starting_.push_back(promise);
+  if (phase_ == plugin_phase::starting) return promise;
+  restarts_.clear();
+  launch();
+  return promise;
+}
+
+// -- starting -----------------------------------------------------------------------------------------------------------
+
+sandbox_spec supervisor_state::describe_sandbox() const {
+  const auto& manifest = *setup_.manifest;
+  sandbox_spec spec{.plugin = manifest.name,
+                    .package = setup_.package,
+                    .entry = manifest.entry,
+                    .resource_limits = manifest.resource_limits,
+                    .readable = {},
+                    .environment = {},
+                    .start_deadline = manifest.deadlines.start};
+  if (!setup_.environment.python_sdk.empty()) {
+    spec.readable.push_back(setup_.environment.python_sdk);
+    spec.environment["PYTHONPATH"] = setup_.environment.python_sdk.native();
+  }
+  for (const auto& asked : manifest.capabilities) {
+    if (asked.capability.verb() != capability_verb::fs_read) continue;
+    std::string_view place = asked.capability.pattern();
+    if (place.ends_with("/**")) place.remove_suffix(3);
+    if (place.find('*') == std::string_view::npos && policy_.check_subtree(capability_verb::fs_read, place).allowed)
+      spec.readable.emplace_back(place);
+  }
+  return spec;
+}
+
+void supervisor_state::launch() {
+  phase_ = plugin_phase::starting;
+  problem_.clear();
+  restart_at_.reset();
+  const auto deadline = setup_.manifest->deadlines.start + launch_slack;
+  start_by_ = now() + deadline;
+  const auto generation = ++generation_;
+  ask(self_, setup_.environment.launcher, deadline,
+      launch_plugin{describe_sandbox(), caf::actor_cast<exit_watcher>(self_)})
+      .then(
+          [this, generation](const plugin_launched& launched) {
+            if (generation == generation_ && phase_ == plugin_phase::starting) connect(launched);
+          },
+          [this, generation](const error& why) {
+            if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
+          });
+}
+
+void supervisor_state::connect(const plugin_launched& launched) {
+  link_limits limits;
+  limits.in_flight = 256;
+  limits.default_deadline = setup_.manifest->deadlines.call;
+  limits.max_deadline = setup_.manifest->deadlines.call;
+  limits.ping_interval = 1s;
+  process_ = launched.process;
+  const auto connection = self_->add_scribe(launched.socket->release());
+  run_.emplace(run{stream{self_, connection}, link_session{limits, now()}});
+  run_->bytes.start();
+  std::string layers;
+  for (const auto& layer : launched.layers)
+    layers += (layers.empty() ? "" : "; ") + layer.name + ": " + layer.mechanism;
+  log_->info("plugin.launched plugin={} process={} layers=\"{}\"", plugin(), process_, layers);
+}
+
+void supervisor_state::open_session(std::uint32_t id, std::string_view method, std::string_view params) {
+  auto& session = run_->session;
+  const auto opening = [&]() -> result<session_open> {
+    if (method != "session.open")
+      return fail(error_code::protocol_violation, "the first request must be session.open");
+    auto read = decode_checked<session_open>(params);
+    if (!read) return read;
+    if (auto agreed = agree_on_protocol(read->protocol); !agreed) return fail(std::move(agreed.error()));
+    if (read->kind != session_kind::plugin || read->name != plugin())
+      return fail(error_code::permission_denied, "this connection is for the plugin " + plugin());
+    return read;
+  }();
+  if (!opening) {
+    session.refuse(id, opening.error());
+    flush();
+    return fail_run(opening.error(), exit_reason::abnormal);
+  }
+  run_->opened = true;
+  auto answer = setup_.environment.introduction;
+  answer.capabilities = policy_.effective();
+  session.respond(id, encode(answer));
+  ask_commands();
+}
+
+void supervisor_state::ask_commands() {
+  call("plugin.start", rpc::no_params, setup_.manifest->deadlines.start, [this](result<std::string_view> answer) {
+    auto started = answer ? decode_checked<plugin_started>(*answer) : result<plugin_started>{fail(answer.error())};
+    if (started) offer_commands(std::move(started->commands));
+    else fail_run(started.error(), exit_reason::abnormal);
+  });
+}
+
+void supervisor_state::offer_commands(std::vector<command_spec> commands) {
+  withdraw_commands();
+  for (const auto& spec : commands) {
+    const auto decision = policy_.check(capability_verb::command_provide, spec.name);
+    if (decision.allowed) continue;
+    audit("plugin.denied", "command.provide:" + spec.name, decision.rule);
+    ++denials_;
+    return fail_run({error_code::permission_denied, "the plugin " + plugin() + " may not provide the command " +
+                                                        spec.name + "; its commands start with " + plugin() + ".", {}},
+                    exit_reason::abnormal);
+  }
+  if (commands.empty()) return become_running();
+  const auto open = std::make_shared<std::size_t>(commands.size());
+  for (auto& spec : commands) {
+    spec.timeout = std::min(spec.timeout, setup_.manifest->deadlines.call);
+    const auto command = spec.name;
+    ask(self_, setup_.environment.dispatcher, setup_.manifest->deadlines.start,
+        add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
+        .then(
+            [this, command, open, generation = generation_] {
+              commands_.push_back(command);
+              if (--*open == 0 && generation == generation_ && phase_ == plugin_phase::starting) become_running();
+            },
+            [this, generation = generation_](const error& why) {
+              if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
+            });
+  }
+}
+
+void supervisor_state::become_running() {
+  phase_ = plugin_phase::running;
+  std::sort(commands_.begin(), commands_.end());
+  log_->info("plugin.running plugin={} version={} commands={}", plugin(), to_string(setup_.manifest->version),
+             commands_.size());
+  audit("plugin.started", setup_.package.native(), "operator");
+  settle_starts({});
+}
+
+void supervisor_state::settle_starts(const result<void>& outcome) {
+  for (auto& promise : std::exchange(starting_, {})) {
+    if (outcome) promise.deliver();
+    else promise.deliver(to_caf(outcome.error()));
+  }
+}
+
+// -- ending -------------------------------------------------------------------------------------------------------------
+
+void supervisor_state::fail_run(const error& reason, exit_reason kind) {
+  if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
+  const bool first_start = phase_ == plugin_phase::starting && !starting_.empty();
+  log_->warn("plugin.ended plugin={} reason=\"{}\"", plugin(), printable(reason.message));
+  audit("plugin.ended", plugin(), reason.message);
+  problem_ = reason.message;
+  phase_ = plugin_phase::failed;
+  disconnect({error_code::plugin_crashed, reason.message, {}});
+  const auto generation = ++generation_;
+  // The next run may start only when nothing of this one is left.
+  ask(self_, setup_.environment.launcher, 30s, end_plugin{plugin(), 0ms})
+      .then([this, generation, reason, kind,
+             first_start] { if (generation == generation_ && !first_start) decide_restart(reason, kind); },
+            [this](const error& why) { log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), why.message); });
+  // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
+  if (first_start) {
+    withdraw_commands();
+    settle_starts(fail(reason));
+  }
+}
+
+void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
+  const auto decision = restarts_.on_exit(kind, now(), std::uniform_real_distribution<>{0, 1}(random_));
+  if (decision.action == restart_action::restart) {
+    restart_at_ = now() + decision.delay;
+    ++restarted_;
+    audit("plugin.restarted", plugin(), reason.message);
+    tick_after(self_, decision.delay, tick::fast);
+    return;
+  }
+  withdraw_commands();
+  if (decision.action == restart_action::leave) return;
+  phase_ = plugin_phase::quarantined;
+  problem_ = "ended too often; the last time: " + reason.message;
+  log_->error("plugin.quarantined plugin={} reason=\"{}\"", plugin(), printable(reason.message));
+  audit("plugin.quarantined", plugin(), reason.message);
+}
+
+void supervisor_state::disconnect(const error& reason) {
+  if (!run_) return;
+  run_->session.end(reason);
+  run_->bytes.flush(run_->session);
+  run_->bytes.close();
+  run_.reset();
+  process_ = 0;
+}
+
+void supervisor_state::begin_stop() {
+  const bool connected = run_ && phase_ == plugin_phase::running;
+  phase_ = plugin_phase::stopping;
+  restart_at_.reset();
+  ++generation_;
+  withdraw_commands();
+  settle_starts(fail(error_code::unavailable, "the plugin " + plugin() + " is being stopped"));
+  if (!connected) return finish_stop();
+  const auto asked = call("plugin.stop", rpc::no_params, setup_.manifest->deadlines.stop,
+                          [this](const result<std::string_view>&) { finish_stop(); });
+  if (!asked) finish_stop();
+}
+
+void supervisor_state::finish_stop() {
+  const auto grace = setup_.manifest->deadlines.stop;
+  const auto end = [this](const result<void>& outcome) {
+    disconnect({error_code::unavailable, "the plugin has stopped", {}});
+    phase_ = plugin_phase::stopped;
+    audit("plugin.stopped", plugin(), outcome ? "operator" : outcome.error().message);
+    for (auto& promise : std::exchange(stopping_, {})) {
+      if (outcome) promise.deliver();
+      else promise.deliver(to_caf(outcome.error()));
+    }
+    self_->quit();
+  };
+  ask(self_, setup_.environment.launcher, grace + 10s, end_plugin{plugin(), grace})
+      .then([end] { end({}); }, [end](const error& why) { end(fail(why)); });
+}
+
+void supervisor_state::withdraw_commands() {
+  if (commands_.empty()) return;
+  tell(self_, setup_.environment.dispatcher, remove_commands{std::exchange(commands_, {})});
+}
+
+supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup) {
+  return spawn_io<supervisor_state>(system, std::move(setup));
+}
+
+}  // namespace troupe

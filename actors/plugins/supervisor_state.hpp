@@ -1,0 +1,101 @@
+#pragma once
+
+#include <optional>
+#include <random>
+
+#include <caf/io/typed_broker.hpp>
+
+#include <troupe/actors/links/stream.hpp>
+#include <troupe/actors/plugins/call_check.hpp>
+#include <troupe/actors/plugins/restart_policy.hpp>
+#include <troupe/actors/plugins/supervisor.hpp>
+
+namespace troupe {
+
+/// The state behind `supervisor_actor`.
+///
+/// A plugin's life, as `plugin_phase`: starting (launched, has not yet told its commands) → running → stopping → stopped; from
+/// an end that was not asked for to starting again, to failed (its mode says to stay down) or to quarantined.
+class supervisor_state : public link_events {
+public:
+  using interface = supervisor_actor::extend_with<caf::io::connection_handler>;
+  using pointer = interface::broker_pointer;
+  static constexpr const char* name = "supervisor";
+
+  supervisor_state(pointer self, supervisor_setup setup);
+
+  interface::behavior_type make_behavior();
+
+private:
+  using void_promise = caf::typed_response_promise<void>;
+
+  // -- life (supervisor_life.cpp) -----------------------------------------------------------------------------------
+  caf::result<void> obey(plugin_order order);
+  void launch();
+  void connect(const plugin_launched& launched);
+  void open_session(std::uint32_t id, std::string_view method, std::string_view params);
+  void ask_commands();
+  void offer_commands(std::vector<command_spec> commands);
+  void become_running();
+  void fail_run(const error& reason, exit_reason kind);
+  void decide_restart(const error& reason, exit_reason kind);
+  void disconnect(const error& reason);
+  void begin_stop();
+  void finish_stop();
+  void withdraw_commands();
+  void settle_starts(const result<void>& outcome);
+  sandbox_spec describe_sandbox() const;
+
+  // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------------------------
+  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+                  const rpc::envelope& beside) override;
+  void on_notification(std::string_view method, std::string_view params) override;
+  caf::result<value> invoke(const invoke_command& wanted);
+  void forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void read(const caf::io::new_data_msg& data);
+  void pass_time(tick pace);
+  void schedule_tick();
+  void flush();
+  bool call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+            link_session::completion done);
+
+  // -- policy -------------------------------------------------------------------------------------------------------
+  result<void> alter(const alter_grant& change);
+  void publish_policy();
+  void audit(std::string event, std::string subject, std::string rule, trace_id trace = {});
+  plugin_info describe() const;
+
+  const std::string& plugin() const noexcept { return setup_.manifest->name; }
+  link_session::time_point now() const { return self_->clock().now(); }
+
+  /// One process of the plugin, from its launch to its end.
+  struct run {
+    stream bytes;
+    link_session session;
+    bool opened = false;
+  };
+
+  pointer self_;
+  supervisor_setup setup_;
+  permissions policy_;
+  restart_policy restarts_;
+  principal_ptr principal_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::mt19937_64 random_;
+  plugin_phase phase_ = plugin_phase::discovered;
+  std::optional<run> run_;
+  link_session::time_point start_by_;
+  std::optional<link_session::time_point> restart_at_;
+  std::uint64_t generation_ = 0;  ///< Counts runs, so that answers meant for an earlier one are recognised.
+  std::uint64_t process_ = 0;
+  std::vector<std::string> commands_;
+  std::vector<void_promise> starting_, stopping_;
+  std::uint64_t restarted_ = 0;
+  std::uint64_t denials_ = 0;
+  std::uint32_t log_lines_ = 0;  ///< Since the last slow tick.
+  std::uint64_t log_lines_dropped_ = 0;
+  std::string problem_;
+  bool fast_tick_ = false;
+};
+
+}  // namespace troupe

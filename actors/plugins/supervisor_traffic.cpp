@@ -1,0 +1,225 @@
+// What passes between a plugin and the node, and whether it may.
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/plugins/supervisor_state.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto slow_interval = 1000ms;
+constexpr auto fast_interval = 20ms;
+constexpr std::uint32_t max_log_lines = 100;  // a second
+
+}  // namespace
+
+// -- into the plugin ----------------------------------------------------------------------------------------------------
+
+caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
+  if (phase_ != plugin_phase::running)
+    return to_caf({error_code::unavailable, "the plugin " + plugin() + " is " + std::string{name_of(phase_)}, {}});
+  const auto decision = policy_.check(capability_verb::command_provide, wanted.command);
+  if (!decision.allowed) {
+    ++denials_;
+    audit("plugin.denied", "command.provide:" + wanted.command, decision.rule, wanted.trace);
+    return to_caf({error_code::permission_denied, "the plugin " + plugin() + " may not answer " + wanted.command + ": " +
+                                                      decision.rule, {}});
+  }
+  auto promise = self_->make_response_promise<value>();
+  const auto deadline = std::min(wanted.deadline, setup_.manifest->deadlines.call);
+  auto passed_on = wanted;
+  passed_on.deadline = deadline;
+  call("command.execute", encode(passed_on), deadline, [promise](result<std::string_view> answer) mutable {
+    if (!answer) return promise.deliver(to_caf(std::move(answer.error())));
+    auto read = value::from_msgpack(*answer);
+    if (read) promise.deliver(std::move(*read));
+    else promise.deliver(to_caf(std::move(read.error())));
+  });
+  return promise;
+}
+
+/// Starts a call; when a bound refuses it, `done` is told. @returns whether it was started.
+bool supervisor_state::call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+                            link_session::completion done) {
+  run_->bytes.refresh(run_->session);
+  const auto started = run_->session.call(method, params, now() + deadline, done);
+  if (!started) done(fail(started.error()));
+  flush();
+  return started.has_value();
+}
+
+// -- out of the plugin --------------------------------------------------------------------------------------------------
+
+void supervisor_state::read(const caf::io::new_data_msg& data) {
+  if (!run_) return;
+  run_->bytes.refresh(run_->session);
+  const auto generation = generation_;
+  const auto outcome =
+      run_->session.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now(), *this);
+  if (generation != generation_) return;  // what was read has ended this run
+  if (!outcome) {
+    audit("plugin.violation", plugin(), outcome.error().message);
+    return fail_run(outcome.error(), exit_reason::abnormal);
+  }
+  flush();
+}
+
+void supervisor_state::on_request(std::uint32_t id, std::string_view method, std::string_view params,
+                                  const rpc::envelope& beside) {
+  if (!run_) return;
+  if (!run_->opened) return open_session(id, method, params);
+  auto& session = run_->session;
+  const auto to = find_route(setup_.environment.services, principal_kind::plugin, method);
+  if (!to) {
+    session.refuse(id, to.error());
+    return;
+  }
+  const auto decision = check_call(policy_, *to->rule, params);
+  if (!decision) {
+    session.refuse(id, decision.error());
+  } else if (!decision->allowed) {
+    ++denials_;
+    log_->warn("plugin.denied plugin={} operation=\"{}\" rule=\"{}\"", plugin(), printable(decision->operation, 1100),
+               decision->rule);
+    audit("plugin.denied", decision->operation, decision->rule, beside.trace);
+    session.refuse(id, {error_code::permission_denied, "the plugin " + plugin() + " may not " + decision->operation + ": " +
+                                                           decision->rule, {}});
+  } else {
+    forward(*to, id, params, beside);
+  }
+}
+
+void supervisor_state::forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
+  ask(self_, to.service, beside.deadline,
+      service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
+      .then(
+          [this, id, generation = generation_](const payload& answer) {
+            if (!run_ || generation != generation_) return;
+            run_->bytes.refresh(run_->session);
+            run_->session.respond(id, answer.msgpack.bytes);
+            flush();
+          },
+          [this, id, generation = generation_](const error& failure) {
+            if (!run_ || generation != generation_) return;
+            run_->session.refuse(id, failure);
+            flush();
+          });
+}
+
+void supervisor_state::on_notification(std::string_view method, std::string_view params) {
+  if (method != "log") {
+    log_->warn("plugin.notice_refused plugin={} method=\"{}\"", plugin(), printable(method, 64));
+    return;
+  }
+  const auto line = decode_checked<log_line>(params);
+  if (!line || !policy_.check(capability_verb::log, {}).allowed || ++log_lines_ > max_log_lines) {
+    ++log_lines_dropped_;
+    return;
+  }
+  const auto level = line->level == "debug"     ? spdlog::level::debug
+                     : line->level == "warning" ? spdlog::level::warn
+                     : line->level == "error"   ? spdlog::level::err
+                                                : spdlog::level::info;
+  log_->log(level, "plugin.log plugin={} line=\"{}\"", plugin(), printable(line->message));
+}
+
+void supervisor_state::flush() {
+  if (!run_) return;
+  run_->bytes.flush(run_->session);
+  schedule_tick();
+}
+
+// -- time ---------------------------------------------------------------------------------------------------------------
+
+void supervisor_state::pass_time(tick pace) {
+  if (pace == tick::fast) {
+    fast_tick_ = false;
+  } else {
+    tick_after(self_, slow_interval, tick::slow);
+    log_lines_ = 0;
+    if (log_lines_dropped_ > 0)
+      log_->warn("plugin.log_dropped plugin={} lines={}", plugin(), std::exchange(log_lines_dropped_, 0));
+  }
+  if (restart_at_ && *restart_at_ <= now()) launch();
+  if (phase_ == plugin_phase::starting && now() > start_by_)
+    return fail_run({error_code::deadline_exceeded, "the plugin " + plugin() + " did not start within " +
+                                                        std::to_string(setup_.manifest->deadlines.start.count()) + " ms", {}},
+                    exit_reason::abnormal);
+  if (!run_) return;
+  run_->bytes.refresh(run_->session);
+  const auto generation = generation_;
+  const auto outcome = run_->session.tick(now());
+  if (generation != generation_) return;
+  if (!outcome) return fail_run(outcome.error(), exit_reason::abnormal);
+  flush();
+}
+
+/// A slow tick is always on its way. While calls are open a fast one is added, so that deadlines are kept.
+void supervisor_state::schedule_tick() {
+  if (fast_tick_ || !run_) return;
+  if (run_->session.calls_in_flight() == 0 && !run_->session.reading_paused()) return;
+  fast_tick_ = true;
+  tick_after(self_, fast_interval, tick::fast);
+}
+
+// -- policy -------------------------------------------------------------------------------------------------------------
+
+result<void> supervisor_state::alter(const alter_grant& change) {
+  auto subject = capability::parse(change.text);
+  if (!subject) return fail(std::move(subject.error()));
+  if (change.what == alter_grant::kind::grant) {
+    (void)policy_.allow(*subject);  // a denial of the same text, if there is one, is lifted
+    if (auto asked = policy_.request(*subject); !asked) return asked;
+    if (auto granted = policy_.grant(*subject); !granted) return granted;
+    audit("plugin.granted", change.text, "operator");
+  } else {
+    // What no grant of the same text gives is taken away by a denial.
+    if (!policy_.revoke(*subject))
+      if (auto denied = policy_.deny(*subject); !denied) return denied;
+    audit("plugin.revoked", change.text, "operator");
+  }
+  publish_policy();
+  if (run_ && run_->opened) {
+    (void)run_->session.notify("grants.changed", encode(grants_changed{policy_.effective()}));  // a courtesy
+    flush();
+  }
+  return {};
+}
+
+void supervisor_state::publish_policy() {
+  // The supervisor has checked every call before it goes on, so the steps behind it need only know who is asking.
+  auto capabilities = policy_.level() == permission_level::system
+                          ? std::vector<std::string>{"command.execute:**", "context.read:/**", "context.write:/**"}
+                          : policy_.effective();
+  principal_ = std::make_shared<const principal>(
+      principal{.name = plugin(), .kind = principal_kind::plugin, .capabilities = std::move(capabilities)});
+  tell(self_, setup_.environment.launcher, policy_changed{plugin(), std::make_shared<const permissions>(policy_)});
+}
+
+void supervisor_state::audit(std::string event, std::string subject, std::string rule, trace_id trace) {
+  tell(self_, setup_.environment.audit,
+       audit_record{.time_ms = 0, .event = std::move(event), .principal = plugin(), .subject = std::move(subject),
+                    .rule = std::move(rule), .trace = trace});
+}
+
+plugin_info supervisor_state::describe() const {
+  const auto& manifest = *setup_.manifest;
+  return {.name = manifest.name,
+          .version = to_string(manifest.version),
+          .package = setup_.package.native(),
+          .phase = phase_,
+          .level = manifest.permission_level,
+          .capabilities = policy_.effective(),
+          .commands = commands_,
+          .restarts = restarted_,
+          .denials = denials_,
+          .process = process_,
+          .limits = manifest.resource_limits,
+          .usage = {},
+          .problem = problem_};
+}
+
+}  // namespace troupe

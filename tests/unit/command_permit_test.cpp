@@ -1,0 +1,87 @@
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <troupe/actors/commands/permit.hpp>
+
+using namespace troupe;
+
+namespace {
+
+permit permit_for(principal who) { return permit::make(std::make_shared<const principal>(std::move(who))).value(); }
+
+struct some_commands {
+  registry known;
+  const registered_command* add;
+  const registered_command* theme;
+
+  some_commands() {
+    REQUIRE(known.add(command_spec{"notes.add"}));
+    command_spec guarded{"theme"};
+    guarded.capability = "context.write:/app/theme";
+    REQUIRE(known.add(guarded));
+    add = known.find("notes.add");
+    theme = known.find("theme");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the host, the node and clients of the same user run everything, and the rule says why") {
+  const some_commands commands;
+  for (const principal& who :
+       {principal{"app", principal_kind::host, {}}, principal{"node", principal_kind::system, {}},
+        principal{"cli", principal_kind::client, {}, true}}) {
+    const auto decision = permit_for(who).decide(*commands.theme);
+    CHECK(decision.allowed);
+    CHECK(decision.rule.find("may run every command") != std::string_view::npos);
+  }
+}
+
+TEST_CASE("all others need a capability that covers the command, which the decision names") {
+  const some_commands commands;
+  for (const auto kind : {principal_kind::plugin, principal_kind::peer, principal_kind::client}) {
+    const permit held = permit_for({"x", kind, {"state", "command.execute:tasks.*", "command.execute:notes.*"}});
+    const auto decision = held.decide(*commands.add);
+    CHECK(decision.allowed);
+    CHECK(decision.rule == "command.execute:notes.*");
+    CHECK_FALSE(held.decide(*commands.theme).allowed);
+    CHECK_FALSE(held.decide(*commands.theme).rule.empty());
+  }
+  CHECK_FALSE(permit_for({"x", principal_kind::plugin, {}}).decide(*commands.add).allowed);
+}
+
+TEST_CASE("a command may need another capability than the one to execute it") {
+  const some_commands commands;
+  CHECK(permit_for({"x", principal_kind::plugin, {"context.write:/app/**"}}).decide(*commands.theme).allowed);
+  CHECK_FALSE(permit_for({"x", principal_kind::plugin, {"command.execute:**"}}).decide(*commands.theme).allowed);
+}
+
+TEST_CASE("a denial names who, what and the missing capability") {
+  const some_commands commands;
+  const error denied = permit_for({"weather", principal_kind::plugin, {}}).denial(*commands.add);
+  CHECK(denied.code == error_code::permission_denied);
+  CHECK(denied.message ==
+        "plugin \"weather\" may not run \"notes.add\": it lacks the capability command.execute:notes.add");
+  CHECK(value::from_msgpack(denied.detail).value().to_json() ==
+        R"({"command":"notes.add","needs":"command.execute:notes.add","principal":"weather"})");
+
+  registry others;
+  command_spec spec{"install"};
+  spec.capability = "plugin.admin";
+  REQUIRE(others.add(spec));
+  CHECK(permit_for({"w", principal_kind::peer, {}}).denial(*others.find("install")).message.ends_with(" plugin.admin"));
+}
+
+TEST_CASE("a malformed capability names its principal") {
+  const auto made = permit::make(
+      std::make_shared<const principal>(principal{"weather", principal_kind::plugin, {"comand.execute:x"}}));
+  REQUIRE_FALSE(made.has_value());
+  CHECK(made.error().message.starts_with("plugin \"weather\": "));
+}
+
+TEST_CASE("a permit tells whom it is for") {
+  CHECK(permit_for({"weather", principal_kind::plugin, {}}).who().name == "weather");
+}

@@ -1,0 +1,365 @@
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <troupe/plugins/integrity.hpp>
+#include <troupe/plugins/manifest.hpp>
+
+using namespace troupe;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* smallest = "name = \"notes\"\nversion = \"1.0.0\"\nentry = \"bin/notes\"\n";
+
+/// The message about the smallest manifest with these lines behind it.
+std::string mistake_of(const std::string& lines) {
+  const auto parsed = parse_manifest(smallest + lines, "plugin.toml");
+  REQUIRE_FALSE(parsed);
+  CHECK(parsed.error().code == error_code::invalid_argument);
+  return parsed.error().message;
+}
+
+std::string mistake_of_whole(const std::string& text) {
+  const auto parsed = parse_manifest(text, "plugin.toml");
+  REQUIRE_FALSE(parsed);
+  return parsed.error().message;
+}
+
+/// A package directory that goes with the test.
+class package_fixture {
+public:
+  package_fixture() {
+    std::string name = (fs::temp_directory_path() / "troupe-manifest-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    package = name;
+    fs::create_directory(package / "bin");
+    write("bin/notes", "#!/bin/sh\n");
+    fs::permissions(package / "bin/notes", fs::perms{0755});
+  }
+  ~package_fixture() {
+    std::error_code ignored;
+    fs::remove_all(package, ignored);
+  }
+
+  void write(const std::string& file, const std::string& text) const { std::ofstream{package / file} << text; }
+  /// The message of loading it, without the directory's name; empty for success.
+  std::string load(const std::string& manifest) {
+    write("plugin.toml", manifest);
+    const auto loaded = load_manifest(package);
+    code = loaded ? error_code::none : loaded.error().code;
+    if (loaded) return "";
+    auto message = loaded.error().message;
+    for (auto at = message.find(package.string()); at != std::string::npos; at = message.find(package.string()))
+      message.replace(at, package.string().size(), "PACKAGE");
+    return message;
+  }
+
+  fs::path package;
+  error_code code = error_code::none;
+};
+
+// The sums of "#!/bin/sh\n" and of no bytes at all.
+const std::string script_sum = "a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf";
+const std::string empty_sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+}  // namespace
+
+TEST_SUITE("manifest") {
+  TEST_CASE("the smallest manifest has the defaults of a restricted plugin") {
+    const auto parsed = parse_manifest(smallest, "plugin.toml");
+    REQUIRE(parsed);
+    CHECK(parsed->name == "notes");
+    CHECK(to_string(parsed->version) == "1.0.0");
+    CHECK(parsed->description.empty());
+    CHECK(parsed->entry == std::vector<std::string>{"bin/notes"});
+    CHECK(parsed->permission_level == permission_level::restricted);
+    CHECK(parsed->resource_limits == default_limits(permission_level::restricted));
+    CHECK(parsed->restart == restart_spec{restart_mode::permanent, 3, 30s});
+    CHECK(parsed->deadlines == plugin_deadlines{10s, 30s, 5s});
+    CHECK(parsed->capabilities.empty());
+    CHECK(parsed->denied.empty());
+    CHECK(parsed->integrity.empty());
+  }
+
+  TEST_CASE("a full manifest says everything once") {
+    const auto parsed = parse_manifest(R"(
+name = "word-count_2"
+version = "2.1.0-rc.1+build.5"
+description = "Counts words"
+entry = ["/usr/bin/python3", "-u", ""]
+permission_level = "user"
+denied = ["context.read:/app/secret/**"]
+[[capabilities]]
+capability = "context.read:/app/**"
+reason = "reads documents"
+[[capabilities]]
+capability = "plugin.admin"
+reason = "installs word lists"
+[resource_limits]
+max_memory_bytes = 134_217_728
+max_cpu_percent = 75
+max_storage_bytes = 0
+max_network_bytes = 1024
+max_processes = 16
+max_open_files = 128
+[restart]
+mode = "transient"
+intensity = 0
+period_ms = 60_000
+[deadlines]
+start_ms = 1
+call_ms = 2
+stop_ms = 86_400_000
+[integrity]
+"data/words" = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)",
+                                       "plugin.toml");
+    REQUIRE_MESSAGE(parsed, (parsed ? "" : parsed.error().message));
+    CHECK(parsed->name == "word-count_2");
+    CHECK(to_string(parsed->version) == "2.1.0-rc.1+build.5");
+    CHECK(parsed->description == "Counts words");
+    CHECK(parsed->entry == std::vector<std::string>{"/usr/bin/python3", "-u", ""});
+    CHECK(parsed->permission_level == permission_level::user);
+    CHECK(parsed->capabilities == std::vector<requested_capability>{
+                                      {capability{"context.read:/app/**"}, "reads documents"},
+                                      {capability{"plugin.admin"}, "installs word lists"}});
+    CHECK(parsed->denied == std::vector<capability>{capability{"context.read:/app/secret/**"}});
+    CHECK(parsed->resource_limits == resource_limits{128 << 20, 75, 0, 1024, 16, 128});
+    CHECK(parsed->restart == restart_spec{restart_mode::transient, 0, 60s});
+    CHECK(parsed->deadlines == plugin_deadlines{1ms, 2ms, 24h});
+    CHECK(parsed->integrity == std::map<std::string, std::string>{{"data/words", empty_sum}});
+  }
+
+  TEST_CASE("limits that a manifest leaves out are those of its level") {
+    auto expected = default_limits(permission_level::user);
+    expected.max_processes = 4;
+    const auto parsed = parse_manifest(
+        std::string{smallest} + "permission_level = \"user\"\n[resource_limits]\nmax_processes = 4\n", "plugin.toml");
+    REQUIRE(parsed);
+    CHECK(parsed->resource_limits == expected);
+  }
+
+  TEST_CASE("each level's limits are at least those of the level below") {
+    CHECK(default_limits(permission_level::restricted) == resource_limits{64 << 20, 20, 8 << 20, 0, 8, 32});
+    CHECK(default_limits(permission_level::user) == resource_limits{256 << 20, 50, 64 << 20, 16 << 20, 32, 64});
+    const auto system = default_limits(permission_level::system), user = default_limits(permission_level::user);
+    CHECK(system.max_memory_bytes > user.max_memory_bytes);
+    CHECK(system.max_cpu_percent > user.max_cpu_percent);
+    CHECK(system.max_storage_bytes > user.max_storage_bytes);
+    CHECK(system.max_network_bytes > user.max_network_bytes);
+    CHECK(system.max_processes > user.max_processes);
+    CHECK(system.max_open_files > user.max_open_files);
+  }
+
+  TEST_CASE("a mistake is told with file, line, column and key") {
+    CHECK(mistake_of("descripton = \"x\"\n") ==
+          "plugin.toml:4:1: descripton: is not a known key; did you mean \"description\"?");
+    CHECK(mistake_of("[resource_limits]\n  max_memory = 1\n") ==
+          "plugin.toml:5:3: resource_limits.max_memory: is not a known key; known here are max_memory_bytes, "
+          "max_cpu_percent, max_storage_bytes, max_network_bytes, max_processes, max_open_files");
+    CHECK(mistake_of("[resource_limits]\nmax_cpu_percent = 0\n") ==
+          "plugin.toml:5:19: resource_limits.max_cpu_percent: must be between 1 and 6400, not 0");
+    CHECK(mistake_of("[resource_limits]\nmax_memory_bytes = 1.5\n") ==
+          "plugin.toml:5:20: resource_limits.max_memory_bytes: must be an integer, not a float");
+    CHECK(mistake_of("permission_level = \"root\"\n") ==
+          "plugin.toml:4:20: permission_level: must be one of system, user, restricted, not \"root\"");
+    CHECK(mistake_of("[restart]\nmode = \"often\"\n") ==
+          "plugin.toml:5:8: restart.mode: must be one of permanent, transient, temporary, not \"often\"");
+    CHECK(mistake_of("[restart]\nintensity = 1001\n") ==
+          "plugin.toml:5:13: restart.intensity: must be between 0 and 1000, not 1001");
+    CHECK(mistake_of("[deadlines]\nstop_ms = 0\n") ==
+          "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 86400000, not 0");
+    CHECK(mistake_of("description = \"a\\u0000b\"\n") == "plugin.toml:4:15: description: must not contain a zero byte");
+    CHECK(mistake_of("description = \"" + std::string(1025, 'x') + "\"\n") ==
+          "plugin.toml:4:15: description: must have 0 to 1024 bytes, not 1025");
+    CHECK(mistake_of("restart = 3\n") == "plugin.toml:4:11: restart: must be a table, not an integer");
+    CHECK(mistake_of("denied = \"x\"\n") == "plugin.toml:4:10: denied: must be an array, not a string");
+  }
+
+  TEST_CASE("a value of the wrong type is named by its type") {
+    for (const auto& [value, type] :
+         {std::pair{"3", "an integer"}, {"3.5", "a float"}, {"true", "a boolean"}, {"[]", "an array"}, {"{}", "a table"},
+          {"2024-01-02", "a date"}, {"10:20:30", "a time"}, {"2024-01-02T10:20:30", "a date and time"}})
+      CHECK(mistake_of(std::string{"description = "} + value + "\n") ==
+            std::string{"plugin.toml:4:15: description: must be a string, not "} + type);
+  }
+
+  TEST_CASE("what is missing is named") {
+    CHECK(mistake_of_whole("version = \"1.0.0\"\nentry = \"a\"\n") == "plugin.toml:1:1: name: is missing");
+    CHECK(mistake_of_whole("name = \"a\"\nentry = \"a\"\n") == "plugin.toml:1:1: version: is missing");
+    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\n") == "plugin.toml:1:1: entry: is missing");
+    CHECK(mistake_of("[[capabilities]]\ncapability = \"state\"\n") == "plugin.toml:4:1: capabilities[0].reason: is missing");
+    CHECK(mistake_of("[[capabilities]]\nreason = \"why not\"\n") ==
+          "plugin.toml:4:1: capabilities[0].capability: is missing");
+  }
+
+  TEST_CASE("names of plugins are short, lower case and begin with a letter") {
+    for (const char* name : {"a", "notes", "word-count", "a1_b-2", "abcdefghijklmnopqrstuvwxyz012345"})
+      CHECK(is_plugin_name(name));
+    for (const char* name : {"", "1a", "-a", "_a", "Notes", "a b", "a.b", "a/b", "é", "abcdefghijklmnopqrstuvwxyz0123456"})
+      CHECK_FALSE(is_plugin_name(name));
+    CHECK(mistake_of_whole("name = \"No\"\n") ==
+          "plugin.toml:1:8: name: \"No\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
+  }
+
+  TEST_CASE("an entry names a program") {
+    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\nentry = []\n") ==
+          "plugin.toml:3:9: entry: must name a program");
+    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\nentry = [\"\"]\n") ==
+          "plugin.toml:3:10: entry[0]: must have 1 to 1024 bytes, not 0");
+    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\nentry = [\"x\", 1]\n") ==
+          "plugin.toml:3:15: entry[1]: must be a string, not an integer");
+    std::string many = "name = \"a\"\nversion = \"1.0.0\"\nentry = [";
+    for (int i = 0; i < 65; ++i) many += "\"x\",";
+    CHECK(mistake_of_whole(many + "]\n") == "plugin.toml:3:9: entry: must have at most 64 elements, not 65");
+  }
+
+  TEST_CASE("capabilities are checked where they are written") {
+    CHECK(mistake_of("[[capabilities]]\ncapability = \"contxt.read:/a\"\nreason = \"x\"\n") ==
+          "plugin.toml:5:14: capabilities[0].capability: \"contxt.read\" is not a capability; did you mean "
+          "\"context.read\"?");
+    CHECK(mistake_of("denied = [\"state\", \"context.read:a\"]\n") ==
+          "plugin.toml:4:20: denied[1]: the pattern \"a\" must start with '/'");
+  }
+
+  TEST_CASE("a file that is no TOML, or too long, is refused") {
+    CHECK(mistake_of_whole("name = \n").starts_with("plugin.toml:1:8: "));
+    CHECK(mistake_of_whole(std::string(256 * 1024 + 1, '#')) ==
+          "plugin.toml:1:1: a manifest has at most 262144 bytes");
+    CHECK_FALSE(parse_manifest("name = \"a\"\nname = \"b\"\n", "plugin.toml"));
+    CHECK_FALSE(parse_manifest("x = " + std::string(5000, '['), "plugin.toml"));
+  }
+
+  TEST_CASE("no text makes the parser do anything but answer") {
+    const std::vector<std::string> pieces{"[",  "]",      "=",    "\n",        "restart", "capabilities", ".", "\"", "'",
+                                          "{",  "}",      "\"\"\"", "integrity", "1",       "-",            ",", "#",  "\\u",
+                                          "\t", "\xff\xfe", "1979-05-27", "entry",  "true",    "[[",           "]]"};
+    CHECK(rc::check("pieces of TOML behind a good manifest", [&] {
+      std::string text = smallest;
+      for (const auto& piece : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces))) text += piece;
+      const auto parsed = parse_manifest(text, "plugin.toml");
+      const bool answered = parsed || parsed.error().message.starts_with("plugin.toml:");
+      RC_ASSERT(answered);
+    }));
+  }
+}
+
+TEST_SUITE("package") {
+  TEST_CASE_FIXTURE(package_fixture, "a package whose program is there loads") {
+    CHECK(load(smallest) == "");
+    CHECK(load("name = \"a\"\nversion = \"1.0.0\"\nentry = [\"/bin/sh\", \"run\"]\n") == "");
+  }
+
+  TEST_CASE_FIXTURE(package_fixture, "a package without a manifest is not found") {
+    const auto loaded = load_manifest(package);
+    REQUIRE_FALSE(loaded);
+    CHECK(loaded.error().code == error_code::not_found);
+    fs::create_directory(package / "plugin.toml");
+    CHECK(load_manifest(package).error().code == error_code::not_found);
+  }
+
+  TEST_CASE_FIXTURE(package_fixture, "a program that cannot be used is told with its place in the manifest") {
+    const auto with_entry = [&](const std::string& entry) {
+      return load("name = \"a\"\nversion = \"1.0.0\"\nentry = \"" + entry + "\"\n");
+    };
+    CHECK(with_entry("bin/other") == "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin/other\"");
+    CHECK(code == error_code::not_found);
+    CHECK(with_entry("bin") == "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin\"");
+    CHECK(with_entry("../x") ==
+          "PACKAGE/plugin.toml:3:9: entry: \"../x\" must be a path inside the package, without \"..\"");
+    CHECK(with_entry("/no/such/program") == "PACKAGE/plugin.toml:3:9: entry: there is no program \"/no/such/program\"");
+    write("plain", "");
+    CHECK(with_entry("plain") ==
+          "PACKAGE/plugin.toml:3:9: entry: \"plain\" may not be executed; set its mode with chmod +x");
+    fs::create_symlink("/bin/sh", package / "outside");
+    CHECK(with_entry("outside").find("leads out of the package") != std::string::npos);
+  }
+
+  TEST_CASE_FIXTURE(package_fixture, "files are compared with their sums") {
+    write("words", "");
+    const auto listed = [&](const std::string& program_sum, const std::string& words_sum) {
+      return load(smallest + ("[integrity]\n\"bin/notes\" = \"" + program_sum + "\"\nwords = \"" + words_sum + "\"\n"));
+    };
+    CHECK(listed(script_sum, empty_sum) == "");
+    CHECK(listed(script_sum, script_sum) == "PACKAGE/plugin.toml:4:1: integrity: the file \"words\" has the SHA-256 " +
+                                                empty_sum + ", but the manifest says " + script_sum);
+    CHECK(code == error_code::corrupt_data);
+    CHECK(listed(script_sum, "abc") ==
+          "PACKAGE/plugin.toml:6:9: integrity.\"words\": must be a SHA-256 of 64 lower-case hexadecimal digits");
+    CHECK(load(smallest + ("[integrity]\nwords = \"" + empty_sum + "\"\n")) ==
+          "PACKAGE/plugin.toml:4:1: integrity: must list the entry \"bin/notes\" too");
+    fs::remove(package / "words");
+    CHECK(listed(script_sum, empty_sum) == "PACKAGE/plugin.toml:4:1: integrity: the package has no file \"words\"");
+    fs::create_symlink("/etc/passwd", package / "words");
+    CHECK(listed(script_sum, empty_sum).find("leads out of the package") != std::string::npos);
+  }
+
+  TEST_CASE("a list of sums is bounded") {
+    std::string many = std::string{smallest} + "[integrity]\n";
+    for (int i = 0; i <= 4096; ++i) many += std::to_string(i) + " = \"x\"\n";
+    CHECK(mistake_of_whole(many) == "plugin.toml:4:1: integrity: must list at most 4096 files, not 4097");
+  }
+
+  TEST_CASE_FIXTURE(package_fixture, "only regular files have sums") {
+    REQUIRE(::mkfifo((package / "pipe").c_str(), 0600) == 0);
+    CHECK(sha256_of_file(package / "pipe").error().code == error_code::not_found);
+    CHECK(sha256_of_file(package).error().code == error_code::not_found);
+    CHECK(sha256_of_file(package / "missing").error().code == error_code::not_found);
+    CHECK(sha256_of_file(package / "bin/notes").value() == script_sum);
+    CHECK(sha256_of_file("/proc/self/mem").error().code == error_code::storage_failure);
+    write("big", std::string(200'000, 'a'));
+    CHECK(sha256_of_file(package / "big").value() == "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
+    CHECK(file_in_package(package / "missing", "x").error().code == error_code::not_found);
+    CHECK(file_in_package(package, "").error().code == error_code::invalid_argument);
+  }
+}
+
+TEST_SUITE("semantic version") {
+  TEST_CASE("the order is that of the specification") {
+    const std::array<const char*, 12> ascending{"0.9.9",        "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta",
+                                                "1.0.0-beta",   "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1",
+                                                "1.0.0",        "1.0.1",        "1.10.0",        "2.0.0"};
+    for (std::size_t i = 0; i < ascending.size(); ++i)
+      for (std::size_t j = 0; j < ascending.size(); ++j) {
+        const auto a = semver::parse(ascending[i]).value(), b = semver::parse(ascending[j]).value();
+        CHECK((a < b) == (i < j));
+        CHECK((a == b) == (i == j));
+      }
+  }
+
+  TEST_CASE("the build does not count in comparisons but is kept") {
+    CHECK(semver::parse("1.0.0+a").value() == semver::parse("1.0.0+b").value());
+    CHECK(semver::parse("1.0.0+a").value().build == "a");
+  }
+
+  TEST_CASE("what is no version is refused with what is wrong") {
+    for (const auto& [text, reason] :
+         {std::pair{"", "three numbers"}, {"1", "three numbers"}, {"1.2", "three numbers"}, {"1.2.3.4", "three numbers"},
+          {"01.2.3", "leading zeros"}, {"1..3", "leading zeros"}, {"v1.2.3", "leading zeros"}, {"1.2.x", "leading zeros"},
+          {"99999999999999999999.0.0", "leading zeros"}, {"1.2.3-", "prerelease"}, {"1.2.3-a..b", "prerelease"},
+          {"1.2.3-01", "prerelease"}, {"1.2.3-a_b", "prerelease"}, {"1.2.3+", "build"}, {"1.2.3+a+b", "build"}}) {
+      const auto parsed = semver::parse(text);
+      REQUIRE_FALSE(parsed);
+      CHECK(parsed.error().message.find(reason) != std::string::npos);
+    }
+    CHECK(semver::parse("1.0.0-" + std::string(130, 'a')).error().message.find("longer than 128") != std::string::npos);
+  }
+
+  TEST_CASE("text and version are the same thing") {
+    for (const char* text : {"0.0.0", "1.2.3", "1.0.0-alpha.1", "1.0.0-0.3.7", "1.0.0+001", "1.0.0-x-y.--+z.1"})
+      CHECK(to_string(semver::parse(text).value()) == text);
+    CHECK(rc::check("numbers", [](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+      const semver version{a, b, c, {}, {}};
+      RC_ASSERT(semver::parse(to_string(version)).value() == version);
+    }));
+  }
+}

@@ -1,0 +1,304 @@
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <troupe/actors/plugins/permissions.hpp>
+
+using namespace troupe;
+
+namespace {
+
+bool path_matches(std::string_view pattern, std::string_view path) {
+  return glob::compile(pattern, resource_kind::path).value().matches(path);
+}
+bool name_matches(std::string_view pattern, std::string_view name) {
+  return glob::compile(pattern, resource_kind::name).value().matches(name);
+}
+std::string glob_problem(std::string_view pattern, resource_kind kind) {
+  const auto compiled = glob::compile(pattern, kind);
+  return compiled ? "" : compiled.error().message;
+}
+
+/// The meaning of a pattern, written down as directly as possible: tries everything.
+bool segment_means(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern.front() == '*')
+    return segment_means(pattern.substr(1), text) || (!text.empty() && segment_means(pattern, text.substr(1)));
+  return !text.empty() && pattern.front() == text.front() && segment_means(pattern.substr(1), text.substr(1));
+}
+using segments = std::vector<std::string>;
+bool pattern_means(segments::const_iterator p, segments::const_iterator p_end, segments::const_iterator t,
+                   segments::const_iterator t_end) {
+  if (p == p_end) return t == t_end;
+  if (*p == "**") return pattern_means(p + 1, p_end, t, t_end) || (t != t_end && pattern_means(p, p_end, t + 1, t_end));
+  return t != t_end && segment_means(*p, *t) && pattern_means(p + 1, p_end, t + 1, t_end);
+}
+
+permission_decision allowed(std::string rule) { return {true, std::move(rule)}; }
+permission_decision refused(std::string rule) { return {false, std::move(rule)}; }
+
+permissions user_with(std::vector<std::string> requested, std::vector<std::string> granted,
+                      std::vector<std::string> denied = {}) {
+  permissions made{"notes", permission_level::user};
+  for (const auto& text : requested) REQUIRE(made.request(capability{text}));
+  for (const auto& text : granted) REQUIRE(made.grant(capability{text}));
+  for (const auto& text : denied) REQUIRE(made.deny(capability{text}));
+  return made;
+}
+
+}  // namespace
+
+TEST_SUITE("capability pattern") {
+  TEST_CASE("a literal pattern matches itself") {
+    CHECK(path_matches("/app/theme", "/app/theme"));
+    CHECK_FALSE(path_matches("/app/theme", "/app/themes"));
+    CHECK_FALSE(path_matches("/app/theme", "/app"));
+    CHECK(name_matches("notes.add", "notes.add"));
+  }
+
+  TEST_CASE("one star stays within a segment") {
+    CHECK(path_matches("/app/*", "/app/x"));
+    CHECK_FALSE(path_matches("/app/*", "/app"));
+    CHECK_FALSE(path_matches("/app/*", "/app/x/y"));
+    CHECK(path_matches("/app/*/name", "/app/7/name"));
+    CHECK(path_matches("/a*c*e", "/abcde"));
+    CHECK(path_matches("/a*", "/a"));
+    CHECK_FALSE(path_matches("/a*c", "/abd"));
+    CHECK(name_matches("notes.*", "notes.add"));
+    CHECK_FALSE(name_matches("notes.*", "notes.add.one"));
+    CHECK(name_matches("api.*.com:443", "api.example.com:443"));
+    CHECK_FALSE(name_matches("api.*.com:443", "api.example.com:80"));
+  }
+
+  TEST_CASE("two stars are any number of segments, also none") {
+    for (const char* path : {"/app", "/app/x", "/app/x/y"}) CHECK(path_matches("/app/**", path));
+    CHECK_FALSE(path_matches("/app/**", "/apple"));
+    CHECK_FALSE(path_matches("/app/**", ""));
+    for (const char* path : {"", "/a", "/a/b"}) CHECK(path_matches("/**", path));
+    CHECK(path_matches("/**/secret", "/secret"));
+    CHECK(path_matches("/**/secret", "/a/b/secret"));
+    CHECK_FALSE(path_matches("/**/secret", "/a/secret/b"));
+    CHECK(path_matches("/a/**/b/**/c", "/a/b/x/b/y/c"));
+    CHECK(path_matches("/*/**", "/a"));
+    CHECK_FALSE(path_matches("/*/**", ""));
+    CHECK(name_matches("**", "anything.at.all"));
+    CHECK(name_matches("notes.**", "notes"));
+  }
+
+  TEST_CASE("other special characters of shells stand for themselves") {
+    CHECK(path_matches("/a?[b]{c}", "/a?[b]{c}"));
+    CHECK_FALSE(path_matches("/a?", "/ab"));
+  }
+
+  TEST_CASE("a malformed pattern is refused with what would be right") {
+    CHECK(glob_problem("", resource_kind::name) == "the pattern \"\" is empty");
+    CHECK(glob_problem("app", resource_kind::path) == "the pattern \"app\" must start with '/'");
+    CHECK(glob_problem("/a//b", resource_kind::path).find("empty segment") != std::string::npos);
+    CHECK(glob_problem("/", resource_kind::path).find("empty segment") != std::string::npos);
+    CHECK(glob_problem("a..b", resource_kind::name).find("empty segment") != std::string::npos);
+    CHECK(glob_problem("/a/../b", resource_kind::path).find("the segment \"..\"") != std::string::npos);
+    CHECK(glob_problem("/a**", resource_kind::path).find("'**' stands alone") != std::string::npos);
+    CHECK(glob_problem("/***", resource_kind::path).find("'**' stands alone") != std::string::npos);
+    CHECK(glob_problem("/*/*/*/*/*/*/*/*/*", resource_kind::path).find("9 wildcards; at most 8") != std::string::npos);
+    CHECK(glob_problem("/" + std::string(256, 'a'), resource_kind::path).find("longer than 256 bytes") != std::string::npos);
+    CHECK(glob_problem("/\xff", resource_kind::path) == "a pattern is not UTF-8 text");
+  }
+
+  TEST_CASE("a match is what trying everything finds") {
+    const auto many_of = [](std::vector<std::string> words, int most) {
+      return rc::gen::resize(most, rc::gen::container<segments>(rc::gen::elementOf(std::move(words))));
+    };
+    const auto pattern_segments = many_of({"a", "b", "*", "**", "a*", "*b", "a*b*"}, 7);
+    const auto text_segments = many_of({"a", "b", "ab", "aab", "ba", "abab"}, 10);
+    for (const auto& [kind, separator] : {std::pair{resource_kind::path, '/'}, {resource_kind::name, '.'}})
+      CHECK(rc::check("against all ways to match", [&, kind = kind, separator = separator] {
+        const auto p = *pattern_segments, t = *text_segments;
+        const auto join = [&](const segments& parts) {
+          std::string text;
+          for (const auto& part : parts) text += (text.empty() && separator == '.' ? "" : std::string{separator}) + part;
+          return text;
+        };
+        const auto compiled = glob::compile(join(p), kind);
+        // Only too many wildcards, or nothing at all, are refused.
+        if (!compiled) return;
+        RC_ASSERT(compiled->matches(join(t)) == pattern_means(p.begin(), p.end(), t.begin(), t.end()));
+      }));
+  }
+
+  TEST_CASE("the worst pattern and resource are compared without delay") {
+    const auto stars = glob::compile("/a*a*a*a*a*a*a*ab", resource_kind::path).value();
+    const auto segments_pattern = glob::compile("/**/a/**/a/**/a/**/a/**/a/**/a/**/b", resource_kind::path).value();
+    std::string deep;
+    for (int i = 0; i < 512; ++i) deep += "/a";
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK_FALSE(stars.matches('/' + std::string(1023, 'a')));
+    CHECK_FALSE(segments_pattern.matches(deep));
+    // Exponential work would take longer than the universe has; the bound leaves room for slow builds.
+    CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds{1});
+  }
+}
+
+TEST_SUITE("capability") {
+  TEST_CASE("verbs with resources need one, verbs without have none") {
+    CHECK(capability{"context.read:/app/**"}.verb() == capability_verb::context_read);
+    CHECK(capability{"context.read:/app/**"}.pattern() == "/app/**");
+    CHECK(capability{"state"}.pattern().empty());
+    CHECK(capability{"state"}.covers(""));
+    CHECK(capability{"net.connect:api.example.com:443"}.covers("api.example.com:443"));
+    CHECK(capability::parse("state:/x").error().message ==
+          "the capability \"state:/x\" names a resource, but \"state\" has none; write it alone");
+    CHECK(capability::parse("fs.read").error().message ==
+          "the capability \"fs.read\" names no resource; write \"fs.read:/…\"");
+    CHECK(capability::parse("event.publish").error().message ==
+          "the capability \"event.publish\" names no resource; write \"event.publish:…\"");
+    CHECK_THROWS_AS(capability{"nonsense"}, std::invalid_argument);
+    CHECK(capability{"log"} == capability{"log"});
+    CHECK_FALSE(capability{"log"} == capability{"state"});
+  }
+
+  TEST_CASE("an unknown verb comes with the nearest known one, and long text is cut") {
+    CHECK(capability::parse("contex.read:/a").error().message ==
+          "\"contex.read\" is not a capability; did you mean \"context.read\"?");
+    CHECK(capability::parse(std::string(5000, 'x')).error().message.size() < 200);
+  }
+
+  TEST_CASE("every verb can be written, parsed and used") {
+    for (const auto& entry : enum_names<capability_verb>::names) {
+      const std::string name{entry.name};
+      switch (resource_kind_of(entry.value)) {
+        case resource_kind::path: CHECK(capability{name + ":/x/**"}.covers("/x/y")); break;
+        case resource_kind::name: CHECK(capability{name + ":x.**"}.covers("x.y")); break;
+        case resource_kind::none: CHECK(capability{name}.covers("")); break;
+      }
+    }
+  }
+}
+
+TEST_SUITE("permissions") {
+  TEST_CASE("a restricted plugin has its state, its log and its own commands") {
+    const permissions policy{"notes", permission_level::restricted};
+    CHECK(policy.check(capability_verb::state, "") == allowed("state"));
+    CHECK(policy.check(capability_verb::log, "") == allowed("log"));
+    CHECK(policy.check(capability_verb::command_execute, "notes.add") == allowed("command.execute:notes.**"));
+    CHECK(policy.check(capability_verb::command_provide, "notes.add") == allowed("command.provide:notes.**"));
+    CHECK(policy.check(capability_verb::command_execute, "other.add") == refused("not granted"));
+    CHECK(policy.check(capability_verb::context_read, "/plugins/notes/x") == refused("not granted"));
+    CHECK(policy.check(capability_verb::event_publish, "notes.added") == refused("not granted"));
+    CHECK(policy.check(capability_verb::plugin_admin, "") == refused("not granted"));
+    CHECK(policy.defaults().size() == 4);
+  }
+
+  TEST_CASE("a user plugin also has its own part of the context and its own topics") {
+    const permissions policy{"notes", permission_level::user};
+    CHECK(policy.check(capability_verb::context_write, "/plugins/notes/a/b").allowed);
+    CHECK(policy.check(capability_verb::context_read, "/plugins/notes").allowed);
+    CHECK_FALSE(policy.check(capability_verb::context_read, "/plugins/notes2").allowed);
+    CHECK_FALSE(policy.check(capability_verb::context_read, "").allowed);
+    CHECK(policy.check(capability_verb::event_publish, "notes.added").allowed);
+    CHECK(policy.check(capability_verb::event_subscribe, "notes.added").allowed);
+    CHECK_FALSE(policy.check(capability_verb::event_subscribe, "other.added").allowed);
+    CHECK(policy.level() == permission_level::user);
+  }
+
+  TEST_CASE("a system plugin may do everything that is not denied") {
+    permissions policy{"clock", permission_level::system};
+    CHECK(policy.check(capability_verb::plugin_admin, "") == allowed("level system"));
+    CHECK(policy.check(capability_verb::context_write, "/anything") == allowed("level system"));
+    REQUIRE(policy.deny(capability{"context.write:/audit/**"}));
+    CHECK(policy.check(capability_verb::context_write, "/audit/x") == refused("denied by context.write:/audit/**"));
+    CHECK(policy.defaults() == std::vector<std::string>{"*"});
+  }
+
+  TEST_CASE("what is requested and granted is allowed, as narrow as the narrower of the two") {
+    const auto narrow_grant = user_with({"context.read:/app/**"}, {"context.read:/app/notes/**"});
+    CHECK(narrow_grant.check(capability_verb::context_read, "/app/notes/1") == allowed("context.read:/app/notes/**"));
+    CHECK(narrow_grant.check(capability_verb::context_read, "/app/mail/1") == refused("not granted"));
+    const auto narrow_request = user_with({"context.read:/app/notes/**"}, {"context.read:/app/**"});
+    CHECK(narrow_request.check(capability_verb::context_read, "/app/notes/1").allowed);
+    CHECK(narrow_request.check(capability_verb::context_read, "/app/mail/1") ==
+          refused("granted by context.read:/app/** but not requested"));
+    CHECK(user_with({"context.read:/app/**"}, {}).check(capability_verb::context_read, "/app/x") == refused("not granted"));
+  }
+
+  TEST_CASE("a denial wins over defaults and grants") {
+    const auto policy = user_with({"context.read:/app/**"}, {"context.read:/app/**"},
+                                  {"context.read:/app/secret/**", "state", "context.write:/plugins/notes/locked"});
+    CHECK(policy.check(capability_verb::context_read, "/app/x").allowed);
+    CHECK(policy.check(capability_verb::context_read, "/app/secret/x") == refused("denied by context.read:/app/secret/**"));
+    CHECK(policy.check(capability_verb::state, "") == refused("denied by state"));
+    CHECK_FALSE(policy.check(capability_verb::context_write, "/plugins/notes/locked").allowed);
+  }
+
+  TEST_CASE("grants and denials change the very next check") {
+    auto policy = user_with({"command.execute:mail.*"}, {});
+    CHECK_FALSE(policy.check(capability_verb::command_execute, "mail.send").allowed);
+    REQUIRE(policy.grant(capability{"command.execute:mail.*"}));
+    CHECK(policy.check(capability_verb::command_execute, "mail.send").allowed);
+    REQUIRE(policy.deny(capability{"command.execute:mail.send"}));
+    CHECK_FALSE(policy.check(capability_verb::command_execute, "mail.send").allowed);
+    CHECK(policy.check(capability_verb::command_execute, "mail.read").allowed);
+    REQUIRE(policy.allow(capability{"command.execute:mail.send"}));
+    CHECK(policy.check(capability_verb::command_execute, "mail.send").allowed);
+    REQUIRE(policy.revoke(capability{"command.execute:mail.*"}));
+    CHECK_FALSE(policy.check(capability_verb::command_execute, "mail.send").allowed);
+    CHECK(policy.revoke(capability{"command.execute:mail.*"}).error().code == error_code::not_found);
+    CHECK(policy.allow(capability{"state"}).error().code == error_code::not_found);
+  }
+
+  TEST_CASE("sets have no duplicates, keep their order and are bounded") {
+    permissions policy{"notes", permission_level::user};
+    REQUIRE(policy.grant(capability{"log"}));
+    REQUIRE(policy.grant(capability{"state"}));
+    REQUIRE(policy.grant(capability{"log"}));
+    CHECK(policy.granted() == std::vector<std::string>{"log", "state"});
+    for (std::size_t i = 0; i < permissions::max_rules; ++i) REQUIRE(policy.request(capability{"context.read:/" + std::to_string(i)}));
+    CHECK(policy.requested().size() == permissions::max_rules);
+    CHECK(policy.request(capability{"state"}).error().code == error_code::limit_exceeded);
+    CHECK(policy.request(capability{"context.read:/0"}));
+    CHECK(policy.denied().empty());
+  }
+
+  TEST_CASE("a resource that is not of its verb's kind is refused, whatever is granted") {
+    permissions policy{"clock", permission_level::system};
+    for (const auto& [verb, resource] :
+         {std::pair{capability_verb::context_read, "app"}, {capability_verb::state, "x"}, {capability_verb::event_publish, ""},
+          {capability_verb::fs_read, ""}, {capability_verb::fs_read, "usr"}, {capability_verb::fs_read, "/usr/../etc/passwd"},
+          {capability_verb::fs_read, "/usr//x"}, {capability_verb::fs_read, "/usr/./x"}, {capability_verb::fs_read, "/usr/"}})
+      CHECK(policy.check(verb, resource) == refused("malformed resource"));
+    CHECK(policy.check(capability_verb::fs_read, "/usr/share/dict/words").allowed);
+    CHECK(policy.check(capability_verb::context_read, "").allowed);
+  }
+
+  TEST_CASE("a written operation is checked like its parts") {
+    const auto policy = user_with({"net.connect:*.example.com:443"}, {"net.connect:api.example.com:443"});
+    CHECK(policy.check("net.connect:api.example.com:443").value().allowed);
+    CHECK_FALSE(policy.check("net.connect:www.example.com:443").value().allowed);
+    CHECK(policy.check("state").value().allowed);
+    CHECK(policy.check("stat").error().code == error_code::invalid_argument);
+  }
+
+  TEST_CASE("deny wins for every operation and every set of rules") {
+    const std::vector<std::string> pool{"context.read:/**", "context.read:/a/*", "context.read:/a/b", "context.read:/*/b", "context.read:/b/**"};
+    const std::vector<std::string> resources{"", "/a", "/a/b", "/b", "/b/c/d", "/c/b"};
+    CHECK(rc::check("against the formula", [&] {
+      const auto any_rules = rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pool));
+      const auto requested = *any_rules, granted = *any_rules, denied = *any_rules;
+      permissions policy{"notes", permission_level::restricted};
+      for (const auto& text : requested) RC_ASSERT(policy.request(capability{text}).has_value());
+      for (const auto& text : granted) RC_ASSERT(policy.grant(capability{text}).has_value());
+      for (const auto& text : denied) RC_ASSERT(policy.deny(capability{text}).has_value());
+      for (const auto& resource : resources) {
+        const auto covered = [&](const auto& texts) {
+          return std::ranges::any_of(texts, [&](const auto& text) { return capability{text}.covers(resource); });
+        };
+        RC_ASSERT(policy.check(capability_verb::context_read, resource).allowed ==
+                  (covered(requested) && covered(granted) && !covered(denied)));
+      }
+    }));
+  }
+}
