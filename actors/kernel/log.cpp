@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe {
 
 namespace {
@@ -14,7 +16,7 @@ namespace {
 class json_text_flag : public spdlog::custom_flag_formatter {
 public:
   void format(const spdlog::details::log_msg& line, const std::tm&, spdlog::memory_buf_t& out) override {
-    for (const char c : line.payload) {
+    for (const char c : repaired_utf8({line.payload.data(), line.payload.size()})) {
       const auto byte = static_cast<unsigned char>(c);
       if (c == '"' || c == '\\') {
         out.push_back('\\');
@@ -62,7 +64,7 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
 
 std::string printable(std::string_view text, std::size_t max_bytes) {
   std::string shown;
-  for (const char c : text.substr(0, max_bytes)) {
+  for (const char c : repaired_utf8(text.substr(0, max_bytes))) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) shown += fmt::format("\\x{:02x}", byte);
     else shown += c;

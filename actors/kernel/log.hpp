@@ -34,7 +34,8 @@ private:
 /// The target that `troupe run` uses: standard error.
 log_target standard_error_log(log_format format, spdlog::level::level_enum level);
 
-/// Makes text from outside fit for one log line: control characters become `\xNN`, and at most `max_bytes` are kept.
+/// Makes text from outside fit for one log line: control characters become `\xNN`, what is not UTF-8 becomes `?`, and at
+/// most `max_bytes` of the text are kept.
 std::string printable(std::string_view text, std::size_t max_bytes = 4096);
 
 }  // namespace troupe

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -25,7 +26,7 @@ struct link_limits {
   std::chrono::milliseconds default_deadline{30'000};     ///< Of a request that names none.
   std::chrono::milliseconds max_deadline{86'400'000};     ///< A longer one is shortened to this.
   std::chrono::milliseconds ping_interval{0};             ///< How often to ping an idle other side; 0 for never.
-  std::chrono::milliseconds silence{5'000};               ///< Nothing heard for this long although pinged, and no call open: the link ends.
+  std::chrono::milliseconds silence{5'000};               ///< Nothing heard for this long after a ping, and no call open: the link ends.
 };
 
 /// What a session hands to its owner as it reads. The views are valid during the call only.
@@ -50,13 +51,15 @@ public:
   using completion = std::function<void(result<std::string_view>)>;
 
   link_session(const link_limits& limits, time_point now);
+  link_session(const link_session&) = delete;
+  link_session& operator=(const link_session&) = delete;
 
   /// Takes bytes that arrived, as they arrived.
   result<void> receive(std::string_view bytes, time_point now, link_events& events);
 
   /// Starts a call. @param params The bytes of a parameter map. @param deadline When to give up; the completion is then told
   /// `deadline_exceeded` and the other side `cancel`.
-  /// Fails without calling `done` when a bound is reached.
+  /// Fails without calling `done` when a bound is reached or the session has ended.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline, completion done);
 
   /// Fails when the output bound is reached.
@@ -70,7 +73,7 @@ public:
   /// `calls_in_flight() > 0`, every second otherwise.
   result<void> tick(time_point now);
 
-  /// Fails every open call with `reason`.
+  /// Fails every open call with `reason`, and every later one.
   void end(const error& reason);
 
   /// Bytes to send. The owner takes and clears them.
@@ -114,11 +117,12 @@ private:
   std::size_t open_calls_ = 0;
   std::unordered_set<std::uint32_t> serving_;
   std::uint32_t strikes_ = 0;
-  time_point last_heard_;
   time_point message_began_;
   time_point last_ping_;
   bool pinging_ = false;
+  std::optional<time_point> silent_since_;  ///< The first ping after which nothing was heard.
   time_point last_forgiven_;
+  std::optional<error> ended_;
 };
 
 }  // namespace troupe

@@ -24,7 +24,8 @@ std::string to_string(const endpoint& where);
 /// True for `localhost` and the addresses that stay on this machine.
 bool is_loopback(std::string_view host);
 
-/// Listens for clients. A socket file whose owner is gone is replaced; one that answers is an error. The file gets mode 0600.
+/// Listens for clients. A socket file whose owner is gone is replaced; one that answers, or a file that is no socket, is an
+/// error. The file gets mode 0600.
 result<unique_fd> listen_unix(const std::filesystem::path& file);
 
 /// Listens for peers on a numeric or named address. Port 0 lets the system choose.

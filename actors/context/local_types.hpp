@@ -1,0 +1,101 @@
+#pragma once
+
+// Messages of the context subsystem that never leave the process, and their type ids.
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/push_batch.hpp>
+#include <troupe/actors/kernel/type_ids.hpp>
+#include <troupe/actors/links/local_types.hpp>
+#include <troupe/messages/context_requests.hpp>
+
+namespace troupe {
+
+/// A write of this node, on behalf of somebody: one change per entry, all in one group commit.
+struct write_values {
+  std::vector<context_entry> entries;
+  operation what = operation::put;
+  enum durability durability = durability::durable;
+  std::string principal;
+  trace_id trace;
+  bool skip_unchanged = false;  ///< Entries that hold the very value already are passed over.
+};
+/// What became of it.
+struct values_written {
+  std::vector<change_id> ids;
+  std::uint64_t unchanged = 0;
+};
+
+/// Asks the store to make changes durable, all or none.
+struct append_records {
+  std::shared_ptr<const std::vector<encoded_record>> records;
+};
+/// Asks the store for changes of one run, from `first` on, at least one and at most about `max_bytes`.
+struct read_records {
+  run_id run;
+  std::uint64_t first = 0;
+  std::size_t max_bytes = 0;
+};
+struct records_read {
+  std::vector<encoded_record> records;
+};
+/// Asks the store to make a state what the next start begins with.
+struct write_checkpoint {
+  std::shared_ptr<const engine_state> state;
+};
+
+/// A change that has become part of the state, told to watchers.
+struct context_changed {
+  std::shared_ptr<const change_record> change;
+};
+/// Told of changes; answers each, which is how the replica knows that it keeps up.
+using context_watcher = caf::typed_actor<caf::result<void>(context_changed)>;
+/// Asks to be told of every change at and below a path, from now on. Ends with the watcher.
+struct watch_context {
+  path prefix;
+  context_watcher watcher;
+};
+
+/// Asks for the state as it is now. The answer is a snapshot: it never changes and may be read on any thread.
+struct take_snapshot {};
+struct snapshot_taken {
+  context_tree tree;
+  version_vector vector;
+};
+
+/// Asks for all to be durable and checkpointed, as at the end.
+struct settle_context {};
+
+}  // namespace troupe
+
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_context, caf::first_custom_type_id + 1260)
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::write_values))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::values_written))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::append_records))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::read_records))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::records_read))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::write_checkpoint))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::context_changed))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::watch_context))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::take_snapshot))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::snapshot_taken))
+  CAF_ADD_TYPE_ID(troupe_context, (troupe::settle_context))
+CAF_END_TYPE_ID_BLOCK(troupe_context)
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::write_values)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::values_written)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::append_records)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_records)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::records_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::write_checkpoint)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::context_changed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::watch_context)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::take_snapshot)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::snapshot_taken)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::settle_context)

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <caf/typed_actor.hpp>
+
+#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/local_types.hpp>
+#include <troupe/actors/context/store_keeper.hpp>
+#include <troupe/actors/kernel/clock.hpp>
+#include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/mesh.hpp>
+
+namespace troupe {
+
+/// The context of this node: owns the engine, makes changes durable in groups, and keeps one sync session with every peer.
+using replica_actor = caf::typed_actor<
+    // Writes. Answered at the durability asked for.
+    caf::result<values_written>(write_values),
+    // Reads.
+    caf::result<value_found>(get_value), caf::result<value_page>(list_values), caf::result<value_explained>(explain_value),
+    caf::result<values_verified>(verify_values), caf::result<snapshot_taken>(take_snapshot),
+    // Tells of changes from now on.
+    caf::result<void>(watch_context),
+    // A peer can be reached.
+    caf::result<void>(peer_up),
+    // `context.*` and `sync.*` over links.
+    caf::result<payload>(service_call), caf::result<void>(service_notice),
+    // Makes everything durable and writes a checkpoint.
+    caf::result<void>(settle_context),
+    // Lets time pass.
+    caf::result<void>(tick)>;
+
+/// Everything a replica depends on.
+struct replica_setup {
+  context_engine engine;
+  store_identity identity;
+  store_keeper_actor store;
+  log_target log;
+  wall_clock clock = system_wall_clock();
+  std::uint64_t checkpoint_every = 20'000;  ///< Changes.
+};
+
+replica_actor spawn_replica(caf::actor_system& system, replica_setup setup);
+
+}  // namespace troupe

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/replica.hpp>
+#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/shell.hpp>
+
+namespace troupe {
+
+/// The state behind `replica_actor`. Writes and reads are in replica.cpp, the exchange with peers in replica_sync.cpp.
+class replica_state {
+public:
+  using interface = replica_actor;
+  static constexpr const char* name = "replica";
+
+  replica_state(interface::pointer self, replica_setup setup);
+
+  interface::behavior_type make_behavior();
+
+private:
+  struct peer {
+    link_actor link;
+    node_id node;
+    std::string name;
+    std::unique_ptr<sync_session> session;
+  };
+  struct watcher {
+    path prefix;
+    context_watcher to;
+    std::size_t unanswered = 0;
+  };
+
+  // -- writing and reading ------------------------------------------------------------------------------------------
+  caf::result<values_written> write(const write_values& wanted);
+  void announce(const applied_change& change);
+  void watch(const watch_context& wanted);
+  void notify_watchers(const change_record& change);
+  caf::result<payload> serve(const service_call& call);
+  caf::result<payload> serve_write(const service_call& call, write_values wanted, bool single);
+
+  // -- durability ---------------------------------------------------------------------------------------------------
+  void commit();
+  void committed(const commit_queue::batch& batch);
+  void checkpoint_when_due();
+  caf::result<void> settle();
+
+  // -- peers --------------------------------------------------------------------------------------------------------
+  void meet(const peer_up& up);
+  void lose(caf::actor_id link);
+  void hear(caf::actor_id link, const service_notice& notice);
+  void carry_out(caf::actor_id link, sync_session::actions actions);
+  void send(peer& to, const sync_message& message);
+  void apply(caf::actor_id link, apply_records wanted);
+  void read_for(caf::actor_id link, const read_log& wanted);
+  void refresh_view();
+  void for_each_session(const std::function<sync_session::actions(sync_session&)>& step);
+
+  interface::pointer self_;
+  replica_setup setup_;
+  context_engine engine_;
+  commit_queue queue_;
+  sync_view view_;
+  std::map<caf::actor_id, peer> peers_;
+  std::map<caf::actor_id, watcher> watchers_;
+  /// What links said before the mesh introduced them; few, as the introduction is under way. The oldest go first.
+  std::deque<std::pair<caf::actor_id, service_notice>> early_;
+  watch_list ends_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::uint64_t since_checkpoint_ = 0;
+  bool checkpointing_ = false;
+  bool disk_refused_ = false;
+};
+
+}  // namespace troupe

@@ -1,0 +1,161 @@
+// The exchange of a replica with its peers: carries sync sessions' messages over links and their actions to engine and store.
+
+#include <algorithm>
+
+#include <troupe/actors/context/replica_state.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto link_deadline = 5s;
+constexpr auto log_deadline = 30s;
+constexpr std::size_t max_early = 64;
+
+/// The wire name and bytes of a message.
+std::pair<std::string, std::string> to_notice(const sync_message& message) {
+  struct visitor {
+    std::pair<std::string, std::string> operator()(const sync_hello& m) const { return {"sync.hello", encode(m)}; }
+    std::pair<std::string, std::string> operator()(const sync_push& m) const { return {"sync.push", encode(m)}; }
+    std::pair<std::string, std::string> operator()(const sync_ack& m) const { return {"sync.ack", encode(m)}; }
+    std::pair<std::string, std::string> operator()(const sync_heads& m) const { return {"sync.heads", encode(m)}; }
+    std::pair<std::string, std::string> operator()(const sync_pull& m) const { return {"sync.pull", encode(m)}; }
+  };
+  return std::visit(visitor{}, message);
+}
+
+template <class Message>
+result<sync_message> read_as(std::string_view bytes) {
+  auto read = decode_checked<Message>(bytes);
+  if (!read) return fail(std::move(read.error()));
+  return sync_message{std::move(*read)};
+}
+
+result<sync_message> from_notice(std::string_view method, std::string_view bytes) {
+  if (method == "sync.hello") return read_as<sync_hello>(bytes);
+  if (method == "sync.push") return read_as<sync_push>(bytes);
+  if (method == "sync.ack") return read_as<sync_ack>(bytes);
+  if (method == "sync.heads") return read_as<sync_heads>(bytes);
+  if (method == "sync.pull") return read_as<sync_pull>(bytes);
+  return fail(error_code::not_found, "there is no notice " + std::string{method});
+}
+
+}  // namespace
+
+void replica_state::meet(const peer_up& up) {
+  const auto id = up.link.id();
+  const sync_identity self{setup_.identity.cluster, setup_.identity.node, engine_.own_run().incarnation,
+                           strategies_hash(engine_.rule())};
+  peers_[id] = {up.link, up.node, up.name, std::make_unique<sync_session>(self, up.node, view_)};
+  ends_.watch(self_, up.link, [this, id](const caf::error&) { lose(id); });
+  refresh_view();
+  carry_out(id, peers_[id].session->start(setup_.clock()));
+  for_each_session([](sync_session& session) { return session.links_changed(); });
+  for (auto& [link, notice] : std::exchange(early_, {}))
+    if (link == id) hear(link, notice);
+    else early_.emplace_back(link, std::move(notice));
+}
+
+void replica_state::lose(caf::actor_id link) {
+  if (peers_.erase(link) == 0) return;
+  refresh_view();
+  for_each_session([](sync_session& session) { return session.links_changed(); });
+}
+
+void replica_state::hear(caf::actor_id link, const service_notice& notice) {
+  const auto found = peers_.find(link);
+  if (found == peers_.end()) {
+    early_.emplace_back(link, notice);
+    if (early_.size() > max_early) early_.pop_front();
+    return;
+  }
+  refresh_view();
+  auto message = from_notice(notice.method, notice.params.bytes);
+  if (message) carry_out(found->first, found->second.session->receive(*message));
+  else carry_out(found->first, {close_session{message.error()}});
+}
+
+void replica_state::carry_out(caf::actor_id link, sync_session::actions actions) {
+  for (auto& action : actions) {
+    const auto found = peers_.find(link);
+    if (found == peers_.end()) return;
+    if (auto* message = std::get_if<send_message>(&action)) {
+      send(found->second, message->message);
+    } else if (auto* wanted = std::get_if<read_log>(&action)) {
+      read_for(link, *wanted);
+    } else if (auto* records = std::get_if<apply_records>(&action)) {
+      apply(link, std::move(*records));
+    } else if (auto* mismatch = std::get_if<report_mismatch>(&action)) {
+      log_->error("context.strategies_differ peer={} ours={:016x} theirs={:016x}", to_string(found->second.node),
+                  mismatch->ours, mismatch->theirs);
+    } else {
+      const auto& reason = std::get<close_session>(action).reason;
+      log_->warn("context.sync_ended peer={} reason=\"{}\"", to_string(found->second.node), printable(reason.message));
+      tell(self_, found->second.link, close_link{reason.message});
+      lose(link);
+      return;
+    }
+  }
+}
+
+void replica_state::send(peer& to, const sync_message& message) {
+  auto [method, bytes] = to_notice(message);
+  // What a link refuses, because its other side does not read, would be missed: the session starts anew with a new link.
+  ask(self_, to.link, link_deadline, notify_remote{std::move(method), {std::move(bytes)}})
+      .then([] {}, [this, link = to.link](const error& why) { tell(self_, link, close_link{why.message}); });
+}
+
+void replica_state::apply(caf::actor_id link, apply_records wanted) {
+  const auto now = setup_.clock();
+  for (auto& record : wanted.records) {
+    const auto dot = record.dot;
+    const auto outcome = engine_.apply(std::move(record), now);
+    for (const auto& change : outcome.applied) {
+      queue_.add(encode_record(change.record));
+      announce(change);
+    }
+    if (outcome.problem)
+      log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason=\"{}\"",
+                outcome.alarm ? "equivocation" : "change_refused", to_string(dot), printable(outcome.problem->message));
+  }
+  refresh_view();
+  queue_.notify_durable([this, link, batch = wanted.batch](const result<void>&) {
+    refresh_view();
+    if (const auto found = peers_.find(link); found != peers_.end())
+      carry_out(link, found->second.session->processed(batch));
+  });
+  commit();
+}
+
+void replica_state::read_for(caf::actor_id link, const read_log& wanted) {
+  const auto deliver = [this, link](std::vector<encoded_record> records) {
+    if (const auto found = peers_.find(link); found != peers_.end())
+      carry_out(link, found->second.session->log_read(std::move(records)));
+  };
+  ask(self_, setup_.store, log_deadline, read_records{wanted.run, wanted.first, wanted.max_bytes})
+      .then([deliver](records_read& read) { deliver(std::move(read.records)); },
+            [this, deliver](const error& why) {
+              log_->error("context.log_unreadable reason=\"{}\"", why.message);
+              deliver({});
+            });
+}
+
+void replica_state::refresh_view() {
+  view_.root = engine_.root_hash();
+  view_.declined = engine_.declined();
+  view_.missing = engine_.missing();
+  view_.links.clear();
+  for (const auto& [id, each] : peers_) view_.links.push_back(each.node);
+  std::sort(view_.links.begin(), view_.links.end());
+}
+
+void replica_state::for_each_session(const std::function<sync_session::actions(sync_session&)>& step) {
+  std::vector<caf::actor_id> links;
+  for (const auto& [id, each] : peers_) links.push_back(id);
+  for (const auto link : links)
+    if (const auto found = peers_.find(link); found != peers_.end()) carry_out(link, step(*found->second.session));
+}
+
+}  // namespace troupe

@@ -1,0 +1,38 @@
+#include <troupe/actors/context/store_keeper.hpp>
+
+#include <troupe/actors/kernel/shell.hpp>
+
+namespace troupe {
+
+namespace {
+
+class store_keeper_state {
+public:
+  using interface = store_keeper_actor;
+  static constexpr const char* name = "store_keeper";
+
+  store_keeper_state(interface::pointer, context_store store) : store_(std::move(store)) {}
+
+  interface::behavior_type make_behavior() {
+    return {
+        [this](const append_records& wanted) { return reply(store_.append(*wanted.records)); },
+        [this](const read_records& wanted) -> caf::result<records_read> {
+          auto read = store_.read_log(wanted.run, wanted.first, wanted.max_bytes);
+          if (!read) return to_caf(std::move(read.error()));
+          return records_read{std::move(*read)};
+        },
+        [this](const write_checkpoint& wanted) { return reply(store_.checkpoint(*wanted.state)); },
+    };
+  }
+
+private:
+  context_store store_;
+};
+
+}  // namespace
+
+store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store store) {
+  return spawn_blocking<store_keeper_state>(system, std::move(store));
+}
+
+}  // namespace troupe
