@@ -1,5 +1,7 @@
 #include <troupe/messages/codec.hpp>
 
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe::codec {
 
 bool read(msgpack_reader& in, value& x, problem& why) {
@@ -56,7 +58,7 @@ void write(msgpack_writer& out, const error& x) {
   if (x.code == error_code::none) return out.nil();
   out.array(3);
   out.string(to_string(x.code));
-  out.string(x.message);
+  out.string(repaired_utf8(x.message));  // what an exception or the system said may be in any encoding
   if (x.detail.empty()) out.nil();
   else out.raw(x.detail);
 }
@@ -67,8 +69,9 @@ bool read(msgpack_reader& in, error& x, problem& why) {
   const auto name = count && *count >= 2 ? in.read_string() : std::nullopt;
   const auto message = name ? in.read_string() : std::nullopt;
   if (!message) return expected(why, "an error ([code, message, detail])");
-  // A code that this build does not know is still an error of the other side.
-  x = error{parse_error_code(*name).value_or(error_code::handler_failed), std::string{*message}, {}};
+  // A code that this build does not know, or that says there is no error, is still an error of the other side.
+  const auto code = parse_error_code(*name).value_or(error_code::none);
+  x = error{code == error_code::none ? error_code::handler_failed : code, std::string{*message}, {}};
   for (std::uint32_t i = 2; i < *count; ++i) {
     const auto detail = in.skip();
     if (!detail) return expected(why, "an error ([code, message, detail])");

@@ -162,6 +162,10 @@ template <described T>
 void write(msgpack_writer& out, const T& x);
 template <described T>
 bool read(msgpack_reader& in, T& x, problem& why);
+template <described T>
+void write(msgpack_writer& out, const std::shared_ptr<const T>& x);
+template <described T>
+bool read(msgpack_reader& in, std::shared_ptr<const T>& x, problem& why);
 
 /// An optional `value` that holds nil cannot be told from an absent one; both are written as nil.
 template <class T>
@@ -185,7 +189,8 @@ bool read(msgpack_reader& in, std::vector<T>& x, problem& why) {
   const auto count = in.read_array();
   if (!count) return expected(why, "an array");
   x.clear();
-  x.reserve(std::min<std::size_t>(*count, in.rest().size()));  // each element takes at least one byte
+  // Many elements may be announced, and be too small to be any; no more memory is set aside than bytes have arrived.
+  x.reserve(std::min<std::size_t>(*count, in.rest().size() / sizeof(T)));
   for (std::uint32_t i = 0; i < *count; ++i) {
     if (!read(in, x.emplace_back(), why)) {
       why.where = "[" + std::to_string(i) + "]" + why.where;

@@ -47,6 +47,8 @@ result<path> path::parse(std::string_view text) {
                 "the path " + quoted() + " must start with '/', such as \"/" + std::string{text.substr(0, 80)} + "\"");
   if (text.size() > 1 && text.back() == '/')
     return fail(error_code::invalid_argument, "the path " + quoted() + " ends with '/'; leave that out");
+  if (text.find("//") != std::string_view::npos)
+    return fail(error_code::invalid_argument, "the path " + quoted() + " has an empty name between two '/'");
   if (text.find('\0') != std::string_view::npos)
     return fail(error_code::invalid_argument, "a path contains a zero byte");
   for (auto tilde = text.find('~'); tilde != std::string_view::npos; tilde = text.find('~', tilde + 1)) {

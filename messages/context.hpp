@@ -14,7 +14,7 @@
 
 namespace troupe {
 
-/// A place in the context tree: UTF-8 segments, each after a `/`, escaped as in JSON Pointer (RFC 6901: `~0` is `~`, `~1`
+/// A place in the context tree: non-empty UTF-8 segments, each after a `/`, escaped as in JSON Pointer (RFC 6901: `~0` is `~`, `~1`
 /// is `/`). The empty path is the root. At most 1 KiB.
 class path {
 public:

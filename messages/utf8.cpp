@@ -1,5 +1,6 @@
 #include <troupe/messages/utf8.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -23,32 +24,46 @@ constexpr lead_rule rule_of(unsigned char lead) noexcept {
   return {0, 0, 0};
 }
 
+/// The bytes of the character at the start of `text`, which is not empty; 0 when it is not well-formed.
+std::size_t character_bytes(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(0) < 0x80) return 1;
+  const lead_rule rule = rule_of(byte(0));
+  if (rule.follow == 0 || text.size() <= rule.follow || byte(1) < rule.low || byte(1) > rule.high) return 0;
+  for (unsigned i = 2; i <= rule.follow; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  return rule.follow + 1;
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) noexcept {
-  const auto* at = reinterpret_cast<const unsigned char*>(text.data());
-  const auto* const end = at + text.size();
-  while (at != end) {
-    if (end - at >= 8) {
+  while (!text.empty()) {
+    if (text.size() >= 8) {
       std::uint64_t eight;
-      std::memcpy(&eight, at, 8);
+      std::memcpy(&eight, text.data(), 8);
       if ((eight & 0x8080808080808080ULL) == 0) {
-        at += 8;
+        text.remove_prefix(8);
         continue;
       }
     }
-    if (*at < 0x80) {
-      ++at;
-      continue;
-    }
-    const lead_rule rule = rule_of(*at);
-    if (rule.follow == 0 || end - at <= static_cast<std::ptrdiff_t>(rule.follow)) return false;
-    if (at[1] < rule.low || at[1] > rule.high) return false;
-    for (unsigned i = 2; i <= rule.follow; ++i)
-      if ((at[i] & 0xc0) != 0x80) return false;
-    at += rule.follow + 1;
+    const auto bytes = character_bytes(text);
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
   }
   return true;
+}
+
+std::string repaired_utf8(std::string_view text) {
+  std::string repaired;
+  repaired.reserve(text.size());
+  while (!text.empty()) {
+    const auto bytes = character_bytes(text);
+    if (bytes == 0) repaired += '?';
+    else repaired += text.substr(0, bytes);
+    text.remove_prefix(std::max<std::size_t>(bytes, 1));
+  }
+  return repaired;
 }
 
 }  // namespace troupe

@@ -1,7 +1,10 @@
 // The JSON side of `value`, apart from the rest so that nlohmann-json is parsed by one translation unit.
 #include <troupe/messages/value.hpp>
 
-#include <cmath>
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -55,46 +58,81 @@ json to_json_tree(msgpack_reader& reader) {
   }
 }
 
+/// Walks text and tells how far it has come, so that a problem can be placed whoever finds it.
+class tracked_position {
+public:
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  tracked_position(const char* at, const char*& reached) : at_(at), reached_(&reached) {}
+
+  reference operator*() const { return *at_; }
+  tracked_position& operator++() {
+    *reached_ = at_++;
+    return *this;
+  }
+  friend bool operator==(const tracked_position& a, const tracked_position& b) { return a.at_ == b.at_; }
+  friend bool operator!=(const tracked_position& a, const tracked_position& b) { return a.at_ != b.at_; }
+
+private:
+  const char* at_;
+  const char** reached_;
+};
+
+/// `"line 2, column 7"` of a byte, both counted from 1.
+std::string place_in(std::string_view text, const char* at) {
+  const auto before = text.substr(0, static_cast<std::size_t>(at - text.data()));
+  const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
+         std::to_string(1 + before.size() - line_start);
+}
+
 /// Builds a value while nlohmann's parser reads, so that depth and size are checked before anything deep exists.
 class value_builder : public nlohmann::json_sax<nlohmann::json> {
 public:
-  explicit value_builder(const codec_limits& limits) : limits_(limits) {}
+  value_builder(std::string_view text, const codec_limits& limits)
+      : text_(text), reached_(text.data()), limits_(limits) {}
+
+  result<value> build() && {
+    const char* const end = text_.data() + text_.size();
+    nlohmann::json::sax_parse(tracked_position{text_.data(), reached_}, tracked_position{end, reached_}, this);
+    if (!problem_) check_length("bytes", root_.msgpack().size(), limits_.frame_bytes);
+    if (problem_) return fail(std::move(*problem_));
+    return std::move(root_);
+  }
 
   bool null() override { return add(value{}); }
   bool boolean(bool flag) override { return add(value{flag}); }
   bool number_integer(std::int64_t number) override { return add(value{number}); }
   bool number_unsigned(std::uint64_t number) override { return add(value{number}); }
   bool number_float(double number, const std::string&) override { return add(value{number}); }
-  bool string(std::string& text) override { return add(value{text}); }
-  bool binary(nlohmann::json::binary_t&) override { return false; }
+  bool string(std::string& text) override {
+    return check_length("bytes in a string", text.size(), limits_.string_bytes) && add(value{text});
+  }
+  bool binary(nlohmann::json::binary_t&) override { return false; }  // JSON text has none
   bool start_object(std::size_t) override { return open(true); }
   bool start_array(std::size_t) override { return open(false); }
-  bool key(std::string& name) override { return open_.back().key = name, true; }
-  bool end_array() override {
-    auto closed = std::move(open_.back());
-    open_.pop_back();
-    return add(value::array(closed.elements));
+  bool key(std::string& name) override {
+    open_.back().key = name;
+    return check_length("bytes in a string", name.size(), limits_.string_bytes) && count_element();
   }
+  bool end_array() override { return add(value::array(close().elements)); }
   bool end_object() override {
-    auto closed = std::move(open_.back());
-    open_.pop_back();
     try {
-      return add(value::map(std::move(closed.members)));
+      return add(value::map(close().members));
     } catch (const std::invalid_argument& twice) {
-      problem_ = twice.what();
-      return false;
+      return stop(error_code::invalid_argument, std::string{"not valid JSON: "} + twice.what());
     }
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."; people need what follows the bracket.
-    problem_ = error.what();
-    if (const auto bracket = problem_.find("] "); bracket != std::string::npos) problem_.erase(0, bracket + 2);
-    return false;
-  }
-
-  result<value> take() && {
-    if (!problem_.empty()) return fail(error_code::invalid_argument, "not valid JSON: " + problem_);
-    return std::move(root_);
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; the place is told by `stop`.
+    std::string_view what = error.what();
+    what.remove_prefix(what.find("] ") + 2);
+    if (what.starts_with("parse error at")) what.remove_prefix(what.find(": ") + 2);
+    return stop(error_code::invalid_argument, "not valid JSON: " + std::string{what});
   }
 
 private:
@@ -106,29 +144,42 @@ private:
   };
 
   bool open(bool is_map) {
-    if (open_.size() >= limits_.depth) {
-      problem_ = "nested deeper than " + std::to_string(limits_.depth) + " levels";
-      return false;
-    }
+    if (open_.size() >= std::min(limits_.depth, codec_limits{}.depth))
+      return stop(error_code::limit_exceeded, "the JSON text is nested too deep; at most " +
+                                                  std::to_string(open_.size()) + " levels are accepted");
     open_.push_back({is_map, {}, {}, {}});
     return true;
   }
+  container close() {
+    auto closed = std::move(open_.back());
+    open_.pop_back();
+    return closed;
+  }
   bool add(value next) {
-    if (++elements_ > limits_.elements) {
-      problem_ = "more than " + std::to_string(limits_.elements) + " elements";
-      return false;
-    }
+    if (!count_element()) return false;
     if (open_.empty()) root_ = std::move(next);
     else if (open_.back().is_map) open_.back().members.emplace_back(open_.back().key, std::move(next));
     else open_.back().elements.push_back(std::move(next));
     return true;
   }
+  bool count_element() { return check_length("elements", ++elements_, limits_.elements); }
+  bool check_length(std::string_view what, std::uint64_t length, std::uint64_t bound) {
+    if (length <= bound) return true;
+    return stop(error_code::limit_exceeded, "the JSON text has too many " + std::string{what} + "; at most " +
+                                                std::to_string(bound) + " are accepted");
+  }
+  bool stop(error_code code, std::string what) {
+    problem_ = error{code, std::move(what) + " (at " + place_in(text_, reached_) + ")", {}};
+    return false;
+  }
 
+  std::string_view text_;
+  const char* reached_;  ///< The last byte that was read.
   const codec_limits& limits_;
   std::vector<container> open_;
   std::uint64_t elements_ = 0;
   value root_;
-  std::string problem_;
+  std::optional<error> problem_;
 };
 
 }  // namespace
@@ -139,13 +190,7 @@ std::string value::to_json(json_style style) const {
 }
 
 result<value> value::from_json(std::string_view text, const codec_limits& limits) {
-  value_builder builder{limits};
-  if (!nlohmann::json::sax_parse(text, &builder)) {
-    auto outcome = std::move(builder).take();
-    if (!outcome) return outcome;
-    return fail(error_code::invalid_argument, "not valid JSON");
-  }
-  return std::move(builder).take();
+  return value_builder{text, limits}.build();
 }
 
 }  // namespace troupe

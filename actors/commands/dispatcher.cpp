@@ -72,6 +72,7 @@ public:
         [this](const service_notice& notice) {
           log_->warn("command.notice_refused caller=\"{}\" method=\"{}\"", notice.caller->name, notice.method);
         },
+        [this](const stop_commands& order) { return stop(order); },
         [this](function_done& done) { finish_function(done); },
         [this](tick) { expire(); },
     };
@@ -82,6 +83,7 @@ private:
 
   caf::result<value> execute(execute_command& wanted) {
     const time_point now = self_->clock().now();
+    if (stopping_) return to_caf({error_code::unavailable, "the node is being stopped", {}});
     const auto* permit = permit_of(wanted.caller);
     if (permit == nullptr) return to_caf({error_code::permission_denied, "the caller's capabilities are malformed", {}});
 
@@ -207,7 +209,23 @@ private:
       run.answered = true;  // its worker is still busy; its place is free when the function returns
       run.promise.deliver(to_caf({error_code::deadline_exceeded, "the command " + run.spec->name + " did not finish in time", {}}));
     }
+    if (stopping_) check_stopped(now);
     if (!waiting_.empty() || !running_.empty()) schedule_expiry();
+  }
+
+  caf::result<void> stop(const stop_commands& order) {
+    stopping_ = self_->make_response_promise<void>();
+    stop_by_ = self_->clock().now() + order.deadline;
+    check_stopped(self_->clock().now());
+    return *stopping_;
+  }
+
+  void check_stopped(time_point now) {
+    if (running_.empty()) return stopping_->deliver();
+    if (now < stop_by_) return;
+    std::string names;
+    for (const auto& [execution, run] : running_) names += (names.empty() ? "" : ", ") + run.spec->name;
+    stopping_->deliver(to_caf({error_code::deadline_exceeded, "still running: " + names, {}}));
   }
 
   void expire(queue_ticket ticket) {
@@ -346,6 +364,8 @@ private:
   std::unordered_map<std::uint64_t, running_function> running_;  ///< Bounded by the concurrency limits.
   std::vector<worker_actor> workers_;
   std::uint64_t last_execution_ = 0;
+  std::optional<caf::typed_response_promise<void>> stopping_;
+  time_point stop_by_;
   bool expiry_scheduled_ = false;
 };
 

@@ -21,6 +21,8 @@ using dispatcher_actor = caf::typed_actor<
     caf::result<metrics_list>(get_metrics), caf::result<void>(reset_metrics),
     // The same over links: `command.*` and `metrics.*`.
     caf::result<payload>(service_call), caf::result<void>(service_notice),
+    // Takes no more requests; answered when no function runs any more.
+    caf::result<void>(stop_commands),
     // From workers, and from the clock.
     caf::result<void>(function_done), caf::result<void>(tick)>;
 

@@ -66,6 +66,12 @@ struct function_done {
   result<value> outcome;
 };
 
+/// Asks the dispatcher to take no more requests and to wait, at most `deadline`, for the functions that run. Fails with their
+/// commands' names when some have not returned by then.
+struct stop_commands {
+  std::chrono::milliseconds deadline{0};
+};
+
 /// Whoever has functions run.
 using function_sink = caf::typed_actor<caf::result<void>(function_done)>;
 
@@ -76,9 +82,11 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::add_command))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
 CAF_END_TYPE_ID_BLOCK(troupe_commands)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::add_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::run_function)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::function_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_commands)

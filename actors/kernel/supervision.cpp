@@ -1,5 +1,6 @@
 #include <troupe/actors/kernel/supervision.hpp>
 
+#include <algorithm>
 #include <deque>
 
 #include <caf/exit_reason.hpp>
@@ -27,7 +28,8 @@ public:
   }
 
   interface::behavior_type make_behavior() {
-    return {[this](stop_children) {
+    return {[this](const stop_children& order) {
+      stop_by_ = self_->clock().now() + order.deadline;
       stopping_ = self_->make_response_promise<stop_report>();
       stop_next();
       return *stopping_;
@@ -76,26 +78,36 @@ private:
     }
     current_ = &children_.back();
     const auto turn = ++turn_;
-    self_->run_delayed(current_->spec.stop_deadline, [this, turn] {
-      if (turn == turn_) give_up();
-    });
-    if (!current_->spec.farewell) return self_->send_exit(current_->actor, caf::exit_reason::user_shutdown);
-    const auto exit = [this, turn] {
-      if (turn == turn_ && current_->actor) self_->send_exit(current_->actor, caf::exit_reason::user_shutdown);
-    };
-    self_->request(current_->actor, current_->spec.stop_deadline, *current_->spec.farewell)
-        .then([exit](const caf::message&) { exit(); },
-              [this, exit, child = current_->spec.name](const caf::error& why) {
-                log_->warn("kernel.farewell_failed child={} reason=\"{}\"", child, from_caf(why).message);
-                exit();
+    if (!current_->spec.farewell) return exit(turn);
+    self_->request(current_->actor, allowance(), *current_->spec.farewell)
+        .then([this, turn](const caf::message&) { exit(turn); },
+              [this, turn](const caf::error& why) {
+                if (turn != turn_) return;
+                block(current_->spec.name + ": " + from_caf(why).message);
+                exit(turn);
               });
   }
 
-  void give_up() {
-    log_->error("kernel.child_blocks child={} deadline_ms={}", current_->spec.name, current_->spec.stop_deadline.count());
-    report_.blocked.push_back(current_->spec.name);
-    self_->send_exit(current_->actor, caf::exit_reason::kill);
-    stopped();
+  void exit(std::uint64_t turn) {
+    if (turn != turn_) return;
+    self_->run_delayed(allowance(), [this, turn] {
+      if (turn != turn_) return;
+      block(current_->spec.name);
+      self_->send_exit(current_->actor, caf::exit_reason::kill);
+      stopped();
+    });
+    self_->send_exit(current_->actor, caf::exit_reason::user_shutdown);
+  }
+
+  void block(std::string what) {
+    log_->error("kernel.stop_blocked by=\"{}\"", what);
+    report_.blocked.push_back(std::move(what));
+  }
+
+  /// What the current child may take of the time that is left for all.
+  caf::timespan allowance() const {
+    const caf::timespan left = stop_by_ - self_->clock().now();
+    return std::clamp<caf::timespan>(left, 20ms, current_->spec.stop_deadline);
   }
 
   void stopped() {
@@ -112,6 +124,7 @@ private:
   watch_list ends_;
   std::optional<caf::typed_response_promise<stop_report>> stopping_;
   stop_report report_;
+  clock::time_point stop_by_;
   child* current_ = nullptr;
   std::uint64_t turn_ = 0;
 };

@@ -28,18 +28,21 @@ struct child_spec {
   std::function<caf::actor()> start;
   child_kind kind = child_kind::essential;
   std::optional<caf::message> farewell;              ///< Asked of it before it is told to exit, such as to make all durable.
-  std::chrono::milliseconds stop_deadline{5'000};    ///< For the farewell and the exit together.
+  std::chrono::milliseconds stop_deadline{5'000};    ///< For the farewell, and again for the exit.
 
   static constexpr std::size_t max_restarts = 5;
 };
 
 /// How a stop went.
 struct stop_report {
-  std::vector<std::string> blocked;  ///< Children that did not end within their deadline, in the order of stopping.
+  /// What did not end in time, in the order of stopping: the name of a child, with what it said of itself if it did.
+  std::vector<std::string> blocked;
 };
 
-/// Asks for the end of all children, in reverse order of their start.
-struct stop_children {};
+/// Asks for the end of all children, in reverse order of their start, within `deadline` for all together.
+struct stop_children {
+  std::chrono::milliseconds deadline{10'000};
+};
 
 /// Why a tree has to be stopped: an essential child has ended.
 struct child_failed {

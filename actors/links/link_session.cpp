@@ -7,6 +7,8 @@ namespace troupe {
 namespace {
 
 constexpr std::uint32_t slot_bits = 16;
+/// What a frame is at most longer than its method and parameters: two array headers, type, id and the method's header.
+constexpr std::size_t frame_overhead = 1 + 1 + 5 + 5 + 1;
 
 std::uint32_t wire_id(std::uint32_t slot, std::uint32_t use) noexcept { return use << slot_bits | slot; }
 
@@ -20,7 +22,6 @@ struct cancel_notice {
 link_session::link_session(const link_limits& limits, time_point now)
     : limits_(limits),
       scanner_(limits.codec),
-      last_heard_(now),
       message_began_(now),
       last_ping_(now),
       last_forgiven_(now) {
@@ -28,7 +29,7 @@ link_session::link_session(const link_limits& limits, time_point now)
 }
 
 result<void> link_session::receive(std::string_view bytes, time_point now, link_events& events) {
-  last_heard_ = now;
+  silent_since_.reset();
   // Messages that arrived whole are read where they lie; only the beginning of the next one is kept.
   const bool continuing = !input_.empty();
   if (continuing) input_.append(bytes);
@@ -107,10 +108,11 @@ result<void> link_session::strike(std::string_view what) {
 
 result<std::uint32_t> link_session::call(std::string_view method, std::string_view params, time_point deadline,
                                          completion done) {
+  if (ended_) return fail(*ended_);
   if (open_calls_ >= limits_.in_flight)
     return fail(error_code::overloaded,
                 std::to_string(open_calls_) + " calls are in flight on this link; wait for answers");
-  if (auto room = check_output(params.size()); !room) return fail(std::move(room.error()));
+  if (auto room = check_output(method.size() + params.size()); !room) return fail(std::move(room.error()));
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
@@ -128,7 +130,7 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
 }
 
 result<void> link_session::notify(std::string_view method, std::string_view params) {
-  if (auto room = check_output(params.size()); !room) return room;
+  if (auto room = check_output(method.size() + params.size()); !room) return room;
   rpc::append_notification(output_, method, params);
   return {};
 }
@@ -147,6 +149,7 @@ bool link_session::refuse(std::uint32_t id, const error& failure) {
 }
 
 result<void> link_session::check_output(std::size_t more) const {
+  more += frame_overhead;
   if (more > limits_.codec.frame_bytes)
     return fail(error_code::limit_exceeded, "a message of " + std::to_string(more) + " bytes is too long for a link; at most " +
                                                 std::to_string(limits_.codec.frame_bytes) + " are carried");
@@ -184,10 +187,11 @@ result<void> link_session::ping_when_idle(time_point now) {
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
   // While calls are open their deadlines say when the other side has been silent for too long.
   if (open_calls_ > (pinging_ ? 1u : 0u)) {
-    last_heard_ = std::max(last_heard_, last_ping_);
+    silent_since_.reset();
     return {};
   }
-  if (now - last_heard_ > limits_.silence)
+  if (!silent_since_) silent_since_ = now;
+  if (now - *silent_since_ > limits_.silence)
     return fail(error_code::unavailable, "nothing was heard for " + std::to_string(limits_.silence.count()) + " ms");
   last_ping_ = now;
   if (pinging_) return {};
@@ -207,6 +211,7 @@ link_session::completion link_session::close_call(std::uint32_t slot) {
 }
 
 void link_session::end(const error& reason) {
+  ended_ = reason;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].open) close_call(slot)(fail(reason));
   serving_.clear();

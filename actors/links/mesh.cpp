@@ -31,6 +31,7 @@ public:
         random_(std::random_device{}()) {
     ends_.attach(self_);
     self_->link_to(dialer_);
+    setup_.services[service::mesh] = caf::actor_cast<service_actor>(self_);
     for (const auto& seed : setup_.seeds) book_.learn(seed, now());
   }
 

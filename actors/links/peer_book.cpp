@@ -41,8 +41,8 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node, co
   const auto refuse = [&](error_code code, std::string why, bool for_good) {
     const error reason{code, std::move(why), {}};
     if (const auto at = places_.find(dialed); at != places_.end()) {
-      retry_later(at->second, reason, 0, now);
       if (for_good) at->second.retry = last_retry;
+      retry_later(at->second, reason, 0, now);
     }
     return verdict{false, std::nullopt, reason};
   };

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -20,6 +21,7 @@ namespace troupe {
 namespace {
 
 constexpr int listen_backlog = 128;
+constexpr std::size_t max_host_bytes = 255;  // of a domain name, by RFC 1035
 
 tl::unexpected<error> system_failure(error_code code, const std::string& what) {
   return fail(code, what + ": " + std::strerror(errno));
@@ -80,6 +82,9 @@ result<endpoint> parse_endpoint(std::string_view text) {
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   else if (host.find(':') != std::string_view::npos) return malformed("is an IPv6 address without brackets");
   if (host.empty()) return malformed("has no host");
+  if (host.size() > max_host_bytes) return malformed("has too long a host");
+  const auto is_blank = [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; };
+  if (std::any_of(host.begin(), host.end(), is_blank)) return malformed("has a blank or control character in its host");
   unsigned port = 0;
   const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   if (problem != std::errc{} || end != digits.data() + digits.size() || port > 65535)
@@ -104,6 +109,9 @@ result<unique_fd> listen_unix(const std::filesystem::path& file) {
   if (connect_unix(file))
     return fail(error_code::already_exists, "another node already serves " + file.native());
   std::error_code ignored;
+  const auto there = std::filesystem::symlink_status(file, ignored);
+  if (std::filesystem::exists(there) && !std::filesystem::is_socket(there))
+    return fail(error_code::already_exists, file.native() + " is not a socket; move it away or choose another path");
   std::filesystem::remove(file, ignored);
   unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   // The mode is set before anybody can connect: bind creates the file, listen opens the door.

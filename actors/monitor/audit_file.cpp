@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <troupe/messages/utf8.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe {
@@ -15,14 +16,20 @@ std::string text_of(const value& line, std::string_view key) {
   return found ? std::string{found->as_string().value_or("")} : std::string{};
 }
 
+/// True when the last line was cut off, as by a full disk or a crash: what is appended must not become part of it.
+bool ends_torn(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary | std::ios::ate};
+  return in.tellg() > 0 && in.seekg(-1, std::ios::end).get() != '\n';
+}
+
 }  // namespace
 
 std::string to_json_line(const audit_record& record) {
   return value::map({{"time_ms", record.time_ms},
-                     {"event", record.event},
-                     {"principal", record.principal},
-                     {"subject", record.subject},
-                     {"rule", record.rule},
+                     {"event", repaired_utf8(record.event)},
+                     {"principal", repaired_utf8(record.principal)},
+                     {"subject", repaired_utf8(record.subject)},
+                     {"rule", repaired_utf8(record.rule)},
                      {"trace", record.trace.is_nil() ? value{} : value{to_string(record.trace)}}})
       .to_json();
 }
@@ -56,11 +63,13 @@ std::vector<audit_record> audit_file::load(std::size_t max_records) const {
 
 result<void> audit_file::open() {
   if (out_.is_open()) return {};
+  const bool torn = ends_torn(current_);
   out_.open(current_, std::ios::app | std::ios::binary);
   if (!out_) return fail(error_code::storage_failure, "the audit file " + current_.native() + " cannot be opened");
   chmod(current_.c_str(), 0600);
   std::error_code ignored;
   bytes_ = static_cast<std::size_t>(std::filesystem::file_size(current_, ignored));
+  if (torn) out_ << '\n';
   return {};
 }
 

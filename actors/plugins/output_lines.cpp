@@ -11,8 +11,8 @@ std::vector<std::string> output_lines::take(std::string_view bytes, time_point n
       emit(lines, now);
       continue;
     }
+    if (partial_.size() == max_line_bytes) emit(lines, now);
     partial_ += c;
-    if (partial_.size() >= max_line_bytes) emit(lines, now);
   }
   return lines;
 }

@@ -134,7 +134,7 @@ void supervisor_state::connect(const plugin_launched& launched) {
   limits.ping_interval = 1s;
   process_ = launched.process;
   const auto connection = self_->add_scribe(launched.socket->release());
-  run_.emplace(run{stream{self_, connection}, link_session{limits, now()}});
+  run_.emplace(stream{self_, connection}, limits, now());
   run_->bytes.start();
   std::string layers;
   for (const auto& layer : launched.layers)

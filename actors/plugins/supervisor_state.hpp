@@ -70,6 +70,9 @@ private:
 
   /// One process of the plugin, from its launch to its end.
   struct run {
+    run(stream connection, const link_limits& limits, link_session::time_point now)
+        : bytes(connection), session(limits, now) {}
+
     stream bytes;
     link_session session;
     bool opened = false;

@@ -1,0 +1,219 @@
+#include <troupe/plugins/capability.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <troupe/messages/spelling.hpp>
+#include <troupe/messages/utf8.hpp>
+
+namespace troupe {
+
+namespace {
+
+char separator_of(resource_kind kind) noexcept { return kind == resource_kind::path ? '/' : '.'; }
+
+/// For messages: never more than a line of somebody else's bytes.
+std::string quoted(std::string_view text) {
+  return '"' + std::string{text.substr(0, 80)} + (text.size() > 80 ? "…\"" : "\"");
+}
+
+/// Walks over the segments of a text without copying. A path's segments each follow a '/', a name's are between dots.
+class segment_cursor {
+public:
+  segment_cursor(std::string_view text, char separator) noexcept : text_{text}, separator_{separator} {
+    if (separator == '/' && !text.empty()) begin_ = 1;
+    done_ = text.empty();
+    if (!done_) find_end();
+  }
+
+  bool done() const noexcept { return done_; }
+  std::string_view segment() const noexcept { return text_.substr(begin_, end_ - begin_); }
+  void advance() noexcept {
+    if (end_ == text_.size()) {
+      done_ = true;
+      return;
+    }
+    begin_ = end_ + 1;
+    find_end();
+  }
+
+private:
+  void find_end() noexcept { end_ = std::min(text_.find(separator_, begin_), text_.size()); }
+
+  std::string_view text_;
+  char separator_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  bool done_ = false;
+};
+
+/// `*` within one segment.
+bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+/// What is wrong with the segments of a pattern, or nothing.
+std::optional<std::string> problem_of_segments(std::string_view pattern, char separator) {
+  std::size_t wildcards = 0;
+  for (segment_cursor at{pattern, separator}; !at.done(); at.advance()) {
+    const auto segment = at.segment();
+    if (segment.empty()) return "has an empty segment";
+    if (segment == "." || segment == "..") return "has the segment " + quoted(segment) + "; name the place itself";
+    if (segment != "**" && segment.find("**") != std::string_view::npos)
+      return "has '**' beside other characters; '**' stands alone between separators";
+    wildcards += segment == "**" ? 1 : static_cast<std::size_t>(std::ranges::count(segment, '*'));
+  }
+  if (wildcards > glob::max_wildcards)
+    return "has " + std::to_string(wildcards) + " wildcards; at most " + std::to_string(glob::max_wildcards) +
+           " are accepted";
+  return std::nullopt;
+}
+
+struct verb_and_rest {
+  capability_verb verb;
+  std::string_view rest;
+  bool has_rest;
+};
+
+/// Cuts `verb:rest` and checks that the verb is known and that it has resources if and only if some are given.
+result<verb_and_rest> split_verb(std::string_view text) {
+  const auto colon = text.find(':');
+  const auto name = text.substr(0, colon);
+  const auto verb = parse_enum<capability_verb>(name);
+  if (!verb) {
+    std::vector<std::string_view> known;
+    for (const auto& entry : enum_names<capability_verb>::names) known.push_back(entry.name);
+    return fail(error_code::invalid_argument,
+                quoted(name) + " is not a capability" + did_you_mean(nearest(name, known)));
+  }
+  const bool has_rest = colon != std::string_view::npos;
+  const auto kind = resource_kind_of(*verb);
+  if (kind == resource_kind::none && has_rest)
+    return fail(error_code::invalid_argument, "the capability " + quoted(text) + " names a resource, but \"" +
+                                                  std::string{name} + "\" has none; write it alone");
+  if (kind != resource_kind::none && !has_rest)
+    return fail(error_code::invalid_argument, "the capability " + quoted(text) + " names no resource; write \"" +
+                                                  std::string{name} + (kind == resource_kind::path ? ":/…\"" : ":…\""));
+  return verb_and_rest{*verb, has_rest ? text.substr(colon + 1) : std::string_view{}, has_rest};
+}
+
+}  // namespace
+
+resource_kind resource_kind_of(capability_verb verb) noexcept {
+  switch (verb) {
+    case capability_verb::context_read:
+    case capability_verb::context_write:
+    case capability_verb::fs_read: return resource_kind::path;
+    case capability_verb::command_execute:
+    case capability_verb::command_provide:
+    case capability_verb::event_publish:
+    case capability_verb::event_subscribe:
+    case capability_verb::net_connect: return resource_kind::name;
+    case capability_verb::state:
+    case capability_verb::log:
+    case capability_verb::plugin_admin: break;
+  }
+  return resource_kind::none;
+}
+
+result<glob> glob::compile(std::string_view pattern, resource_kind kind) {
+  const auto wrong = [&](const std::string& what) {
+    return fail(error_code::invalid_argument, "the pattern " + quoted(pattern) + ' ' + what);
+  };
+  if (pattern.empty()) return wrong("is empty");
+  if (pattern.size() > max_bytes) return wrong("is longer than " + std::to_string(max_bytes) + " bytes");
+  if (!is_utf8(pattern) || pattern.find('\0') != std::string_view::npos)
+    return fail(error_code::invalid_argument, "a pattern is not UTF-8 text");
+  const char separator = separator_of(kind);
+  if (kind == resource_kind::path && pattern.front() != '/') return wrong("must start with '/'");
+  if (const auto problem = problem_of_segments(pattern, separator)) return wrong(*problem);
+
+  glob compiled;
+  compiled.text_ = pattern;
+  compiled.separator_ = separator;
+  const auto first_star = std::min(pattern.find('*'), pattern.size());
+  const bool is_tree = pattern.substr(first_star).starts_with("**");
+  // `**` may stand for nothing, and then the separator before it is not there either.
+  compiled.literal_bytes_ = is_tree && first_star > 0 ? first_star - 1 : first_star;
+  if (first_star == pattern.size()) compiled.shape_ = shape::literal;
+  else compiled.shape_ = is_tree && first_star + 2 == pattern.size() ? shape::subtree : shape::general;
+  return compiled;
+}
+
+bool glob::matches(std::string_view resource) const noexcept {
+  if (!resource.starts_with(std::string_view{text_}.substr(0, literal_bytes_))) return false;
+  switch (shape_) {
+    case shape::literal: return resource.size() == literal_bytes_;
+    case shape::subtree:
+      return literal_bytes_ == 0 || resource.size() == literal_bytes_ || resource[literal_bytes_] == separator_;
+    case shape::general: break;
+  }
+  return matches_segments(resource);
+}
+
+bool glob::matches_segments(std::string_view resource) const noexcept {
+  segment_cursor pattern{text_, separator_}, text{resource, separator_};
+  std::optional<segment_cursor> after_stars, resume;
+  while (!text.done()) {
+    if (!pattern.done() && pattern.segment() == "**") {
+      pattern.advance();
+      after_stars = pattern;
+      resume = text;
+    } else if (!pattern.done() && matches_segment(pattern.segment(), text.segment())) {
+      pattern.advance();
+      text.advance();
+    } else if (after_stars) {
+      pattern = *after_stars;
+      resume->advance();
+      text = *resume;
+    } else {
+      return false;
+    }
+  }
+  while (!pattern.done() && pattern.segment() == "**") pattern.advance();
+  return pattern.done();
+}
+
+result<capability> capability::parse(std::string_view text) {
+  const auto parts = split_verb(text);
+  if (!parts) return fail(parts.error());
+  capability parsed;
+  parsed.verb_ = parts->verb;
+  parsed.text_ = text;
+  if (parts->has_rest) {
+    auto pattern = glob::compile(parts->rest, resource_kind_of(parts->verb));
+    if (!pattern) return fail(std::move(pattern.error()));
+    parsed.pattern_ = std::move(*pattern);
+  }
+  return parsed;
+}
+
+capability::capability(std::string_view text) {
+  auto parsed = parse(text);
+  if (!parsed) throw std::invalid_argument{parsed.error().message};
+  *this = std::move(*parsed);
+}
+
+result<operation_request> operation_request::parse(std::string_view text) {
+  const auto parts = split_verb(text);
+  if (!parts) return fail(parts.error());
+  return operation_request{parts->verb, std::string{parts->rest}};
+}
+
+}  // namespace troupe

@@ -1,0 +1,131 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/field.hpp>
+
+namespace troupe {
+
+/// What a capability lets its holder do. The wire names are those of `enum_names`.
+enum class capability_verb : std::uint8_t {
+  context_read,     ///< Get, list and watch context paths.
+  context_write,    ///< Set and delete context paths.
+  command_execute,  ///< Execute commands, by name.
+  command_provide,  ///< Contribute commands, by name.
+  event_publish,    ///< Publish to topics.
+  event_subscribe,  ///< Receive from topics.
+  net_connect,      ///< Reach `host:port` through the host.
+  fs_read,          ///< See files of the host, read-only.
+  state,            ///< Keep its own durable state.
+  log,              ///< Write to the node's log.
+  plugin_admin,     ///< Install, enable, disable, grant and revoke.
+};
+
+template <>
+struct enum_names<capability_verb> {
+  static constexpr std::array<enumerator<capability_verb>, 11> names{{
+      {capability_verb::context_read, "context.read"},
+      {capability_verb::context_write, "context.write"},
+      {capability_verb::command_execute, "command.execute"},
+      {capability_verb::command_provide, "command.provide"},
+      {capability_verb::event_publish, "event.publish"},
+      {capability_verb::event_subscribe, "event.subscribe"},
+      {capability_verb::net_connect, "net.connect"},
+      {capability_verb::fs_read, "fs.read"},
+      {capability_verb::state, "state"},
+      {capability_verb::log, "log"},
+      {capability_verb::plugin_admin, "plugin.admin"},
+  }};
+};
+
+/// What the resources of a verb look like: paths (`/a/b`), dotted names (`a.b`, also `host:port`), or none at all.
+enum class resource_kind : std::uint8_t { path, name, none };
+
+/// Total: every verb has one kind.
+resource_kind resource_kind_of(capability_verb verb) noexcept;
+
+/// A compiled glob pattern over segments: `*` stands for any run of bytes within a segment, `**`, alone in its segment, for
+/// any number of whole segments, also none. So `/app/**` matches `/app`, `/app/x` and `/app/x/y`; `/app/*` only `/app/x`.
+/// Every other byte stands for itself.
+class glob {
+public:
+  /// Bounds that keep a match small whatever the pattern is.
+  static constexpr std::size_t max_bytes = 256;
+  static constexpr std::size_t max_wildcards = 8;
+
+  /// @param kind `path` or `name`. The error names the pattern, what is wrong and what would be right.
+  static result<glob> compile(std::string_view pattern, resource_kind kind);
+
+  /// Cuts both into segments and compares; backtracks to the latest `*` and the latest `**` only (the greedy method: for
+  /// each kind of wildcard an earlier one never needs to be tried again), so at worst O(pattern × resource) byte steps.
+  /// No allocation. A pattern that is literal, or literal up to a final `**`, costs one comparison of bytes.
+  bool matches(std::string_view resource) const noexcept;
+
+  const std::string& text() const noexcept { return text_; }
+
+private:
+  enum class shape : std::uint8_t { literal, subtree, general };
+
+  bool matches_segments(std::string_view resource) const noexcept;
+
+  std::string text_;
+  std::size_t literal_bytes_ = 0;  ///< How much every match begins with.
+  char separator_ = '/';
+  shape shape_ = shape::literal;
+};
+
+/// One right: `verb:pattern`, such as `context.read:/app/**`, or a verb without resources alone, such as `state`.
+class capability {
+public:
+  /// The error names the text, what is wrong with it and the nearest known verb.
+  static result<capability> parse(std::string_view text);
+  /// For capabilities that are written in a program.
+  /// @throws std::invalid_argument when `text` is not a capability.
+  explicit capability(std::string_view text);
+
+  capability_verb verb() const noexcept { return verb_; }
+  /// Whether this right covers `resource`; verbs without resources cover every one.
+  bool covers(std::string_view resource) const noexcept { return !pattern_ || pattern_->matches(resource); }
+  /// `verb:pattern`, as it was written.
+  const std::string& text() const noexcept { return text_; }
+  /// The pattern alone; empty for verbs without resources.
+  std::string_view pattern() const noexcept { return pattern_ ? std::string_view{pattern_->text()} : std::string_view{}; }
+
+  friend bool operator==(const capability& a, const capability& b) noexcept { return a.text_ == b.text_; }
+
+private:
+  capability() = default;
+
+  capability_verb verb_ = capability_verb::state;
+  std::optional<glob> pattern_;
+  std::string text_;
+};
+
+/// What somebody wants to do: a verb and one concrete resource, such as `context.read:/app/theme`.
+struct operation_request {
+  capability_verb verb = capability_verb::state;
+  std::string resource;  ///< Empty for verbs without resources, and for the context's root.
+
+  /// Reads `verb:resource`. The error names the text and what would be right.
+  static result<operation_request> parse(std::string_view text);
+};
+
+/// Whether something is allowed, and which rule said so.
+struct permission_decision {
+  bool allowed = false;
+  std::string rule;  ///< The capability that decided, or in words why none did.
+
+  static constexpr auto fields() {
+    return std::tuple{required("allowed", &permission_decision::allowed), required("rule", &permission_decision::rule)};
+  }
+  friend bool operator==(const permission_decision&, const permission_decision&) = default;
+};
+
+}  // namespace troupe

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/field.hpp>
+#include <troupe/messages/plugin.hpp>
+#include <troupe/plugins/capability.hpp>
+#include <troupe/plugins/semver.hpp>
+
+namespace troupe {
+
+/// When a plugin that ended is started again. The three types of Erlang/OTP's child specifications.
+enum class restart_mode : std::uint8_t {
+  permanent,  ///< Always.
+  transient,  ///< After an abnormal end only.
+  temporary,  ///< Never.
+};
+
+template <>
+struct enum_names<restart_mode> {
+  static constexpr std::array<enumerator<restart_mode>, 3> names{{{restart_mode::permanent, "permanent"},
+                                                                  {restart_mode::transient, "transient"},
+                                                                  {restart_mode::temporary, "temporary"}}};
+};
+
+/// How often a plugin may be restarted before it is quarantined: `intensity` times within any `period`.
+struct restart_spec {
+  restart_mode mode = restart_mode::permanent;
+  std::uint32_t intensity = 3;
+  std::chrono::milliseconds period{std::chrono::seconds{30}};
+
+  friend bool operator==(const restart_spec&, const restart_spec&) = default;
+};
+
+/// How long a plugin may take to start, to answer one call, and to stop.
+struct plugin_deadlines {
+  std::chrono::milliseconds start{std::chrono::seconds{10}};
+  std::chrono::milliseconds call{std::chrono::seconds{30}};
+  std::chrono::milliseconds stop{std::chrono::seconds{5}};
+
+  friend bool operator==(const plugin_deadlines&, const plugin_deadlines&) = default;
+};
+
+/// A capability that the plugin would like to have, and what it needs it for, in words for the operator.
+struct requested_capability {
+  class capability capability;
+  std::string reason;
+
+  friend bool operator==(const requested_capability&, const requested_capability&) = default;
+};
+
+/// What a package says of itself, in the `plugin.toml` at its root:
+///
+///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}; required
+///     version = "1.4.0"                        # semantic version; required
+///     description = "Keeps short notes"        # at most 1 KiB
+///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone; required
+///     permission_level = "user"                # system, user or restricted (the default)
+///     denied = ["context.read:/app/secret/**"] # capabilities that it must never have
+///
+///     [[capabilities]]                         # at most 256
+///     capability = "context.read:/app/**"
+///     reason = "shows the notes of the open document"
+///
+///     [resource_limits]                        # each defaults to its level's, see `default_limits`
+///     max_memory_bytes = 134_217_728           # 4 MiB to 1 TiB
+///     max_cpu_percent = 50                     # of one core: 1 to 6400
+///     max_storage_bytes = 8_388_608            # 0 to 1 TiB
+///     max_network_bytes = 0                    # an hour: 0 to 1 TiB
+///     max_processes = 16                       # 1 to 4096
+///     max_open_files = 64                      # 8 to 65536
+///
+///     [restart]
+///     mode = "permanent"                       # or transient, temporary
+///     intensity = 3                            # 0 to 1000
+///     period_ms = 30_000                       # 1 to 86400000, as all times here
+///
+///     [deadlines]
+///     start_ms = 10_000
+///     call_ms = 30_000
+///     stop_ms = 5_000
+///
+///     [integrity]                              # SHA-256 of files of the package
+///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+///
+/// A relative program is a file of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A
+/// package with an integrity table lists its own program in it.
+struct plugin_manifest {
+  std::string name;
+  semver version;
+  std::string description;
+  std::vector<std::string> entry;
+  enum permission_level permission_level = permission_level::restricted;
+  std::vector<requested_capability> capabilities;
+  std::vector<capability> denied;
+  struct resource_limits resource_limits;
+  restart_spec restart;
+  plugin_deadlines deadlines;
+  std::map<std::string, std::string> integrity;  ///< File, relative to the package, to 64 lower-case hexadecimal digits.
+};
+
+/// Whether this may name a plugin: `[a-z][a-z0-9_-]{0,31}`.
+bool is_plugin_name(std::string_view text) noexcept;
+
+/// The manifest in `text`. Pure: nothing of the package is looked at.
+///
+/// The first mistake ends it, as `invalid_argument` with a message of the form `file:line:column: key: what is wrong`; an
+/// unknown key comes with the nearest known one. At most 256 KiB are accepted.
+/// @param file_name how messages call the file.
+result<plugin_manifest> parse_manifest(std::string_view text, std::string_view file_name);
+
+/// The manifest of the package in this directory, checked against the package: its program exists, may be executed and
+/// lies inside, and each file of the integrity table has its sum.
+///
+/// Fails with `not_found` when there is no readable `plugin.toml`, with `invalid_argument` as `parse_manifest` and when the
+/// program is not usable, and with `corrupt_data` when a file differs from its sum. Reads every listed file.
+result<plugin_manifest> load_manifest(const std::filesystem::path& package);
+
+}  // namespace troupe

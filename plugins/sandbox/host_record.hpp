@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/plugins/unique_fd.hpp>
+
+namespace troupe {
+
+/// A file that says which control groups this host makes, so that the next one can remove them if this one is killed.
+///
+/// The host holds a lock on its file for as long as it lives; the kernel gives the lock up when it dies, however it dies. A
+/// file that can be locked is thus that of a dead host: no process number is compared, so none can be mistaken.
+class host_record {
+public:
+  /// Makes the directory and a new file in it. `storage_failure` when that cannot be done.
+  static result<host_record> open(const std::filesystem::path& directory);
+  /// Removes the file.
+  ~host_record();
+  host_record(host_record&& other) noexcept = default;
+  host_record& operator=(host_record&&) = delete;
+
+  /// Writes a directory down, before it is made.
+  result<void> add(const std::filesystem::path& directory);
+
+  /// Names that begin so are names of control groups of this host and of no other.
+  const std::string& prefix() const noexcept { return prefix_; }
+
+  /// Removes what dead hosts have written down below `directory`, processes first, and then their files. Returns how many
+  /// hosts; `unavailable` when a group could not be removed, whose file then stays for the next attempt.
+  static result<std::size_t> remove_leftovers(const std::filesystem::path& directory);
+
+private:
+  host_record(std::filesystem::path file, std::string prefix, unique_fd fd)
+      : file_{std::move(file)}, prefix_{std::move(prefix)}, fd_{std::move(fd)} {}
+
+  std::filesystem::path file_;
+  std::string prefix_;
+  unique_fd fd_;
+};
+
+}  // namespace troupe

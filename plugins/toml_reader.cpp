@@ -1,0 +1,147 @@
+#include <troupe/plugins/toml_reader.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <troupe/messages/spelling.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::int64_t max_milliseconds = 24 * 60 * 60 * 1000;
+
+std::string_view type_name(toml::node_type type) noexcept {
+  switch (type) {
+    case toml::node_type::none: return "nothing";
+    case toml::node_type::table: return "a table";
+    case toml::node_type::array: return "an array";
+    case toml::node_type::string: return "a string";
+    case toml::node_type::integer: return "an integer";
+    case toml::node_type::floating_point: return "a float";
+    case toml::node_type::boolean: return "a boolean";
+    case toml::node_type::date: return "a date";
+    case toml::node_type::time: return "a time";
+    case toml::node_type::date_time: break;
+  }
+  return "a date and time";
+}
+
+template <class Words>
+std::string joined(const Words& words) {
+  std::string all;
+  for (const auto each : words) all += (all.empty() ? "" : ", ") + std::string{each};
+  return all;
+}
+
+std::string hint(std::string_view key, std::initializer_list<std::string_view> known) {
+  const auto close = nearest(key, known, typo_allowance(key), 1);
+  return close.empty() ? "; known here are " + joined(known) : did_you_mean(close);
+}
+
+}  // namespace
+
+void give_up_toml() { throw std::logic_error{"malformed"}; }
+
+void toml_reporter::reject(const toml::source_region& place, std::string_view key, const std::string& what,
+                           error_code code) const {
+  std::string text = file_name_ + ':' + std::to_string(std::max(place.begin.line, 1u)) + ':' +
+                     std::to_string(std::max(place.begin.column, 1u)) + ": ";
+  if (!key.empty()) text += std::string{key} + ": ";
+  throw toml_mistake{{code, text + what, {}}};
+}
+
+toml::table parse_toml(std::string_view text, const toml_reporter& report) {
+  try {
+    return toml::parse(text);
+  } catch (const toml::parse_error& problem) {
+    report.reject(problem.source(), "", std::string{problem.description()});
+  } catch (const std::logic_error&) {
+    report.reject({}, "", "is not TOML; the name of a table or key is malformed");
+  }
+}
+
+void toml_entry::reject(const std::string& what, error_code code) const {
+  report_->reject(node_->source(), key_, what, code);
+}
+
+void toml_entry::reject_type(std::string_view wanted) const {
+  reject("must be " + std::string{wanted} + ", not " + std::string{type_name(node_->type())});
+}
+
+void toml_entry::reject_choice(const std::string& written, const std::vector<std::string_view>& known) const {
+  reject("must be one of " + joined(known) + ", not \"" + written + '"');
+}
+
+std::string toml_entry::text(std::size_t min_bytes, std::size_t max_bytes) const {
+  const auto* found = node_->as_string();
+  if (!found) reject_type("a string");
+  const std::string& taken = found->get();
+  if (taken.size() < min_bytes || taken.size() > max_bytes)
+    reject("must have " + std::to_string(min_bytes) + " to " + std::to_string(max_bytes) + " bytes, not " +
+           std::to_string(taken.size()));
+  if (taken.find('\0') != std::string::npos) reject("must not contain a zero byte");
+  return taken;
+}
+
+std::int64_t toml_entry::integer(std::int64_t least, std::int64_t most) const {
+  const auto* found = node_->as_integer();
+  if (!found) reject_type("an integer");
+  if (found->get() < least || found->get() > most)
+    reject("must be between " + std::to_string(least) + " and " + std::to_string(most) + ", not " +
+           std::to_string(found->get()));
+  return found->get();
+}
+
+std::chrono::milliseconds toml_entry::milliseconds() const {
+  return std::chrono::milliseconds{integer(1, max_milliseconds)};
+}
+
+std::vector<toml_entry> toml_entry::elements(std::size_t max_count) const {
+  const auto* found = node_->as_array();
+  if (!found) reject_type("an array");
+  if (found->size() > max_count)
+    reject("must have at most " + std::to_string(max_count) + " elements, not " + std::to_string(found->size()));
+  std::vector<toml_entry> all;
+  for (std::size_t i = 0; i < found->size(); ++i)
+    all.emplace_back(*report_, *found->get(i), key_ + '[' + std::to_string(i) + ']');
+  return all;
+}
+
+const toml::table& toml_entry::table() const {
+  const auto* found = node_->as_table();
+  if (!found) reject_type("a table");
+  return *found;
+}
+
+toml_table::toml_table(const toml_reporter& report, const toml::table& table, std::string prefix,
+                       std::initializer_list<std::string_view> known)
+    : report_{&report}, table_{&table}, prefix_{std::move(prefix)} {
+  for (const auto& [key, node] : table)
+    if (std::ranges::find(known, key.str()) == known.end())
+      report.reject(key.source(), prefix_ + std::string{key.str()}, "is not a known key" + hint(key.str(), known));
+}
+
+toml_table::toml_table(const toml_entry& entry, std::initializer_list<std::string_view> known)
+    : toml_table{entry.reporter(), entry.table(), entry.key() + '.', known} {}
+
+std::optional<toml_entry> toml_table::find(std::string_view key) const {
+  const auto* node = table_->get(key);
+  if (!node) return std::nullopt;
+  return toml_entry{*report_, *node, prefix_ + std::string{key}};
+}
+
+std::optional<toml_table> toml_table::find_table(std::string_view key,
+                                                 std::initializer_list<std::string_view> known) const {
+  const auto entry = find(key);
+  if (!entry) return std::nullopt;
+  return toml_table{*entry, known};
+}
+
+toml_entry toml_table::require(std::string_view key) const {
+  const auto entry = find(key);
+  if (!entry) report_->reject(table_->source(), prefix_ + std::string{key}, "is missing");
+  return *entry;
+}
+
+}  // namespace troupe

@@ -1,0 +1,22 @@
+#pragma once
+
+// For hosts that use CAF themselves: the actor system of a host, and its actors by their typed handles.
+
+#include <caf/actor_system.hpp>
+
+#include <troupe/runtime/host.hpp>
+#include <troupe/runtime/node.hpp>
+
+namespace troupe {
+
+/// Opens a host to CAF. Handles are valid until the host stops.
+struct caf_access {
+  static caf::actor_system& system(host& from);
+  static const node_actors& actors(host& from);
+
+  /// Starts a node in an actor system that the program owns and that outlives it. Call `register_messages` before making the
+  /// system, and load `caf::io::middleman` in its configuration.
+  static result<std::unique_ptr<node>> start_node(caf::actor_system& system, config settings);
+};
+
+}  // namespace troupe

@@ -1,0 +1,142 @@
+#include <troupe/runtime/config.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include <troupe/actors/links/sockets.hpp>
+#include <troupe/messages/spelling.hpp>
+#include <troupe/messages/utf8.hpp>
+#include <troupe/plugins/toml_reader.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t max_text = 4096;
+constexpr std::size_t max_list = 256;
+constexpr std::size_t max_file_bytes = std::size_t{1} << 20;
+
+template <named_enum E>
+result<E> parse_choice(std::string_view key, std::string_view text) {
+  if (const auto value = parse_enum<E>(text)) return *value;
+  std::string known;
+  for (const auto& each : enum_names<E>::names) known += (known.empty() ? "" : ", ") + std::string{each.name};
+  return fail(error_code::invalid_argument,
+              std::string{key} + ": \"" + std::string{text.substr(0, 64)} + "\" is not one of " + known);
+}
+
+result<void> check_name(std::string_view key, const std::string& text) {
+  if (text.empty() || text.size() > 64 || !is_utf8(text))
+    return fail(error_code::invalid_argument, std::string{key} + ": must be 1 to 64 bytes of UTF-8");
+  return {};
+}
+
+void read_into(config& settings, const toml_table& table, const std::filesystem::path& relative_to) {
+  const auto text = [&](std::string_view key, std::string& into) {
+    if (const auto entry = table.find(key)) into = entry->text(0, max_text);
+  };
+  const auto place = [&](std::string_view key, std::filesystem::path& into) {
+    if (const auto entry = table.find(key)) into = relative_to / entry->text(1, max_text);
+  };
+  place("data_dir", settings.data_dir);
+  text("name", settings.name);
+  text("cluster", settings.cluster);
+  text("listen", settings.listen);
+  place("plugin_init", settings.plugin_init);
+  place("python_sdk", settings.python_sdk);
+  if (const auto entry = table.find("join"))
+    for (const auto& each : entry->elements(max_list)) settings.join.push_back(each.text(1, max_text));
+  if (const auto entry = table.find("plugins"))
+    for (const auto& each : entry->elements(max_list)) settings.plugins.push_back(relative_to / each.text(1, max_text));
+  if (const auto entry = table.find("sandbox")) settings.sandbox = entry->enumeration<sandbox_kind>();
+  if (const auto entry = table.find("log_level")) settings.level = entry->enumeration<log_level>();
+  if (const auto entry = table.find("log_format")) settings.style = entry->enumeration<log_style>();
+  if (const auto entry = table.find("stop_deadline_ms")) settings.stop_deadline = entry->milliseconds();
+  if (const auto entry = table.find("worker_threads"))
+    settings.worker_threads = static_cast<std::size_t>(entry->integer(1, 1024));
+}
+
+}  // namespace
+
+result<config> parse_config(std::string_view text, std::string_view file_name,
+                            const std::filesystem::path& relative_to, config base) {
+  const toml_reporter report{file_name};
+  try {
+    const auto parsed = parse_toml(text, report);
+    const toml_table table{report, parsed, "",
+                           {"data_dir", "name", "cluster", "listen", "join", "plugins", "sandbox", "plugin_init",
+                            "python_sdk", "log_level", "log_format", "stop_deadline_ms", "worker_threads"}};
+    read_into(base, table, relative_to);
+    return base;
+  } catch (const toml_mistake& mistake) {
+    return fail(mistake.failure);
+  }
+}
+
+result<config> read_config(const std::filesystem::path& file, config base) {
+  std::ifstream in{file, std::ios::binary};
+  if (!in || std::filesystem::is_directory(file))
+    return fail(error_code::not_found, "the configuration file " + file.native() + " cannot be read: " +
+                                           (errno != 0 ? std::strerror(errno) : "it is not a file"));
+  std::string text(max_file_bytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > max_file_bytes)
+    return fail(error_code::limit_exceeded, "the configuration file " + file.native() + " is larger than 1 MiB");
+  const auto directory = std::filesystem::absolute(file).parent_path();
+  return parse_config(text, file.native(), directory, std::move(base));
+}
+
+result<config> apply_environment(config base, const std::function<const char*(const char*)>& variable) {
+  const auto text = [&](const char* name, auto&& use) {
+    if (const char* given = variable(name); given != nullptr && *given != '\0') use(std::string{given});
+  };
+  result<void> outcome;
+  const auto choose = [&](const char* name, auto& into) {
+    text(name, [&](const std::string& given) {
+      auto chosen = parse_choice<std::remove_reference_t<decltype(into)>>(name, given);
+      if (chosen) into = *chosen;
+      else if (outcome) outcome = fail(chosen.error());
+    });
+  };
+  text("TROUPE_DATA_DIR", [&](std::string given) { base.data_dir = std::move(given); });
+  text("TROUPE_NAME", [&](std::string given) { base.name = std::move(given); });
+  text("TROUPE_CLUSTER", [&](std::string given) { base.cluster = std::move(given); });
+  text("TROUPE_LISTEN", [&](std::string given) { base.listen = std::move(given); });
+  text("TROUPE_JOIN", [&](const std::string& given) {
+    std::istringstream in{given};
+    for (std::string each; std::getline(in, each, ',');) base.join.push_back(each);
+  });
+  choose("TROUPE_SANDBOX", base.sandbox);
+  choose("TROUPE_LOG_LEVEL", base.level);
+  choose("TROUPE_LOG_FORMAT", base.style);
+  if (!outcome) return fail(outcome.error());
+  return base;
+}
+
+result<void> check_config(const config& settings) {
+  if (settings.data_dir.empty())
+    return fail(error_code::invalid_argument, "data_dir: is missing; name the directory where the node keeps its state");
+  if (auto checked = check_name("name", settings.name); !checked) return checked;
+  if (auto checked = check_name("cluster", settings.cluster); !checked) return checked;
+  if (!settings.listen.empty()) {
+    const auto where = parse_endpoint(settings.listen);
+    if (!where) return fail(error_code::invalid_argument, "listen: " + where.error().message);
+    if (!is_loopback(where->host))
+      return fail(error_code::permission_denied,
+                  "listen: \"" + where->host + "\" is not a loopback address; links between nodes are neither encrypted nor "
+                  "authenticated, so a node listens on 127.0.0.1, ::1 or localhost only");
+  }
+  for (const auto& each : settings.join)
+    if (auto where = parse_endpoint(each); !where)
+      return fail(error_code::invalid_argument, "join: " + where.error().message);
+  if (settings.stop_deadline < std::chrono::milliseconds{100} || settings.stop_deadline > std::chrono::minutes{10})
+    return fail(error_code::invalid_argument, "stop_deadline_ms: must be 100 to 600000");
+  if (settings.worker_threads < 1 || settings.worker_threads > 1024)
+    return fail(error_code::invalid_argument, "worker_threads: must be 1 to 1024");
+  return {};
+}
+
+}  // namespace troupe

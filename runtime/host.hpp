@@ -1,0 +1,169 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/context.hpp>
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/node.hpp>
+#include <troupe/messages/value.hpp>
+#include <troupe/runtime/config.hpp>
+
+/// Troupe inside any program: commands, plugins and the replicated context, a few lines away.
+///
+///     troupe::host host{troupe::config{.data_dir = "state"}};
+///     host.commands().add(troupe::command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
+///                         [](const troupe::arguments& args) {
+///                           return troupe::value{"Hello, " + args.get<std::string>("name")};
+///                         });
+///     auto reply = host.execute("greet", {{"name", "Ada"}});
+///
+/// Takes over neither `main` nor signals, arguments or the log. Every call here may be made from any thread.
+namespace troupe {
+
+/// What constructors throw: a `troupe::error` as an exception.
+class failure : public std::runtime_error {
+public:
+  explicit failure(troupe::error why) : std::runtime_error(why.message), why_(std::move(why)) {}
+  const troupe::error& why() const noexcept { return why_; }
+
+private:
+  troupe::error why_;
+};
+
+/// Stays subscribed for as long as it lives.
+class watch {
+public:
+  watch() = default;
+  watch(watch&&) noexcept;
+  watch& operator=(watch&&) noexcept;
+  /// No call of the function begins after this returns; one that has begun may still run.
+  ~watch();
+
+  /// False when it was never made, or has ended because the function was too slow and changes were missed.
+  bool active() const;
+
+private:
+  friend class host_context;
+  struct impl;
+  explicit watch(std::unique_ptr<impl> made);
+  std::unique_ptr<impl> impl_;
+};
+
+/// Where a command's function runs.
+enum class run_on : std::uint8_t {
+  worker,      ///< On one of the host's worker threads: it may take its time.
+  dispatcher,  ///< Inside the dispatcher: fastest, for functions that are cheap and never wait.
+};
+
+/// The commands of a host.
+class host_commands {
+public:
+  using function = std::function<result<value>(const arguments&)>;
+
+  /// Offers a command. What the function throws becomes the command's error. Fails when the specification is wrong or the name
+  /// is taken.
+  result<void> add(command_spec spec, function run, run_on where = run_on::worker);
+  result<void> remove(const std::string& name);
+  /// In the order of their names.
+  result<std::vector<command_spec>> list() const;
+  /// Of every command that ran, in the order of the names.
+  result<std::vector<command_metrics>> metrics() const;
+  result<void> reset_metrics();
+
+private:
+  friend class host;
+  explicit host_commands(class host& owner) : host_(owner) {}
+  class host& host_;
+};
+
+/// The context of a host: a tree of values that it shares with the other nodes of its cluster.
+/// A path is text such as `/app/theme`; a malformed one is an `invalid_argument`.
+class host_context {
+public:
+  /// The value, or `not_found`.
+  result<value> get(std::string_view path) const;
+  /// Returns when the change is durable here, or with `memory` at once.
+  result<change_id> set(std::string_view path, value given, durability level = durability::durable);
+  result<change_id> erase(std::string_view path, durability level = durability::durable);
+  /// The values at and below a path.
+  result<std::vector<context_entry>> list(std::string_view prefix) const;
+  /// Calls the function for every change at and below a path from now on, whoever makes it, one at a time and in order.
+  /// Inactive when the path is malformed.
+  [[nodiscard]] troupe::watch watch(std::string_view prefix, std::function<void(const change_record&)> function);
+
+private:
+  friend class host;
+  explicit host_context(class host& owner) : host_(owner) {}
+  class host& host_;
+};
+
+/// The plugins of a host.
+class host_plugins {
+public:
+  /// Starts the plugin of a package directory. Returns when it runs.
+  /// @param grants Of what its manifest requests; empty grants all of it.
+  result<plugin_info> load(const std::filesystem::path& package, std::vector<std::string> grants = {});
+  result<void> unload(const std::string& name);
+  result<std::vector<plugin_info>> list() const;
+
+private:
+  friend class host;
+  explicit host_plugins(class host& owner) : host_(owner) {}
+  class host& host_;
+};
+
+/// A node inside this program.
+class host {
+public:
+  using callback = std::function<void(result<value>)>;
+
+  /// Starts the node. Blocks until it serves. @throws failure when it cannot, with why.
+  explicit host(config settings);
+  /// Stops it, as `stop` does.
+  ~host();
+  host(const host&) = delete;
+  host& operator=(const host&) = delete;
+
+  /// Runs a command and waits for its result. @param deadline 0 for the command's own timeout.
+  result<value> execute(const std::string& command, arguments given = {}, std::chrono::milliseconds deadline = {});
+  /// The same without waiting.
+  std::future<result<value>> execute_async(const std::string& command, arguments given = {},
+                                           std::chrono::milliseconds deadline = {});
+  /// The same; the callback is called once, on a thread of the host, and must not block.
+  void execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline = {});
+
+  host_commands commands() { return host_commands{*this}; }
+  host_context context() { return host_context{*this}; }
+  host_plugins plugins() { return host_plugins{*this}; }
+
+  /// Where other nodes reach this one; empty when it does not listen.
+  std::string address() const;
+  /// The other nodes that this one knows.
+  result<std::vector<peer_info>> peers() const;
+
+  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or `deadline` passes.
+  /// @returns the reason, or nothing when the deadline passed.
+  std::optional<std::string> wait_for_stop_request(std::chrono::milliseconds deadline) const;
+
+  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the name of a command whose function did
+  /// not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
+  std::vector<std::string> stop();
+
+private:
+  friend class host_commands;
+  friend class host_context;
+  friend class host_plugins;
+  friend struct caf_access;
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,293 @@
+#include <troupe/runtime/node.hpp>
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include <caf/init_global_meta_objects.hpp>
+#include <caf/io/middleman.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <xxhash.h>
+
+#include <troupe/actors/kernel/clock.hpp>
+#include <troupe/actors/links/listener.hpp>
+#include <troupe/actors/links/sockets.hpp>
+#include <troupe/plugins/sandbox/bubblewrap.hpp>
+#include <troupe/plugins/sandbox/unconfined.hpp>
+#include <troupe/runtime/node_service.hpp>
+#include <troupe/runtime/version.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The id that a cluster's name stands for.
+cluster_id cluster_of(const std::string& name) {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  std::array<std::uint8_t, 16> bytes;
+  std::memcpy(bytes.data(), &hash.high64, 8);
+  std::memcpy(bytes.data() + 8, &hash.low64, 8);
+  return {make_random_uuid(bytes)};
+}
+
+std::filesystem::path program_directory() {
+  std::error_code ignored;
+  return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+}
+
+/// The directory with the Python SDK: as configured, or where a build or an installation has it.
+std::filesystem::path find_python_sdk(const config& settings) {
+  if (!settings.python_sdk.empty()) return std::filesystem::absolute(settings.python_sdk);
+  for (const char* place : {"../sdk/python", "../share/troupe/sdk/python"}) {
+    std::error_code problem;
+    const auto directory = std::filesystem::canonical(program_directory() / place, problem);
+    if (!problem) return directory;
+  }
+  return {};
+}
+
+result<context_engine> recover(context_store& store, std::uint64_t incarnation) {
+  auto state = store.load_checkpoint();
+  if (!state) return fail(std::move(state.error()));
+  const auto checkpointed = state->vector;
+  context_engine engine{store.identity().node, incarnation, std::move(*state)};
+  auto replayed = store.replay(checkpointed, [&](change_record&& record) { return engine.replay(std::move(record)); });
+  if (!replayed) return fail(std::move(replayed.error()));
+  return engine;
+}
+
+link_limits peer_limits() {
+  link_limits limits;
+  limits.ping_interval = 1s;
+  return limits;
+}
+
+}  // namespace
+
+void register_messages() {
+  [[maybe_unused]] static const bool once = [] {
+    caf::init_global_meta_objects<caf::id_block::troupe_messages>();
+    caf::init_global_meta_objects<caf::id_block::troupe_kernel>();
+    caf::init_global_meta_objects<caf::id_block::troupe_links>();
+    caf::init_global_meta_objects<caf::id_block::troupe_commands>();
+    caf::init_global_meta_objects<caf::id_block::troupe_plugins>();
+    caf::init_global_meta_objects<caf::id_block::troupe_context>();
+    caf::io::middleman::init_global_meta_objects();
+    caf::core::init_global_meta_objects();
+    return true;
+  }();
+}
+
+system_config::system_config() {
+  load<caf::io::middleman>();
+  set("caf.middleman.network-backend", "default");
+}
+
+node::node(caf::actor_system& system, config settings, log_target log)
+    : system_(system), settings_(std::move(settings)), log_(std::move(log)) {}
+
+node::~node() { stop(); }
+
+result<std::unique_ptr<node>> node::start(caf::actor_system& system, config settings, stop_watcher on_stop,
+                                          log_target log) {
+  if (auto checked = check_config(settings); !checked) return fail(std::move(checked.error()));
+  settings.data_dir = std::filesystem::absolute(settings.data_dir);
+  std::unique_ptr<node> made{new node{system, std::move(settings), std::move(log)}};
+  if (auto launched = made->launch(std::move(on_stop)); !launched) return fail(std::move(launched.error()));
+  return made;
+}
+
+result<void> node::launch(stop_watcher on_stop) {
+  auto store = context_store::open(settings_.data_dir.native(), {cluster_of(settings_.cluster), {random_uuid()}});
+  if (!store) return fail(std::move(store.error()));
+  identity_ = store->identity();
+  if (identity_.cluster != cluster_of(settings_.cluster))
+    return fail(error_code::invalid_argument, "the data directory " + settings_.data_dir.native() +
+                                                  " belongs to another cluster than \"" + settings_.cluster + "\"");
+  auto incarnation = store->begin_incarnation(system_wall_clock()() / 1000);
+  if (!incarnation) return fail(std::move(incarnation.error()));
+  incarnation_ = *incarnation;
+  auto engine = recover(*store, incarnation_);
+  if (!engine) return fail(std::move(engine.error()));
+
+  unique_fd peers, clients;
+  if (!settings_.listen.empty()) {
+    auto socket = listen_tcp(*parse_endpoint(settings_.listen));
+    if (!socket) return fail(std::move(socket.error()));
+    auto where = local_endpoint(socket->get());
+    if (!where) return fail(std::move(where.error()));
+    address_ = to_string(*where);
+    peers = std::move(*socket);
+  }
+  if (settings_.serve_clients) {
+    auto socket = listen_unix(settings_.data_dir / "troupe.sock");
+    if (!socket) return fail(std::move(socket.error()));
+    clients = std::move(*socket);
+  }
+
+  tree_ = spawn_supervisor_tree(
+      system_, children(std::move(*engine), std::move(*store), std::move(peers), std::move(clients), on_stop),
+      [on_stop](const child_failed& failed) { on_stop("the actor " + failed.name + " has failed: " + failed.reason); }, log_);
+
+  caf::scoped_actor self{system_};
+  for (const auto& package : settings_.plugins) {
+    result<void> loaded;
+    self->request(actors_.plugins, 2min, load_plugin{std::filesystem::absolute(package).native(), {}})
+        .receive([](const plugin_info&) {}, [&](const caf::error& why) { loaded = fail(from_caf(why)); });
+    if (!loaded) return fail(loaded.error().code, "the plugin " + package.native() + " cannot be started: " + loaded.error().message);
+  }
+  log_.logger("node")->info("node.started id={} name=\"{}\" incarnation={} listen={}", to_string(identity_.node),
+                            printable(settings_.name, 64), incarnation_, address_.empty() ? "-" : address_);
+  return {};
+}
+
+std::vector<child_spec> node::children(context_engine engine, context_store store, unique_fd peers, unique_fd clients,
+                                       const stop_watcher& on_stop) {
+  // Each child is started once unless it is replaceable, and after all those before it, so it may take their handles.
+  // The children that own something take it out of a shared place, as a function may be copied.
+  struct belongings {
+    context_engine engine;
+    context_store store;
+    unique_fd peers, clients;
+  };
+  auto own = std::make_shared<belongings>(
+      belongings{std::move(engine), std::move(store), std::move(peers), std::move(clients)});
+  auto services = std::make_shared<service_table>();
+  const auto part = std::max(settings_.stop_deadline, 1000ms);
+
+  session_open introduction;
+  introduction.protocol = {lowest_protocol, highest_protocol};
+  introduction.kind = session_kind::peer;
+  introduction.name = settings_.name;
+  introduction.cluster = identity_.cluster;
+  introduction.node = identity_.node;
+  introduction.incarnation = incarnation_;
+  introduction.address = address_;
+  session_accepted acceptance;
+  acceptance.node = identity_.node;
+  acceptance.node_name = settings_.name;
+  acceptance.incarnation = incarnation_;
+  acceptance.cluster = identity_.cluster;
+
+  std::vector<child_spec> all;
+  all.push_back({.name = "store_keeper", .start = [this, own] {
+                   actors_.store = spawn_store_keeper(system_, std::move(own->store));
+                   return caf::actor_cast<caf::actor>(actors_.store);
+                 }, .farewell = {}, .stop_deadline = part});
+  all.push_back({.name = "replica", .start = [this, own, services] {
+                   actors_.replica = spawn_replica(system_, {.engine = std::move(own->engine), .identity = identity_,
+                                                             .store = actors_.store, .log = log_});
+                   (*services)[service::context] = actors_.replica;
+                   return caf::actor_cast<caf::actor>(actors_.replica);
+                 }, .farewell = caf::make_message(settle_context{}), .stop_deadline = part});
+  all.push_back({.name = "audit", .start = [this, services] {
+                   actors_.audit = spawn_audit(system_, {.directory = settings_.data_dir, .log = log_});
+                   (*services)[service::audit] = actors_.audit;
+                   return caf::actor_cast<caf::actor>(actors_.audit);
+                 }, .farewell = {}, .stop_deadline = part});
+  all.push_back({.name = "dispatcher", .start = [this, services] {
+                   actors_.dispatcher = spawn_dispatcher(system_, {.max_workers = settings_.worker_threads}, log_);
+                   (*services)[service::commands] = actors_.dispatcher;
+                   return caf::actor_cast<caf::actor>(actors_.dispatcher);
+                 }, .farewell = caf::make_message(stop_commands{part / 2}), .stop_deadline = part});
+  all.push_back({.name = "launcher", .start = [this] {
+                   actors_.launcher = spawn_launcher(system_, make_sandbox(), log_);
+                   return caf::actor_cast<caf::actor>(actors_.launcher);
+                 }, .farewell = {}, .stop_deadline = part});
+  all.push_back({.name = "plugin_manager", .start = [this, services, acceptance] {
+                   actors_.plugins = spawn_plugin_manager(
+                       system_, {.launcher = actors_.launcher, .dispatcher = actors_.dispatcher, .audit = actors_.audit,
+                                 .services = *services, .introduction = acceptance,
+                                 .python_sdk = find_python_sdk(settings_), .log = log_});
+                   (*services)[service::plugins] = actors_.plugins;
+                   return caf::actor_cast<caf::actor>(actors_.plugins);
+                 }, .farewell = caf::make_message(plugin_order::stop), .stop_deadline = part});
+  all.push_back({.name = "mesh", .start = [this, services, introduction] {
+                   actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join,
+                                                       .limits = peer_limits(), .log = log_,
+                                                       .services = {{service::context, actors_.replica}},
+                                                       .replica = actors_.replica});
+                   (*services)[service::mesh] = actors_.mesh;
+                   return caf::actor_cast<caf::actor>(actors_.mesh);
+                 }, .farewell = {}, .stop_deadline = part});
+  all.push_back({.name = "node_service", .start = [this, services, on_stop] {
+                   const node_info about{.id = identity_.node, .name = settings_.name, .version = std::string{version},
+                                         .cluster = identity_.cluster, .incarnation = incarnation_,
+                                         .process = static_cast<std::uint64_t>(getpid()),
+                                         .data_dir = settings_.data_dir.native(), .listens = address_,
+                                         .sandbox = std::string{name_of(settings_.sandbox)}};
+                   auto made = spawn_node_service(system_, about, actors_.replica, on_stop);
+                   (*services)[service::node] = made;
+                   return caf::actor_cast<caf::actor>(made);
+                 }, .farewell = {}, .stop_deadline = part});
+  if (own->peers)
+    all.push_back({.name = "peer_listener", .start = [this, own, introduction] {
+                     const link_setup setup{
+                         .label = "peer", .limits = peer_limits(), .log = log_,
+                         .services = {{service::context, actors_.replica}, {service::mesh, actors_.mesh}},
+                         .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },
+                         .owner = link_owner{actors_.mesh}};
+                     auto made = spawn_listener(system_, unique_fd{dup(own->peers.get())},
+                                                {.label = address_, .log = log_, .setup_for = [setup](int) { return setup; }});
+                     return caf::actor_cast<caf::actor>(made);
+                   }, .kind = child_kind::replaceable, .farewell = {}, .stop_deadline = part});
+  if (own->clients)
+    all.push_back({.name = "client_listener", .start = [this, own, services, acceptance] {
+                     const auto admit = [acceptance](const session_open& opening) -> result<session_grant> {
+                       if (opening.kind != session_kind::client)
+                         return fail(error_code::permission_denied, "this socket is for clients");
+                       return session_grant{{.name = "client:" + opening.name, .kind = principal_kind::client, .capabilities = {},
+                                             .same_user = true}, acceptance};
+                     };
+                     const link_setup setup{.label = "client", .log = log_, .services = *services, .gate = admit};
+                     auto made = spawn_listener(
+                         system_, unique_fd{dup(own->clients.get())},
+                         {.label = "troupe.sock", .log = log_, .setup_for = [setup](int socket) -> result<link_setup> {
+                            const auto user = peer_user(socket);
+                            if (!user) return fail(user.error());
+                            if (*user != geteuid() && *user != 0)
+                              return fail(error_code::permission_denied, "the client runs as another user");
+                            return setup;
+                          }});
+                     return caf::actor_cast<caf::actor>(made);
+                   }, .kind = child_kind::replaceable, .farewell = {}, .stop_deadline = part});
+  return all;
+}
+
+sandbox_factory node::make_sandbox() const {
+  if (settings_.sandbox == sandbox_kind::none) {
+    log_.logger("node")->warn("node.plugins_unconfined reason=\"plugins can do whatever this user can: sandbox is none\"");
+    return [](permission_check check) -> result<std::unique_ptr<plugin_sandbox>> {
+      return std::make_unique<unconfined>(std::move(check));
+    };
+  }
+  bubblewrap_config confined;
+  confined.plugin_init = settings_.plugin_init.empty() ? program_directory() / "troupe-plugin-init"
+                                                       : std::filesystem::absolute(settings_.plugin_init);
+  confined.record_directory = settings_.data_dir / "sandbox";
+  return [confined](permission_check check) -> result<std::unique_ptr<plugin_sandbox>> {
+    auto made = bubblewrap::open(confined, std::move(check));
+    if (!made) return fail(std::move(made.error()));
+    return std::move(*made);
+  };
+}
+
+stop_report node::stop() {
+  if (!tree_) return {};
+  stop_report report;
+  caf::scoped_actor self{system_};
+  self->request(std::exchange(tree_, nullptr), settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline})
+      .receive([&](stop_report& done) { report = std::move(done); },
+               [&](const caf::error&) { report.blocked.push_back("supervisor_tree"); });
+  if (settings_.serve_clients) {
+    std::error_code ignored;
+    std::filesystem::remove(settings_.data_dir / "troupe.sock", ignored);
+  }
+  actors_ = {};
+  return report;
+}
+
+}  // namespace troupe

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include <troupe/actors/commands/dispatcher.hpp>
+#include <troupe/actors/context/replica.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/links/mesh.hpp>
+#include <troupe/actors/monitor/audit.hpp>
+#include <troupe/actors/plugins/manager.hpp>
+#include <troupe/runtime/config.hpp>
+
+namespace troupe {
+
+/// Registers Troupe's messages with CAF. Must run before the first actor system is made; more than once does no harm.
+void register_messages();
+
+/// CAF's settings as Troupe needs them: I/O loaded, nothing read from the command line or files.
+class system_config : public caf::actor_system_config {
+public:
+  system_config();
+};
+
+/// The actors of a running node.
+struct node_actors {
+  store_keeper_actor store;
+  replica_actor replica;
+  audit_actor audit;
+  dispatcher_actor dispatcher;
+  launcher_actor launcher;
+  plugin_manager_actor plugins;
+  mesh_actor mesh;
+};
+
+/// A node: all subsystems, started in order and stopped in reverse. Not thread-safe but for what the actors are.
+class node {
+public:
+  /// Told when the node should stop: somebody asked over a link, or an essential actor has failed (then with the reason).
+  /// Called from an actor; must not block.
+  using stop_watcher = std::function<void(std::string reason)>;
+
+  /// Opens the data directory, recovers its state and starts everything. Blocks until the node serves.
+  /// @param system Outlives the node.
+  static result<std::unique_ptr<node>> start(caf::actor_system& system, config settings, stop_watcher on_stop,
+                                             log_target log);
+
+  /// Stops, if `stop` was not called.
+  ~node();
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  /// Stops everything within the configured deadline. @returns what did not stop in time. The second time it does nothing.
+  stop_report stop();
+
+  const node_actors& actors() const noexcept { return actors_; }
+  const config& settings() const noexcept { return settings_; }
+  /// Where the node listens for others; empty when it does not.
+  const std::string& address() const noexcept { return address_; }
+  const node_id& id() const noexcept { return identity_.node; }
+  std::uint64_t incarnation() const noexcept { return incarnation_; }
+
+private:
+  node(caf::actor_system& system, config settings, log_target log);
+
+  result<void> launch(stop_watcher on_stop);
+  std::vector<child_spec> children(context_engine engine, context_store store, unique_fd peers, unique_fd clients,
+                                   const stop_watcher& on_stop);
+  sandbox_factory make_sandbox() const;
+
+  caf::actor_system& system_;
+  config settings_;
+  log_target log_;
+  std::string address_;
+  store_identity identity_;
+  std::uint64_t incarnation_ = 0;
+  node_actors actors_;
+  supervisor_tree tree_;
+};
+
+}  // namespace troupe
