@@ -1,0 +1,35 @@
+#include <troupe/runtime/cli/app.hpp>
+
+namespace troupe::cli {
+
+void report(app_state& app, const error& why) {
+  app.status = exit_code_of(why.code);
+  if (!app.json) {
+    std::fprintf(stderr, "troupe: %s\n", safe_text(why.message).c_str());
+    return;
+  }
+  std::vector<value::member> members{{"code", std::string{to_string(why.code)}}, {"message", why.message}};
+  if (auto detail = value::from_msgpack(why.detail)) members.emplace_back("detail", std::move(*detail));
+  std::fprintf(stderr, "%s\n", value::map({{"error", value::map(std::move(members))}}).to_json().c_str());
+}
+
+void print_json(const value& document) { std::printf("%s\n", document.to_json().c_str()); }
+
+void with_node(app_state& app, const std::function<result<void>(client&)>& act) {
+  auto connected = client::connect(app.data_dir, app.deadline);
+  if (!connected) return report(app, connected.error());
+  if (auto done = act(*connected); !done) report(app, done.error());
+}
+
+CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name, const std::string& summary) {
+  auto* command = parent.add_subcommand(name, summary);
+  command->add_option("--data-dir", app.data_dir, "Data directory of the node (environment: TROUPE_DATA_DIR)");
+  command->add_flag("--json", app.json, "Print JSON");
+  command->add_option_function<std::uint32_t>(
+             "--deadline", [&app](std::uint32_t ms) { app.deadline = std::chrono::milliseconds{ms}; },
+             "Milliseconds to wait for an answer (default 30000)")
+      ->check(CLI::Range(1, 86'400'000));
+  return command;
+}
+
+}  // namespace troupe::cli

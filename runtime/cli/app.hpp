@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include <troupe/runtime/cli/client.hpp>
+#include <troupe/runtime/cli/exit_codes.hpp>
+#include <troupe/runtime/cli/show.hpp>
+
+namespace troupe::cli {
+
+/// What all subcommands share.
+struct app_state {
+  std::string data_dir;                        ///< Of the node that is spoken to.
+  bool data_dir_given = false;                 ///< By a flag, and not only by default.
+  bool json = false;                           ///< Print JSON instead of text.
+  std::chrono::milliseconds deadline{30'000};  ///< For one answer.
+  exit_code status = success;                  ///< What the program ends with.
+};
+
+/// Says on standard error what went wrong, as text or as JSON, and keeps the exit code.
+void report(app_state& app, const error& why);
+
+/// Prints one JSON document, on one line.
+void print_json(const value& document);
+
+/// Connects to the node and goes on with `act`, whose error is reported.
+void with_node(app_state& app, const std::function<result<void>(client&)>& act);
+
+/// Adds a subcommand, with `--data-dir`, `--json` and `--deadline` as all those have that speak to a node.
+CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name, const std::string& summary);
+
+// One function for each group of subcommands, in a file of its own.
+void add_run(CLI::App& parent, app_state& app);
+void add_exec(CLI::App& parent, app_state& app);
+void add_plugin(CLI::App& parent, app_state& app);
+void add_context(CLI::App& parent, app_state& app);
+void add_node(CLI::App& parent, app_state& app);
+void add_metrics(CLI::App& parent, app_state& app);
+
+}  // namespace troupe::cli

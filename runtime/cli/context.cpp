@@ -1,0 +1,281 @@
+#include <troupe/runtime/cli/app.hpp>
+
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include <troupe/actors/context/json_tree.hpp>
+#include <troupe/messages/context_requests.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+constexpr std::size_t max_import_bytes = std::size_t{256} << 20;
+constexpr std::size_t chunk_entries = 1000;
+constexpr std::size_t chunk_bytes = std::size_t{2} << 20;
+
+/// JSON where it is JSON, and text where it is not: `42` is a number, `dark` a string.
+value read_value(const std::string& word, bool as_string) {
+  if (!as_string)
+    if (auto json = value::from_json(word)) return std::move(*json);
+  return value{word};
+}
+
+void print_value(const app_state& app, const value& shown) {
+  if (app.json) print_json(shown);
+  else if (const auto text = shown.as_string()) std::printf("%s\n", safe_text(*text).c_str());
+  else std::printf("%s\n", shown.to_json(json_style::pretty).c_str());
+}
+
+result<void> get(app_state& app, client& node, const path& where) {
+  auto found = node.call<value_found>("context.get", get_value{where}, app.deadline);
+  if (!found) return fail(std::move(found.error()));
+  if (!found->found) return fail(error_code::not_found, "there is no value at " + where.text() + "; values below it: troupe context list " + where.text());
+  print_value(app, found->value);
+  return {};
+}
+
+result<void> print_change(app_state& app, result<change_accepted> accepted) {
+  if (!accepted) return fail(std::move(accepted.error()));
+  if (app.json) print_json(to_value(*accepted));
+  return {};
+}
+
+/// All entries of one state of the subtree: begins anew when it changes under way.
+result<std::vector<context_entry>> fetch(app_state& app, client& node, const path& prefix) {
+  constexpr int attempts = 10;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    std::vector<context_entry> all;
+    list_values wanted{.prefix = prefix, .after = {}, .limit = 10'000};
+    std::optional<state_hash> state;
+    bool steady = true;
+    while (true) {
+      auto page = node.call<value_page>("context.list", wanted, app.deadline);
+      if (!page) return fail(std::move(page.error()));
+      steady = !state || *state == page->hash;
+      state = page->hash;
+      if (!steady) break;
+      std::move(page->entries.begin(), page->entries.end(), std::back_inserter(all));
+      if (!page->more) return all;
+      wanted.after = all.back().path;
+    }
+  }
+  return fail(error_code::overloaded, "the values below " + prefix.text() + " change too fast to be read as one state; try again");
+}
+
+result<void> list(app_state& app, client& node, const path& prefix, std::uint32_t limit) {
+  std::vector<value> shown;
+  list_values wanted{.prefix = prefix, .after = {}, .limit = std::min<std::uint32_t>(limit, 10'000)};
+  std::uint32_t left = limit;
+  while (true) {
+    auto page = node.call<value_page>("context.list", wanted, app.deadline);
+    if (!page) return fail(std::move(page.error()));
+    for (const auto& entry : page->entries) {
+      if (app.json) shown.push_back(to_value(entry));
+      else std::printf("%s\t%s\n", safe_text(entry.path.text()).c_str(), entry.value.to_json().c_str());
+    }
+    left -= static_cast<std::uint32_t>(page->entries.size());
+    if (!page->more || left == 0) {
+      if (app.json) print_json(value::array(shown));
+      else if (page->more) std::fprintf(stderr, "troupe: there are more; see them with --limit\n");
+      return {};
+    }
+    wanted.after = page->entries.back().path;
+    wanted.limit = std::min<std::uint32_t>(left, 10'000);
+  }
+}
+
+result<value> read_json_file(const std::string& file) {
+  std::ifstream in{file, std::ios::binary};
+  std::error_code problem;
+  if (!in || std::filesystem::is_directory(file, problem))
+    return fail(error_code::not_found, "the file " + file + " cannot be read");
+  std::string text;
+  for (char block[64 * 1024]; in.read(block, sizeof block) || in.gcount() > 0;) {
+    text.append(block, static_cast<std::size_t>(in.gcount()));
+    if (text.size() > max_import_bytes)
+      return fail(error_code::limit_exceeded, "the file " + file + " is larger than " + std::to_string(max_import_bytes >> 20) + " MiB; split it");
+  }
+  codec_limits generous;
+  generous.frame_bytes = generous.string_bytes = max_import_bytes;
+  generous.elements = max_import_bytes;
+  auto parsed = value::from_json(text, generous);
+  if (!parsed) return fail(parsed.error().code, file + " is " + parsed.error().message);
+  return parsed;
+}
+
+void show_progress(const app_state& app, std::size_t done, std::size_t all) {
+  if (app.json || isatty(STDERR_FILENO) == 0) return;
+  std::fprintf(stderr, "\rimported %s of %s values%s", show_count(done).c_str(), show_count(all).c_str(), done == all ? "\n" : "");
+}
+
+result<void> import(app_state& app, client& node, const std::string& file, const path& prefix) {
+  auto json = read_json_file(file);
+  if (!json) return fail(std::move(json.error()));
+  const auto entries = flatten(prefix, *json);
+  values_imported total;
+  for (std::size_t at = 0; at < entries.size();) {
+    import_values chunk;
+    for (std::size_t bytes = 0; at < entries.size() && chunk.entries.size() < chunk_entries && bytes < chunk_bytes; ++at) {
+      bytes += entries[at].path.text().size() + entries[at].value.msgpack().size();
+      chunk.entries.push_back(entries[at]);
+    }
+    auto written = node.call<values_imported>("context.import", chunk, app.deadline);
+    if (!written) return fail(written.error().code, written.error().message + " (" + std::to_string(total.written) + " values were imported before)");
+    total.written += written->written;
+    total.unchanged += written->unchanged;
+    show_progress(app, at, entries.size());
+  }
+  if (app.json) print_json(to_value(total));
+  else std::printf("%s values written below %s, %s unchanged\n", show_count(total.written).c_str(),
+                   prefix.is_root() ? "/" : prefix.text().c_str(), show_count(total.unchanged).c_str());
+  return {};
+}
+
+result<void> write_output(const std::string& file, const std::string& text) {
+  if (file.empty()) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
+  // Written beside and renamed, so that a failure leaves an older file as it was.
+  const std::string beside = file + ".part";
+  std::ofstream out{beside, std::ios::binary | std::ios::trunc};
+  out << text << std::flush;
+  out.close();
+  std::error_code problem;
+  if (out) std::filesystem::rename(beside, file, problem);
+  if (!out || problem) {
+    std::error_code ignored;
+    std::filesystem::remove(beside, ignored);
+    return fail(error_code::storage_failure, "the file " + file + " cannot be written");
+  }
+  return {};
+}
+
+result<void> export_values(app_state& app, client& node, const path& prefix, const std::string& file, bool flat) {
+  auto entries = fetch(app, node, prefix);
+  if (!entries) return fail(std::move(entries.error()));
+  if (flat) {
+    std::vector<value::member> members;
+    for (auto& entry : *entries) members.emplace_back(entry.path.text(), std::move(entry.value));
+    return write_output(file, value::map(std::move(members)).to_json(json_style::pretty) + "\n");
+  }
+  auto whole = render(prefix, std::move(*entries));
+  if (!whole) {
+    const bool mixed = whole.error().code == error_code::invalid_argument;
+    return fail(whole.error().code, whole.error().message + (mixed ? "; export it with --flat" : ""));
+  }
+  return write_output(file, whole->to_json(json_style::pretty) + "\n");
+}
+
+result<void> explain(app_state& app, client& node, const path& where) {
+  auto explained = node.call<value_explained>("context.explain", explain_value{where}, app.deadline);
+  if (!explained) return fail(std::move(explained.error()));
+  if (app.json) return print_json(to_value(*explained)), result<void>{};
+  std::printf("%s: %s\n", safe_text(where.text()).c_str(), safe_text(explained->rule).c_str());
+  table rows{{"", "TIME (UTC)", "BY", "NODE", "VALUE"}};
+  for (const auto& each : explained->writes)
+    rows.add({each.wins ? "wins" : "", show_time(each.timestamp.milliseconds()), safe_text(each.principal), to_string(each.dot.origin),
+              each.operation == operation::erase ? "(deleted)" : each.value.to_json()});
+  rows.print("nothing was ever written there");
+  return {};
+}
+
+result<void> verify(app_state& app, client& node, const path& prefix, const std::string& against) {
+  auto here = node.call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
+  if (!here) return fail(std::move(here.error()));
+  std::optional<values_verified> there;
+  if (!against.empty()) {
+    auto other = client::connect(against, app.deadline);
+    if (!other) return fail(std::move(other.error()));
+    auto answer = other->call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
+    if (!answer) return fail(std::move(answer.error()));
+    there = std::move(*answer);
+  }
+  const bool same = !there || there->hash == here->hash;
+  if (!here->sound || !same) app.status = damaged;
+  if (app.json) {
+    std::vector<value::member> members{{"here", to_value(*here)}};
+    if (there) members.insert(members.end(), {{"there", to_value(*there)}, {"equal", same}});
+    return print_json(value::map(std::move(members))), result<void>{};
+  }
+  std::printf("%s: %s values, %s conflicts, hash %s: %s\n", prefix.is_root() ? "/" : prefix.text().c_str(),
+              show_count(here->entries).c_str(), show_count(here->conflicts).c_str(), to_string(here->hash).c_str(),
+              here->sound ? "sound" : "DAMAGED: the hash does not match the values");
+  if (there) std::printf("%s: hash %s: %s\n", against.c_str(), to_string(there->hash).c_str(), same ? "equal" : "DIFFERENT");
+  return {};
+}
+
+/// A subcommand with a path; the callback gets it parsed.
+CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name, const std::string& summary, bool needed,
+                           const std::function<result<void>(client&, const path&)>& act) {
+  auto* command = add_client_command(group, app, name, summary);
+  auto text = std::make_shared<std::string>();
+  auto* option = command->add_option("path", *text, "A path such as /app/theme");
+  if (needed) option->required();
+  command->callback([&app, text, act] {
+    auto where = path::parse(*text);
+    if (!where) return report(app, where.error());
+    with_node(app, [&](client& node) { return act(node, *where); });
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_context(CLI::App& parent, app_state& app) {
+  auto* group = parent.add_subcommand("context", "The tree of values that nodes share");
+  group->require_subcommand(1);
+
+  add_path_command(*group, app, "get", "Prints a value", true,
+                   [&app](client& node, const path& where) { return get(app, node, where); });
+
+  auto given = std::make_shared<std::string>();
+  auto as_string = std::make_shared<bool>(false);
+  auto* set = add_path_command(*group, app, "set", "Writes a value; returns when it is durable", true,
+                               [&app, given, as_string](client& node, const path& where) {
+                                 return print_change(app, node.call<change_accepted>(
+                                     "context.set", set_value{where, read_value(*given, *as_string)}, app.deadline));
+                               });
+  set->add_option("value", *given, "JSON, or text")->required();
+  set->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
+
+  add_path_command(*group, app, "delete", "Deletes a value", true, [&app](client& node, const path& where) {
+    return print_change(app, node.call<change_accepted>("context.delete", erase_value{where}, app.deadline));
+  });
+
+  auto limit = std::make_shared<std::uint32_t>(1000);
+  add_path_command(*group, app, "list", "Lists the values at and below a path", false,
+                   [&app, limit](client& node, const path& prefix) { return list(app, node, prefix, *limit); })
+      ->add_option("--limit", *limit, "At most so many (default 1000)")
+      ->check(CLI::Range(1, 100'000'000));
+
+  auto* import_command = add_client_command(*group, app, "import", "Writes a JSON file into the tree, a value for each leaf");
+  auto file = std::make_shared<std::string>();
+  auto below = std::make_shared<std::string>();
+  import_command->add_option("file", *file, "A JSON file")->required();
+  import_command->add_option("path", *below, "Below which path (default: the root)");
+  import_command->callback([&app, file, below] {
+    auto prefix = path::parse(*below);
+    if (!prefix) return report(app, prefix.error());
+    with_node(app, [&](client& node) { return import(app, node, *file, *prefix); });
+  });
+
+  auto output = std::make_shared<std::string>();
+  auto flat = std::make_shared<bool>(false);
+  auto* export_command = add_path_command(*group, app, "export", "Prints the values at and below a path as one JSON document", false,
+                                          [&app, output, flat](client& node, const path& prefix) {
+                                            return export_values(app, node, prefix, *output, *flat);
+                                          });
+  export_command->add_option("--output,-o", *output, "Write to this file instead");
+  export_command->add_flag("--flat", *flat, "One member for each path instead of nesting");
+
+  add_path_command(*group, app, "explain", "Shows which writes compete for a path, and which one wins", true,
+                   [&app](client& node, const path& where) { return explain(app, node, where); });
+
+  auto against = std::make_shared<std::string>();
+  add_path_command(*group, app, "verify", "Recomputes the hash of a subtree (exit code 8 when it does not hold)", false,
+                   [&app, against](client& node, const path& prefix) { return verify(app, node, prefix, *against); })
+      ->add_option("--against", *against, "Compare with the node of this data directory");
+}
+
+}  // namespace troupe::cli

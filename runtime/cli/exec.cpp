@@ -1,0 +1,70 @@
+#include <troupe/runtime/cli/app.hpp>
+
+#include <troupe/actors/commands/validator.hpp>
+#include <troupe/messages/execution.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+std::string usage_of(const command_spec& spec) {
+  std::string text = spec.name;
+  for (const auto& each : spec.parameters) {
+    const std::string word = each.name + "=" + std::string{name_of(each.type)};
+    text += each.default_value ? " [" + word + "]" : " " + word;
+  }
+  return text;
+}
+
+result<void> list(app_state& app, client& node, const std::string& prefix) {
+  auto all = node.call<command_list>("command.list", list_commands{prefix}, app.deadline);
+  if (!all) return fail(std::move(all.error()));
+  if (app.json) return print_json(to_value(all->commands)), result<void>{};
+  table rows{{"COMMAND", "SUMMARY"}};
+  for (const auto& each : all->commands) rows.add({safe_text(usage_of(each)), safe_text(each.summary_text)});
+  rows.print("this node offers no commands; load a plugin with: troupe plugin load DIRECTORY");
+  return {};
+}
+
+/// Reads the words by the command's own specification, so that mistakes are named before anything is run.
+result<arguments> read_arguments(const command_spec& spec, const std::vector<std::string>& words) {
+  auto rules = validator::make(std::make_shared<const command_spec>(spec));
+  if (!rules) return fail(std::move(rules.error()));
+  const std::vector<std::string_view> views{words.begin(), words.end()};
+  auto given = parse_text(spec, views);
+  if (auto valid = rules->validate(given); !valid)
+    return fail(valid.error().code, valid.error().message + "\nusage: troupe exec " + usage_of(spec), valid.error().detail);
+  return std::move(given.values);
+}
+
+result<void> execute(app_state& app, client& node, const std::string& command, const std::vector<std::string>& words) {
+  auto spec = node.call<command_spec>("command.describe", describe_command{command}, app.deadline);
+  if (!spec) return fail(std::move(spec.error()));
+  auto given = read_arguments(*spec, words);
+  if (!given) return fail(std::move(given.error()));
+  auto answer = node.call<value>("command.execute", execute_request{command, std::move(*given)}, app.deadline);
+  if (!answer) return fail(std::move(answer.error()));
+  if (app.json) return print_json(*answer), result<void>{};
+  if (const auto text = answer->as_string()) std::printf("%s\n", safe_text(*text).c_str());
+  else std::printf("%s\n", answer->to_json(json_style::pretty).c_str());
+  return {};
+}
+
+}  // namespace
+
+void add_exec(CLI::App& parent, app_state& app) {
+  auto* command = add_client_command(parent, app, "exec", "Runs a command of the node: exec NAME [parameter=value ...]");
+  auto name = std::make_shared<std::string>();
+  auto words = std::make_shared<std::vector<std::string>>();
+  auto only_list = std::make_shared<bool>(false);
+  command->add_option("command", *name, "Name of the command, or a prefix with --list");
+  command->add_option("arguments", *words, "name=value, or values in the order of the parameters");
+  command->add_flag("--list", *only_list, "List the commands that can be run");
+  command->callback([&app, name, words, only_list] {
+    if (name->empty() && !*only_list)
+      return report(app, {error_code::invalid_argument, "exec needs the name of a command; see them with: troupe exec --list", {}});
+    with_node(app, [&](client& node) { return *only_list ? list(app, node, *name) : execute(app, node, *name, *words); });
+  });
+}
+
+}  // namespace troupe::cli

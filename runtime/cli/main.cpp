@@ -1,0 +1,51 @@
+#include <cstdlib>
+#include <exception>
+
+#include <troupe/runtime/cli/app.hpp>
+#include <troupe/runtime/version.hpp>
+
+namespace {
+
+/// Where a node's data is when nobody says.
+std::string default_data_dir() {
+  if (const char* given = std::getenv("TROUPE_DATA_DIR"); given != nullptr && *given != '\0') return given;
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0') return std::string{data} + "/troupe";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::string{home} + "/.local/share/troupe";
+  return "troupe-data";
+}
+
+constexpr const char* footer = R"(Exit codes:
+  0 success   1 failed   2 wrong usage, configuration or input   3 not found   4 denied
+  5 no node answers   6 no answer in time   7 a bound was reached   8 damaged or different data
+
+Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR or ~/.local/share/troupe.)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  troupe::cli::app_state app;
+  app.data_dir = default_data_dir();
+  CLI::App program{"Troupe: commands, sandboxed plugins and a context that nodes share", "troupe"};
+  program.set_version_flag("--version", "troupe " + std::string{troupe::version});
+  program.require_subcommand(1);
+  program.footer(footer);
+  troupe::cli::add_run(program, app);
+  troupe::cli::add_exec(program, app);
+  troupe::cli::add_plugin(program, app);
+  troupe::cli::add_context(program, app);
+  troupe::cli::add_node(program, app);
+  troupe::cli::add_metrics(program, app);
+  program.add_subcommand("version", "Prints the version")->callback([] {
+    std::printf("troupe %s\n", std::string{troupe::version}.c_str());
+  });
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    const int status = program.exit(problem, std::cout, std::cerr);
+    return status == 0 ? troupe::cli::success : troupe::cli::usage;
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "troupe: %s\n", problem.what());
+    return troupe::cli::failed;
+  }
+  return app.status;
+}

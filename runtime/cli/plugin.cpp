@@ -1,0 +1,136 @@
+#include <troupe/runtime/cli/app.hpp>
+
+#include <troupe/messages/node.hpp>
+#include <troupe/plugins/capability.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+void print_plugin(const plugin_info& info) {
+  std::printf("plugin %s %s is %s\n", safe_text(info.name).c_str(), safe_text(info.version).c_str(),
+              std::string{name_of(info.phase)}.c_str());
+  for (const auto& command : info.commands) std::printf("  command     %s\n", safe_text(command).c_str());
+  for (const auto& capability : info.capabilities) std::printf("  capability  %s\n", safe_text(capability).c_str());
+}
+
+result<void> list(app_state& app, client& node) {
+  auto all = node.call<plugin_list>("plugin.list", no_parameters{}, app.deadline);
+  if (!all) return fail(std::move(all.error()));
+  if (app.json) return print_json(to_value(all->plugins)), result<void>{};
+  table rows{{"NAME", "VERSION", "STATE", "LEVEL", "COMMANDS", "RESTARTS", "DENIALS", "PROBLEM"}};
+  for (const auto& each : all->plugins)
+    rows.add({safe_text(each.name), safe_text(each.version), std::string{name_of(each.phase)},
+              std::string{name_of(each.level)}, std::to_string(each.commands.size()), std::to_string(each.restarts),
+              std::to_string(each.denials), safe_text(each.problem)});
+  rows.print("no plugins are loaded; load one with: troupe plugin load DIRECTORY");
+  return {};
+}
+
+result<void> load(app_state& app, client& node, const std::string& package, const std::vector<std::string>& grants) {
+  std::error_code problem;
+  const auto absolute = std::filesystem::canonical(package, problem);
+  if (problem) return fail(error_code::not_found, "there is no directory " + package + ": " + problem.message());
+  auto info = node.call<plugin_info>("plugin.load", load_plugin{absolute.native(), grants}, app.deadline);
+  if (!info) return fail(std::move(info.error()));
+  if (app.json) print_json(to_value(*info));
+  else print_plugin(*info);
+  return {};
+}
+
+result<void> show_usage(app_state& app, client& node, const std::string& plugin) {
+  auto usage = node.call<resource_usage>("plugin.usage", get_usage{plugin}, app.deadline);
+  if (!usage) return fail(std::move(usage.error()));
+  if (app.json) return print_json(to_value(*usage)), result<void>{};
+  table rows{{"RESOURCE", "USED", "HELD BY"}};
+  rows.add({"memory", show_count(usage->memory_bytes) + " bytes", usage->memory_mechanism});
+  rows.add({"cpu time", show_duration(std::chrono::milliseconds{usage->cpu_milliseconds}), usage->cpu_mechanism});
+  rows.add({"processes", show_count(usage->processes), usage->process_mechanism});
+  rows.print("");
+  return {};
+}
+
+result<void> check(app_state& app, client& node, const std::string& plugin, const std::string& operation) {
+  auto decision = node.call<permission_decision>("plugin.check", check_permission{plugin, operation}, app.deadline);
+  if (!decision) return fail(std::move(decision.error()));
+  if (app.json) print_json(to_value(*decision));
+  else std::printf("%s: %s\n", decision->allowed ? "allowed" : "denied", safe_text(decision->rule).c_str());
+  if (!decision->allowed) app.status = denied;
+  return {};
+}
+
+result<void> audit(app_state& app, client& node, const search_audit& wanted) {
+  auto found = node.call<audit_list>("audit.search", wanted, app.deadline);
+  if (!found) return fail(std::move(found.error()));
+  if (app.json) return print_json(to_value(found->records)), result<void>{};
+  table rows{{"TIME (UTC)", "EVENT", "PLUGIN", "SUBJECT", "RULE"}};
+  for (const auto& each : found->records)
+    rows.add({show_time(each.time_ms), safe_text(each.event), safe_text(each.principal), safe_text(each.subject), safe_text(each.rule)});
+  rows.print("the audit trail holds nothing of that");
+  return {};
+}
+
+/// A subcommand with the name of a plugin and one more word.
+void add_pair(CLI::App& group, app_state& app, const std::string& name, const std::string& summary, const std::string& word,
+              const std::function<result<void>(client&, const std::string&, const std::string&)>& act) {
+  auto* command = add_client_command(group, app, name, summary);
+  auto plugin = std::make_shared<std::string>();
+  auto second = std::make_shared<std::string>();
+  command->add_option("plugin", *plugin, "Name of the plugin")->required();
+  command->add_option(word, *second, "verb:pattern, such as context.read:/app/**")->required();
+  command->callback([&app, plugin, second, act] {
+    with_node(app, [&](client& node) { return act(node, *plugin, *second); });
+  });
+}
+
+}  // namespace
+
+void add_plugin(CLI::App& parent, app_state& app) {
+  auto* group = parent.add_subcommand("plugin", "Plugins: sandboxed programs that offer commands");
+  group->require_subcommand(1);
+  add_client_command(*group, app, "list", "The plugins of the node")->callback([&app] {
+    with_node(app, [&](client& node) { return list(app, node); });
+  });
+
+  auto* load_command = add_client_command(*group, app, "load", "Starts the plugin of a package directory");
+  auto package = std::make_shared<std::string>();
+  auto grants = std::make_shared<std::vector<std::string>>();
+  load_command->add_option("directory", *package, "Directory with a plugin.toml")->required();
+  load_command->add_option("--grant", *grants, "Grant only these of the requested capabilities (default: all)");
+  load_command->callback([&app, package, grants] {
+    with_node(app, [&](client& node) { return load(app, node, *package, *grants); });
+  });
+
+  auto* unload_command = add_client_command(*group, app, "unload", "Stops a plugin");
+  auto name = std::make_shared<std::string>();
+  unload_command->add_option("plugin", *name, "Name of the plugin")->required();
+  unload_command->callback([&app, name] {
+    with_node(app, [&](client& node) { return node.call<void>("plugin.unload", unload_plugin{*name}, app.deadline); });
+  });
+
+  auto* usage_command = add_client_command(*group, app, "usage", "What a plugin uses, and what holds its limits");
+  usage_command->add_option("plugin", *name, "Name of the plugin")->required();
+  usage_command->callback([&app, name] { with_node(app, [&](client& node) { return show_usage(app, node, *name); }); });
+
+  add_pair(*group, app, "grant", "Gives a plugin a capability, from its next message on", "capability",
+           [&app](client& node, const std::string& plugin, const std::string& capability) {
+             return node.call<void>("plugin.grant", change_grant{plugin, capability}, app.deadline);
+           });
+  add_pair(*group, app, "revoke", "Takes a capability from a plugin, from its next message on", "capability",
+           [&app](client& node, const std::string& plugin, const std::string& capability) {
+             return node.call<void>("plugin.revoke", change_grant{plugin, capability}, app.deadline);
+           });
+  add_pair(*group, app, "check", "Whether a plugin may do something now (exit code 4 when not)", "operation",
+           [&app](client& node, const std::string& plugin, const std::string& operation) {
+             return check(app, node, plugin, operation);
+           });
+
+  auto* audit_command = add_client_command(*group, app, "audit", "What plugins were allowed, denied, given and deprived of");
+  auto wanted = std::make_shared<search_audit>();
+  audit_command->add_option("plugin", wanted->principal, "Only of this plugin");
+  audit_command->add_option("--event", wanted->event, "Only this event, such as plugin.denied");
+  audit_command->add_option("--limit", wanted->limit, "At most so many, the newest (default 100)")->check(CLI::Range(1, 1000));
+  audit_command->callback([&app, wanted] { with_node(app, [&](client& node) { return audit(app, node, *wanted); }); });
+}
+
+}  // namespace troupe::cli

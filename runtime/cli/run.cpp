@@ -1,0 +1,148 @@
+#include <troupe/runtime/cli/app.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <troupe/runtime/host.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+/// Where the signal handler writes; the main loop reads the other end. Signals leave no other way.
+int signal_pipe[2] = {-1, -1};
+
+extern "C" void note_signal(int number) {
+  const auto byte = static_cast<char>(number);
+  (void)!write(signal_pipe[1], &byte, 1);
+}
+
+bool catch_signals() {
+  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  struct sigaction action {};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;
+  return sigaction(SIGINT, &action, nullptr) == 0 && sigaction(SIGTERM, &action, nullptr) == 0;
+}
+
+/// The signal that came, or 0.
+int take_signal(std::chrono::milliseconds wait) {
+  pollfd waiting{signal_pipe[0], POLLIN, 0};
+  char number = 0;
+  if (poll(&waiting, 1, static_cast<int>(wait.count())) > 0 && read(signal_pipe[0], &number, 1) == 1) return number;
+  return 0;
+}
+
+struct run_options {
+  std::string file;
+  std::string name, cluster, listen, sandbox, level, format, plugin_init, python_sdk;
+  std::vector<std::string> join;
+  std::vector<std::string> plugins;
+};
+
+/// Settings in the order in which they count: defaults, file, environment, flags.
+result<config> read_settings(const app_state& app, const run_options& given) {
+  config settings;
+  settings.level = log_level::info;
+  if (!given.file.empty()) {
+    auto read = read_config(given.file, settings);
+    if (!read) return read;
+    settings = std::move(*read);
+  }
+  auto applied = apply_environment(std::move(settings), [](const char* name) -> const char* { return std::getenv(name); });
+  if (!applied) return applied;
+  settings = std::move(*applied);
+  const auto flag = [](auto& into, const std::string& text) {
+    if (!text.empty()) into = text;
+  };
+  // The data directory of the configuration counts unless the flag was given.
+  if (!app.data_dir.empty() && (settings.data_dir.empty() || app.data_dir_given)) settings.data_dir = app.data_dir;
+  flag(settings.name, given.name);
+  flag(settings.cluster, given.cluster);
+  flag(settings.listen, given.listen);
+  flag(settings.plugin_init, given.plugin_init);
+  flag(settings.python_sdk, given.python_sdk);
+  settings.join.insert(settings.join.end(), given.join.begin(), given.join.end());
+  settings.plugins.insert(settings.plugins.end(), given.plugins.begin(), given.plugins.end());
+  if (!given.sandbox.empty()) settings.sandbox = *parse_enum<sandbox_kind>(given.sandbox);
+  if (!given.level.empty()) settings.level = *parse_enum<log_level>(given.level);
+  if (!given.format.empty()) settings.style = *parse_enum<log_style>(given.format);
+  if (auto checked = check_config(settings); !checked) return fail(std::move(checked.error()));
+  return settings;
+}
+
+template <named_enum E>
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& each : enum_names<E>::names) all.emplace_back(each.name);
+  return all;
+}
+
+void serve(app_state& app, config settings) {
+  if (!catch_signals()) return report(app, {error_code::internal, "signals cannot be caught", {}});
+  const auto data_dir = settings.data_dir;
+  const auto name = settings.name;
+  host node{std::move(settings)};
+  if (app.json)
+    print_json(value::map({{"event", "ready"}, {"name", name}, {"listens", node.address()}, {"data_dir", data_dir.native()}}));
+  else
+    std::printf("node %s is ready; data in %s%s%s\n", safe_text(name).c_str(), data_dir.c_str(),
+                node.address().empty() ? "" : ", listens on ", node.address().c_str());
+  std::fflush(stdout);
+
+  std::string reason;
+  while (reason.empty()) {
+    if (const int number = take_signal(std::chrono::milliseconds{100}); number != 0)
+      reason = number == SIGINT ? "interrupted" : "terminated";
+    else if (auto asked = node.wait_for_stop_request(std::chrono::milliseconds{0})) reason = *asked;
+  }
+  if (!app.json) std::printf("stopping: %s\n", safe_text(reason).c_str());
+  std::fflush(stdout);
+  // A second signal does not wait.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  const auto blocked = node.stop();
+  for (const auto& what : blocked) std::fprintf(stderr, "troupe: did not stop in time: %s\n", safe_text(what).c_str());
+  if (reason.starts_with("the actor") || !blocked.empty()) app.status = failed;
+  if (!blocked.empty()) {
+    std::fflush(stdout);
+    std::_Exit(app.status);  // threads that block would keep the program
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& parent, app_state& app) {
+  auto* command = parent.add_subcommand("run", "Runs a node until Ctrl-C");
+  auto given = std::make_shared<run_options>();
+  command->add_option_function<std::string>(
+      "--data-dir", [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },
+      "Where the node keeps its state (environment: TROUPE_DATA_DIR)");
+  command->add_flag("--json", app.json, "Print JSON");
+  command->add_option("--config", given->file, "TOML file with settings; flags count more");
+  command->add_option("--name", given->name, "Name of the node, for people");
+  command->add_option("--cluster", given->cluster, "Nodes of one cluster share their context (default: default)");
+  command->add_option("--listen", given->listen, "HOST:PORT for other nodes; port 0 lets the system choose");
+  command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
+  command->add_option("--plugin", given->plugins, "Package directory of a plugin to start (may be repeated)");
+  command->add_option("--sandbox", given->sandbox, "How plugins are confined: bubblewrap, or none for development")
+      ->check(CLI::IsMember(names<sandbox_kind>()));
+  command->add_option("--plugin-init", given->plugin_init, "Path of troupe-plugin-init (default: beside this program)");
+  command->add_option("--python-sdk", given->python_sdk, "Directory of the Python SDK (default: near this program)");
+  command->add_option("--log-level", given->level, "debug, info, warning, error or off")->check(CLI::IsMember(names<log_level>()));
+  command->add_option("--log-format", given->format, "text or json")->check(CLI::IsMember(names<log_style>()));
+  command->callback([&app, given] {
+    auto settings = read_settings(app, *given);
+    if (!settings) return report(app, settings.error());
+    try {
+      serve(app, std::move(*settings));
+    } catch (const failure& why) {
+      report(app, why.why());
+    }
+  });
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,70 @@
+#include <troupe/runtime/cli/show.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include <troupe/actors/kernel/log.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+/// Columns that a UTF-8 text takes, for those scripts whose letters take one each.
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string safe_text(std::string_view text) { return printable(text, text.size()); }
+
+void table::print(std::string_view empty) const {
+  if (rows_.empty()) {
+    std::printf("%.*s\n", static_cast<int>(empty.size()), empty.data());
+    return;
+  }
+  std::vector<std::size_t> widths;
+  for (const auto& title : heading_) widths.push_back(columns(title));
+  for (const auto& row : rows_)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
+  const auto print_row = [&](const std::vector<std::string>& row) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - columns(row[i]) + 2, ' ');
+    }
+    std::printf("%s\n", line.c_str());
+  };
+  print_row(heading_);
+  for (const auto& row : rows_) print_row(row);
+}
+
+std::string show_duration(std::chrono::nanoseconds duration) {
+  const auto ns = static_cast<double>(duration.count());
+  char text[32];
+  if (ns < 1e3) std::snprintf(text, sizeof text, "%.0f ns", ns);
+  else if (ns < 1e6) std::snprintf(text, sizeof text, "%.3g µs", ns / 1e3);
+  else if (ns < 1e9) std::snprintf(text, sizeof text, "%.3g ms", ns / 1e6);
+  else std::snprintf(text, sizeof text, "%.3g s", ns / 1e9);
+  return text;
+}
+
+std::string show_time(std::uint64_t milliseconds) {
+  const auto seconds = static_cast<std::time_t>(milliseconds / 1000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[64];
+  const auto length = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  std::snprintf(text + length, sizeof text - length, ".%03u", static_cast<unsigned>(milliseconds % 1000));
+  return text;
+}
+
+std::string show_count(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+  return digits;
+}
+
+}  // namespace troupe::cli
