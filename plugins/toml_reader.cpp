@@ -84,6 +84,12 @@ std::string toml_entry::text(std::size_t min_bytes, std::size_t max_bytes) const
   return taken;
 }
 
+bool toml_entry::boolean() const {
+  const auto value = node_->value_exact<bool>();
+  if (!value) reject_type("true or false");
+  return *value;
+}
+
 std::int64_t toml_entry::integer(std::int64_t least, std::int64_t most) const {
   const auto* found = node_->as_integer();
   if (!found) reject_type("an integer");

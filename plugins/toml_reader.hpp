@@ -74,6 +74,8 @@ public:
   std::string text(std::size_t min_bytes, std::size_t max_bytes) const;
   /// An integer within these bounds, both included.
   std::int64_t integer(std::int64_t least, std::int64_t most) const;
+  /// `true` or `false`.
+  bool boolean() const;
   /// A duration of 1 ms to 24 h, written as an integer.
   std::chrono::milliseconds milliseconds() const;
   /// The value of an enumeration with this wire name.

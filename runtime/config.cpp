@@ -50,6 +50,7 @@ void read_into(config& settings, const toml_table& table, const std::filesystem:
     for (const auto& each : entry->elements(max_list)) settings.join.push_back(each.text(1, max_text));
   if (const auto entry = table.find("plugins"))
     for (const auto& each : entry->elements(max_list)) settings.plugins.push_back(relative_to / each.text(1, max_text));
+  if (const auto entry = table.find("discover")) settings.discover = entry->boolean();
   if (const auto entry = table.find("sandbox")) settings.sandbox = entry->enumeration<sandbox_kind>();
   if (const auto entry = table.find("log_level")) settings.level = entry->enumeration<log_level>();
   if (const auto entry = table.find("log_format")) settings.style = entry->enumeration<log_style>();
@@ -66,7 +67,7 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
   try {
     const auto parsed = parse_toml(text, report);
     const toml_table table{report, parsed, "",
-                           {"data_dir", "name", "cluster", "listen", "join", "plugins", "sandbox", "plugin_init",
+                           {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins", "sandbox", "plugin_init",
                             "python_sdk", "log_level", "log_format", "stop_deadline_ms", "worker_threads"}};
     read_into(base, table, relative_to);
     return base;

@@ -49,6 +49,7 @@ struct config {
   std::string cluster = "default";                   ///< Nodes with the same cluster name share their context; 1 to 64 bytes.
   std::string listen;                                ///< `host:port` for other nodes; empty: it does not listen. Port 0: any.
   std::vector<std::string> join;                     ///< Where other nodes listen.
+  bool discover = true;                              ///< Also connect with the nodes that others tell of.
   std::vector<std::filesystem::path> plugins;        ///< Packages to start with the node.
   sandbox_kind sandbox = sandbox_kind::bubblewrap;
   std::filesystem::path plugin_init;                 ///< The helper program of the sandbox; empty: beside this program.

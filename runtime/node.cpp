@@ -206,7 +206,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    return caf::actor_cast<caf::actor>(actors_.plugins);
                  }, .farewell = caf::make_message(plugin_order::stop), .stop_deadline = part});
   all.push_back({.name = "mesh", .start = [this, services, introduction] {
-                   actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join,
+                   actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join, .discover = settings_.discover,
                                                        .limits = peer_limits(), .log = log_,
                                                        .services = {{service::context, actors_.replica}},
                                                        .replica = actors_.replica});

@@ -79,9 +79,7 @@ result<value> assemble(const path& where, entries_view entries) {
   std::vector<value::member> members;
   while (!entries.empty()) {
     const path& first = entries.front().path;
-    const auto segment = child_segment(where, first);
-    if (segment.empty()) return not_nested(where, "has a child without a name");
-    const path below{std::string_view{first.text()}.substr(0, where.text().size() + 1 + segment.size())};
+    const path below{std::string_view{first.text()}.substr(0, where.text().size() + 1 + child_segment(where, first).size())};
     const auto end = std::ranges::find_if_not(entries, [&](const context_entry& each) { return below.contains(each.path); });
     const auto count = static_cast<std::size_t>(end - entries.begin());
     const auto name = below.segments().back();

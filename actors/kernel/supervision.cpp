@@ -80,7 +80,7 @@ private:
     const auto turn = ++turn_;
     if (!current_->spec.farewell) return exit(turn);
     self_->request(current_->actor, allowance(), *current_->spec.farewell)
-        .then([this, turn](const caf::message&) { exit(turn); },
+        .then([this, turn] { exit(turn); },
               [this, turn](const caf::error& why) {
                 if (turn != turn_) return;
                 block(current_->spec.name + ": " + from_caf(why).message);

@@ -27,7 +27,7 @@ struct child_spec {
   std::string name;
   std::function<caf::actor()> start;
   child_kind kind = child_kind::essential;
-  std::optional<caf::message> farewell;              ///< Asked of it before it is told to exit, such as to make all durable.
+  std::optional<caf::message> farewell;              ///< Asked of it before it is told to exit, such as to make all durable. Answered empty.
   std::chrono::milliseconds stop_deadline{5'000};    ///< For the farewell, and again for the exit.
 
   static constexpr std::size_t max_restarts = 5;

@@ -16,18 +16,23 @@ constexpr auto slow_interval = 1000ms;
 }  // namespace
 
 link_state::link_state(pointer self, caf::io::connection_handle connection, link_setup setup)
+    : link_state(self, connection, unique_fd{}, std::move(setup)) {}
+
+link_state::link_state(pointer self, unique_fd socket, link_setup setup)
+    : link_state(self, caf::io::connection_handle{}, std::move(socket), std::move(setup)) {}
+
+link_state::link_state(pointer self, caf::io::connection_handle connection, unique_fd socket, link_setup setup)
     : self_(self),
       setup_(std::move(setup)),
+      socket_(std::move(socket)),
       stream_(self, connection),
       began_(self->clock().now()),
       session_(setup_.limits, began_),
       log_(setup_.log.logger("links")),
       caller_(std::make_shared<principal>(setup_.other_side)) {}
 
-link_state::link_state(pointer self, int socket, link_setup setup)
-    : link_state(self, self->add_scribe(socket), std::move(setup)) {}
-
 link_state::interface::behavior_type link_state::make_behavior() {
+  if (socket_) stream_ = stream{self_, self_->add_scribe(socket_.release())};
   stream_.start();
   tick_after(self_, slow_interval, tick::slow);
   if (setup_.open) greet();
@@ -210,7 +215,7 @@ result<route> find_route(const service_table& services, principal_kind caller, s
 }
 
 link_actor spawn_link(caf::actor_system& system, int socket, link_setup setup) {
-  return spawn_io<link_state>(system, socket, std::move(setup));
+  return spawn_io<link_state>(system, unique_fd{socket}, std::move(setup));
 }
 
 }  // namespace troupe

@@ -18,7 +18,7 @@ public:
   /// @param connection Of a scribe that the broker is given before it runs.
   link_state(pointer self, caf::io::connection_handle connection, link_setup setup);
   /// @param socket Taken over.
-  link_state(pointer self, int socket, link_setup setup);
+  link_state(pointer self, unique_fd socket, link_setup setup);
 
   interface::behavior_type make_behavior();
 
@@ -44,8 +44,11 @@ private:
   void schedule_tick();
   link_session::time_point now() const { return self_->clock().now(); }
 
+  link_state(pointer self, caf::io::connection_handle connection, unique_fd socket, link_setup setup);
+
   pointer self_;
   link_setup setup_;
+  unique_fd socket_;  ///< Until the broker runs and can take it.
   stream stream_;
   link_session::time_point began_;
   link_session session_;

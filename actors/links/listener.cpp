@@ -15,13 +15,13 @@ public:
   using pointer = interface::broker_pointer;
   static constexpr const char* name = "listener";
 
-  listener_state(pointer self, int socket, listener_setup setup)
-      : self_(self), setup_(std::move(setup)), log_(setup_.log.logger("links")) {
-    self_->add_doorman(socket);
+  listener_state(pointer self, unique_fd socket, listener_setup setup)
+      : self_(self), socket_(std::move(socket)), setup_(std::move(setup)), log_(setup_.log.logger("links")) {
     ends_.attach(self_);
   }
 
   interface::behavior_type make_behavior() {
+    self_->add_doorman(socket_.release());
     return {
         [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
         [this](const caf::io::acceptor_closed_msg&) {
@@ -52,6 +52,7 @@ private:
   }
 
   pointer self_;
+  unique_fd socket_;  ///< Until the broker runs and can take it.
   listener_setup setup_;
   std::shared_ptr<spdlog::logger> log_;
   watch_list ends_;
@@ -61,7 +62,7 @@ private:
 }  // namespace
 
 listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup) {
-  return spawn_io<listener_state>(system, socket.release(), std::move(setup));
+  return spawn_io<listener_state>(system, std::move(socket), std::move(setup));
 }
 
 }  // namespace troupe

@@ -88,13 +88,14 @@ private:
     links_[id] = opened.link;
     log_->info("mesh.connected node={} name=\"{}\" incarnation={}", to_string(opened.node),
                printable(opened.name, 64), opened.incarnation);
-    if (!opened.dialed && parse_endpoint(opened.address)) book_.learn(opened.address, now());
+    if (setup_.discover && !opened.dialed && parse_endpoint(opened.address)) book_.learn(opened.address, now());
     tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
     tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
   }
 
   void learn(const service_notice& notice) {
     const auto known = decode_checked<peers_known>(notice.params.bytes);
+    if (!setup_.discover) return;
     if (!known) return log_->warn("mesh.notice_refused reason=\"{}\"", known.error().message);
     for (const auto& address : known->addresses)
       if (parse_endpoint(address)) book_.learn(address, now());

@@ -27,6 +27,7 @@ using mesh_actor = caf::typed_actor<
 struct mesh_setup {
   session_open introduction;       ///< What this node says of itself.
   std::vector<std::string> seeds;  ///< Where other nodes listen.
+  bool discover = true;            ///< Also dial the nodes that others tell of.
   link_limits limits;
   log_target log;
   service_table services;          ///< What peers may ask of this node.

@@ -115,8 +115,12 @@ const capability* permissions::rule_set::find_subtree(capability_verb verb, std:
 const capability* permissions::rule_set::find_overlap(capability_verb verb, std::string_view path) const noexcept {
   const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
   const auto found = std::ranges::find_if(rules, [&](const capability& rule) {
-    const auto literal = rule.pattern().substr(0, rule.pattern().find('*'));
-    return literal.starts_with(path) || path.starts_with(literal) || rule.covers(path);
+    // What a pattern begins with says where its matches are; what follows a wildcard is not looked at, to be on the safe side.
+    const auto wildcard = rule.pattern().find('*');
+    const auto literal = rule.pattern().substr(0, wildcard);
+    const bool is_below = literal.starts_with(path) && (literal.size() == path.size() || literal[path.size()] == '/');
+    const bool may_reach = wildcard != std::string_view::npos && path.starts_with(literal);
+    return is_below || may_reach || rule.covers(path);
   });
   return found == rules.end() ? nullptr : &*found;
 }

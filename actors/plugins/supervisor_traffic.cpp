@@ -85,7 +85,7 @@ void supervisor_state::on_request(std::uint32_t id, std::string_view method, std
     log_->warn("plugin.denied plugin={} operation=\"{}\" rule=\"{}\"", plugin(), printable(decision->operation, 1100),
                decision->rule);
     audit("plugin.denied", decision->operation, decision->rule, beside.trace);
-    session.refuse(id, {error_code::permission_denied, "the plugin " + plugin() + " may not " + decision->operation + ": " +
+    session.refuse(id, {error_code::permission_denied, "the plugin " + plugin() + " is not allowed " + decision->operation + ": " +
                                                            decision->rule, {}});
   } else {
     forward(*to, id, params, beside);

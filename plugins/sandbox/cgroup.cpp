@@ -1,10 +1,7 @@
 #include <troupe/plugins/sandbox/cgroup.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <fstream>
-#include <iterator>
+#include <cerrno>
 #include <sstream>
 #include <thread>
 
@@ -15,6 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <troupe/plugins/sandbox/kernel_file.hpp>
 
 namespace troupe {
 
@@ -27,25 +26,7 @@ constexpr std::uint64_t cpu_period_microseconds = 100'000;
 /// Beside the plugin's own: bwrap outside, and its first process inside the sandbox.
 constexpr std::uint64_t sandbox_processes = 2;
 
-std::string read_text(const fs::path& file) {
-  std::ifstream stream{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{stream}, {}};
-}
-
-/// Control files take their value in one write and report refusal there.
-bool write_text(const fs::path& file, std::string_view text) {
-  const unique_fd fd{::open(file.c_str(), O_WRONLY | O_CLOEXEC)};
-  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
-  std::uint64_t number = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (problem != std::errc{}) return std::nullopt;
-  return number;
-}
-
-std::optional<std::uint64_t> read_number(const fs::path& file) { return parse_number(read_text(file)); }
+std::optional<std::uint64_t> read_number(const fs::path& file) { return parse_leading_number(read_kernel_file(file)); }
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -134,14 +115,14 @@ cgroup_site cgroup_site::find(std::string_view mountinfo, std::string_view self_
 }
 
 cgroup_site cgroup_site::find() {
-  const auto mountinfo = read_text("/proc/self/mountinfo");
-  const auto self = read_text("/proc/self/cgroup");
+  const auto mountinfo = read_kernel_file("/proc/self/mountinfo");
+  const auto self = read_kernel_file("/proc/self/cgroup");
   auto site = find(mountinfo, self, "");
   if (site.unified.parent.empty()) return site;
   // A group with processes in it cannot have children with controllers, so a delegated service sits in a child of its own.
   const auto inside = site.unified.parent;
   for (const auto& parent : {inside, inside.parent_path()}) {
-    const auto enabled = read_text(parent / "cgroup.subtree_control");
+    const auto enabled = read_kernel_file(parent / "cgroup.subtree_control");
     if (enabled.find("memory") == std::string::npos || ::access(parent.c_str(), W_OK) != 0) continue;
     site = find(mountinfo, self, enabled);
     for (auto* place : {&site.memory, &site.cpu, &site.pids, &site.unified})
@@ -172,20 +153,20 @@ cgroup::cgroup(const cgroup_site& site, const std::string& name, const resource_
   const auto period = std::to_string(cpu_period_microseconds);
   const auto processes = std::to_string(limits.max_processes + sandbox_processes);
   if (memory_.version == 2) {
-    if (!write_text(memory_.directory / "memory.max", memory)) memory_ = {};
+    if (!write_kernel_file(memory_.directory / "memory.max", memory)) memory_ = {};
     // Without these two the limit still holds: swap would add to it, and only one process would be ended at it.
-    (void)write_text(memory_.directory / "memory.swap.max", "0");
-    (void)write_text(memory_.directory / "memory.oom.group", "1");
+    (void)write_kernel_file(memory_.directory / "memory.swap.max", "0");
+    (void)write_kernel_file(memory_.directory / "memory.oom.group", "1");
   } else if (memory_.version == 1) {
-    if (!write_text(memory_.directory / "memory.limit_in_bytes", memory)) memory_ = {};
+    if (!write_kernel_file(memory_.directory / "memory.limit_in_bytes", memory)) memory_ = {};
     // Fails on kernels that do not count swap.
-    (void)write_text(memory_.directory / "memory.memsw.limit_in_bytes", memory);
+    (void)write_kernel_file(memory_.directory / "memory.memsw.limit_in_bytes", memory);
   }
-  if (cpu_.version == 2 && !write_text(cpu_.directory / "cpu.max", quota + ' ' + period)) cpu_ = {};
-  if (cpu_.version == 1 && (!write_text(cpu_.directory / "cpu.cfs_period_us", period) ||
-                            !write_text(cpu_.directory / "cpu.cfs_quota_us", quota)))
+  if (cpu_.version == 2 && !write_kernel_file(cpu_.directory / "cpu.max", quota + ' ' + period)) cpu_ = {};
+  if (cpu_.version == 1 && (!write_kernel_file(cpu_.directory / "cpu.cfs_period_us", period) ||
+                            !write_kernel_file(cpu_.directory / "cpu.cfs_quota_us", quota)))
     cpu_ = {};
-  if (pids_.version != 0 && !write_text(pids_.directory / "pids.max", processes)) pids_ = {};
+  if (pids_.version != 0 && !write_kernel_file(pids_.directory / "pids.max", processes)) pids_ = {};
 }
 
 cgroup::~cgroup() { remove(milliseconds{0}); }
@@ -221,10 +202,10 @@ std::optional<std::uint64_t> cgroup::memory_bytes() const {
 std::optional<std::uint64_t> cgroup::cpu_milliseconds() const {
   if (cpu_.version == 2) {
     constexpr std::string_view key = "usage_usec ";
-    const auto text = read_text(cpu_.directory / "cpu.stat");
+    const auto text = read_kernel_file(cpu_.directory / "cpu.stat");
     const auto at = text.find(key);
     if (at == std::string::npos) return std::nullopt;
-    const auto microseconds = parse_number(std::string_view{text}.substr(at + key.size()));
+    const auto microseconds = parse_leading_number(std::string_view{text}.substr(at + key.size()));
     return microseconds ? std::optional{*microseconds / 1000} : std::nullopt;
   }
   if (cpu_account_.version == 0) return std::nullopt;
@@ -258,13 +239,13 @@ bool end_cgroup(const fs::path& directory, milliseconds max_wait) {
   return wait_until(
       [&] {
         if (remove_directory(directory)) return true;
-        if (write_text(directory / "cgroup.kill", "1")) return false;
-        for (const auto& line : split(read_text(directory / "cgroup.procs"), '\n')) {
-          const auto pid = parse_number(line);
+        if (write_kernel_file(directory / "cgroup.kill", "1")) return false;
+        for (const auto& line : split(read_kernel_file(directory / "cgroup.procs"), '\n')) {
+          const auto pid = parse_leading_number(line);
           if (!pid) continue;
           const unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0))};
           // Still listed after it was opened: the pidfd is of that process, not of a later one with its number.
-          if (process && contains(split(read_text(directory / "cgroup.procs"), '\n'), line))
+          if (process && contains(split(read_kernel_file(directory / "cgroup.procs"), '\n'), line))
             ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
         }
         return false;

@@ -1,10 +1,7 @@
 #include <troupe/plugins/sandbox/process_sample.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -13,6 +10,8 @@
 #include <vector>
 
 #include <unistd.h>
+
+#include <troupe/plugins/sandbox/kernel_file.hpp>
 
 namespace troupe {
 
@@ -40,26 +39,19 @@ std::optional<process_facts> parse_stat(pid_t pid, const std::string& text) {
   return facts;
 }
 
-std::string read_text(const fs::path& file) {
-  std::ifstream stream{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{stream}, {}};
-}
-
 std::multimap<pid_t, process_facts> processes_by_parent() {
   std::multimap<pid_t, process_facts> all;
   std::error_code problem;
   for (const auto& entry : fs::directory_iterator{"/proc", problem}) {
-    const auto name = entry.path().filename().string();
-    pid_t pid = 0;
-    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (bad != std::errc{} || end != name.data() + name.size()) continue;
-    if (const auto facts = parse_stat(pid, read_text(entry.path() / "stat"))) all.emplace(facts->parent, *facts);
+    const auto pid = parse_leading_number(entry.path().filename().string());
+    if (!pid) continue;
+    if (const auto facts = parse_stat(static_cast<pid_t>(*pid), read_kernel_file(entry.path() / "stat"))) all.emplace(facts->parent, *facts);
   }
   return all;
 }
 
 std::uint64_t proportional_bytes(pid_t pid) {
-  std::istringstream lines{read_text("/proc/" + std::to_string(pid) + "/smaps_rollup")};
+  std::istringstream lines{read_kernel_file("/proc/" + std::to_string(pid) + "/smaps_rollup")};
   for (std::string key; lines >> key;)
     if (std::uint64_t kibibytes = 0; key == "Pss:" && lines >> kibibytes) return kibibytes * 1024;
   return 0;

@@ -40,6 +40,7 @@ struct run_options {
   std::string file;
   std::string name, cluster, listen, sandbox, level, format, plugin_init, python_sdk;
   std::vector<std::string> join;
+  bool no_discovery = false;
   std::vector<std::string> plugins;
 };
 
@@ -66,6 +67,7 @@ result<config> read_settings(const app_state& app, const run_options& given) {
   flag(settings.plugin_init, given.plugin_init);
   flag(settings.python_sdk, given.python_sdk);
   settings.join.insert(settings.join.end(), given.join.begin(), given.join.end());
+  if (given.no_discovery) settings.discover = false;
   settings.plugins.insert(settings.plugins.end(), given.plugins.begin(), given.plugins.end());
   if (!given.sandbox.empty()) settings.sandbox = *parse_enum<sandbox_kind>(given.sandbox);
   if (!given.level.empty()) settings.level = *parse_enum<log_level>(given.level);
@@ -127,6 +129,7 @@ void add_run(CLI::App& parent, app_state& app) {
   command->add_option("--cluster", given->cluster, "Nodes of one cluster share their context (default: default)");
   command->add_option("--listen", given->listen, "HOST:PORT for other nodes; port 0 lets the system choose");
   command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
+  command->add_flag("--no-discovery", given->no_discovery, "Connect only with the nodes of --join and those that dial this one");
   command->add_option("--plugin", given->plugins, "Package directory of a plugin to start (may be repeated)");
   command->add_option("--sandbox", given->sandbox, "How plugins are confined: bubblewrap, or none for development")
       ->check(CLI::IsMember(names<sandbox_kind>()));

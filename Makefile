@@ -1,0 +1,56 @@
+# The front door. CMake with its presets does the work; `make help` lists what there is.
+
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+# Test binaries of several kinds run at once; those that measure time or use the whole machine run alone.
+CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
+
+.DEFAULT_GOAL := build
+.PHONY: help packages build demo test bench asan coverage format tidy clean
+
+help: ## Lists the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+packages:
+	@./setup.sh packages
+
+$(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json | packages
+	@cmake --preset release -B $(BUILD)
+
+build: packages $(BUILD)/build.ninja ## Builds everything
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: packages $(BUILD)/build.ninja ## Three nodes and two plugins on real data
+	@cmake --build $(BUILD) -j $(JOBS) --target troupe troupe-plugin-init notes
+	@/usr/bin/env python3 -B tests/demo/demo.py --build $(BUILD)
+
+test: build ## Runs all tests
+	@cd $(BUILD) && $(CTEST)
+
+bench: packages ## Measures, and compares with the floor; QUICK=1 for a short run
+	@cmake --preset release -B $(BUILD)
+	@cmake --build $(BUILD) -j $(JOBS) --target troupe-bench
+	@$(BUILD)/bin/troupe-bench $(if $(QUICK),--quick)
+
+asan: packages ## Runs all tests with the address and undefined-behaviour sanitizers
+	@cmake --preset asan
+	@cmake --build build-asan -j $(JOBS)
+	@cd build-asan && $(CTEST)
+
+coverage: packages ## Runs all tests and measures line coverage; fails below 90 %
+	@cmake --preset coverage
+	@cmake --build build-coverage -j $(JOBS)
+	@find build-coverage -name '*.gcda' -delete
+	@cd build-coverage && $(CTEST)
+	@gcovr --root . --object-directory build-coverage --gcov-ignore-parse-errors \
+	  --filter 'messages/' --filter 'plugins/' --filter 'actors/' --filter 'runtime/' \
+	  --exclude-unreachable-branches --fail-under-line 90 --txt build-coverage/coverage.txt --print-summary
+
+format: ## Formats the sources
+	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
+
+tidy: build ## Lints the sources
+	@git ls-files 'messages/*.cpp' 'plugins/*.cpp' 'actors/*.cpp' 'runtime/*.cpp' | xargs clang-tidy -p $(BUILD) --quiet
+
+clean: ## Removes what was built
+	@rm -rf build build-asan build-coverage
