@@ -42,7 +42,8 @@ struct sync_hello {
   std::uint64_t incarnation = 0;
   version_vector vector;         ///< What the sender has committed.
   state_hash root;               ///< Hash of all its siblings.
-  std::uint64_t strategies = 0;  ///< Hash of its conflict strategies: where it differs, the same siblings are read differently.
+  std::uint64_t strategies =
+      0;  ///< Hash of its conflict strategies: where it differs, the same siblings are read differently.
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
   std::vector<run_id> declined;  ///< Runs of which the sender takes no further changes.
 
@@ -91,7 +92,8 @@ struct sync_ack {
   friend bool operator==(const sync_ack&, const sync_ack&) = default;
 };
 
-/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it cannot keep up with pushing.
+/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it cannot keep up with
+/// pushing.
 struct sync_heads {
   version_vector vector;
   state_hash root;

@@ -128,7 +128,7 @@ public:
     }
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; the place is told by `stop`.
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; `stop` tells the place.
     std::string_view what = error.what();
     what.remove_prefix(what.find("] ") + 2);
     if (what.starts_with("parse error at")) what.remove_prefix(what.find(": ") + 2);

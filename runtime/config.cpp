@@ -27,34 +27,66 @@ result<E> parse_choice(std::string_view key, std::string_view text) {
               std::string{key} + ": \"" + std::string{text.substr(0, 64)} + "\" is not one of " + known);
 }
 
-result<void> check_name(std::string_view key, const std::string& text) {
+// -- what a value must be; the place where it stands is put before these messages --------------------------------------
+
+result<void> check_name(const std::string& text) {
   if (text.empty() || text.size() > 64 || !is_utf8(text))
-    return fail(error_code::invalid_argument, std::string{key} + ": must be 1 to 64 bytes of UTF-8");
+    return fail(error_code::invalid_argument, "must be 1 to 64 bytes of UTF-8");
   return {};
 }
 
+result<void> check_listen(const std::string& text) {
+  if (text.empty()) return {};
+  const auto where = parse_endpoint(text);
+  if (!where) return fail(where.error());
+  if (!is_loopback(where->host))
+    return fail(error_code::invalid_argument,
+                "\"" + where->host + "\" is not a loopback address; links between nodes are neither encrypted nor "
+                "authenticated, so a node listens on 127.0.0.1, ::1 or localhost only");
+  return {};
+}
+
+result<void> check_join(const std::string& text) {
+  if (const auto where = parse_endpoint(text); !where) return fail(where.error());
+  return {};
+}
+
+result<void> at(std::string_view key, result<void> checked) {
+  if (!checked) return fail(checked.error().code, std::string{key} + ": " + checked.error().message);
+  return checked;
+}
+
+// -- reading ------------------------------------------------------------------------------------------------------------
+
 void read_into(config& settings, const toml_table& table, const std::filesystem::path& relative_to) {
-  const auto text = [&](std::string_view key, std::string& into) {
-    if (const auto entry = table.find(key)) into = entry->text(0, max_text);
+  const auto text = [&](std::string_view key, std::string& into, result<void> (*check)(const std::string&)) {
+    const auto entry = table.find(key);
+    if (!entry) return;
+    into = entry->text(0, max_text);
+    entry->unwrap(check(into));
   };
   const auto place = [&](std::string_view key, std::filesystem::path& into) {
     if (const auto entry = table.find(key)) into = relative_to / entry->text(1, max_text);
   };
   place("data_dir", settings.data_dir);
-  text("name", settings.name);
-  text("cluster", settings.cluster);
-  text("listen", settings.listen);
+  text("name", settings.name, check_name);
+  text("cluster", settings.cluster, check_name);
+  text("listen", settings.listen, check_listen);
   place("plugin_init", settings.plugin_init);
   place("python_sdk", settings.python_sdk);
   if (const auto entry = table.find("join"))
-    for (const auto& each : entry->elements(max_list)) settings.join.push_back(each.text(1, max_text));
+    for (const auto& each : entry->elements(max_list)) {
+      settings.join.push_back(each.text(1, max_text));
+      each.unwrap(check_join(settings.join.back()));
+    }
   if (const auto entry = table.find("plugins"))
     for (const auto& each : entry->elements(max_list)) settings.plugins.push_back(relative_to / each.text(1, max_text));
   if (const auto entry = table.find("discover")) settings.discover = entry->boolean();
   if (const auto entry = table.find("sandbox")) settings.sandbox = entry->enumeration<sandbox_kind>();
   if (const auto entry = table.find("log_level")) settings.level = entry->enumeration<log_level>();
   if (const auto entry = table.find("log_format")) settings.style = entry->enumeration<log_style>();
-  if (const auto entry = table.find("stop_deadline_ms")) settings.stop_deadline = entry->milliseconds();
+  if (const auto entry = table.find("stop_deadline_ms"))
+    settings.stop_deadline = std::chrono::milliseconds{entry->integer(100, 600'000)};
   if (const auto entry = table.find("worker_threads"))
     settings.worker_threads = static_cast<std::size_t>(entry->integer(1, 1024));
 }
@@ -120,19 +152,11 @@ result<config> apply_environment(config base, const std::function<const char*(co
 result<void> check_config(const config& settings) {
   if (settings.data_dir.empty())
     return fail(error_code::invalid_argument, "data_dir: is missing; name the directory where the node keeps its state");
-  if (auto checked = check_name("name", settings.name); !checked) return checked;
-  if (auto checked = check_name("cluster", settings.cluster); !checked) return checked;
-  if (!settings.listen.empty()) {
-    const auto where = parse_endpoint(settings.listen);
-    if (!where) return fail(error_code::invalid_argument, "listen: " + where.error().message);
-    if (!is_loopback(where->host))
-      return fail(error_code::permission_denied,
-                  "listen: \"" + where->host + "\" is not a loopback address; links between nodes are neither encrypted nor "
-                  "authenticated, so a node listens on 127.0.0.1, ::1 or localhost only");
-  }
+  if (auto checked = at("name", check_name(settings.name)); !checked) return checked;
+  if (auto checked = at("cluster", check_name(settings.cluster)); !checked) return checked;
+  if (auto checked = at("listen", check_listen(settings.listen)); !checked) return checked;
   for (const auto& each : settings.join)
-    if (auto where = parse_endpoint(each); !where)
-      return fail(error_code::invalid_argument, "join: " + where.error().message);
+    if (auto checked = at("join", check_join(each)); !checked) return checked;
   if (settings.stop_deadline < std::chrono::milliseconds{100} || settings.stop_deadline > std::chrono::minutes{10})
     return fail(error_code::invalid_argument, "stop_deadline_ms: must be 100 to 600000");
   if (settings.worker_threads < 1 || settings.worker_threads > 1024)

@@ -46,14 +46,16 @@ host::impl::impl(config given)
 
 host::host(config settings) : impl_(std::make_unique<impl>(std::move(settings))) {}
 
-host::~host() { stop(); }
+host::~host() {
+  stop();
+  // What blocks holds its threads, and CAF would wait for them without end: all that they use is left behind with them.
+  if (impl_->left_behind) (void)impl_.release();
+}
 
 std::vector<std::string> host::stop() {
-  if (!impl_->running) return {};
-  impl_->running = false;
+  if (!impl_->running.exchange(false)) return {};
   auto blocked = impl_->node->stop().blocked;
-  // What blocks holds its threads, and CAF would wait for them without end: the system is left behind with them.
-  if (!blocked.empty()) (void)impl_->system.release();
+  impl_->left_behind = !blocked.empty();
   return blocked;
 }
 

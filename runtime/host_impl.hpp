@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <future>
 #include <optional>
 
@@ -34,7 +35,8 @@ struct host::impl {
   principal_ptr caller;
   std::shared_ptr<std::promise<std::string>> stop_requested;
   std::shared_future<std::string> stop_reason;
-  bool running = false;
+  std::atomic<bool> running = false;  ///< Calls may come from any thread while another stops the host.
+  bool left_behind = false;           ///< Something did not stop: its threads go on using all of this.
 };
 
 }  // namespace troupe

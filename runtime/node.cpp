@@ -286,7 +286,6 @@ stop_report node::stop() {
     std::error_code ignored;
     std::filesystem::remove(settings_.data_dir / "troupe.sock", ignored);
   }
-  actors_ = {};
   return report;
 }
 

@@ -13,8 +13,8 @@ namespace troupe {
 /// Wall time comes in as milliseconds since 1970 and may jump; only its lower 48 bits count.
 class hybrid_clock {
 public:
-  /// Timestamps further ahead of wall time than this do not move the clock: a node whose clock is wrong by hours must not
-  /// drag the others along.
+  /// Timestamps further ahead of wall time than this do not move the clock: a node whose clock is wrong by hours must
+  /// not drag the others along.
   static constexpr std::uint64_t max_skew_ms = 500;
 
   /// A timestamp later than all that were given or taken in before.

@@ -24,8 +24,8 @@ commit_queue::batch commit_queue::take() {
   return under_way_;
 }
 
-commit_queue::batch commit_queue::settle(const result<void>& outcome) {
-  auto settled = std::exchange(under_way_, nullptr);
+void commit_queue::settle(const result<void>& outcome) {
+  const auto settled = std::exchange(under_way_, nullptr);
   health_ = outcome;
   std::vector<waiter> told;
   if (outcome) {
@@ -36,13 +36,11 @@ commit_queue::batch commit_queue::settle(const result<void>& outcome) {
     }
   } else {
     waiting_.insert(waiting_.begin(), settled->begin(), settled->end());
-    settled = nullptr;
     const auto impatient = std::stable_partition(waiters_.begin(), waiters_.end(), [](const auto& each) { return each.patient; });
     std::move(impatient, waiters_.end(), std::back_inserter(told));
     waiters_.erase(impatient, waiters_.end());
   }
   for (auto& each : told) each.done(outcome);
-  return settled;
 }
 
 }  // namespace troupe

@@ -32,8 +32,8 @@ public:
 
   /// The next records to write; nothing while a batch is under way or no record waits. Then call `settle`.
   batch take();
-  /// The outcome of the batch. @returns the batch when it is durable.
-  batch settle(const result<void>& outcome);
+  /// The outcome of the batch: tells whoever waits for it.
+  void settle(const result<void>& outcome);
 
   bool is_idle() const noexcept { return waiting_.empty() && !under_way_; }
   bool is_full() const noexcept { return waiting_.size() >= max_waiting_; }

@@ -26,7 +26,8 @@ result<directory_lock> directory_lock::take(const std::string& directory, const 
     char holder[24] = {};
     const auto length = ::pread(lock.file_, holder, sizeof holder - 1, 0);
     return fail(error_code::already_exists, "'" + directory + "' is in use by process " +
-                                                (length > 0 ? holder : "(unknown)") + "; a directory serves one process at a time");
+                                                (length > 0 ? holder : "(unknown)") +
+                                                "; a directory serves one process at a time");
   }
   const auto own = std::to_string(::getpid());
   // Only a hint for people: the lock is the lock, not what the file says.

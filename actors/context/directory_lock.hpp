@@ -7,8 +7,8 @@
 
 namespace troupe {
 
-/// Makes sure that one data directory serves one node at a time: an exclusive lock on a file in it, which the operating system
-/// lets go when the process ends, however it ends. The file names the process that holds it, for people.
+/// Makes sure that one data directory serves one node at a time: an exclusive lock on a file in it, which the operating
+/// system lets go when the process ends, however it ends. The file names the process that holds it, for people.
 class directory_lock {
 public:
   /// @param name of the lock file; made with mode 0600.

@@ -53,12 +53,14 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
 std::optional<std::string> context_engine::too_much(const value& given) const {
   const auto& bytes = given.msgpack();
   if (bytes.size() > limits_.max_value_bytes)
-    return "has " + std::to_string(bytes.size()) + " bytes; at most " + std::to_string(limits_.max_value_bytes) + " are accepted";
+    return "has " + std::to_string(bytes.size()) + " bytes; at most " + std::to_string(limits_.max_value_bytes) +
+           " are accepted";
   if (given.size() == 0) return std::nullopt;
   codec_limits inner;
   inner.depth = max_value_depth;
   inner.elements /= 2;
-  if (const auto checked = check_msgpack(bytes, inner); !checked) return "is too deep or has too many parts: " + checked.error().message;
+  if (const auto checked = check_msgpack(bytes, inner); !checked)
+    return "is too deep or has too many parts: " + checked.error().message;
   return std::nullopt;
 }
 
@@ -66,7 +68,8 @@ std::optional<std::string> context_engine::too_much(const value& given) const {
 
 result<void> context_engine::check_write(const path& where, const value& given, const std::string& principal) const {
   if (declined_.contains(own_run()))
-    return fail(error_code::unavailable, "another process writes under this node's identity; stop it and start this node anew");
+    return fail(error_code::unavailable,
+                "another process writes under this node's identity; stop it and start this node anew");
   if (is_within(reserved, where.text()) && principal != "system")
     return fail(error_code::permission_denied,
                 "'" + where.text() + "' is reserved: below '/_sys' only the principal \"system\" writes");
@@ -111,7 +114,9 @@ std::optional<std::string> context_engine::malformed(const change_record& record
   if (record.principal.size() > limits_.max_principal_bytes) return "its principal is too long";
   if (const auto problem = too_much(record.new_value)) return "its value " + *problem;
   if (record.operation == operation::erase && !record.new_value.is_nil()) return "it erases and carries a value";
-  const auto not_earlier = [&](const dot& seen) { return run_of(seen) == run_of(record.dot) && seen.seq >= record.dot.seq; };
+  const auto not_earlier = [&](const dot& seen) {
+    return run_of(seen) == run_of(record.dot) && seen.seq >= record.dot.seq;
+  };
   if (std::ranges::any_of(record.observed, not_earlier)) return "it observed a later change of its own run";
   return std::nullopt;
 }
@@ -140,8 +145,9 @@ apply_outcome context_engine::refuse(const run_id& run, error_code code, std::st
 }
 
 apply_outcome context_engine::isolate(const run_id& run, equivocation found) {
-  auto outcome = refuse(run, error_code::corrupt_data,
-                        describe(found.records.back()) + " was issued twice: a node runs twice, or its disk was copied");
+  auto outcome =
+      refuse(run, error_code::corrupt_data,
+             describe(found.records.back()) + " was issued twice: a node runs twice, or its disk was copied");
   outcome.alarm = true;
   quarantine_.push_back(std::move(found));
   return outcome;
@@ -150,13 +156,15 @@ apply_outcome context_engine::isolate(const run_id& run, equivocation found) {
 apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) {
   const auto run = run_of(record.dot);
   if (declined_.contains(run))
-    return refuse(run, error_code::unavailable, "no further change of run " + to_string(run.origin) + "/" +
-                                                    std::to_string(run.incarnation) + " is taken before the next start");
+    return refuse(run, error_code::unavailable,
+                  "no further change of run " + to_string(run.origin) + "/" + std::to_string(run.incarnation) +
+                      " is taken before the next start");
   if (record.format > change_record::current_format)
     return refuse(run, error_code::version_mismatch,
                   describe(record) + " has format " + std::to_string(record.format) + "; this build reads up to " +
                       std::to_string(change_record::current_format));
-  if (const auto why = malformed(record)) return refuse(run, error_code::corrupt_data, describe(record) + " is refused: " + *why);
+  if (const auto why = malformed(record))
+    return refuse(run, error_code::corrupt_data, describe(record) + " is refused: " + *why);
 
   if (vector_.covers(record.dot)) {
     const auto known = live_.content(record.dot);
@@ -317,8 +325,8 @@ value_explained context_engine::explain(const path& where) const {
   const auto winner = resolve_siblings(*rule_, where, siblings).dot;
   for (const auto& each : siblings) {
     const auto record = each.to_record(where);
-    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation, record.new_value, record.principal,
-                           record.dot == winner});
+    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation, record.new_value,
+                           record.principal, record.dot == winner});
   }
   told.conflict = siblings.size() > 1;
   told.rule = told.conflict ? std::string{rule_->name()} + ": " + std::string{rule_->reason()}

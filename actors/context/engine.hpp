@@ -42,8 +42,8 @@ struct equivocation {
   friend bool operator==(const equivocation&, const equivocation&) = default;
 };
 
-/// Everything that a replica's future depends on, as of one moment. Copying it is cheap but for `overwritten`, since the tree
-/// is a snapshot.
+/// Everything that a replica's future depends on, as of one moment. Copying it is cheap but for `overwritten`, since
+/// the tree is a snapshot.
 struct engine_state {
   context_tree tree;
   version_vector vector;
@@ -82,8 +82,9 @@ struct apply_outcome {
 ///
 /// Every change is named by a dot and lists the dots that it overwrote. A path holds the writes that no known write has
 /// overwritten, so replicas that processed the same changes hold the same siblings, in whatever order the changes came.
-/// (Dotted version vectors: Preguiça et al., 2010.) A change may overwrite dots that have not arrived; they are remembered
-/// until they do. A write is taken to overwrite also the earlier writes of its own run to its path, which a run always does.
+/// (Dotted version vectors: Preguiça et al., 2010.) A change may overwrite dots that have not arrived; they are
+/// remembered until they do. A write is taken to overwrite also the earlier writes of its own run to its path, which a
+/// run always does.
 ///
 /// What grows: one entry of the vector for each run of a node; one tombstone for each erased path; `overwritten`, while
 /// changes are missing. All but the tombstones are bounded by `engine_limits`.
@@ -106,21 +107,21 @@ public:
   /// @param given ignored for an erasure.
   /// @param now_ms wall time, milliseconds since 1970.
   /// @returns the record, with `previous_value`; or not_found (erasing what readers do not see), permission_denied
-  ///          (`/_sys` for others than the principal "system"), limit_exceeded, unavailable (this run's identity is in use
-  ///          elsewhere).
+  ///          (`/_sys` for others than the principal "system"), limit_exceeded, unavailable (this run's identity is in
+  ///          use elsewhere).
   result<change_record> write(operation op, const path& where, value given, std::string principal, trace_id trace,
                               std::uint64_t now_ms);
 
   /// A change of another node, or of an earlier run of this one.
   ///
-  /// Siblings are never dropped to keep a path small: which to drop would depend on the order of arrival, and a write would
-  /// be lost unseen. Instead their number is bounded by how they arise: a node overwrites what it sees, so each node
-  /// has at most one live write per path, and one more for each time that its disk was set back. A change beyond
+  /// Siblings are never dropped to keep a path small: which to drop would depend on the order of arrival, and a write
+  /// would be lost unseen. Instead their number is bounded by how they arise: a node overwrites what it sees, so each
+  /// node has at most one live write per path, and one more for each time that its disk was set back. A change beyond
   /// `max_siblings` stays with its origin (`overflow`) and is applied once a write to the path has made room.
   ///
-  /// Two changes under one dot are told apart while the first is a live sibling or waits; what has been overwritten is not
-  /// remembered. Both are then put in quarantine, and no further change of that run is taken. The next write to either path
-  /// overwrites the dot on all replicas.
+  /// Two changes under one dot are told apart while the first is a live sibling or waits; what has been overwritten is
+  /// not remembered. Both are then put in quarantine, and no further change of that run is taken. The next write to
+  /// either path overwrites the dot on all replicas.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
   /// A change out of this node's own log, at start. Changes that the restored state covers are passed over.

@@ -17,14 +17,17 @@ constexpr int compression_level = 1;
 result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {
   const auto size = ZSTD_getFrameContentSize(packed.data(), packed.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
-    return fail(error_code::protocol_violation, "the payload of sync.push must be one zstd frame that tells its content size");
+    return fail(error_code::protocol_violation,
+                "the payload of sync.push must be one zstd frame that tells its content size");
   if (size > max_bytes)
     return fail(error_code::protocol_violation, "the payload of sync.push has " + std::to_string(size) +
-                                                    " bytes unpacked; at most " + std::to_string(max_bytes) + " are accepted");
+                                                    " bytes unpacked; at most " + std::to_string(max_bytes) +
+                                                    " are accepted");
   std::string plain(static_cast<std::size_t>(size), '\0');
   const auto written = ZSTD_decompress(plain.data(), plain.size(), packed.data(), packed.size());
   if (ZSTD_isError(written) || written != plain.size())
-    return fail(error_code::protocol_violation, "the payload of sync.push is damaged: its zstd frame cannot be unpacked");
+    return fail(error_code::protocol_violation,
+                "the payload of sync.push is damaged: its zstd frame cannot be unpacked");
   return plain;
 }
 

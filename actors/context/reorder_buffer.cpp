@@ -5,8 +5,8 @@ namespace troupe {
 namespace {
 
 std::size_t memory_of(const change_record& record) noexcept {
-  return sizeof(change_record) + record.path.text().size() + record.new_value.msgpack().size() + record.principal.size() +
-         record.observed.size() * sizeof(dot);
+  return sizeof(change_record) + record.path.text().size() + record.new_value.msgpack().size() +
+         record.principal.size() + record.observed.size() * sizeof(dot);
 }
 
 }  // namespace

@@ -193,9 +193,10 @@ void replica_state::commit() {
   if (!batch) return checkpoint_when_due();
   ask(self_, setup_.store, disk_deadline, append_records{batch})
       .then(
-          [this] {
+          [this, batch] {
             if (std::exchange(disk_refused_, false)) log_->info("context.disk_recovered");
-            committed(queue_.settle({}));
+            committed(*batch);  // before anybody is told: what they do next counts these as committed
+            queue_.settle({});
             commit();
           },
           [this](const error& why) {
@@ -205,13 +206,13 @@ void replica_state::commit() {
           });
 }
 
-void replica_state::committed(const commit_queue::batch& batch) {
-  since_checkpoint_ += batch->size();
-  for (const auto& record : *batch)
+void replica_state::committed(const std::vector<encoded_record>& batch) {
+  since_checkpoint_ += batch.size();
+  for (const auto& record : batch)
     view_.committed.raise(record.dot.origin, record.dot.incarnation, record.dot.seq);
   refresh_view();
   if (peers_.empty()) return;
-  for (const auto& push : make_batches(*batch))
+  for (const auto& push : make_batches(batch))
     for_each_session([&](sync_session& session) { return session.committed(push); });
 }
 

@@ -45,7 +45,7 @@ private:
 
   // -- durability ---------------------------------------------------------------------------------------------------
   void commit();
-  void committed(const commit_queue::batch& batch);
+  void committed(const std::vector<encoded_record>& batch);
   void checkpoint_when_due();
   caf::result<void> settle();
 

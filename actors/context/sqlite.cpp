@@ -8,13 +8,15 @@ namespace {
 
 error to_error(sqlite3* database) {
   const int code = database ? sqlite3_errcode(database) & 0xff : SQLITE_NOMEM;
-  const std::string file = database && sqlite3_db_filename(database, "main") ? sqlite3_db_filename(database, "main") : "";
+  const std::string file =
+      database && sqlite3_db_filename(database, "main") ? sqlite3_db_filename(database, "main") : "";
   const std::string why = database ? sqlite3_errmsg(database) : "out of memory";
   switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return {error_code::corrupt_data, "'" + file + "' is damaged: " + why, {}};
     case SQLITE_FULL:
-      return {error_code::storage_failure, "'" + file + "' cannot grow: its disk is full or its size limit is reached", {}};
+      return {
+          error_code::storage_failure, "'" + file + "' cannot grow: its disk is full or its size limit is reached", {}};
     default: return {error_code::storage_failure, "'" + file + "' cannot be used: " + why, {}};
   }
 }
@@ -37,7 +39,8 @@ sqlite_statement& sqlite_statement::bind_blob(int parameter, std::string_view by
 }
 
 sqlite_statement& sqlite_statement::bind_text(int parameter, std::string_view text) {
-  sqlite3_bind_text64(statement_.get(), parameter, text.data() ? text.data() : "", text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  sqlite3_bind_text64(statement_.get(), parameter, text.data() ? text.data() : "", text.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
   return *this;
 }
 
@@ -62,7 +65,9 @@ result<void> sqlite_statement::run() {
 
 void sqlite_statement::reset() noexcept { sqlite3_reset(statement_.get()); }
 
-std::int64_t sqlite_statement::integer(int column) const noexcept { return sqlite3_column_int64(statement_.get(), column); }
+std::int64_t sqlite_statement::integer(int column) const noexcept {
+  return sqlite3_column_int64(statement_.get(), column);
+}
 
 std::string_view sqlite_statement::blob(int column) const noexcept {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
@@ -92,8 +97,8 @@ result<void> sqlite_database::execute(const std::string& sql) {
 
 result<sqlite_statement> sqlite_database::prepare(std::string_view sql) {
   sqlite3_stmt* handle = nullptr;
-  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
-                                      &handle, nullptr);
+  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
   if (code != SQLITE_OK) return fail(to_error(database_.get()));
   sqlite_statement statement;
   statement.statement_.reset(handle);

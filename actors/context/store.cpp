@@ -29,7 +29,8 @@ constexpr const char* settings =
 
 constexpr const char* schema =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, bytes BLOB NOT NULL, hash INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE runs (run INTEGER PRIMARY KEY, origin BLOB NOT NULL, incarnation INTEGER NOT NULL, hash INTEGER NOT NULL,"
+    "CREATE TABLE runs (run INTEGER PRIMARY KEY, origin BLOB NOT NULL, incarnation INTEGER NOT NULL, hash INTEGER NOT "
+    "NULL,"
     "  UNIQUE (origin, incarnation));"
     "CREATE TABLE log (run INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL, hash INTEGER NOT NULL,"
     "  PRIMARY KEY (run, seq)) WITHOUT ROWID;"
@@ -61,9 +62,10 @@ struct checkpoint_head {
   state_hash root;
 
   static constexpr auto fields() {
-    return std::tuple{required("vector", &checkpoint_head::vector),   required("overwritten", &checkpoint_head::overwritten),
-                      required("clock", &checkpoint_head::clock),     required("quarantine", &checkpoint_head::quarantine),
-                      required("entries", &checkpoint_head::entries), required("root", &checkpoint_head::root)};
+    return std::tuple{
+        required("vector", &checkpoint_head::vector),   required("overwritten", &checkpoint_head::overwritten),
+        required("clock", &checkpoint_head::clock),     required("quarantine", &checkpoint_head::quarantine),
+        required("entries", &checkpoint_head::entries), required("root", &checkpoint_head::root)};
   }
 };
 
@@ -110,7 +112,8 @@ constexpr const char* wrong_hash = "its hash does not match";
 
 // -- opening ---------------------------------------------------------------------------------------------------------
 
-result<context_store> context_store::open(const std::string& directory, const store_identity& fresh, store_options options) {
+result<context_store> context_store::open(const std::string& directory, const store_identity& fresh,
+                                          store_options options) {
   std::error_code failure;
   std::filesystem::create_directories(directory, failure);
   if (failure) return system_failure("the directory '" + directory + "' cannot be made", failure.value());
@@ -149,7 +152,8 @@ result<void> context_store::prepare_schema(const store_identity& fresh) {
   const auto tables = database_.number("SELECT count(*) FROM sqlite_schema");
   if (!tables) return fail(tables.error());
   if (*tables > 0 && *found != application_id)
-    return fail(error_code::corrupt_data, "'context.db' is a database of another program; choose another data directory");
+    return fail(error_code::corrupt_data,
+                "'context.db' is a database of another program; choose another data directory");
   const auto version = database_.number("PRAGMA user_version");
   if (!version) return fail(version.error());
   if (*version > schema_version)
@@ -157,7 +161,8 @@ result<void> context_store::prepare_schema(const store_identity& fresh) {
                                                   "; this build reads up to " + std::to_string(schema_version));
   const auto mode = database_.text("PRAGMA journal_mode = WAL");
   if (!mode) return fail(mode.error());
-  if (*mode != "wal") return fail(error_code::storage_failure, "the file system cannot hold a write-ahead log; use a local disk");
+  if (*mode != "wal")
+    return fail(error_code::storage_failure, "the file system cannot hold a write-ahead log; use a local disk");
   if (auto set = database_.execute(settings); !set) return set;
   if (*tables > 0) {
     const auto sound = database_.text("PRAGMA quick_check(1)");
@@ -203,7 +208,8 @@ result<void> context_store::read_identity() {
 }
 
 result<void> context_store::read_log_vector() {
-  auto runs = database_.prepare("SELECT run, origin, incarnation, hash, (SELECT max(seq) FROM log WHERE log.run = runs.run) FROM runs");
+  auto runs = database_.prepare(
+      "SELECT run, origin, incarnation, hash, (SELECT max(seq) FROM log WHERE log.run = runs.run) FROM runs");
   if (!runs) return fail(std::move(runs.error()));
   for (;;) {
     const auto row = runs->step();
@@ -297,13 +303,15 @@ result<void> context_store::append(std::span<const encoded_record> records) {
 }
 
 result<encoded_record> context_store::read_record(const sqlite_statement& row, const run_id& run) const {
-  encoded_record record{{run.origin, run.incarnation, static_cast<std::uint64_t>(row.integer(0))}, std::string{row.blob(1)}};
+  encoded_record record{{run.origin, run.incarnation, static_cast<std::uint64_t>(row.integer(0))},
+                        std::string{row.blob(1)}};
   if (row.integer(2) != row_hash(log_key(record.dot), record.bytes))
     return damaged("log row " + to_string(record.dot), wrong_hash);
   return record;
 }
 
-result<std::vector<encoded_record>> context_store::read_log(const run_id& run, std::uint64_t first, std::size_t max_bytes) {
+result<std::vector<encoded_record>> context_store::read_log(const run_id& run, std::uint64_t first,
+                                                            std::size_t max_bytes) {
   std::vector<encoded_record> records;
   const auto known = runs_.find(run);
   if (known == runs_.end()) return records;
@@ -361,8 +369,8 @@ result<void> context_store::write_entry(const tree_entry* before, const tree_ent
   if (!after) return delete_entry_.bind_text(1, before->path.text()).run();
   std::vector<stored_sibling> siblings;
   for (const auto& each : after->siblings.all())
-    siblings.push_back({each.dot(), each.timestamp(), each.operation(), each.copy_value(), std::string{each.principal()},
-                        each.content()});
+    siblings.push_back({each.dot(), each.timestamp(), each.operation(), each.copy_value(),
+                        std::string{each.principal()}, each.content()});
   const auto bytes = encode(siblings);
   const auto& key = after->path.text();
   return upsert_entry_.bind_text(1, key).bind_blob(2, bytes).bind(3, row_hash(key, bytes)).run();
@@ -378,8 +386,8 @@ result<void> context_store::checkpoint(const engine_state& state) {
       return written.has_value();
     });
     if (!written) return written;
-    return write_meta("checkpoint", encode(checkpoint_head{state.vector, state.overwritten, state.clock, state.quarantine,
-                                                           state.tree.size(), state.tree.hash()}));
+    return write_meta("checkpoint", encode(checkpoint_head{state.vector, state.overwritten, state.clock,
+                                                           state.quarantine, state.tree.size(), state.tree.hash()}));
   });
   if (!done) return done;
   checkpointed_ = state.tree;

@@ -28,8 +28,8 @@ struct store_options {
   std::uint64_t max_bytes = std::uint64_t{64} << 30;
 };
 
-/// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite file in write-ahead mode
-/// that any SQLite tool can read.
+/// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite file in write-ahead
+/// mode that any SQLite tool can read.
 ///
 /// Every row carries a hash over its key and content, checked whenever it is read; a row that fails is named in a
 /// corrupt_data error. Whatever changes is one transaction, synced to disk before the call returns: it is there after a
@@ -43,9 +43,11 @@ class context_store {
 public:
   /// Opens the store in `directory`, or makes one. The directory gets mode 0700, the files 0600.
   /// @param fresh given to a new store; a store that exists keeps its own.
-  /// @returns already_exists when another process (or this one) has it open; corrupt_data; version_mismatch when a newer
+  /// @returns already_exists when another process (or this one) has it open; corrupt_data; version_mismatch when a
+  /// newer
   ///          build wrote it; storage_failure.
-  static result<context_store> open(const std::string& directory, const store_identity& fresh, store_options options = {});
+  static result<context_store> open(const std::string& directory, const store_identity& fresh,
+                                    store_options options = {});
 
   context_store(context_store&&) noexcept = default;
   context_store& operator=(context_store&&) noexcept = default;
@@ -54,7 +56,8 @@ public:
   const store_identity& identity() const noexcept { return identity_; }
 
   /// The incarnation of a new run, durably taken: greater than every earlier one.
-  /// @param at_least give the seconds since 1970, so that a store set back to an old copy does not repeat an incarnation.
+  /// @param at_least give the seconds since 1970, so that a store set back to an old copy does not repeat an
+  /// incarnation.
   result<std::uint64_t> begin_incarnation(std::uint64_t at_least);
 
   /// What the latest checkpoint holds; empty when there is none. O(entries).

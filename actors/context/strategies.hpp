@@ -9,9 +9,9 @@
 
 namespace troupe {
 
-/// How concurrent writes of one path become the one value that readers see. Implementations are pure and repeatable: equal
-/// arguments give equal results on every node, at every time. Nothing is written by resolving: the writes stay siblings until
-/// the next write overwrites them.
+/// How concurrent writes of one path become the one value that readers see. Implementations are pure and repeatable:
+/// equal arguments give equal results on every node, at every time. Nothing is written by resolving: the writes stay
+/// siblings until the next write overwrites them.
 ///
 /// Records made from siblings carry no `observed` and no `trace`, as the state keeps neither.
 class conflict_resolution {
@@ -34,7 +34,9 @@ public:
 class last_writer_wins final : public conflict_resolution {
 public:
   std::string_view name() const noexcept override { return "last_writer_wins/1"; }
-  std::string_view reason() const noexcept override { return "of concurrent writes the latest by (timestamp, dot) counts"; }
+  std::string_view reason() const noexcept override {
+    return "of concurrent writes the latest by (timestamp, dot) counts";
+  }
   change_record resolve(const change_record& local, const change_record& remote) const override;
 };
 

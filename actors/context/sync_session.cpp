@@ -15,7 +15,9 @@ run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
 run_id run_of(const dot_range& range) noexcept { return {range.origin, range.incarnation}; }
 run_id run_of(const version_entry& entry) noexcept { return {entry.origin, entry.incarnation}; }
 
-std::uint64_t at(const version_vector& vector, const run_id& run) noexcept { return vector.at(run.origin, run.incarnation); }
+std::uint64_t at(const version_vector& vector, const run_id& run) noexcept {
+  return vector.at(run.origin, run.incarnation);
+}
 
 }  // namespace
 
@@ -26,45 +28,46 @@ sync_session::sync_session(const sync_identity& self, node_id peer, const sync_v
 
 sync_session::actions sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  return {send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed, view_.root, self_.strategies,
-                                  view_.links, view_.declined}}};
+  return {send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed, view_.root,
+                                  self_.strategies, view_.links, view_.declined}}};
 }
 
 sync_session::actions sync_session::receive(const sync_message& message) {
-  actions todo;
-  if (phase_ == phase::closed) return todo;
+  actions wishes;
+  if (phase_ == phase::closed) return wishes;
   if ((phase_ == phase::waiting) != std::holds_alternative<sync_hello>(message)) {
-    close(error_code::protocol_violation, "sync.hello must be the first message of a peer and is sent only once", todo);
-    return todo;
+    close(error_code::protocol_violation, "sync.hello must be the first message of a peer and is sent only once",
+          wishes);
+    return wishes;
   }
-  std::visit([&](const auto& each) { on(each, todo); }, message);
-  return todo;
+  std::visit([&](const auto& each) { on(each, wishes); }, message);
+  return wishes;
 }
 
 sync_session::actions sync_session::committed(const shared_batch& batch) {
-  actions todo;
-  if (phase_ != phase::open) return todo;
+  actions wishes;
+  if (phase_ != phase::open) return wishes;
   bool wanted = false;
   for (const auto& each : batch->records()) {
     if (is_left_to_origin(each.dot.origin) || theirs_.covers(each.dot)) continue;
     owe(run_of(each.dot), each.dot.seq);
     wanted = true;
   }
-  if (!wanted || behind_) return todo;
+  if (!wanted || behind_) return wishes;
   if (queued_bytes_ + batch->wire_bytes() > limits_.max_queued_bytes) {
     drop_queue();
-    todo.push_back(send_message{heads()});
+    wishes.push_back(send_message{heads()});
   } else {
     queue_.push_back(batch);
     queued_bytes_ += batch->wire_bytes();
   }
-  push_what_is_owed(todo);
-  return todo;
+  push_what_is_owed(wishes);
+  return wishes;
 }
 
 sync_session::actions sync_session::log_read(std::vector<encoded_record> records) {
-  actions todo;
-  if (phase_ != phase::open || !reading_) return todo;
+  actions wishes;
+  if (phase_ != phase::open || !reading_) return wishes;
   const auto run = *std::exchange(reading_, std::nullopt);
   auto& progress = progress_[run];
   std::uint64_t next = reached(run) + 1;  // the peer may have got some of them elsewhere meanwhile
@@ -72,23 +75,23 @@ sync_session::actions sync_session::log_read(std::vector<encoded_record> records
   if (records.empty() || records.front().dot.seq != next) {
     if (progress.owed >= next) progress.owed = next - 1;  // the log cannot help; owed again at the next heads
   } else {
-    for (const auto& batch : make_batches(std::move(records))) push(*batch, todo);
+    for (const auto& batch : make_batches(std::move(records))) push(*batch, wishes);
   }
-  push_what_is_owed(todo);
-  return todo;
+  push_what_is_owed(wishes);
+  return wishes;
 }
 
 sync_session::actions sync_session::processed(std::uint64_t batch) {
-  actions todo;
+  actions wishes;
   const auto done = std::ranges::find(processing_, batch, &received_push::batch);
-  if (phase_ != phase::open || done == processing_.end()) return todo;
+  if (phase_ != phase::open || done == processing_.end()) return wishes;
   processed_ = std::max(processed_, batch);
   std::vector<version_entry> reached;
   for (const auto& run : done->runs) reached.push_back({run.origin, run.incarnation, at(view_.committed, run)});
   processing_.erase(done);
-  todo.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
-  if (!pulled_) pull_missing(todo);
-  return todo;
+  wishes.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
+  if (!pulled_) pull_missing(wishes);
+  return wishes;
 }
 
 sync_session::actions sync_session::links_changed() {
@@ -96,34 +99,35 @@ sync_session::actions sync_session::links_changed() {
 }
 
 sync_session::actions sync_session::tick(std::uint64_t now_ms) {
-  actions todo;
-  if (phase_ != phase::open || now_ms < next_heads_ms_) return todo;
+  actions wishes;
+  if (phase_ != phase::open || now_ms < next_heads_ms_) return wishes;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  todo.push_back(send_message{heads()});
+  wishes.push_back(send_message{heads()});
   pulled_ = false;
-  pull_missing(todo);
-  return todo;
+  pull_missing(wishes);
+  return wishes;
 }
 
 // -- messages --------------------------------------------------------------------------------------------------------
 
-void sync_session::on(const sync_hello& hello, actions& todo) {
+void sync_session::on(const sync_hello& hello, actions& wishes) {
   if (hello.cluster != self_.cluster)
     return close(error_code::permission_denied, "the peer belongs to cluster " + to_string(hello.cluster) +
-                                                    ", this node to " + to_string(self_.cluster), todo);
+                                                    ", this node to " + to_string(self_.cluster), wishes);
   if (hello.node == self_.node)
-    return close(error_code::already_exists, "the peer has the id of this node: it is a copy of it, or this node itself", todo);
+    return close(error_code::already_exists,
+                 "the peer has the id of this node: it is a copy of it, or this node itself", wishes);
   if (!peer_.is_nil() && hello.node != peer_)
     return close(error_code::protocol_violation, "the peer calls itself " + to_string(hello.node) + " and is " +
-                                                     to_string(peer_), todo);
-  if (!learn(hello.vector, todo)) return;
+                                                     to_string(peer_), wishes);
+  if (!learn(hello.vector, wishes)) return;
   peer_ = hello.node;
   phase_ = phase::open;
   their_root_ = hello.root;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
   committed_then_ = view_.committed;
-  if (hello.strategies != self_.strategies) todo.push_back(report_mismatch{self_.strategies, hello.strategies});
+  if (hello.strategies != self_.strategies) wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
   // The peer's other links may not be up yet, so what counts here is who is connected with this node.
   const auto will_hear_of_it = [&](const node_id& origin) {
@@ -132,34 +136,35 @@ void sync_session::on(const sync_hello& hello, actions& todo) {
   for (const auto& each : view_.committed.entries())
     if (!will_hear_of_it(each.origin)) owe(run_of(each), each.seq);
   behind_ = true;
-  push_what_is_owed(todo);
+  push_what_is_owed(wishes);
 }
 
-void sync_session::on(const sync_push& push, actions& todo) {
+void sync_session::on(const sync_push& push, actions& wishes) {
   auto records = decode_push(push);
-  if (!records) return close(records.error().code, records.error().message, todo);
+  if (!records) return close(records.error().code, records.error().message, wishes);
   if (processing_.size() >= max_processing)
-    return close(error_code::protocol_violation, "the peer pushes without waiting for acknowledgements", todo);
+    return close(error_code::protocol_violation, "the peer pushes without waiting for acknowledgements", wishes);
   received_push received{push.batch, {}};
   for (const auto& each : *records) {
     theirs_.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);  // it has committed what it pushes
     received.runs.insert(run_of(each.dot));
   }
   processing_.push_back(std::move(received));
-  todo.push_back(apply_records{push.batch, std::move(*records)});
+  wishes.push_back(apply_records{push.batch, std::move(*records)});
 }
 
-void sync_session::on(const sync_ack& ack, actions& todo) {
-  if (learn(ack.vector, todo) && release(ack.batch, todo)) push_what_is_owed(todo);
+void sync_session::on(const sync_ack& ack, actions& wishes) {
+  if (learn(ack.vector, wishes) && release(ack.batch, wishes)) push_what_is_owed(wishes);
 }
 
-void sync_session::on(const sync_heads& heads, actions& todo) {
-  if (!learn(heads.vector, todo) || !release(heads.batch, todo)) return;
+void sync_session::on(const sync_heads& heads, actions& wishes) {
+  if (!learn(heads.vector, wishes) || !release(heads.batch, wishes)) return;
   their_root_ = heads.root;
   their_links_ = {heads.links.begin(), heads.links.end()};
   their_declined_ = {heads.declined.begin(), heads.declined.end()};
 
-  const bool no_progress = !in_flight_.empty() && released_ == released_then_ && in_flight_.front().batch <= pushes_then_;
+  const bool no_progress =
+      !in_flight_.empty() && released_ == released_then_ && in_flight_.front().batch <= pushes_then_;
   if (in_flight_.empty() || no_progress) presume_lost_what_is_unacknowledged();
   for (const auto& each : committed_then_.entries())
     if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(run_of(each), each.seq);
@@ -167,13 +172,15 @@ void sync_session::on(const sync_heads& heads, actions& todo) {
   pushes_then_ = pushes_;
   released_then_ = released_;
   behind_ = true;
-  push_what_is_owed(todo);
+  push_what_is_owed(wishes);
 }
 
-void sync_session::on(const sync_pull& pull, actions& todo) {
+void sync_session::on(const sync_pull& pull, actions& wishes) {
   if (pull.ranges.size() > max_pull_ranges)
-    return close(error_code::limit_exceeded, "sync.pull asks for " + std::to_string(pull.ranges.size()) + " ranges; at most " +
-                                                 std::to_string(max_pull_ranges) + " are accepted", todo);
+    return close(error_code::limit_exceeded,
+                 "sync.pull asks for " + std::to_string(pull.ranges.size()) + " ranges; at most " +
+                     std::to_string(max_pull_ranges) + " are accepted",
+                 wishes);
   for (const auto& range : pull.ranges) {
     const auto run = run_of(range);
     const auto last = std::min(range.last, at(view_.committed, run));
@@ -182,14 +189,14 @@ void sync_session::on(const sync_pull& pull, actions& todo) {
     owe(run, last);
     behind_ = true;
   }
-  push_what_is_owed(todo);
+  push_what_is_owed(wishes);
 }
 
-void sync_session::close(error_code code, std::string why, actions& todo) {
+void sync_session::close(error_code code, std::string why, actions& wishes) {
   phase_ = phase::closed;
   queue_.clear();
   queued_bytes_ = 0;
-  todo.push_back(close_session{error{code, std::move(why), {}}});
+  wishes.push_back(close_session{error{code, std::move(why), {}}});
 }
 
 sync_heads sync_session::heads() const {
@@ -199,21 +206,23 @@ sync_heads sync_session::heads() const {
 // -- what the peer has -----------------------------------------------------------------------------------------------
 
 /// Closes the session and returns false when the peer knows of a future that this run does not have.
-bool sync_session::learn(const version_vector& vector, actions& todo) {
+bool sync_session::learn(const version_vector& vector, actions& wishes) {
   const run_id own{self_.node, self_.incarnation};
   if (at(vector, own) > at(view_.committed, own)) {
-    close(error_code::already_exists, "the peer has changes of this run that this node did not make: another node runs under "
-                                      "its identity", todo);
+    close(error_code::already_exists,
+          "the peer has changes of this run that this node did not make: another node runs under "
+          "its identity",
+          wishes);
     return false;
   }
   for (const auto& each : vector.entries()) theirs_.raise(each.origin, each.incarnation, each.seq);
   return true;
 }
 
-bool sync_session::release(std::uint64_t batch, actions& todo) {
+bool sync_session::release(std::uint64_t batch, actions& wishes) {
   if (batch > pushes_) {
     close(error_code::protocol_violation, "the peer acknowledges push " + std::to_string(batch) + "; there were " +
-                                              std::to_string(pushes_), todo);
+                                              std::to_string(pushes_), wishes);
     return false;
   }
   released_ = std::max(released_, batch);
@@ -247,13 +256,13 @@ bool sync_session::has_room() const noexcept {
          (in_flight_bytes_ < limits_.max_in_flight_bytes && in_flight_.size() < limits_.max_in_flight_batches);
 }
 
-void sync_session::push_what_is_owed(actions& todo) {
-  while (!queue_.empty() && has_room()) push_from_queue(todo);
-  if (queue_.empty() && behind_ && !reading_ && has_room()) ask_log(todo);
+void sync_session::push_what_is_owed(actions& wishes) {
+  while (!queue_.empty() && has_room()) push_from_queue(wishes);
+  if (queue_.empty() && behind_ && !reading_ && has_room()) ask_log(wishes);
 }
 
 /// Pushes the next committed batch: as it is, in part, or not at all, as the peer needs it.
-void sync_session::push_from_queue(actions& todo) {
+void sync_session::push_from_queue(actions& wishes) {
   const auto batch = std::move(queue_.front());
   queue_.pop_front();
   queued_bytes_ -= batch->wire_bytes();
@@ -270,31 +279,31 @@ void sync_session::push_from_queue(actions& todo) {
     ++expected->second;
   }
   if (needed.size() == batch->records().size()) {
-    push(*batch, todo);
+    push(*batch, wishes);
   } else if (!needed.empty()) {
-    push(push_batch{std::move(needed)}, todo);
+    push(push_batch{std::move(needed)}, wishes);
   }
 }
 
-void sync_session::ask_log(actions& todo) {
+void sync_session::ask_log(actions& wishes) {
   for (const auto& [run, progress] : progress_) {
     const auto done = reached(run);
     if (progress.owed <= done || their_declined_.contains(run)) continue;
     reading_ = run;
-    todo.push_back(read_log{run, done + 1, push_batch::max_bytes});
+    wishes.push_back(read_log{run, done + 1, push_batch::max_bytes});
     return;
   }
   behind_ = false;
 }
 
-void sync_session::push(const push_batch& batch, actions& todo) {
+void sync_session::push(const push_batch& batch, actions& wishes) {
   for (const auto& each : batch.records()) {
     auto& sent = progress_[run_of(each.dot)].sent;
     sent = std::max(sent, each.dot.seq);
   }
   in_flight_.push_back({++pushes_, batch.wire_bytes()});
   in_flight_bytes_ += batch.wire_bytes();
-  todo.push_back(send_message{batch.to_message(pushes_)});
+  wishes.push_back(send_message{batch.to_message(pushes_)});
 }
 
 void sync_session::drop_queue() noexcept {
@@ -304,7 +313,7 @@ void sync_session::drop_queue() noexcept {
 }
 
 /// Asks the origin itself where that is connected, else any peer.
-void sync_session::pull_missing(actions& todo) {
+void sync_session::pull_missing(actions& wishes) {
   sync_pull pull;
   for (auto range : view_.missing) {
     range.last = std::min(range.last, at(theirs_, run_of(range)));
@@ -313,7 +322,7 @@ void sync_session::pull_missing(actions& todo) {
   }
   if (pull.ranges.empty()) return;
   pulled_ = true;
-  todo.push_back(send_message{std::move(pull)});
+  wishes.push_back(send_message{std::move(pull)});
 }
 
 }  // namespace troupe

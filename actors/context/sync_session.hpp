@@ -19,7 +19,8 @@ namespace troupe {
 struct sync_limits {
   std::size_t max_in_flight_bytes = std::size_t{512} << 10;  ///< Pushed and not acknowledged; one push always fits.
   std::size_t max_in_flight_batches = 64;
-  std::size_t max_queued_bytes = std::size_t{1} << 20;  ///< Committed and not pushed yet; beyond, they are read from the log.
+  std::size_t max_queued_bytes = std::size_t{1}
+                                 << 20;  ///< Committed and not pushed yet; beyond, they are read from the log.
   std::uint64_t heads_every_ms = 1000;
 };
 
@@ -46,7 +47,8 @@ struct sync_view {
 struct send_message {
   sync_message message;
 };
-/// Read changes of one run from the log, from `first` on, up to `max_bytes` (at least one), and hand them to `log_read`.
+/// Read changes of one run from the log, from `first` on, up to `max_bytes` (at least one), and hand them to
+/// `log_read`.
 struct read_log {
   run_id run;
   std::uint64_t first = 0;
@@ -67,25 +69,26 @@ struct close_session {
 };
 using sync_action = std::variant<send_message, read_log, apply_records, report_mismatch, close_session>;
 
-/// One side of the synchronisation between two replicas, without their engine, log and link: events come in by its calls,
-/// what to do comes out as actions, in order.
+/// One side of the synchronisation between two replicas, without their engine, log and link: events come in by its
+/// calls, what to do comes out as actions, in order.
 ///
-/// Each side tells what it has (`sync_hello`, then `sync_heads` each second) and pushes what the other lacks: changes as they are
-/// committed, older ones from the log. Pushes are numbered and acknowledged; only so many bytes may be unacknowledged.
-/// A peer that does not keep up loses its queue, is told the heads, and gets the rest from the log at its own pace.
+/// Each side tells what it has (`sync_hello`, then `sync_heads` each second) and pushes what the other lacks: changes
+/// as they are committed, older ones from the log. Pushes are numbered and acknowledged; only so many bytes may be
+/// unacknowledged. A peer that does not keep up loses its queue, is told the heads, and gets the rest from the log at
+/// its own pace.
 ///
-/// Who pushes what: a change that the peer can have from its origin directly, because the two are connected, is left to the
-/// origin, or every node of a full mesh would send every change to every other. What the peer still lacks at the second heads
-/// after it was committed here is pushed whoever made it. So changes also cross where two nodes are not connected, and
-/// what was lost on the way is repaired by the same rule.
+/// Who pushes what: a change that the peer can have from its origin directly, because the two are connected, is left to
+/// the origin, or every node of a full mesh would send every change to every other. What the peer still lacks at the
+/// second heads after it was committed here is pushed whoever made it. So changes also cross where two nodes are not
+/// connected, and what was lost on the way is repaired by the same rule.
 ///
 /// Pure and deterministic; belongs to the replica actor.
 class sync_session {
 public:
   using actions = std::vector<sync_action>;
 
-  /// @param self this replica. @param peer who the link says is on the other side. @param view see `sync_view`; must outlive
-  /// the session.
+  /// @param self this replica. @param peer who the link says is on the other side. @param view see `sync_view`; must
+  /// outlive the session.
   sync_session(const sync_identity& self, node_id peer, const sync_view& view, sync_limits limits = {});
 
   /// The link is up: says hello.
@@ -121,26 +124,26 @@ private:
     std::uint64_t owed = 0;  ///< To be pushed up to here, unless the peer gets it elsewhere first.
   };
 
-  void on(const sync_hello& hello, actions& todo);
-  void on(const sync_push& push, actions& todo);
-  void on(const sync_ack& ack, actions& todo);
-  void on(const sync_heads& heads, actions& todo);
-  void on(const sync_pull& pull, actions& todo);
-  void close(error_code code, std::string why, actions& todo);
+  void on(const sync_hello& hello, actions& wishes);
+  void on(const sync_push& push, actions& wishes);
+  void on(const sync_ack& ack, actions& wishes);
+  void on(const sync_heads& heads, actions& wishes);
+  void on(const sync_pull& pull, actions& wishes);
+  void close(error_code code, std::string why, actions& wishes);
 
-  bool learn(const version_vector& vector, actions& todo);
-  bool release(std::uint64_t batch, actions& todo);
+  bool learn(const version_vector& vector, actions& wishes);
+  bool release(std::uint64_t batch, actions& wishes);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const run_id& run, std::uint64_t upto);
   bool has_room() const noexcept;
   std::uint64_t reached(const run_id& run) const noexcept;
   bool is_left_to_origin(const node_id& origin) const { return origin != self_.node && their_links_.contains(origin); }
-  void push_what_is_owed(actions& todo);
-  void push_from_queue(actions& todo);
-  void ask_log(actions& todo);
-  void push(const push_batch& batch, actions& todo);
+  void push_what_is_owed(actions& wishes);
+  void push_from_queue(actions& wishes);
+  void ask_log(actions& wishes);
+  void push(const push_batch& batch, actions& wishes);
   void drop_queue() noexcept;
-  void pull_missing(actions& todo);
+  void pull_missing(actions& wishes);
   sync_heads heads() const;
 
   sync_identity self_;

@@ -234,7 +234,9 @@ bool step_alone(pending_items& items, const Report& report) {
 
 // -- verifying -------------------------------------------------------------------------------------------------------
 
-result<void> damaged(std::string what) { return fail(error_code::corrupt_data, "the context tree is damaged: " + what); }
+result<void> damaged(std::string what) {
+  return fail(error_code::corrupt_data, "the context tree is damaged: " + what);
+}
 
 /// Checks the nodes below and counts them up. `last` is the greatest key so far, or null at the start.
 result<tree_summary> verify_node(const tree_node& node, bool is_root, const std::string*& last) {
@@ -248,7 +250,8 @@ result<tree_summary> verify_node(const tree_node& node, bool is_root, const std:
     total += summary_of(entry);
   }
   for (const auto& child : node.children) {
-    if (child.node->level + 1 != node.level) return fail(damaged("below '" + child.low + "' a level is missing").error());
+    if (child.node->level + 1 != node.level)
+      return fail(damaged("below '" + child.low + "' a level is missing").error());
     if (&child != &node.children.front() && last && !is_before(*last, child.low))
       return fail(damaged("'" + *last + "' lies before its bound '" + child.low + "'").error());
     auto below = verify_node(*child.node, false, last);
@@ -332,7 +335,8 @@ void context_tree::diff(const context_tree& before, const context_tree& after, c
       b.pop();
     } else if (a.next().node && b.next().node) {
       open_higher(a, b);
-    } else if (const auto order = compare_paths(first_key(a.next()), first_key(b.next())); order < 0 && a.next().entry) {
+    } else if (const auto order = compare_paths(first_key(a.next()), first_key(b.next()));
+               order < 0 && a.next().entry) {
       go_on = step_alone(a, removed);
     } else if (order > 0 && b.next().entry) {
       go_on = step_alone(b, added);

@@ -30,8 +30,8 @@ struct tree_summary {
 
 struct tree_node;
 
-/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it can tell with acquire order that it is the
-/// only one, which is what makes changing in place safe, and it is one word small.
+/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it can tell with acquire order that it is
+/// the only one, which is what makes changing in place safe, and it is one word small.
 class tree_node_ptr {
 public:
   tree_node_ptr() = default;
@@ -65,7 +65,8 @@ struct tree_child {
   tree_summary summary;
 };
 
-/// A node is a leaf (`level` 0) with entries, or an inner node with children of the level below; the other list is empty.
+/// A node is a leaf (`level` 0) with entries, or an inner node with children of the level below; the other list is
+/// empty.
 struct tree_node {
   static constexpr std::size_t max_items = 32;
   static constexpr std::size_t min_items = max_items / 2 - 1;  ///< Only the root may hold fewer.

@@ -30,6 +30,7 @@ public:
   interface::behavior_type make_behavior() {
     return {[this](const stop_children& order) {
       stop_by_ = self_->clock().now() + order.deadline;
+      to_stop_ = children_.size();
       stopping_ = self_->make_response_promise<stop_report>();
       stop_next();
       return *stopping_;
@@ -70,13 +71,13 @@ private:
   // -- stopping: one child after the other, from the last to the first ---------------------------------------------------
 
   void stop_next() {
-    while (!children_.empty() && !children_.back().actor) children_.pop_back();
-    if (children_.empty()) {
+    while (to_stop_ > 0 && !children_[to_stop_ - 1].actor) --to_stop_;
+    if (to_stop_ == 0) {
       stopping_->deliver(std::move(report_));
       self_->quit();
       return;
     }
-    current_ = &children_.back();
+    current_ = &children_[to_stop_ - 1];
     const auto turn = ++turn_;
     if (!current_->spec.farewell) return exit(turn);
     self_->request(current_->actor, allowance(), *current_->spec.farewell)
@@ -113,18 +114,19 @@ private:
   void stopped() {
     ++turn_;
     current_ = nullptr;
-    children_.pop_back();
+    --to_stop_;
     stop_next();
   }
 
   interface::pointer self_;
   failure_watcher on_failure_;
   std::shared_ptr<spdlog::logger> log_;
-  std::deque<child> children_;  // a deque: watchers hold references to its elements
+  std::deque<child> children_;  // a deque, and none is removed: watchers hold references to its elements
   watch_list ends_;
   std::optional<caf::typed_response_promise<stop_report>> stopping_;
   stop_report report_;
   clock::time_point stop_by_;
+  std::size_t to_stop_ = 0;  ///< The first so many children have not been stopped yet.
   child* current_ = nullptr;
   std::uint64_t turn_ = 0;
 };

@@ -70,10 +70,8 @@ result<const method_rule*> find_method(std::string_view name) {
   if (found != table.end() && found->name == name) return &*found;
   std::vector<std::string_view> names;
   for (const auto& rule : table) names.push_back(rule.name);
-  std::string message = "there is no method \"" + std::string{name.substr(0, 64)} + "\"";
-  const auto near = nearest(name, names, 3, 1);
-  if (!near.empty()) message += "; did you mean \"" + std::string{near.front()} + "\"?";
-  return fail(error_code::not_found, std::move(message));
+  return fail(error_code::not_found, "there is no method \"" + std::string{name.substr(0, 64)} + "\"" +
+                                         did_you_mean(nearest(name, names, typo_allowance(name), 1)));
 }
 
 bool may_call(const method_rule& rule, principal_kind kind) noexcept {

@@ -40,7 +40,7 @@ struct method_rule {
 /// All methods, in the order of their names.
 std::span<const method_rule> all_methods() noexcept;
 
-/// The rule of a method, or `not_found` with the nearest names.
+/// The rule of a method, or `not_found` with the nearest name.
 result<const method_rule*> find_method(std::string_view name);
 
 /// Whether this kind of principal may call the method at all.

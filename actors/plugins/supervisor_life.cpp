@@ -76,6 +76,10 @@ caf::result<void> supervisor_state::obey(plugin_order order) {
     promise.deliver();
     return promise;
   }
+  if (phase_ == plugin_phase::stopping || phase_ == plugin_phase::stopped) {
+    promise.deliver(to_caf({error_code::unavailable, "the plugin " + plugin() + " is being stopped", {}}));
+    return promise;
+  }
   starting_.push_back(promise);
   if (phase_ == plugin_phase::starting) return promise;
   restarts_.clear();
@@ -134,7 +138,7 @@ void supervisor_state::connect(const plugin_launched& launched) {
   limits.ping_interval = 1s;
   process_ = launched.process;
   const auto connection = self_->add_scribe(launched.socket->release());
-  run_.emplace(stream{self_, connection}, limits, now());
+  run_ = std::make_shared<run>(stream{self_, connection}, limits, now());
   run_->bytes.start();
   std::string layers;
   for (const auto& layer : launched.layers)
@@ -276,9 +280,8 @@ void supervisor_state::begin_stop() {
   withdraw_commands();
   settle_starts(fail(error_code::unavailable, "the plugin " + plugin() + " is being stopped"));
   if (!connected) return finish_stop();
-  const auto asked = call("plugin.stop", rpc::no_params, setup_.manifest->deadlines.stop,
-                          [this](const result<std::string_view>&) { finish_stop(); });
-  if (!asked) finish_stop();
+  call("plugin.stop", rpc::no_params, setup_.manifest->deadlines.stop,
+       [this](const result<std::string_view>&) { finish_stop(); });
 }
 
 void supervisor_state::finish_stop() {

@@ -56,7 +56,7 @@ private:
   void pass_time(tick pace);
   void schedule_tick();
   void flush();
-  bool call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+  void call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
             link_session::completion done);
 
   // -- policy -------------------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ private:
   std::shared_ptr<spdlog::logger> log_;
   std::mt19937_64 random_;
   plugin_phase phase_ = plugin_phase::discovered;
-  std::optional<run> run_;
+  std::shared_ptr<run> run_;  ///< Shared, as what is read from a session may end the run while the session reads.
   link_session::time_point start_by_;
   std::optional<link_session::time_point> restart_at_;
   std::uint64_t generation_ = 0;  ///< Counts runs, so that answers meant for an earlier one are recognised.

@@ -41,24 +41,24 @@ caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
   return promise;
 }
 
-/// Starts a call; when a bound refuses it, `done` is told. @returns whether it was started.
-bool supervisor_state::call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+/// Starts a call; when a bound refuses it, `done` is told.
+void supervisor_state::call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
                             link_session::completion done) {
   run_->bytes.refresh(run_->session);
   const auto started = run_->session.call(method, params, now() + deadline, done);
   if (!started) done(fail(started.error()));
   flush();
-  return started.has_value();
 }
 
 // -- out of the plugin --------------------------------------------------------------------------------------------------
 
 void supervisor_state::read(const caf::io::new_data_msg& data) {
-  if (!run_) return;
-  run_->bytes.refresh(run_->session);
+  const auto current = run_;
+  if (!current) return;
+  current->bytes.refresh(current->session);
   const auto generation = generation_;
   const auto outcome =
-      run_->session.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now(), *this);
+      current->session.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now(), *this);
   if (generation != generation_) return;  // what was read has ended this run
   if (!outcome) {
     audit("plugin.violation", plugin(), outcome.error().message);
@@ -148,10 +148,11 @@ void supervisor_state::pass_time(tick pace) {
     return fail_run({error_code::deadline_exceeded, "the plugin " + plugin() + " did not start within " +
                                                         std::to_string(setup_.manifest->deadlines.start.count()) + " ms", {}},
                     exit_reason::abnormal);
-  if (!run_) return;
-  run_->bytes.refresh(run_->session);
+  const auto current = run_;
+  if (!current) return;
+  current->bytes.refresh(current->session);
   const auto generation = generation_;
-  const auto outcome = run_->session.tick(now());
+  const auto outcome = current->session.tick(now());
   if (generation != generation_) return;
   if (!outcome) return fail_run(outcome.error(), exit_reason::abnormal);
   flush();

@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include <troupe/actors/context/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
@@ -91,7 +92,8 @@ result<value> read_json_file(const std::string& file) {
   std::ifstream in{file, std::ios::binary};
   std::error_code problem;
   if (!in || std::filesystem::is_directory(file, problem))
-    return fail(error_code::not_found, "the file " + file + " cannot be read");
+    return fail(error_code::not_found, "the file " + file + " cannot be read: " +
+                                           (in ? "it is a directory" : std::strerror(errno)));
   std::string text;
   for (char block[64 * 1024]; in.read(block, sizeof block) || in.gcount() > 0;) {
     text.append(block, static_cast<std::size_t>(in.gcount()));
@@ -162,7 +164,7 @@ result<void> export_values(app_state& app, client& node, const path& prefix, con
   auto whole = render(prefix, std::move(*entries));
   if (!whole) {
     const bool mixed = whole.error().code == error_code::invalid_argument;
-    return fail(whole.error().code, whole.error().message + (mixed ? "; export it with --flat" : ""));
+    return fail(whole.error().code, whole.error().message + (mixed ? ", with --flat" : ""));
   }
   return write_output(file, whole->to_json(json_style::pretty) + "\n");
 }

@@ -33,7 +33,7 @@ result<arguments> read_arguments(const command_spec& spec, const std::vector<std
   const std::vector<std::string_view> views{words.begin(), words.end()};
   auto given = parse_text(spec, views);
   if (auto valid = rules->validate(given); !valid)
-    return fail(valid.error().code, valid.error().message + "\nusage: troupe exec " + usage_of(spec), valid.error().detail);
+    return fail(valid.error().code, valid.error().message + "; usage: troupe exec " + usage_of(spec), valid.error().detail);
   return std::move(given.values);
 }
 
@@ -58,7 +58,8 @@ void add_exec(CLI::App& parent, app_state& app) {
   auto words = std::make_shared<std::vector<std::string>>();
   auto only_list = std::make_shared<bool>(false);
   command->add_option("command", *name, "Name of the command, or a prefix with --list");
-  command->add_option("arguments", *words, "name=value, or values in the order of the parameters");
+  command->add_option("arguments", *words, "name=value, or values in the order of the parameters")
+      ->allow_extra_args(false);  // else a JSON array would be taken apart
   command->add_flag("--list", *only_list, "List the commands that can be run");
   command->callback([&app, name, words, only_list] {
     if (name->empty() && !*only_list)

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 
 #include <troupe/runtime/cli/app.hpp>
+#include <troupe/runtime/cli/mistakes.hpp>
 #include <troupe/runtime/version.hpp>
 
 namespace {
@@ -41,8 +43,10 @@ int main(int argc, char** argv) {
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    const int status = program.exit(problem, std::cout, std::cerr);
-    return status == 0 ? troupe::cli::success : troupe::cli::usage;
+    if (problem.get_exit_code() == 0) return program.exit(problem);
+    // Whatever came before the mistake may not have been taken over yet, so the words are looked at themselves.
+    app.json = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
+    troupe::cli::report(app, troupe::cli::explain_mistake(program, problem));
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "troupe: %s\n", problem.what());
     return troupe::cli::failed;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <regex>
 #include <string>
 #include <string_view>

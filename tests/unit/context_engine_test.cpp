@@ -27,7 +27,9 @@ change_record must_write(context_engine& engine, const path& where, value given,
   return *written;
 }
 
-apply_status status_of(context_engine& engine, const change_record& record) { return engine.apply(record, noon).status; }
+apply_status status_of(context_engine& engine, const change_record& record) {
+  return engine.apply(record, noon).status;
+}
 
 std::vector<dot> siblings_of(const context_engine& engine, const path& where) {
   std::vector<dot> dots;
@@ -177,10 +179,12 @@ TEST_CASE("a write passes no bound") {
   CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth), "ada", {}, noon));
   CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth + 1), "ada", {}, noon).error().code ==
         error_code::limit_exceeded);
-  CHECK(status_of(deep, put({node(2), 1, 1}, "/a", nested(context_engine::max_value_depth + 1))) == apply_status::refused);
+  CHECK(status_of(deep, put({node(2), 1, 1}, "/a", nested(context_engine::max_value_depth + 1))) ==
+        apply_status::refused);
   const value parts = value::array(std::vector<value>(600'000));
   CHECK(deep.write(operation::put, a, parts, "ada", {}, noon).error().code == error_code::limit_exceeded);
-  CHECK(engine.write(operation::put, a, 1, std::string(257, 'x'), {}, noon).error().code == error_code::invalid_argument);
+  CHECK(engine.write(operation::put, a, 1, std::string(257, 'x'), {}, noon).error().code ==
+        error_code::invalid_argument);
   CHECK(engine.write(operation::put, a, 1, "\xff", {}, noon).error().code == error_code::invalid_argument);
 }
 
@@ -340,7 +344,8 @@ TEST_CASE("the runs of the vector are bounded") {
 
 TEST_CASE("of one run a path never holds more than the latest write") {
   context_engine engine{node(1), 1};
-  for (std::uint64_t seq = 1; seq <= 3; ++seq) CHECK(status_of(engine, put({node(2), 1, seq}, "/a", 1)) == apply_status::applied);
+  for (std::uint64_t seq = 1; seq <= 3; ++seq)
+    CHECK(status_of(engine, put({node(2), 1, seq}, "/a", 1)) == apply_status::applied);
   CHECK(siblings_of(engine, a) == std::vector<dot>{{node(2), 1, 3}});
 }
 
@@ -430,7 +435,9 @@ TEST_CASE("a malformed change is refused and says why") {
     CHECK(engine.tree().empty());
     return outcome.problem->message;
   };
-  const auto contains = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
+  const auto contains = [](const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+  };
   CHECK(contains(refusal(put({{}, 1, 1}, "/a", 1)), "its dot"));
   CHECK(contains(refusal(put({node(2), 0, 1}, "/a", 1)), "its dot"));
   CHECK(contains(refusal(put({node(2), 1, 0}, "/a", 1)), "its dot"));
@@ -512,7 +519,8 @@ TEST_CASE("explain names the competing writes, the winner and the rule") {
   CHECK(told.conflict);
   CHECK(told.rule.find("last_writer_wins") != std::string::npos);
   REQUIRE(told.writes.size() == 2);
-  CHECK(told.writes[0] == competing_write{early.dot, early.id(), early.timestamp, operation::put, "early", "tester", false});
+  CHECK(told.writes[0] ==
+        competing_write{early.dot, early.id(), early.timestamp, operation::put, "early", "tester", false});
   CHECK(told.writes[1] == competing_write{late.dot, late.id(), late.timestamp, operation::erase, {}, "tester", true});
 }
 

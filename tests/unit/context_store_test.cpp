@@ -1,7 +1,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -16,45 +15,34 @@
 #include <troupe/actors/context/store.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
+#include <troupe/tests/support/temporary_directory.hpp>
 
 using namespace troupe;
 using test::node;
 using test::noon;
 using test::put;
+using test::temporary_directory;
 
 namespace {
 
 const store_identity ours{cluster_id{node(100).id}, node(1)};
 
-/// A directory that disappears with the test.
-struct scratch_directory {
-  scratch_directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "troupe-store-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~scratch_directory() { std::filesystem::remove_all(path); }
-  scratch_directory(const scratch_directory&) = delete;
-  scratch_directory& operator=(const scratch_directory&) = delete;
-
-  std::string path;
-};
-
-context_store must_open(const scratch_directory& where, store_options options = {}) {
-  auto store = context_store::open(where.path, ours, options);
+context_store must_open(const temporary_directory& where, store_options options = {}) {
+  auto store = context_store::open(where.path().native(), ours, options);
   REQUIRE_MESSAGE(store.has_value(), (store ? "" : store.error().message));
   return std::move(*store);
 }
 
 /// Does what a damaged disk or a curious person might.
-void tamper(const scratch_directory& where, const std::string& sql) {
+void tamper(const temporary_directory& where, const std::string& sql) {
   sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open((where.path + "/context.db").c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_open((where.path().native() + "/context.db").c_str(), &database) == SQLITE_OK);
   REQUIRE(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(database);
 }
 
-std::vector<encoded_record> run_of(unsigned origin, std::uint64_t first, std::uint64_t last, std::string_view where = "/a") {
+std::vector<encoded_record> run_of(unsigned origin, std::uint64_t first, std::uint64_t last,
+                                   std::string_view where = "/a") {
   std::vector<encoded_record> records;
   for (auto seq = first; seq <= last; ++seq) records.push_back(encode_record(put({node(origin), 1, seq}, where, seq)));
   return records;
@@ -88,83 +76,85 @@ void check_error(const auto& outcome, error_code code, std::string_view part) {
 // -- opening ---------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a new store is private and takes the identity it is given; an old one keeps its own") {
-  scratch_directory where;
-  std::filesystem::permissions(where.path, std::filesystem::perms::all);
+  temporary_directory where;
+  std::filesystem::permissions(where.path().native(), std::filesystem::perms::all);
   {
     auto store = must_open(where);
     CHECK(store.identity() == ours);
     CHECK(store.append(run_of(2, 1, 3)));
-    CHECK(mode_of(where.path) == 0700);
-    CHECK(mode_of(where.path + "/context.db") == 0600);
-    CHECK(mode_of(where.path + "/context.db-wal") == 0600);
-    CHECK(mode_of(where.path + "/context.lock") == 0600);
+    CHECK(mode_of(where.path().native()) == 0700);
+    CHECK(mode_of(where.path().native() + "/context.db") == 0600);
+    CHECK(mode_of(where.path().native() + "/context.db-wal") == 0600);
+    CHECK(mode_of(where.path().native() + "/context.lock") == 0600);
   }
-  const auto again = context_store::open(where.path, {cluster_id{node(7).id}, node(7)});
+  const auto again = context_store::open(where.path().native(), {cluster_id{node(7).id}, node(7)});
   REQUIRE(again);
   CHECK(again->identity() == ours);
 }
 
 TEST_CASE("a store makes the directories it needs") {
-  scratch_directory where;
-  CHECK(context_store::open(where.path + "/deep/er", ours));
-  CHECK(mode_of(where.path + "/deep/er") == 0700);
+  temporary_directory where;
+  CHECK(context_store::open(where.path().native() + "/deep/er", ours));
+  CHECK(mode_of(where.path().native() + "/deep/er") == 0700);
 }
 
 TEST_CASE("a directory serves one store at a time and the error names the process") {
-  scratch_directory where;
+  temporary_directory where;
   {
     const auto store = must_open(where);
-    check_error(context_store::open(where.path, ours), error_code::already_exists, std::to_string(::getpid()));
+    check_error(context_store::open(where.path().native(), ours), error_code::already_exists,
+                std::to_string(::getpid()));
   }
-  CHECK(context_store::open(where.path, ours));
+  CHECK(context_store::open(where.path().native(), ours));
 }
 
 TEST_CASE("a directory that cannot be used is named") {
-  scratch_directory where;
-  std::ofstream{where.path + "/file"} << "x";
-  check_error(context_store::open(where.path + "/file/below", ours), error_code::storage_failure, "/file/below");
-  std::filesystem::create_directory(where.path + "/taken");
-  std::filesystem::create_directory(where.path + "/taken/context.lock");
-  check_error(context_store::open(where.path + "/taken", ours), error_code::storage_failure, "context.lock");
-  std::filesystem::create_directory(where.path + "/odd");
-  std::filesystem::create_directory(where.path + "/odd/context.db");
-  check_error(context_store::open(where.path + "/odd", ours), error_code::storage_failure, "context.db");
+  temporary_directory where;
+  std::ofstream{where.path().native() + "/file"} << "x";
+  check_error(context_store::open(where.path().native() + "/file/below", ours), error_code::storage_failure,
+              "/file/below");
+  std::filesystem::create_directory(where.path().native() + "/taken");
+  std::filesystem::create_directory(where.path().native() + "/taken/context.lock");
+  check_error(context_store::open(where.path().native() + "/taken", ours), error_code::storage_failure, "context.lock");
+  std::filesystem::create_directory(where.path().native() + "/odd");
+  std::filesystem::create_directory(where.path().native() + "/odd/context.db");
+  check_error(context_store::open(where.path().native() + "/odd", ours), error_code::storage_failure, "context.db");
 }
 
 TEST_CASE("a file that is no database, of another program, or of a newer build is refused") {
-  scratch_directory where;
+  temporary_directory where;
   SUBCASE("no database") {
-    std::ofstream{where.path + "/context.db"} << std::string(8192, 'x');
-    check_error(context_store::open(where.path, ours), error_code::corrupt_data, "context.db");
+    std::ofstream{where.path().native() + "/context.db"} << std::string(8192, 'x');
+    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "context.db");
   }
   SUBCASE("another program's") {
     tamper(where, "CREATE TABLE something (x)");
-    check_error(context_store::open(where.path, ours), error_code::corrupt_data, "another program");
+    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "another program");
   }
   SUBCASE("a newer build's") {
     { const auto store = must_open(where); }
     tamper(where, "PRAGMA user_version = 2");
-    check_error(context_store::open(where.path, ours), error_code::version_mismatch, "format 2");
+    check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch, "format 2");
   }
 }
 
 TEST_CASE("torn pages are found when a store opens") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     for (std::uint64_t i = 0; i < 20; ++i) REQUIRE(store.append(run_of(2, i * 100 + 1, i * 100 + 100)));
   }
   tamper(where, "PRAGMA wal_checkpoint(TRUNCATE)");
-  const auto size = std::filesystem::file_size(where.path + "/context.db");
-  std::fstream file{where.path + "/context.db", std::ios::in | std::ios::out | std::ios::binary};
+  const auto size = std::filesystem::file_size(where.path().native() + "/context.db");
+  std::fstream file{where.path().native() + "/context.db", std::ios::in | std::ios::out | std::ios::binary};
   file.seekp(static_cast<std::streamoff>(size / 2 / 4096 * 4096));
   file << std::string(4096, '\x55');
   file.close();
-  check_error(context_store::open(where.path, ours), error_code::corrupt_data, "damaged");
+  check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "damaged");
 }
 
 TEST_CASE("every run gets an incarnation that none had before") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     CHECK(store.begin_incarnation(0) == 1u);
@@ -184,7 +174,7 @@ TEST_CASE("every run gets an incarnation that none had before") {
 // -- log -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("what was appended is there at the next start, in order") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     auto mixed = run_of(2, 1, 5, "/a");
@@ -205,7 +195,7 @@ TEST_CASE("what was appended is there at the next start, in order") {
 }
 
 TEST_CASE("a group commit happens whole or not at all") {
-  scratch_directory where;
+  temporary_directory where;
   auto store = must_open(where);
   auto records = run_of(2, 1, 3);
   for (auto& each : run_of(3, 2, 3)) records.push_back(each);  // the first of its run is missing
@@ -227,7 +217,7 @@ TEST_CASE("a group commit happens whole or not at all") {
 }
 
 TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on reading") {
-  scratch_directory where;
+  temporary_directory where;
   auto store = must_open(where, {.max_bytes = 200'000});
   std::uint64_t next = 1;
   result<void> appended;
@@ -252,7 +242,7 @@ TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on readin
 }
 
 TEST_CASE("the log is read from any change on, as much as is asked for, but at least one") {
-  scratch_directory where;
+  temporary_directory where;
   auto store = must_open(where);
   const auto records = run_of(2, 1, 50);
   REQUIRE(store.append(records));
@@ -266,12 +256,12 @@ TEST_CASE("the log is read from any change on, as much as is asked for, but at l
 }
 
 TEST_CASE("what was committed survives kill -9") {
-  scratch_directory where;
+  temporary_directory where;
   int pipe[2];
   REQUIRE(::pipe(pipe) == 0);
   const auto child = ::fork();
   if (child == 0) {
-    auto store = context_store::open(where.path, ours);
+    auto store = context_store::open(where.path().native(), ours);
     bool good = store.has_value();
     for (std::uint64_t seq = 1; good && seq <= 1000; ++seq) {
       good = store->append(run_of(2, seq, seq)).has_value();
@@ -297,7 +287,7 @@ TEST_CASE("what was committed survives kill -9") {
 // -- damage ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a damaged log row is named when it is read") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     REQUIRE(store.append(run_of(2, 1, 5)));
@@ -311,8 +301,9 @@ TEST_CASE("a damaged log row is named when it is read") {
     CHECK(store.read_log({node(2), 1}, 4, 1 << 20)->size() == 2);
   }
   SUBCASE("a row moved to another place") {
-    tamper(where, "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash FROM log WHERE seq = 2)"
-                  " WHERE seq = 3");
+    tamper(where,
+           "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash FROM log WHERE seq = 2)"
+           " WHERE seq = 3");
     auto store = must_open(where);
     check_error(restore(store, 1), error_code::corrupt_data, third);
   }
@@ -324,7 +315,7 @@ TEST_CASE("a damaged log row is named when it is read") {
 }
 
 TEST_CASE("rows that are whole but say something else are damage too") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     const auto other = encode_record(put({node(2), 1, 7}, "/a", 1));
@@ -340,14 +331,15 @@ TEST_CASE("rows that are whole but say something else are damage too") {
 }
 
 TEST_CASE("damaged metadata is named") {
-  scratch_directory where;
+  temporary_directory where;
   {
     auto store = must_open(where);
     REQUIRE(store.begin_incarnation(0));
     REQUIRE(store.append(run_of(2, 1, 1)));
-    REQUIRE(store.checkpoint(*[&] { return restore(store, 1); }().map([](const auto& engine) { return engine.state(); })));
+    REQUIRE(
+        store.checkpoint(*[&] { return restore(store, 1); }().map([](const auto& engine) { return engine.state(); })));
   }
-  const auto open = [&] { return context_store::open(where.path, ours); };
+  const auto open = [&] { return context_store::open(where.path().native(), ours); };
   SUBCASE("identity") {
     tamper(where, "UPDATE meta SET bytes = x'00' WHERE key = 'identity'");
     check_error(open(), error_code::corrupt_data, "'identity'");
@@ -393,7 +385,7 @@ TEST_CASE("damaged metadata is named") {
 // -- checkpoints -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("a store without a checkpoint gives the empty state") {
-  scratch_directory where;
+  temporary_directory where;
   auto store = must_open(where);
   const auto state = store.load_checkpoint();
   REQUIRE(state);
@@ -402,7 +394,7 @@ TEST_CASE("a store without a checkpoint gives the empty state") {
 }
 
 TEST_CASE("a checkpoint keeps all that an engine needs") {
-  scratch_directory where;
+  temporary_directory where;
   context_engine engine{ours.node, 1};
   std::vector<encoded_record> log;
   const auto apply = [&](const change_record& record) {
@@ -441,7 +433,7 @@ TEST_CASE("a checkpoint keeps all that an engine needs") {
 TEST_CASE("checkpoint plus log equals the whole log at every moment of a random history") {
   for (unsigned seed = 0; seed < 5; ++seed) {
     CAPTURE(seed);
-    scratch_directory where;
+    temporary_directory where;
     std::mt19937 random{seed};
     std::optional<context_engine> engine;
     std::optional<context_store> store;
@@ -481,11 +473,11 @@ TEST_CASE("checkpoint plus log equals the whole log at every moment of a random 
 }
 
 TEST_CASE("a store that is moved goes on") {
-  scratch_directory where;
+  temporary_directory where;
   auto first = must_open(where);
   auto second = std::move(first);
   CHECK(second.append(run_of(2, 1, 2)));
-  scratch_directory elsewhere;
+  temporary_directory elsewhere;
   second = must_open(elsewhere);
   CHECK(second.append(run_of(2, 1, 1)));
   CHECK(must_open(where).log_vector().at(node(2), 1) == 2);

@@ -33,7 +33,8 @@ sibling_list siblings_for(std::uint64_t seq, int number) {
 std::string random_path(std::mt19937& random, int depth = 3) {
   static const std::vector<std::string> names{"a", "b", "a.", "a!", "ab", "a0", "é", "-"};
   std::string text;
-  for (int i = static_cast<int>(random() % static_cast<unsigned>(depth + 1)); i > 0; --i) text += "/" + names[random() % names.size()];
+  for (int i = static_cast<int>(random() % static_cast<unsigned>(depth + 1)); i > 0; --i)
+    text += "/" + names[random() % names.size()];
   return text;
 }
 
@@ -158,7 +159,8 @@ TEST_CASE("visiting starts at the given path and ends when told") {
   context_tree tree;
   for (const auto* text : {"/a", "/a/b", "/a/c", "/a!", "/b"}) tree.put(path{text}, siblings_for(1, 1));
   std::vector<std::string> seen;
-  tree.visit_from(path{"/a/bb"}, [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), seen.size() < 2; });
+  tree.visit_from(path{"/a/bb"},
+                  [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), seen.size() < 2; });
   CHECK(seen == std::vector<std::string>{"/a/c", "/a!"});
   seen.clear();
   tree.visit_subtree(path{"/a"}, [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), true; });
@@ -216,9 +218,11 @@ TEST_CASE("snapshots may be read and dropped on other threads while the owner wr
   std::vector<std::thread> readers;
   std::vector<int> sound(4, 0);
   for (std::size_t reader = 0; reader < sound.size(); ++reader) {
-    readers.emplace_back([snapshot = tree, &result = sound[reader]] { result = snapshot.verify() && snapshot.size() == 2000; });
+    readers.emplace_back(
+        [snapshot = tree, &result = sound[reader]] { result = snapshot.verify() && snapshot.size() == 2000; });
     for (int i = 0; i < 500; ++i) tree.put(path{"/k/" + std::to_string(i * 3)}, siblings_for(2 + reader, i));
-    for (int i = 0; i < 50; ++i) tree.put(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))}, siblings_for(1, 1));
+    for (int i = 0; i < 50; ++i)
+      tree.put(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))}, siblings_for(1, 1));
     for (int i = 0; i < 50; ++i) tree.erase(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))});
   }
   for (auto& each : readers) each.join();
@@ -246,7 +250,8 @@ TEST_CASE("the difference of two trees equals the brute-force difference") {
     // Half of the seeds compare unrelated trees, the others a tree and what became of it.
     context_tree after = seed % 2 ? before : context_tree{};
     model after_entries = seed % 2 ? before_entries : model{};
-    for (std::uint64_t i = 1, n = random() % (seed % 4 < 2 ? 20 : 1200); i <= n; ++i) change(after, after_entries, 5000 + i);
+    for (std::uint64_t i = 1, n = random() % (seed % 4 < 2 ? 20 : 1200); i <= n; ++i)
+      change(after, after_entries, 5000 + i);
 
     std::map<std::string, std::pair<const sibling_list*, const sibling_list*>, tree_order> expected;
     for (const auto& [where, siblings] : before_entries) expected[where].first = &siblings;

@@ -235,6 +235,7 @@ stop_ms = 86_400_000
     CHECK(mistake_of_whole("name = \n").starts_with("plugin.toml:1:8: "));
     CHECK(mistake_of_whole(std::string(256 * 1024 + 1, '#')) ==
           "plugin.toml:1:1: a manifest has at most 262144 bytes");
+    CHECK(mistake_of("[=\n") == "plugin.toml:1:1: is not TOML; the name of a table or key is malformed");
     CHECK_FALSE(parse_manifest("name = \"a\"\nname = \"b\"\n", "plugin.toml"));
     CHECK_FALSE(parse_manifest("x = " + std::string(5000, '['), "plugin.toml"));
   }

@@ -282,6 +282,37 @@ TEST_SUITE("permissions") {
     CHECK(policy.check("stat").error().code == error_code::invalid_argument);
   }
 
+  TEST_CASE("a subtree is allowed when one rule covers all of it and no denial reaches into it") {
+    auto policy = user_with({"context.read:/app/**", "context.read:/one/*"}, {"context.read:/app/**", "context.read:/one/*"},
+                            {"context.read:/app/secret/**", "context.read:/app/exact", "context.read:/app/mail/*/body"});
+    const auto subtree = [&](std::string_view path) { return policy.check_subtree(capability_verb::context_read, path); };
+    CHECK(subtree("/app/notes") == allowed("context.read:/app/**"));
+    CHECK(subtree("/plugins/notes/x") == allowed("context.read:/plugins/notes/**"));
+    CHECK(subtree("/app") == refused("denied by context.read:/app/secret/**"));
+    CHECK(subtree("") == refused("denied by context.read:/app/secret/**"));
+    CHECK(subtree("/app/secret/x") == refused("denied by context.read:/app/secret/**"));
+    CHECK(subtree("/app/exact") == refused("denied by context.read:/app/exact"));
+    CHECK(subtree("/app/mail/7") == refused("denied by context.read:/app/mail/*/body"));
+    // Neighbours whose names only begin alike are not below one another.
+    CHECK(subtree("/app/sec").allowed);
+    CHECK(subtree("/app/exactly").allowed);
+    CHECK(subtree("/app/exact/below").allowed);
+    CHECK(subtree("/one/x") == refused("not granted"));
+    CHECK(subtree("one") == refused("malformed resource"));
+    REQUIRE(policy.grant(capability{"context.read:/two/**"}));
+    CHECK(subtree("/two") == refused("granted by context.read:/two/** but not requested"));
+    CHECK(permissions{"clock", permission_level::system}.check_subtree(capability_verb::context_read, "").allowed);
+  }
+
+  TEST_CASE("what is effective is listed without what is denied by its own text") {
+    const auto policy = user_with({"context.read:/app/x", "context.read:/mail/**", "state"}, {"context.read:/app/**"}, {"log"});
+    CHECK(policy.effective() ==
+          std::vector<std::string>{"state", "command.provide:notes.**", "command.execute:notes.**",
+                                   "context.read:/plugins/notes/**", "context.write:/plugins/notes/**",
+                                   "event.publish:notes.**", "event.subscribe:notes.**", "context.read:/app/x"});
+    CHECK(permissions{"clock", permission_level::system}.effective() == std::vector<std::string>{"*"});
+  }
+
   TEST_CASE("deny wins for every operation and every set of rules") {
     const std::vector<std::string> pool{"context.read:/**", "context.read:/a/*", "context.read:/a/b", "context.read:/*/b", "context.read:/b/**"};
     const std::vector<std::string> resources{"", "/a", "/a/b", "/b", "/b/c/d", "/c/b"};

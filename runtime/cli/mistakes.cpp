@@ -1,0 +1,66 @@
+#include <troupe/runtime/cli/mistakes.hpp>
+
+#include <string>
+#include <vector>
+
+#include <troupe/messages/spelling.hpp>
+
+namespace troupe::cli {
+
+namespace {
+
+std::vector<std::string> subcommands_of(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* each : command.get_subcommands([](const CLI::App*) { return true; })) names.push_back(each->get_name());
+  return names;
+}
+
+std::vector<std::string> options_of(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* each : command.get_options())
+    for (const auto& name : each->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string all;
+  for (const auto& each : words) all += (all.empty() ? "" : ", ") + each;
+  return all;
+}
+
+std::string hint(const std::string& word, const std::vector<std::string>& known) {
+  const auto close = nearest(word, known, typo_allowance(word), 1);
+  return close.empty() ? "; there are " + joined(known) : did_you_mean(close);
+}
+
+/// @param command The innermost one that was recognised. @param name Its name with those around it.
+std::string what_is_wrong(const CLI::App& command, const std::string& name, const CLI::ParseError& problem) {
+  const auto known = subcommands_of(command);
+  const auto unknown = command.remaining();
+  if (unknown.empty()) {
+    if (!known.empty()) return "\"" + name + "\" needs a subcommand: " + joined(known);
+    return problem.what();
+  }
+  const auto& word = unknown.front();
+  if (word.starts_with('-')) {
+    const bool value_like = !word.starts_with("--");
+    return "\"" + name + "\" has no option " + word + hint(word, options_of(command)) +
+           (value_like ? "; a value that begins with '-' goes behind --" : "");
+  }
+  if (!known.empty()) return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
+  return "\"" + name + "\" takes no further argument \"" + word + "\"";
+}
+
+}  // namespace
+
+error explain_mistake(const CLI::App& program, const CLI::ParseError& problem) {
+  const CLI::App* command = &program;
+  std::string name = program.get_name();
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    name += " " + command->get_name();
+  }
+  return {error_code::invalid_argument, what_is_wrong(*command, name, problem) + "; see: " + name + " --help", {}};
+}
+
+}  // namespace troupe::cli

@@ -1,0 +1,177 @@
+// What the kernel adds to CAF's messages. In virtual time.
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <vector>
+
+#include <caf/event_based_actor.hpp>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/messages/context_requests.hpp>
+#include <troupe/tests/support/actor_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+/// Answers `get_value` in a way that the test chooses.
+using oracle = caf::typed_actor<caf::result<value_found>(get_value)>;
+
+class fixture {
+public:
+  virtual_system system;
+
+  oracle answering(value_found with) {
+    return spawn([with](oracle::pointer) -> oracle::behavior_type { return {[with](const get_value&) { return with; }}; });
+  }
+  oracle failing(error why) {
+    return spawn([why](oracle::pointer) -> oracle::behavior_type {
+      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); }};
+    });
+  }
+  oracle silent() {
+    return spawn([this](oracle::pointer self) -> oracle::behavior_type {
+      return {[this, self](const get_value&) {
+        kept.push_back(self->make_response_promise<value_found>());
+        return kept.back();
+      }};
+    });
+  }
+
+  /// Asks from an actor, and notes what comes back and how often.
+  void ask_from_actor(const oracle& whom, std::chrono::milliseconds deadline) {
+    system.caf().spawn([this, whom, deadline](caf::event_based_actor* self) {
+      ask(self, whom, deadline, get_value{path{"/a"}})
+          .then([this](const value_found& found) { answers.push_back(found); }, [this](const error& why) { answers.push_back(fail(why)); });
+    });
+    system.run();
+  }
+
+  std::vector<result<value_found>> answers;
+  std::vector<caf::typed_response_promise<value_found>> kept;
+
+private:
+  template <class Body>
+  oracle spawn(Body body) {
+    return system.own(oracle{system.caf().spawn(std::move(body))});
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "an answer is handed to the one who asked") {
+  ask_from_actor(answering({true, "x"}), 1s);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].value() == value_found{true, "x"});
+}
+
+TEST_CASE_FIXTURE(fixture, "an error keeps its code, words and detail on its way") {
+  const error why{error_code::corrupt_data, "row 7 is damaged", value::map({{"row", 7}}).msgpack()};
+  ask_from_actor(failing(why), 1s);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].error() == why);
+}
+
+TEST_CASE_FIXTURE(fixture, "no answer in time is deadline_exceeded, and a late one is not heard") {
+  ask_from_actor(silent(), 100ms);
+  system.pass(95ms);
+  CHECK(answers.empty());
+  system.pass(10ms);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].error().code == error_code::deadline_exceeded);
+  kept.front().deliver(value_found{true, "late"});
+  system.run();
+  CHECK(answers.size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "an actor that has ended is unavailable") {
+  const auto gone = answering({});
+  caf::anon_send_exit(gone, caf::exit_reason::user_shutdown);
+  system.run();
+  ask_from_actor(gone, 1s);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].error().code == error_code::unavailable);
+}
+
+TEST_CASE_FIXTURE(fixture, "an actor that ends before it answers is unavailable") {
+  const auto whom = silent();
+  ask_from_actor(whom, 1h);
+  CHECK(answers.empty());
+  kept.clear();
+  caf::anon_send_exit(whom, caf::exit_reason::kill);
+  system.run();
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].error().code == error_code::unavailable);
+}
+
+TEST_CASE_FIXTURE(fixture, "what an actor tells itself for later comes then") {
+  int heard = 0;
+  system.own(system.caf().spawn([&heard](caf::event_based_actor* self) -> caf::behavior {
+    tick_after(self, 250ms, tick::slow);
+    return {[&heard](tick) { ++heard; }};
+  }));
+  system.pass(245ms);
+  CHECK(heard == 0);
+  system.pass(10ms);
+  CHECK(heard == 1);
+  system.pass(1s);
+  CHECK(heard == 1);
+}
+
+// -- watching -------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// An actor that watches others; it is told whom by the test.
+class watcher {
+public:
+  explicit watcher(virtual_system& system) : system_(system) {
+    system.own(system.caf().spawn([this](caf::event_based_actor* self) -> caf::behavior {
+      self_ = self;
+      ends_.attach(self);
+      return {[](tick) {}};
+    }));
+    system.run();
+  }
+  void watch(const oracle& whom, std::string name) {
+    ends_.watch(self_, whom, [this, name](const caf::error& why) { told.push_back(name + ": " + from_caf(why).message); });
+    system_.run();
+  }
+
+  std::vector<std::string> told;
+
+private:
+  virtual_system& system_;
+  caf::event_based_actor* self_ = nullptr;
+  watch_list ends_;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "each end that is watched is told once, with its reason, to its own handler") {
+  watcher watching{system};
+  const auto a = silent();
+  const auto b = silent();
+  const auto c = silent();
+  watching.watch(a, "a");
+  watching.watch(b, "b");
+  caf::anon_send_exit(c, to_caf({error_code::internal, "c broke", {}}));
+  caf::anon_send_exit(b, to_caf({error_code::internal, "b broke", {}}));
+  system.run();
+  CHECK(watching.told == std::vector<std::string>{"b: b broke"});
+  caf::anon_send_exit(a, to_caf({error_code::internal, "a broke", {}}));
+  caf::anon_send_exit(b, to_caf({error_code::internal, "b broke again", {}}));
+  system.run();
+  CHECK(watching.told == std::vector<std::string>{"b: b broke", "a: a broke"});
+}
+
+TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched is told as well") {
+  watcher watching{system};
+  const auto gone = silent();
+  caf::anon_send_exit(gone, to_caf({error_code::internal, "broke", {}}));
+  system.run();
+  watching.watch(gone, "gone");
+  CHECK(watching.told.size() == 1);
+}

@@ -1,0 +1,289 @@
+// Replicas that exchange their changes over links that the test controls. In virtual time.
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include <troupe/tests/support/replica_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+class pair_fixture {
+public:
+  virtual_system system;
+  replica_fixture a{system, 1};
+  replica_fixture b{system, 2};
+
+  /// Long enough for what was missed to be repaired: two exchanges of heads and what follows from them.
+  void settle() { system.pass(3s); }
+  bool equal() { return a.verify().hash == b.verify().hash && a.verify().sound && b.verify().sound; }
+};
+
+sync_hello hello_of(const node_id& who) { return {.cluster = {}, .node = who, .incarnation = 1, .vector = {}, .root = {}, .strategies = strategies_hash(last_writer_wins{})}; }
+
+}  // namespace
+
+// -- one replica and a link that the test plays ----------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(pair_fixture, "a replica greets a new peer with what it has") {
+  a.write("/x", 1);
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  system.run();
+  const auto hellos = link.said<sync_hello>("sync.hello");
+  REQUIRE(hellos.size() == 1);
+  CHECK(hellos[0].node == a.id);
+  CHECK(hellos[0].vector == a.verify().vector);
+  CHECK(hellos[0].root == a.verify().hash);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "what a link says before the mesh introduces it is not lost") {
+  kept_link link{system};
+  a.write("/x", 1);
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  system.run();
+  CHECK(link.said<sync_push>("sync.push").empty());
+  a.meet(link.actor(), node(9));
+  system.run();
+  // The hello was heard: the peer is sent what it lacks.
+  CHECK(link.said<sync_push>("sync.push").size() == 1);
+  CHECK_FALSE(link.closed());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "what strangers say is kept within bounds, and never mixed up") {
+  kept_link stranger{system};
+  kept_link link{system};
+  for (int i = 0; i < 100; ++i) say_as(stranger.actor(), a.actor, "sync.hello", "nonsense");
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  a.write("/x", 1);
+  a.meet(link.actor(), node(9));
+  system.run();
+  CHECK(link.said<sync_push>("sync.push").size() == 1);
+  CHECK_FALSE(link.closed());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "the acknowledgement of a push tells what has been committed with it") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  system.run();
+  const auto record = put({node(9), 1, 1}, "/from/nine", "hello");
+  a.store.hold();
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(record)}}.to_message(1)));
+  system.run();
+  CHECK(a.read("/from/nine") == value{"hello"});
+  CHECK(link.said<sync_ack>("sync.ack").empty());
+  a.store.proceed();
+  const auto acks = link.said<sync_ack>("sync.ack");
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0].batch == 1);
+  CHECK(acks[0].vector.at(node(9), 1) == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a push that the disk refuses is acknowledged once the disk takes it") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  system.run();
+  a.store.refuse();
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  system.pass(500ms);
+  CHECK(link.said<sync_ack>("sync.ack").empty());
+  a.store.accept();
+  system.pass(200ms);
+  CHECK(link.said<sync_ack>("sync.ack").size() == 1);
+  CHECK(a.store.log().size() == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why") {
+  for (const auto& [method, bytes] : std::vector<std::pair<std::string, std::string>>{
+           {"sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1))},  // before the hello
+           {"sync.hello", "nonsense"},
+           {"sync.dance", std::string{rpc::no_params}},
+           {"sync.heads", std::string{rpc::no_params}},
+           {"sync.ack", std::string{rpc::no_params}},
+           {"sync.pull", std::string{rpc::no_params}}}) {
+    CAPTURE(method);
+    kept_link link{system};
+    a.meet(link.actor(), node(9));
+    say_as(link.actor(), a.actor, method, bytes);
+    system.run();
+    REQUIRE(link.closed());
+    CHECK_FALSE(link.closed()->empty());
+  }
+  CHECK(a.log.count("context.sync_ended") == 6);
+  CHECK_FALSE(a.read("/x"));
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer of another cluster is closed") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  auto foreign = hello_of(node(9));
+  foreign.cluster = {random_uuid()};
+  say_as(link.actor(), a.actor, "sync.hello", encode(foreign));
+  system.run();
+  CHECK(link.closed());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer with other conflict strategies is reported") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  auto other = hello_of(node(9));
+  other.strategies ^= 1;
+  say_as(link.actor(), a.actor, "sync.hello", encode(other));
+  system.run();
+  CHECK(a.log.count("context.strategies_differ") == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a link that takes no more is closed, as what it missed would be missed for good") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  system.run();
+  link.refuse();
+  a.write("/x", 1);
+  REQUIRE(link.closed());
+  CHECK(*link.closed() == "the other side does not read");
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "one dot for two changes is an alarm") {
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 2))}}.to_message(2)));
+  system.run();
+  CHECK(a.log.count("context.equivocation") == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a log that cannot be read is reported, and the replica goes on") {
+  a.write("/x", 1);
+  a.store.make_log_unreadable();
+  kept_link link{system};
+  a.meet(link.actor(), node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  system.run();
+  CHECK(a.log.contains("context.log_unreadable"));
+  CHECK(a.write("/y", 2).get());
+}
+
+// -- two replicas -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(pair_fixture, "a change is at the other node at once") {
+  fake_wire wire{a, b};
+  a.write("/x", 1);
+  CHECK(b.read("/x") == value{1});
+  b.write("/x", 2);
+  CHECK(a.read("/x") == value{2});
+  CHECK(equal());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a change crosses only after its own commit") {
+  fake_wire wire{a, b};
+  a.store.hold();
+  a.write("/x", 1);
+  system.pass(2s);
+  CHECK_FALSE(b.read("/x"));
+  a.store.proceed();
+  CHECK(b.read("/x") == value{1});
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "what was written before the nodes met is exchanged when they meet") {
+  for (int i = 0; i < 300; ++i) a.write("/a/" + std::to_string(i), std::string(500, 'x'));
+  for (int i = 0; i < 10; ++i) b.write("/b/" + std::to_string(i), i);
+  fake_wire wire{a, b};
+  settle();
+  CHECK(a.verify().entries == 310);
+  CHECK(equal());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "concurrent edits become a conflict that both nodes see and decide alike") {
+  fake_wire wire{a, b};
+  wire.cut();
+  a.write("/x", "from a");
+  b.write("/x", "from b");
+  fake_wire healed{a, b};
+  settle();
+  CHECK(equal());
+  CHECK(a.read("/x") == b.read("/x"));
+  CHECK(a.verify().conflicts == 1);
+  CHECK(b.verify().conflicts == 1);
+  CHECK(a.log.contains("context.conflict path=\"/x\""));
+  const auto explained = system.demand<value_explained>(a.actor, explain_value{path{"/x"}}).value();
+  CHECK(explained.conflict);
+  CHECK(explained.writes.size() == 2);
+  b.write("/x", "settled");
+  CHECK(a.read("/x") == value{"settled"});
+  CHECK(a.verify().conflicts == 0);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "edits on both sides of a cut are all there when it heals, deletions too") {
+  auto wire = std::make_unique<fake_wire>(a, b);
+  a.write("/kept", 1);
+  a.write("/gone", 1);
+  wire->cut();
+  a.erase("/gone");
+  for (int i = 0; i < 40; ++i) {
+    a.write("/a/" + std::to_string(i), i);
+    b.write("/b/" + std::to_string(i), i);
+    b.write("/both", i);
+  }
+  CHECK_FALSE(equal());
+  wire = std::make_unique<fake_wire>(a, b);
+  settle();
+  CHECK(equal());
+  CHECK_FALSE(b.read("/gone"));
+  CHECK(b.verify().entries == 82);
+  CHECK(a.read("/both") == value{39});
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "both nodes have stored what both have written") {
+  fake_wire wire{a, b};
+  a.write("/x", 1);
+  b.write("/y", 2);
+  CHECK(a.store.log().size() == 2);
+  CHECK(b.store.log().size() == 2);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a watcher sees the changes of the other node, where readers see something new") {
+  fake_wire wire{a, b};
+  std::vector<std::string> seen;
+  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+    return {[&seen](const context_changed& changed) { seen.push_back(changed.change->path.text()); }};
+  })});
+  tell(b.actor, watch_context{path{"/app"}, watcher});
+  system.run();
+  a.write("/app/x", 1);
+  a.write("/other", 2);
+  CHECK(seen == std::vector<std::string>{"/app/x"});
+}
+
+TEST_CASE("a change reaches a node that is connected through another one only") {
+  virtual_system system;
+  replica_fixture a{system, 1}, b{system, 2}, c{system, 3};
+  fake_wire ab{a, b}, bc{b, c};
+  a.write("/x", 1);
+  system.pass(3s);
+  CHECK(c.read("/x") == value{1});
+  CHECK(a.verify().hash == c.verify().hash);
+}
+
+TEST_CASE("three connected nodes end alike, whoever writes") {
+  virtual_system system;
+  replica_fixture a{system, 1}, b{system, 2}, c{system, 3};
+  fake_wire ab{a, b}, bc{b, c}, ca{c, a};
+  for (int i = 0; i < 30; ++i) {
+    a.write("/shared/" + std::to_string(i % 5), "a" + std::to_string(i), durability::memory);
+    b.write("/shared/" + std::to_string(i % 7), "b" + std::to_string(i), durability::memory);
+    c.write("/shared/" + std::to_string(i % 3), "c" + std::to_string(i), durability::memory);
+  }
+  system.pass(3s);
+  CHECK(a.verify().hash == b.verify().hash);
+  CHECK(b.verify().hash == c.verify().hash);
+  CHECK(a.verify().vector == c.verify().vector);
+  CHECK(a.store.log().size() == 90);
+  CHECK(c.store.log().size() == 90);
+}

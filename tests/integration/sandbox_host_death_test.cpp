@@ -1,0 +1,82 @@
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <troupe/tests/support/sandbox_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+TEST_SUITE("sandbox of a killed host") {
+  /// Starts a plugin in a process of its own, which never ends by itself.
+  pid_t start_host(const sandbox_fixture& fixture, const sandbox_spec& spec, int ready) {
+    const pid_t host = ::fork();
+    if (host != 0) return host;
+    auto sandbox = bubblewrap::open(fixture.config(), sandbox_fixture::deny_all());
+    if (!sandbox) ::_exit(1);
+    auto process = (*sandbox)->create(spec);
+    if (!process || ::write(ready, "r", 1) != 1) ::_exit(2);
+    for (;;) ::pause();
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "no process outlives the host, and the next host removes the rest") {
+    auto spec = shell("");
+    spec.entry = {"/bin/sh", "-c", "setsid sh -c 'sleep 1000; true' & sleep 1000; true", root.string()};
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const unique_fd ready{ends[0]};
+    unique_fd say_ready{ends[1]};
+    const pid_t host = start_host(*this, spec, say_ready.get());
+    say_ready.reset();
+    char byte = 0;
+    REQUIRE(::read(ready.get(), &byte, 1) == 1);
+    CHECK(count_processes(root.string()) >= 2);
+
+    REQUIRE(::kill(host, SIGKILL) == 0);
+    REQUIRE(::waitpid(host, nullptr, 0) == host);
+    CHECK(eventually([&] { return count_processes(root.string()) == 0; }));
+
+    std::vector<fs::path> groups;
+    for (const auto& entry : fs::directory_iterator{root / "records"}) {
+      std::ifstream lines{entry.path()};
+      for (std::string line; std::getline(lines, line);) groups.emplace_back(line);
+    }
+    auto sandbox = open();
+    const auto removed = sandbox->remove_leftovers();
+    REQUIRE_MESSAGE(removed, (removed ? "" : removed.error().message));
+    CHECK(*removed == 1);
+    for (const auto& group : groups) CHECK_FALSE(fs::exists(group));
+    CHECK(sandbox->remove_leftovers().value() == 0);
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "no process is left of a host that is killed while it starts a plugin") {
+    auto spec = shell("");
+    spec.entry = {"/bin/sh", "-c", "sleep 1000; true", root.string()};
+    spec.readable = {package};
+    // The moments sweep over the whole start, which takes some 20 ms.
+    for (int moment = 0; moment < 25; ++moment) {
+      const unique_fd nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+      const pid_t host = start_host(*this, spec, nowhere.get());
+      std::this_thread::sleep_for(std::chrono::microseconds{1200} * moment);
+      REQUIRE(::kill(host, SIGKILL) == 0);
+      REQUIRE(::waitpid(host, nullptr, 0) == host);
+      CHECK(eventually([&] { return count_processes(root.string()) == 0; }));
+    }
+    CHECK(open()->remove_leftovers().has_value());
+    CHECK(fs::is_empty(root / "records"));
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "records are believed only about control groups of ours") {
+    fs::create_directory(root / "records");
+    fs::create_directory(root / "troupe-precious");
+    write(root / "records" / "0123.sandbox", (root / "troupe-precious").string() + "\n/\nrelative\n/sys/fs/cgroup\n");
+    write(root / "records" / "notes.txt", "not a record");
+    auto sandbox = open();
+    CHECK(sandbox->remove_leftovers().value() == 1);
+    CHECK(fs::exists(root / "troupe-precious"));
+    CHECK(fs::exists(root / "records" / "notes.txt"));
+  }
+}

@@ -1,0 +1,245 @@
+"""Real nodes for tests: starts the program `troupe`, talks to it as a person would, and sees that nothing of it stays."""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+SOURCE = pathlib.Path(os.environ.get("TROUPE_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+PROGRAM = pathlib.Path(os.environ.get("TROUPE_BINARY", SOURCE / "build/bin/troupe"))
+PACKAGES = pathlib.Path(os.environ.get("TROUPE_PACKAGES", SOURCE / "build/packages"))
+
+# The exit codes that `troupe --help` documents.
+SUCCESS, FAILED, USAGE, NOT_FOUND, DENIED, UNAVAILABLE, TIMEOUT, REFUSED, DAMAGED = range(9)
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def wait_until(condition, seconds=10.0):
+    """Waits for the condition to hold and returns what it returned; an AssertionError when the time is over."""
+    until = time.monotonic() + seconds
+    while True:
+        held = condition()
+        if held:
+            return held
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s: {condition}")
+        time.sleep(0.02)
+
+
+def environment(**changes):
+    """The environment without Troupe's own variables, and with these."""
+    kept = {key: text for key, text in os.environ.items() if not key.startswith("TROUPE_") and key != "XDG_DATA_HOME"}
+    return {**kept, **changes}
+
+
+def troupe(*arguments, **options):
+    """Runs the program to its end; returns subprocess.CompletedProcess with text. A longer run than 60 s is a failure."""
+    options.setdefault("env", environment())
+    return subprocess.run([str(PROGRAM), *map(str, arguments)], capture_output=True, text=True, timeout=60, **options)
+
+
+def children():
+    """The processes whose parent is this one: pid -> name. Orphans of a node are among them, see `NodeTest`."""
+    found = {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:
+            continue
+        name, rest = stat[stat.index("(") + 1:stat.rindex(")")], stat[stat.rindex(")") + 2:].split()
+        if int(rest[1]) == os.getpid():
+            found[int(entry.name)] = f"{name} ({rest[0]})"
+    return found
+
+
+def descendants(pid):
+    """All processes below one, whatever became of those between."""
+    parents = {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(stat[stat.rindex(")") + 2:].split()[1])
+    found, frontier = set(), {pid}
+    while frontier:
+        frontier = {child for child, parent in parents.items() if parent in frontier} - found
+        found |= frontier
+    return found
+
+
+class Node:
+    """One node process."""
+
+    def __init__(self, data):
+        self.data = pathlib.Path(data)
+        self.log = self.data.with_name(self.data.name + ".log")
+        self.process = None
+        self.ready = None
+
+    def start(self, *options, **popen):
+        """Starts it and waits until it serves; `AssertionError` with its log when it does not."""
+        popen.setdefault("env", environment())
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(PROGRAM), "run", "--json", "--data-dir", str(self.data), *map(str, options)],
+                stdout=subprocess.PIPE, stderr=log, text=True, **popen)
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the node ended with {self.process.wait(timeout=10)}:\n{self.log_text()[-4000:]}")
+        self.ready = json.loads(line)
+        return self
+
+    @property
+    def address(self):
+        return self.ready["listens"]
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log_text(self):
+        return self.log.read_bytes().decode("utf-8", "replace")
+
+    def run(self, *arguments, **options):
+        return troupe(*arguments, "--data-dir", self.data, **options)
+
+    def do(self, *arguments):
+        """Runs a subcommand that must succeed; returns its standard output."""
+        done = self.run(*arguments)
+        if done.returncode != 0:
+            raise AssertionError(f"troupe {' '.join(map(str, arguments))}: {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def ask(self, *arguments):
+        """The same with `--json`; returns what that says."""
+        return json.loads(self.do(*arguments, "--json"))
+
+    def root_hash(self):
+        return self.ask("node", "info")["root_hash"]
+
+    def plugin(self, name):
+        """What the node tells of one plugin; None when it is not loaded."""
+        return next((each for each in self.ask("plugin", "list") if each["name"] == name), None)
+
+    def audit(self, plugin, event):
+        return self.ask("plugin", "audit", plugin, "--event", event, "--limit", 1000)
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """Stops it with a signal; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(timeout=seconds)
+        self.process.stdout.close()
+        return status
+
+
+class NodeTest(unittest.TestCase):
+    """A temporary directory, nodes in it, and the proof that no process of theirs outlives them.
+
+    The test process adopts orphans (it is a subreaper), so whatever escapes a node is found among its own children.
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "this process cannot adopt orphans")
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="troupe-test-"))
+        self.nodes = []
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.addCleanup(self._end_nodes)
+
+    def node(self, name="node"):
+        made = Node(self.directory / name)
+        self.nodes.append(made)
+        return made
+
+    def start(self, *options, name="node", **popen):
+        return self.node(name).start("--name", name, *options, **popen)
+
+    def stop_all(self):
+        """Stops all nodes, which must end well and leave nothing behind."""
+        for node in self.nodes:
+            if node.process and node.process.poll() is None:
+                self.assertEqual(node.stop(), SUCCESS, node.log_text()[-4000:])
+        self.assert_nothing_left()
+
+    def assert_nothing_left(self):
+        """No process but the nodes that still run. Those that have ended are reaped."""
+        def nothing():
+            known = {node.pid for node in self.nodes if node.process and node.process.poll() is None}
+            for orphan in set(children()) - known:
+                try:
+                    os.waitpid(orphan, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+            return not set(children()) - known
+        try:
+            wait_until(nothing, 5)
+        except AssertionError:
+            self.fail(f"processes were left behind: {children()}")
+
+    def _end_nodes(self):
+        for node in self.nodes:
+            if node.process and node.process.poll() is None:
+                node.stop(signal.SIGKILL)
+        self.assert_nothing_left()
+
+    # -- claims about one run of the program ---------------------------------------------------------------------------
+
+    def assert_refused(self, done, status, pattern):
+        """It ended with this status, said why on standard error in one line that matches, and nothing else."""
+        self.assertEqual(done.returncode, status, f"{done.args}: {done.stdout}{done.stderr}")
+        self.assertEqual(done.stdout, "", done.args)
+        self.assertRegex(done.stderr, r"\Atroupe: [^\n]+\n\Z", done.args)
+        self.assertRegex(done.stderr, pattern, done.args)
+
+
+def write_package(directory, name, script, **manifest):
+    """Makes the package of a Python plugin. `manifest` replaces or adds top-level keys as TOML text."""
+    package = pathlib.Path(directory)
+    package.mkdir(parents=True)
+    tables = manifest.pop("tables", "")
+    settings = {"name": f'"{name}"', "version": '"1.0.0"', "entry": '["/usr/bin/python3", "-B", "plugin.py"]',
+                "permission_level": '"user"', **manifest}
+    (package / "plugin.toml").write_text(
+        "".join(f"{key} = {text}\n" for key, text in settings.items()) + tables)
+    (package / "plugin.py").write_text(script)
+    for path in (package, *package.iterdir()):
+        path.chmod(0o755)
+    return package
+
+
+def without_escapes(text):
+    return not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
+
+
+def in_threads(*functions):
+    """Runs them at the same time and waits for all; the first exception is raised again."""
+    problems = []
+
+    def guarded(function):
+        try:
+            function()
+        except BaseException as problem:  # passed on below
+            problems.append(problem)
+
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        raise problems[0]

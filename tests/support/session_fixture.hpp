@@ -1,0 +1,108 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/actors/links/link_session.hpp>
+
+namespace troupe::test {
+
+using time_point = link_session::time_point;
+
+/// When every test begins.
+inline constexpr time_point start{std::chrono::hours{1}};
+
+/// Remembers what a session hands to its owner.
+class recorded_events : public link_events {
+public:
+  struct request {
+    std::uint32_t id;
+    std::string method;
+    std::string params;
+    rpc::envelope beside;
+  };
+  struct notice {
+    std::string method;
+    std::string params;
+  };
+
+  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+                  const rpc::envelope& beside) override {
+    requests.push_back({id, std::string{method}, std::string{params}, beside});
+  }
+  void on_notification(std::string_view method, std::string_view params) override {
+    notices.push_back({std::string{method}, std::string{params}});
+  }
+
+  std::vector<request> requests;
+  std::vector<notice> notices;
+};
+
+/// The outcome of one call, and how often it was told.
+struct recorded_outcome {
+  std::optional<result<std::string>> outcome;
+  int told = 0;
+
+  /// @warning must outlive the session.
+  link_session::completion taker() {
+    return [this](result<std::string_view> got) {
+      ++told;
+      if (got)
+        outcome = std::string{*got};
+      else
+        outcome = fail(got.error());
+    };
+  }
+  error_code code() const { return outcome && !*outcome ? outcome->error().code : error_code::none; }
+};
+
+/// Frames as the other side would send them.
+inline std::string request_frame(std::uint32_t id, std::string_view method = "m",
+                                 std::string_view params = rpc::no_params) {
+  std::string bytes;
+  rpc::append_request(bytes, id, method, params);
+  return bytes;
+}
+inline std::string response_frame(std::uint32_t id, std::string_view payload = rpc::nil) {
+  std::string bytes;
+  rpc::append_response(bytes, id, payload);
+  return bytes;
+}
+inline std::string failure_frame(std::uint32_t id, const error& failure) {
+  std::string bytes;
+  rpc::append_failure(bytes, id, failure);
+  return bytes;
+}
+inline std::string notice_frame(std::string_view method, std::string_view params = rpc::no_params) {
+  std::string bytes;
+  rpc::append_notification(bytes, method, params);
+  return bytes;
+}
+
+/// A session with its events, at a time that the test moves.
+class session_fixture {
+public:
+  explicit session_fixture(const link_limits& limits = {}) : session(limits, start) {}
+
+  result<void> receive(std::string_view bytes) { return session.receive(bytes, now, events); }
+  /// Starts a call that has ten seconds.
+  result<std::uint32_t> call(recorded_outcome& outcome, std::string_view params = rpc::no_params) {
+    return session.call("m", params, now + std::chrono::seconds{10}, outcome.taker());
+  }
+  result<void> pass(std::chrono::milliseconds time) {
+    now += time;
+    return session.tick(now);
+  }
+  /// Takes what is to be sent.
+  std::string sent() { return std::exchange(session.output(), {}); }
+
+  time_point now = start;
+  recorded_events events;
+  link_session session;
+};
+
+}  // namespace troupe::test

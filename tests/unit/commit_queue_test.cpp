@@ -1,0 +1,178 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/tests/support/context_fixture.hpp>
+
+using namespace troupe;
+
+namespace {
+
+encoded_record record(std::uint64_t seq) { return {{test::node(1), 1, seq}, "record " + std::to_string(seq)}; }
+
+const result<void> done{};
+const result<void> refused = fail(error_code::storage_failure, "the disk is full");
+
+/// A queue to which records 1, 2, 3 … are added, with what those who wait were told, in order.
+struct fixture {
+  commit_queue queue;
+  std::vector<std::string> told;
+  std::uint64_t added = 0;
+
+  explicit fixture(std::size_t max_batch = 1000, std::size_t max_waiting = 100'000) : queue{max_batch, max_waiting} {}
+
+  void add(int count = 1) {
+    while (count-- > 0) queue.add(record(++added));
+  }
+  commit_queue::completion teller(std::string who) {
+    return [this, who](const result<void>& outcome) { told.push_back(who + (outcome ? " durable" : " " + outcome.error().message)); };
+  }
+  /// The numbers of the records in the next batch.
+  std::vector<std::uint64_t> take() {
+    std::vector<std::uint64_t> numbers;
+    if (const auto batch = queue.take())
+      for (const auto& each : *batch) numbers.push_back(each.dot.seq);
+    return numbers;
+  }
+};
+
+using strings = std::vector<std::string>;
+using numbers = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST_CASE("an empty queue has nothing to write and lets nobody wait") {
+  fixture f;
+  CHECK(f.queue.is_idle());
+  CHECK(f.take().empty());
+  f.queue.notify(f.teller("a"));
+  f.queue.notify_durable(f.teller("b"));
+  CHECK(f.told == strings{"a durable", "b durable"});
+}
+
+TEST_CASE("all that waits is one batch, in the order in which it came") {
+  fixture f;
+  f.add(3);
+  CHECK_FALSE(f.queue.is_idle());
+  CHECK(f.take() == numbers{1, 2, 3});
+}
+
+TEST_CASE("a batch has a bound; the rest comes with the next") {
+  fixture f{2};
+  f.add(5);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{3, 4});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{5});
+  f.queue.settle(done);
+  CHECK(f.queue.is_idle());
+}
+
+TEST_CASE("one batch is written at a time, while the next gathers") {
+  fixture f;
+  f.add();
+  CHECK(f.take() == numbers{1});
+  f.add(2);
+  CHECK(f.take().empty());
+  CHECK_FALSE(f.queue.is_idle());
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{2, 3});
+  CHECK_FALSE(f.queue.is_idle());
+}
+
+TEST_CASE("who waits is told when everything added before is durable, and no earlier") {
+  fixture f{2};
+  f.add();
+  f.queue.notify(f.teller("one"));
+  f.add(2);
+  f.queue.notify(f.teller("three"));
+  f.queue.notify_durable(f.teller("three, too"));
+  f.take();
+  CHECK(f.told.empty());
+  f.add();
+  f.queue.notify(f.teller("four"));
+  f.queue.settle(done);
+  CHECK(f.told == strings{"one durable"});
+  f.take();
+  f.queue.settle(done);
+  CHECK(f.told == strings{"one durable", "three durable", "three, too durable", "four durable"});
+}
+
+TEST_CASE("who comes while the last batch is written waits for it") {
+  fixture f;
+  f.add();
+  f.take();
+  f.queue.notify(f.teller("a"));
+  CHECK(f.told.empty());
+  f.queue.settle(done);
+  CHECK(f.told == strings{"a durable"});
+}
+
+TEST_CASE("what the disk refuses is offered again, before what came later") {
+  fixture f{2};
+  f.add(3);
+  CHECK(f.take() == numbers{1, 2});
+  f.add();
+  f.queue.settle(refused);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{3, 4});
+}
+
+TEST_CASE("a refusal is told at once to all who wait, but for those who wait through refusals") {
+  fixture f;
+  f.add();
+  f.queue.notify(f.teller("a"));
+  f.queue.notify_durable(f.teller("patient"));
+  f.take();
+  f.add();
+  f.queue.notify(f.teller("b"));
+  f.queue.settle(refused);
+  CHECK(f.told == strings{"a the disk is full", "b the disk is full"});
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  CHECK(f.told == strings{"a the disk is full", "b the disk is full", "patient durable"});
+}
+
+TEST_CASE("the health is the latest refusal, until a batch succeeds") {
+  fixture f;
+  CHECK(f.queue.health());
+  f.add();
+  f.take();
+  f.queue.settle(refused);
+  CHECK(f.queue.health().error() == refused.error());
+  f.take();
+  CHECK_FALSE(f.queue.health());
+  f.queue.settle(done);
+  CHECK(f.queue.health());
+}
+
+TEST_CASE("a queue is full when so many records wait, without those being written") {
+  fixture f{2, 3};
+  f.add(2);
+  CHECK_FALSE(f.queue.is_full());
+  f.add();
+  CHECK(f.queue.is_full());
+  f.take();
+  CHECK_FALSE(f.queue.is_full());
+  f.queue.settle(refused);
+  CHECK(f.queue.is_full());
+}
+
+TEST_CASE("whoever is told may add and wait again at once") {
+  fixture f;
+  f.add();
+  f.queue.notify([&](const result<void>&) {
+    f.add();
+    f.queue.notify(f.teller("second"));
+  });
+  f.take();
+  f.queue.settle(done);
+  CHECK(f.told.empty());
+  CHECK(f.take() == numbers{2});
+  f.queue.settle(done);
+  CHECK(f.told == strings{"second durable"});
+}

@@ -1,0 +1,372 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+
+#include <troupe/tests/support/session_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+namespace {
+
+/// What the session asks of an idle other side.
+std::string ping_frame(session_fixture& link) {
+  const auto sent = link.sent();
+  const auto frame = rpc::parse(sent);
+  REQUIRE(frame.has_value());
+  REQUIRE(std::holds_alternative<rpc::request>(*frame));
+  CHECK(std::get<rpc::request>(*frame).method == "ping");
+  return response_frame(std::get<rpc::request>(*frame).id);
+}
+
+link_limits pinging() {
+  link_limits limits;
+  limits.ping_interval = 1s;
+  limits.silence = 5s;
+  return limits;
+}
+
+}  // namespace
+
+// -- how much at once -------------------------------------------------------------------------------------------------
+
+TEST_CASE("more calls than may be in flight are refused, and the link goes on") {
+  link_limits limits;
+  limits.in_flight = 2;
+  recorded_outcome outcomes[3];
+  session_fixture link{limits};
+  const auto first = link.call(outcomes[0]);
+  REQUIRE(link.call(outcomes[1]));
+  link.sent();
+  const auto third = link.call(outcomes[2]);
+  REQUIRE_FALSE(third.has_value());
+  CHECK(third.error().code == error_code::overloaded);
+  CHECK(third.error().message == "2 calls are in flight on this link; wait for answers");
+  CHECK(link.sent().empty());
+  CHECK(outcomes[2].told == 0);
+  REQUIRE(link.receive(response_frame(*first)));
+  CHECK(link.call(outcomes[2]).has_value());
+}
+
+TEST_CASE("as many calls can be in flight as ids have places, each with an id of its own") {
+  link_limits limits;
+  limits.in_flight = 1'000'000;
+  limits.output_bytes = std::size_t{1} << 30;
+  recorded_outcome outcome;
+  session_fixture link{limits};
+  for (int i = 0; i < 65'536; ++i) REQUIRE(link.call(outcome));
+  CHECK(link.call(outcome).error().code == error_code::overloaded);
+  link.session.end({error_code::unavailable, "gone", {}});
+  CHECK(outcome.told == 65'536);
+}
+
+TEST_CASE("an id stays the only one of its kind for as long as 65,536 calls") {
+  recorded_outcome outcome;
+  session_fixture link;
+  const auto first = link.call(outcome);
+  REQUIRE(link.receive(response_frame(*first)));
+  for (int i = 1; i < 65'536; ++i) {
+    const auto id = link.call(outcome);
+    if (*id == *first) FAIL("the id came back after ", i, " calls");
+    REQUIRE(link.receive(response_frame(*id)));
+    link.sent();
+  }
+  CHECK(link.call(outcome) == *first);
+  REQUIRE(link.receive(response_frame(*first)));
+  CHECK(outcome.told == 65'537);
+}
+
+TEST_CASE("more requests than may be in flight end the link") {
+  link_limits limits;
+  limits.in_flight = 2;
+  session_fixture link{limits};
+  REQUIRE(link.receive(request_frame(1) + request_frame(2)));
+  const auto outcome = link.receive(request_frame(3));
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::limit_exceeded);
+  CHECK(outcome.error().message == "more than 2 requests at once; wait for answers");
+}
+
+TEST_CASE("a request that was answered makes room for another") {
+  link_limits limits;
+  limits.in_flight = 1;
+  session_fixture link{limits};
+  for (std::uint32_t id = 0; id < 10; ++id) {
+    REQUIRE(link.receive(request_frame(id)));
+    CHECK(link.session.respond(id, rpc::nil));
+  }
+}
+
+TEST_CASE("the limits of messages end the link when they are passed") {
+  link_limits limits;
+  limits.codec = {.frame_bytes = 100, .depth = 4, .elements = 20, .string_bytes = 50};
+  const auto code_after = [&](const std::string& bytes) {
+    session_fixture link{limits};
+    const auto outcome = link.receive(bytes);
+    return outcome ? error_code::none : outcome.error().code;
+  };
+  CHECK(code_after(notice_frame("m")) == error_code::none);
+  CHECK(code_after("\xdd\xff\xff\xff\xff") == error_code::limit_exceeded);
+  CHECK(code_after(notice_frame(std::string(51, 'm'))) == error_code::limit_exceeded);
+  CHECK(code_after(std::string(5, '\x91')) == error_code::limit_exceeded);
+  CHECK(code_after("\x9f" + std::string(15, '\x93')) == error_code::limit_exceeded);
+  CHECK(code_after("\x93\xd9\x28" + std::string(40, 'a') + "\xd9\x28" + std::string(40, 'a') + "\xd9\x28") ==
+        error_code::limit_exceeded);
+}
+
+// -- output -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("while the other side does not read, calls and notifications are refused and replies become errors") {
+  link_limits limits;
+  limits.output_bytes = 1000;
+  recorded_outcome outcome;
+  session_fixture link{limits};
+  REQUIRE(link.receive(request_frame(1)));
+  link.session.set_unsent(990);
+  const auto call = link.call(outcome);
+  REQUIRE_FALSE(call.has_value());
+  CHECK(call.error().code == error_code::overloaded);
+  CHECK(call.error().message == "the other side of the link does not read; 990 bytes are waiting for it");
+  CHECK(link.session.notify("m", rpc::no_params).error().code == error_code::overloaded);
+  CHECK(link.session.respond(1, rpc::nil));
+  CHECK(link.sent() == failure_frame(1, call.error()));
+  link.session.set_unsent(0);
+  CHECK(link.call(outcome).has_value());
+}
+
+TEST_CASE("what is in the output counts as not taken") {
+  link_limits limits;
+  limits.output_bytes = 1000;
+  session_fixture link{limits};
+  REQUIRE(link.session.notify("m", value{std::string(900, 'x')}.msgpack()));
+  CHECK(link.session.notify("m", value{std::string(100, 'x')}.msgpack()).error().code == error_code::overloaded);
+}
+
+TEST_CASE("reading is paused while more than half of the output bound is not taken") {
+  link_limits limits;
+  limits.output_bytes = 1000;
+  session_fixture link{limits};
+  CHECK_FALSE(link.session.reading_paused());
+  link.session.set_unsent(500);
+  CHECK_FALSE(link.session.reading_paused());
+  link.session.set_unsent(501);
+  CHECK(link.session.reading_paused());
+  link.session.set_unsent(0);
+  REQUIRE(link.session.notify("m", value{std::string(600, 'x')}.msgpack()));
+  CHECK(link.session.reading_paused());
+  link.sent();
+  CHECK_FALSE(link.session.reading_paused());
+}
+
+TEST_CASE("a message that the other side would refuse as too long is not sent") {
+  link_limits limits;
+  limits.codec.frame_bytes = 1000;
+  limits.in_flight = 4;
+  for (std::size_t payload = 940; payload <= 1000; ++payload) {
+    CAPTURE(payload);
+    const auto params = value::map({{"p", value::binary(std::string(payload - 7, 'x'))}}).msgpack();
+    recorded_outcome outcome;
+    session_fixture sender{limits}, receiver{limits};
+    const bool called = sender.call(outcome, params).has_value();
+    const bool notified = sender.session.notify("a longer method", params).has_value();
+    CHECK((called || payload > 940));
+    CHECK((!called || payload < 1000));
+    CHECK((!notified || called));
+    CHECK(receiver.receive(sender.sent()).has_value());
+  }
+  session_fixture link{limits};
+  REQUIRE(link.receive(request_frame(1)));
+  CHECK(link.session.respond(1, value::binary(std::string(990, 'x')).msgpack()));
+  const auto refusal = link.sent();
+  CHECK(refusal.find("limit_exceeded") != std::string::npos);
+  CHECK(refusal.size() < 200);
+}
+
+// -- strikes ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("replies to no call, second replies and late replies are dropped and counted") {
+  recorded_outcome answered, late;
+  session_fixture link;
+  REQUIRE(link.receive(response_frame(12345)));
+  CHECK(link.session.strikes() == 1);
+  const auto id = link.call(answered);
+  REQUIRE(link.receive(response_frame(*id) + response_frame(*id)));
+  CHECK(link.session.strikes() == 2);
+  CHECK(answered.told == 1);
+  const auto late_id = link.session.call("m", rpc::no_params, link.now + 1ms, late.taker());
+  REQUIRE(link.pass(1ms));
+  REQUIRE(link.receive(response_frame(*late_id)));
+  CHECK(link.session.strikes() == 3);
+  CHECK(late.told == 1);
+  CHECK(late.code() == error_code::deadline_exceeded);
+}
+
+TEST_CASE("a cancel that does not say what it cancels is a strike") {
+  session_fixture link;
+  REQUIRE(link.receive(notice_frame("cancel")));
+  CHECK(link.session.strikes() == 1);
+}
+
+TEST_CASE("as many strikes are borne as are allowed; one more ends the link") {
+  link_limits limits;
+  limits.strikes = 3;
+  session_fixture link{limits};
+  for (int i = 0; i < 3; ++i) REQUIRE(link.receive(response_frame(1)));
+  const auto outcome = link.receive(response_frame(1));
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::protocol_violation);
+  CHECK(outcome.error().message == "too many violations, the last: a reply to no open call; at most 3 are borne");
+}
+
+TEST_CASE("one strike is forgiven each second") {
+  link_limits limits;
+  limits.strikes = 1;
+  session_fixture link{limits};
+  for (int second = 0; second < 10; ++second) {
+    REQUIRE(link.receive(response_frame(1)));
+    CHECK(link.session.strikes() == 1);
+    REQUIRE(link.pass(999ms));
+    CHECK(link.session.strikes() == 1);
+    REQUIRE(link.pass(1ms));
+    CHECK(link.session.strikes() == 0);
+  }
+  REQUIRE(link.pass(1s));
+  CHECK(link.session.strikes() == 0);
+}
+
+// -- time -------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a message that has begun must end in time") {
+  link_limits limits;
+  limits.half_frame = 1s;
+  session_fixture link{limits};
+  REQUIRE(link.receive(notice_frame("a") + notice_frame("b").substr(0, 2)));
+  REQUIRE(link.pass(1s));
+  const auto outcome = link.pass(1ms);
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::protocol_violation);
+  CHECK(outcome.error().message == "a message that began 1000 ms ago has not ended; 2 bytes of it arrived");
+}
+
+TEST_CASE("a message that trickles in gets no more time for it") {
+  link_limits limits;
+  limits.half_frame = 1s;
+  session_fixture link{limits};
+  const auto frame = notice_frame("a long method");
+  result<void> outcome;
+  std::size_t arrived = 0;
+  while (outcome && arrived < frame.size()) {
+    REQUIRE(link.receive(frame.substr(arrived++, 1)));
+    outcome = link.pass(200ms);
+  }
+  CHECK_FALSE(outcome.has_value());
+  CHECK(arrived == 6);
+}
+
+TEST_CASE("each message has time of its own, and between messages no time runs") {
+  link_limits limits;
+  limits.half_frame = 1s;
+  session_fixture link{limits};
+  const auto frame = notice_frame("m");
+  REQUIRE(link.receive(frame.substr(0, 2)));
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(link.pass(900ms));
+    REQUIRE(link.receive(frame.substr(2) + frame.substr(0, 2)));
+  }
+  REQUIRE(link.receive(frame.substr(2)));
+  REQUIRE(link.pass(1h));
+  CHECK(link.events.notices.size() == 6);
+}
+
+TEST_CASE("an idle other side is pinged at the interval") {
+  session_fixture link{pinging()};
+  REQUIRE(link.pass(999ms));
+  CHECK(link.sent().empty());
+  REQUIRE(link.pass(1ms));
+  REQUIRE(link.receive(ping_frame(link)));
+  REQUIRE(link.pass(999ms));
+  CHECK(link.sent().empty());
+  REQUIRE(link.pass(1ms));
+  REQUIRE(link.receive(ping_frame(link)));
+  CHECK(link.session.calls_in_flight() == 0);
+}
+
+TEST_CASE("nobody is pinged when no interval is set") {
+  session_fixture link;
+  REQUIRE(link.pass(1h));
+  CHECK(link.sent().empty());
+}
+
+TEST_CASE("a ping that waits for its answer is not repeated") {
+  session_fixture link{pinging()};
+  REQUIRE(link.pass(1s));
+  ping_frame(link);
+  REQUIRE(link.pass(1s));
+  CHECK(link.sent().empty());
+  CHECK(link.session.calls_in_flight() == 1);
+}
+
+TEST_CASE("an other side that stays silent after a ping ends the link") {
+  session_fixture link{pinging()};
+  for (int second = 1; second <= 6; ++second) REQUIRE(link.pass(1s));
+  const auto outcome = link.pass(1s);
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::unavailable);
+  CHECK(outcome.error().message == "nothing was heard for 5000 ms");
+}
+
+TEST_CASE("any byte that is heard breaks the silence") {
+  session_fixture link{pinging()};
+  const auto frame = notice_frame("m");
+  for (int second = 1; second <= 100; ++second) {
+    REQUIRE(link.pass(1s));
+    if (second % 5 == 0) REQUIRE(link.receive(frame));
+  }
+}
+
+TEST_CASE("an other side that could not be pinged because nobody let time pass is not silent") {
+  session_fixture link{pinging()};
+  REQUIRE(link.pass(1s));
+  REQUIRE(link.receive(ping_frame(link)));
+  REQUIRE(link.pass(1h));
+  CHECK(link.receive(ping_frame(link)).has_value());
+  CHECK(link.pass(1s).has_value());
+}
+
+TEST_CASE("while a call is open its deadline says how long the other side may be silent") {
+  recorded_outcome outcome;
+  session_fixture link{pinging()};
+  REQUIRE(link.session.call("m", rpc::no_params, link.now + 60s, outcome.taker()));
+  link.sent();
+  for (int second = 1; second < 60; ++second) REQUIRE(link.pass(1s));
+  CHECK(link.sent().empty());
+  REQUIRE(link.pass(1s));
+  CHECK(outcome.code() == error_code::deadline_exceeded);
+}
+
+TEST_CASE("after a call was given up the other side has time to answer a ping") {
+  recorded_outcome outcome;
+  session_fixture link{pinging()};
+  REQUIRE(link.session.call("m", rpc::no_params, link.now + 60s, outcome.taker()));
+  for (int second = 1; second <= 60; ++second) REQUIRE(link.pass(1s));
+  for (int second = 1; second <= 5; ++second) REQUIRE(link.pass(1s));
+  CHECK_FALSE(link.pass(1s).has_value());
+}
+
+TEST_CASE("an other side that neither reads nor speaks is found out though no ping can be sent") {
+  auto limits = pinging();
+  limits.output_bytes = 100;
+  session_fixture link{limits};
+  link.session.set_unsent(100);
+  result<void> outcome;
+  int seconds = 0;
+  while (outcome && seconds < 60) {
+    outcome = link.pass(1s);
+    ++seconds;
+  }
+  CHECK(seconds == 7);
+  CHECK(link.sent().empty());
+}
