@@ -47,9 +47,10 @@ bool is_right_reply(std::uint64_t number, const payload& reply) {
 /// Sends the frames of requests as they are and answers the oldest request with the frame that arrives.
 class bare_broker_state {
 public:
-  bare_broker_state(caf::io::broker* self, int socket) : self_(self), connection_(self->add_scribe(socket)) {}
+  bare_broker_state(caf::io::broker* self, unique_fd socket) : self_(self), socket_(std::move(socket)) {}
 
   caf::behavior make_behavior() {
+    connection_ = self_->add_scribe(socket_.release());
     self_->configure_read(connection_, caf::io::receive_policy::exactly(sizeof(echo_text)));
     return {
         [this](const bare_frame& frame) -> caf::result<bare_frame> {
@@ -69,13 +70,15 @@ public:
 
 private:
   caf::io::broker* self_;
+  unique_fd socket_;  ///< Until the broker runs.
   caf::io::connection_handle connection_;
   std::deque<caf::typed_response_promise<bare_frame>> waiting_;
 };
 
-caf::actor spawn_bare_broker(caf::actor_system& system, int socket) {
+caf::actor spawn_bare_broker(caf::actor_system& system, unique_fd socket) {
+  using broker = caf::stateful_actor<bare_broker_state, caf::io::broker>;
   caf::actor_config config{&system.middleman().backend()};
-  return system.spawn_impl<caf::stateful_actor<bare_broker_state, caf::io::broker>, caf::no_spawn_options>(config, socket);
+  return system.spawn_impl<broker, caf::no_spawn_options>(config, std::move(socket));
 }
 
 }  // namespace
@@ -92,7 +95,7 @@ result<void> measure_network(harness& with) {
   const echo_peer our_peer{std::move(our_pair->second), answer_rpc};
   const echo_peer bare_peer{std::move(bare_pair->second), answer_raw};
   const auto link = spawn_link(system, our_pair->first.release(), {.label = "bench"});
-  const auto bare = spawn_bare_broker(system, bare_pair->first.release());
+  const auto bare = spawn_bare_broker(system, std::move(bare_pair->first));
 
   const pipeline plan{with.operations(calls), in_flight};
   return with.compare({

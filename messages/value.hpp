@@ -83,7 +83,7 @@ public:
   /// The member of a map with this key. O(bytes) without copying the others.
   std::optional<value> find(std::string_view key) const;
 
-  /// Doubles that are not numbers become `null`, as JSON has no word for them.
+  /// Doubles that are not numbers become `null`, as JSON has no word for them. Control characters are escaped, all of them.
   std::string to_json(json_style style = json_style::compact) const;
 
   /// The canonical bytes.

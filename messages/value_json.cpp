@@ -58,6 +58,23 @@ json to_json_tree(msgpack_reader& reader) {
   }
 }
 
+/// JSON lets the control characters above U+001F stand as they are, but a terminal obeys some of them.
+std::string with_controls_escaped(std::string json) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string escaped;
+  std::size_t copied = 0;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(json[at]);
+    const bool is_two = byte == 0xc2 && static_cast<unsigned char>(json[at + 1]) < 0xa0;  // U+0080 to U+009F
+    if (byte != 0x7f && !is_two) continue;
+    const auto code = is_two ? static_cast<unsigned char>(json[at + 1]) : byte;
+    escaped.append(json, copied, at - copied).append("\\u00").append({digits[code >> 4], digits[code & 15]});
+    at += is_two ? 1 : 0;
+    copied = at + 1;
+  }
+  return copied == 0 ? std::move(json) : escaped.append(json, copied);
+}
+
 /// Walks text and tells how far it has come, so that a problem can be placed whoever finds it.
 class tracked_position {
 public:
@@ -186,7 +203,7 @@ private:
 
 std::string value::to_json(json_style style) const {
   msgpack_reader reader{bytes_};
-  return to_json_tree(reader).dump(style == json_style::pretty ? 2 : -1);
+  return with_controls_escaped(to_json_tree(reader).dump(style == json_style::pretty ? 2 : -1));
 }
 
 result<value> value::from_json(std::string_view text, const codec_limits& limits) {

@@ -109,10 +109,14 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
 }
 
 result<config> read_config(const std::filesystem::path& file, config base) {
+  const auto unreadable = [&](const char* why) {
+    return fail(error_code::not_found, "the configuration file " + file.native() + " cannot be read: " + why);
+  };
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) return unreadable("it is not a file");
+  errno = 0;
   std::ifstream in{file, std::ios::binary};
-  if (!in || std::filesystem::is_directory(file))
-    return fail(error_code::not_found, "the configuration file " + file.native() + " cannot be read: " +
-                                           (errno != 0 ? std::strerror(errno) : "it is not a file"));
+  if (!in) return unreadable(std::strerror(errno));
   std::string text(max_file_bytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));

@@ -1,5 +1,8 @@
 #include <troupe/runtime/host.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 #include <troupe/runtime/caf.hpp>
 #include <troupe/runtime/host_impl.hpp>
 
@@ -41,6 +44,7 @@ host::impl::impl(config given)
   auto started = node::start(*system, std::move(given), on_stop, std::move(log));
   if (!started) throw failure{std::move(started.error())};
   node = std::move(*started);
+  watches = spawn_watch_keeper(*system);
   running = true;
 }
 
@@ -54,7 +58,13 @@ host::~host() {
 
 std::vector<std::string> host::stop() {
   if (!impl_->running.exchange(false)) return {};
+  const auto until = std::chrono::steady_clock::now() + impl_->node->settings().stop_deadline;
   auto blocked = impl_->node->stop().blocked;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  const auto for_watches = std::max<std::chrono::milliseconds>(left, 20ms);
+  auto watches = ask_and_wait<stop_report>(*impl_->system, impl_->watches, for_watches + slack, stop_children{for_watches});
+  if (watches) std::move(watches->blocked.begin(), watches->blocked.end(), std::back_inserter(blocked));
+  else blocked.push_back("watch_keeper: " + watches.error().message);
   impl_->left_behind = !blocked.empty();
   return blocked;
 }
@@ -204,6 +214,7 @@ struct watch::impl {
   std::shared_ptr<std::atomic<bool>> active;
 };
 
+watch::watch() = default;
 watch::watch(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
 watch::watch(watch&&) noexcept = default;
 watch& watch::operator=(watch&& other) noexcept {
@@ -213,7 +224,7 @@ watch& watch::operator=(watch&& other) noexcept {
 watch::~watch() {
   if (!impl_) return;
   *impl_->active = false;
-  caf::anon_send_exit(impl_->watcher, caf::exit_reason::user_shutdown);
+  dismiss(impl_->watcher);
 }
 bool watch::active() const { return impl_ && *impl_->active; }
 
@@ -222,8 +233,13 @@ watch host_context::watch(std::string_view prefix, std::function<void(const chan
   if (!parsed || !host_.impl_->running) return {};
   auto active = std::make_shared<std::atomic<bool>>(true);
   auto watcher = spawn_blocking<watcher_state>(*host_.impl_->system, std::move(function), active);
-  auto added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, watch_context{*parsed, watcher});
-  if (!added) *active = false;
+  const watch_context wanted{*parsed, watcher};
+  auto added = host_.impl_->ask<void>(host_.impl_->watches, answer_deadline, wanted);
+  if (added) added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, wanted);
+  if (!added) {
+    *active = false;
+    dismiss(watcher);
+  }
   return troupe::watch{std::make_unique<troupe::watch::impl>(troupe::watch::impl{std::move(watcher), std::move(active)})};
 }
 

@@ -41,7 +41,7 @@ private:
 /// Stays subscribed for as long as it lives.
 class watch {
 public:
-  watch() = default;
+  watch();
   watch(watch&&) noexcept;
   watch& operator=(watch&&) noexcept;
   /// No call of the function begins after this returns; one that has begun may still run.
@@ -95,8 +95,8 @@ public:
   result<change_id> erase(std::string_view path, durability level = durability::durable);
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
-  /// Calls the function for every change at and below a path from now on, whoever makes it, one at a time and in order.
-  /// Inactive when the path is malformed.
+  /// Calls the function for every change at and below a path from now on, whoever makes it, one at a time and in order. A
+  /// function that throws ends the watch, and so does the host's stop. Inactive when the path is malformed.
   [[nodiscard]] troupe::watch watch(std::string_view prefix, std::function<void(const change_record&)> function);
 
 private:
@@ -153,8 +153,8 @@ public:
   /// @returns the reason, or nothing when the deadline passed.
   std::optional<std::string> wait_for_stop_request(std::chrono::milliseconds deadline) const;
 
-  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the name of a command whose function did
-  /// not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
+  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the name of a command or the path of a
+  /// watch whose function did not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
   std::vector<std::string> stop();
 
 private:

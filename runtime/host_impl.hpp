@@ -4,11 +4,11 @@
 #include <future>
 #include <optional>
 
-#include <caf/scoped_actor.hpp>
-
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/outside.hpp>
 #include <troupe/runtime/host.hpp>
 #include <troupe/runtime/node.hpp>
+#include <troupe/runtime/watch_keeper.hpp>
 
 namespace troupe {
 
@@ -20,18 +20,13 @@ struct host::impl {
   template <class Answer, class Handle, class Message>
   result<Answer> ask(const Handle& to, std::chrono::milliseconds deadline, Message message) const {
     if (!running) return fail(error_code::unavailable, "the host has been stopped");
-    caf::scoped_actor self{*system};
-    result<Answer> outcome = fail(error_code::internal, "no answer");
-    auto pending = self->request(to, deadline, std::move(message));
-    const auto failed = [&](const caf::error& why) { outcome = fail(from_caf(why)); };
-    if constexpr (std::is_void_v<Answer>) pending.receive([&] { outcome = {}; }, failed);
-    else pending.receive([&](Answer& answer) { outcome = std::move(answer); }, failed);
-    return outcome;
+    return ask_and_wait<Answer>(*system, to, deadline, std::move(message));
   }
 
   system_config settings;
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<troupe::node> node;
+  watch_keeper watches;
   principal_ptr caller;
   std::shared_ptr<std::promise<std::string>> stop_requested;
   std::shared_future<std::string> stop_reason;

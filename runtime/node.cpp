@@ -6,11 +6,11 @@
 
 #include <caf/init_global_meta_objects.hpp>
 #include <caf/io/middleman.hpp>
-#include <caf/scoped_actor.hpp>
 
 #include <xxhash.h>
 
 #include <troupe/actors/kernel/clock.hpp>
+#include <troupe/actors/kernel/outside.hpp>
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/sockets.hpp>
 #include <troupe/plugins/sandbox/bubblewrap.hpp>
@@ -132,11 +132,9 @@ result<void> node::launch(stop_watcher on_stop) {
       system_, children(std::move(*engine), std::move(*store), std::move(peers), std::move(clients), on_stop),
       [on_stop](const child_failed& failed) { on_stop("the actor " + failed.name + " has failed: " + failed.reason); }, log_);
 
-  caf::scoped_actor self{system_};
   for (const auto& package : settings_.plugins) {
-    result<void> loaded;
-    self->request(actors_.plugins, 2min, load_plugin{std::filesystem::absolute(package).native(), {}})
-        .receive([](const plugin_info&) {}, [&](const caf::error& why) { loaded = fail(from_caf(why)); });
+    const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, 2min,
+                                                  load_plugin{std::filesystem::absolute(package).native(), {}});
     if (!loaded) return fail(loaded.error().code, "the plugin " + package.native() + " cannot be started: " + loaded.error().message);
   }
   log_.logger("node")->info("node.started id={} name=\"{}\" incarnation={} listen={}", to_string(identity_.node),
@@ -277,16 +275,14 @@ sandbox_factory node::make_sandbox() const {
 
 stop_report node::stop() {
   if (!tree_) return {};
-  stop_report report;
-  caf::scoped_actor self{system_};
-  self->request(std::exchange(tree_, nullptr), settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline})
-      .receive([&](stop_report& done) { report = std::move(done); },
-               [&](const caf::error&) { report.blocked.push_back("supervisor_tree"); });
+  const auto tree = std::exchange(tree_, nullptr);
+  auto report = ask_and_wait<stop_report>(system_, tree, settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline});
   if (settings_.serve_clients) {
     std::error_code ignored;
     std::filesystem::remove(settings_.data_dir / "troupe.sock", ignored);
   }
-  return report;
+  if (!report) return {.blocked = {"supervisor_tree: " + report.error().message}};
+  return std::move(*report);
 }
 
 }  // namespace troupe

@@ -64,10 +64,18 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
 
 std::string printable(std::string_view text, std::size_t max_bytes) {
   std::string shown;
-  for (const char c : repaired_utf8(text.substr(0, max_bytes))) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) shown += fmt::format("\\x{:02x}", byte);
-    else shown += c;
+  const std::string repaired = repaired_utf8(text.substr(0, max_bytes));
+  for (std::size_t at = 0; at < repaired.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(repaired[at]);
+    const auto next = at + 1 < repaired.size() ? static_cast<unsigned char>(repaired[at + 1]) : 0u;
+    if (byte < 0x20 || byte == 0x7f) {
+      shown += fmt::format("\\x{:02x}", byte);
+    } else if (byte == 0xc2 && next < 0xa0) {  // U+0080 to U+009F, among them another beginning of terminal sequences
+      shown += fmt::format("\\u{:04x}", next);
+      ++at;
+    } else {
+      shown += repaired[at];
+    }
   }
   if (text.size() > max_bytes) shown += fmt::format("… ({} bytes more)", text.size() - max_bytes);
   return shown;

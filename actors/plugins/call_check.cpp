@@ -40,7 +40,8 @@ result<call_decision> check_call(const permissions& policy, const method_rule& r
   }
   const auto decision = rule.scope == resource_scope::subtree ? policy.check_subtree(*verb, *resource)
                                                               : policy.check(*verb, *resource);
-  return call_decision{decision.allowed, std::string{rule.verb} + ":" + *resource, decision.rule};
+  const bool is_root = resource->empty() && resource_kind_of(*verb) == resource_kind::path;
+  return call_decision{decision.allowed, std::string{rule.verb} + ":" + (is_root ? "/" : *resource), decision.rule};
 }
 
 }  // namespace troupe

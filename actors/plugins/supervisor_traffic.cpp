@@ -111,7 +111,8 @@ void supervisor_state::forward(const route& to, std::uint32_t id, std::string_vi
 
 void supervisor_state::on_notification(std::string_view method, std::string_view params) {
   if (method != "log") {
-    log_->warn("plugin.notice_refused plugin={} method=\"{}\"", plugin(), printable(method, 64));
+    if (++log_lines_ > max_log_lines) ++log_lines_dropped_;
+    else log_->warn("plugin.notice_refused plugin={} method=\"{}\"", plugin(), printable(method, 64));
     return;
   }
   const auto line = decode_checked<log_line>(params);

@@ -157,12 +157,12 @@ TEST_CASE_FIXTURE(fixture, "each end that is watched is told once, with its reas
   const auto c = silent();
   watching.watch(a, "a");
   watching.watch(b, "b");
-  caf::anon_send_exit(c, to_caf({error_code::internal, "c broke", {}}));
-  caf::anon_send_exit(b, to_caf({error_code::internal, "b broke", {}}));
+  end_with(c, {error_code::internal, "c broke", {}});
+  end_with(b, {error_code::internal, "b broke", {}});
   system.run();
   CHECK(watching.told == std::vector<std::string>{"b: b broke"});
-  caf::anon_send_exit(a, to_caf({error_code::internal, "a broke", {}}));
-  caf::anon_send_exit(b, to_caf({error_code::internal, "b broke again", {}}));
+  end_with(a, {error_code::internal, "a broke", {}});
+  end_with(b, {error_code::internal, "b broke again", {}});
   system.run();
   CHECK(watching.told == std::vector<std::string>{"b: b broke", "a: a broke"});
 }
@@ -170,7 +170,7 @@ TEST_CASE_FIXTURE(fixture, "each end that is watched is told once, with its reas
 TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched is told as well") {
   watcher watching{system};
   const auto gone = silent();
-  caf::anon_send_exit(gone, to_caf({error_code::internal, "broke", {}}));
+  end_with(gone, {error_code::internal, "broke", {}});
   system.run();
   watching.watch(gone, "gone");
   CHECK(watching.told.size() == 1);

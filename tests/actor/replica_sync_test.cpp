@@ -31,7 +31,7 @@ sync_hello hello_of(const node_id& who) { return {.cluster = {}, .node = who, .i
 TEST_CASE_FIXTURE(pair_fixture, "a replica greets a new peer with what it has") {
   a.write("/x", 1);
   kept_link link{system};
-  a.meet(link.actor(), node(9));
+  a.meet(link.actor(), test::node(9));
   system.run();
   const auto hellos = link.said<sync_hello>("sync.hello");
   REQUIRE(hellos.size() == 1);
@@ -43,10 +43,10 @@ TEST_CASE_FIXTURE(pair_fixture, "a replica greets a new peer with what it has") 
 TEST_CASE_FIXTURE(pair_fixture, "what a link says before the mesh introduces it is not lost") {
   kept_link link{system};
   a.write("/x", 1);
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   CHECK(link.said<sync_push>("sync.push").empty());
-  a.meet(link.actor(), node(9));
+  a.meet(link.actor(), test::node(9));
   system.run();
   // The hello was heard: the peer is sent what it lacks.
   CHECK(link.said<sync_push>("sync.push").size() == 1);
@@ -57,9 +57,9 @@ TEST_CASE_FIXTURE(pair_fixture, "what strangers say is kept within bounds, and n
   kept_link stranger{system};
   kept_link link{system};
   for (int i = 0; i < 100; ++i) say_as(stranger.actor(), a.actor, "sync.hello", "nonsense");
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   a.write("/x", 1);
-  a.meet(link.actor(), node(9));
+  a.meet(link.actor(), test::node(9));
   system.run();
   CHECK(link.said<sync_push>("sync.push").size() == 1);
   CHECK_FALSE(link.closed());
@@ -67,10 +67,10 @@ TEST_CASE_FIXTURE(pair_fixture, "what strangers say is kept within bounds, and n
 
 TEST_CASE_FIXTURE(pair_fixture, "the acknowledgement of a push tells what has been committed with it") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
-  const auto record = put({node(9), 1, 1}, "/from/nine", "hello");
+  const auto record = put({test::node(9), 1, 1}, "/from/nine", "hello");
   a.store.hold();
   say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(record)}}.to_message(1)));
   system.run();
@@ -80,16 +80,16 @@ TEST_CASE_FIXTURE(pair_fixture, "the acknowledgement of a push tells what has be
   const auto acks = link.said<sync_ack>("sync.ack");
   REQUIRE(acks.size() == 1);
   CHECK(acks[0].batch == 1);
-  CHECK(acks[0].vector.at(node(9), 1) == 1);
+  CHECK(acks[0].vector.at(test::node(9), 1) == 1);
 }
 
 TEST_CASE_FIXTURE(pair_fixture, "a push that the disk refuses is acknowledged once the disk takes it") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   a.store.refuse();
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
   system.pass(500ms);
   CHECK(link.said<sync_ack>("sync.ack").empty());
   a.store.accept();
@@ -100,7 +100,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a push that the disk refuses is acknowledged on
 
 TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why") {
   for (const auto& [method, bytes] : std::vector<std::pair<std::string, std::string>>{
-           {"sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1))},  // before the hello
+           {"sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1))},  // before the hello
            {"sync.hello", "nonsense"},
            {"sync.dance", std::string{rpc::no_params}},
            {"sync.heads", std::string{rpc::no_params}},
@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why
            {"sync.pull", std::string{rpc::no_params}}}) {
     CAPTURE(method);
     kept_link link{system};
-    a.meet(link.actor(), node(9));
+    a.meet(link.actor(), test::node(9));
     say_as(link.actor(), a.actor, method, bytes);
     system.run();
     REQUIRE(link.closed());
@@ -120,8 +120,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why
 
 TEST_CASE_FIXTURE(pair_fixture, "a peer of another cluster is closed") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  auto foreign = hello_of(node(9));
+  a.meet(link.actor(), test::node(9));
+  auto foreign = hello_of(test::node(9));
   foreign.cluster = {random_uuid()};
   say_as(link.actor(), a.actor, "sync.hello", encode(foreign));
   system.run();
@@ -130,8 +130,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer of another cluster is closed") {
 
 TEST_CASE_FIXTURE(pair_fixture, "a peer with other conflict strategies is reported") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  auto other = hello_of(node(9));
+  a.meet(link.actor(), test::node(9));
+  auto other = hello_of(test::node(9));
   other.strategies ^= 1;
   say_as(link.actor(), a.actor, "sync.hello", encode(other));
   system.run();
@@ -140,8 +140,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer with other conflict strategies is report
 
 TEST_CASE_FIXTURE(pair_fixture, "a link that takes no more is closed, as what it missed would be missed for good") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   link.refuse();
   a.write("/x", 1);
@@ -151,10 +151,10 @@ TEST_CASE_FIXTURE(pair_fixture, "a link that takes no more is closed, as what it
 
 TEST_CASE_FIXTURE(pair_fixture, "one dot for two changes is an alarm") {
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 1))}}.to_message(1)));
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({node(9), 1, 1}, "/x", 2))}}.to_message(2)));
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 2))}}.to_message(2)));
   system.run();
   CHECK(a.log.count("context.equivocation") == 1);
 }
@@ -163,8 +163,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a log that cannot be read is reported, and the 
   a.write("/x", 1);
   a.store.make_log_unreadable();
   kept_link link{system};
-  a.meet(link.actor(), node(9));
-  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(node(9))));
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   CHECK(a.log.contains("context.log_unreadable"));
   CHECK(a.write("/y", 2).get());

@@ -42,7 +42,7 @@ public:
   }
   /// Ends a child as a defect would.
   void fell(const std::string& name) {
-    caf::anon_send_exit(running_.at(name), to_caf({error_code::internal, name + " broke", {}}));
+    end_with(running_.at(name), {error_code::internal, name + " broke", {}});
     system.run();
   }
   answer<stop_report> stop(std::chrono::milliseconds deadline = 10s) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -196,28 +197,68 @@ TEST_SUITE("sandbox") {
     bad_record.record_directory = root / "file" / "records";
     CHECK(bubblewrap::open(bad_record, deny_all()).error().code == error_code::storage_failure);
 
-    // Not below /tmp, which the launch covers.
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "a step that fails is named with what to do about it") {
+    // Programs in the place of bwrap that say what it or plugin-init would. Not below /tmp, which the launch covers.
     std::string elsewhere = "/var/tmp/troupe-sandbox-test-XXXXXX";
     REQUIRE(::mkdtemp(elsewhere.data()) != nullptr);
     ::chmod(elsewhere.c_str(), 0755);
-    const fs::path programs = elsewhere;
-    write(programs / "false-bwrap", "#!/bin/sh\necho 'no\tnamespaces today' >&2\nexit 4\n", fs::perms{0755});
-    write(programs / "slow-bwrap", "#!/bin/sh\nexec sleep 1000\n", fs::perms{0755});
-    auto failing = config();
-    failing.bwrap = programs / "false-bwrap";
-    const auto refused = open(failing)->create(shell("true"));
-    auto hanging = config();
-    hanging.bwrap = programs / "slow-bwrap";
-    auto spec = shell("true");
-    spec.start_deadline = 50ms;
-    const auto late = open(hanging)->create(spec);
-    fs::remove_all(programs);
+    const fs::path program = fs::path{elsewhere} / "bwrap";
+    const auto outcome_of = [&](const std::string& script, std::chrono::milliseconds deadline) {
+      write(program, "#!/bin/sh\n" + script + '\n', fs::perms{0755});
+      auto with_program = config();
+      with_program.bwrap = program;
+      auto spec = shell("true");
+      spec.start_deadline = deadline;
+      auto created = open(with_program)->create(spec);
+      fs::remove(program);
+      REQUIRE_FALSE(created);
+      return created.error();
+    };
+    const auto silent = outcome_of("exit 4", patience);
+    const auto wordy = outcome_of("echo 'no\tnamespaces today' >&2; exit 4", patience);
+    const auto without_landlock = outcome_of("printf 'F38 landlock' >&4", patience);
+    const auto without_seccomp = outcome_of("printf 'F1 seccomp' >&4", patience);
+    const auto lying = outcome_of("printf R7 >&4", patience);
+    const auto late = outcome_of("exec sleep 1000", 50ms);
+    fs::remove_all(elsewhere);
+
+    CHECK(silent == error{error_code::unavailable,
+                          "the plugin probe was not started: bwrap ended with exit status 4, it said nothing", {}});
+    CHECK(wordy.message ==
+          "the plugin probe was not started: bwrap ended with exit status 4, it said: no namespaces today");
+    CHECK(without_landlock == error{error_code::unavailable,
+                                    "the plugin probe was not started: the kernel has no Landlock; boot with it "
+                                    "(lsm=landlock), or allow the weaker mode \"no-landlock\"",
+                                    {}});
+    CHECK(without_seccomp ==
+          error{error_code::permission_denied,
+                "the plugin probe was not started: the step \"seccomp\" failed: Operation not permitted", {}});
+    CHECK(lying.code == error_code::unavailable);
+    CHECK(late.code == error_code::deadline_exceeded);
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "a host without descriptors to spare says so, and can go on when it has some") {
+    auto sandbox = open();
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const unique_fd next{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const rlimit few{static_cast<rlim_t>(next.get()) + 2, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    const auto refused = sandbox->create(shell("true"));
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == error_code::unavailable);
-    CHECK(refused.error().message ==
-          "the plugin probe was not started: bwrap ended with exit status 4, it said: no namespaces today");
-    REQUIRE_FALSE(late);
-    CHECK(late.error().code == error_code::deadline_exceeded);
+    CHECK(refused.error().message.find("raise the limit of open files") != std::string::npos);
+    CHECK(run(*sandbox, shell("exit 0")).status.is_success());
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "an operator may allow a kernel without Landlock, by name") {
+    auto without = config();
+    without.allow = {parse_enum<weaker_mode>("no-landlock").value()};
+    const auto ended = run(*open(without), shell("echo ran"));
+    CHECK(ended.output == "ran\n");
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "plugins run side by side, each with its own identity") {

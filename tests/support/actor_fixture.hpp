@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -17,6 +18,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <caf/send.hpp>
+#include <caf/system_messages.hpp>
 
 #include <spdlog/sinks/base_sink.h>
 
@@ -55,7 +57,7 @@ public:
     return coming_.get();
   }
   /// @throws as `get`, and when the answer is an error.
-  const T& value() const
+  const auto& value() const
     requires(!std::is_void_v<T>)
   {
     return get().value();
@@ -166,6 +168,12 @@ public:
   real_system() : system_fixture([] { return std::make_unique<system_config>(); }) {}
   ~real_system() { end_owned(); }
 };
+
+/// Tells an actor to end with this error, as when it fails by itself.
+template <class Handle>
+void end_with(const Handle& whom, error why) {
+  caf::anon_send(caf::actor_cast<caf::actor>(whom), caf::exit_msg{caf::actor_addr{}, to_caf(std::move(why))});
+}
 
 /// Keeps what is logged.
 class recorded_log {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <troupe/actors/plugins/call_check.hpp>
+#include <troupe/messages/codec.hpp>
 #include <troupe/messages/msgpack_writer.hpp>
 #include <troupe/messages/value.hpp>
 

@@ -178,7 +178,7 @@ TEST_CASE("constraints that do not fit their parameter are refused") {
              "choices apply to strings"));
   CHECK(
       says(refusal(with({.name = "p", .type = parameter_type::any, .pattern = "a"})), "a pattern applies to strings"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .pattern = "(a"})), "is not closed"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .pattern = "(a"})), "missing )"));
 }
 
 TEST_CASE("a default has to be what the parameter accepts") {

@@ -1,0 +1,185 @@
+// The plugin manager, with plugins that the test plays.
+
+#include <doctest/doctest.h>
+
+#include <troupe/actors/plugins/manager.hpp>
+#include <troupe/tests/support/plugin_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+plugin_manifest manifest_of(std::string name) {
+  auto made = notes_manifest();
+  made.name = std::move(name);
+  return made;
+}
+
+class fixture : public plugin_surroundings {
+public:
+  fixture() {
+    for (const char* name : {"notes", "files", "clock"}) launcher.add_package(std::string{"/packages/"} + name, manifest_of(name));
+  }
+
+  answer<plugin_info> load(const std::string& name, std::vector<std::string> grants = {}) {
+    return system.ask<plugin_info>(manager, load_plugin{"/packages/" + name, std::move(grants)});
+  }
+  /// A plugin that runs.
+  raw_peer run(const std::string& name) {
+    auto loaded = load(name);
+    auto plugin = launcher.next_plugin();
+    begin(plugin, name);
+    REQUIRE(loaded.get());
+    return plugin;
+  }
+  static void begin(raw_peer& plugin, const std::string& name) {
+    plugin.call_with("session.open", plugin_opening(name));
+    plugin.respond(plugin.expect_request("plugin.start").id, encode(plugin_started{{command_spec{name + ".go"}}}));
+  }
+  static void obey_stop(raw_peer& plugin) { plugin.respond(plugin.expect_request("plugin.stop").id); }
+  std::vector<std::string> names() {
+    std::vector<std::string> all;
+    for (const auto& each : system.ask<plugin_list>(manager, no_parameters{}).value().plugins) all.push_back(each.name);
+    return all;
+  }
+  template <class Params>
+  answer<payload> serve(std::string method, const Params& params) {
+    return system.ask<payload>(manager, call_of(std::move(method), params));
+  }
+
+  plugin_manager_actor manager = system.own(spawn_plugin_manager(system.caf(), environment()));
+};
+
+using strings = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "a loaded plugin runs, and the answer tells of it") {
+  auto loaded = load("notes");
+  auto plugin = launcher.next_plugin();
+  begin(plugin, "notes");
+  CHECK(loaded.value().name == "notes");
+  CHECK(loaded.value().phase == plugin_phase::running);
+  CHECK(loaded.value().commands == strings{"notes.go"});
+  CHECK(names() == strings{"notes"});
+}
+
+TEST_CASE_FIXTURE(fixture, "plugins are listed in the order of their names") {
+  auto notes = run("notes");
+  auto clock = run("clock");
+  auto files = run("files");
+  CHECK(names() == strings{"clock", "files", "notes"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin is loaded once") {
+  auto plugin = run("notes");
+  CHECK(load("notes").code() == error_code::already_exists);
+  CHECK(names() == strings{"notes"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a package that cannot be read, or a malformed grant, is the answer to the load") {
+  CHECK(load("nothing").code() == error_code::not_found);
+  CHECK(load("notes", {"nonsense"}).code() == error_code::invalid_argument);
+  CHECK(names().empty());
+  CHECK(launcher.launched().empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that could not be started leaves nothing behind, and may be loaded again") {
+  auto loaded = load("notes");
+  auto plugin = launcher.next_plugin();
+  plugin.call_with("session.open", plugin_opening("somebody"));
+  CHECK(loaded.code() == error_code::permission_denied);
+  CHECK(eventually([&] { return names().empty(); }));
+  auto again = run("notes");
+  CHECK(names() == strings{"notes"});
+}
+
+TEST_CASE_FIXTURE(fixture, "an unloaded plugin has stopped and is forgotten") {
+  auto plugin = run("notes");
+  auto unloaded = system.ask<void>(manager, unload_plugin{"notes"});
+  obey_stop(plugin);
+  CHECK(unloaded.get());
+  CHECK(eventually([&] { return names().empty(); }));
+  CHECK(offered().empty());
+  CHECK(system.ask<void>(manager, unload_plugin{"notes"}).code() == error_code::not_found);
+}
+
+TEST_CASE_FIXTURE(fixture, "a stop stops all plugins, then the manager ends") {
+  auto notes = run("notes");
+  auto files = run("files");
+  auto ended = end_of(manager);
+  auto stopped = system.ask<void>(manager, plugin_order::stop);
+  obey_stop(notes);
+  CHECK_FALSE(stopped.ready());
+  obey_stop(files);
+  CHECK(stopped.get());
+  (void)ended.get();
+  CHECK(offered().empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a manager without plugins stops at once") {
+  CHECK(system.ask<void>(manager, plugin_order::stop).get());
+}
+
+// -- over links -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "plugins are loaded, listed and unloaded over links") {
+  auto loaded = serve("plugin.load", load_plugin{"/packages/notes", {}});
+  auto plugin = launcher.next_plugin();
+  begin(plugin, "notes");
+  CHECK(decode_checked<plugin_info>(loaded.value().msgpack.bytes)->name == "notes");
+  CHECK(decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)->plugins.size() == 1);
+  auto unloaded = serve("plugin.unload", unload_plugin{"notes"});
+  obey_stop(plugin);
+  CHECK(unloaded.get());
+  CHECK(eventually([&] {
+    return decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)->plugins.empty();
+  }));
+  CHECK(serve("plugin.load", load_plugin{"/packages/nothing", {}}).code() == error_code::not_found);
+}
+
+TEST_CASE_FIXTURE(fixture, "permissions are given, taken, and asked for over links") {
+  auto plugin = run("notes");
+  const auto allowed = [&] {
+    const auto got = serve("plugin.check", check_permission{"notes", "context.read:/app/x"});
+    return decode_checked<permission_decision>(got.value().msgpack.bytes)->allowed;
+  };
+  CHECK_FALSE(allowed());
+  CHECK(serve("plugin.grant", change_grant{"notes", "context.read:/app/**"}).get());
+  CHECK(allowed());
+  CHECK(serve("plugin.revoke", change_grant{"notes", "context.read:/app/**"}).get());
+  CHECK_FALSE(allowed());
+  CHECK(serve("plugin.grant", change_grant{"notes", "nonsense"}).code() == error_code::invalid_argument);
+  CHECK(serve("plugin.check", check_permission{"notes", "nonsense"}).code() == error_code::invalid_argument);
+}
+
+TEST_CASE_FIXTURE(fixture, "what a plugin uses is told over links") {
+  auto plugin = run("notes");
+  const auto got = serve("plugin.usage", get_usage{"notes"});
+  CHECK(decode_checked<resource_usage>(got.value().msgpack.bytes)->memory_mechanism == "none");
+}
+
+TEST_CASE_FIXTURE(fixture, "an unknown plugin, malformed parameters, unknown methods and notices are refused") {
+  for (const char* method : {"plugin.grant", "plugin.revoke"}) CHECK(serve(method, change_grant{"none", "state"}).code() == error_code::not_found);
+  CHECK(serve("plugin.check", check_permission{"none", "state"}).code() == error_code::not_found);
+  CHECK(serve("plugin.usage", get_usage{"none"}).code() == error_code::not_found);
+  CHECK(serve("plugin.unload", unload_plugin{"none"}).code() == error_code::not_found);
+  for (const char* method : {"plugin.load", "plugin.unload", "plugin.grant", "plugin.revoke", "plugin.check", "plugin.usage"}) {
+    CAPTURE(method);
+    CHECK(serve(method, no_parameters{}).code() == error_code::invalid_argument);
+  }
+  CHECK(serve("plugin.dance", no_parameters{}).code() == error_code::not_found);
+  CHECK(system.ask<void>(manager, service_notice{the_host(), "plugin.load", {}}).get());
+  CHECK(log.contains("plugin.notice_refused method=\"plugin.load\""));
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that fell is listed with its problem") {
+  auto plugin = run("notes");
+  launcher.never_end();
+  plugin.close();
+  CHECK(eventually([&] {
+    const auto all = system.ask<plugin_list>(manager, no_parameters{}).value().plugins;
+    return all.size() == 1 && all[0].phase == plugin_phase::failed && all[0].problem == "the plugin notes closed its connection";
+  }));
+}

@@ -1,0 +1,272 @@
+// Meshes in systems of their own that find each other over loopback.
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include <troupe/actors/links/listener.hpp>
+#include <troupe/actors/links/mesh.hpp>
+#include <troupe/actors/links/sockets.hpp>
+#include <troupe/tests/support/context_fixture.hpp>
+#include <troupe/tests/support/fake_service.hpp>
+#include <troupe/tests/support/raw_peer.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+const cluster_id our_cluster{uuid{{1, 2, 3}}};
+
+/// Counts the links that a mesh introduces to its replica, and those of them that still live.
+struct met_peers {
+  std::mutex guard;
+  std::vector<peer_up> all;
+  std::set<caf::actor_id> ended;
+
+  std::size_t count() {
+    const std::lock_guard locked{guard};
+    return all.size();
+  }
+  /// Those that have not ended.
+  std::vector<peer_up> alive() {
+    const std::lock_guard locked{guard};
+    std::vector<peer_up> found;
+    for (const auto& each : all)
+      if (!ended.contains(each.link.id())) found.push_back(each);
+    return found;
+  }
+};
+
+/// How a node of these tests is made.
+struct node_options {
+  std::vector<std::string> seeds;
+  bool discover = true;
+  cluster_id cluster = our_cluster;
+  std::uint64_t incarnation = 1;
+};
+
+/// A mesh, a listener for it, and what they need, in a system of their own.
+class mesh_node {
+public:
+  explicit mesh_node(unsigned n, node_options options = {}) : mesh_node(n, listen_tcp({"127.0.0.1", 0}).value(), std::move(options)) {}
+  mesh_node(unsigned n, unique_fd socket, node_options options)
+      : address(to_string(local_endpoint(socket.get()).value())), id(test::node(n)) {
+    session_open introduction;
+    introduction.protocol = {lowest_protocol, highest_protocol};
+    introduction.kind = session_kind::peer;
+    introduction.name = "node" + std::to_string(n);
+    introduction.cluster = options.cluster;
+    introduction.node = id;
+    introduction.incarnation = options.incarnation;
+    introduction.address = address;
+    link_limits limits;
+    limits.silence = 1s;
+    const auto watcher = system.own(peer_watcher{system.caf().spawn([met = met](peer_watcher::pointer self) -> peer_watcher::behavior_type {
+      self->set_down_handler([met](const caf::down_msg& down) {
+        const std::lock_guard locked{met->guard};
+        met->ended.insert(down.source.id());
+      });
+      return {[met, self](const peer_up& up) {
+        self->monitor(up.link);
+        const std::lock_guard locked{met->guard};
+        met->all.push_back(up);
+      }};
+    })});
+    mesh = system.own(spawn_mesh(system.caf(), {.introduction = introduction, .seeds = options.seeds, .discover = options.discover,
+                                                .limits = limits, .log = log.target(), .services = {}, .replica = watcher}));
+    const link_setup accepting{.label = "peer", .limits = limits, .log = log.target(),
+                               .services = {{service::mesh, caf::actor_cast<service_actor>(mesh)}},
+                               .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },
+                               .open = {}, .other_side = {}, .owner = caf::actor_cast<link_owner>(mesh)};
+    listener = system.own(spawn_listener(system.caf(), std::move(socket),
+                                         {.label = address, .log = log.target(), .setup_for = [accepting](int) { return accepting; }}));
+  }
+  ~mesh_node() {
+    caf::anon_send_exit(mesh, caf::exit_reason::kill);
+    caf::anon_send_exit(listener, caf::exit_reason::kill);
+    for (const auto& each : met->alive()) caf::anon_send_exit(each.link, caf::exit_reason::kill);
+  }
+
+  std::vector<peer_info> peers() { return system.ask<peer_list>(mesh, no_parameters{}).value().peers; }
+  bool is_connected_with(const mesh_node& other) {
+    for (const auto& each : peers())
+      if (each.id == other.id && each.connected) return true;
+    return false;
+  }
+  /// Exactly one link to each of so many others.
+  bool has_links(std::size_t others) {
+    const auto alive = met->alive();
+    std::set<node_id> nodes;
+    for (const auto& each : alive) nodes.insert(each.node);
+    return alive.size() == others && nodes.size() == others;
+  }
+
+  std::string address;
+  node_id id;
+  std::shared_ptr<met_peers> met = std::make_shared<met_peers>();
+  recorded_log log;
+  real_system system;
+  mesh_actor mesh;
+  listener_actor listener;
+};
+
+/// A loopback address on which nobody listens.
+std::string free_address() {
+  const auto socket = listen_tcp({"127.0.0.1", 0}).value();
+  return to_string(local_endpoint(socket.get()).value());
+}
+
+}  // namespace
+
+TEST_CASE("a node finds the one whose address it was given, and both know each other") {
+  mesh_node b{2};
+  mesh_node a{1, {.seeds = {b.address}}};
+  REQUIRE(eventually([&] { return a.is_connected_with(b) && b.is_connected_with(a); }));
+  CHECK(eventually([&] { return a.has_links(1) && b.has_links(1); }));
+  const auto up = a.met->alive().front();
+  CHECK(up.node == b.id);
+  CHECK(up.name == "node2");
+  CHECK(up.incarnation == 1);
+  const auto shown = a.peers();
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0].address == b.address);
+  CHECK(shown[0].name == "node2");
+  CHECK(shown[0].problem.empty());
+  CHECK(a.log.contains("mesh.connected node=" + to_string(b.id)));
+}
+
+TEST_CASE("two nodes that dial each other keep one connection") {
+  auto socket_a = listen_tcp({"127.0.0.1", 0}).value();
+  auto socket_b = listen_tcp({"127.0.0.1", 0}).value();
+  const auto address_a = to_string(local_endpoint(socket_a.get()).value());
+  const auto address_b = to_string(local_endpoint(socket_b.get()).value());
+  mesh_node a{1, std::move(socket_a), {.seeds = {address_b}}};
+  mesh_node b{2, std::move(socket_b), {.seeds = {address_a}}};
+  REQUIRE(eventually([&] { return a.is_connected_with(b) && b.is_connected_with(a); }));
+  CHECK(eventually([&] { return a.has_links(1) && b.has_links(1); }));
+  // What is left is one and the same connection: when one side closes it, the other side loses it too.
+  const auto met_before = b.met->count();
+  tell(a.met->alive().front().link, close_link{"test"});
+  CHECK(eventually([&] { return b.met->count() > met_before && a.has_links(1) && b.has_links(1); }));
+}
+
+TEST_CASE("a connection that was lost is made again") {
+  mesh_node b{2};
+  mesh_node a{1, {.seeds = {b.address}}};
+  REQUIRE(eventually([&] { return a.has_links(1) && b.has_links(1); }));
+  for (auto* closing : {&a, &b}) {
+    const auto before = a.met->count();
+    tell(closing->met->alive().front().link, close_link{"test"});
+    REQUIRE(eventually([&] { return a.met->count() > before && a.has_links(1) && b.has_links(1); }));
+  }
+  CHECK(a.log.contains("mesh.lost node=" + to_string(b.id)));
+}
+
+TEST_CASE("nodes learn of each other from those they know") {
+  mesh_node hub{2};
+  mesh_node a{1, {.seeds = {hub.address}}};
+  mesh_node c{3, {.seeds = {hub.address}}};
+  CHECK(eventually([&] { return a.has_links(2) && hub.has_links(2) && c.has_links(2); }));
+  CHECK(a.is_connected_with(c));
+}
+
+TEST_CASE("a node that is not to discover others keeps to the addresses that it was given") {
+  mesh_node hub{2, {.discover = false}};
+  mesh_node a{1, {.seeds = {hub.address}, .discover = false}};
+  mesh_node c{3, {.seeds = {hub.address}, .discover = false}};
+  REQUIRE(eventually([&] { return a.is_connected_with(hub) && c.is_connected_with(hub) && hub.has_links(2); }));
+  CHECK(a.peers().size() == 1);
+  CHECK(c.peers().size() == 1);
+}
+
+TEST_CASE("a node of another cluster is refused, and both can see why") {
+  mesh_node b{2, {.cluster = {uuid{{9}}}}};
+  mesh_node a{1, {.seeds = {b.address}}};
+  REQUIRE(eventually([&] { return !a.peers().empty() && !a.peers().front().problem.empty(); }));
+  CHECK_FALSE(a.peers().front().connected);
+  CHECK(a.peers().front().problem.find("--cluster") != std::string::npos);
+  CHECK(b.log.contains("link.ended"));
+  CHECK(b.peers().empty());
+  CHECK(a.met->count() == 0);
+}
+
+TEST_CASE("a node that reaches itself does not connect with itself") {
+  auto socket = listen_tcp({"127.0.0.1", 0}).value();
+  const auto port = local_endpoint(socket.get())->port;
+  mesh_node a{1, std::move(socket), {.seeds = {"localhost:" + std::to_string(port)}}};
+  CHECK(eventually([&] { return a.log.contains("this is the node itself"); }));
+  CHECK(a.met->alive().empty());
+}
+
+TEST_CASE("an address where nobody answers is tried again until somebody does") {
+  const auto address = free_address();
+  mesh_node a{1, {.seeds = {address}}};
+  REQUIRE(eventually([&] { return !a.peers().front().problem.empty(); }));
+  CHECK(a.log.contains("mesh.dial_failed address=" + address));
+  mesh_node b{2, listen_tcp(parse_endpoint(address).value()).value(), {}};
+  CHECK(eventually([&] { return a.is_connected_with(b); }));
+  CHECK(eventually([&] { return a.peers().front().problem.empty(); }));
+}
+
+TEST_CASE("a node can be told of one more address, and of one that is none") {
+  mesh_node a{1}, b{2};
+  CHECK(a.peers().empty());
+  CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
+  CHECK(a.system.ask<void>(a.mesh, dial_address{"nowhere"}).get());
+  CHECK(eventually([&] { return a.is_connected_with(b); }));
+  CHECK(eventually([&] {
+    for (const auto& each : a.peers())
+      if (each.address == "nowhere") return each.problem.find("has no port") != std::string::npos;
+    return false;
+  }));
+}
+
+TEST_CASE("what others tell of is checked, and the peers are listed over links") {
+  mesh_node a{1};
+  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {"nonsense"}}).get());
+  CHECK(a.log.count("mesh.notice_refused") == 1);
+  const auto address = free_address();
+  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(peers_known{{"no address", address}})}}).get());
+  const auto listed = a.system.ask<payload>(a.mesh, call_of("node.peers", no_parameters{}));
+  const auto peers = decode_checked<peer_list>(listed.value().msgpack.bytes).value().peers;
+  REQUIRE(peers.size() == 1);
+  CHECK(peers[0].address == address);
+}
+
+// -- who is admitted --------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a peer is admitted when it is of the same cluster and not this node again") {
+  session_open own;
+  own.kind = session_kind::peer;
+  own.name = "here";
+  own.cluster = our_cluster;
+  own.node = test::node(1);
+  own.incarnation = 5;
+  auto other = own;
+  other.node = test::node(2);
+  const auto granted = admit_peer(other, own);
+  REQUIRE(granted);
+  CHECK(granted->caller.kind == principal_kind::peer);
+  CHECK(granted->caller.name == to_string(test::node(2)));
+  CHECK(granted->answer.node == test::node(1));
+  CHECK(granted->answer.node_name == "here");
+  CHECK(granted->answer.incarnation == 5);
+
+  auto client = other;
+  client.kind = session_kind::client;
+  CHECK(admit_peer(client, own).error().code == error_code::permission_denied);
+  auto foreign = other;
+  foreign.cluster = {uuid{{9}}};
+  CHECK(admit_peer(foreign, own).error().code == error_code::permission_denied);
+  auto nameless = other;
+  nameless.node = {};
+  CHECK(admit_peer(nameless, own).error().code == error_code::invalid_argument);
+  auto copy = own;
+  copy.incarnation = 6;
+  const auto refused = admit_peer(copy, own);
+  CHECK(refused.error().code == error_code::already_exists);
+  CHECK(refused.error().message.find("the data directory was copied") != std::string::npos);
+}

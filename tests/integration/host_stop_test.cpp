@@ -1,0 +1,118 @@
+// Ends that would hang a worse host. Each runs in a child process, so that a hang is a failure and not the end of the tests.
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <thread>
+
+#include <troupe/runtime/host.hpp>
+#include <troupe/tests/support/child_process.hpp>
+#include <troupe/tests/support/temporary_directory.hpp>
+
+using namespace troupe;
+using namespace std::chrono_literals;
+
+namespace {
+
+config in(const test::temporary_directory& place) { return {.data_dir = place.path() / "data", .stop_deadline = 500ms}; }
+
+[[noreturn]] result<value> never(const arguments&) {
+  while (true) std::this_thread::sleep_for(1h);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string all;
+  for (const auto& each : words) all += each + "\n";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a stop is bounded, and names the command whose function does not return") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        auto host = std::make_unique<troupe::host>(in(place));
+        (void)host->commands().add(command_spec{"endless.wait"}, never);
+        auto open = host->execute_async("endless.wait");
+        while (host->execute("endless.wait", {}, 1ms).error().code != error_code::deadline_exceeded) {}
+        const auto begin = std::chrono::steady_clock::now();
+        auto blocked = joined(host->stop());
+        const auto took = std::chrono::steady_clock::now() - begin;
+        blocked += took < 3s ? "in time\n" : "late\n";
+        blocked += joined(host->stop());  // nothing is left to be stopped
+        host.reset();                     // does not wait either
+        return blocked;
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "dispatcher: still running: endless.wait, endless.wait\nin time\n");
+}
+
+TEST_CASE("a stop answers whoever waits") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        host host{in(place)};
+        (void)host.commands().add(command_spec{"endless.wait"}.with_concurrency(1, 8), never);
+        auto running = host.execute_async("endless.wait");
+        auto waiting = host.execute_async("endless.wait");
+        (void)host.execute("endless.wait", {}, 1ms);
+        host.stop();
+        std::string said;
+        for (auto* each : {&running, &waiting}) {
+          if (each->wait_for(5s) != std::future_status::ready) return std::string{"not answered"};
+          said += std::string{to_string(each->get().error().code)} + "\n";
+        }
+        return said;
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK_MESSAGE(report.said == "unavailable\nunavailable\n", report.said);
+}
+
+TEST_CASE("a host with a blocking command may go without a stop") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        host host{in(place)};
+        (void)host.commands().add(command_spec{"endless.wait"}, never);
+        (void)host.execute("endless.wait", {}, 10ms);
+        return std::string{"gone"};
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "gone");
+}
+
+TEST_CASE("a watch may outlive its host") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        watch outliving;
+        {
+          host host{in(place)};
+          outliving = host.context().watch("/", [](const change_record&) {});
+          (void)host.context().set("/a", 1);
+        }
+        return std::string{outliving.active() ? "active" : "ended"};
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "ended");
+}
+
+TEST_CASE("a watch whose function does not return delays no write, and a stop names it") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        auto host = std::make_unique<troupe::host>(in(place));
+        auto slow = host->context().watch("/a", [](const change_record&) { std::this_thread::sleep_for(1h); });
+        for (int i = 0; i < 100; ++i)
+          if (!host->context().set("/a", i)) return std::string{"not written"};
+        return joined(host->stop());
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "the function that watches /a\n");
+}

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <troupe/actors/links/link.hpp>
+#include <troupe/tests/support/actor_fixture.hpp>
+
+namespace troupe::test {
+
+/// Serves methods as the test says, and keeps what it was asked. May be looked at from any thread.
+class fake_service {
+public:
+  /// The outcome of a call; nothing when it is never answered.
+  using serving = std::function<std::optional<result<value>>(const service_call&)>;
+
+  explicit fake_service(system_fixture& system, serving serve = [](const service_call&) { return result<value>{value{}}; }) {
+    actor_ = system.own(service_actor{system.caf().spawn([memory = memory_, serve](service_actor::pointer self) {
+      const auto held = std::make_shared<std::vector<caf::typed_response_promise<payload>>>();
+      return service_actor::behavior_type{
+          [memory, serve, self, held](const service_call& call) -> caf::result<payload> {
+            memory->keep(memory->calls, call);
+            const auto outcome = serve(call);
+            if (!outcome) {
+              held->push_back(self->make_response_promise<payload>());
+              return held->back();
+            }
+            if (!*outcome) return to_caf(outcome->error());
+            return payload{{(*outcome)->msgpack()}};
+          },
+          [memory](const service_notice& notice) { memory->keep(memory->notices, notice); }};
+    })});
+  }
+
+  const service_actor& actor() const { return actor_; }
+  std::vector<service_call> calls() const { return memory_->copy(memory_->calls); }
+  std::vector<service_notice> notices() const { return memory_->copy(memory_->notices); }
+
+private:
+  struct memory {
+    std::mutex guard;
+    std::vector<service_call> calls;
+    std::vector<service_notice> notices;
+
+    template <class T>
+    void keep(std::vector<T>& where, const T& what) {
+      const std::lock_guard locked{guard};
+      where.push_back(what);
+    }
+    template <class T>
+    std::vector<T> copy(const std::vector<T>& from) {
+      const std::lock_guard locked{guard};
+      return from;
+    }
+  };
+
+  std::shared_ptr<memory> memory_ = std::make_shared<memory>();
+  service_actor actor_;
+};
+
+/// Becomes ready when an actor ends, with why.
+template <class Handle>
+answer<void> end_of(const Handle& whom) {
+  auto promise = std::make_shared<std::promise<result<void>>>();
+  answer<void> coming{promise->get_future().share()};
+  caf::actor_cast<caf::actor>(whom)->attach_functor([promise](const caf::error& why) {
+    if (why) promise->set_value(fail(from_caf(why)));
+    else promise->set_value({});
+  });
+  return coming;
+}
+
+}  // namespace troupe::test

@@ -1,0 +1,240 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <troupe/actors/plugins/supervisor.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/tests/support/fake_service.hpp>
+#include <troupe/tests/support/raw_peer.hpp>
+
+namespace troupe::test {
+
+/// A launcher that starts no processes: each launch makes a connection whose other end the test takes with `next_plugin`.
+class fake_launcher {
+public:
+  explicit fake_launcher(real_system& system) {
+    actor_ = system.own(launcher_actor{system.caf().spawn([memory = memory_](launcher_actor::pointer self) {
+      const auto held = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
+      return launcher_actor::behavior_type{
+          [memory](const read_package& wanted) { return memory->read(wanted); },
+          [memory](const launch_plugin& wanted) { return memory->launch(wanted); },
+          [memory, self, held](const end_plugin& order) -> caf::result<void> {
+            if (!memory->end(order)) {
+              held->push_back(self->make_response_promise<void>());
+              return held->back();
+            }
+            return {};
+          },
+          [](const track_plugin& wanted) -> caf::result<resource_usage> {
+            return resource_usage{.memory_bytes = wanted.plugin.size(), .memory_mechanism = "none", .cpu_mechanism = "none",
+                                  .process_mechanism = "none"};
+          },
+          [memory](const policy_changed& change) { memory->take(change); },
+          [memory](const check_operation& wanted) { return memory->check(wanted); },
+          [](tick) {}};
+    })});
+  }
+
+  const launcher_actor& actor() const { return actor_; }
+  /// The other end of the oldest launch that was not taken yet; waits for it.
+  raw_peer next_plugin() {
+    if (!eventually([this] { return waiting() > 0; })) throw std::runtime_error{"no plugin is launched"};
+    const std::lock_guard locked{memory_->guard};
+    auto socket = std::move(memory_->waiting.front());
+    memory_->waiting.pop_front();
+    return raw_peer{std::move(socket)};
+  }
+  /// Launches that were not taken yet.
+  std::size_t waiting() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->waiting.size();
+  }
+  std::vector<sandbox_spec> launched() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->launched;
+  }
+  std::vector<end_plugin> ended() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->ended;
+  }
+  /// Tells the supervisor of the latest launch that its process has ended.
+  void report_exit(const exit_status& status) {
+    const std::lock_guard locked{memory_->guard};
+    tell(memory_->watcher, plugin_exited{memory_->launched.back().plugin, status});
+  }
+  void refuse_launches(error why) {
+    const std::lock_guard locked{memory_->guard};
+    memory_->refusal = std::move(why);
+  }
+  /// From now on nothing that is to end does.
+  void never_end() {
+    const std::lock_guard locked{memory_->guard};
+    memory_->endless = true;
+  }
+  void add_package(const std::string& directory, plugin_manifest manifest) {
+    const std::lock_guard locked{memory_->guard};
+    memory_->packages[directory] = std::make_shared<const plugin_manifest>(std::move(manifest));
+  }
+  /// Whether the policy that the launcher was told of allows this.
+  bool would_allow(const std::string& plugin, const std::string& operation) const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->policies.at(plugin)->check(operation)->allowed;
+  }
+
+private:
+  struct memory {
+    mutable std::mutex guard;
+    std::map<std::string, std::shared_ptr<const plugin_manifest>> packages;
+    std::map<std::string, std::shared_ptr<const permissions>> policies;
+    std::deque<unique_fd> waiting;
+    std::vector<sandbox_spec> launched;
+    std::vector<end_plugin> ended;
+    exit_watcher watcher;
+    std::optional<error> refusal;
+    bool endless = false;
+
+    caf::result<package_read> read(const read_package& wanted) const {
+      const std::lock_guard locked{guard};
+      const auto found = packages.find(wanted.directory.native());
+      if (found == packages.end()) return to_caf({error_code::not_found, "there is no package in " + wanted.directory.native(), {}});
+      return package_read{found->second};
+    }
+    caf::result<plugin_launched> launch(const launch_plugin& wanted) {
+      const std::lock_guard locked{guard};
+      launched.push_back(wanted.spec);
+      if (refusal) return to_caf(*refusal);
+      socket_pair sockets;
+      waiting.push_back(std::move(sockets.far));
+      watcher = wanted.watcher;
+      return plugin_launched{std::make_shared<unique_fd>(std::move(sockets.near)), 4711, {{"process", "none"}}};
+    }
+    bool end(const end_plugin& order) {
+      const std::lock_guard locked{guard};
+      ended.push_back(order);
+      return !endless;
+    }
+    void take(const policy_changed& change) {
+      const std::lock_guard locked{guard};
+      policies[change.plugin] = change.policy;
+    }
+    caf::result<permission_decision> check(const check_operation& wanted) const {
+      const std::lock_guard locked{guard};
+      return reply(policies.at(wanted.plugin)->check(wanted.operation));
+    }
+  };
+
+  std::shared_ptr<memory> memory_ = std::make_shared<memory>();
+  launcher_actor actor_;
+};
+
+/// An audit trail in memory.
+class fake_audit {
+public:
+  explicit fake_audit(real_system& system) {
+    actor_ = system.own(audit_actor{system.caf().spawn([memory = memory_](audit_actor::pointer) {
+      return audit_actor::behavior_type{
+          [memory](const audit_record& record) {
+            const std::lock_guard locked{memory->guard};
+            memory->records.push_back(record);
+          },
+          [](const search_audit&) { return audit_list{}; },
+          [](const service_call&) -> caf::result<payload> { return to_caf({error_code::not_found, "nothing is served", {}}); },
+          [](const service_notice&) {}};
+    })});
+  }
+  const audit_actor& actor() const { return actor_; }
+  /// The records of this event, once there are at least so many.
+  std::vector<audit_record> records(std::string_view event, std::size_t at_least = 1) const {
+    std::vector<audit_record> found;
+    eventually([&] {
+      const std::lock_guard locked{memory_->guard};
+      found.clear();
+      for (const auto& each : memory_->records)
+        if (each.event == event) found.push_back(each);
+      return found.size() >= at_least;
+    });
+    return found;
+  }
+
+private:
+  struct memory {
+    std::mutex guard;
+    std::vector<audit_record> records;
+  };
+  std::shared_ptr<memory> memory_ = std::make_shared<memory>();
+  audit_actor actor_;
+};
+
+/// The manifest of a plugin `notes` that restarts always, at most twice in a while.
+inline plugin_manifest notes_manifest() {
+  plugin_manifest made;
+  made.name = "notes";
+  made.version = semver::parse("1.2.3").value();
+  made.entry = {"bin/notes"};
+  made.permission_level = permission_level::user;
+  made.restart = {restart_mode::permanent, 2, 60s};
+  made.deadlines = {.start = 10s, .call = 10s, .stop = 5s};
+  return made;
+}
+
+/// Everything around plugins but the plugins: a launcher, a dispatcher, an audit trail, and a service for the context.
+class plugin_surroundings {
+public:
+  real_system system;
+  recorded_log log;
+  fake_launcher launcher{system};
+  fake_audit audit{system};
+  fake_service context{system, [](const service_call& call) -> std::optional<result<value>> {
+                         if (call.method == "context.list") return std::nullopt;
+                         if (call.method == "context.delete") return fail(error_code::not_found, "nothing is there");
+                         return value{"from the context"};
+                       }};
+  dispatcher_actor dispatcher = system.own(spawn_dispatcher(system.caf(), {}, log.target()));
+
+  plugin_environment environment() {
+    session_accepted introduction;
+    introduction.node_name = "here";
+    return {.launcher = launcher.actor(), .dispatcher = dispatcher, .audit = audit.actor(),
+            .services = {{service::context, context.actor()}, {service::commands, caf::actor_cast<service_actor>(dispatcher)}},
+            .introduction = introduction, .python_sdk = "/sdk/python", .log = log.target()};
+  }
+  answer<value> execute(std::string command, arguments given = {}, std::chrono::milliseconds deadline = 0ms) {
+    return system.ask<value>(dispatcher, execute_command{std::move(command), std::move(given), the_host(), deadline, {}});
+  }
+  std::vector<std::string> offered() {
+    std::vector<std::string> all;
+    for (const auto& each : system.ask<command_list>(dispatcher, list_commands{}).value().commands) all.push_back(each.name);
+    return all;
+  }
+};
+
+/// What a plugin says first.
+inline session_open plugin_opening(std::string name = "notes") {
+  session_open made;
+  made.protocol = {lowest_protocol, highest_protocol};
+  made.kind = session_kind::plugin;
+  made.name = std::move(name);
+  return made;
+}
+
+/// Plays a plugin's part of a start, up to its commands.
+inline session_accepted begin_session(raw_peer& plugin, const std::vector<std::string>& commands) {
+  const auto accepted = plugin.call_with("session.open", plugin_opening());
+  if (accepted.failure.code != error_code::none) throw std::runtime_error{"the session is refused: " + accepted.failure.message};
+  const auto start = plugin.expect_request("plugin.start");
+  plugin_started answer;
+  for (const auto& name : commands) answer.commands.push_back(command_spec{name});
+  plugin.respond(start.id, encode(answer));
+  return accepted.as<session_accepted>();
+}
+
+}  // namespace troupe::test
