@@ -7,6 +7,7 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/stream.hpp>
 #include <troupe/bench/bare_types.hpp>
 #include <troupe/bench/echo_peer.hpp>
 #include <troupe/bench/pipeline.hpp>
@@ -44,34 +45,43 @@ bool is_right_reply(std::uint64_t number, const payload& reply) {
 
 // -- beside it: a bare broker -----------------------------------------------------------------------------------------
 
-/// Sends the frames of requests as they are and answers the oldest request with the frame that arrives.
+/// Sends the frames of requests as they are and answers the oldest request with the next frame that arrives. Reads as much
+/// at once as a link does.
 class bare_broker_state {
 public:
   bare_broker_state(caf::io::broker* self, unique_fd socket) : self_(self), socket_(std::move(socket)) {}
 
   caf::behavior make_behavior() {
     connection_ = self_->add_scribe(socket_.release());
-    self_->configure_read(connection_, caf::io::receive_policy::exactly(sizeof(echo_text)));
+    self_->configure_read(connection_, caf::io::receive_policy::at_most(stream::read_bytes));
     return {
         [this](const bare_frame& frame) -> caf::result<bare_frame> {
           self_->write(connection_, frame.text.size(), frame.text.data());
           self_->flush(connection_);
           return waiting_.emplace_back(self_->make_response_promise<bare_frame>());
         },
-        [this](const caf::io::new_data_msg& data) {
-          bare_frame answer;
-          std::memcpy(answer.text.data(), data.buf.data(), answer.text.size());
-          waiting_.front().deliver(answer);
-          waiting_.pop_front();
-        },
+        [this](const caf::io::new_data_msg& data) { take({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}); },
         [this](const caf::io::connection_closed_msg&) { self_->quit(); },
     };
   }
 
 private:
+  void take(std::string_view bytes) {
+    const bool continuing = !arrived_.empty();
+    if (continuing) arrived_.append(bytes);
+    std::string_view rest = continuing ? std::string_view{arrived_} : bytes;
+    for (bare_frame answer; rest.size() >= answer.text.size(); rest.remove_prefix(answer.text.size())) {
+      std::memcpy(answer.text.data(), rest.data(), answer.text.size());
+      waiting_.front().deliver(answer);
+      waiting_.pop_front();
+    }
+    arrived_ = std::string{rest};
+  }
+
   caf::io::broker* self_;
   unique_fd socket_;  ///< Until the broker runs.
   caf::io::connection_handle connection_;
+  std::string arrived_;  ///< The beginning of the next frame.
   std::deque<caf::typed_response_promise<bare_frame>> waiting_;
 };
 

@@ -46,7 +46,7 @@ struct notify_remote {
   friend bool operator==(const notify_remote&, const notify_remote&) = default;
 };
 
-/// Ends a link. What is in its output buffer is still sent.
+/// Ends a link. Of its output, what the operating system takes at once is still sent.
 struct close_link {
   std::string reason;
 

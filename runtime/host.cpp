@@ -192,17 +192,24 @@ public:
   using interface = context_watcher;
   static constexpr const char* name = "watcher";
 
-  watcher_state(interface::pointer, std::function<void(const change_record&)> function, std::shared_ptr<std::atomic<bool>> active)
-      : function_(std::move(function)), active_(std::move(active)) {}
+  watcher_state(interface::pointer self, std::function<void(const change_record&)> function, std::shared_ptr<std::atomic<bool>> active)
+      : self_(self), function_(std::move(function)), active_(std::move(active)) {}
   ~watcher_state() { *active_ = false; }
 
   interface::behavior_type make_behavior() {
-    return {[this](const context_changed& change) {
-      if (*active_) function_(*change.change);
+    return {[this](const context_changed& change) -> caf::result<void> {
+      try {
+        if (*active_) function_(*change.change);
+        return {};
+      } catch (...) {  // whatever a program's function throws
+        self_->quit();
+        return to_caf({error_code::handler_failed, "the function of a watch has thrown", {}});
+      }
     }};
   }
 
 private:
+  interface::pointer self_;
   std::function<void(const change_record&)> function_;
   std::shared_ptr<std::atomic<bool>> active_;
 };

@@ -137,7 +137,7 @@ public:
   /// The same without waiting.
   std::future<result<value>> execute_async(const std::string& command, arguments given = {},
                                            std::chrono::milliseconds deadline = {});
-  /// The same; the callback is called once, on a thread of the host, and must not block.
+  /// The same; the callback is called once, on a thread of the host, and must neither block nor throw.
   void execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline = {});
 
   host_commands commands() { return host_commands{*this}; }

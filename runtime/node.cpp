@@ -59,6 +59,13 @@ result<context_engine> recover(context_store& store, std::uint64_t incarnation) 
   return engine;
 }
 
+/// For the next run: grows with time, so that a data directory that is set back to an old copy repeats no incarnation, and
+/// has a part by chance, so that two copies that start in the same moment are told apart.
+std::uint64_t least_incarnation() {
+  const auto chance = random_uuid().bytes;
+  return system_wall_clock()() << 12 | (chance[0] & 0x0fu) << 8 | chance[1];
+}
+
 link_limits peer_limits() {
   link_limits limits;
   limits.ping_interval = 1s;
@@ -107,7 +114,7 @@ result<void> node::launch(stop_watcher on_stop) {
   if (identity_.cluster != cluster_of(settings_.cluster))
     return fail(error_code::invalid_argument, "the data directory " + settings_.data_dir.native() +
                                                   " belongs to another cluster than \"" + settings_.cluster + "\"");
-  auto incarnation = store->begin_incarnation(system_wall_clock()() / 1000);
+  auto incarnation = store->begin_incarnation(least_incarnation());
   if (!incarnation) return fail(std::move(incarnation.error()));
   incarnation_ = *incarnation;
   auto engine = recover(*store, incarnation_);
@@ -190,7 +197,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    actors_.dispatcher = spawn_dispatcher(system_, {.max_workers = settings_.worker_threads}, log_);
                    (*services)[service::commands] = actors_.dispatcher;
                    return caf::actor_cast<caf::actor>(actors_.dispatcher);
-                 }, .farewell = caf::make_message(stop_commands{part / 2}), .stop_deadline = part});
+                 }, .farewell = caf::make_message(stop_commands{settings_.stop_deadline / 2}), .stop_deadline = part});
   all.push_back({.name = "launcher", .start = [this] {
                    actors_.launcher = spawn_launcher(system_, make_sandbox(), log_);
                    return caf::actor_cast<caf::actor>(actors_.launcher);

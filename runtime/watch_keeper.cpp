@@ -5,7 +5,6 @@
 #include <string>
 
 #include <troupe/actors/kernel/messaging.hpp>
-#include <troupe/actors/kernel/outside.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {

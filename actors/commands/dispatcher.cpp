@@ -1,5 +1,6 @@
 #include <troupe/actors/commands/dispatcher.hpp>
 
+#include <array>
 #include <unordered_map>
 
 #include <troupe/actors/commands/admission.hpp>
@@ -22,7 +23,7 @@ using time_point = clock_type::time_point;
 using promise_type = caf::typed_response_promise<value>;
 
 constexpr auto expiry_interval = 10ms;
-constexpr std::size_t max_permits = 1024;
+constexpr std::size_t max_callers = 1024;
 
 command_outcome outcome_of(const result<value>& outcome) noexcept {
   if (outcome) return command_outcome::ok;
@@ -41,6 +42,26 @@ struct accepted_request {
   principal_ptr caller;
   trace_id trace;
   time_point deadline;
+};
+
+/// A caller and which commands it was found to be allowed lately. Neither permits nor commands ever change, and a serial is
+/// never used twice, so what was found once holds.
+class known_caller {
+public:
+  explicit known_caller(permit rights) : rights_(std::move(rights)) {}
+
+  bool may_run(const registered_command& command) {
+    auto& found = allowed_[command.index.serial % allowed_.size()];
+    if (found == command.index.serial) return true;
+    if (!rights_.decide(command).allowed) return false;
+    found = command.index.serial;
+    return true;
+  }
+  const permit& rights() const noexcept { return rights_; }
+
+private:
+  permit rights_;
+  std::array<std::uint64_t, 16> allowed_{};  ///< Serials of commands.
 };
 
 class dispatcher_state {
@@ -84,11 +105,11 @@ private:
   caf::result<value> execute(execute_command& wanted) {
     const time_point now = self_->clock().now();
     if (stopping_) return to_caf({error_code::unavailable, "the node is being stopped", {}});
-    const auto* permit = permit_of(wanted.caller);
-    if (permit == nullptr) return to_caf({error_code::permission_denied, "the caller's capabilities are malformed", {}});
+    auto* caller = find_caller(wanted.caller);
+    if (caller == nullptr) return to_caf(malformed_capabilities());
 
     const auto resolved = resolver_.resolve(wanted.command, [&](const registered_command& each) {
-      return permit->decide(each).allowed;
+      return caller->rights().decide(each).allowed;
     });
     if (!resolved) return to_caf(resolved.error());
     const registered_command& command = **resolved;
@@ -97,7 +118,7 @@ private:
       return to_caf(std::move(why));
     };
 
-    if (!permit->decide(command).allowed) return turn_away(permit->denial(command), command_outcome::denied);
+    if (!caller->may_run(command)) return turn_away(caller->rights().denial(command), command_outcome::denied);
     if (auto valid = command.arguments.validate(wanted.arguments); !valid)
       return turn_away(std::move(valid.error()), command_outcome::invalid);
 
@@ -125,10 +146,8 @@ private:
 
   caf::result<value> run_inline(const inline_handler& function, const registered_command& command,
                                 const execute_command& wanted, time_point deadline, time_point started) {
-    const command_index index = command.index;
-    const auto spec = command.spec;
     auto outcome = call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
-    record(index, spec->name, outcome_of(outcome), started, self_->clock().now());
+    record(command.index, command.spec->name, outcome_of(outcome), started, self_->clock().now());
     return reply(std::move(outcome));
   }
 
@@ -292,12 +311,17 @@ private:
     return metrics_list{};
   }
 
-  const permit* permit_of(const principal_ptr& caller) {
-    if (const auto found = permits_.find(caller.get()); found != permits_.end()) return &found->second;
+  /// Null when the caller's capabilities are malformed.
+  known_caller* find_caller(const principal_ptr& caller) {
+    if (const auto found = callers_.find(caller.get()); found != callers_.end()) return &found->second;
     auto made = permit::make(caller);
     if (!made) return nullptr;
-    if (permits_.size() >= max_permits) permits_.clear();  // a cache: whoever is missing is made anew
-    return &permits_.emplace(caller.get(), std::move(*made)).first->second;
+    if (callers_.size() >= max_callers) callers_.clear();  // a cache: whoever is missing is made anew
+    return &callers_.emplace(caller.get(), known_caller{std::move(*made)}).first->second;
+  }
+
+  static error malformed_capabilities() {
+    return {error_code::permission_denied, "the caller's capabilities are malformed", {}};
   }
 
   // -- over links -----------------------------------------------------------------------------------------------------
@@ -305,8 +329,10 @@ private:
   caf::result<payload> serve(service_call& call) {
     if (call.method == "command.execute") return serve_execute(call);
     if (call.method == "command.list")
-      return serve_with<list_commands>(call, [&](const auto& wanted) {
-        return result<command_list>{list(wanted, permit_of(call.caller))};
+      return serve_with<list_commands>(call, [&](const auto& wanted) -> result<command_list> {
+        const auto* caller = find_caller(call.caller);
+        if (caller == nullptr) return fail(malformed_capabilities());
+        return list(wanted, &caller->rights());
       });
     if (call.method == "command.describe")
       return serve_with<describe_command>(call, [&](const auto& wanted) { return describe(wanted); });
@@ -359,7 +385,7 @@ private:
   worker_pool pool_;
   std::shared_ptr<spdlog::logger> log_;
   std::vector<stored_handler> handlers_;  ///< By the slot of the command's index.
-  std::unordered_map<const principal*, permit> permits_;
+  std::unordered_map<const principal*, known_caller> callers_;
   std::unordered_map<std::uint64_t, waiting_request> waiting_;   ///< By ticket; bounded by admission.
   std::unordered_map<std::uint64_t, running_function> running_;  ///< Bounded by the concurrency limits.
   std::vector<worker_actor> workers_;

@@ -56,7 +56,7 @@ public:
   const store_identity& identity() const noexcept { return identity_; }
 
   /// The incarnation of a new run, durably taken: greater than every earlier one.
-  /// @param at_least give the seconds since 1970, so that a store set back to an old copy does not repeat an
+  /// @param at_least give a number that grows with time, so that a store set back to an old copy does not repeat an
   /// incarnation.
   result<std::uint64_t> begin_incarnation(std::uint64_t at_least);
 

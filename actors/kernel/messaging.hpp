@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <caf/actor_cast.hpp>
+#include <caf/exit_reason.hpp>
 #include <caf/scheduled_actor.hpp>
 #include <caf/send.hpp>
 #include <caf/system_messages.hpp>
@@ -24,6 +25,12 @@ void tell(Self* self, const Handle& to, Message&& message) {
 template <class Handle, class Message>
 void tell(const Handle& to, Message&& message) {
   caf::anon_send(to, std::forward<Message>(message));
+}
+
+/// Asks an actor to end, without waiting. From inside or outside of any actor.
+template <class Handle>
+void dismiss(const Handle& whom) {
+  caf::anon_send_exit(whom, caf::exit_reason::user_shutdown);
 }
 
 /// An answer that is on its way. Exactly one of the two handlers runs, at the latest when the deadline passes.

@@ -4,10 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <caf/actor_cast.hpp>
-#include <caf/exit_reason.hpp>
 #include <caf/scoped_actor.hpp>
-#include <caf/send.hpp>
 
 #include <troupe/actors/kernel/errors.hpp>
 
@@ -26,12 +23,6 @@ result<Answer> ask_and_wait(caf::actor_system& system, const Handle& to, Duratio
   if constexpr (std::is_void_v<Answer>) pending.receive([&] { outcome = {}; }, failed);
   else pending.receive([&](Answer& answer) { outcome = std::move(answer); }, failed);
   return outcome;
-}
-
-/// Asks an actor to end, without waiting.
-template <class Handle>
-void dismiss(const Handle& whom) {
-  caf::anon_send_exit(whom, caf::exit_reason::user_shutdown);
 }
 
 }  // namespace troupe

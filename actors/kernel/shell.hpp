@@ -27,7 +27,19 @@ using actor_shell = caf::stateful_actor<State, typename State::interface::base>;
 
 /// The same for an actor that owns connections; the interface includes CAF's connection events.
 template <class State>
-using broker_shell = caf::stateful_actor<State, typename State::interface::broker_base>;
+class broker_shell : public caf::stateful_actor<State, typename State::interface::broker_base> {
+public:
+  using caf::stateful_actor<State, typename State::interface::broker_base>::stateful_actor;
+
+#if CAF_MAJOR_VERSION == 0 && CAF_MINOR_VERSION < 19
+  /// CAF's brokers end without closing their mailbox, so what is asked of one that is ending would never be answered. This
+  /// closes it, as every other actor does.
+  bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
+    this->close_all();
+    return caf::scheduled_actor::cleanup(std::move(reason), host);
+  }
+#endif
+};
 
 /// Starts an actor that shares the scheduler's threads. It must not block.
 template <class State, class... Args>

@@ -1,6 +1,7 @@
 #include <troupe/actors/links/link_state.hpp>
 
 #include <chrono>
+#include <utility>
 
 #include <troupe/actors/kernel/messaging.hpp>
 
@@ -12,6 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr auto fast_interval = 20ms;   // while calls are open: how late a deadline may be noticed
 constexpr auto slow_interval = 1000ms;
+constexpr std::uint64_t max_refusals_told = 10;  // a second; the others are counted
 
 }  // namespace
 
@@ -163,8 +165,9 @@ void link_state::on_notification(std::string_view method, std::string_view param
   if (phase_ != phase::open) return;
   const auto found = find_route(setup_.services, caller_->kind, method);
   if (found) tell(self_, found->service, service_notice{caller_, std::string{method}, {std::string{params}}});
-  else log_->warn("link.notice_refused link=\"{}\" method=\"{}\" reason=\"{}\"", setup_.label, printable(method, 64),
-                  found.error().message);
+  else if (++notices_refused_ <= max_refusals_told)
+    log_->warn("link.notice_refused link=\"{}\" method=\"{}\" reason=\"{}\"", setup_.label, printable(method, 64),
+               printable(found.error().message));
 }
 
 void link_state::settle(result<void> outcome) {
@@ -185,8 +188,13 @@ void link_state::end(const error& reason) {
 }
 
 void link_state::pass_time(tick pace) {
-  if (pace == tick::fast) fast_tick_ = false;
-  else tick_after(self_, slow_interval, tick::slow);
+  if (pace == tick::fast) {
+    fast_tick_ = false;
+  } else {
+    tick_after(self_, slow_interval, tick::slow);
+    if (const auto refused = std::exchange(notices_refused_, 0); refused > max_refusals_told)
+      log_->warn("link.notices_refused link=\"{}\" more={}", setup_.label, refused - max_refusals_told);
+  }
   stream_.refresh(session_);
   if (phase_ == phase::opening && now() - began_ > setup_.limits.silence)
     return end({error_code::deadline_exceeded, "no session was opened in time", {}});

@@ -56,6 +56,7 @@ private:
   principal_ptr caller_;
   phase phase_ = phase::opening;
   bool fast_tick_ = false;
+  std::uint64_t notices_refused_ = 0;  ///< Since the last slow tick.
 };
 
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #include <troupe/actors/links/listener.hpp>
 
+#include <map>
 #include <memory>
 
 #include <troupe/actors/kernel/messaging.hpp>
@@ -19,6 +20,10 @@ public:
       : self_(self), socket_(std::move(socket)), setup_(std::move(setup)), log_(setup_.log.logger("links")) {
     ends_.attach(self_);
   }
+  /// The links go with their listener: nobody else knows all of them, and the actor system waits for every actor.
+  ~listener_state() {
+    for (const auto& [id, link] : links_) dismiss(link);
+  }
 
   interface::behavior_type make_behavior() {
     self_->add_doorman(socket_.release());
@@ -33,7 +38,7 @@ public:
 private:
   void accept(caf::io::connection_handle connection) {
     // CAF's handles are the descriptors themselves.
-    auto setup = open_ < setup_.max_connections
+    auto setup = links_.size() < setup_.max_connections
                      ? setup_.setup_for(static_cast<int>(connection.id()))
                      : result<link_setup>{fail(error_code::overloaded, "too many connections")};
     if (!setup) {
@@ -47,8 +52,8 @@ private:
                                                                                              std::move(*setup));
     auto* broker = caf::actor_cast<caf::abstract_actor*>(link);
     static_cast<broker_shell<link_state>*>(broker)->move_scribe(std::move(scribe));
-    ++open_;
-    ends_.watch(self_, link, [this](const caf::error&) { --open_; });
+    links_[link.id()] = link;
+    ends_.watch(self_, link, [this, id = link.id()](const caf::error&) { links_.erase(id); });
   }
 
   pointer self_;
@@ -56,7 +61,7 @@ private:
   listener_setup setup_;
   std::shared_ptr<spdlog::logger> log_;
   watch_list ends_;
-  std::size_t open_ = 0;
+  std::map<caf::actor_id, link_actor> links_;  ///< At most `max_connections`.
 };
 
 }  // namespace

@@ -23,7 +23,7 @@ using link_actor = caf::typed_actor<
     caf::result<payload>(call_remote),
     // Notifies it; answered once the notice is in the output buffer.
     caf::result<void>(notify_remote),
-    // Ends the connection after what is in the output buffer.
+    // Ends the connection.
     caf::result<void>(close_link)>;
 
 /// A session that has begun, told to the link's owner.

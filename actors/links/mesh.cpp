@@ -34,6 +34,9 @@ public:
     setup_.services[service::mesh] = caf::actor_cast<service_actor>(self_);
     for (const auto& seed : setup_.seeds) book_.learn(seed, now());
   }
+  ~mesh_state() {
+    for (const auto& [id, link] : dialed_) dismiss(link);
+  }
 
   interface::behavior_type make_behavior() {
     tell(self_, self_, tick::slow);
@@ -69,6 +72,7 @@ private:
                             .other_side = {.name = address, .kind = principal_kind::peer},
                             .owner = link_owner{self_}});
     dialing_[link.id()] = address;
+    dialed_[link.id()] = link;
     ends_.watch(self_, link, [this, link_id = link.id()](const caf::error& why) { lose(link_id, from_caf(why)); });
   }
 
@@ -108,6 +112,7 @@ private:
 
   void lose(caf::actor_id link, const error& why) {
     links_.erase(link);
+    dialed_.erase(link);
     if (const auto dialed = dialing_.extract(link)) give_up(dialed.mapped(), why);
     else if (const auto node = book_.disconnected(link, why, jitter(), now()))
       log_->warn("mesh.lost node={} reason=\"{}\"", to_string(*node), why.message);
@@ -129,7 +134,8 @@ private:
   std::mt19937_64 random_;
   watch_list ends_;
   std::map<caf::actor_id, std::string> dialing_;
-  std::map<caf::actor_id, link_actor> links_;
+  std::map<caf::actor_id, link_actor> links_;   ///< To the nodes that are connected.
+  std::map<caf::actor_id, link_actor> dialed_;  ///< Those that this actor has started and that go with it.
 };
 
 }  // namespace

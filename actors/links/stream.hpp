@@ -43,7 +43,7 @@ public:
     else broker_->trigger(connection_);
   }
 
-  /// Closes after what has been written is sent.
+  /// Closes. Of what has been written, what the operating system takes at once is still sent.
   void close() {
     if (open()) broker_->close(connection_);
   }

@@ -62,7 +62,8 @@ void supervisor_state::read(const caf::io::new_data_msg& data) {
   if (generation != generation_) return;  // what was read has ended this run
   if (!outcome) {
     audit("plugin.violation", plugin(), outcome.error().message);
-    return fail_run(outcome.error(), exit_reason::abnormal);
+    return fail_run({outcome.error().code, "the plugin " + plugin() + " broke the protocol: " + outcome.error().message, {}},
+                    exit_reason::abnormal);
   }
   flush();
 }
@@ -155,7 +156,9 @@ void supervisor_state::pass_time(tick pace) {
   const auto generation = generation_;
   const auto outcome = current->session.tick(now());
   if (generation != generation_) return;
-  if (!outcome) return fail_run(outcome.error(), exit_reason::abnormal);
+  if (!outcome)
+    return fail_run({outcome.error().code, "the plugin " + plugin() + " is given up: " + outcome.error().message, {}},
+                    exit_reason::abnormal);
   flush();
 }
 

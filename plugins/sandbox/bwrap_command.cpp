@@ -139,7 +139,10 @@ launch_plan make_bwrap_plan(const sandbox_spec& spec, const bwrap_settings& sett
 
 std::vector<std::string> plugin_environment(const sandbox_spec& spec, std::string_view home) {
   auto all = spec.environment;
-  all.insert({{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", std::string{home}}, {"TMPDIR", std::string{home}}, {"LANG", "C.UTF-8"}});
+  all.insert({{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+              {"HOME", std::string{home}},
+              {"TMPDIR", std::string{home}},
+              {"LANG", "C.UTF-8"}});
   all.insert_or_assign("TROUPE_PLUGIN", spec.plugin);
   all.insert_or_assign("TROUPE_SOCKET", std::to_string(plugin_socket_fd));
   std::vector<std::string> lines;

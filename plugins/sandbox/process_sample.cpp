@@ -45,7 +45,8 @@ std::multimap<pid_t, process_facts> processes_by_parent() {
   for (const auto& entry : fs::directory_iterator{"/proc", problem}) {
     const auto pid = parse_leading_number(entry.path().filename().string());
     if (!pid) continue;
-    if (const auto facts = parse_stat(static_cast<pid_t>(*pid), read_kernel_file(entry.path() / "stat"))) all.emplace(facts->parent, *facts);
+    if (const auto facts = parse_stat(static_cast<pid_t>(*pid), read_kernel_file(entry.path() / "stat")))
+      all.emplace(facts->parent, *facts);
   }
   return all;
 }

@@ -1,11 +1,18 @@
 #include <troupe/runtime/cli/app.hpp>
 
+#include <algorithm>
+
 #include <troupe/actors/commands/validator.hpp>
 #include <troupe/messages/execution.hpp>
+#include <troupe/runtime/cli/mistakes.hpp>
 
 namespace troupe::cli {
 
 namespace {
+
+bool looks_like_option(const std::string& word) {
+  return word.size() > 1 && word[0] == '-' && word[1] != '.' && (word[1] < '0' || word[1] > '9');
+}
 
 std::string usage_of(const command_spec& spec) {
   std::string text = spec.name;
@@ -53,18 +60,20 @@ result<void> execute(app_state& app, client& node, const std::string& command, c
 }  // namespace
 
 void add_exec(CLI::App& parent, app_state& app) {
-  auto* command = add_client_command(parent, app, "exec", "Runs a command of the node: exec NAME [parameter=value ...]");
+  auto* command = add_client_command(parent, app, "exec", "Runs a command of the node: exec NAME [parameter=value ...], or values in the order of "
+                                     "the parameters");
   auto name = std::make_shared<std::string>();
-  auto words = std::make_shared<std::vector<std::string>>();
   auto only_list = std::make_shared<bool>(false);
   command->add_option("command", *name, "Name of the command, or a prefix with --list");
-  command->add_option("arguments", *words, "name=value, or values in the order of the parameters")
-      ->allow_extra_args(false);  // else a JSON array would be taken apart
+  command->allow_extras();  // its arguments: as an option they would be parsed, and a JSON array taken apart
   command->add_flag("--list", *only_list, "List the commands that can be run");
-  command->callback([&app, name, words, only_list] {
+  command->callback([&app, command, name, only_list] {
+    const auto words = command->remaining();
+    if (const auto option = std::find_if(words.begin(), words.end(), looks_like_option); option != words.end())
+      return report(app, unknown_option(*command, "troupe exec", *option));
     if (name->empty() && !*only_list)
       return report(app, {error_code::invalid_argument, "exec needs the name of a command; see them with: troupe exec --list", {}});
-    with_node(app, [&](client& node) { return *only_list ? list(app, node, *name) : execute(app, node, *name, *words); });
+    with_node(app, [&](client& node) { return *only_list ? list(app, node, *name) : execute(app, node, *name, words); });
   });
 }
 

@@ -19,6 +19,7 @@ std::string default_data_dir() {
 constexpr const char* footer = R"(Exit codes:
   0 success   1 failed   2 wrong usage, configuration or input   3 not found   4 denied
   5 no node answers   6 no answer in time   7 a bound was reached   8 damaged or different data
+  130 interrupted by Ctrl-C (a node that is stopped by it ends with 0)
 
 Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR or ~/.local/share/troupe.)";
 

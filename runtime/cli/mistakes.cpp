@@ -33,6 +33,16 @@ std::string hint(const std::string& word, const std::vector<std::string>& known)
   return close.empty() ? "; there are " + joined(known) : did_you_mean(close);
 }
 
+std::string no_option(const CLI::App& command, const std::string& name, const std::string& word) {
+  const bool value_like = !word.starts_with("--");
+  return "\"" + name + "\" has no option " + word + hint(word, options_of(command)) +
+         (value_like ? "; a value that begins with '-' goes behind --" : "");
+}
+
+error with_help(const std::string& name, const std::string& what) {
+  return {error_code::invalid_argument, what + "; see: " + name + " --help", {}};
+}
+
 /// @param command The innermost one that was recognised. @param name Its name with those around it.
 std::string what_is_wrong(const CLI::App& command, const std::string& name, const CLI::ParseError& problem) {
   const auto known = subcommands_of(command);
@@ -42,11 +52,7 @@ std::string what_is_wrong(const CLI::App& command, const std::string& name, cons
     return problem.what();
   }
   const auto& word = unknown.front();
-  if (word.starts_with('-')) {
-    const bool value_like = !word.starts_with("--");
-    return "\"" + name + "\" has no option " + word + hint(word, options_of(command)) +
-           (value_like ? "; a value that begins with '-' goes behind --" : "");
-  }
+  if (word.starts_with('-')) return no_option(command, name, word);
   if (!known.empty()) return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
   return "\"" + name + "\" takes no further argument \"" + word + "\"";
 }
@@ -60,7 +66,11 @@ error explain_mistake(const CLI::App& program, const CLI::ParseError& problem) {
     command = command->get_subcommands().front();
     name += " " + command->get_name();
   }
-  return {error_code::invalid_argument, what_is_wrong(*command, name, problem) + "; see: " + name + " --help", {}};
+  return with_help(name, what_is_wrong(*command, name, problem));
+}
+
+error unknown_option(const CLI::App& command, const std::string& name, const std::string& word) {
+  return with_help(name, no_option(command, name, word));
 }
 
 }  // namespace troupe::cli

@@ -271,7 +271,7 @@ asked = [("context.get", {"path": "/secret/key"}), ("context.get", {"path": "/pl
          ("context.list", {}), ("context.list", {"prefix": "/plugins"}), ("context.set", {"path": "/secret/key", "value": "mine"}),
          ("context.set", {"path": "/plugins/hostile/../notes/x", "value": 1}), ("context.delete", {"path": "/secret/key"}),
          ("context.explain", {"path": "/secret/key"}), ("context.import", {"entries": []}), ("context.verify", {}),
-         ("command.execute", {"command": "notes.add", "arguments": {"text": "x"}}), ("node.stop", {}), ("node.info", {}), ("node.peers", {}),
+         ("command.execute", {"command": "notes.count", "arguments": {}}), ("node.stop", {}), ("node.info", {}), ("node.peers", {}),
          ("plugin.grant", {"plugin": "hostile", "capability": "context.read:/**"}), ("plugin.unload", {"plugin": "notes"}),
          ("plugin.load", {"package": "/"}), ("audit.search", {}), ("metrics.get", {}), ("metrics.reset", {}), ("sync.push", {}), ("peers.known", {}),
          ("context.get", {"path": "/plugins/hostile/x", "path ": "/secret/key"})]
@@ -287,7 +287,7 @@ serve()
         self.assertEqual(self.served.ask("context", "get", "/secret/key"), "hunter2")
         self.assertEqual(self.served.ask("context", "list", "/plugins/notes"), [])
         subjects = {record["subject"] for record in self.served.audit("hostile", "plugin.denied")}
-        self.assertGreaterEqual(subjects, {"context.read:/secret/key", "context.write:/secret/key", "command.execute:notes.add"})
+        self.assertGreaterEqual(subjects, {"context.read:/secret/key", "context.write:/secret/key", "context.read:/", "command.execute:notes.count"})
 
 
 class Floods(AbuseTest):

@@ -67,7 +67,7 @@ TEST_CASE("a search filters by principal and by event, and by both") {
 TEST_CASE("a search is bounded by its limit, which counts what matches, and by a thousand") {
   temporary_directory directory;
   trail here{directory.path(), 1500};
-  for (int i = 0; i < 1100; ++i) here.add(i % 2 == 0 ? "even" : "odd", "notes", std::to_string(i));
+  for (int i = 0; i < 1100; ++i) here.add(i % 2 == 0 ? "even" : "odd", "notes", std::to_string(i)).get();
   REQUIRE(eventually([&] { return here.subjects({.limit = 1}) == strings{"1099"}; }));
   CHECK(here.subjects({.event = "even", .limit = 3}) == strings{"1098", "1096", "1094"});
   CHECK(here.subjects({.limit = 0}).empty());

@@ -28,7 +28,8 @@ public:
   }
   std::vector<std::string> names(const list_commands& wanted, principal_ptr caller = the_host()) {
     std::vector<std::string> all;
-    for (const auto& each : ask<command_list>("command.list", wanted, std::move(caller)).value().commands) all.push_back(each.name);
+    const auto listed = ask<command_list>("command.list", wanted, std::move(caller));
+    for (const auto& each : listed.value().commands) all.push_back(each.name);
     return all;
   }
   result<payload> raw(std::string method, std::string bytes) {

@@ -135,14 +135,24 @@ TEST_CASE_FIXTURE(fixture, "a link that is closed sends what it has, and its ope
   auto ended = end_of(link);
   auto open = call("a");
   peer.expect_request("a");
-  auto sent = system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}});
+  const auto much = value::map({{"x", std::string(50'000, 'x')}}).msgpack();
+  REQUIRE(system.ask<void>(link, notify_remote{"sync.ack", {much}}).get());
   tell(link, close_link{"enough"});
   CHECK(open.code() == error_code::unavailable);
   CHECK(open.problem() == "enough");
-  CHECK(peer.expect_notification("sync.ack").method == "sync.ack");
+  CHECK(peer.expect_notification("sync.ack").bytes == much);
   CHECK(peer.sees_the_end());
   CHECK(ended.problem() == "enough");
   CHECK(log.contains("link.closed link=\"test\" reason=\"enough\""));
+}
+
+TEST_CASE_FIXTURE(fixture, "what is asked of a link that has ended is answered unavailable") {
+  auto peer = connect(principal_kind::peer);
+  auto ended = end_of(link);
+  tell(link, close_link{"enough"});
+  (void)ended.get();
+  CHECK(call("a").code() == error_code::unavailable);
+  CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).code() == error_code::unavailable);
 }
 
 TEST_CASE_FIXTURE(fixture, "when the other side closes, open calls are answered unavailable and the link ends") {

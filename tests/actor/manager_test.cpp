@@ -20,6 +20,14 @@ class fixture : public plugin_surroundings {
 public:
   fixture() {
     for (const char* name : {"notes", "files", "clock"}) launcher.add_package(std::string{"/packages/"} + name, manifest_of(name));
+    auto fragile = manifest_of("fragile");
+    fragile.restart.mode = restart_mode::temporary;
+    launcher.add_package("/packages/fragile", fragile);
+  }
+  /// Ends the supervisors, which belong to the manager.
+  ~fixture() {
+    const auto stopped = system.ask<void>(manager, plugin_order::stop);
+    eventually([&] { return stopped.ready(); });
   }
 
   answer<plugin_info> load(const std::string& name, std::vector<std::string> grants = {}) {
@@ -40,7 +48,8 @@ public:
   static void obey_stop(raw_peer& plugin) { plugin.respond(plugin.expect_request("plugin.stop").id); }
   std::vector<std::string> names() {
     std::vector<std::string> all;
-    for (const auto& each : system.ask<plugin_list>(manager, no_parameters{}).value().plugins) all.push_back(each.name);
+    const auto listed = system.ask<plugin_list>(manager, no_parameters{});
+    for (const auto& each : listed.value().plugins) all.push_back(each.name);
     return all;
   }
   template <class Params>
@@ -175,11 +184,10 @@ TEST_CASE_FIXTURE(fixture, "an unknown plugin, malformed parameters, unknown met
 }
 
 TEST_CASE_FIXTURE(fixture, "a plugin that fell is listed with its problem") {
-  auto plugin = run("notes");
-  launcher.never_end();
+  auto plugin = run("fragile");
   plugin.close();
   CHECK(eventually([&] {
     const auto all = system.ask<plugin_list>(manager, no_parameters{}).value().plugins;
-    return all.size() == 1 && all[0].phase == plugin_phase::failed && all[0].problem == "the plugin notes closed its connection";
+    return all.size() == 1 && all[0].phase == plugin_phase::failed && all[0].problem == "the plugin fragile closed its connection";
   }));
 }

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include <caf/event_based_actor.hpp>
@@ -16,27 +16,33 @@ using namespace troupe::test;
 
 namespace {
 
-/// Answers `get_value` in a way that the test chooses.
-using oracle = caf::typed_actor<caf::result<value_found>(get_value)>;
+/// Answers `get_value` in a way that the test chooses. A tick lets one that was silent answer.
+using oracle = caf::typed_actor<caf::result<value_found>(get_value), caf::result<void>(tick)>;
 
 class fixture {
 public:
   virtual_system system;
 
   oracle answering(value_found with) {
-    return spawn([with](oracle::pointer) -> oracle::behavior_type { return {[with](const get_value&) { return with; }}; });
+    return spawn([with](oracle::pointer) -> oracle::behavior_type {
+      return {[with](const get_value&) { return with; }, [](tick) {}};
+    });
   }
   oracle failing(error why) {
     return spawn([why](oracle::pointer) -> oracle::behavior_type {
-      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); }};
+      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); }, [](tick) {}};
     });
   }
   oracle silent() {
-    return spawn([this](oracle::pointer self) -> oracle::behavior_type {
-      return {[this, self](const get_value&) {
-        kept.push_back(self->make_response_promise<value_found>());
-        return kept.back();
-      }};
+    return spawn([](oracle::pointer self) -> oracle::behavior_type {
+      const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
+      return {[self, kept](const get_value&) {
+                kept->push_back(self->make_response_promise<value_found>());
+                return kept->back();
+              },
+              [kept](tick) {
+                for (auto& each : *kept) each.deliver(value_found{true, "late"});
+              }};
     });
   }
 
@@ -50,7 +56,6 @@ public:
   }
 
   std::vector<result<value_found>> answers;
-  std::vector<caf::typed_response_promise<value_found>> kept;
 
 private:
   template <class Body>
@@ -75,13 +80,14 @@ TEST_CASE_FIXTURE(fixture, "an error keeps its code, words and detail on its way
 }
 
 TEST_CASE_FIXTURE(fixture, "no answer in time is deadline_exceeded, and a late one is not heard") {
-  ask_from_actor(silent(), 100ms);
+  const auto asked = silent();
+  ask_from_actor(asked, 100ms);
   system.pass(95ms);
   CHECK(answers.empty());
   system.pass(10ms);
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].error().code == error_code::deadline_exceeded);
-  kept.front().deliver(value_found{true, "late"});
+  tell(asked, tick::fast);
   system.run();
   CHECK(answers.size() == 1);
 }
@@ -99,7 +105,6 @@ TEST_CASE_FIXTURE(fixture, "an actor that ends before it answers is unavailable"
   const auto whom = silent();
   ask_from_actor(whom, 1h);
   CHECK(answers.empty());
-  kept.clear();
   caf::anon_send_exit(whom, caf::exit_reason::kill);
   system.run();
   REQUIRE(answers.size() == 1);

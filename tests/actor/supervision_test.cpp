@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -61,13 +62,14 @@ private:
         events.push_back("exit " + name);
         self->quit(order.reason);
       });
-      return {[this, self, name, how](reset_metrics) -> caf::result<void> {
+      const auto unanswered = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
+      return {[this, self, name, how, unanswered](reset_metrics) -> caf::result<void> {
         events.push_back("farewell " + name);
         if (how == manner::refusing_farewell) return to_caf({error_code::storage_failure, "the disk is full", {}});
         if (how == manner::ends_at_farewell) self->quit();
         if (how == manner::silent_at_farewell) {
-          kept_.push_back(self->make_response_promise<void>());
-          return kept_.back();
+          unanswered->push_back(self->make_response_promise<void>());
+          return unanswered->back();
         }
         return {};
       }};
@@ -78,7 +80,6 @@ private:
 
   supervisor_tree tree_;
   std::map<std::string, caf::actor> running_;
-  std::vector<caf::typed_response_promise<void>> kept_;
 };
 
 using strings = std::vector<std::string>;

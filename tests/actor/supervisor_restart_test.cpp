@@ -187,11 +187,10 @@ TEST_CASE_FIXTURE(fixture, "a plugin that waits for its restart is stopped and n
 TEST_CASE_FIXTURE(fixture, "what was asked in an earlier life is not answered to the next") {
   make();
   auto plugin = run();
-  const auto asked_before = plugin.request_with("context.list", list_values{path{"/plugins/notes"}});
+  plugin.request_with("context.list", list_values{path{"/plugins/notes"}});
   REQUIRE(eventually([&] { return context.calls().size() == 1; }));
   plugin.close();
   auto again = run_again();
   const auto asked_after = again.request_with("context.get", get_value{path{"/plugins/notes/x"}});
-  CHECK(asked_after > asked_before);
   CHECK(again.expect_response(asked_after).failure.code == error_code::none);
 }

@@ -9,7 +9,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -25,6 +24,7 @@
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/runtime/node.hpp>
+#include <troupe/tests/support/eventually.hpp>
 
 namespace troupe::test {
 
@@ -33,15 +33,11 @@ using namespace std::chrono_literals;
 /// How long something may take that happens by itself, on a busy machine.
 inline constexpr auto patience = 20s;
 
-/// Waits until a condition holds. For conditions that other threads bring about.
-template <class Condition>
-bool eventually(Condition holds) {
-  const auto give_up = std::chrono::steady_clock::now() + patience;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
+/// Call before a test answers for an actor outside of the actor's turn: CAF would hand the answer to the execution unit of the
+/// latest turn, which has gone.
+template <class Handle>
+void leave_turn(const Handle& whom) {
+  static_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(whom))->context(nullptr);
 }
 
 /// What an actor answers, or will answer.

@@ -33,11 +33,13 @@ public:
   const invoke_command& oldest() const { return calls_->front().asked; }
   /// Answers the oldest.
   void answer_with(value result) {
+    leave_turn(actor_);
     calls_->front().promise.deliver(std::move(result));
     calls_->pop_front();
     system_.run();
   }
   void fail_with(error why) {
+    leave_turn(actor_);
     calls_->front().promise.deliver(to_caf(std::move(why)));
     calls_->pop_front();
     system_.run();

@@ -222,10 +222,6 @@ def write_package(directory, name, script, **manifest):
     return package
 
 
-def without_escapes(text):
-    return not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text)
-
-
 def in_threads(*functions):
     """Runs them at the same time and waits for all; the first exception is raised again."""
     problems = []

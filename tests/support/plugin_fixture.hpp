@@ -212,7 +212,8 @@ public:
   }
   std::vector<std::string> offered() {
     std::vector<std::string> all;
-    for (const auto& each : system.ask<command_list>(dispatcher, list_commands{}).value().commands) all.push_back(each.name);
+    const auto listed = system.ask<command_list>(dispatcher, list_commands{});
+    for (const auto& each : listed.value().commands) all.push_back(each.name);
     return all;
   }
 };

@@ -47,6 +47,7 @@ public:
   void hold() { disk_->held = true; }
   void proceed() {
     disk_->held = false;
+    leave_turn(keeper_);
     disk_->write_all();
     system_.run();
   }
