@@ -5,8 +5,10 @@
 #include <optional>
 #include <thread>
 
+#include <troupe/actors/links/sockets.hpp>
 #include <troupe/runtime/host.hpp>
 #include <troupe/tests/support/child_process.hpp>
+#include <troupe/tests/support/eventually.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>
 
 using namespace troupe;
@@ -83,6 +85,31 @@ TEST_CASE("a host with a blocking command may go without a stop") {
       20s);
   CHECK(report.ended_well());
   CHECK(report.said == "gone");
+}
+
+TEST_CASE("a host goes although nodes and clients are connected with it") {
+  test::temporary_directory place, other_place;
+  const auto report = test::in_child_process(
+      [&] {
+        auto settings = in(place);
+        settings.listen = "127.0.0.1:0";
+        auto listening = std::make_unique<host>(settings);
+        auto other_settings = in(other_place);
+        other_settings.join = {listening->address()};
+        auto dialing = std::make_unique<host>(other_settings);
+        if (!test::eventually([&] { return !listening->peers()->empty(); })) return std::string{"not connected"};
+        auto idle_client = connect_unix(place.path() / "data/troupe.sock");
+        if (!idle_client) return idle_client.error().message;
+
+        const auto begin = std::chrono::steady_clock::now();
+        auto blocked = joined(listening->stop());
+        listening.reset();
+        dialing.reset();
+        return blocked + (std::chrono::steady_clock::now() - begin < 2s ? "in time" : "late");
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "in time");
 }
 
 TEST_CASE("a watch may outlive its host") {
