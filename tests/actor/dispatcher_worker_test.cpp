@@ -126,8 +126,9 @@ TEST_CASE_FIXTURE(fixture, "a stop waits for the functions that run") {
   REQUIRE(add(command_spec{"slow"}, slow.handler()).get());
   auto asked = execute("slow");
   REQUIRE(eventually([&] { return slow.entered() == 1; }));
+  REQUIRE(add(command_spec{"quick"}, answering(1)).get());
   auto stopped = system.ask<void>(dispatcher, stop_commands{10s});
-  CHECK(execute("slow").code() == error_code::unavailable);
+  CHECK(eventually([&] { return execute("quick").code() == error_code::unavailable; }));
   CHECK_FALSE(stopped.ready());
   slow.open();
   CHECK(stopped.get());

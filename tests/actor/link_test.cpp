@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <memory>
 #include <mutex>
+#include <ranges>
 
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/tests/support/fake_service.hpp>
@@ -153,6 +155,20 @@ TEST_CASE_FIXTURE(fixture, "what is asked of a link that has ended is answered u
   (void)ended.get();
   CHECK(call("a").code() == error_code::unavailable);
   CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).code() == error_code::unavailable);
+}
+
+TEST_CASE_FIXTURE(fixture, "a link that has ended keeps nothing open, even when the other side does") {
+  const auto open_descriptors = [] { return std::ranges::distance(std::filesystem::directory_iterator{"/proc/self/fd"}); };
+  const auto before = open_descriptors();
+  std::vector<raw_peer> peers;
+  for (int i = 0; i < 5; ++i) {
+    peers.push_back(connect(principal_kind::client));
+    auto ended = end_of(link);
+    peers.back().send("\xc1");
+    (void)ended.get();
+  }
+  // What is left are the test's own ends.
+  CHECK(eventually([&] { return open_descriptors() == before + 5; }));
 }
 
 TEST_CASE_FIXTURE(fixture, "when the other side closes, open calls are answered unavailable and the link ends") {
