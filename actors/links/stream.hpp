@@ -4,6 +4,7 @@
 #include <string>
 
 #include <caf/io/abstract_broker.hpp>
+#include <caf/io/scribe.hpp>
 
 #include <troupe/actors/links/link_session.hpp>
 

@@ -51,6 +51,7 @@ private:
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
   caf::result<value> invoke(const invoke_command& wanted);
+  void tell_denial(const call_decision& decision, trace_id trace);
   void forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
   void read(const caf::io::new_data_msg& data);
   void pass_time(tick pace);
@@ -95,6 +96,7 @@ private:
   std::vector<void_promise> starting_, stopping_;
   std::uint64_t restarted_ = 0;
   std::uint64_t denials_ = 0;
+  std::uint64_t denials_this_second_ = 0;  ///< Since the last slow tick.
   std::uint32_t log_lines_ = 0;  ///< Since the last slow tick.
   std::uint64_t log_lines_dropped_ = 0;
   std::string problem_;

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr auto slow_interval = 1000ms;
 constexpr auto fast_interval = 20ms;
-constexpr std::uint32_t max_log_lines = 100;  // a second
+constexpr std::uint32_t max_log_lines = 100;     // a second
+constexpr std::uint64_t max_denials_told = 20;  // a second
 
 }  // namespace
 
@@ -82,15 +83,21 @@ void supervisor_state::on_request(std::uint32_t id, std::string_view method, std
   if (!decision) {
     session.refuse(id, decision.error());
   } else if (!decision->allowed) {
-    ++denials_;
-    log_->warn("plugin.denied plugin={} operation=\"{}\" rule=\"{}\"", plugin(), printable(decision->operation, 1100),
-               decision->rule);
-    audit("plugin.denied", decision->operation, decision->rule, beside.trace);
+    tell_denial(*decision, beside.trace);
     session.refuse(id, {error_code::permission_denied, "the plugin " + plugin() + " is not allowed " + decision->operation + ": " +
                                                            decision->rule, {}});
   } else {
     forward(*to, id, params, beside);
   }
+}
+
+/// Every denial is counted, and so many a second are told one by one: a plugin must not be able to push everything else out
+/// of the log and the audit trail.
+void supervisor_state::tell_denial(const call_decision& decision, trace_id trace) {
+  ++denials_;
+  if (++denials_this_second_ > max_denials_told) return;
+  log_->warn("plugin.denied plugin={} operation=\"{}\" rule=\"{}\"", plugin(), printable(decision.operation, 1100), decision.rule);
+  audit("plugin.denied", decision.operation, decision.rule, trace);
 }
 
 void supervisor_state::forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
@@ -144,6 +151,11 @@ void supervisor_state::pass_time(tick pace) {
     log_lines_ = 0;
     if (log_lines_dropped_ > 0)
       log_->warn("plugin.log_dropped plugin={} lines={}", plugin(), std::exchange(log_lines_dropped_, 0));
+    if (const auto denials = std::exchange(denials_this_second_, 0); denials > max_denials_told) {
+      log_->warn("plugin.denied plugin={} more={}", plugin(), denials - max_denials_told);
+      audit("plugin.denied", std::to_string(denials - max_denials_told) + " more operations",
+            "at most " + std::to_string(max_denials_told) + " a second are recorded one by one");
+    }
   }
   if (restart_at_ && *restart_at_ <= now()) launch();
   if (phase_ == plugin_phase::starting && now() > start_by_)

@@ -343,6 +343,9 @@ while True:
                   "answer(call, 'done'); serve()", tables="[deadlines]\ncall_ms = 30000\n" + NO_RESTART)
         self.assertEqual(self.ask(), "done")
         self.assertEqual(self.served.plugin("hostile")["denials"], 3000)
+        self.assertLess(self.served.log_text().count("plugin.denied"), 1000)
+        self.assertEqual(len(self.served.audit("notes", "plugin.started")), 1)  # is not pushed out
+        wait_until(lambda: any("more operations" in record["subject"] for record in self.served.audit("hostile", "plugin.denied")))
         self.assertLess(self.served.log_text().count("plugin.notice_refused"), 1000)
 
     def test_control_sequences_reach_neither_log_nor_terminal(self):

@@ -237,6 +237,13 @@ TEST_CASE("one strike is forgiven each second") {
   CHECK(link.session.strikes() == 0);
 }
 
+TEST_CASE("however long nobody looked, one strike is forgiven at a time") {
+  session_fixture link;
+  for (int i = 0; i < 3; ++i) REQUIRE(link.receive(response_frame(1)));
+  REQUIRE(link.pass(1h));
+  CHECK(link.session.strikes() == 2);
+}
+
 // -- time -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a message that has begun must end in time") {
@@ -249,6 +256,16 @@ TEST_CASE("a message that has begun must end in time") {
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::protocol_violation);
   CHECK(outcome.error().message == "a message that began 1000 ms ago has not ended; 2 bytes of it arrived");
+}
+
+TEST_CASE("the time of a message begins with its first byte, however long nothing came before") {
+  link_limits limits;
+  limits.half_frame = 1s;
+  session_fixture link{limits};
+  REQUIRE(link.pass(1h));
+  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  REQUIRE(link.pass(1s));
+  CHECK_FALSE(link.pass(1ms).has_value());
 }
 
 TEST_CASE("a message that trickles in gets no more time for it") {
@@ -350,8 +367,11 @@ TEST_CASE("while a call is open its deadline says how long the other side may be
 TEST_CASE("after a call was given up the other side has time to answer a ping") {
   recorded_outcome outcome;
   session_fixture link{pinging()};
+  REQUIRE(link.pass(1s));
+  ping_frame(link);
   REQUIRE(link.session.call("m", rpc::no_params, link.now + 60s, outcome.taker()));
   for (int second = 1; second <= 60; ++second) REQUIRE(link.pass(1s));
+  CHECK(outcome.told == 1);
   for (int second = 1; second <= 5; ++second) REQUIRE(link.pass(1s));
   CHECK_FALSE(link.pass(1s).has_value());
 }

@@ -111,6 +111,11 @@ TEST_CASE("containers that together announce more elements than are accepted are
         error_code::limit_exceeded);
 }
 
+TEST_CASE("a container that announces more elements than are left is refused at its header") {
+  CHECK(asks_for_more("\x93\x01\x01\x92", {.elements = 6}));
+  CHECK(refused("\x93\x01\x01\x92", {.elements = 5}).code == error_code::limit_exceeded);
+}
+
 TEST_CASE("elements count up to the limit, keys among them") {
   CHECK(scanned("\x93\x01\x02\x03", {.elements = 4}) == 4);
   CHECK(refused("\x93\x01\x02\x03", {.elements = 3}).code == error_code::limit_exceeded);
