@@ -197,9 +197,10 @@ public:
   ~watcher_state() { *active_ = false; }
 
   interface::behavior_type make_behavior() {
-    return {[this](const context_changed& change) -> caf::result<void> {
+    return {[this](const context_changed& told) -> caf::result<void> {
       try {
-        if (*active_) function_(*change.change);
+        for (const auto& change : told.changes)
+          if (*active_) function_(*change);
         return {};
       } catch (...) {  // whatever a program's function throws
         self_->quit();

@@ -96,7 +96,8 @@ public:
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
   /// Calls the function for every change at and below a path from now on, whoever makes it, one at a time and in order. A
-  /// function that throws ends the watch, and so does the host's stop. Inactive when the path is malformed.
+  /// function that throws ends the watch; so does one that is 10,000 changes behind when more come, and the host's stop;
+  /// `watch::active` tells. Inactive from the start when the path is malformed.
   [[nodiscard]] troupe::watch watch(std::string_view prefix, std::function<void(const change_record&)> function);
 
 private:

@@ -50,11 +50,11 @@ struct write_checkpoint {
   std::shared_ptr<const engine_state> state;
 };
 
-/// A change that has become part of the state, told to watchers.
+/// Changes that have become part of the state together, in order, told to watchers.
 struct context_changed {
-  std::shared_ptr<const change_record> change;
+  std::vector<std::shared_ptr<const change_record>> changes;
 };
-/// Told of changes; answers each, which is how the replica knows that it keeps up.
+/// Told of changes; its answers are how the replica knows that it keeps up.
 using context_watcher = caf::typed_actor<caf::result<void>(context_changed)>;
 /// Asks to be told of every change at and below a path, from now on. Ends with the watcher.
 struct watch_context {

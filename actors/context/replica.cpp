@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
 constexpr auto disk_deadline = 60s;
-constexpr std::size_t max_unanswered = 10'000;  // changes that a watcher may be behind
+constexpr std::size_t max_unanswered = 10'000;  // changes that a watcher may be behind when it is told of more
 constexpr std::size_t max_watchers = 1'000;
 
 }  // namespace
@@ -80,7 +80,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
     }
     written->ids.push_back(record->id());
     queue_.add(encode_record(*record));
-    notify_watchers(*record);
+    if (!watchers_.empty()) news_.push_back(std::make_shared<const change_record>(std::move(*record)));
   }
   if (wanted.durability == durability::memory) {
     commit();
@@ -99,7 +99,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
 void replica_state::announce(const applied_change& change) {
   if (change.conflict)
     log_->info("context.conflict path=\"{}\" dot={}", printable(change.record.path.text(), 1024), to_string(change.record.dot));
-  if (change.visible) notify_watchers(change.record);
+  if (change.visible && !watchers_.empty()) news_.push_back(std::make_shared<const change_record>(change.record));
 }
 
 void replica_state::watch(const watch_context& wanted) {
@@ -112,22 +112,25 @@ void replica_state::watch(const watch_context& wanted) {
   ends_.watch(self_, wanted.watcher, [this, id](const caf::error&) { watchers_.erase(id); });
 }
 
-void replica_state::notify_watchers(const change_record& change) {
-  if (watchers_.empty()) return;
-  const auto shared = std::make_shared<const change_record>(change);
+void replica_state::tell_watchers() {
+  const auto news = std::exchange(news_, {});
   for (auto& [id, each] : watchers_) {
-    if (!each.prefix.contains(change.path)) continue;
+    context_changed told;
+    for (const auto& change : news)
+      if (each.prefix.contains(change->path)) told.changes.push_back(change);
+    if (told.changes.empty()) continue;
     if (each.unanswered >= max_unanswered) {
       // It has missed changes from here on, so it must not go on as if it had not.
       log_->warn("context.watch_ended prefix=\"{}\" reason=\"{} changes behind\"", each.prefix.text(), each.unanswered);
       self_->send_exit(each.to, to_caf({error_code::overloaded, "the watcher is too far behind", {}}));
       continue;
     }
-    ++each.unanswered;
-    const auto answered = [this, id = id] {
-      if (const auto found = watchers_.find(id); found != watchers_.end()) --found->second.unanswered;
+    const auto count = told.changes.size();
+    each.unanswered += count;
+    const auto answered = [this, id = id, count] {
+      if (const auto found = watchers_.find(id); found != watchers_.end()) found->second.unanswered -= count;
     };
-    ask(self_, each.to, 24h, context_changed{shared}).then(answered, [answered](const error&) { answered(); });
+    ask(self_, each.to, 24h, std::move(told)).then(answered, [answered](const error&) { answered(); });
   }
 }
 
@@ -189,6 +192,7 @@ caf::result<payload> replica_state::serve_write(const service_call& call, write_
 // -- durability -----------------------------------------------------------------------------------------------------------
 
 void replica_state::commit() {
+  tell_watchers();
   const auto batch = queue_.take();
   if (!batch) return checkpoint_when_due();
   ask(self_, setup_.store, disk_deadline, append_records{batch})

@@ -32,14 +32,14 @@ private:
   struct watcher {
     path prefix;
     context_watcher to;
-    std::size_t unanswered = 0;
+    std::size_t unanswered = 0;  ///< Changes.
   };
 
   // -- writing and reading ------------------------------------------------------------------------------------------
   caf::result<values_written> write(const write_values& wanted);
   void announce(const applied_change& change);
   void watch(const watch_context& wanted);
-  void notify_watchers(const change_record& change);
+  void tell_watchers();
   caf::result<payload> serve(const service_call& call);
   caf::result<payload> serve_write(const service_call& call, write_values wanted, bool single);
 
@@ -67,6 +67,7 @@ private:
   sync_view view_;
   std::map<caf::actor_id, peer> peers_;
   std::map<caf::actor_id, watcher> watchers_;
+  std::vector<std::shared_ptr<const change_record>> news_;  ///< What this message changed, until watchers are told.
   /// What links said before the mesh introduced them; few, as the introduction is under way. The oldest go first.
   std::deque<std::pair<caf::actor_id, service_notice>> early_;
   watch_list ends_;

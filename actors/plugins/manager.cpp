@@ -61,19 +61,31 @@ private:
     if (auto policy = make_policy(*manifest, wanted.grants); !policy) return promise.deliver(to_caf(policy.error()));
     auto supervisor = spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
     plugins_[manifest->name] = {supervisor, manifest};
-    ends_.watch(self_, supervisor, [this, name = manifest->name](const caf::error&) { plugins_.erase(name); });
+    ends_.watch(self_, supervisor, [this, plugin_name = manifest->name, which = supervisor.address()](const caf::error&) {
+      forget(plugin_name, which);
+    });
     ask(self_, supervisor, manifest->deadlines.start + order_slack, plugin_order::start)
         .then(
             [this, promise, supervisor]() mutable {
               ask(self_, supervisor, answer_deadline, no_parameters{})
                   .then([promise](plugin_info& info) mutable { promise.deliver(std::move(info)); }, deliver_error(promise));
             },
-            [this, promise, supervisor](const error& why) mutable {
+            [this, promise, supervisor, plugin_name = manifest->name](const error& why) mutable {
               // A plugin that could not be started leaves nothing behind.
               ask(self_, supervisor, answer_deadline, plugin_order::stop)
-                  .then([promise, why]() mutable { promise.deliver(to_caf(why)); },
-                        [promise, why](const error&) mutable { promise.deliver(to_caf(why)); });
+                  .then(
+                      [this, promise, why, plugin_name, which = supervisor.address()]() mutable {
+                        forget(plugin_name, which);
+                        promise.deliver(to_caf(why));
+                      },
+                      [promise, why](const error&) mutable { promise.deliver(to_caf(why)); });
             });
+  }
+
+  /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.
+  void forget(const std::string& plugin_name, const caf::actor_addr& which) {
+    const auto found = plugins_.find(plugin_name);
+    if (found != plugins_.end() && found->second.supervisor.address() == which) plugins_.erase(found);
   }
 
   caf::result<void> unload(const std::string& wanted) {
@@ -81,7 +93,12 @@ private:
     if (!found) return to_caf(found.error());
     auto promise = self_->make_response_promise<void>();
     ask(self_, (*found)->supervisor, (*found)->manifest->deadlines.stop * 2 + order_slack, plugin_order::stop)
-        .then([promise]() mutable { promise.deliver(); }, deliver_error(promise));
+        .then(
+            [this, promise, wanted, which = (*found)->supervisor.address()]() mutable {
+              forget(wanted, which);
+              promise.deliver();
+            },
+            deliver_error(promise));
     return promise;
   }
 

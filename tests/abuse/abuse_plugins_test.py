@@ -453,8 +453,12 @@ answer(call, "spinning"); serve()
         self.assertLess(used / (time.monotonic() - begin), 500)
 
     def test_a_plugin_that_dies_again_and_again_is_quarantined(self):
-        self.load("start(); os._exit(1)", tables='[restart]\nintensity = 3\nperiod_ms = 30000\n' + QUICK)
-        wait_until(lambda: (self.served.plugin("hostile") or {}).get("phase") == "quarantined", 20)
+        self.load("start(); wait_for_call(); os._exit(1)", tables='[restart]\nintensity = 3\nperiod_ms = 30000\n' + QUICK)
+
+        def quarantined():
+            self.call()
+            return self.served.plugin("hostile")["phase"] == "quarantined"
+        wait_until(quarantined, 20)
         self.assertEqual(len(self.served.audit("hostile", "plugin.quarantined")), 1)
         self.assertEqual(self.served.plugin("hostile")["restarts"], 3)
 

@@ -252,7 +252,9 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher sees the changes of the other node, w
   fake_wire wire{a, b};
   std::vector<std::string> seen;
   const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
-    return {[&seen](const context_changed& changed) { seen.push_back(changed.change->path.text()); }};
+    return {[&seen](const context_changed& changed) {
+      for (const auto& change : changed.changes) seen.push_back(change->path.text());
+    }};
   })});
   tell(b.actor, watch_context{path{"/app"}, watcher});
   system.run();

@@ -3,22 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/plugins/sdk/cpp/connection.hpp>
 
 namespace troupe::sdk {
-
-namespace {
-
-/// The parameters of `log`.
-struct log_line {
-  log_level level = log_level::info;
-  std::string message;
-  static constexpr auto fields() {
-    return std::tuple{required("level", &log_line::level), required("message", &log_line::message)};
-  }
-};
-
-}  // namespace
 
 // -- context_access ---------------------------------------------------------------------------------------------------
 
@@ -68,7 +56,7 @@ result<value> call::execute(std::string_view command, const arguments& given, st
 }
 
 result<void> call::log(log_level level, std::string_view message) {
-  if (auto noted = node_->session().notify("log", encode(log_line{level, std::string{message}})); !noted) return noted;
+  if (auto noted = node_->session().notify("log", encode(log_line{std::string{name_of(level)}, std::string{message}})); !noted) return noted;
   return node_->drain();
 }
 
