@@ -21,8 +21,8 @@ build: packages $(BUILD)/build.ninja ## Builds everything
 	@cmake --build $(BUILD) -j $(JOBS)
 
 demo: packages $(BUILD)/build.ninja ## Three nodes and two plugins on real data
-	@cmake --build $(BUILD) -j $(JOBS) --target troupe troupe-plugin-init notes
-	@/usr/bin/env python3 -B tests/demo/demo.py --build $(BUILD)
+	@cmake --build $(BUILD) -j $(JOBS) --target troupe troupe-plugin-init troupe_notes_plugin
+	@/usr/bin/python3 -B tests/demo/demo.py --build $(BUILD)
 
 test: build ## Runs all tests
 	@cd $(BUILD) && $(CTEST)
@@ -47,9 +47,11 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 95 
 	  --exclude-unreachable-branches --fail-under-line 95 --txt build-coverage/coverage.txt --print-summary
 
 format: ## Formats the sources
+	@./setup.sh packages clang-format
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
 
 tidy: build ## Lints the sources
+	@./setup.sh packages clang-tidy
 	@git ls-files 'messages/*.cpp' 'plugins/*.cpp' 'actors/*.cpp' 'runtime/*.cpp' | xargs clang-tidy -p $(BUILD) --quiet
 
 clean: ## Removes what was built

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Provides what Troupe builds against. `make` calls it; it can be called alone:
 #
-#   ./setup.sh packages   install the missing Debian packages (root or sudo)
-#   ./setup.sh caf        build CAF once into the per-user cache; prints its prefix on the last line
+#   ./setup.sh packages [MORE...]   install the missing Debian packages, and MORE (root or sudo)
+#   ./setup.sh caf                  build CAF once into the per-user cache; prints its prefix on the last line
 #
 # Environment:
 #   TROUPE_CACHE   where CAF is kept (default: ${XDG_CACHE_HOME:-~/.cache}/troupe)
@@ -16,7 +16,7 @@ readonly PACKAGES=(
   g++ cmake ninja-build git dpkg-dev
   libmsgpack-cxx-dev libspdlog-dev libfmt-dev doctest-dev librapidcheck-dev
   libsqlite3-dev libseccomp-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
-  libssl-dev libexpected-dev libxxhash-dev libzstd-dev libre2-dev libbenchmark-dev
+  libssl-dev libexpected-dev libxxhash-dev libzstd-dev libre2-dev pkg-config
   bubblewrap iso-codes python3 python3-msgpack gcovr
 )
 
@@ -25,14 +25,16 @@ die() { say "$*"; exit 1; }
 
 installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
 
+# Installs what is missing of PACKAGES and of the packages given.
 install_packages() {
+  local wanted=("${PACKAGES[@]}" "$@")
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    say "this is not a Debian system. Troupe needs the equivalent of these packages: ${PACKAGES[*]}"
+    say "this is not a Debian system. Troupe needs the equivalent of these packages: ${wanted[*]}"
     say "continuing: the build names whatever is missing"
     return 0
   fi
   local missing=() package
-  for package in "${PACKAGES[@]}"; do
+  for package in "${wanted[@]}"; do
     installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
@@ -57,7 +59,7 @@ install_packages() {
 # Downloads the CAF sources of Debian's source package into $1. apt checks them against the archive's signed index.
 fetch_caf_sources() {
   local dir=$1 uri
-  command -v apt-get >/dev/null || die "CAF $CAF_VERSION is not installed and this system has no apt. Install CAF 0.18 or newer and set CMAKE_PREFIX_PATH to it"
+  command -v apt-get >/dev/null || die "CAF $CAF_VERSION is not installed and this system has no apt. Install CAF 0.18 and set CMAKE_PREFIX_PATH to it"
   mkdir -p "$dir/lists/partial"
   local options=(
     -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$dir/lists"
@@ -70,7 +72,7 @@ fetch_caf_sources() {
     [ -f "$dir/actor-framework_$CAF_VERSION.orig.tar.gz" ] && return 0
   done
   tail -n 5 "$dir/fetch.log" >&2 2>/dev/null || true
-  die "Debian's source package of CAF $CAF_VERSION cannot be had from this machine's package sources. Install CAF 0.18 or newer and set CMAKE_PREFIX_PATH to it, or run again with a network"
+  die "Debian's source package of CAF $CAF_VERSION cannot be had from this machine's package sources. Install CAF 0.18 and set CMAKE_PREFIX_PATH to it, or run again with a network"
 }
 
 # Runs a build, keeping its log and showing a line for each tenth of the way.
@@ -101,7 +103,7 @@ build_caf() {
     flock 9
   fi
   if [ ! -f "$prefix/complete" ]; then
-    say "building CAF $CAF_VERSION once into $prefix (about six minutes on two cores)"
+    say "building CAF $CAF_VERSION once into $prefix (two to six minutes on two cores)"
     work=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     fetch_caf_sources "$work"
@@ -124,7 +126,7 @@ build_caf() {
 }
 
 case ${1:-} in
-  packages) install_packages ;;
+  packages) install_packages "${@:2}" ;;
   caf) build_caf ;;
-  *) die "usage: ./setup.sh packages|caf" ;;
+  *) die "usage: ./setup.sh packages [MORE...] | caf" ;;
 esac

@@ -34,6 +34,9 @@ namespace codec {
 
 // The msgpack form of each type that a field may have. A described struct is a map of its field names; enumerations are
 // their names; ids are 16 bytes of binary; durations are the integer count of their own unit.
+//
+// For each type, `write` appends its form, and `read` takes the next value of the input; `read` returns false and says why
+// when that is something else, and what it read into holds anything then.
 
 /// Why decoding stopped: the field, outermost first, and what was expected there.
 struct problem {
@@ -41,6 +44,7 @@ struct problem {
   std::string what;
 };
 
+/// Notes what was expected; always false, so that a reader can return it.
 inline bool expected(problem& why, std::string_view what) {
   why.what = "must be " + std::string{what};
   return false;

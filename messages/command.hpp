@@ -54,10 +54,12 @@ struct parameter_spec {
 /// The validated arguments of one execution: parameter names and values. A command has few, so this is a flat list.
 class arguments {
 public:
+  /// One parameter and its value.
   using entry = std::pair<std::string, value>;
 
   arguments() = default;
   arguments(std::initializer_list<entry> entries) : entries_(entries) {}
+  /// @param entries Kept as they are: names should differ, and `find` returns the first.
   explicit arguments(std::vector<entry> entries) : entries_(std::move(entries)) {}
 
   /// The value given for this parameter, or nothing.
@@ -76,6 +78,7 @@ public:
     return find(name) != nullptr ? get<T>(name) : fallback;
   }
 
+  /// All of them, in the order in which they were given.
   const std::vector<entry>& entries() const noexcept { return entries_; }
   std::vector<entry>& entries() noexcept { return entries_; }
   friend bool operator==(const arguments&, const arguments&) = default;
@@ -115,8 +118,10 @@ struct command_spec {
   /// Adds a parameter described in full.
   command_spec& param(parameter_spec parameter) & { return parameters.push_back(std::move(parameter)), *this; }
   command_spec&& param(parameter_spec parameter) && { return std::move(param(std::move(parameter))); }
+  /// Sets the upper bound of one execution.
   command_spec& with_timeout(std::chrono::milliseconds bound) & { return timeout = bound, *this; }
   command_spec&& with_timeout(std::chrono::milliseconds bound) && { return std::move(with_timeout(bound)); }
+  /// Sets how many executions may run at once, and how many requests may wait for a free place.
   command_spec& with_concurrency(std::uint32_t running, std::uint32_t waiting) & {
     return concurrency = running, queue = waiting, *this;
   }

@@ -18,6 +18,7 @@ namespace troupe {
 /// is `/`). The empty path is the root. At most 1 KiB.
 class path {
 public:
+  /// Longer paths are refused.
   static constexpr std::size_t max_bytes = 1024;
 
   /// The root.
@@ -36,8 +37,10 @@ public:
   std::vector<std::string> segments() const;
   /// True when `other` is this path or below it. The root contains everything.
   bool contains(const path& other) const noexcept;
+  /// True for the empty path.
   bool is_root() const noexcept { return text_.empty(); }
 
+  /// The escaped text, such as `/app/theme`; empty for the root.
   const std::string& text() const noexcept { return text_; }
 
   /// Byte order of the text; the subtree of a path is not contiguous in it, see `actors/context/tree.hpp`.
@@ -68,8 +71,11 @@ std::string to_string(const dot& id);
 struct timestamp {
   std::uint64_t ticks = 0;
 
+  /// Milliseconds since 1970.
   std::uint64_t milliseconds() const noexcept { return ticks >> 16; }
+  /// Orders what happens within one millisecond.
   std::uint16_t counter() const noexcept { return static_cast<std::uint16_t>(ticks); }
+  /// @param milliseconds Since 1970, below 2^48.
   static timestamp from_parts(std::uint64_t milliseconds, std::uint16_t counter) noexcept {
     return {milliseconds << 16 | counter};
   }
@@ -104,6 +110,7 @@ struct change_record {
 
   /// A UUID made from the dot: the same on every node.
   change_id id() const;
+  /// The node on which the change was made.
   const node_id& origin() const noexcept { return dot.origin; }
 
   static constexpr auto fields() {
@@ -148,12 +155,14 @@ public:
 
   /// The highest contiguous sequence number of this run; 0 when nothing is known of it.
   std::uint64_t at(const node_id& origin, std::uint64_t incarnation) const noexcept;
+  /// True when this change has been processed.
   bool covers(const dot& id) const noexcept { return id.seq <= at(id.origin, id.incarnation); }
   /// True when every change that `other` has is covered here too.
   bool covers(const version_vector& other) const noexcept;
   /// Raises one entry; never lowers.
   void raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq);
 
+  /// One for each run, sorted by node and run.
   const std::vector<version_entry>& entries() const noexcept { return entries_; }
   friend bool operator==(const version_vector&, const version_vector&) = default;
 

@@ -80,12 +80,14 @@ struct value_page {
   friend bool operator==(const value_page&, const value_page&) = default;
 };
 
-/// `context.import`: writes many entries, each a change of its own, in one group commit.
+/// `context.import`: writes many entries, each a change of its own, in one group commit. Writes none when one is refused.
 struct import_values {
   std::vector<context_entry> entries;
   enum durability durability = durability::durable;
+  bool only_check = false;  ///< Write nothing; tell whether the entries would be accepted.
   static constexpr auto fields() {
-    return std::tuple{required("entries", &import_values::entries), optional("durability", &import_values::durability)};
+    return std::tuple{required("entries", &import_values::entries), optional("durability", &import_values::durability),
+                      optional("only_check", &import_values::only_check)};
   }
   friend bool operator==(const import_values&, const import_values&) = default;
 };

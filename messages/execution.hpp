@@ -64,7 +64,8 @@ struct command_list {
   friend bool operator==(const command_list&, const command_list&) = default;
 };
 
-/// Parameters of `command.describe`. Answered with a `command_spec`.
+/// Parameters of `command.describe`: asks for one command in full. Answered with a `command_spec`; a command that the caller
+/// may not run is `not_found`.
 struct describe_command {
   std::string command;
 

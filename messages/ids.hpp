@@ -35,6 +35,7 @@ template <class Tag>
 struct strong_id {
   uuid id;
 
+  /// True for the all-zero id, which names nothing.
   bool is_nil() const noexcept { return id.is_nil(); }
   friend auto operator<=>(const strong_id&, const strong_id&) = default;
 };

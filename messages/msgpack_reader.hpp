@@ -33,11 +33,13 @@ msgpack_header read_msgpack_header(std::string_view bytes) noexcept;
 /// are there, which is what makes decoding of hostile input bounded.
 class msgpack_reader {
 public:
+  /// @param bytes must outlive the reader and all views that it returns.
   explicit msgpack_reader(std::string_view bytes) noexcept : rest_(bytes), all_(bytes.size()) {}
 
   /// The kind of the next element; `truncated` at the end.
   msgpack_kind peek() const noexcept { return read_msgpack_header(rest_).kind; }
 
+  /// True, and past it, when the next value is nil.
   bool read_nil() noexcept;
   std::optional<bool> read_bool() noexcept;
   std::optional<std::int64_t> read_signed() noexcept;     ///< Nothing also when the number does not fit.
@@ -51,8 +53,11 @@ public:
   /// Passes over one element with all that it contains and returns its bytes. Without recursion. O(bytes).
   std::optional<std::string_view> skip() noexcept;
 
+  /// True when all bytes have been read.
   bool at_end() const noexcept { return rest_.empty(); }
+  /// How many bytes have been read.
   std::size_t position() const noexcept { return all_ - rest_.size(); }
+  /// The bytes that have not been read.
   std::string_view rest() const noexcept { return rest_; }
 
 private:

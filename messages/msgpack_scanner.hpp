@@ -15,6 +15,7 @@ namespace troupe {
 /// announces is believed before the bytes are there.
 class msgpack_scanner {
 public:
+  /// @param limits hold for each message; what passes them is `limit_exceeded`.
   explicit msgpack_scanner(const codec_limits& limits = {});
 
   /// Scans `buffer`, which starts with the first byte of the message and holds all that has arrived so far.

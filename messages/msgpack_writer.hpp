@@ -18,6 +18,7 @@ public:
   msgpack_writer(const msgpack_writer&) = delete;
   msgpack_writer& operator=(const msgpack_writer&) = delete;
 
+  /// One element each. Lengths are below 2^32, as `codec_limits` are far below it.
   void nil() { packer_.pack_nil(); }
   void boolean(bool flag) { flag ? packer_.pack_true() : packer_.pack_false(); }
   void integer(std::int64_t number) { packer_.pack_int64(number); }
@@ -37,6 +38,7 @@ public:
     packer_.pack_bin(static_cast<std::uint32_t>(bytes.size()));
     packer_.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
   }
+  /// Only the header: the elements, or keys and values in turn, are to be written next.
   void array(std::size_t elements) { packer_.pack_array(static_cast<std::uint32_t>(elements)); }
   void map(std::size_t pairs) { packer_.pack_map(static_cast<std::uint32_t>(pairs)); }
   /// Appends bytes that are msgpack already.

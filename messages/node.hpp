@@ -104,7 +104,7 @@ struct get_usage {
   friend bool operator==(const get_usage&, const get_usage&) = default;
 };
 
-/// `plugin.check`: whether a plugin may do something now. Answered with whether, and by which rule.
+/// `plugin.check`: whether a plugin may do something now. Answered with `permission_decision`.
 struct check_permission {
   std::string plugin;
   std::string operation;  ///< `verb:resource`, such as `context.read:/app/theme`.
@@ -138,7 +138,6 @@ struct plugin_info {
   std::uint64_t denials = 0;
   std::uint64_t process = 0;              ///< The operating system's process id of the sandbox; 0 when there is none.
   resource_limits limits;
-  resource_usage usage;
   std::string problem;                    ///< Why it is not running, or nothing.
   static constexpr auto fields() {
     return std::tuple{required("name", &plugin_info::name),
@@ -152,7 +151,6 @@ struct plugin_info {
                       required("denials", &plugin_info::denials),
                       required("process", &plugin_info::process),
                       required("limits", &plugin_info::limits),
-                      required("usage", &plugin_info::usage),
                       required("problem", &plugin_info::problem)};
   }
   friend bool operator==(const plugin_info&, const plugin_info&) = default;

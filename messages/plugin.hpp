@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <troupe/messages/field.hpp>
 
@@ -46,20 +45,15 @@ struct resource_limits {
 /// The budgets that a level has when its manifest names none.
 resource_limits default_limits(permission_level level) noexcept;
 
-/// What one plugin is allowed: its level, its budgets and its capabilities (`"context.read:/app/**"`).
-struct security_context {
-  enum permission_level permission_level = permission_level::restricted;
-  struct resource_limits resource_limits;
-  std::vector<std::string> allowed_capabilities;
-  std::vector<std::string> denied_capabilities;  ///< Wins over what is allowed.
+/// The answer to `plugin.check`, and what every check of a plugin's rights says: whether something is allowed, and by which rule.
+struct permission_decision {
+  bool allowed = false;
+  std::string rule;  ///< The capability that decided, or in words why none did.
 
   static constexpr auto fields() {
-    return std::tuple{required("permission_level", &security_context::permission_level),
-                      optional("resource_limits", &security_context::resource_limits),
-                      optional("allowed_capabilities", &security_context::allowed_capabilities),
-                      optional("denied_capabilities", &security_context::denied_capabilities)};
+    return std::tuple{required("allowed", &permission_decision::allowed), required("rule", &permission_decision::rule)};
   }
-  friend bool operator==(const security_context&, const security_context&) = default;
+  friend bool operator==(const permission_decision&, const permission_decision&) = default;
 };
 
 /// What a plugin has used, beside its limits.

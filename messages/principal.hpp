@@ -33,13 +33,14 @@ struct principal {
   std::string name;
   principal_kind kind = principal_kind::client;
   std::vector<std::string> capabilities;  ///< Patterns of what it may do (`"command.execute:notes.*"`).
+  std::vector<std::string> denied;        ///< Patterns of what it may not do, whatever its capabilities say.
 
   /// A client that runs as the operating-system user who runs this node. Does not travel: it says nothing elsewhere.
   bool same_user = false;
 
   static constexpr auto fields() {
     return std::tuple{required("name", &principal::name), required("kind", &principal::kind),
-                      optional("capabilities", &principal::capabilities)};
+                      optional("capabilities", &principal::capabilities), optional("denied", &principal::denied)};
   }
   friend bool operator==(const principal&, const principal&) = default;
 };

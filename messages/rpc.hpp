@@ -34,6 +34,7 @@ struct notification {
   std::string_view params;
 };
 
+/// Any of the three messages of the protocol.
 using frame = std::variant<request, response, notification>;
 
 /// The bytes of an empty parameter map.

@@ -32,6 +32,7 @@ public:
 
   /// Considers one candidate; it must outlive this object. A candidate equal to the word counts as nearest of all.
   void offer(std::string_view candidate);
+  /// The words kept so far, best first.
   std::vector<std::string> take() const;
 
 private:

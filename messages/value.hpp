@@ -50,6 +50,7 @@ public:
 
   /// Raw bytes; shown in JSON as a string of the form `"base64:..."`.
   static value binary(std::string_view bytes);
+  /// An array of copies of these, in this order.
   static value array(const std::vector<value>& elements);
   /// @throws std::invalid_argument when a key occurs twice or is not UTF-8. Order of the members does not matter.
   static value map(std::vector<member> members);
@@ -61,9 +62,12 @@ public:
   /// Takes JSON text; the error names line and column. `"base64:..."` strings stay strings.
   static result<value> from_json(std::string_view text, const codec_limits& limits = {});
 
+  /// What kind of value this is. O(1).
   value_type type() const noexcept;
+  /// True for nil, which is also what a default-made value is.
   bool is_nil() const noexcept { return type() == value_type::nil; }
 
+  /// This and the following: the content as one C++ type, nothing when the value is of another kind.
   std::optional<bool> as_bool() const noexcept;
   /// Nothing when the integer does not fit the type asked for.
   std::optional<std::int64_t> as_integer() const noexcept;

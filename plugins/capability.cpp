@@ -68,6 +68,31 @@ bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
   return p == pattern.size();
 }
 
+/// Whether the segments of a pattern match those of a text, of which `fits` compares one with one. Backtracks to the latest
+/// `**` only.
+template <class Fits>
+bool match_segments(segment_cursor pattern, segment_cursor text, Fits fits) noexcept {
+  std::optional<segment_cursor> after_stars, resume;
+  while (!text.done()) {
+    if (!pattern.done() && pattern.segment() == "**") {
+      pattern.advance();
+      after_stars = pattern;
+      resume = text;
+    } else if (!pattern.done() && fits(pattern.segment(), text.segment())) {
+      pattern.advance();
+      text.advance();
+    } else if (after_stars) {
+      pattern = *after_stars;
+      resume->advance();
+      text = *resume;
+    } else {
+      return false;
+    }
+  }
+  while (!pattern.done() && pattern.segment() == "**") pattern.advance();
+  return pattern.done();
+}
+
 /// What is wrong with the segments of a pattern, or nothing.
 std::optional<std::string> problem_of_segments(std::string_view pattern, char separator) {
   std::size_t wildcards = 0;
@@ -168,26 +193,14 @@ bool glob::matches(std::string_view resource) const noexcept {
 }
 
 bool glob::matches_segments(std::string_view resource) const noexcept {
-  segment_cursor pattern{text_, separator_}, text{resource, separator_};
-  std::optional<segment_cursor> after_stars, resume;
-  while (!text.done()) {
-    if (!pattern.done() && pattern.segment() == "**") {
-      pattern.advance();
-      after_stars = pattern;
-      resume = text;
-    } else if (!pattern.done() && matches_segment(pattern.segment(), text.segment())) {
-      pattern.advance();
-      text.advance();
-    } else if (after_stars) {
-      pattern = *after_stars;
-      resume->advance();
-      text = *resume;
-    } else {
-      return false;
-    }
-  }
-  while (!pattern.done() && pattern.segment() == "**") pattern.advance();
-  return pattern.done();
+  return match_segments(segment_cursor{text_, separator_}, segment_cursor{resource, separator_}, matches_segment);
+}
+
+bool glob::includes(const glob& other) const noexcept {
+  // A `*` of the other pattern is a byte that only a `*` of this one can stand for, and so is a `**` among its segments.
+  return separator_ == other.separator_ &&
+         match_segments(segment_cursor{text_, separator_}, segment_cursor{other.text_, separator_},
+                        [](std::string_view mine, std::string_view its) { return its != "**" && matches_segment(mine, its); });
 }
 
 result<capability> capability::parse(std::string_view text) {

@@ -67,6 +67,9 @@ public:
   /// each kind of wildcard an earlier one never needs to be tried again), so at worst O(pattern × resource) byte steps.
   /// No allocation. A pattern that is literal, or literal up to a final `**`, costs one comparison of bytes.
   bool matches(std::string_view resource) const noexcept;
+  /// Whether this pattern is known to match everything that the other one matches. Errs on the safe side: of some pairs that
+  /// only differ in the order of their wildcards (`**/*` and `*/**`) neither includes the other. Costs as much as a match.
+  bool includes(const glob& other) const noexcept;
 
   const std::string& text() const noexcept { return text_; }
 
@@ -93,6 +96,10 @@ public:
   capability_verb verb() const noexcept { return verb_; }
   /// Whether this right covers `resource`; verbs without resources cover every one.
   bool covers(std::string_view resource) const noexcept { return !pattern_ || pattern_->matches(resource); }
+  /// Whether this right is known to cover all that the other one covers; see `glob::includes`.
+  bool includes(const capability& other) const noexcept {
+    return verb_ == other.verb_ && (!pattern_ || (other.pattern_ && pattern_->includes(*other.pattern_)));
+  }
   /// `verb:pattern`, as it was written.
   const std::string& text() const noexcept { return text_; }
   /// The pattern alone; empty for verbs without resources.
@@ -115,17 +122,6 @@ struct operation_request {
 
   /// Reads `verb:resource`. The error names the text and what would be right.
   static result<operation_request> parse(std::string_view text);
-};
-
-/// Whether something is allowed, and which rule said so.
-struct permission_decision {
-  bool allowed = false;
-  std::string rule;  ///< The capability that decided, or in words why none did.
-
-  static constexpr auto fields() {
-    return std::tuple{required("allowed", &permission_decision::allowed), required("rule", &permission_decision::rule)};
-  }
-  friend bool operator==(const permission_decision&, const permission_decision&) = default;
 };
 
 }  // namespace troupe

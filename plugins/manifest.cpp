@@ -1,6 +1,7 @@
 #include <troupe/plugins/manifest.hpp>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <optional>
 
@@ -13,6 +14,8 @@ namespace troupe {
 
 namespace {
 
+/// What the node calls other parties: a plugin of that name would pass for one of them in logs and in the audit trail.
+constexpr std::array<std::string_view, 5> reserved_names{"system", "host", "client", "peer", "plugin"};
 constexpr std::size_t max_manifest_bytes = 256 * 1024;
 constexpr std::size_t max_capabilities = 256;
 constexpr std::size_t max_text_bytes = 1024;
@@ -65,6 +68,8 @@ std::string read_name(const toml_entry& entry) {
   auto name = entry.text(0, max_text_bytes);
   if (!is_plugin_name(name))
     entry.reject("\"" + name + "\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
+  if (std::ranges::find(reserved_names, name) != reserved_names.end())
+    entry.reject("\"" + name + "\" is reserved, as are system, host, client, peer and plugin; choose another name");
   return name;
 }
 

@@ -58,7 +58,7 @@ struct requested_capability {
 
 /// What a package says of itself, in the `plugin.toml` at its root:
 ///
-///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}; required
+///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}, none of the reserved names; required
 ///     version = "1.4.0"                        # semantic version; required
 ///     description = "Keeps short notes"        # at most 1 KiB
 ///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone; required
@@ -90,7 +90,7 @@ struct requested_capability {
 ///     [integrity]                              # SHA-256 of files of the package
 ///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ///
-/// A relative program is a file of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A
+/// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A
 /// package with an integrity table lists its own program in it.
 struct plugin_manifest {
   std::string name;

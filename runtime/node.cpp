@@ -1,5 +1,6 @@
 #include <troupe/runtime/node.hpp>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -66,6 +67,9 @@ std::uint64_t least_incarnation() {
   return system_wall_clock()() << 12 | (chance[0] & 0x0fu) << 8 | chance[1];
 }
 
+/// The programs that a host starts do not inherit it.
+unique_fd duplicate(const unique_fd& socket) { return unique_fd{fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}; }
+
 link_limits peer_limits() {
   link_limits limits;
   limits.ping_interval = 1s;
@@ -108,6 +112,16 @@ result<std::unique_ptr<node>> node::start(caf::actor_system& system, config sett
 }
 
 result<void> node::launch(stop_watcher on_stop) {
+  // What can be refused is tried before anything is written.
+  unique_fd peers, clients;
+  if (!settings_.listen.empty()) {
+    auto socket = listen_tcp(*parse_endpoint(settings_.listen));
+    if (!socket) return fail(std::move(socket.error()));
+    auto where = local_endpoint(socket->get());
+    if (!where) return fail(std::move(where.error()));
+    address_ = to_string(*where);
+    peers = std::move(*socket);
+  }
   auto store = context_store::open(settings_.data_dir.native(), {cluster_of(settings_.cluster), {random_uuid()}});
   if (!store) return fail(std::move(store.error()));
   identity_ = store->identity();
@@ -120,15 +134,6 @@ result<void> node::launch(stop_watcher on_stop) {
   auto engine = recover(*store, incarnation_);
   if (!engine) return fail(std::move(engine.error()));
 
-  unique_fd peers, clients;
-  if (!settings_.listen.empty()) {
-    auto socket = listen_tcp(*parse_endpoint(settings_.listen));
-    if (!socket) return fail(std::move(socket.error()));
-    auto where = local_endpoint(socket->get());
-    if (!where) return fail(std::move(where.error()));
-    address_ = to_string(*where);
-    peers = std::move(*socket);
-  }
   if (settings_.serve_clients) {
     auto socket = listen_unix(settings_.data_dir / "troupe.sock");
     if (!socket) return fail(std::move(socket.error()));
@@ -210,11 +215,15 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    (*services)[service::plugins] = actors_.plugins;
                    return caf::actor_cast<caf::actor>(actors_.plugins);
                  }, .farewell = caf::make_message(plugin_order::stop), .stop_deadline = part});
+  all.push_back({.name = "dialer", .start = [this] {
+                   actors_.dialer = spawn_dialer(system_);
+                   return caf::actor_cast<caf::actor>(actors_.dialer);
+                 }, .farewell = {}, .stop_deadline = part});
   all.push_back({.name = "mesh", .start = [this, services, introduction] {
                    actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join, .discover = settings_.discover,
                                                        .limits = peer_limits(), .log = log_,
                                                        .services = {{service::context, actors_.replica}},
-                                                       .replica = actors_.replica});
+                                                       .replica = actors_.replica, .dialer = actors_.dialer});
                    (*services)[service::mesh] = actors_.mesh;
                    return caf::actor_cast<caf::actor>(actors_.mesh);
                  }, .farewell = {}, .stop_deadline = part});
@@ -235,7 +244,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                          .services = {{service::context, actors_.replica}, {service::mesh, actors_.mesh}},
                          .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },
                          .owner = link_owner{actors_.mesh}};
-                     auto made = spawn_listener(system_, unique_fd{dup(own->peers.get())},
+                     auto made = spawn_listener(system_, duplicate(own->peers),
                                                 {.label = address_, .log = log_, .setup_for = [setup](int) { return setup; }});
                      return caf::actor_cast<caf::actor>(made);
                    }, .kind = child_kind::replaceable, .farewell = {}, .stop_deadline = part});
@@ -249,7 +258,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                      };
                      const link_setup setup{.label = "client", .log = log_, .services = *services, .gate = admit};
                      auto made = spawn_listener(
-                         system_, unique_fd{dup(own->clients.get())},
+                         system_, duplicate(own->clients),
                          {.label = "troupe.sock", .log = log_, .setup_for = [setup](int socket) -> result<link_setup> {
                             const auto user = peer_user(socket);
                             if (!user) return fail(user.error());

@@ -33,6 +33,7 @@ struct node_actors {
   dispatcher_actor dispatcher;
   launcher_actor launcher;
   plugin_manager_actor plugins;
+  dialer_actor dialer;
   mesh_actor mesh;
 };
 

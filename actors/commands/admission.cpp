@@ -106,13 +106,6 @@ admission_release admission::finished(command_index index, nanoseconds duration,
   return release;
 }
 
-cancellation admission::cancel(queue_ticket ticket) {
-  if (ticket.slot >= commands_.size() || !commands_[ticket.slot].queue.contains(ticket.number))
-    return cancellation::not_waiting;
-  leave(commands_[ticket.slot], ticket);
-  return cancellation::withdrawn;
-}
-
 std::vector<queue_ticket> admission::expire(time_point now) {
   std::vector<queue_ticket> expired;
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
@@ -123,21 +116,10 @@ std::vector<queue_ticket> admission::expire(time_point now) {
   return expired;
 }
 
-std::optional<admission::time_point> admission::next_expiry() const {
-  if (by_deadline_.empty()) return std::nullopt;
-  return by_deadline_.begin()->first;
-}
-
 void admission::leave(command_state& command, queue_ticket ticket) {
   const auto place = command.queue.find(ticket.number);
   by_deadline_.erase({place->second, ticket});
   command.queue.erase(place);
-}
-
-nanoseconds admission::expected_wait(command_index index) const noexcept {
-  const command_state* command = find(index);
-  if (command == nullptr || command->running < command->concurrency || !command->usual_duration) return nanoseconds{0};
-  return time_for(command->queue.size() + 1, *command->usual_duration, command->concurrency);
 }
 
 std::size_t admission::running(command_index index) const noexcept {

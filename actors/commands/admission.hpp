@@ -46,7 +46,7 @@ struct enum_names<rejection_reason> {
 /// A request was let in and runs: `finished` has to be called for it exactly once.
 struct admitted {};
 /// A request waits. Its ticket comes back exactly once: from `finished` as the one to run or as expired, from `expire`,
-/// from `remove`, or it ends with a `cancel` that returns `cancellation::withdrawn`.
+/// or from `remove`.
 struct queued {
   queue_ticket ticket;
 };
@@ -56,6 +56,7 @@ struct rejected {
   std::chrono::milliseconds retry_after{0};  ///< When another try may succeed; 0 when none will.
 };
 
+/// What becomes of a request that asks for a place.
 using admission_verdict = std::variant<admitted, queued, rejected>;
 
 /// What the end of one execution means for those who wait.
@@ -63,9 +64,6 @@ struct admission_release {
   std::optional<queue_ticket> run;    ///< Runs now, in the place that became free; counts as admitted.
   std::vector<queue_ticket> expired;  ///< Came to the head of the queue after their deadlines, and are out of it.
 };
-
-/// Whether a cancelled request was still waiting.
-enum class cancellation : std::uint8_t { withdrawn, not_waiting };
 
 /// The fourth step of a command: is there a place for it now, soon enough, or not? Limits how many executions of each
 /// command run at once and how many wait, and turns away at once what cannot start before its deadline.
@@ -81,6 +79,7 @@ public:
   using clock = std::chrono::steady_clock;
   using time_point = clock::time_point;
 
+  /// Requests in all queues of a node together, unless it is told otherwise.
   static constexpr std::size_t default_max_waiting = 100'000;
 
   /// @param max_waiting how many requests may wait, over all commands together.
@@ -100,18 +99,12 @@ public:
   /// One execution ended, however it ended, after running for `duration`.
   admission_release finished(command_index index, std::chrono::nanoseconds duration, time_point now);
 
-  /// Takes a request out of the queue.
-  cancellation cancel(queue_ticket ticket);
-
   /// Takes all requests out whose deadline is at or before `now` and returns them, earliest deadline first.
   std::vector<queue_ticket> expire(time_point now);
 
-  /// When `expire` next has something to do; nothing while nobody waits. O(1).
-  std::optional<time_point> next_expiry() const;
-
-  /// How long a request that comes now would wait; 0 when there is a place, or when no execution has finished yet.
-  std::chrono::nanoseconds expected_wait(command_index index) const noexcept;
+  /// How many executions of a command run now; 0 for one that is not known.
   std::size_t running(command_index index) const noexcept;
+  /// How many requests wait for a command now; 0 for one that is not known.
   std::size_t waiting(command_index index) const noexcept;
   /// Over all commands.
   std::size_t waiting() const noexcept { return by_deadline_.size(); }

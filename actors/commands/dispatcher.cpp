@@ -86,7 +86,7 @@ public:
           for (const auto& name : gone.names) remove(name);
         },
         [this](const list_commands& wanted) { return list(wanted, nullptr); },
-        [this](const describe_command& wanted) { return reply(describe(wanted)); },
+        [this](const describe_command& wanted) { return reply(describe(wanted, nullptr)); },
         [this](const get_metrics& wanted) { return reply(metrics(wanted)); },
         [this](reset_metrics) { monitor_.reset_metrics(); },
         [this](service_call& call) { return serve(call); },
@@ -289,6 +289,7 @@ private:
     log_->debug("command.removed command={}", command);
   }
 
+  /// The commands that a caller with these rights may run; without any, all.
   command_list list(const list_commands& wanted, const permit* by) const {
     command_list all;
     for (const auto& spec : registry_.list()) {
@@ -298,8 +299,10 @@ private:
     return all;
   }
 
-  result<command_spec> describe(const describe_command& wanted) const {
-    const auto found = resolver_.resolve(wanted.command);
+  result<command_spec> describe(const describe_command& wanted, const permit* by) const {
+    const auto found = resolver_.look_up(wanted.command, [by](const registered_command& each) {
+      return by == nullptr || by->decide(each).allowed;
+    });
     if (!found) return fail(found.error());
     return *(*found)->spec;
   }
@@ -335,7 +338,11 @@ private:
         return list(wanted, &caller->rights());
       });
     if (call.method == "command.describe")
-      return serve_with<describe_command>(call, [&](const auto& wanted) { return describe(wanted); });
+      return serve_with<describe_command>(call, [&](const auto& wanted) -> result<command_spec> {
+        const auto* caller = find_caller(call.caller);
+        if (caller == nullptr) return fail(malformed_capabilities());
+        return describe(wanted, &caller->rights());
+      });
     if (call.method == "metrics.get")
       return serve_with<get_metrics>(call, [&](const auto& wanted) { return metrics(wanted); });
     if (call.method == "metrics.reset") {

@@ -7,8 +7,10 @@
 
 namespace troupe {
 
-/// The one door for everything that is asked of a node. A request passes six steps, each a class of its own: resolve
-/// (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`), run, record (`performance_monitor`).
+/// The one door for all commands of a node. A request passes six steps. Five decide or count, each a class of its own
+/// that knows no actors: resolve (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`) and record
+/// (`performance_monitor`). The sixth, run, comes before the last and is the dispatcher's own, as only an actor can do
+/// it: it calls the function itself, has a worker thread that `worker_pool` chooses call it, or asks the command's actor.
 /// Every request is answered: with the result, an error, or at its deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
@@ -33,6 +35,7 @@ struct dispatcher_config {
   std::size_t max_workers = 16;       ///< Threads for functions; further work queues at the least busy one.
 };
 
+/// Starts the dispatcher of a node; it has no commands yet. Its workers end with it.
 dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config, const log_target& log);
 
 }  // namespace troupe

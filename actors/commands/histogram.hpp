@@ -18,15 +18,19 @@ class histogram {
 public:
   using nanoseconds = std::chrono::nanoseconds;
 
+  /// The longest duration that is told apart.
   static constexpr nanoseconds longest{(std::int64_t{1} << 47) - 1};
 
   /// Counts one duration; a negative one counts as 0. Allocates only on the first of its power of two.
   void record(nanoseconds duration);
 
+  /// How many durations were recorded.
   std::uint64_t count() const noexcept { return count_; }
-  /// Of all recorded; 0 when there are none. Exact, as are `shortest_seen` and `longest_seen`.
+  /// The sum of all recorded; 0 when there are none. Exact, as are `shortest_seen` and `longest_seen`.
   nanoseconds total() const noexcept { return total_; }
+  /// The shortest recorded duration; 0 when there are none.
   nanoseconds shortest_seen() const noexcept { return shortest_; }
+  /// The longest recorded duration; 0 when there are none.
   nanoseconds longest_seen() const noexcept { return longest_; }
 
   /// The duration that a share `q` (0 to 1, clamped) of the recorded ones does not exceed; 0 when there are none.

@@ -41,6 +41,7 @@ struct worker_handler {
   command_function run;
 };
 
+/// Whatever handles a command, and by that where it runs.
 using command_handler = std::variant<inline_handler, worker_handler, command_handler_actor>;
 
 /// Asks the dispatcher to offer a command from now on. Answered once it can be run.

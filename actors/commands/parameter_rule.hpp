@@ -22,10 +22,12 @@ public:
   /// choices or a pattern for what is not a string, a pattern that does not compile, a default that the rule refuses.
   static result<parameter_rule> make(const parameter_spec& spec, value_check check);
 
+  /// The specification that the rule was made from; it is not owned by the rule.
   const parameter_spec& spec() const noexcept { return *spec_; }
   /// What an absent parameter becomes, of the parameter's own type. Nothing for a required one, and for an optional one
   /// without a value of its own (whose specified default is nil).
   const std::optional<value>& default_value() const noexcept { return default_; }
+  /// True when a request must name the parameter.
   bool is_required() const noexcept { return !spec_->default_value.has_value(); }
   /// True when nil says that the parameter is absent, rather than being a value of it.
   bool takes_nil_as_absent() const noexcept {

@@ -26,7 +26,9 @@ class performance_monitor {
 public:
   using nanoseconds = std::chrono::nanoseconds;
 
+  /// Commands with numbers of their own, unless it is told otherwise.
   static constexpr std::size_t default_capacity = 10'000;
+  /// Under this name the numbers of all further commands are kept together.
   static constexpr std::string_view other_commands = "(other)";
 
   /// @param capacity how many commands have numbers of their own.

@@ -30,19 +30,33 @@ std::string in_words(const operation_request& needs) {
 result<permit> permit::make(principal_ptr who) {
   permit made{std::move(who)};
   if (!trust_in(*made.who_).empty()) return made;
+  const auto malformed = [&](const error& why) {
+    return fail(why.code, fmt::format("{} {}: {}", name_of(made.who_->kind), in_quotes(made.who_->name), why.message));
+  };
   made.held_.reserve(made.who_->capabilities.size());
   for (const std::string& text : made.who_->capabilities) {
     auto held = capability::parse(text);
-    if (!held)
-      return fail(held.error().code,
-                  fmt::format("{} {}: {}", name_of(made.who_->kind), in_quotes(made.who_->name), held.error().message));
+    if (!held) return malformed(held.error());
     made.held_.push_back(*std::move(held));
+  }
+  made.refused_.reserve(made.who_->denied.size());
+  for (const std::string& text : made.who_->denied) {
+    auto denied = capability::parse(text);
+    if (!denied) return malformed(denied.error());
+    made.refused_.push_back({*std::move(denied), "denied by " + text});
   }
   return made;
 }
 
+const permit::refusal* permit::find_refusal(const operation_request& needs) const noexcept {
+  for (const refusal& each : refused_)
+    if (each.what.verb() == needs.verb && each.what.covers(needs.resource)) return &each;
+  return nullptr;
+}
+
 permit_decision permit::decide(const registered_command& command) const noexcept {
   if (const auto trust = trust_in(*who_); !trust.empty()) return {true, trust};
+  if (const refusal* refused = find_refusal(command.needs)) return {false, refused->rule};
   for (const capability& each : held_)
     if (each.verb() == command.needs.verb && each.covers(command.needs.resource)) return {true, each.text()};
   return {false, "no capability covers the command"};
@@ -50,9 +64,12 @@ permit_decision permit::decide(const registered_command& command) const noexcept
 
 error permit::denial(const registered_command& command) const {
   const std::string needs = in_words(command.needs);
+  const refusal* refused = find_refusal(command.needs);
+  const std::string reason = refused != nullptr ? fmt::format("{} is {}", needs, refused->rule)
+                                                : fmt::format("it lacks the capability {}", needs);
   return error{error_code::permission_denied,
-               fmt::format("{} {} may not run {}: it lacks the capability {}", name_of(who_->kind),
-                           in_quotes(who_->name), in_quotes(command.spec->name), needs),
+               fmt::format("{} {} may not run {}: {}", name_of(who_->kind), in_quotes(who_->name),
+                           in_quotes(command.spec->name), reason),
                value::map({{"principal", who_->name}, {"command", command.spec->name}, {"needs", needs}}).msgpack()};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,14 +22,13 @@ struct permit_decision {
 /// capabilities change gets a new one.
 ///
 /// The host, the node itself and clients of the same user may run everything. All others need a capability that covers
-/// what the command needs. (What is denied to a plugin is taken out of its capabilities by its supervisor, which also
-/// checks every call before it comes here.)
+/// what the command needs, and no denial that does: a denial wins over every capability.
 class permit {
 public:
   /// The error names the principal and the capability that is malformed. @param who is not null.
   static result<permit> make(principal_ptr who);
 
-  /// O(capabilities), no allocation.
+  /// O(capabilities and denials), no allocation.
   permit_decision decide(const registered_command& command) const noexcept;
 
   /// The `permission_denied` error for a command that this permit does not allow. The detail is the map
@@ -38,10 +38,18 @@ public:
   const principal& who() const noexcept { return *who_; }
 
 private:
+  struct refusal {
+    capability what;
+    std::string rule;  ///< In words, made once so that a decision needs no memory of its own.
+  };
+
+  const refusal* find_refusal(const operation_request& needs) const noexcept;
+
   explicit permit(principal_ptr who) : who_(std::move(who)) {}
 
   principal_ptr who_;
   std::vector<capability> held_;
+  std::vector<refusal> refused_;
 };
 
 }  // namespace troupe

@@ -26,7 +26,9 @@ struct registered_command {
 /// The commands that exist now, by name and by index.
 class registry {
 public:
+  /// Commands at once, unless it is told otherwise.
   static constexpr std::size_t default_capacity = 10'000;
+  /// The bounds of one specification; what passes them is refused with `limit_exceeded`.
   static constexpr std::size_t max_name_bytes = 128;
   /// Of all texts and defaults of one specification together.
   static constexpr std::size_t max_spec_bytes = 64 * 1024;
@@ -55,7 +57,9 @@ public:
   /// All specifications in the order of their names. O(n log n).
   std::vector<std::shared_ptr<const command_spec>> list() const;
 
+  /// How many commands there are.
   std::size_t size() const noexcept { return by_name_.size(); }
+  /// How many commands there may be.
   std::size_t capacity() const noexcept { return capacity_; }
   /// Every command, in no particular order: `for (const auto& [name, command] : registry.commands())`.
   const auto& commands() const noexcept { return by_name_; }

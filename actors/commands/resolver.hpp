@@ -25,17 +25,29 @@ public:
   template <class Predicate>
   result<const registered_command*> resolve(std::string_view name, Predicate&& may_see) const {
     if (const registered_command* found = known_.find(name)) return found;
-    auto visible = known_.commands() | std::views::filter([&](const auto& entry) { return may_see(*entry.second); });
-    return fail(unknown(name, nearest(name, visible | std::views::keys)));
+    return fail(unknown(name, may_see));
   }
 
-  /// As above for a caller that may see every command.
+  /// As above, but a command that the caller may not see is `not_found` like one that there is not: for callers that want
+  /// to know of a command instead of running it, who are not told either that they may not.
+  template <class Predicate>
+  result<const registered_command*> look_up(std::string_view name, Predicate&& may_see) const {
+    if (const registered_command* found = known_.find(name); found != nullptr && may_see(*found)) return found;
+    return fail(unknown(name, may_see));
+  }
+
+  /// As `resolve` for a caller that may see every command.
   result<const registered_command*> resolve(std::string_view name) const {
     return resolve(name, [](const registered_command&) { return true; });
   }
 
 private:
-  static error unknown(std::string_view name, const std::vector<std::string>& suggestions);
+  template <class Predicate>
+  error unknown(std::string_view name, Predicate&& may_see) const {
+    auto visible = known_.commands() | std::views::filter([&](const auto& entry) { return may_see(*entry.second); });
+    return not_found(name, nearest(name, visible | std::views::keys));
+  }
+  static error not_found(std::string_view name, const std::vector<std::string>& suggestions);
 
   const registry& known_;
 };

@@ -22,6 +22,7 @@ namespace troupe {
 /// Copies share the compiled pattern, which never changes.
 class text_pattern {
 public:
+  /// Longer patterns are refused.
   static constexpr std::size_t max_pattern_bytes = 512;
   /// Longer texts match no pattern.
   static constexpr std::size_t max_text_bytes = 4096;

@@ -24,6 +24,7 @@ struct custom_check {
 /// immutable afterwards.
 class validator {
 public:
+  /// A specification with more parameters is refused.
   static constexpr std::size_t max_parameters = 64;
   /// Requests with more arguments are refused without looking at each.
   static constexpr std::size_t max_arguments = 256;

@@ -137,6 +137,9 @@ public:
   /// The entries, siblings and all. O(1); stays as it is.
   context_tree snapshot() const { return tree_; }
   const context_tree& tree() const noexcept { return tree_; }
+  /// Whether `write` would accept this put: not `permission_denied`, `limit_exceeded`, `invalid_argument` or `unavailable`.
+  result<void> check_write(const path& where, const value& given, const std::string& principal) const;
+
   /// For a checkpoint.
   engine_state state() const;
   const conflict_resolution& rule() const noexcept { return *rule_; }
@@ -159,7 +162,6 @@ public:
 
 private:
   std::optional<std::string> too_much(const value& given) const;
-  result<void> check_write(const path& where, const value& given, const std::string& principal) const;
   std::optional<std::string> malformed(const change_record& record) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
   apply_outcome refuse(const run_id& run, error_code code, std::string why);

@@ -24,6 +24,7 @@ struct write_values {
   enum durability durability = durability::durable;
   std::string principal;
   trace_id trace;
+  bool only_check = false;      ///< Write nothing; tell whether the entries would be accepted.
   bool skip_unchanged = false;  ///< Entries that hold the very value already are passed over.
 };
 /// What became of it.

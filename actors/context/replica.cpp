@@ -59,12 +59,27 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
 
 // -- writing and reading --------------------------------------------------------------------------------------------------
 
+/// Of many entries all are written or none.
+std::optional<error> replica_state::first_refused(const write_values& wanted) const {
+  const auto count = wanted.entries.size();
+  if (count == 1 && !wanted.only_check) return std::nullopt;  // the write itself tells
+  for (std::size_t at = 0; at < count; ++at) {
+    const auto& [where, given] = wanted.entries[at];
+    if (auto fine = engine_.check_write(where, given, wanted.principal); !fine)
+      return error{fine.error().code, "entry " + std::to_string(at + 1) + " of " + std::to_string(count) + ", " + where.text() + ": " +
+                                          fine.error().message + "; nothing was written", {}};
+  }
+  return std::nullopt;
+}
+
 caf::result<values_written> replica_state::write(const write_values& wanted) {
   if (!queue_.health())
     return to_caf({error_code::storage_failure, "writes are refused while the disk does: " + queue_.health().error().message, {}});
   if (queue_.is_full()) return to_caf({error_code::overloaded, "too many changes wait for the disk; try again", {}});
+  if (auto refused = first_refused(wanted)) return to_caf(std::move(*refused));
   const auto now = setup_.clock();
   auto written = std::make_shared<values_written>();
+  if (wanted.only_check) return std::move(*written);
   for (const auto& entry : wanted.entries) {
     if (wanted.skip_unchanged && engine_.view(entry.path) == entry.value) {
       ++written->unchanged;
@@ -73,10 +88,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
     auto record = engine_.write(wanted.what, entry.path, entry.value, wanted.principal, wanted.trace, now);
     if (!record) {
       commit();
-      if (wanted.entries.size() == 1) return to_caf(std::move(record.error()));
-      return to_caf({record.error().code, "entry " + std::to_string(written->ids.size() + written->unchanged + 1) + " of " +
-                                              std::to_string(wanted.entries.size()) + ", " + entry.path.text() + ": " +
-                                              record.error().message + " (those before it were written)", {}});
+      return to_caf(std::move(record.error()));
     }
     written->ids.push_back(record->id());
     queue_.add(encode_record(*record));
@@ -114,6 +126,7 @@ void replica_state::watch(const watch_context& wanted) {
 
 void replica_state::tell_watchers() {
   const auto news = std::exchange(news_, {});
+  std::vector<caf::actor_id> behind;
   for (auto& [id, each] : watchers_) {
     context_changed told;
     for (const auto& change : news)
@@ -123,6 +136,7 @@ void replica_state::tell_watchers() {
       // It has missed changes from here on, so it must not go on as if it had not.
       log_->warn("context.watch_ended prefix=\"{}\" reason=\"{} changes behind\"", each.prefix.text(), each.unanswered);
       self_->send_exit(each.to, to_caf({error_code::overloaded, "the watcher is too far behind", {}}));
+      behind.push_back(id);
       continue;
     }
     const auto count = told.changes.size();
@@ -132,6 +146,7 @@ void replica_state::tell_watchers() {
     };
     ask(self_, each.to, 24h, std::move(told)).then(answered, [answered](const error&) { answered(); });
   }
+  for (const auto id : behind) watchers_.erase(id);
 }
 
 caf::result<payload> replica_state::serve(const service_call& call) {
@@ -171,6 +186,7 @@ caf::result<payload> replica_state::serve(const service_call& call) {
     if (!wanted) return to_caf(std::move(wanted.error()));
     write.entries = std::move(wanted->entries);
     write.durability = wanted->durability;
+    write.only_check = wanted->only_check;
     write.skip_unchanged = true;
     return serve_write(call, std::move(write), false);
   }

@@ -37,6 +37,7 @@ private:
 
   // -- writing and reading ------------------------------------------------------------------------------------------
   caf::result<values_written> write(const write_values& wanted);
+  std::optional<error> first_refused(const write_values& wanted) const;
   void announce(const applied_change& change);
   void watch(const watch_context& wanted);
   void tell_watchers();

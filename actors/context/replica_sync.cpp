@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 constexpr auto link_deadline = 5s;
 constexpr auto log_deadline = 30s;
 constexpr std::size_t max_early = 64;
+constexpr std::size_t max_early_bytes = std::size_t{16} << 20;
 
 /// The wire name and bytes of a message.
 std::pair<std::string, std::string> to_notice(const sync_message& message) {
@@ -68,7 +69,10 @@ void replica_state::hear(caf::actor_id link, const service_notice& notice) {
   const auto found = peers_.find(link);
   if (found == peers_.end()) {
     early_.emplace_back(link, notice);
-    if (early_.size() > max_early) early_.pop_front();
+    std::size_t bytes = 0;
+    for (const auto& [from, kept] : early_) bytes += kept.params.bytes.size();
+    for (; early_.size() > max_early || bytes > max_early_bytes; early_.pop_front())
+      bytes -= early_.front().second.params.bytes.size();
     return;
   }
   refresh_view();

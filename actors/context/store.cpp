@@ -276,12 +276,25 @@ result<std::int64_t> context_store::row_of_run(const run_id& run) {
   return runs_[run] = row;
 }
 
+result<void> context_store::check_logged(const encoded_record& record) {
+  const auto known = read_log({record.dot.origin, record.dot.incarnation}, record.dot.seq, 0);
+  if (!known) return fail(known.error());
+  // What a checkpoint holds may have left the log.
+  if (!known->empty() && known->front().dot == record.dot && known->front().bytes != record.bytes)
+    return fail(error_code::corrupt_data, "another change " + to_string(record.dot) + " is in the log already");
+  return {};
+}
+
 result<void> context_store::append(std::span<const encoded_record> records) {
   const auto runs_before = static_cast<std::int64_t>(runs_.size());
   auto vector = log_vector_;
   auto done = database_.transact([&]() -> result<void> {
     for (const auto& each : records) {
       const auto& [origin, incarnation, seq] = each.dot;
+      if (seq <= vector.at(origin, incarnation)) {
+        if (auto same = check_logged(each); !same) return same;
+        continue;
+      }
       if (seq != vector.at(origin, incarnation) + 1)
         return fail(error_code::internal, "change " + to_string(each.dot) + " was to be logged after change " +
                                               std::to_string(vector.at(origin, incarnation)) + " of its run");

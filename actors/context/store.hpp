@@ -91,6 +91,7 @@ private:
   result<void> write_meta(const std::string& key, const std::string& bytes);
   result<void> write_entry(const tree_entry* before, const tree_entry* after);
   result<std::int64_t> row_of_run(const run_id& run);
+  result<void> check_logged(const encoded_record& record);
   result<encoded_record> read_record(const sqlite_statement& row, const run_id& run) const;
   std::uint64_t records_beyond(const version_vector& vector) const;
 

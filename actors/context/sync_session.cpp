@@ -123,7 +123,6 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   if (!learn(hello.vector, wishes)) return;
   peer_ = hello.node;
   phase_ = phase::open;
-  their_root_ = hello.root;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
   committed_then_ = view_.committed;
@@ -159,7 +158,6 @@ void sync_session::on(const sync_ack& ack, actions& wishes) {
 
 void sync_session::on(const sync_heads& heads, actions& wishes) {
   if (!learn(heads.vector, wishes) || !release(heads.batch, wishes)) return;
-  their_root_ = heads.root;
   their_links_ = {heads.links.begin(), heads.links.end()};
   their_declined_ = {heads.declined.begin(), heads.declined.end()};
 

@@ -109,7 +109,6 @@ public:
   bool is_open() const noexcept { return phase_ == phase::open; }
   /// What the peer is known to have.
   const version_vector& peer_vector() const noexcept { return theirs_; }
-  state_hash peer_root() const noexcept { return their_root_; }
   std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
   std::size_t queued_bytes() const noexcept { return queued_bytes_; }
 
@@ -154,7 +153,6 @@ private:
 
   // The peer as a receiver.
   version_vector theirs_;
-  state_hash their_root_;
   std::set<node_id> their_links_;
   std::set<run_id> their_declined_;
   std::map<run_id, progress> progress_;

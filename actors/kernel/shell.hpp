@@ -1,11 +1,17 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <utility>
 
 #include <caf/actor_system.hpp>
 #include <caf/io/broker.hpp>
+#include <caf/io/doorman.hpp>
 #include <caf/io/middleman.hpp>
+#include <caf/io/network/multiplexer.hpp>
+#include <caf/io/scribe.hpp>
 #include <caf/io/typed_broker.hpp>
+#include <caf/scheduled_actor.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
@@ -14,6 +20,23 @@
 
 namespace troupe {
 
+/// An error that comes back for a message that nobody waits for does not end the actor that has sent it, as CAF would have it:
+/// whoever needs to know asks.
+inline void outlive_failed_tells(caf::scheduled_actor& self) {
+  self.set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+}
+
+/// One turn of closing; see `close_later`.
+template <class Servant>
+void end_connection(caf::io::network::multiplexer& loop, Servant servant, int turn) {
+  constexpr int last_turn = 16;  // a turn sends as much as the socket's buffer has room for
+  loop.post([&loop, servant = std::move(servant), turn] {
+    if (turn == 0) servant->graceful_shutdown();
+    if (turn < last_turn) end_connection(loop, servant, turn + 1);
+    else ::shutdown(static_cast<int>(servant->hdl().id()), SHUT_RDWR);  // CAF's handles are the descriptors themselves
+  });
+}
+
 /// The thin shell around the state of an actor. `State` has
 ///
 ///     using interface = caf::typed_actor<...>;      // what may be said to it
@@ -21,24 +44,48 @@ namespace troupe {
 ///     State(interface::pointer self, ...);           // everything it depends on
 ///     interface::behavior_type make_behavior();      // one short handler per message
 ///
-/// and keeps its members private. The state is built when the actor starts and destroyed when it ends.
+/// and keeps its members private. The state is built by whoever starts the actor, and destroyed when the actor ends.
 template <class State>
-using actor_shell = caf::stateful_actor<State, typename State::interface::base>;
+class actor_shell : public caf::stateful_actor<State, typename State::interface::base> {
+public:
+  template <class... Args>
+  explicit actor_shell(caf::actor_config& config, Args&&... args)
+      : caf::stateful_actor<State, typename State::interface::base>(config, std::forward<Args>(args)...) {
+    outlive_failed_tells(*this);
+  }
+};
+
+/// Closes a connection or listening socket within the next turns of CAF's I/O loop. Of what is unsent, what the operating
+/// system takes in these turns is still sent. Call it on the I/O thread.
+///
+/// Not in the current turn, because CAF takes opening and closing in one turn for nothing, and keeps the socket open without
+/// end. And not by `graceful_shutdown` alone, because CAF then waits without end for a reader of what is unsent, even
+/// when the actor system is to end.
+template <class Handle>
+void close_later(caf::io::abstract_broker& broker, Handle handle) {
+  auto servant = broker.take(handle);
+  if (!servant) return;
+  servant->set_parent(nullptr);  // no more events
+  end_connection(broker.backend(), std::move(servant), 0);
+}
 
 /// The same for an actor that owns connections; the interface includes CAF's connection events.
 template <class State>
 class broker_shell : public caf::stateful_actor<State, typename State::interface::broker_base> {
 public:
-  using caf::stateful_actor<State, typename State::interface::broker_base>::stateful_actor;
+  template <class... Args>
+  explicit broker_shell(caf::actor_config& config, Args&&... args)
+      : caf::stateful_actor<State, typename State::interface::broker_base>(config, std::forward<Args>(args)...) {
+    outlive_failed_tells(*this);
+  }
 
-#if CAF_MAJOR_VERSION == 0 && CAF_MINOR_VERSION < 19
-  /// CAF's brokers end without closing their mailbox, so what is asked of one that is ending would never be answered. This
-  /// closes it, as every other actor does.
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
-    this->close_all();
+    for (const auto connection : this->connections()) close_later(*this, connection);
+    for (auto& doormen = this->get_map(caf::io::accept_handle{}); !doormen.empty();) close_later(*this, doormen.begin()->first);
+    // CAF's brokers end without closing their mailbox, so what is asked of one that is ending would never be answered. This
+    // closes it, as every other actor does.
     return caf::scheduled_actor::cleanup(std::move(reason), host);
   }
-#endif
 };
 
 /// Starts an actor that shares the scheduler's threads. It must not block.

@@ -35,8 +35,10 @@ struct route {
   service_actor service;
 };
 
-/// Finds it: the method must exist, this kind of principal must be allowed to call it, and the node must serve it.
-result<route> find_route(const service_table& services, principal_kind caller, std::string_view method);
+/// Finds it: the method must exist and be of this kind, this kind of principal must be allowed to call it, and the node must
+/// serve it.
+result<route> find_route(const service_table& services, principal_kind caller, std::string_view method,
+                         method_kind kind = method_kind::request);
 
 /// What the accepting side decides about a `session.open`.
 struct session_grant {

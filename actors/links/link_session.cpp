@@ -165,6 +165,12 @@ result<void> link_session::tick(time_point now) {
     last_forgiven_ = now;
     if (strikes_ > 0) --strikes_;
   }
+  if (untaken_ > limits_.untaken_bytes) {
+    // It is this side that does not read, so the other one is neither slow nor silent.
+    message_began_ = now;
+    silent_since_.reset();
+    return {};
+  }
   if (!input_.empty() && now - message_began_ > limits_.half_frame)
     return fail(error_code::protocol_violation, "a message that began " + std::to_string(limits_.half_frame.count()) +
                                                     " ms ago has not ended; " + std::to_string(input_.size()) +

@@ -21,6 +21,7 @@ struct link_limits {
   codec_limits codec;                                     ///< Passed by the other side: the link ends.
   std::uint32_t in_flight = 1024;                         ///< Calls per side. Ours: refused as `overloaded`; theirs: the link ends.
   std::size_t output_bytes = std::size_t{16} << 20;       ///< Not taken by the other side yet: calls are refused, replies become errors.
+  std::size_t untaken_bytes = std::size_t{8} << 20;       ///< Of notices that this side has not dealt with: no more is read.
   std::uint32_t strikes = 64;                             ///< Unknown, double or late replies; one is forgiven each second. More: the link ends.
   std::chrono::milliseconds half_frame{10'000};           ///< A message that has begun must end within this, or the link ends.
   std::chrono::milliseconds default_deadline{30'000};     ///< Of a request that names none.
@@ -80,8 +81,14 @@ public:
   std::string& output() noexcept { return output_; }
   /// The owner tells how many bytes of earlier output the other side has not taken yet.
   void set_unsent(std::size_t bytes) noexcept { unsent_ = bytes; }
-  /// True while the owner must not read: the other side does not take what it asked for.
-  bool reading_paused() const noexcept { return unsent_ + output_.size() > limits_.output_bytes / 2; }
+  /// The owner tells of the bytes of notices that were handed to it and that it has not dealt with yet.
+  void add_untaken(std::size_t bytes) noexcept { untaken_ += bytes; }
+  void remove_untaken(std::size_t bytes) noexcept { untaken_ -= bytes; }
+  /// True while the owner must not read: the other side does not take what it asked for, or this side does not keep up with
+  /// its notices.
+  bool reading_paused() const noexcept {
+    return unsent_ + output_.size() > limits_.output_bytes / 2 || untaken_ > limits_.untaken_bytes;
+  }
 
   std::size_t calls_in_flight() const noexcept { return open_calls_; }
   std::size_t requests_in_flight() const noexcept { return serving_.size(); }
@@ -112,6 +119,7 @@ private:
   std::string input_;
   std::string output_;
   std::size_t unsent_ = 0;
+  std::size_t untaken_ = 0;
   std::vector<call_slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::size_t open_calls_ = 0;

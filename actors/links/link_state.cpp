@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 
 constexpr auto fast_interval = 20ms;   // while calls are open: how late a deadline may be noticed
 constexpr auto slow_interval = 1000ms;
+constexpr auto notice_deadline = 60s;        // for a service to take a notice
+constexpr std::size_t notice_overhead = 256;  // bytes of a message beside its text
 constexpr std::uint64_t max_refusals_told = 10;  // a second; the others are counted
 
 }  // namespace
@@ -163,11 +165,24 @@ void link_state::serve(const route& to, std::uint32_t id, std::string_view param
 
 void link_state::on_notification(std::string_view method, std::string_view params) {
   if (phase_ != phase::open) return;
-  const auto found = find_route(setup_.services, caller_->kind, method);
-  if (found) tell(self_, found->service, service_notice{caller_, std::string{method}, {std::string{params}}});
+  const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notice);
+  if (found) pass_on(*found, method, params);
   else if (++notices_refused_ <= max_refusals_told)
     log_->warn("link.notice_refused link=\"{}\" method=\"{}\" reason=\"{}\"", setup_.label, printable(method, 64),
                printable(found.error().message));
+}
+
+/// What a service has not taken yet is counted, so that reading pauses when it does not keep up.
+void link_state::pass_on(const route& to, std::string_view method, std::string_view params) {
+  const auto bytes = method.size() + params.size() + notice_overhead;
+  session_.add_untaken(bytes);
+  const auto taken = [this, bytes] {
+    session_.remove_untaken(bytes);
+    stream_.flush(session_);
+    schedule_tick();
+  };
+  ask(self_, to.service, notice_deadline, service_notice{caller_, std::string{method}, {std::string{params}}})
+      .then(taken, [taken](const error&) { taken(); });
 }
 
 void link_state::settle(result<void> outcome) {
@@ -204,18 +219,21 @@ void link_state::pass_time(tick pace) {
 /// A slow tick is always on its way. While calls are open a fast one is added, so that deadlines are kept.
 void link_state::schedule_tick() {
   if (fast_tick_ || phase_ == phase::closed) return;
-  if (session_.calls_in_flight() == 0 && !session_.reading_paused()) return;
+  if (session_.calls_in_flight() == 0 && !stream_.paused()) return;
   fast_tick_ = true;
   tick_after(self_, fast_interval, tick::fast);
 }
 
-result<route> find_route(const service_table& services, principal_kind caller, std::string_view method) {
+result<route> find_route(const service_table& services, principal_kind caller, std::string_view method, method_kind kind) {
   auto rule = find_method(method);
   if (!rule) return fail(std::move(rule.error()));
   if ((*rule)->name == "session.open") return fail(error_code::protocol_violation, "the session is open already");
   if (!may_call(**rule, caller))
     return fail(error_code::permission_denied,
                 "a " + std::string{name_of(caller)} + " may not call " + std::string{method});
+  if ((*rule)->kind != kind)
+    return fail(error_code::protocol_violation, std::string{method} + (kind == method_kind::request ? " is a notice, which has no answer"
+                                                                                                     : " is a request, and needs an id"));
   const auto found = services.find((*rule)->service);
   if (found == services.end())
     return fail(error_code::unavailable, "this node does not serve " + std::string{method});

@@ -38,6 +38,7 @@ private:
   // -- traffic ------------------------------------------------------------------------------------------------------
   caf::result<payload> call(const call_remote& wanted);
   void serve(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void pass_on(const route& to, std::string_view method, std::string_view params);
   void settle(result<void> outcome);
   void end(const error& reason);
   void pass_time(tick pace);

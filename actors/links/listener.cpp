@@ -4,6 +4,7 @@
 #include <memory>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/link_state.hpp>
 
 namespace troupe {
@@ -43,7 +44,7 @@ private:
                      : result<link_setup>{fail(error_code::overloaded, "too many connections")};
     if (!setup) {
       log_->warn("link.refused listener=\"{}\" reason=\"{}\"", setup_.label, setup.error().message);
-      self_->close(connection);
+      close_later(*self_, connection);
       return;
     }
     auto scribe = self_->take(connection);

@@ -1,9 +1,9 @@
 #include <troupe/actors/links/mesh.hpp>
 
+#include <deque>
 #include <random>
 
 #include <troupe/actors/kernel/messaging.hpp>
-#include <troupe/actors/links/dialer.hpp>
 #include <troupe/actors/links/peer_book.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/links/sockets.hpp>
@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
 constexpr auto dial_deadline = 3000ms;
+constexpr auto resolve_deadline = 60s;  // name servers have their own, shorter one
 
 class mesh_state {
 public:
@@ -26,11 +27,9 @@ public:
       : self_(self),
         setup_(std::move(setup)),
         book_(setup_.introduction.node, setup_.introduction.incarnation, setup_.introduction.address),
-        dialer_(spawn_dialer(self->system())),
         log_(setup_.log.logger("mesh")),
         random_(std::random_device{}()) {
     ends_.attach(self_);
-    self_->link_to(dialer_);
     setup_.services[service::mesh] = caf::actor_cast<service_actor>(self_);
     for (const auto& seed : setup_.seeds) book_.learn(seed, now());
   }
@@ -47,18 +46,32 @@ public:
         [this](const service_notice& notice) { learn(notice); },
         [this](const dial_address& more) { book_.learn(more.address, now()); },
         [this](tick) {
-          for (const auto& address : book_.due(now())) dial(address);
+          for (auto& address : book_.due(now())) waiting_.push_back(std::move(address));
+          dial_next();
           tick_after(self_, interval, tick::slow);
         },
     };
   }
 
 private:
-  void dial(const std::string& address) {
-    // The dialer takes one address after the other, so the answer may take as long as all that are due.
-    ask(self_, dialer_, dial_deadline * peer_book::max_addresses, dial_address{address, dial_deadline})
-        .then([this, address](const connected_socket& socket) { start_link(address, socket.fd->release()); },
-              [this, address](const error& why) { give_up(address, why); });
+  /// One at a time, so that the dialer has little before it when it is to stop.
+  void dial_next() {
+    if (is_dialing_ || waiting_.empty()) return;
+    is_dialing_ = true;
+    const auto address = std::move(waiting_.front());
+    waiting_.pop_front();
+    ask(self_, setup_.dialer, resolve_deadline + dial_deadline, dial_address{address, dial_deadline})
+        .then(
+            [this, address](const connected_socket& socket) {
+              is_dialing_ = false;
+              start_link(address, socket.fd->release());
+              dial_next();
+            },
+            [this, address](const error& why) {
+              is_dialing_ = false;
+              give_up(address, why);
+              dial_next();
+            });
   }
 
   void start_link(const std::string& address, int socket) {
@@ -129,10 +142,11 @@ private:
   interface::pointer self_;
   mesh_setup setup_;
   peer_book book_;
-  dialer_actor dialer_;
   std::shared_ptr<spdlog::logger> log_;
   std::mt19937_64 random_;
   watch_list ends_;
+  std::deque<std::string> waiting_;  ///< To be dialed; at most `peer_book::max_addresses`, as each is due once.
+  bool is_dialing_ = false;
   std::map<caf::actor_id, std::string> dialing_;
   std::map<caf::actor_id, link_actor> links_;   ///< To the nodes that are connected.
   std::map<caf::actor_id, link_actor> dialed_;  ///< Those that this actor has started and that go with it.

@@ -2,6 +2,7 @@
 
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/links/dialer.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/node.hpp>
 
@@ -32,6 +33,7 @@ struct mesh_setup {
   log_target log;
   service_table services;          ///< What peers may ask of this node.
   peer_watcher replica;
+  dialer_actor dialer;             ///< Makes the connections.
 };
 
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);

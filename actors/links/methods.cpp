@@ -16,7 +16,7 @@ constexpr method_callers plugins_only{.plugin = true};
 constexpr method_callers peers{.peer = true};
 constexpr method_callers clients_and_plugins{.client = true, .plugin = true};
 
-constexpr std::array<method_rule, 33> table{{
+constexpr std::array<method_rule, 32> table{{
     {"audit.search", service::audit, clients, "", resource_scope::none, "", "the newest audit records"},
     {"command.describe", service::commands, clients_and_plugins, "", resource_scope::none, "", "one command in full"},
     {"command.execute", service::commands, clients_and_plugins, "command.execute", resource_scope::exact, "command",
@@ -33,13 +33,13 @@ constexpr std::array<method_rule, 33> table{{
     {"context.set", service::context, clients_and_plugins, "context.write", resource_scope::exact, "path",
      "writes a value"},
     {"context.verify", service::context, clients, "", resource_scope::none, "", "recomputes and compares hashes"},
-    {"log", service::link, plugins_only, "", resource_scope::none, "", "a line for the log (notice)"},
+    {"log", service::link, plugins_only, "", resource_scope::none, "", "a line for the log", method_kind::notice},
     {"metrics.get", service::commands, clients, "", resource_scope::none, "", "the performance of commands"},
     {"metrics.reset", service::commands, clients, "", resource_scope::none, "", "starts the measurements anew"},
     {"node.info", service::node, clients, "", resource_scope::none, "", "what this node is"},
     {"node.peers", service::mesh, clients, "", resource_scope::none, "", "the nodes that this node knows"},
     {"node.stop", service::node, clients, "", resource_scope::none, "", "stops this node"},
-    {"peers.known", service::mesh, peers, "", resource_scope::none, "", "where nodes listen (notice)"},
+    {"peers.known", service::mesh, peers, "", resource_scope::none, "", "where nodes listen", method_kind::notice},
     {"ping", service::link, {true, true, true}, "", resource_scope::none, "", "nothing; tells that one is there"},
     {"plugin.check", service::plugins, clients, "", resource_scope::none, "", "whether a plugin may do something now"},
     {"plugin.grant", service::plugins, clients, "", resource_scope::none, "", "gives a plugin a capability"},
@@ -49,12 +49,11 @@ constexpr std::array<method_rule, 33> table{{
     {"plugin.unload", service::plugins, clients, "", resource_scope::none, "", "stops a plugin"},
     {"plugin.usage", service::plugins, clients, "", resource_scope::none, "", "what a plugin uses"},
     {"session.open", service::link, {true, true, true}, "", resource_scope::none, "", "the first request"},
-    {"sync.ack", service::context, peers, "", resource_scope::none, "", "how far the peer has come (notice)"},
-    {"sync.heads", service::context, peers, "", resource_scope::none, "", "vector and root hash (notice)"},
-    {"sync.hello", service::context, peers, "", resource_scope::none, "", "the first word between replicas (notice)"},
-    {"sync.pull", service::context, peers, "", resource_scope::none, "", "asks for missing changes (notice)"},
-    {"sync.push", service::context, peers, "", resource_scope::none, "", "a batch of changes (notice)"},
-    {"sync.stop", service::context, peers, "", resource_scope::none, "", "why the peer ends the exchange (notice)"},
+    {"sync.ack", service::context, peers, "", resource_scope::none, "", "how far the peer has come", method_kind::notice},
+    {"sync.heads", service::context, peers, "", resource_scope::none, "", "vector and root hash", method_kind::notice},
+    {"sync.hello", service::context, peers, "", resource_scope::none, "", "the first word between replicas", method_kind::notice},
+    {"sync.pull", service::context, peers, "", resource_scope::none, "", "asks for missing changes", method_kind::notice},
+    {"sync.push", service::context, peers, "", resource_scope::none, "", "a batch of changes", method_kind::notice},
 }};
 
 static_assert(std::is_sorted(table.begin(), table.end(),

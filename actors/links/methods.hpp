@@ -12,6 +12,9 @@ namespace troupe {
 /// The actor that serves a method.
 enum class service : std::uint8_t { commands, context, plugins, audit, node, mesh, link };
 
+/// Whether a method has an answer.
+enum class method_kind : std::uint8_t { request, notice };
+
 /// Who may call a method at all; plugins need the capability as well.
 struct method_callers {
   bool client = false;
@@ -35,6 +38,7 @@ struct method_rule {
   resource_scope scope = resource_scope::none;
   std::string_view parameter;       ///< Names the resource.
   std::string_view summary;
+  method_kind kind = method_kind::request;
 };
 
 /// All methods, in the order of their names.

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include <caf/io/abstract_broker.hpp>
 #include <caf/io/scribe.hpp>
 
+#include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/link_session.hpp>
 
 namespace troupe {
@@ -22,7 +24,10 @@ public:
       : broker_(broker), connection_(connection) {}
 
   /// Starts to read.
-  void start() { broker_->configure_read(connection_, caf::io::receive_policy::at_most(read_bytes)); }
+  void start() {
+    broker_->configure_read(connection_, caf::io::receive_policy::at_most(read_bytes));
+    await_turn();
+  }
 
   /// Call before anything that may produce output: tells the session what the other side has not taken.
   void refresh(link_session& session) {
@@ -38,23 +43,33 @@ public:
       output.clear();
     }
     refresh(session);
-    if (session.reading_paused() == paused_) return;
+    if (session.reading_paused() == paused_ || !*turned_) return;
     paused_ = !paused_;
     if (paused_) broker_->halt(connection_);
     else broker_->trigger(connection_);
+    await_turn();
   }
 
+  /// While true, `flush` must be called again soon: reading is paused, and only `flush` resumes it.
+  bool paused() const noexcept { return paused_; }
+
   /// Closes. Of what has been written, what the operating system takes at once is still sent.
-  void close() {
-    if (open()) broker_->close(connection_);
-  }
+  void close() { close_later(*broker_, connection_); }
 
   bool open() const { return broker_->valid(connection_); }
 
 private:
+  /// Of two changes in one turn of CAF's I/O loop the loop would see neither, while the connection believes in both. So the
+  /// next one waits for the turn to end.
+  void await_turn() {
+    turned_ = std::make_shared<bool>(false);
+    broker_->backend().post([turned = turned_] { *turned = true; });
+  }
+
   caf::io::abstract_broker* broker_;
   caf::io::connection_handle connection_;
   bool paused_ = false;
+  std::shared_ptr<bool> turned_ = std::make_shared<bool>(true);  ///< Touched by the I/O thread only.
 };
 
 }  // namespace troupe

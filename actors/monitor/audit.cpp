@@ -5,12 +5,30 @@
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/monitor/audit_file.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
 namespace {
 
 constexpr std::uint32_t max_results = 1000;
+constexpr std::size_t max_text_bytes = 1024;
+
+/// At most so many bytes, in whole characters: what is recorded may come from a party that writes as much as it likes.
+std::string shortened(std::string_view text) {
+  constexpr std::string_view mark = "…";
+  if (text.size() <= max_text_bytes) return repaired_utf8(text);
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  auto end = max_text_bytes - mark.size();
+  for (int back = 0; back < 3 && continues(text[end]); ++back) --end;  // to the start of the character that is cut
+  return repaired_utf8(text.substr(0, end)).append(mark);
+}
+
+/// The record with all of its texts shortened, so that a bound on records is a bound on memory.
+audit_record shortened(audit_record record) {
+  for (auto* text : {&record.event, &record.principal, &record.subject, &record.rule}) *text = shortened(*text);
+  return record;
+}
 
 class audit_state {
 public:
@@ -21,7 +39,7 @@ public:
       : setup_(std::move(setup)),
         file_(setup_.directory, setup_.max_file_bytes),
         log_(setup_.log.logger("audit")) {
-    for (auto& record : file_.load(setup_.max_in_memory)) newest_.push_back(std::move(record));
+    for (auto& record : file_.load(setup_.max_in_memory)) newest_.push_back(shortened(std::move(record)));
   }
 
   interface::behavior_type make_behavior() {
@@ -37,6 +55,7 @@ public:
 
 private:
   result<void> add(audit_record record) {
+    record = shortened(std::move(record));
     if (record.time_ms == 0) record.time_ms = setup_.clock();
     log_->info("audit.{} principal=\"{}\" subject=\"{}\" rule=\"{}\"", record.event, printable(record.principal, 128),
                printable(record.subject, 1024), printable(record.rule, 1024));

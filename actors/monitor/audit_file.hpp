@@ -19,6 +19,7 @@ public:
   /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed over.
   std::vector<audit_record> load(std::size_t max_records) const;
 
+  /// Appends a line, and starts a new file when this one is full. Fails with `storage_failure`; the next one tries again.
   result<void> append(const audit_record& record);
 
 private:
@@ -33,6 +34,7 @@ private:
 
 /// One JSON object without line breaks.
 std::string to_json_line(const audit_record& record);
+/// The record that such a line is. Fails with `corrupt_data`, or as JSON does, when it is none.
 result<audit_record> parse_json_line(std::string_view line);
 
 }  // namespace troupe

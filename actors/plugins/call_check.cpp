@@ -1,5 +1,6 @@
 #include <troupe/actors/plugins/call_check.hpp>
 
+#include <troupe/actors/commands/registry.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/msgpack_reader.hpp>
 
@@ -37,6 +38,10 @@ result<call_decision> check_call(const permissions& policy, const method_rule& r
     auto parsed = path::parse(*resource);
     if (!parsed) return fail(std::move(parsed.error()));
     resource = parsed->text();
+  } else if (resource->size() > registry::max_name_bytes) {
+    // No such command can exist, and what is refused by name is logged and recorded.
+    return fail(error_code::limit_exceeded, std::string{rule.parameter} + " has " + std::to_string(resource->size()) +
+                                                " bytes; at most " + std::to_string(registry::max_name_bytes) + " are accepted");
   }
   const auto decision = rule.scope == resource_scope::subtree ? policy.check_subtree(*verb, *resource)
                                                               : policy.check(*verb, *resource);

@@ -17,7 +17,8 @@ struct call_decision {
 
 /// Checks one call of a plugin against its policy, by the method table: which capability the method needs, and for which
 /// resource among the parameters. @param params The bytes of the parameter map.
-/// Fails with `invalid_argument` when the parameter that names the resource is missing or malformed.
+/// Fails with `invalid_argument` when the parameter that names the resource is malformed, and with `limit_exceeded` when it
+/// is longer than any name may be.
 result<call_decision> check_call(const permissions& policy, const method_rule& rule, std::string_view params);
 
 }  // namespace troupe

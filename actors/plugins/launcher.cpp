@@ -66,6 +66,7 @@ private:
     output_lines lines;
     bool exit_told = false;
     bool ending = false;
+    bool for_good = false;
     std::chrono::steady_clock::time_point force_at;
     std::vector<caf::typed_response_promise<void>> ended;
   };
@@ -83,8 +84,12 @@ private:
 
   caf::result<void> end(const end_plugin& wanted) {
     const auto found = running_.find(wanted.plugin);
-    if (found == running_.end()) return {};
+    if (found == running_.end()) {
+      if (wanted.for_good) policies_.erase(wanted.plugin);
+      return {};
+    }
     auto& plugin = found->second;
+    plugin.for_good = wanted.for_good;
     if (!plugin.ending) {
       plugin.ending = true;
       plugin.force_at = std::chrono::steady_clock::now() + wanted.grace;
@@ -116,11 +121,21 @@ private:
   }
 
   void bury(const std::string& plugin) {
-    auto node = running_.extract(plugin);
+    const auto found = running_.find(plugin);
+    auto& state = found->second;
     auto destroyed = (*sandbox_)->destroy(plugin, 0ms);
-    log_output(plugin, node.mapped(), std::chrono::steady_clock::now());
-    for (const auto& line : node.mapped().lines.finish()) log_line(plugin, line);
-    for (auto& promise : node.mapped().ended) {
+    log_output(plugin, state, std::chrono::steady_clock::now());
+    auto ended = std::exchange(state.ended, {});
+    if (destroyed) {
+      for (const auto& line : state.lines.finish()) log_line(plugin, line);
+      if (state.for_good) policies_.erase(plugin);
+      running_.erase(found);
+    } else {
+      // It keeps its place, for the next order to try again; until then its exit is no news.
+      state.ending = false;
+      state.exit_told = true;
+    }
+    for (auto& promise : ended) {
       if (destroyed) promise.deliver();
       else promise.deliver(to_caf(destroyed.error()));
     }

@@ -18,7 +18,7 @@ using launcher_actor = caf::typed_actor<
     caf::result<package_read>(read_package),
     // Starts a plugin; tells the watcher when its process ends by itself.
     caf::result<plugin_launched>(launch_plugin),
-    // Ends one. Answered when nothing of it is left.
+    // Ends one. Answered when nothing of it is left, or with why something is; the next order then tries again.
     caf::result<void>(end_plugin),
     // What one uses now.
     caf::result<resource_usage>(track_plugin),
@@ -27,10 +27,11 @@ using launcher_actor = caf::typed_actor<
     // Lets time pass.
     caf::result<void>(tick)>;
 
-/// Makes the sandbox on the launcher's own thread.
+/// Makes the sandbox, on the thread that starts the launcher; what the sandbox does later it does on the launcher's own.
 using sandbox_factory = std::function<result<std::unique_ptr<plugin_sandbox>>(permission_check)>;
 
-/// When the factory fails, everything but `read_package` is answered with its error.
+/// Starts a launcher on a thread of its own. It owns the sandbox and ends what runs in it when it ends itself; whoever holds the
+/// handle ends it. When the factory fails, everything but `read_package` is answered with its error.
 launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, const log_target& log);
 
 }  // namespace troupe

@@ -25,6 +25,7 @@ namespace troupe {
 struct read_package {
   std::filesystem::path directory;
 };
+/// The answer: what the package says of itself. Shared, as supervisor and manager keep it.
 struct package_read {
   std::shared_ptr<const plugin_manifest> manifest;
 };
@@ -53,6 +54,7 @@ struct plugin_launched {
 struct end_plugin {
   std::string plugin;
   std::chrono::milliseconds grace{0};
+  bool for_good = false;  ///< It is not started again: its policy is forgotten as well.
 };
 
 /// Asks the launcher what a plugin uses.
@@ -93,7 +95,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::track_plugin))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::permission_decision))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
 CAF_END_TYPE_ID_BLOCK(troupe_plugins)

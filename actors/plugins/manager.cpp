@@ -24,6 +24,11 @@ public:
       : self_(self), environment_(std::move(environment)), log_(environment_.log.logger("plugins")) {
     ends_.attach(self_);
   }
+  ~manager_state() {
+    for (const auto& [plugin_name, each] : plugins_) dismiss(each.supervisor);
+  }
+  manager_state(const manager_state&) = delete;
+  manager_state& operator=(const manager_state&) = delete;
 
   interface::behavior_type make_behavior() {
     return {
@@ -45,6 +50,7 @@ private:
   };
 
   caf::result<plugin_info> load(const load_plugin& wanted) {
+    if (stopping_) return to_caf(node_stops());
     auto promise = self_->make_response_promise<plugin_info>();
     ask(self_, environment_.launcher, read_deadline, read_package{wanted.package})
         .then([this, promise, wanted](const package_read& package) mutable { start(promise, wanted, package.manifest); },
@@ -53,6 +59,7 @@ private:
   }
 
   void start(info_promise promise, const load_plugin& wanted, const std::shared_ptr<const plugin_manifest>& manifest) {
+    if (stopping_) return promise.deliver(to_caf(node_stops()));  // the stop came while the package was read
     if (plugins_.contains(manifest->name))
       return promise.deliver(to_caf({error_code::already_exists, "the plugin " + manifest->name +
                                                                      " is loaded already; unload it first", {}}));
@@ -82,6 +89,8 @@ private:
             });
   }
 
+  static error node_stops() { return {error_code::unavailable, "the node is stopping", {}}; }
+
   /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.
   void forget(const std::string& plugin_name, const caf::actor_addr& which) {
     const auto found = plugins_.find(plugin_name);
@@ -103,6 +112,7 @@ private:
   }
 
   caf::result<void> stop_all() {
+    stopping_ = true;
     auto promise = self_->make_response_promise<void>();
     const auto open = std::make_shared<std::size_t>(plugins_.size() + 1);
     auto one_less = [this, promise, open]() mutable {
@@ -213,6 +223,7 @@ private:
   std::shared_ptr<spdlog::logger> log_;
   watch_list ends_;
   std::map<std::string, plugin> plugins_;
+  bool stopping_ = false;
 };
 
 }  // namespace

@@ -19,6 +19,8 @@ using plugin_manager_actor = caf::typed_actor<
     // `plugin.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notice)>;
 
+/// Starts the manager of a node without any plugins. It owns the supervisors that it starts and ends after a stop; one that ends
+/// otherwise dismisses them. Never fails.
 plugin_manager_actor spawn_plugin_manager(caf::actor_system& system, plugin_environment environment);
 
 }  // namespace troupe

@@ -83,10 +83,18 @@ std::vector<std::string> permissions::denied() const { return denied_.texts(); }
 
 std::vector<std::string> permissions::effective() const {
   auto all = defaults();
+  const auto add = [&](const capability& rule) {
+    if (std::ranges::find(all, rule.text()) == all.end()) all.push_back(rule.text());
+  };
   for (const auto& text : requested_.texts()) {
     const capability asked{text};
-    const bool given = granted_.find(asked.verb(), asked.pattern()) != nullptr;
-    if (given && std::ranges::find(all, text) == all.end()) all.push_back(text);
+    const auto& granted = granted_.of(asked.verb());
+    if (std::ranges::any_of(granted, [&](const capability& given) { return given.includes(asked); })) {
+      add(asked);
+      continue;
+    }
+    for (const auto& given : granted)
+      if (asked.includes(given)) add(given);
   }
   const auto denied = denied_.texts();
   std::erase_if(all, [&](const std::string& text) { return std::ranges::find(denied, text) != denied.end(); });

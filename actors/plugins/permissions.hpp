@@ -59,8 +59,9 @@ public:
   std::vector<std::string> requested() const;
   std::vector<std::string> granted() const;
   std::vector<std::string> denied() const;
-  /// Everything that allows something now, without what the denials take away: the defaults, and the requests that are
-  /// granted by their own text or within a wider grant. A system plugin has one entry, `*`.
+  /// Everything that allows something now, but for denials of the same text: the defaults, and of each request and grant that
+  /// overlap the narrower one. Never more than both; what two patterns share of which neither includes the other is not
+  /// listed. Other denials are not taken out, see `denied`. A system plugin has one entry, `*`. O(requests × grants).
   std::vector<std::string> effective() const;
   /// What the level gives; a system plugin has one entry, `*`.
   std::vector<std::string> defaults() const;
@@ -75,6 +76,8 @@ private:
     const capability* find_subtree(capability_verb verb, std::string_view path) const noexcept;
     /// The first rule that covers something at or below a path, or may, or null.
     const capability* find_overlap(capability_verb verb, std::string_view path) const noexcept;
+    /// The rules of one verb, in the order in which they came.
+    const std::vector<capability>& of(capability_verb verb) const noexcept { return by_verb_[static_cast<std::size_t>(verb)]; }
     result<void> add(capability rule, std::string_view set_name);
     result<void> remove(const capability& rule, std::string_view set_name);
     std::vector<std::string> texts() const;

@@ -41,6 +41,7 @@ struct plugin_environment {
   log_target log;
 };
 
+/// One plugin to supervise: what its package says of itself, and what the operator grants it.
 struct supervisor_setup {
   std::shared_ptr<const plugin_manifest> manifest;
   std::filesystem::path package;
@@ -48,6 +49,8 @@ struct supervisor_setup {
   plugin_environment environment;
 };
 
+/// Starts the supervisor of a plugin, not yet the plugin: that is an order of its own. The supervisor ends after a stop, or when
+/// whoever started it dismisses it. @throws tl::bad_expected_access when `make_policy` fails for the setup.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup);
 
 /// The policy that a manifest and the operator's grants make. Fails when a grant is malformed.

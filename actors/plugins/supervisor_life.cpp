@@ -1,7 +1,9 @@
 // How a plugin starts, ends and starts again.
 
 #include <algorithm>
+#include <filesystem>
 
+#include <troupe/actors/commands/registry.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
@@ -14,6 +16,22 @@ using namespace std::chrono_literals;
 
 constexpr auto slow_interval = 1000ms;
 constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another plugin
+constexpr auto longest_wait = 60s;     // between two attempts to end what does not end
+constexpr std::size_t max_commands = 256;
+
+/// The place that a capability for files shows in the sandbox, when the policy allows all of it; or nothing.
+std::optional<std::string> visible_place(const permissions& policy, const capability& asked) {
+  if (asked.verb() != capability_verb::fs_read) return std::nullopt;
+  std::string place{asked.pattern()};
+  const bool is_tree = place.ends_with("/**");
+  if (is_tree) place.resize(place.size() - 3);
+  if (place.find('*') != std::string::npos) return std::nullopt;
+  if (is_tree) return policy.check_subtree(asked.verb(), place).allowed ? std::optional{place} : std::nullopt;
+  // To show a directory is to show all that is below it, which its own name does not grant.
+  std::error_code ignored;
+  if (std::filesystem::is_directory(place, ignored) || !policy.check(asked.verb(), place).allowed) return std::nullopt;
+  return place;
+}
 
 }  // namespace
 
@@ -102,13 +120,8 @@ sandbox_spec supervisor_state::describe_sandbox() const {
     spec.readable.push_back(setup_.environment.python_sdk);
     spec.environment["PYTHONPATH"] = setup_.environment.python_sdk.native();
   }
-  for (const auto& asked : manifest.capabilities) {
-    if (asked.capability.verb() != capability_verb::fs_read) continue;
-    std::string_view place = asked.capability.pattern();
-    if (place.ends_with("/**")) place.remove_suffix(3);
-    if (place.find('*') == std::string_view::npos && policy_.check_subtree(capability_verb::fs_read, place).allowed)
-      spec.readable.emplace_back(place);
-  }
+  for (const auto& asked : manifest.capabilities)
+    if (const auto place = visible_place(policy_, asked.capability)) spec.readable.emplace_back(*place);
   return spec;
 }
 
@@ -116,6 +129,7 @@ void supervisor_state::launch() {
   phase_ = plugin_phase::starting;
   problem_.clear();
   restart_at_.reset();
+  fall_.reset();
   const auto deadline = setup_.manifest->deadlines.start + launch_slack;
   start_by_ = now() + deadline;
   const auto generation = ++generation_;
@@ -171,16 +185,27 @@ void supervisor_state::open_session(std::uint32_t id, std::string_view method, s
 }
 
 void supervisor_state::ask_commands() {
-  call("plugin.start", rpc::no_params, setup_.manifest->deadlines.start, [this](result<std::string_view> answer) {
+  const auto take = [this, generation = generation_](const result<std::string_view>& answer) {
+    if (generation != generation_ || phase_ != plugin_phase::starting) return;
     auto started = answer ? decode_checked<plugin_started>(*answer) : result<plugin_started>{fail(answer.error())};
     if (started) offer_commands(std::move(started->commands));
     else fail_run(started.error(), exit_reason::abnormal);
-  });
+  };
+  call("plugin.start", rpc::no_params, setup_.manifest->deadlines.start, take);
 }
 
 void supervisor_state::offer_commands(std::vector<command_spec> commands) {
   withdraw_commands();
+  if (commands.size() > max_commands)
+    return fail_run({error_code::limit_exceeded, "the plugin " + plugin() + " offers " + std::to_string(commands.size()) +
+                                                     " commands; at most " + std::to_string(max_commands) + " are accepted", {}},
+                    exit_reason::abnormal);
   for (const auto& spec : commands) {
+    if (spec.name.size() > registry::max_name_bytes)
+      return fail_run({error_code::limit_exceeded, "the plugin " + plugin() + " offers a command with a name of " +
+                                                       std::to_string(spec.name.size()) + " bytes; at most " +
+                                                       std::to_string(registry::max_name_bytes) + " are accepted", {}},
+                      exit_reason::abnormal);
     const auto decision = policy_.check(capability_verb::command_provide, spec.name);
     if (decision.allowed) continue;
     audit("plugin.denied", "command.provide:" + spec.name, decision.rule);
@@ -194,15 +219,24 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
   for (auto& spec : commands) {
     spec.timeout = std::min(spec.timeout, setup_.manifest->deadlines.call);
     const auto command = spec.name;
+    ++open_offers_;
     ask(self_, setup_.environment.dispatcher, setup_.manifest->deadlines.start,
         add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
         .then(
             [this, command, open, generation = generation_] {
+              --open_offers_;
+              if (generation != generation_ || phase_ != plugin_phase::starting) {
+                // It came too late for its run.
+                tell(self_, setup_.environment.dispatcher, remove_commands{{command}});
+                return settle_stop();
+              }
               commands_.push_back(command);
-              if (--*open == 0 && generation == generation_ && phase_ == plugin_phase::starting) become_running();
+              if (--*open == 0) become_running();
             },
             [this, generation = generation_](const error& why) {
+              --open_offers_;
               if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
+              settle_stop();
             });
   }
 }
@@ -233,17 +267,38 @@ void supervisor_state::fail_run(const error& reason, exit_reason kind) {
   problem_ = reason.message;
   phase_ = plugin_phase::failed;
   disconnect({error_code::plugin_crashed, reason.message, {}});
-  const auto generation = ++generation_;
-  // The next run may start only when nothing of this one is left.
-  ask(self_, setup_.environment.launcher, 30s, end_plugin{plugin(), 0ms})
-      .then([this, generation, reason, kind,
-             first_start] { if (generation == generation_ && !first_start) decide_restart(reason, kind); },
-            [this](const error& why) { log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), why.message); });
+  ++generation_;
+  fall_ = fall{.reason = reason, .kind = kind, .may_restart = !first_start};
+  end_fallen();
   // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
   if (first_start) {
     withdraw_commands();
     settle_starts(fail(reason));
   }
+}
+
+/// The next run may start only when nothing of the last one is left. What cannot be ended is tried again, but less and less
+/// often: each attempt may hold up the launcher, and with it every other plugin.
+void supervisor_state::end_fallen() {
+  fall_->retry_at.reset();
+  ask(self_, setup_.environment.launcher, 30s, end_plugin{plugin(), 0ms})
+      .then(
+          [this, generation = generation_] {
+            if (generation != generation_) return;
+            const auto ended = *std::exchange(fall_, std::nullopt);
+            if (ended.is_told) problem_ = ended.reason.message;
+            if (ended.may_restart) decide_restart(ended.reason, ended.kind);
+          },
+          [this, generation = generation_](const error& why) {
+            if (generation != generation_) return;
+            fall_->retry_at = now() + fall_->wait;
+            fall_->wait = std::min<std::chrono::milliseconds>(fall_->wait * 2, longest_wait);
+            problem_ = "the plugin " + plugin() + " has not ended: " + why.message;
+            if (std::exchange(fall_->is_told, true)) return;
+            log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), printable(why.message));
+            audit("plugin.not_ended", plugin(), why.message);
+            withdraw_commands();
+          });
 }
 
 void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
@@ -276,6 +331,7 @@ void supervisor_state::begin_stop() {
   const bool connected = run_ && phase_ == plugin_phase::running;
   phase_ = plugin_phase::stopping;
   restart_at_.reset();
+  fall_.reset();
   ++generation_;
   withdraw_commands();
   settle_starts(fail(error_code::unavailable, "the plugin " + plugin() + " is being stopped"));
@@ -288,16 +344,24 @@ void supervisor_state::finish_stop() {
   const auto grace = setup_.manifest->deadlines.stop;
   const auto end = [this](const result<void>& outcome) {
     disconnect({error_code::unavailable, "the plugin has stopped", {}});
-    phase_ = plugin_phase::stopped;
-    audit("plugin.stopped", plugin(), outcome ? "operator" : outcome.error().message);
-    for (auto& promise : std::exchange(stopping_, {})) {
-      if (outcome) promise.deliver();
-      else promise.deliver(to_caf(outcome.error()));
-    }
-    self_->quit();
+    ended_ = outcome;
+    settle_stop();
   };
-  ask(self_, setup_.environment.launcher, grace + 10s, end_plugin{plugin(), grace})
+  ask(self_, setup_.environment.launcher, grace + 10s, end_plugin{plugin(), grace, true})
       .then([end] { end({}); }, [end](const error& why) { end(fail(why)); });
+}
+
+/// A command that the dispatcher may still take is waited for: nobody could withdraw it when the supervisor has ended.
+void supervisor_state::settle_stop() {
+  if (!ended_ || open_offers_ > 0 || phase_ == plugin_phase::stopped) return;
+  withdraw_commands();
+  phase_ = plugin_phase::stopped;
+  audit("plugin.stopped", plugin(), *ended_ ? "operator" : ended_->error().message);
+  for (auto& promise : std::exchange(stopping_, {})) {
+    if (*ended_) promise.deliver();
+    else promise.deliver(to_caf(ended_->error()));
+  }
+  self_->quit();
 }
 
 void supervisor_state::withdraw_commands() {

@@ -38,10 +38,12 @@ private:
   void offer_commands(std::vector<command_spec> commands);
   void become_running();
   void fail_run(const error& reason, exit_reason kind);
+  void end_fallen();
   void decide_restart(const error& reason, exit_reason kind);
   void disconnect(const error& reason);
   void begin_stop();
   void finish_stop();
+  void settle_stop();
   void withdraw_commands();
   void settle_starts(const result<void>& outcome);
   sandbox_spec describe_sandbox() const;
@@ -79,6 +81,16 @@ private:
     bool opened = false;
   };
 
+  /// A run that has ended by itself, until nothing of it is left.
+  struct fall {
+    error reason;
+    exit_reason kind = exit_reason::abnormal;
+    bool may_restart = false;
+    bool is_told = false;  ///< That it could not be ended.
+    std::chrono::milliseconds wait{1000};             ///< Before the next attempt.
+    std::optional<link_session::time_point> retry_at;  ///< Nothing while the launcher has not answered.
+  };
+
   pointer self_;
   supervisor_setup setup_;
   permissions policy_;
@@ -93,6 +105,9 @@ private:
   std::uint64_t generation_ = 0;  ///< Counts runs, so that answers meant for an earlier one are recognised.
   std::uint64_t process_ = 0;
   std::vector<std::string> commands_;
+  std::size_t open_offers_ = 0;  ///< Commands that the dispatcher was offered and has not answered for, of any run.
+  std::optional<fall> fall_;
+  std::optional<result<void>> ended_;  ///< The outcome of the end of a stop.
   std::vector<void_promise> starting_, stopping_;
   std::uint64_t restarted_ = 0;
   std::uint64_t denials_ = 0;
@@ -100,6 +115,7 @@ private:
   std::uint32_t log_lines_ = 0;  ///< Since the last slow tick.
   std::uint64_t log_lines_dropped_ = 0;
   std::string problem_;
+  std::string audit_problem_;
   bool fast_tick_ = false;
 };
 

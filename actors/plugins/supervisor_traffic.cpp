@@ -12,6 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr auto slow_interval = 1000ms;
 constexpr auto fast_interval = 20ms;
+constexpr auto audit_deadline = 10s;
 constexpr std::uint32_t max_log_lines = 100;     // a second
 constexpr std::uint64_t max_denials_told = 20;  // a second
 
@@ -157,6 +158,7 @@ void supervisor_state::pass_time(tick pace) {
             "at most " + std::to_string(max_denials_told) + " a second are recorded one by one");
     }
   }
+  if (fall_ && fall_->retry_at && *fall_->retry_at <= now()) end_fallen();
   if (restart_at_ && *restart_at_ <= now()) launch();
   if (phase_ == plugin_phase::starting && now() > start_by_)
     return fail_run({error_code::deadline_exceeded, "the plugin " + plugin() + " did not start within " +
@@ -177,7 +179,7 @@ void supervisor_state::pass_time(tick pace) {
 /// A slow tick is always on its way. While calls are open a fast one is added, so that deadlines are kept.
 void supervisor_state::schedule_tick() {
   if (fast_tick_ || !run_) return;
-  if (run_->session.calls_in_flight() == 0 && !run_->session.reading_paused()) return;
+  if (run_->session.calls_in_flight() == 0 && !run_->bytes.paused()) return;
   fast_tick_ = true;
   tick_after(self_, fast_interval, tick::fast);
 }
@@ -207,23 +209,36 @@ result<void> supervisor_state::alter(const alter_grant& change) {
 }
 
 void supervisor_state::publish_policy() {
-  // The supervisor has checked every call before it goes on, so the steps behind it need only know who is asking.
+  // The supervisor has checked every call before it goes on, but not what the command that is called needs beside that.
   auto capabilities = policy_.level() == permission_level::system
                           ? std::vector<std::string>{"command.execute:**", "context.read:/**", "context.write:/**"}
                           : policy_.effective();
-  principal_ = std::make_shared<const principal>(
-      principal{.name = plugin(), .kind = principal_kind::plugin, .capabilities = std::move(capabilities)});
+  principal_ = std::make_shared<const principal>(principal{.name = plugin(),
+                                                           .kind = principal_kind::plugin,
+                                                           .capabilities = std::move(capabilities),
+                                                           .denied = policy_.denied()});
   tell(self_, setup_.environment.launcher, policy_changed{plugin(), std::make_shared<const permissions>(policy_)});
 }
 
+/// The plugin lives on when its trail cannot be written, for all to see: in the log once, in its description until it can.
 void supervisor_state::audit(std::string event, std::string subject, std::string rule, trace_id trace) {
-  tell(self_, setup_.environment.audit,
-       audit_record{.time_ms = 0, .event = std::move(event), .principal = plugin(), .subject = std::move(subject),
-                    .rule = std::move(rule), .trace = trace});
+  ask(self_, setup_.environment.audit, audit_deadline,
+      audit_record{.time_ms = 0, .event = std::move(event), .principal = plugin(), .subject = std::move(subject),
+                   .rule = std::move(rule), .trace = trace})
+      .then(
+          [this] {
+            if (!std::exchange(audit_problem_, {}).empty()) log_->info("plugin.audited_again plugin={}", plugin());
+          },
+          [this](const error& why) {
+            if (audit_problem_.empty())
+              log_->error("plugin.not_audited plugin={} reason=\"{}\"", plugin(), printable(why.message, 1024));
+            audit_problem_ = "the audit trail cannot be written: " + why.message;
+          });
 }
 
 plugin_info supervisor_state::describe() const {
   const auto& manifest = *setup_.manifest;
+  const auto* between = problem_.empty() || audit_problem_.empty() ? "" : "; ";
   return {.name = manifest.name,
           .version = to_string(manifest.version),
           .package = setup_.package.native(),
@@ -235,8 +250,7 @@ plugin_info supervisor_state::describe() const {
           .denials = denials_,
           .process = process_,
           .limits = manifest.resource_limits,
-          .usage = {},
-          .problem = problem_};
+          .problem = problem_ + between + audit_problem_};
 }
 
 }  // namespace troupe

@@ -15,6 +15,11 @@ void report(app_state& app, const error& why) {
 
 void print_json(const value& document) { std::printf("%s\n", document.to_json().c_str()); }
 
+void confirm(const app_state& app, const std::string& text) {
+  if (app.json) print_json(value::map({}));
+  else std::printf("%s\n", safe_text(text).c_str());
+}
+
 void with_node(app_state& app, const std::function<result<void>(client&)>& act) {
   auto connected = client::connect(app.data_dir, app.deadline);
   if (!connected) return report(app, connected.error());

@@ -29,6 +29,9 @@ void report(app_state& app, const error& why);
 /// Prints one JSON document, on one line.
 void print_json(const value& document);
 
+/// Says that something was done which has no answer of its own: one line of text, or an empty JSON document.
+void confirm(const app_state& app, const std::string& text);
+
 /// Connects to the node and goes on with `act`, whose error is reported.
 void with_node(app_state& app, const std::function<result<void>(client&)>& act);
 

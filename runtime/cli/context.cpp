@@ -113,30 +113,42 @@ void show_progress(const app_state& app, std::size_t done, std::size_t all) {
   std::fprintf(stderr, "\rimported %s of %s values%s", show_count(done).c_str(), show_count(all).c_str(), done == all ? "\n" : "");
 }
 
-result<void> import(app_state& app, client& node, const std::string& file, const path& prefix) {
-  auto json = read_json_file(file);
-  if (!json) return fail(std::move(json.error()));
-  const auto entries = flatten(prefix, *json);
+/// Sends the entries in messages of a moderate size.
+result<values_imported> send_entries(app_state& app, client& node, const std::vector<context_entry>& entries, bool only_check) {
   values_imported total;
   for (std::size_t at = 0; at < entries.size();) {
-    import_values chunk;
+    import_values chunk{.only_check = only_check};
+    const auto first = at;
     for (std::size_t bytes = 0; at < entries.size() && chunk.entries.size() < chunk_entries && bytes < chunk_bytes; ++at) {
       bytes += entries[at].path.text().size() + entries[at].value.msgpack().size();
       chunk.entries.push_back(entries[at]);
     }
     auto written = node.call<values_imported>("context.import", chunk, app.deadline);
-    if (!written) return fail(written.error().code, written.error().message + " (" + std::to_string(total.written) + " values were imported before)");
+    if (!written)
+      return fail(written.error().code, written.error().message +
+                                            (only_check || first == 0 ? "" : " (" + show_count(total.written) + " values were imported before)"));
     total.written += written->written;
     total.unchanged += written->unchanged;
-    show_progress(app, at, entries.size());
+    if (!only_check) show_progress(app, at, entries.size());
   }
-  if (app.json) print_json(to_value(total));
-  else std::printf("%s values written below %s, %s unchanged\n", show_count(total.written).c_str(),
-                   prefix.is_root() ? "/" : prefix.text().c_str(), show_count(total.unchanged).c_str());
+  return total;
+}
+
+result<void> import(app_state& app, client& node, const std::string& file, const path& prefix) {
+  auto json = read_json_file(file);
+  if (!json) return fail(std::move(json.error()));
+  const auto entries = flatten(prefix, *json);
+  // A message is written whole or not at all, but there may be several: all are checked before the first is written.
+  if (auto checked = send_entries(app, node, entries, true); !checked) return fail(std::move(checked.error()));
+  const auto total = send_entries(app, node, entries, false);
+  if (!total) return fail(total.error());
+  if (app.json) print_json(to_value(*total));
+  else std::printf("%s %s written below %s, %s unchanged\n", show_count(total->written).c_str(), total->written == 1 ? "value" : "values",
+                   prefix.is_root() ? "/" : prefix.text().c_str(), show_count(total->unchanged).c_str());
   return {};
 }
 
-result<void> write_output(const std::string& file, const std::string& text) {
+result<void> write_output(const app_state& app, const std::string& file, const std::string& text) {
   if (file.empty()) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
   // Written beside and renamed, so that a failure leaves an older file as it was.
   const std::string beside = file + ".part";
@@ -150,6 +162,7 @@ result<void> write_output(const std::string& file, const std::string& text) {
     std::filesystem::remove(beside, ignored);
     return fail(error_code::storage_failure, "the file " + file + " cannot be written");
   }
+  if (app.json) print_json(value::map({}));
   return {};
 }
 
@@ -159,14 +172,14 @@ result<void> export_values(app_state& app, client& node, const path& prefix, con
   if (flat) {
     std::vector<value::member> members;
     for (auto& entry : *entries) members.emplace_back(entry.path.text(), std::move(entry.value));
-    return write_output(file, value::map(std::move(members)).to_json(json_style::pretty) + "\n");
+    return write_output(app, file, value::map(std::move(members)).to_json(json_style::pretty) + "\n");
   }
   auto whole = render(prefix, std::move(*entries));
   if (!whole) {
     const bool mixed = whole.error().code == error_code::invalid_argument;
     return fail(whole.error().code, whole.error().message + (mixed ? ", with --flat" : ""));
   }
-  return write_output(file, whole->to_json(json_style::pretty) + "\n");
+  return write_output(app, file, whole->to_json(json_style::pretty) + "\n");
 }
 
 result<void> explain(app_state& app, client& node, const path& where) {

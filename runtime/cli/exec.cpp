@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <troupe/actors/commands/parameter_rule.hpp>
 #include <troupe/actors/commands/validator.hpp>
 #include <troupe/messages/execution.hpp>
 #include <troupe/runtime/cli/mistakes.hpp>
@@ -33,6 +34,30 @@ result<void> list(app_state& app, client& node, const std::string& prefix) {
   return {};
 }
 
+result<command_spec> find_command(const app_state& app, client& node, const std::string& command) {
+  auto spec = node.call<command_spec>("command.describe", describe_command{command}, app.deadline);
+  if (!spec && spec.error().code == error_code::not_found) spec.error().message += "; see them with: troupe exec --list";
+  return spec;
+}
+
+result<void> describe(app_state& app, client& node, const std::string& command) {
+  const auto spec = find_command(app, node, command);
+  if (!spec) return fail(spec.error());
+  if (app.json) return print_json(to_value(*spec)), result<void>{};
+  std::printf("%s\n\nUsage: troupe exec %s\n", safe_text(spec->summary_text).c_str(), safe_text(usage_of(*spec)).c_str());
+  if (!spec->description.empty()) std::printf("\n%s\n", safe_text(spec->description).c_str());
+  std::printf("\n");
+  table rows{{"PARAMETER", "ACCEPTS", "DEFAULT", "MEANING"}};
+  for (const auto& each : spec->parameters) {
+    const auto rule = parameter_rule::make(each, {});
+    if (!rule) return fail(rule.error());
+    rows.add({safe_text(each.name), safe_text(rule->expectation()), each.default_value ? each.default_value->to_json() : "(required)",
+              safe_text(each.summary)});
+  }
+  rows.print("It takes no parameters.");
+  return {};
+}
+
 /// Reads the words by the command's own specification, so that mistakes are named before anything is run.
 result<arguments> read_arguments(const command_spec& spec, const std::vector<std::string>& words) {
   auto rules = validator::make(std::make_shared<const command_spec>(spec));
@@ -45,8 +70,8 @@ result<arguments> read_arguments(const command_spec& spec, const std::vector<std
 }
 
 result<void> execute(app_state& app, client& node, const std::string& command, const std::vector<std::string>& words) {
-  auto spec = node.call<command_spec>("command.describe", describe_command{command}, app.deadline);
-  if (!spec) return fail(std::move(spec.error()));
+  const auto spec = find_command(app, node, command);
+  if (!spec) return fail(spec.error());
   auto given = read_arguments(*spec, words);
   if (!given) return fail(std::move(given.error()));
   auto answer = node.call<value>("command.execute", execute_request{command, std::move(*given)}, app.deadline);
@@ -64,10 +89,18 @@ void add_exec(CLI::App& parent, app_state& app) {
                                      "the parameters");
   auto name = std::make_shared<std::string>();
   auto only_list = std::make_shared<bool>(false);
+  auto help = std::make_shared<bool>(false);
   command->add_option("command", *name, "Name of the command, or a prefix with --list");
   command->allow_extras();  // its arguments: as an option they would be parsed, and a JSON array taken apart
   command->add_flag("--list", *only_list, "List the commands that can be run");
-  command->callback([&app, command, name, only_list] {
+  command->set_help_flag();
+  command->add_flag("-h,--help", *help, "Print this help message, or behind a command its own, and exit");
+  command->callback([&app, &parent, command, name, only_list, help] {
+    if (*help && name->empty()) {
+      std::printf("%s", parent.help().c_str());
+      return;
+    }
+    if (*help) return with_node(app, [&](client& node) { return describe(app, node, *name); });
     const auto words = command->remaining();
     if (const auto option = std::find_if(words.begin(), words.end(), looks_like_option); option != words.end())
       return report(app, unknown_option(*command, "troupe exec", *option));

@@ -11,7 +11,7 @@ enum exit_code : int {
   usage = 2,          ///< Wrong arguments, configuration, file or path. Nothing was changed.
   not_found = 3,      ///< The named thing does not exist.
   denied = 4,         ///< Not permitted.
-  unavailable = 5,    ///< No node answers, or it is stopping.
+  unavailable = 5,    ///< No node answers, or what is needed is gone or taken: a plugin, or the address to listen on.
   timeout = 6,        ///< No answer in time, or cancelled.
   refused = 7,        ///< A bound was reached; try again later.
   damaged = 8,        ///< The disk or the data on it failed, or `verify` found a difference.

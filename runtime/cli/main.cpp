@@ -18,7 +18,8 @@ std::string default_data_dir() {
 
 constexpr const char* footer = R"(Exit codes:
   0 success   1 failed   2 wrong usage, configuration or input   3 not found   4 denied
-  5 no node answers   6 no answer in time   7 a bound was reached   8 damaged or different data
+  5 unavailable: no node answers, an address is in use, a plugin has gone   6 no answer in time
+  7 a bound was reached   8 damaged or different data
   130 interrupted by Ctrl-C (a node that is stopped by it ends with 0)
 
 Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR or ~/.local/share/troupe.)";
@@ -38,8 +39,11 @@ int main(int argc, char** argv) {
   troupe::cli::add_context(program, app);
   troupe::cli::add_node(program, app);
   troupe::cli::add_metrics(program, app);
-  program.add_subcommand("version", "Prints the version")->callback([] {
-    std::printf("troupe %s\n", std::string{troupe::version}.c_str());
+  auto* version = program.add_subcommand("version", "Prints the version");
+  version->add_flag("--json", app.json, "Print JSON");
+  version->callback([&app] {
+    if (app.json) troupe::cli::print_json(troupe::value::map({{"version", troupe::version}}));
+    else std::printf("troupe %s\n", std::string{troupe::version}.c_str());
   });
   try {
     program.parse(argc, argv);

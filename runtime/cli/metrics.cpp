@@ -33,7 +33,9 @@ void add_metrics(CLI::App& parent, app_state& app) {
   command->callback([&app, name, reset] {
     with_node(app, [&](client& node) -> result<void> {
       if (!*reset) return print_metrics(app, node, *name);
-      return node.call<void>("metrics.reset", reset_metrics{}, app.deadline);
+      auto begun = node.call<void>("metrics.reset", reset_metrics{}, app.deadline);
+      if (begun) confirm(app, "the measurements of all commands start anew");
+      return begun;
     });
   });
 }

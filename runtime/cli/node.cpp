@@ -51,7 +51,7 @@ void add_node(CLI::App& parent, app_state& app) {
   add_client_command(*group, app, "stop", "Stops the node")->callback([&app] {
     with_node(app, [&app](client& node) -> result<void> {
       auto stopped = node.call<void>("node.stop", no_parameters{}, app.deadline);
-      if (stopped && !app.json) std::printf("the node is stopping\n");
+      if (stopped) confirm(app, "the node is stopping");
       return stopped;
     });
   });

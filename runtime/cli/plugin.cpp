@@ -1,7 +1,6 @@
 #include <troupe/runtime/cli/app.hpp>
 
 #include <troupe/messages/node.hpp>
-#include <troupe/plugins/capability.hpp>
 
 namespace troupe::cli {
 
@@ -38,6 +37,12 @@ result<void> load(app_state& app, client& node, const std::string& package, cons
   return {};
 }
 
+result<void> unload(const app_state& app, client& node, const std::string& plugin) {
+  auto unloaded = node.call<void>("plugin.unload", unload_plugin{plugin}, app.deadline);
+  if (unloaded) confirm(app, "plugin " + plugin + " is unloaded");
+  return unloaded;
+}
+
 result<void> show_usage(app_state& app, client& node, const std::string& plugin) {
   auto usage = node.call<resource_usage>("plugin.usage", get_usage{plugin}, app.deadline);
   if (!usage) return fail(std::move(usage.error()));
@@ -48,6 +53,18 @@ result<void> show_usage(app_state& app, client& node, const std::string& plugin)
   rows.add({"processes", show_count(usage->processes), usage->process_mechanism});
   rows.print("");
   return {};
+}
+
+result<void> grant(const app_state& app, client& node, const std::string& plugin, const std::string& capability) {
+  auto granted = node.call<void>("plugin.grant", change_grant{plugin, capability}, app.deadline);
+  if (granted) confirm(app, capability + " is granted to plugin " + plugin);
+  return granted;
+}
+
+result<void> revoke(const app_state& app, client& node, const std::string& plugin, const std::string& capability) {
+  auto revoked = node.call<void>("plugin.revoke", change_grant{plugin, capability}, app.deadline);
+  if (revoked) confirm(app, capability + " is revoked from plugin " + plugin);
+  return revoked;
 }
 
 result<void> check(app_state& app, client& node, const std::string& plugin, const std::string& operation) {
@@ -104,9 +121,7 @@ void add_plugin(CLI::App& parent, app_state& app) {
   auto* unload_command = add_client_command(*group, app, "unload", "Stops a plugin");
   auto name = std::make_shared<std::string>();
   unload_command->add_option("plugin", *name, "Name of the plugin")->required();
-  unload_command->callback([&app, name] {
-    with_node(app, [&](client& node) { return node.call<void>("plugin.unload", unload_plugin{*name}, app.deadline); });
-  });
+  unload_command->callback([&app, name] { with_node(app, [&](client& node) { return unload(app, node, *name); }); });
 
   auto* usage_command = add_client_command(*group, app, "usage", "What a plugin uses, and what holds its limits");
   usage_command->add_option("plugin", *name, "Name of the plugin")->required();
@@ -114,11 +129,11 @@ void add_plugin(CLI::App& parent, app_state& app) {
 
   add_pair(*group, app, "grant", "Gives a plugin a capability, from its next message on", "capability",
            [&app](client& node, const std::string& plugin, const std::string& capability) {
-             return node.call<void>("plugin.grant", change_grant{plugin, capability}, app.deadline);
+             return grant(app, node, plugin, capability);
            });
   add_pair(*group, app, "revoke", "Takes a capability from a plugin, from its next message on", "capability",
            [&app](client& node, const std::string& plugin, const std::string& capability) {
-             return node.call<void>("plugin.revoke", change_grant{plugin, capability}, app.deadline);
+             return revoke(app, node, plugin, capability);
            });
   add_pair(*group, app, "check", "Whether a plugin may do something now (exit code 4 when not)", "operation",
            [&app](client& node, const std::string& plugin, const std::string& operation) {

@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include <troupe/actors/monitor/audit.hpp>
+#include <troupe/actors/monitor/audit_file.hpp>
+#include <troupe/messages/utf8.hpp>
 #include <troupe/tests/support/actor_fixture.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>
 
@@ -118,4 +120,28 @@ TEST_CASE("control characters in a record cannot forge a log line") {
   trail here{directory.path()};
   here.add("event", "no\ntes", "sub\nject").get();
   CHECK(here.log.contains("principal=\"no\\x0ates\" subject=\"sub\\x0aject\""));
+}
+
+TEST_CASE("a long text is cut between two characters when it is recorded, and when it is read again") {
+  temporary_directory directory;
+  const std::string long_line = to_json_line({.time_ms = 1, .event = "event", .principal = "old", .subject = std::string(5000, 'x'), .rule = {}, .trace = {}});
+  std::ofstream{directory.path() / "audit.jsonl"} << long_line << '\n';
+  trail here{directory.path()};
+  std::string smiles;
+  for (int i = 0; i < 2000; ++i) smiles += "\U0001F600";
+  for (std::size_t shift = 0; shift < 4; ++shift) {
+    CAPTURE(shift);
+    REQUIRE(here.add("event", std::string(3000, 'p'), std::string(shift, 'x') + smiles).get());
+    const auto kept = here.search({.limit = 1}).at(0);
+    CHECK(kept.subject.size() <= 1024);
+    CHECK(kept.subject.size() > 1016);
+    CHECK(is_utf8(kept.subject));
+    CHECK(kept.subject.find('?') == std::string::npos);
+    CHECK(kept.subject.ends_with("\U0001F600…"));
+    CHECK(kept.principal == std::string(1021, 'p') + "…");
+  }
+  CHECK(here.subjects({.principal = "old"}) == strings{std::string(1021, 'x') + "…"});
+  // What fits is kept as it is.
+  REQUIRE(here.add("event", "notes", std::string(1024, 'x')).get());
+  CHECK(here.search({.limit = 1}).at(0).subject == std::string(1024, 'x'));
 }

@@ -62,6 +62,20 @@ TEST_CASE_FIXTURE(fixture, "a command is described in full, an unknown one with 
   CHECK(unknown.error().message.find("notes.list") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(fixture, "a command that the caller may not run is described to it no more than one that there is not") {
+  const auto caller = a_plugin("notes", {"command.execute:notes.add"});
+  CHECK(ask<command_spec>("command.describe", describe_command{"notes.add"}, caller)->summary_text == "about notes.add");
+  const auto hidden = ask<command_spec>("command.describe", describe_command{"notes.list"}, caller);
+  CHECK(hidden.error().code == error_code::not_found);
+  CHECK(hidden.error().message == "there is no command \"notes.list\"");
+  const auto unknown = ask<command_spec>("command.describe", describe_command{"notes.lst"}, caller);
+  CHECK(unknown.error().message == "there is no command \"notes.lst\"; did you mean \"notes.add\"?");
+  const auto mistyped = ask<command_spec>("command.describe", describe_command{"notes.ad"}, caller);
+  CHECK(mistyped.error().message == "there is no command \"notes.ad\"; did you mean \"notes.add\"?");
+  const auto malformed = ask<command_spec>("command.describe", describe_command{"notes.add"}, a_plugin("notes", {"nonsense"}));
+  CHECK(malformed.error().code == error_code::permission_denied);
+}
+
 TEST_CASE_FIXTURE(fixture, "a command is executed, and the answer is the bytes of its value") {
   const auto got = system.demand<payload>(dispatcher, call_of("command.execute", execute_request{"notes.add", {}}));
   CHECK(got.value() == payload{{value{"notes.add"}.msgpack()}});

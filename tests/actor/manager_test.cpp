@@ -131,6 +131,42 @@ TEST_CASE_FIXTURE(fixture, "a manager without plugins stops at once") {
   CHECK(system.ask<void>(manager, plugin_order::stop).get());
 }
 
+TEST_CASE_FIXTURE(fixture, "what is loaded while the manager stops is refused, also when its package is being read") {
+  auto notes = run("notes");
+  launcher.hold_packages();
+  auto reading = load("files");
+  REQUIRE(eventually([&] { return launcher.held_packages() == 1; }));
+  auto stopped = system.ask<void>(manager, plugin_order::stop);
+  const auto heard = notes.expect_request("plugin.stop");
+  auto late = load("clock");
+  CHECK(late.code() == error_code::unavailable);
+  CHECK(late.problem() == "the node is stopping");
+  launcher.let_go();
+  CHECK(reading.code() == error_code::unavailable);
+  CHECK(reading.problem() == "the node is stopping");
+  notes.respond(heard.id);
+  CHECK(stopped.get());
+  CHECK(launcher.launched().size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a manager that ends by itself takes its supervisors along") {
+  auto notes = run("notes");
+  end_with(manager, {error_code::internal, "for a test", {}});
+  CHECK(notes.sees_the_end());
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that is unloaded while it starts may be loaded again") {
+  auto loaded = load("notes");
+  auto plugin = launcher.next_plugin();
+  plugin.call_with("session.open", plugin_opening("notes"));
+  plugin.expect_request("plugin.start");
+  CHECK(system.ask<void>(manager, unload_plugin{"notes"}).get());
+  CHECK(loaded.code() == error_code::unavailable);
+  CHECK(plugin.sees_the_end());
+  auto again = run("notes");
+  CHECK(offered() == strings{"notes.go"});
+}
+
 // -- over links -----------------------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "plugins are loaded, listed and unloaded over links") {

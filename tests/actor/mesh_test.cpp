@@ -76,7 +76,8 @@ public:
       }};
     })});
     mesh = system.own(spawn_mesh(system.caf(), {.introduction = introduction, .seeds = options.seeds, .discover = options.discover,
-                                                .limits = limits, .log = log.target(), .services = {}, .replica = watcher}));
+                                                .limits = limits, .log = log.target(), .services = {}, .replica = watcher,
+                                                .dialer = system.own(spawn_dialer(system.caf()))}));
     const link_setup accepting{.label = "peer", .limits = limits, .log = log.target(),
                                .services = {{service::mesh, caf::actor_cast<service_actor>(mesh)}},
                                .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },

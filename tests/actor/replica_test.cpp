@@ -197,14 +197,24 @@ TEST_CASE_FIXTURE(fixture, "entries that hold their value already can be passed 
   CHECK(stored() == strings{"/a", "/b"});
 }
 
-TEST_CASE_FIXTURE(fixture, "of many entries the one that is refused is named, and those before it stay written") {
+TEST_CASE_FIXTURE(fixture, "of many entries the one that is refused is named, and nothing is written") {
   const auto outcome = system.demand<values_written>(
       replica.actor, write_values{.entries = {{path{"/a"}, 1}, {path{"/_sys/x"}, 2}, {path{"/c"}, 3}}, .principal = "tester"});
   CHECK(outcome.error().code == error_code::permission_denied);
   CHECK(outcome.error().message.find("entry 2 of 3, /_sys/x: ") == 0);
-  CHECK(replica.read("/a") == value{1});
+  CHECK_FALSE(replica.read("/a"));
   CHECK_FALSE(replica.read("/c"));
-  CHECK(stored() == strings{"/a"});
+  CHECK(stored().empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "entries can be checked without being written") {
+  const auto check = [&](std::vector<context_entry> entries) {
+    return replica.serve<values_imported>("context.import", import_values{.entries = std::move(entries), .only_check = true});
+  };
+  CHECK(check({{path{"/a"}, 1}, {path{"/b"}, 2}}) == values_imported{0, 0});
+  CHECK(check({{path{"/_sys/x"}, 2}}).error().code == error_code::permission_denied);
+  CHECK_FALSE(replica.read("/a"));
+  CHECK(stored().empty());
 }
 
 TEST_CASE_FIXTURE(fixture, "a single refused entry is answered with the refusal itself") {

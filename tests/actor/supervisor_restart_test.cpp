@@ -194,3 +194,33 @@ TEST_CASE_FIXTURE(fixture, "what was asked in an earlier life is not answered to
   const auto asked_after = again.request_with("context.get", get_value{path{"/plugins/notes/x"}});
   CHECK(again.expect_response(asked_after).failure.code == error_code::none);
 }
+
+TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended offers nothing and is told of, until it is ended and started again") {
+  make();
+  auto plugin = run();
+  launcher.refuse_ends({error_code::deadline_exceeded, "the kernel has not ended it", {}});
+  plugin.close();
+  CHECK(eventually([&] { return info().problem == "the plugin notes has not ended: the kernel has not ended it"; }));
+  CHECK(info().phase == plugin_phase::failed);
+  CHECK(eventually([&] { return offered().empty(); }));
+  CHECK(eventually([&] { return launcher.ended().size() >= 2; }));
+  CHECK(launcher.launched().size() == 1);
+  CHECK(audit.records("plugin.not_ended").size() == 1);
+  CHECK(audit.records("plugin.not_ended").front().rule == "the kernel has not ended it");
+  launcher.let_go();
+  auto again = run_again();
+  CHECK(info().problem.empty());
+  CHECK(info().restarts == 1);
+  CHECK(offered() == std::vector<std::string>{"notes.add"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended is stopped, and its end is not tried again") {
+  make();
+  auto plugin = run();
+  launcher.refuse_ends({error_code::deadline_exceeded, "the kernel has not ended it", {}});
+  plugin.close();
+  REQUIRE(eventually([&] { return audit.records("plugin.not_ended").size() == 1; }));
+  CHECK(system.ask<void>(supervisor, plugin_order::stop).problem() == "the kernel has not ended it");
+  CHECK(launcher.ended().back().for_good);
+  CHECK(audit.records("plugin.stopped").front().rule == "the kernel has not ended it");
+}

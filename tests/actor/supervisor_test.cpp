@@ -365,10 +365,11 @@ TEST_CASE_FIXTURE(fixture, "a grant and its revocation count from the very next 
   REQUIRE(read(plugin, "/app/theme") == error_code::permission_denied);
   REQUIRE(alter(alter_grant::kind::grant, "context.read:/app/**"));
   CHECK(read(plugin, "/app/theme") == error_code::none);
-  CHECK(launcher.would_allow("notes", "context.read:/app/theme"));
+  CHECK(eventually([&] { return launcher.would_allow("notes", "context.read:/app/theme"); }));
   REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/**"));
   CHECK(read(plugin, "/app/theme") == error_code::permission_denied);
-  CHECK_FALSE(launcher.would_allow("notes", "context.read:/app/theme"));
+  CHECK(eventually([&] { return !launcher.would_allow("notes", "context.read:/app/theme"); }));
+  REQUIRE(eventually([&] { return audit.records("plugin.granted").size() == 1 && audit.records("plugin.revoked").size() == 1; }));
   CHECK(audit.records("plugin.granted").front().subject == "context.read:/app/**");
   CHECK(audit.records("plugin.revoked").front().subject == "context.read:/app/**");
   // The plugin was told of both.

@@ -2,13 +2,15 @@
 """Three nodes and two sandboxed plugins at work on the ISO code tables of Debian's `iso-codes`.
 
 Runs everything with the program `troupe`, on loopback, in a temporary directory; checks each claim that it prints; and
-ends with a table. Exit status 0 when every claim holds, 1 otherwise.
+ends with a table. Exit status 0 when every claim holds, 1 otherwise, 130 when it is interrupted.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,9 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+from nodes import children, descendants, environment  # noqa: E402
 from partition import Partition  # noqa: E402
 
 TABLES = pathlib.Path("/usr/share/iso-codes/json")
@@ -25,20 +29,28 @@ BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.
 
 
 class Claims:
-    """What the demo promises, and whether it held."""
+    """What the demo promises, and whether it held. A claim is named before the work begins that shows it."""
 
     def __init__(self):
         self.rows = []
+        self.under_way = None
 
-    def check(self, claim, holds, detail=""):
+    def begin(self, claim):
+        self.under_way = claim
+
+    def check(self, holds, detail=""):
+        """Whether the claim under way held."""
+        claim, self.under_way = self.under_way or "the demo runs to its end", None
         self.rows.append((claim, bool(holds), detail))
-        print(f"  {GREEN + 'ok' if holds else RED + 'FAILED'}{PLAIN}  {claim}{': ' + detail if detail else ''}", flush=True)
+        verdict = f"{GREEN}ok{PLAIN}" if holds else f"{RED}FAILED{PLAIN}"
+        print(f"  {verdict}  {claim}{': ' + detail if detail else ''}", flush=True)
 
     def table(self):
         width = max(len(claim) for claim, _, _ in self.rows)
         print(f"\n{BOLD}{'CLAIM'.ljust(width)}  HOLDS  MEASURED{PLAIN}")
         for claim, holds, detail in self.rows:
-            print(f"{claim.ljust(width)}  {GREEN + 'yes  ' if holds else RED + 'NO   '}{PLAIN}  {detail}")
+            verdict = f"{GREEN}yes{PLAIN}" if holds else f"{RED}NO {PLAIN}"
+            print(f"{claim.ljust(width)}  {verdict}    {detail.splitlines()[0] if detail else ''}")
         return all(holds for _, holds, _ in self.rows)
 
 
@@ -50,22 +62,27 @@ class Node:
         self.log = directory / f"{name}.log"
         self.process = None
         self.address = ""
+        self.records, self.groups = set(), set()
 
     def start(self, *options):
         arguments = [self.program, "run", "--json", "--data-dir", self.data, "--name", self.name, "--cluster", "demo",
                      "--log-level", "info", *options]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, stderr=log, text=True)
-        line = self.process.stdout.readline()
+            # In a session of its own, since Ctrl-C is for the demo to handle.
+            self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, stderr=log, text=True,
+                                            env=environment(), start_new_session=True)
+        said_something, _, _ = select.select([self.process.stdout], [], [], 30)
+        line = self.process.stdout.readline() if said_something else ""
         if not line:
-            sys.exit(f"demo: node {self.name} did not start:\n{self.log.read_text()[-2000:]}")
+            log = self.log.read_text()[-2000:].rstrip()
+            raise RuntimeError(f"node {self.name} does not start; its log ends with\n{log}")
         self.address = json.loads(line)["listens"]
         return self
 
     def run(self, *arguments, check=True):
         """Runs `troupe` against this node; returns (exit status, standard output, standard error)."""
         done = subprocess.run([self.program, *map(str, arguments), "--data-dir", str(self.data)],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=60, env=environment())
         if check and done.returncode != 0:
             raise RuntimeError(f"troupe {' '.join(map(str, arguments))} on {self.name}: {done.stderr.strip()}")
         return done.returncode, done.stdout, done.stderr
@@ -76,11 +93,25 @@ class Node:
     def root_hash(self):
         return self.ask("node", "info")["root_hash"]
 
+    def runs(self):
+        return self.process is not None and self.process.poll() is None
+
+    def note_groups(self):
+        """Remembers the control groups of its plugins: a running node keeps a record of them in its data directory."""
+        for record in (self.data / "sandbox").glob("*.sandbox"):
+            try:
+                self.groups.update(map(pathlib.Path, record.read_text().splitlines()))
+                self.records.add(record)
+            except FileNotFoundError:
+                pass  # the node has just ended
+
     def stop(self):
+        self.note_groups()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=20)
 
     def kill(self):
+        self.note_groups()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(timeout=20)
 
@@ -114,125 +145,219 @@ def count_strings(document):
 
 def replicate(claims, a, b, c, tables):
     heading("1  A imports the ISO code tables; B and C receive them")
+    claims.begin("all three nodes converge within 5 s")
     for table in tables:
         print(f"  {table.name}: {a.run('context', 'import', table, f'/iso/{table.stem}')[1].strip()}", flush=True)
     begin = time.monotonic()
     took = wait_until(lambda: converged([a, b, c]), 30)
     leaves = a.ask("context", "verify")["here"]["entries"]
-    claims.check("all three nodes converge within 5 s", took is not None and time.monotonic() - begin < 5,
+    claims.check(took is not None and time.monotonic() - begin < 5,
                  f"{leaves:,} values, {took:.2f} s after the import" if took is not None else "not within 30 s")
+    claims.begin("B's export equals the source files")
     same = all(json.loads(b.run("context", "export", f"/iso/{table.stem}")[1]) == json.loads(table.read_text())
                for table in tables)
-    claims.check("B's export equals the source files", same, f"{len(tables)} files compared as JSON")
+    claims.check(same, f"{len(tables)} files compared as JSON")
 
 
 def use_plugins(claims, b, c, packages, tables):
     heading("2  Two sandboxed plugins on B work on the data")
+    claims.begin("wordcount (Python) reads every text below /iso")
     for name in ("wordcount", "notes"):
         print("  " + b.run("plugin", "load", packages / name)[1].splitlines()[0], flush=True)
     counted = b.ask("exec", "wordcount.count", "prefix=/iso")
     expected = sum(count_strings(json.loads(table.read_text())) for table in tables)
     top = ", ".join(f"{each['word']} ({each['count']})" for each in counted["top"][:4])
-    claims.check("wordcount (Python) reads every text below /iso", counted["values"] == expected,
+    claims.check(counted["values"] == expected,
                  f"{counted['values']:,} texts, {counted['words']:,} words; most: {top}")
+    claims.begin("notes (C++) finds what it keeps in the context")
     for text in ("buy oranges", "call Ada", "orange paint"):
         b.run("exec", "notes.add", f"text={text}")
     found = [note["text"] for note in b.ask("exec", "notes.find", "text=orange")]
-    claims.check("notes (C++) finds what it keeps in the context", found == ["buy oranges", "orange paint"], str(found))
+    claims.check(found == ["buy oranges", "orange paint"], str(found))
+    claims.begin("the notes reach C")
     reached = wait_until(lambda: len([entry for entry in c.ask("context", "list", "/plugins/notes/notes")
                                       if entry["path"].endswith("/text") or isinstance(entry["value"], dict)]) >= 3, 10)
-    claims.check("the notes reach C", reached is not None)
+    claims.check(reached is not None)
 
+    claims.begin("a read outside of its grants is denied")
     b.run("context", "set", "/secret/key", "hunter2")
     status, _, complaint = b.run("exec", "wordcount.peek", "path=/secret/key", check=False)
     print(f"  wordcount.peek path=/secret/key: {complaint.strip()}", flush=True)
-    claims.check("a read outside of its grants is denied", status == 4, f"exit status {status}")
+    claims.check(status == 4, f"exit status {status}")
+    claims.begin("and audited")
     audit = b.ask("plugin", "audit", "wordcount", "--event", "plugin.denied")
     subjects = [record["subject"] for record in audit]
-    claims.check("and audited", "context.read:/secret/key" in subjects, "; ".join(subjects))
+    claims.check("context.read:/secret/key" in subjects, "; ".join(subjects))
+    claims.begin("the sandbox gives the same answer from outside")
     status, _, _ = b.run("plugin", "check", "wordcount", "context.read:/secret/key", check=False)
-    claims.check("the sandbox gives the same answer from outside", status == 4)
+    claims.check(status == 4)
 
 
 def part_and_heal(claims, a, b, c, partition):
     heading("3  C is cut off; B and C go on editing")
+    claims.begin("C notices that it is alone")
     partition.cut()
     lost = wait_until(lambda: not any(peer["connected"] for peer in c.ask("node", "peers")), 15)
-    claims.check("C notices that it is alone", lost is not None)
+    claims.check(lost is not None)
+    claims.begin("the two sides differ while they are apart")
     country = "/iso/iso_3166-1/3166-1/0/name"
     b.run("context", "set", country, "edited on B")
     c.run("context", "set", country, "edited on C")
     b.run("context", "set", "/app/only-b", 1)
     c.run("context", "set", "/app/only-c", 2)
-    claims.check("the two sides differ while they are apart", b.root_hash() != c.root_hash())
+    claims.check(b.root_hash() != c.root_hash())
+    claims.begin("C returns and all three hashes are equal")
     partition.heal()
     took = wait_until(lambda: converged([a, b, c]), 30)
-    claims.check("C returns and all three hashes are equal", took is not None,
+    claims.check(took is not None,
                  f"{took:.2f} s after the network is back, {a.root_hash()}" if took is not None else "not within 30 s")
+    claims.begin("edits of different paths are both there")
     both = all(node.ask("context", "get", path) == value for node in (a, b, c)
                for path, value in (("/app/only-b", 1), ("/app/only-c", 2)))
-    claims.check("edits of different paths are both there", both)
+    claims.check(both)
+    claims.begin("the conflict has one outcome, and A explains it")
     views = {node.ask("context", "get", country) for node in (a, b, c)}
     explained = a.ask("context", "explain", country)
     print("  " + a.run("context", "explain", country)[1].replace("\n", "\n  ").rstrip(), flush=True)
-    claims.check("the conflict has one outcome, and A explains it",
-                 explained["conflict"] and len(explained["writes"]) == 2 and len(views) == 1,
+    claims.check(explained["conflict"] and len(explained["writes"]) == 2 and len(views) == 1,
                  f"\"{next(iter(views))}\" wins everywhere")
 
 
 def crash(claims, a, b, c, options):
     heading("4  A is killed with SIGKILL while it is written to")
-    acknowledged = []
+    claims.begin("A comes back with every acknowledged change")
+    acknowledged, problems = [], []
     enough = threading.Event()
 
     def write():
-        for number in range(100_000):
-            status, _, _ = a.run("context", "set", f"/crash/{number}", number, check=False)
-            if status != 0:
-                return
-            acknowledged.append(number)
-            if number == 200:
-                enough.set()
+        try:
+            for number in range(100_000):
+                status, _, _ = a.run("context", "set", f"/crash/{number}", number, check=False)
+                if status != 0:
+                    break
+                acknowledged.append(number)
+                if number == 200:
+                    enough.set()
+        except Exception as problem:  # raised below, in the main thread
+            problems.append(problem)
+        enough.set()
 
     writer = threading.Thread(target=write)
     writer.start()
-    enough.wait(timeout=30)
-    a.kill()
-    writer.join()
+    try:
+        enough.wait(timeout=30)
+    finally:
+        a.kill()
+        writer.join()
+    if problems:
+        raise problems[0]
     print(f"  killed after {len(acknowledged)} acknowledged writes; starting A again", flush=True)
     a.start(*options)
     kept = {entry["path"]: entry["value"] for entry in a.ask("context", "list", "/crash", "--limit", 200_000)}
     lost = [number for number in acknowledged if kept.get(f"/crash/{number}") != number]
-    claims.check("A comes back with every acknowledged change", len(acknowledged) > 200 and not lost,
+    claims.check(len(acknowledged) > 200 and not lost,
                  f"{len(acknowledged)} acknowledged, {len(lost)} lost")
+    claims.begin("and the three nodes converge again")
     took = wait_until(lambda: converged([a, b, c]), 30)
-    claims.check("and the three nodes converge again", took is not None, f"{took:.2f} s" if took is not None else "")
-    claims.check("the trees verify", all(node.run("context", "verify", check=False)[0] == 0 for node in (a, b, c)))
+    claims.check(took is not None, f"{took:.2f} s" if took is not None else "not within 30 s")
+    claims.begin("the trees verify")
+    claims.check(all(node.run("context", "verify", check=False)[0] == 0 for node in (a, b, c)))
 
 
-def leftovers(directory):
-    """Processes that know of the demo's directory, and files that outlive it."""
-    found = []
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        if int(process.name) == os.getpid():
-            continue
+def adopt_orphans():
+    """From now on whatever a node leaves behind, however it got away, becomes a child of this process."""
+    set_child_subreaper = 36
+    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "this process cannot adopt orphans")
+
+
+def processes_left():
+    """Every process below this one: pid -> name. Those of its children that have ended are reaped and do not count."""
+    for child in children():
         try:
-            if str(directory).encode() in (process / "cmdline").read_bytes():
-                found.append(f"process {process.name}")
-        except OSError:
+            os.waitpid(child, os.WNOHANG)
+        except ChildProcessError:
             pass
-    found += [str(path) for path in directory.rglob("*") if path.is_socket()]
+    found = {}
+    for pid in descendants(os.getpid()):
+        try:
+            found[pid] = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+        except OSError:
+            pass  # it has ended since
     return found
+
+
+def groups_left(nodes):
+    """The control groups of the nodes' plugins that are still there, those too that were made since a record was read."""
+    places = {group.parent for node in nodes for group in node.groups}
+    hosts = {record.stem for node in nodes for record in node.records}  # the groups are troupe-<host>-<plugin>-<number>
+    return {group for place in places for host in hosts for group in place.glob(f"troupe-{host}-*")}
 
 
 def clean_up(claims, nodes, partition, directory):
     heading("5  Everything stops")
+    claims.begin("all nodes stop cleanly")
     statuses = [node.stop() for node in nodes]
     partition.close()
-    claims.check("all nodes stop cleanly", statuses == [0, 0, 0], f"exit statuses {statuses}")
-    found = leftovers(directory)
+    claims.check(statuses == [0, 0, 0], f"exit statuses {statuses}")
+    claims.begin("no process, control group, socket or temporary file remains")
+    wait_until(lambda: not processes_left() and not groups_left(nodes), 2)
+    found = [f"process {pid} ({name})" for pid, name in processes_left().items()]
+    found += [f"control group {group}" for group in groups_left(nodes)]
+    found += [f"socket {path}" for path in directory.rglob("*") if path.is_socket()]
+    if not nodes[1].records:
+        found.append("B, which ran plugins, keeps no record of control groups")
     shutil.rmtree(directory)
-    claims.check("no process, socket or temporary file remains", not found and not directory.exists(), ", ".join(found))
+    claims.check(not found and not directory.exists(), ", ".join(found))
+
+
+def end_everything(nodes, doors, directory):
+    """Whatever happened: stops the nodes, then ends by force what is left, and removes the files."""
+    for node in nodes:
+        if node.runs():
+            try:
+                node.stop()
+            except (OSError, subprocess.TimeoutExpired):
+                node.kill()
+    for door in doors:
+        door.close()
+    until = time.monotonic() + 5
+    while (left := processes_left()) and time.monotonic() < until:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.02)
+    for group in groups_left(nodes):
+        try:
+            group.rmdir()
+        except OSError as problem:
+            print(f"demo: {problem}", file=sys.stderr)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def show(claims, build, tables, directory, nodes, doors):
+    a, b, c = nodes
+    heading("0  Three nodes on loopback")
+    claims.begin("the nodes find each other")
+    a.start("--listen", "127.0.0.1:0")
+    own_port = ("--listen", a.address)
+    b.start("--listen", "127.0.0.1:0", "--join", a.address)
+    # C reaches the others through a door that the demo can shut, and only through it.
+    partition = Partition(a.address)
+    doors.append(partition)
+    c.start("--join", partition.address, "--no-discovery")
+    for node in nodes:
+        print(f"  node {node.name}: process {node.process.pid}, {node.address or 'dials only'}, data in {node.data}")
+    met = wait_until(lambda: len([p for p in a.ask("node", "peers") if p["connected"]]) == 2, 15)
+    claims.check(met is not None)
+
+    replicate(claims, a, b, c, tables)
+    use_plugins(claims, b, c, build / "packages", tables)
+    part_and_heal(claims, a, b, c, partition)
+    crash(claims, a, b, c, own_port)
+    clean_up(claims, nodes, partition, directory)
 
 
 def main():
@@ -242,40 +367,28 @@ def main():
     tables = sorted(TABLES.glob("iso_*.json"))
     if not tables:
         sys.exit(f"demo: {TABLES} holds no tables; install the package iso-codes")
+    adopt_orphans()
     begin = time.monotonic()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="troupe-demo-"))
     claims = Claims()
     nodes = [Node(build / "bin" / "troupe", directory, name) for name in "ABC"]
-    a, b, c = nodes
-    partition = None
+    doors = []
+    interrupted = False
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
     try:
-        heading("0  Three nodes on loopback")
-        a.start("--listen", "127.0.0.1:0")
-        own_port = ("--listen", a.address)
-        b.start("--listen", "127.0.0.1:0", "--join", a.address)
-        partition = Partition(a.address)
-        # C reaches the others through a door that the demo can shut, and only through it.
-        c.start("--join", partition.address, "--no-discovery")
-        for node in nodes:
-            print(f"  node {node.name}: process {node.process.pid}, {node.address or 'dials only'}, data in {node.data}")
-        met = wait_until(lambda: len([p for p in a.ask("node", "peers") if p["connected"]]) == 2, 15)
-        claims.check("the nodes find each other", met is not None)
-
-        replicate(claims, a, b, c, tables)
-        use_plugins(claims, b, c, build / "packages", tables)
-        part_and_heal(claims, a, b, c, partition)
-        crash(claims, a, b, c, own_port)
-        clean_up(claims, nodes, partition, directory)
-    except (KeyboardInterrupt, RuntimeError, subprocess.TimeoutExpired) as problem:
-        print(f"\ndemo: stopped: {problem or 'interrupted'}", file=sys.stderr)
-        claims.check("the demo runs to its end", False, str(problem))
+        show(claims, build, tables, directory, nodes, doors)
+    except KeyboardInterrupt:
+        interrupted = True
+    except BaseException as problem:
+        claims.check(False, f"{type(problem).__name__}: {problem}")
     finally:
-        for node in nodes:
-            if node.process and node.process.poll() is None:
-                node.kill()
-        if partition:
-            partition.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # what follows takes a moment, and has to be done
+        end_everything(nodes, doors, directory)
+    if interrupted:
+        print("\ndemo: interrupted; its nodes are stopped and its files removed", file=sys.stderr)
+        return 130
     good = claims.table()
     print(f"\n{'every claim holds' if good else 'NOT every claim holds'} ({time.monotonic() - begin:.0f} s)")
     return 0 if good else 1

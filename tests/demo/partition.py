@@ -38,7 +38,8 @@ class Partition:
         self._open = open
         self._settled.clear()
         self._changed[0].send(b"!")
-        self._settled.wait()
+        if not self._settled.wait(timeout=10):
+            raise RuntimeError("the door between the nodes does not move")
 
     @staticmethod
     def _listen(port):

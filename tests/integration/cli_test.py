@@ -32,6 +32,7 @@ class Help(NodeTest):
         self.assertRegex(told.stdout, r"\Atroupe \d+\.\d+\.\d+\n\Z")
         self.assertEqual(troupe("--version").stdout, told.stdout)
         self.assertEqual((told.returncode, told.stderr), (SUCCESS, ""))
+        self.assertEqual(f"troupe {json.loads(troupe('version', '--json').stdout)['version']}\n", told.stdout)
 
     def test_the_help_lists_every_subcommand_and_every_exit_code(self):
         told = troupe("--help")
@@ -336,12 +337,13 @@ class Running(NodeTest):
                     "text": "line\nbreak \"quoted\" \u0001"}
         source = self.directory / "source.json"
         source.write_text(json.dumps(document))
-        self.assertRegex(self.served.do("context", "import", source, "/in"), r"\A[\d,]+ values written below /in, 0 unchanged\n\Z")
+        self.assertRegex(self.served.do("context", "import", source, "/in"), r"\A[\d,]+ values? written below /in, 0 unchanged\n\Z")
         self.assertEqual(json.loads(self.served.do("context", "export", "/in")), document)
         again = self.served.ask("context", "import", source, "/in")
         self.assertEqual(again["written"], 0)
         target = self.directory / "target.json"
         self.assertEqual(self.served.do("context", "export", "/in", "--output", target), "")
+        self.assertEqual(self.served.ask("context", "export", "/in", "--output", target), {})
         self.assertEqual(json.loads(target.read_text()), document)
         for value in ("text", 3, None, [], {}, [1, 2], {"only": 1}):
             with self.subTest(value=value):
@@ -441,7 +443,7 @@ class Commands(NodeTest):
         usage = r"; usage: troupe exec notes.add text=string \[tags=array\]"
         for status, pattern, words in [
                 (NOT_FOUND, 'there is no command "notes.ad"; did you mean "notes.add"', ["notes.ad", "text=x"]),
-                (NOT_FOUND, 'there is no command "nope"', ["nope"]),
+                (NOT_FOUND, 'there is no command "nope"; see them with: troupe exec --list', ["nope"]),
                 (USAGE, '"text": expected a string, received nothing' + usage, ["notes.add"]),
                 (USAGE, r'"txt": expected one of the parameters text, tags.*did you mean "text"\?.*' + usage, ["notes.add", "txt=hi"]),
                 (USAGE, '"tags": expected an array of at most 32 elements, received "3"' + ".*" + usage, ["notes.add", "text=x", "tags=3"]),
@@ -458,6 +460,15 @@ class Commands(NodeTest):
         self.assertEqual((done.returncode, told["code"]), (USAGE, "invalid_argument"))
         self.assertTrue(told["detail"])
 
+    def test_a_command_explains_itself(self):
+        text = self.served.do("exec", "notes.find", "--help")
+        self.assertRegex(text, r"\AFinds notes by a part of their text, oldest first\n\nUsage: troupe exec notes.find text=string \[limit=integer\]\n")
+        self.assertRegex(text, r"(?m)^limit +an integer from 1 to 1000 +\d+ ")
+        self.assertRegex(text, r"(?m)^text +a string.* +\(required\) ")
+        self.assertRegex(self.served.do("exec", "notes.count", "-h"), r"\n\nIt takes no parameters\.\n\Z")
+        self.assertEqual(self.served.ask("exec", "notes.find", "--help")["name"], "notes.find")
+        self.refuse(NOT_FOUND, 'there is no command "notes.ad"; did you mean "notes.add"', "exec", "notes.ad", "--help")
+
     def test_commands_are_listed_with_their_parameters(self):
         text = self.served.do("exec", "--list")
         self.assertRegex(text, r"(?m)^COMMAND +SUMMARY$")
@@ -472,8 +483,19 @@ class Commands(NodeTest):
         only = self.served.ask("metrics", "notes.count")
         self.assertEqual([(each["name"], each["execution_count"], each["error_count"]) for each in only], [("notes.count", 3, 0)])
         self.assertRegex(self.served.do("metrics"), r"(?m)^notes\.count +3 +0 +100\.0 %")
-        self.served.do("metrics", "--reset")
+        self.assertEqual(self.served.do("metrics", "--reset"), "the measurements of all commands start anew\n")
         self.assertEqual(self.served.do("metrics"), "no command has run yet\n")
+
+    def test_what_has_no_answer_of_its_own_is_confirmed(self):
+        for words, text in [(["metrics", "--reset"], "the measurements of all commands start anew\n"),
+                            (["plugin", "grant", "notes", "state"], "state is granted to plugin notes\n"),
+                            (["plugin", "revoke", "notes", "state"], "state is revoked from plugin notes\n")]:
+            with self.subTest(words=words):
+                self.assertEqual(self.served.do(*words), text)
+                self.assertEqual(self.served.ask(*words), {})
+        self.assertEqual(self.served.do("plugin", "unload", "notes"), "plugin notes is unloaded\n")
+        self.served.do("plugin", "load", PACKAGES / "notes")
+        self.assertEqual(self.served.ask("plugin", "unload", "notes"), {})
 
     def test_plugins_that_are_not_there_are_named(self):
         for words in (["unload", "note"], ["usage", "note"], ["grant", "note", "state"], ["revoke", "note", "state"], ["check", "note", "state"]):
@@ -517,7 +539,8 @@ class EndingAndReturning(NodeTest):
 
     def test_interrupt_terminate_and_the_stop_command_all_end_well(self):
         for end in (lambda n: n.stop(signal.SIGINT), lambda n: n.stop(signal.SIGTERM),
-                    lambda n: (n.do("node", "stop"), n.process.wait(timeout=20))[1]):
+                    lambda n: (self.assertEqual(n.do("node", "stop"), "the node is stopping\n"), n.process.wait(timeout=20))[1],
+                    lambda n: (self.assertEqual(n.ask("node", "stop"), {}), n.process.wait(timeout=20))[1]):
             node = self.start()
             self.assertEqual(end(node), SUCCESS, node.log_text())
             self.assertFalse((node.data / "troupe.sock").exists())

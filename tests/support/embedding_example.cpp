@@ -1,4 +1,5 @@
-// Troupe in a program of one's own: what the README shows. Needs the package of the plugin `notes` in ./plugins/notes.
+// Troupe in a program of one's own: the lines that the README shows, and some that print what comes of them. Needs the
+// package of the plugin `notes` in ./plugins/notes.
 
 #include <iostream>
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -34,17 +35,29 @@ public:
             if (!*outcome) return to_caf(outcome->error());
             return payload{{(*outcome)->msgpack()}};
           },
-          [memory](const service_notice& notice) { memory->keep(memory->notices, notice); }};
+          [memory, self, held_notices = std::make_shared<std::vector<caf::typed_response_promise<void>>>()](
+              const service_notice& notice) -> caf::result<void> {
+            memory->keep(memory->notices, notice);
+            if (memory->takes_notices) {
+              for (auto& each : std::exchange(*held_notices, {})) each.deliver();
+              return {};
+            }
+            held_notices->push_back(self->make_response_promise<void>());
+            return held_notices->back();
+          }};
     })});
   }
 
   const service_actor& actor() const { return actor_; }
   std::vector<service_call> calls() const { return memory_->copy(memory_->calls); }
   std::vector<service_notice> notices() const { return memory_->copy(memory_->notices); }
+  /// While false, notices are kept but not acknowledged; the next one after that acknowledges all.
+  void take_notices(bool takes) { memory_->takes_notices = takes; }
 
 private:
   struct memory {
     std::mutex guard;
+    std::atomic<bool> takes_notices = true;
     std::vector<service_call> calls;
     std::vector<service_notice> notices;
 

@@ -11,6 +11,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/tests/support/fake_service.hpp>
@@ -24,15 +25,18 @@ public:
   explicit fake_launcher(real_system& system) {
     actor_ = system.own(launcher_actor{system.caf().spawn([memory = memory_](launcher_actor::pointer self) {
       const auto held = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
+      const auto unread = std::make_shared<std::vector<std::pair<read_package, caf::typed_response_promise<package_read>>>>();
       return launcher_actor::behavior_type{
-          [memory](const read_package& wanted) { return memory->read(wanted); },
+          [memory, self, unread](const read_package& wanted) -> caf::result<package_read> {
+            if (!memory->holds_packages()) return reply(memory->read(wanted));
+            unread->emplace_back(wanted, self->make_response_promise<package_read>());
+            return unread->back().second;
+          },
           [memory](const launch_plugin& wanted) { return memory->launch(wanted); },
           [memory, self, held](const end_plugin& order) -> caf::result<void> {
-            if (!memory->end(order)) {
-              held->push_back(self->make_response_promise<void>());
-              return held->back();
-            }
-            return {};
+            if (const auto outcome = memory->end(order)) return reply(*outcome);
+            held->push_back(self->make_response_promise<void>());
+            return held->back();
           },
           [](const track_plugin& wanted) -> caf::result<resource_usage> {
             return resource_usage{.memory_bytes = wanted.plugin.size(), .memory_mechanism = "none", .cpu_mechanism = "none",
@@ -40,7 +44,13 @@ public:
           },
           [memory](const policy_changed& change) { memory->take(change); },
           [memory](const check_operation& wanted) { return memory->check(wanted); },
-          [](tick) {}};
+          [memory, held, unread](tick) {  // what is held is answered now
+            for (auto& promise : std::exchange(*held, {})) promise.deliver();
+            for (auto& [wanted, promise] : std::exchange(*unread, {})) {
+              if (auto read = memory->read(wanted)) promise.deliver(std::move(*read));
+              else promise.deliver(to_caf(read.error()));
+            }
+          }};
     })});
   }
 
@@ -80,6 +90,30 @@ public:
     const std::lock_guard locked{memory_->guard};
     memory_->endless = true;
   }
+  /// From now on nothing that is to end can.
+  void refuse_ends(error why) {
+    const std::lock_guard locked{memory_->guard};
+    memory_->end_refusal = std::move(why);
+  }
+  /// From now on no package is read.
+  void hold_packages() {
+    const std::lock_guard locked{memory_->guard};
+    memory_->holding = true;
+  }
+  /// Packages that are to be read and are held.
+  std::size_t held_packages() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->held_packages;
+  }
+  /// Everything ends and is read again, and so is what was held.
+  void let_go() {
+    {
+      const std::lock_guard locked{memory_->guard};
+      memory_->endless = memory_->holding = false;
+      memory_->end_refusal.reset();
+    }
+    tell(actor_, tick::fast);
+  }
   void add_package(const std::string& directory, plugin_manifest manifest) {
     const std::lock_guard locked{memory_->guard};
     memory_->packages[directory] = std::make_shared<const plugin_manifest>(std::move(manifest));
@@ -99,13 +133,20 @@ private:
     std::vector<sandbox_spec> launched;
     std::vector<end_plugin> ended;
     exit_watcher watcher;
-    std::optional<error> refusal;
+    std::optional<error> refusal, end_refusal;
     bool endless = false;
+    bool holding = false;
+    std::size_t held_packages = 0;
 
-    caf::result<package_read> read(const read_package& wanted) const {
+    bool holds_packages() {
+      const std::lock_guard locked{guard};
+      held_packages += holding ? 1 : 0;
+      return holding;
+    }
+    result<package_read> read(const read_package& wanted) const {
       const std::lock_guard locked{guard};
       const auto found = packages.find(wanted.directory.native());
-      if (found == packages.end()) return to_caf({error_code::not_found, "there is no package in " + wanted.directory.native(), {}});
+      if (found == packages.end()) return fail(error_code::not_found, "there is no package in " + wanted.directory.native());
       return package_read{found->second};
     }
     caf::result<plugin_launched> launch(const launch_plugin& wanted) {
@@ -117,10 +158,13 @@ private:
       watcher = wanted.watcher;
       return plugin_launched{std::make_shared<unique_fd>(std::move(sockets.near)), 4711, {{"process", "none"}}};
     }
-    bool end(const end_plugin& order) {
+    /// Nothing when the answer is to wait.
+    std::optional<result<void>> end(const end_plugin& order) {
       const std::lock_guard locked{guard};
       ended.push_back(order);
-      return !endless;
+      if (end_refusal) return result<void>{fail(*end_refusal)};
+      if (endless) return std::nullopt;
+      return result<void>{};
     }
     void take(const policy_changed& change) {
       const std::lock_guard locked{guard};
@@ -142,9 +186,11 @@ public:
   explicit fake_audit(real_system& system) {
     actor_ = system.own(audit_actor{system.caf().spawn([memory = memory_](audit_actor::pointer) {
       return audit_actor::behavior_type{
-          [memory](const audit_record& record) {
+          [memory](const audit_record& record) -> caf::result<void> {
             const std::lock_guard locked{memory->guard};
+            if (memory->refusal) return to_caf(*memory->refusal);
             memory->records.push_back(record);
+            return {};
           },
           [](const search_audit&) { return audit_list{}; },
           [](const service_call&) -> caf::result<payload> { return to_caf({error_code::not_found, "nothing is served", {}}); },
@@ -152,6 +198,11 @@ public:
     })});
   }
   const audit_actor& actor() const { return actor_; }
+  /// From now on records cannot be written, for this reason; or can again, when there is none.
+  void refuse(std::optional<error> why) {
+    const std::lock_guard locked{memory_->guard};
+    memory_->refusal = std::move(why);
+  }
   /// The records of this event, once there are at least so many.
   std::vector<audit_record> records(std::string_view event, std::size_t at_least = 1) const {
     std::vector<audit_record> found;
@@ -169,6 +220,7 @@ private:
   struct memory {
     std::mutex guard;
     std::vector<audit_record> records;
+    std::optional<error> refusal;
   };
   std::shared_ptr<memory> memory_ = std::make_shared<memory>();
   audit_actor actor_;

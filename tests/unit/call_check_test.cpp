@@ -76,6 +76,16 @@ TEST_CASE("commands are checked by their names") {
   CHECK_FALSE(check(by, "command.execute", {{"command", "system.stop"}})->allowed);
 }
 
+TEST_CASE("a name that no command can have is refused before it becomes part of an operation") {
+  const auto by = policy({"command.execute:**"});
+  CHECK(check(by, "command.execute", {{"command", std::string(128, 'x')}})->allowed);
+  const auto refused = check(by, "command.execute", {{"command", std::string(129, 'x')}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::limit_exceeded);
+  CHECK(refused.error().message == "command has 129 bytes; at most 128 are accepted");
+  CHECK(check(by, "command.execute", {{"command", std::string(5'000'000, 'x')}}).error().message.size() < 100);
+}
+
 TEST_CASE("a list needs the right to everything below its prefix") {
   const auto by = policy({"context.read:/app/**", "context.read:/one/*"});
   CHECK(check(by, "context.list", {{"prefix", "/app"}})->allowed);

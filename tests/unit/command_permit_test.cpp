@@ -33,7 +33,7 @@ TEST_CASE("the host, the node and clients of the same user run everything, and t
   const some_commands commands;
   for (const principal& who :
        {principal{"app", principal_kind::host, {}}, principal{"node", principal_kind::system, {}},
-        principal{"cli", principal_kind::client, {}, true}}) {
+        principal{.name = "cli", .kind = principal_kind::client, .same_user = true}}) {
     const auto decision = permit_for(who).decide(*commands.theme);
     CHECK(decision.allowed);
     CHECK(decision.rule.find("may run every command") != std::string_view::npos);
@@ -73,6 +73,26 @@ TEST_CASE("a denial names who, what and the missing capability") {
   spec.capability = "plugin.admin";
   REQUIRE(others.add(spec));
   CHECK(permit_for({"w", principal_kind::peer, {}}).denial(*others.find("install")).message.ends_with(" plugin.admin"));
+}
+
+TEST_CASE("what is denied is refused, whatever the capabilities say") {
+  const some_commands commands;
+  const auto with = [](std::vector<std::string> denied) {
+    return permit_for({"x", principal_kind::plugin, {"context.write:/**", "command.execute:**"}, std::move(denied)});
+  };
+  const permit held = with({"state", "context.write:/app/**"});
+  const auto decision = held.decide(*commands.theme);
+  CHECK_FALSE(decision.allowed);
+  CHECK(decision.rule == "denied by context.write:/app/**");
+  CHECK(held.denial(*commands.theme).message ==
+        "plugin \"x\" may not run \"theme\": context.write:/app/theme is denied by context.write:/app/**");
+  CHECK(held.decide(*commands.add).allowed);
+  // Neither another verb nor another resource is denied.
+  CHECK(with({"context.read:/app/**", "context.write:/other"}).decide(*commands.theme).allowed);
+  CHECK_FALSE(with({"command.execute:notes.*"}).decide(*commands.add).allowed);
+  const auto malformed = permit::make(std::make_shared<const principal>(principal{"x", principal_kind::plugin, {}, {"stat"}}));
+  REQUIRE_FALSE(malformed.has_value());
+  CHECK(malformed.error().message.starts_with("plugin \"x\": "));
 }
 
 TEST_CASE("a malformed capability names its principal") {

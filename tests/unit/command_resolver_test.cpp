@@ -54,6 +54,17 @@ TEST_CASE("commands that the caller may not see are not suggested") {
   CHECK(suggestions_in(found.error()) == R"(["notes.ad"])");
 }
 
+TEST_CASE("a command that the caller may not see is looked up like one that there is not") {
+  const registry commands = notes();
+  const auto sees_ad = [](const registered_command& command) { return command.spec->name == "notes.ad"; };
+  CHECK(resolver{commands}.look_up("notes.ad", sees_ad).value() == commands.find("notes.ad"));
+  const auto hidden = resolver{commands}.look_up("notes.add", sees_ad);
+  REQUIRE_FALSE(hidden.has_value());
+  CHECK(hidden.error().code == error_code::not_found);
+  CHECK(hidden.error().message == "there is no command \"notes.add\"; did you mean \"notes.ad\"?");
+  CHECK_FALSE(resolver{commands}.look_up("zzz", sees_ad).has_value());
+}
+
 TEST_CASE("a name of any length or content makes a short, printable message") {
   const registry commands = notes();
   CHECK(resolver{commands}.resolve(std::string(100'000, 'x')).error().message.size() < 200);

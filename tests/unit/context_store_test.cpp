@@ -203,7 +203,7 @@ TEST_CASE("a group commit happens whole or not at all") {
   CHECK(store.log_vector().entries().empty());
   CHECK(store.read_log({node(2), 1}, 1, 1000)->empty());
   REQUIRE(store.append(run_of(2, 1, 3)));
-  check_error(store.append(run_of(2, 3, 4)), error_code::internal, "after change 3");
+  check_error(store.append(run_of(2, 5, 5)), error_code::internal, "after change 3");
   CHECK(store.read_log({node(2), 1}, 1, 1'000'000)->size() == 3);
 
   // Runs that were new in a commit that failed are new again.
@@ -214,6 +214,16 @@ TEST_CASE("a group commit happens whole or not at all") {
   REQUIRE(store.append(run_of(3, 1, 1)));
   CHECK(*store.read_log({node(3), 1}, 1, 1000) == run_of(3, 1, 1));
   CHECK(*store.read_log({node(4), 1}, 1, 1000) == run_of(4, 1, 1));
+}
+
+TEST_CASE("what is appended again, because nobody knew whether it was written, is kept once") {
+  temporary_directory where;
+  auto store = must_open(where);
+  REQUIRE(store.append(run_of(2, 1, 3)));
+  REQUIRE(store.append(run_of(2, 2, 5)));
+  CHECK(*store.read_log({node(2), 1}, 1, 1'000'000) == run_of(2, 1, 5));
+  check_error(store.append(run_of(2, 5, 6, "/other")), error_code::corrupt_data, "is in the log already");
+  CHECK(store.log_vector() == version_vector{{{node(2), 1, 5}}});
 }
 
 TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on reading") {

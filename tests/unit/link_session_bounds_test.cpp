@@ -161,6 +161,23 @@ TEST_CASE("reading is paused while more than half of the output bound is not tak
   CHECK_FALSE(link.session.reading_paused());
 }
 
+TEST_CASE("reading is paused while too much of the notices is not dealt with, and the other side is not blamed for it") {
+  auto limits = pinging();
+  limits.untaken_bytes = 1000;
+  session_fixture link{limits};
+  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  link.session.add_untaken(1000);
+  CHECK_FALSE(link.session.reading_paused());
+  link.session.add_untaken(1);
+  CHECK(link.session.reading_paused());
+  for (int second = 1; second <= 60; ++second) CHECK(link.pass(1s));
+  link.session.remove_untaken(1001);
+  CHECK_FALSE(link.session.reading_paused());
+  CHECK(link.pass(1s));
+  CHECK(link.receive(notice_frame("a").substr(2)));
+  CHECK(link.events.notices.size() == 1);
+}
+
 TEST_CASE("a message that the other side would refuse as too long is not sent") {
   link_limits limits;
   limits.codec.frame_bytes = 1000;

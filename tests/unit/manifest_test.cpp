@@ -211,6 +211,16 @@ stop_ms = 86_400_000
           "plugin.toml:1:8: name: \"No\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
   }
 
+  TEST_CASE("a plugin does not bear the name of another kind of party") {
+    for (const char* name : {"system", "host", "client", "peer", "plugin"}) {
+      CAPTURE(name);
+      CHECK(mistake_of_whole("name = \"" + std::string{name} + "\"\n") ==
+            "plugin.toml:1:8: name: \"" + std::string{name} +
+                "\" is reserved, as are system, host, client, peer and plugin; choose another name");
+    }
+    CHECK(parse_manifest("name = \"hosts\"\nversion = \"1.0.0\"\nentry = \"a\"\n", "plugin.toml"));
+  }
+
   TEST_CASE("an entry names a program") {
     CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\nentry = []\n") ==
           "plugin.toml:3:9: entry: must name a program");

@@ -313,6 +313,46 @@ TEST_SUITE("permissions") {
     CHECK(permissions{"clock", permission_level::system}.effective() == std::vector<std::string>{"*"});
   }
 
+  TEST_CASE("of a request and a grant the narrower is effective, never more than either") {
+    using texts = std::vector<std::string>;
+    const auto effective = [](texts requested, texts granted) {
+      permissions policy{"notes", permission_level::restricted};
+      for (const auto& text : requested) REQUIRE(policy.request(capability{text}));
+      for (const auto& text : granted) REQUIRE(policy.grant(capability{text}));
+      auto all = policy.effective();
+      all.erase(all.begin(), all.begin() + 4);  // the defaults
+      return all;
+    };
+    CHECK(effective({"context.read:/app/**"}, {"context.read:/app/*"}) == texts{"context.read:/app/*"});
+    CHECK(effective({"context.read:/app/*"}, {"context.read:/app/**"}) == texts{"context.read:/app/*"});
+    CHECK(effective({"context.read:/app/**"}, {"context.read:/app/x", "context.read:/mail", "context.read:/app/y/**"}) ==
+          texts{"context.read:/app/x", "context.read:/app/y/**"});
+    CHECK(effective({"context.read:/*/b"}, {"context.read:/a/*"}).empty());
+    CHECK(effective({"context.read:/app/**"}, {"context.write:/app/**"}).empty());
+    CHECK(effective({"plugin.admin"}, {"plugin.admin"}) == texts{"plugin.admin"});
+    CHECK(effective({"command.execute:mail.**"}, {"command.execute:**", "command.execute:mail.send"}) ==
+          texts{"command.execute:mail.**"});
+  }
+
+  TEST_CASE("whatever is effective is both requested and granted") {
+    const std::vector<std::string> pool{"context.read:/**", "context.read:/a/*", "context.read:/a/**", "context.read:/a/b",
+                                        "context.read:/*/b", "context.read:/**/b", "context.read:/*/**", "context.read:/a*/**/b"};
+    const std::vector<std::string> resources{"", "/a", "/b", "/a/b", "/ab/b", "/a/b/c", "/a/c/b", "/a/*", "/a/**", "/**"};
+    CHECK(rc::check("by every resource", [&] {
+      const auto any_rules = rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pool));
+      const auto requested = *any_rules, granted = *any_rules;
+      permissions policy{"notes", permission_level::restricted};
+      for (const auto& text : requested) RC_ASSERT(policy.request(capability{text}).has_value());
+      for (const auto& text : granted) RC_ASSERT(policy.grant(capability{text}).has_value());
+      for (const auto& text : policy.effective())
+        for (const auto& resource : resources) {
+          const capability rule{text};
+          if (rule.verb() == capability_verb::context_read && rule.covers(resource))
+            RC_ASSERT(policy.check(capability_verb::context_read, resource).allowed);
+        }
+    }));
+  }
+
   TEST_CASE("deny wins for every operation and every set of rules") {
     const std::vector<std::string> pool{"context.read:/**", "context.read:/a/*", "context.read:/a/b", "context.read:/*/b", "context.read:/b/**"};
     const std::vector<std::string> resources{"", "/a", "/a/b", "/b", "/b/c/d", "/c/b"};

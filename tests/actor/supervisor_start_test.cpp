@@ -1,0 +1,163 @@
+// What a plugin offers and sees at its start, and a start that is overtaken by its end.
+
+#include <doctest/doctest.h>
+
+#include <future>
+
+#include <troupe/messages/context_requests.hpp>
+#include <troupe/tests/support/plugin_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+class fixture : public plugin_surroundings {
+public:
+  void make(plugin_manifest manifest = notes_manifest()) {
+    supervisor = system.own(spawn_supervisor(
+        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)), "/packages/notes", {}, environment()}));
+  }
+  answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
+  plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
+  raw_peer run() {
+    auto started = order(plugin_order::start);
+    auto plugin = launcher.next_plugin();
+    begin_session(plugin, {"notes.add"});
+    REQUIRE(started.get());
+    return plugin;
+  }
+  /// The error of a start in which the plugin offers these commands.
+  error offer(const std::vector<std::string>& commands) {
+    auto started = order(plugin_order::start);
+    auto plugin = launcher.next_plugin();
+    begin_session(plugin, commands);
+    REQUIRE_FALSE(started.get());
+    return started.get().error();
+  }
+
+  supervisor_actor supervisor;
+};
+
+/// A dispatcher in which a command of the host runs until the test lets it end, so that nothing else is done.
+class busy_dispatcher {
+public:
+  explicit busy_dispatcher(fixture& around) {
+    REQUIRE(around.system.ask<void>(around.dispatcher, add_command{command_spec{"host.wait"}, inline_handler{[this](const arguments&, const command_context&) -> result<value> {
+                                                                     began_.set_value();
+                                                                     end_.get_future().wait();
+                                                                     return value{};
+                                                                   }}, {}}).get());
+    running_ = around.execute("host.wait");
+    began_.get_future().wait();
+  }
+  ~busy_dispatcher() { let_go(); }
+
+  void let_go() {
+    if (!std::exchange(gone_, true)) {
+      end_.set_value();
+      (void)running_->get();
+    }
+  }
+
+private:
+  std::promise<void> began_, end_;
+  std::optional<answer<value>> running_;
+  bool gone_ = false;
+};
+
+using strings = std::vector<std::string>;
+
+}  // namespace
+
+// -- what it offers and sees ----------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "a plugin has at most 256 commands") {
+  make();
+  strings many;
+  for (int i = 0; i < 257; ++i) many.push_back("notes.n" + std::to_string(i));
+  const auto why = offer(many);
+  CHECK(why.code == error_code::limit_exceeded);
+  CHECK(why.message == "the plugin notes offers 257 commands; at most 256 are accepted");
+  CHECK(offered().empty());
+  many.pop_back();
+  auto started = order(plugin_order::start);
+  auto plugin = launcher.next_plugin();
+  begin_session(plugin, many);
+  REQUIRE(started.get());
+  CHECK(offered().size() == 256);
+}
+
+TEST_CASE_FIXTURE(fixture, "a command with an endless name fails the start without becoming part of what is told") {
+  make();
+  const auto why = offer({std::string(100'000, 'x')});
+  CHECK(why.code == error_code::limit_exceeded);
+  CHECK(why.message == "the plugin notes offers a command with a name of 100000 bytes; at most 128 are accepted");
+}
+
+TEST_CASE_FIXTURE(fixture, "a file that may be read by its own name is shown in the sandbox, a directory is not") {
+  auto manifest = notes_manifest();
+  for (const char* text : {"fs.read:/etc/passwd", "fs.read:/usr", "fs.read:/etc/group", "fs.read:/usr/share/dict/**"})
+    manifest.capabilities.push_back({capability{text}, "for a test"});
+  manifest.denied.emplace_back("fs.read:/etc/group");
+  make(manifest);
+  auto plugin = run();
+  CHECK(launcher.launched().front().readable ==
+        std::vector<std::filesystem::path>{"/sdk/python", "/etc/passwd", "/usr/share/dict"});
+}
+
+// -- overtaken by the end -------------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offered") {
+  make();
+  auto started = order(plugin_order::start);
+  auto plugin = launcher.next_plugin();
+  plugin.call_with("session.open", plugin_opening());
+  const auto start = plugin.expect_request("plugin.start");
+  launcher.never_end();
+  auto stopped = order(plugin_order::stop);
+  CHECK(started.code() == error_code::unavailable);
+  plugin.respond(start.id, encode(plugin_started{{command_spec{"notes.add"}}}));
+  plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}});  // what came before this has been read
+  CHECK(offered().empty());
+  CHECK(info().phase == plugin_phase::stopping);
+  launcher.let_go();
+  CHECK(stopped.get());
+  CHECK(offered().empty());
+  make();
+  auto again = run();
+  CHECK(offered() == strings{"notes.add"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a command that is taken after its plugin fell is withdrawn, and can be offered again") {
+  make();
+  busy_dispatcher busy{*this};
+  auto started = order(plugin_order::start);
+  auto plugin = launcher.next_plugin();
+  begin_session(plugin, {"notes.add"});
+  plugin.close();
+  CHECK(started.code() == error_code::plugin_crashed);
+  busy.let_go();
+  CHECK(eventually([&] { return offered() == strings{"host.wait"}; }));
+  auto again = run();
+  CHECK(offered() == strings{"host.wait", "notes.add"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a stop is over when no command can be offered any more") {
+  make();
+  busy_dispatcher busy{*this};
+  auto started = order(plugin_order::start);
+  auto plugin = launcher.next_plugin();
+  begin_session(plugin, {"notes.add"});
+  plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}});  // what came before this has been read
+  auto stopped = order(plugin_order::stop);
+  CHECK(started.code() == error_code::unavailable);
+  CHECK(plugin.sees_the_end());
+  CHECK_FALSE(stopped.ready());
+  busy.let_go();
+  CHECK(stopped.get());
+  CHECK(offered() == strings{"host.wait"});
+  make();
+  auto again = run();
+  CHECK(offered() == strings{"host.wait", "notes.add"});
+}
