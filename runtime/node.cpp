@@ -14,6 +14,7 @@
 #include <troupe/actors/kernel/outside.hpp>
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/sockets.hpp>
+#include <troupe/plugins/manifest.hpp>
 #include <troupe/plugins/sandbox/bubblewrap.hpp>
 #include <troupe/plugins/sandbox/unconfined.hpp>
 #include <troupe/runtime/node_service.hpp>
@@ -70,6 +71,10 @@ std::uint64_t least_incarnation() {
 /// The programs that a host starts do not inherit it.
 unique_fd duplicate(const unique_fd& socket) { return unique_fd{fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}; }
 
+error not_started(const std::filesystem::path& package, const error& why) {
+  return {why.code, "the plugin " + package.native() + " cannot be started: " + why.message, {}};
+}
+
 link_limits peer_limits() {
   link_limits limits;
   limits.ping_interval = 1s;
@@ -122,6 +127,8 @@ result<void> node::launch(stop_watcher on_stop) {
     address_ = to_string(*where);
     peers = std::move(*socket);
   }
+  for (const auto& package : settings_.plugins)
+    if (auto read = load_manifest(std::filesystem::absolute(package)); !read) return fail(not_started(package, read.error()));
   auto store = context_store::open(settings_.data_dir.native(), {cluster_of(settings_.cluster), {random_uuid()}});
   if (!store) return fail(std::move(store.error()));
   identity_ = store->identity();
@@ -147,7 +154,7 @@ result<void> node::launch(stop_watcher on_stop) {
   for (const auto& package : settings_.plugins) {
     const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, 2min,
                                                   load_plugin{std::filesystem::absolute(package).native(), {}});
-    if (!loaded) return fail(loaded.error().code, "the plugin " + package.native() + " cannot be started: " + loaded.error().message);
+    if (!loaded) return fail(not_started(package, loaded.error()));
   }
   log_.logger("node")->info("node.started id={} name=\"{}\" incarnation={} listen={}", to_string(identity_.node),
                             printable(settings_.name, 64), incarnation_, address_.empty() ? "-" : address_);
@@ -214,7 +221,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                                  .python_sdk = find_python_sdk(settings_), .log = log_});
                    (*services)[service::plugins] = actors_.plugins;
                    return caf::actor_cast<caf::actor>(actors_.plugins);
-                 }, .farewell = caf::make_message(plugin_order::stop), .stop_deadline = part});
+                 }, .farewell = caf::make_message(stop_plugins{settings_.stop_deadline * 3 / 4}), .stop_deadline = part});
   all.push_back({.name = "dialer", .start = [this] {
                    actors_.dialer = spawn_dialer(system_);
                    return caf::actor_cast<caf::actor>(actors_.dialer);

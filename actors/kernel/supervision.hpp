@@ -18,7 +18,7 @@ namespace troupe {
 
 /// What the end of a child means.
 enum class child_kind : std::uint8_t {
-  essential,    ///< Others hold its handle: when it ends by itself, the whole tree is stopped.
+  essential,    ///< Others hold its handle: when it ends by itself, the watcher is told, who stops the tree.
   replaceable,  ///< Nobody holds its handle: it is started again, at most `max_restarts` times in a minute.
 };
 

@@ -75,6 +75,10 @@ struct check_operation {
 
 /// Starts, or stops, a supervisor's plugin. Answered when it runs, or has gone.
 enum class plugin_order : std::uint8_t { start, stop };
+/// Stops all plugins of a manager, which then ends. The error names those that were still running after this time.
+struct stop_plugins {
+  std::chrono::milliseconds deadline{10'000};
+};
 
 /// Gives or takes a capability from the next message on.
 struct alter_grant {
@@ -96,6 +100,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::stop_plugins))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
 CAF_END_TYPE_ID_BLOCK(troupe_plugins)
 
@@ -109,4 +114,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::track_plugin)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::policy_changed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::check_operation)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_order)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_plugins)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::alter_grant)

@@ -35,7 +35,7 @@ public:
         [this](const load_plugin& wanted) { return load(wanted); },
         [this](const unload_plugin& wanted) { return unload(wanted.plugin); },
         [this](no_parameters) { return list(); },
-        [this](plugin_order) { return stop_all(); },
+        [this](const stop_plugins& order) { return stop_all(order.deadline); },
         [this](const service_call& call) { return serve(call); },
         [this](const service_notice& notice) { log_->warn("plugin.notice_refused method=\"{}\"", notice.method); },
     };
@@ -111,18 +111,24 @@ private:
     return promise;
   }
 
-  caf::result<void> stop_all() {
+  caf::result<void> stop_all(std::chrono::milliseconds deadline) {
     stopping_ = true;
     auto promise = self_->make_response_promise<void>();
     const auto open = std::make_shared<std::size_t>(plugins_.size() + 1);
-    auto one_less = [this, promise, open]() mutable {
+    const auto blocked = std::make_shared<std::string>();
+    auto one_less = [this, promise, open, blocked]() mutable {
       if (--*open > 0) return;
-      promise.deliver();
+      if (blocked->empty()) promise.deliver();
+      else promise.deliver(to_caf({error_code::deadline_exceeded, "still running: " + *blocked, {}}));
       self_->quit();
     };
     for (const auto& [plugin_name, each] : plugins_)
-      ask(self_, each.supervisor, each.manifest->deadlines.stop * 2 + order_slack, plugin_order::stop)
-          .then([one_less]() mutable { one_less(); }, [one_less](const error&) mutable { one_less(); });
+      ask(self_, each.supervisor, deadline, plugin_order::stop)
+          .then([one_less]() mutable { one_less(); },
+                [one_less, blocked, plugin_name = plugin_name](const error&) mutable {
+                  *blocked += (blocked->empty() ? "" : ", ") + plugin_name;
+                  one_less();
+                });
     one_less();
     return promise;
   }

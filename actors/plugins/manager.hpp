@@ -15,7 +15,7 @@ using plugin_manager_actor = caf::typed_actor<
     // All of them, in the order of their names.
     caf::result<plugin_list>(no_parameters),
     // Stops all of them, then ends.
-    caf::result<void>(plugin_order),
+    caf::result<void>(stop_plugins),
     // `plugin.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notice)>;
 

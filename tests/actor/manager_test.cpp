@@ -26,7 +26,7 @@ public:
   }
   /// Ends the supervisors, which belong to the manager.
   ~fixture() {
-    const auto stopped = system.ask<void>(manager, plugin_order::stop);
+    const auto stopped = system.ask<void>(manager, stop_plugins{});
     eventually([&] { return stopped.ready(); });
   }
 
@@ -118,7 +118,7 @@ TEST_CASE_FIXTURE(fixture, "a stop stops all plugins, then the manager ends") {
   auto notes = run("notes");
   auto files = run("files");
   auto ended = end_of(manager);
-  auto stopped = system.ask<void>(manager, plugin_order::stop);
+  auto stopped = system.ask<void>(manager, stop_plugins{});
   obey_stop(notes);
   CHECK_FALSE(stopped.ready());
   obey_stop(files);
@@ -127,8 +127,16 @@ TEST_CASE_FIXTURE(fixture, "a stop stops all plugins, then the manager ends") {
   CHECK(offered().empty());
 }
 
+TEST_CASE_FIXTURE(fixture, "a plugin that does not stop in time is named") {
+  auto notes = run("notes");
+  auto files = run("files");
+  auto stopped = system.ask<void>(manager, stop_plugins{200ms});
+  obey_stop(files);
+  CHECK(stopped.problem() == "still running: notes");
+}
+
 TEST_CASE_FIXTURE(fixture, "a manager without plugins stops at once") {
-  CHECK(system.ask<void>(manager, plugin_order::stop).get());
+  CHECK(system.ask<void>(manager, stop_plugins{}).get());
 }
 
 TEST_CASE_FIXTURE(fixture, "what is loaded while the manager stops is refused, also when its package is being read") {
@@ -136,7 +144,7 @@ TEST_CASE_FIXTURE(fixture, "what is loaded while the manager stops is refused, a
   launcher.hold_packages();
   auto reading = load("files");
   REQUIRE(eventually([&] { return launcher.held_packages() == 1; }));
-  auto stopped = system.ask<void>(manager, plugin_order::stop);
+  auto stopped = system.ask<void>(manager, stop_plugins{});
   const auto heard = notes.expect_request("plugin.stop");
   auto late = load("clock");
   CHECK(late.code() == error_code::unavailable);

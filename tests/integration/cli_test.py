@@ -216,6 +216,7 @@ class WrongStart(NodeTest):
             taken.listen()
             where = f"127.0.0.1:{taken.getsockname()[1]}"
             self.refuse(UNAVAILABLE, f"cannot listen on {where}: Address already in use", "--data-dir", "data", "--listen", where)
+        self.assertFalse((self.directory / "data").exists())
 
     def test_a_data_directory_that_cannot_be_made_is_named(self):
         (self.directory / "file").write_text("x")
@@ -236,6 +237,7 @@ class WrongStart(NodeTest):
     def test_a_plugin_that_cannot_start_ends_the_start(self):
         self.refuse(NOT_FOUND, "the plugin nowhere cannot be started: the package .*/nowhere has no readable file plugin.toml",
                     "--data-dir", "data", "--plugin", "nowhere", "--log-level", "off")
+        self.assertFalse((self.directory / "data").exists())
 
     def test_a_damaged_database_is_not_served(self):
         node = self.start()
