@@ -9,6 +9,7 @@
 set -euo pipefail
 
 readonly CAF_VERSION=0.18.7
+readonly CAF_SHA256=d5c3abe8fd67a729aab1baeece10367637d903ba335f4c79378bcadfbcd34552  # of its orig.tar.gz in Debian
 # Raise when the way CAF is built changes: an older build in the cache is then left alone and a new one made.
 readonly CAF_RECIPE=1
 
@@ -56,7 +57,8 @@ install_packages() {
   rm -f "$log"
 }
 
-# Downloads the CAF sources of Debian's source package into $1. apt checks them against the archive's signed index.
+# Downloads the CAF sources of Debian's source package into $1. apt checks them against the archive's signed index, which
+# may be an old one, as a mirror that stands still has it: the version and the sum of what is wanted are known here.
 fetch_caf_sources() {
   local dir=$1 uri
   command -v apt-get >/dev/null || die "CAF $CAF_VERSION is not installed and this system has no apt. Install CAF 0.18 and set CMAKE_PREFIX_PATH to it"
@@ -64,6 +66,7 @@ fetch_caf_sources() {
   local options=(
     -o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State::lists=$dir/lists"
     -o "Dir::Cache::pkgcache=" -o "Dir::Cache::srcpkgcache=" -o APT::Get::List-Cleanup=0
+    -o Acquire::Check-Valid-Until=false
   )
   for uri in $(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u); do
     printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s experimental main\n' "$uri" >"$dir/sources.list"
@@ -107,6 +110,8 @@ build_caf() {
     work=$(mktemp -d "$cache/build.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     fetch_caf_sources "$work"
+    sha256sum --quiet --check <<<"$CAF_SHA256  $work/actor-framework_$CAF_VERSION.orig.tar.gz" >&2 ||
+      die "the CAF sources that were downloaded are not those that are known; nothing was built"
     mkdir "$work/source"
     tar -xzf "$work/actor-framework_$CAF_VERSION.orig.tar.gz" -C "$work/source" --strip-components=1
     rm -rf "$prefix"
