@@ -90,8 +90,9 @@ struct requested_capability {
 ///     [integrity]                              # SHA-256 of files of the package
 ///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ///
-/// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A
-/// package with an integrity table lists its own program in it.
+/// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file of the package; an
+/// absolute one is found in the sandbox, where `/usr` is the host's. A package with an integrity table lists its own
+/// program in it.
 struct plugin_manifest {
   std::string name;
   semver version;

@@ -117,7 +117,7 @@ result<std::unique_ptr<node>> node::start(caf::actor_system& system, config sett
 }
 
 result<void> node::launch(stop_watcher on_stop) {
-  // What can be refused is tried before anything is written.
+  // Addresses and packages that cannot be had are refused before anything is written.
   unique_fd peers, clients;
   if (!settings_.listen.empty()) {
     auto socket = listen_tcp(*parse_endpoint(settings_.listen));
@@ -190,6 +190,11 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
   acceptance.cluster = identity_.cluster;
 
   std::vector<child_spec> all;
+  // Started first, so stopped last: it may hang in a name server or a silent network, and nobody else has to wait for that.
+  all.push_back({.name = "dialer", .start = [this] {
+                   actors_.dialer = spawn_dialer(system_);
+                   return caf::actor_cast<caf::actor>(actors_.dialer);
+                 }, .farewell = {}, .stop_deadline = part});
   all.push_back({.name = "store_keeper", .start = [this, own] {
                    actors_.store = spawn_store_keeper(system_, std::move(own->store));
                    return caf::actor_cast<caf::actor>(actors_.store);
@@ -222,10 +227,6 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    (*services)[service::plugins] = actors_.plugins;
                    return caf::actor_cast<caf::actor>(actors_.plugins);
                  }, .farewell = caf::make_message(stop_plugins{settings_.stop_deadline * 3 / 4}), .stop_deadline = part});
-  all.push_back({.name = "dialer", .start = [this] {
-                   actors_.dialer = spawn_dialer(system_);
-                   return caf::actor_cast<caf::actor>(actors_.dialer);
-                 }, .farewell = {}, .stop_deadline = part});
   all.push_back({.name = "mesh", .start = [this, services, introduction] {
                    actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join, .discover = settings_.discover,
                                                        .limits = peer_limits(), .log = log_,

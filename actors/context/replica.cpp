@@ -59,7 +59,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
 
 // -- writing and reading --------------------------------------------------------------------------------------------------
 
-/// Of many entries all are written or none.
+/// Of many values all are written or none.
 std::optional<error> replica_state::first_refused(const write_values& wanted) const {
   const auto count = wanted.entries.size();
   if (count == 1 && !wanted.only_check) return std::nullopt;  // the write itself tells

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <type_traits>
 #include <utility>
 
 #include <caf/actor_system.hpp>
@@ -66,7 +67,10 @@ void close_later(caf::io::abstract_broker& broker, Handle handle) {
   auto servant = broker.take(handle);
   if (!servant) return;
   servant->set_parent(nullptr);  // no more events
-  end_connection(broker.backend(), std::move(servant), 0);
+  if constexpr (std::is_same_v<Handle, caf::io::accept_handle>)
+    broker.backend().post([servant] { servant->halt(); });  // others may listen on with duplicates of the socket
+  else
+    end_connection(broker.backend(), std::move(servant), 0);
 }
 
 /// The same for an actor that owns connections; the interface includes CAF's connection events.

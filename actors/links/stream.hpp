@@ -13,7 +13,7 @@
 namespace troupe {
 
 /// The bytes of one connection inside a broker: moves what a `link_session` wants to send to CAF's buffers in batches, and
-/// pauses reading while the other side does not take what it asked for.
+/// pauses reading while the session wants it.
 class stream {
 public:
   /// How much is read at once.

@@ -27,9 +27,12 @@ std::optional<std::string> visible_place(const permissions& policy, const capabi
   if (is_tree) place.resize(place.size() - 3);
   if (place.find('*') != std::string::npos) return std::nullopt;
   if (is_tree) return policy.check_subtree(asked.verb(), place).allowed ? std::optional{place} : std::nullopt;
-  // To show a directory is to show all that is below it, which its own name does not grant.
+  // To show a directory is to show all that is below it, which its own name does not grant. A file may be missing, or be one
+  // of the sandbox's own.
+  for (const char* own : {"/proc/", "/dev/", "/sys/", "/plugin/"})
+    if (place.starts_with(own)) return std::nullopt;
   std::error_code ignored;
-  if (std::filesystem::is_directory(place, ignored) || !policy.check(asked.verb(), place).allowed) return std::nullopt;
+  if (!std::filesystem::is_regular_file(place, ignored) || !policy.check(asked.verb(), place).allowed) return std::nullopt;
   return place;
 }
 
@@ -233,8 +236,11 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
               commands_.push_back(command);
               if (--*open == 0) become_running();
             },
-            [this, generation = generation_](const error& why) {
+            [this, command, generation = generation_](const error& why) {
               --open_offers_;
+              // The dispatcher may still take it; this comes to it afterwards.
+              if (why.code == error_code::deadline_exceeded)
+                tell(self_, setup_.environment.dispatcher, remove_commands{{command}});
               if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
               settle_stop();
             });

@@ -99,6 +99,9 @@ bool make_target(const staging_plan::entry& entry) noexcept {
 void build_staging(child_plan& plan) noexcept {
   const auto check = [&](bool fine, const char* step) { require(fine, plan.status, step); };
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0, "private mounts");
+  // bwrap looks its child up in /proc, by the number that the child has in this process namespace. Where the kernel refuses
+  // this, the number has to be somebody's in the /proc there is, which bwrap tells when it is not so.
+  (void)!::mount("troupe", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   const auto& entries = plan.staging->entries;
   // Take the trees up first: some may lie in the /tmp that is about to be covered.
   for (std::size_t i = 0; i < entries.size(); ++i) {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/sockets.hpp>
 #include <troupe/messages/context_requests.hpp>
@@ -23,10 +25,13 @@ public:
 
   /// @param admit Whether a connected socket is admitted.
   listener_actor listen(std::size_t max_connections, std::function<result<void>(int)> admit = [](int) { return result<void>{}; }) {
+    return listen_on(listen_unix(file()).value(), max_connections, std::move(admit));
+  }
+  listener_actor listen_on(unique_fd socket, std::size_t max_connections, std::function<result<void>(int)> admit) {
     const link_setup setup{.label = "client", .limits = {}, .log = log.target(), .services = {{service::context, context.actor()}},
                            .gate = {}, .open = {}, .other_side = {.name = "visitor", .kind = principal_kind::client, .capabilities = {}},
                            .owner = {}};
-    return system.own(spawn_listener(system.caf(), listen_unix(file()).value(),
+    return system.own(spawn_listener(system.caf(), std::move(socket),
                                      {.label = "troupe.sock", .max_connections = max_connections, .log = log.target(),
                                       .setup_for = [setup, admit](int socket) -> result<link_setup> {
                                         if (auto may = admit(socket); !may) return fail(may.error());
@@ -87,4 +92,21 @@ TEST_CASE_FIXTURE(fixture, "a listener that ends takes no more connections, and 
   (void)ended.get();
   CHECK(eventually([&] { return !connect_unix(file()); }));
   CHECK(a.sees_the_end());
+}
+
+TEST_CASE_FIXTURE(fixture, "another listener goes on with a duplicate of the socket, and serves who came between") {
+  const auto socket = listen_unix(file()).value();
+  const auto start = [&] {
+    return listen_on(unique_fd{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}, 10, [](int) { return result<void>{}; });
+  };
+  auto first = start();
+  auto early = connect();
+  CHECK(serves(early));
+  auto ended = end_of(first);
+  end_with(first, {error_code::internal, "for a test", {}});
+  (void)ended.get();
+  CHECK(early.sees_the_end());
+  auto between = connect();
+  start();
+  CHECK(serves(between));
 }

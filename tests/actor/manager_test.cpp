@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(fixture, "a stop stops all plugins, then the manager ends") {
 TEST_CASE_FIXTURE(fixture, "a plugin that does not stop in time is named") {
   auto notes = run("notes");
   auto files = run("files");
-  auto stopped = system.ask<void>(manager, stop_plugins{200ms});
+  auto stopped = system.ask<void>(manager, stop_plugins{2s});
   obey_stop(files);
   CHECK(stopped.problem() == "still running: notes");
 }

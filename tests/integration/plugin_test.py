@@ -302,5 +302,18 @@ class Manifests(PluginTest):
         self.assertEqual(descendants(self.served.pid), set())
 
 
+@unittest.skipUnless(os.geteuid() == 0, "only root makes a process namespace without a user namespace")
+class ProcessNamespace(NodeTest):
+    """As in a container: the numbers of processes are others than those of the machine."""
+
+    def test_plugins_run_in_it(self):
+        (self.directory / "plugins").symlink_to(PACKAGES)
+        # Nobody has number 2 when the plugin starts, which is the number that bwrap's child has for bwrap.
+        done = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", '/bin/true; "$0"; exit $?',
+                               os.environ["TROUPE_EMBEDDING_EXAMPLE"]], cwd=self.directory, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, SUCCESS, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[-1], "1", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
