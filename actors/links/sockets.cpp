@@ -27,6 +27,8 @@ tl::unexpected<error> system_failure(error_code code, const std::string& what) {
   return fail(code, what + ": " + std::strerror(errno));
 }
 
+const std::string loopback = "127.0.0.1";
+
 using address_list = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
 result<address_list> resolve(const endpoint& where, int flags) {
@@ -35,7 +37,9 @@ result<address_list> resolve(const endpoint& where, int flags) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* found = nullptr;
-  const int outcome = getaddrinfo(where.host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
+  // RFC 6761: this name means the loopback, also where nobody can be asked.
+  const std::string& host = where.host == "localhost" ? loopback : where.host;
+  const int outcome = getaddrinfo(host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
   if (outcome != 0)
     return fail(error_code::not_found, "the host \"" + where.host + "\" cannot be resolved: " + gai_strerror(outcome));
   return address_list{found, freeaddrinfo};
