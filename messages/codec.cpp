@@ -4,6 +4,11 @@
 
 namespace troupe::codec {
 
+void write(msgpack_writer& out, const std::string& x) {
+  if (is_utf8(x)) out.string(x);
+  else out.string(repaired_utf8(x));
+}
+
 bool read(msgpack_reader& in, value& x, problem& why) {
   const auto bytes = in.skip();
   if (!bytes) return expected(why, "a value");
@@ -34,7 +39,7 @@ bool read(msgpack_reader& in, version_vector& x, problem& why) {
 void write(msgpack_writer& out, const arguments& x) {
   out.map(x.entries().size());
   for (const auto& [name, given] : x.entries()) {
-    out.string(name);
+    write(out, name);
     out.raw(given.msgpack());
   }
 }
@@ -42,6 +47,8 @@ void write(msgpack_writer& out, const arguments& x) {
 bool read(msgpack_reader& in, arguments& x, problem& why) {
   const auto count = in.read_map();
   if (!count) return expected(why, "a map of arguments");
+  if (*count > max_arguments)
+    return why.what = "has " + std::to_string(*count) + " arguments; at most " + std::to_string(max_arguments) + " are accepted", false;
   x = arguments{};
   for (std::uint32_t i = 0; i < *count; ++i) {
     const auto name = in.read_string();
@@ -58,9 +65,10 @@ void write(msgpack_writer& out, const error& x) {
   if (x.code == error_code::none) return out.nil();
   out.array(3);
   out.string(to_string(x.code));
-  out.string(repaired_utf8(x.message));  // what an exception or the system said may be in any encoding
+  write(out, x.message);
   if (x.detail.empty()) out.nil();
-  else out.raw(x.detail);
+  else if (check_msgpack(x.detail, {})) out.raw(x.detail);
+  else write(out, x.detail);
 }
 
 bool read(msgpack_reader& in, error& x, problem& why) {

@@ -79,7 +79,8 @@ inline bool read(msgpack_reader& in, double& x, problem& why) {
   return got ? (x = *got, true) : expected(why, "a number");
 }
 
-inline void write(msgpack_writer& out, const std::string& x) { out.string(x); }
+/// What is not UTF-8 is repaired, as the other side would refuse the whole message for it.
+void write(msgpack_writer& out, const std::string& x);
 inline bool read(msgpack_reader& in, std::string& x, problem& why) {
   const auto got = in.read_string();
   return got ? (x = *got, true) : expected(why, "a string");
@@ -122,11 +123,11 @@ inline bool read(msgpack_reader& in, timestamp& x, problem& why) { return read(i
 void write(msgpack_writer& out, const version_vector& x);
 bool read(msgpack_reader& in, version_vector& x, problem& why);
 
-/// A map of parameter names to values.
+/// A map of at most `max_arguments` parameter names to values; a larger one is refused by its announced length.
 void write(msgpack_writer& out, const arguments& x);
 bool read(msgpack_reader& in, arguments& x, problem& why);
 
-/// `[code, message, detail]`, or nil for the code `none`.
+/// `[code, message, detail]`, or nil for the code `none`. A detail that is not one msgpack value is written as a string.
 void write(msgpack_writer& out, const error& x);
 bool read(msgpack_reader& in, error& x, problem& why);
 

@@ -37,14 +37,15 @@ auto find_run(Entries& entries, const node_id& origin, std::uint64_t incarnation
 }  // namespace
 
 result<path> path::parse(std::string_view text) {
-  const auto quoted = [&] { return "\"" + std::string{text.substr(0, 80)} + (text.size() > 80 ? "…\"" : "\""); };
+  const auto start = utf8_prefix(text, 80);
+  const auto quoted = [&] { return "\"" + std::string{start} + (start.size() < text.size() ? "…\"" : "\""); };
   if (text.size() > max_bytes)
     return fail(error_code::invalid_argument, "a path of " + std::to_string(text.size()) + " bytes is too long; at most " +
                                                   std::to_string(max_bytes) + " are accepted");
   if (!is_utf8(text)) return fail(error_code::invalid_argument, "a path is not UTF-8");
   if (!text.empty() && text.front() != '/')
     return fail(error_code::invalid_argument,
-                "the path " + quoted() + " must start with '/', such as \"/" + std::string{text.substr(0, 80)} + "\"");
+                "the path " + quoted() + " must start with '/', such as \"/" + std::string{start} + "\"");
   if (text.size() > 1 && text.back() == '/')
     return fail(error_code::invalid_argument, "the path " + quoted() + " ends with '/'; leave that out");
   if (text.find("//") != std::string_view::npos)
@@ -102,14 +103,11 @@ std::string to_string(const dot& id) {
 change_id change_record::id() const {
   std::array<std::uint8_t, 32> name{};
   std::memcpy(name.data(), dot.origin.id.bytes.data(), 16);
-  std::memcpy(name.data() + 16, &dot.incarnation, 8);
-  std::memcpy(name.data() + 24, &dot.seq, 8);
+  const auto numbers = little_endian(dot.incarnation, dot.seq);
+  std::memcpy(name.data() + 16, numbers.data(), 16);
   const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
-  std::array<std::uint8_t, 16> bytes;
-  std::memcpy(bytes.data(), &hash.high64, 8);
-  std::memcpy(bytes.data() + 8, &hash.low64, 8);
   // Version 8: a UUID whose bits follow a rule of their maker (RFC 9562).
-  uuid made = make_random_uuid(bytes);
+  uuid made = make_random_uuid(little_endian(hash.high64, hash.low64));
   made.bytes[6] = static_cast<std::uint8_t>((made.bytes[6] & 0x0f) | 0x80);
   return {made};
 }

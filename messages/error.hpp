@@ -67,8 +67,8 @@ inline constexpr std::array<error_code_name, 17> error_code_names{{
 /// A failure as a value: what kind, in words for a person, and structured detail for a program.
 struct error {
   error_code code = error_code::internal;
-  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8.
-  std::string detail;   ///< A msgpack map with structured detail, or empty. See `value::from_msgpack`.
+  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8; what is not is repaired when it is sent.
+  std::string detail;   ///< A msgpack map with structured detail, or empty. See `value::from_msgpack`. Other text is sent as a string.
 
   friend bool operator==(const error&, const error&) = default;
 };

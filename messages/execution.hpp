@@ -11,7 +11,8 @@
 
 namespace troupe {
 
-/// Asks the dispatcher to run a command. Answered with the command's result.
+/// Asks the dispatcher to run a command. Answered with the command's result. Never leaves the process: over links it is an
+/// `execute_request`, whose caller, deadline and trace the link knows.
 struct execute_command {
   std::string command;
   class arguments arguments;

@@ -50,4 +50,13 @@ uuid make_random_uuid(std::array<std::uint8_t, 16> random) noexcept {
   return uuid{random};
 }
 
+std::array<std::uint8_t, 16> little_endian(std::uint64_t first, std::uint64_t second) noexcept {
+  std::array<std::uint8_t, 16> bytes;
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(first >> 8 * i);
+    bytes[8 + i] = static_cast<std::uint8_t>(second >> 8 * i);
+  }
+  return bytes;
+}
+
 }  // namespace troupe

@@ -30,6 +30,9 @@ std::optional<uuid> parse_uuid(std::string_view text) noexcept;
 /// Turns 16 random bytes into a version 4 UUID. The randomness is the caller's, so tests can choose it.
 uuid make_random_uuid(std::array<std::uint8_t, 16> random) noexcept;
 
+/// Two numbers as 16 bytes, least significant byte first whatever the machine: what an id is made from is the same everywhere.
+std::array<std::uint8_t, 16> little_endian(std::uint64_t first, std::uint64_t second) noexcept;
+
 /// A UUID that cannot be confused with one that names another kind of thing.
 template <class Tag>
 struct strong_id {

@@ -13,4 +13,7 @@ struct codec_limits {
   std::size_t string_bytes = std::size_t{8} << 20;  ///< One string or binary.
 };
 
+/// How many arguments one command may be given. Checked before any of them is looked at.
+inline constexpr std::uint32_t max_arguments = 256;
+
 }  // namespace troupe

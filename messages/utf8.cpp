@@ -66,4 +66,12 @@ std::string repaired_utf8(std::string_view text) {
   return repaired;
 }
 
+std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) noexcept {
+  if (text.size() <= max_bytes) return text;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  auto end = max_bytes;
+  for (int back = 0; back < 3 && end > 0 && continues(text[end]); ++back) --end;  // to the start of the character that is cut
+  return text.substr(0, end);
+}
+
 }  // namespace troupe

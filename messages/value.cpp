@@ -1,6 +1,7 @@
 #include <troupe/messages/value.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 #include <troupe/messages/msgpack_reader.hpp>
@@ -80,6 +81,14 @@ void require_utf8(std::string_view text, const char* what) {
   if (!is_utf8(text)) throw std::invalid_argument{std::string{what} + " is not UTF-8; use value::binary for other bytes"};
 }
 
+/// For what a container is to hold. Each level of nesting takes a byte, so that short elements need no look.
+void require_depth(const value& element) {
+  constexpr codec_limits inside{.frame_bytes = std::numeric_limits<std::size_t>::max(), .depth = codec_limits{}.depth - 1,
+                                .elements = std::numeric_limits<std::uint64_t>::max(), .string_bytes = std::numeric_limits<std::size_t>::max()};
+  if (element.msgpack().size() <= inside.depth || element.size() == 0 || check_msgpack(element.msgpack(), inside)) return;
+  throw std::invalid_argument{"a value is nested too deep; at most " + std::to_string(codec_limits{}.depth) + " levels are accepted"};
+}
+
 }  // namespace
 
 std::string_view to_string(value_type type) noexcept {
@@ -124,7 +133,10 @@ value value::binary(std::string_view bytes) {
 value value::array(const std::vector<value>& elements) {
   return from_canonical(packed([&](auto& writer) {
     writer.array(elements.size());
-    for (const auto& each : elements) writer.raw(each.msgpack());
+    for (const auto& each : elements) {
+      require_depth(each);
+      writer.raw(each.msgpack());
+    }
   }));
 }
 
@@ -136,6 +148,7 @@ value value::map(std::vector<member> members) {
       const auto& [key, each] = members[i];
       require_utf8(key, "a key of a map");
       if (i > 0 && members[i - 1].first == key) throw std::invalid_argument{"a map has the key \"" + key + "\" twice"};
+      require_depth(each);
       writer.string(key);
       writer.raw(each.msgpack());
     }

@@ -50,9 +50,11 @@ public:
 
   /// Raw bytes; shown in JSON as a string of the form `"base64:..."`.
   static value binary(std::string_view bytes);
-  /// An array of copies of these, in this order.
+  /// An array of copies of these, in this order. @throws std::invalid_argument when containers would be nested deeper than
+  /// `codec_limits::depth`. Only elements that are containers are looked into for that.
   static value array(const std::vector<value>& elements);
-  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8. Order of the members does not matter.
+  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8, or as `array` does. Order of the members does not
+  /// matter.
   static value map(std::vector<member> members);
 
   /// Takes msgpack from outside: exactly one value, no extension types, string keys, within the limits.

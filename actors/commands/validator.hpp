@@ -27,7 +27,7 @@ public:
   /// A specification with more parameters is refused.
   static constexpr std::size_t max_parameters = 64;
   /// Requests with more arguments are refused without looking at each.
-  static constexpr std::size_t max_arguments = 256;
+  static constexpr std::size_t max_arguments = troupe::max_arguments;
 
   /// The error names the parameter and what is wrong with its specification; see `parameter_rule::make`. Parameters
   /// have unique names, and there is at most one check for each of them.

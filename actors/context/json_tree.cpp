@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -126,7 +127,11 @@ result<value> render(const path& prefix, std::vector<context_entry> entries) {
   std::ranges::sort(entries, in_tree_order);
   const auto twice = std::ranges::adjacent_find(entries, {}, &context_entry::path);
   if (twice != entries.end()) return fail(error_code::invalid_argument, name_for_people(twice->path) + " occurs twice");
-  return assemble(prefix, entries);
+  try {
+    return assemble(prefix, entries);
+  } catch (const std::invalid_argument&) {
+    return not_nested(prefix, "is nested deeper than " + std::to_string(codec_limits{}.depth) + " levels");
+  }
 }
 
 }  // namespace troupe

@@ -21,8 +21,8 @@ std::vector<context_entry> flatten(const path& prefix, const value& json);
 /// numbers, and gaps close; a map may carry the mark of an empty one.
 ///
 /// @returns not_found when there are no entries; invalid_argument when an entry lies outside of `prefix`, a path occurs
-///          twice, a path holds a value of its own beside children, or an array has a child that is not a number. Read
-///          such paths one by one, as flat entries.
+///          twice, a path holds a value of its own beside children, an array has a child that is not a number, or the whole
+///          is nested deeper than a value can be. Read such paths one by one, as flat entries.
 result<value> render(const path& prefix, std::vector<context_entry> entries);
 
 }  // namespace troupe

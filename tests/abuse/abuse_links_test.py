@@ -209,6 +209,13 @@ class Methods(LinkTest):
                     self.assertRegex(failure[1], pattern)
             self.assertIsNone(link.ask("ping")[0])
 
+    def test_more_arguments_than_any_command_takes_are_refused_by_their_number(self):
+        with self.opened("client", RawLink.client) as link:
+            failure, result = link.ask("command.execute", command="notes.count", arguments={f"p{i}": 0 for i in range(500_000)})
+            self.assertEqual((failure[0], result), ("invalid_argument", None))
+            self.assertRegex(failure[1], "500000 arguments; at most 256")
+            self.assertIsNone(link.ask("ping")[0])
+
     def test_an_import_with_one_bad_entry_writes_none(self):
         with self.opened("client", RawLink.client) as link:
             failure, _ = link.ask("context.import", entries=[{"path": "/a", "value": 1}, {"path": "no", "value": 2}])

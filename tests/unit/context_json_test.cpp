@@ -110,6 +110,17 @@ TEST_CASE("elements of an array come in the order of their numbers and gaps clos
   CHECK(render(path{"/a"}, entries) == json(R"(["two", "nine", "ten"])"));
 }
 
+TEST_CASE("a tree that is deeper than a value can be is refused") {
+  const auto nested = [](std::size_t levels) {
+    std::string text;
+    for (; levels > 0; --levels) text += "/a";
+    return render({}, {{path{text}, 1}});
+  };
+  CHECK(nested(64).has_value());
+  check_problem(nested(65), error_code::invalid_argument, "the root is nested deeper than 64 levels");
+  check_problem(nested(500), error_code::invalid_argument, "flat entries");
+}
+
 TEST_CASE("children with numbers for names are a map where no array left its mark") {
   CHECK(render(path{"/a"}, {{path{"/a/0"}, 1}}) == json(R"({"0": 1})"));
 }

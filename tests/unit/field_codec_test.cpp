@@ -241,6 +241,26 @@ TEST_CASE("an argument that is given twice is refused and named") {
   CHECK(problem_in_bytes<scalars>("\x81\xa5given\x82\xa1p\x01\xa1p\x02") == "given.p is given twice");
 }
 
+TEST_CASE("as many arguments as a command may be given are read, and one more is refused before any is read") {
+  std::vector<arguments::entry> entries;
+  for (std::size_t i = 0; i < max_arguments; ++i) entries.emplace_back("p" + std::to_string(i), i);
+  const arguments most{entries};
+  CHECK(decode<arguments>(encode(most)).value() == most);
+  entries.emplace_back("p0", 0);
+  CHECK(problem_in_bytes<arguments>(encode(arguments{entries})) == "the message has 257 arguments; at most 256 are accepted");
+  // The announced number is enough: nothing that follows is looked at.
+  const auto announced = decode_checked<scalars>("\x81\xa5given\xdf\x00\x07\xa1\x20"s);
+  REQUIRE_FALSE(announced.has_value());
+  CHECK(announced.error().message == "given has 500000 arguments; at most 256 are accepted");
+}
+
+TEST_CASE("a string in another encoding is made fit for the wire, wherever it stands") {
+  CHECK(encode("caf\xe9"s) == "\xa4" "caf?");
+  CHECK(decode<drawing>(encode(drawing{.title = "\xff"}))->title == "?");
+  CHECK(decode<arguments>(encode(arguments{{"\xff", 1}})).value() == arguments{{"?", 1}});
+  CHECK(encode("caf\u00e9"s) == "\xa5" "caf\u00e9");
+}
+
 TEST_CASE("an error is its code by name, its message and its detail") {
   const error failure{error_code::not_found, "m", "\x80"};
   CHECK(encode(failure) == "\x93\xa9not_found\xa1m\x80");
@@ -272,6 +292,20 @@ TEST_CASE("an error message in another encoding is made fit for the wire") {
   const auto back = decode<error>(encode(error{error_code::internal, "caf\xe9", {}}));
   REQUIRE(back.has_value());
   CHECK(back->message == "caf?");
+}
+
+TEST_CASE("the detail of an error that is not one msgpack value is sent as a string, and breaks no frame") {
+  const auto detail_of = [](std::string detail) {
+    const auto bytes = encode(error{error_code::handler_failed, "m", std::move(detail)});
+    CHECK(check_msgpack(bytes, {}));
+    return value::from_msgpack(decode<error>(bytes).value().detail).value();
+  };
+  CHECK(detail_of("plain text") == value{"plain text"});
+  CHECK(detail_of("\x80\x80") == value{"??"});
+  CHECK(detail_of("\xd9\xff") == value{"??"});
+  CHECK(detail_of("\xc1") == value{"?"});
+  CHECK(detail_of("\xa1\xff") == value{"??"});
+  CHECK(detail_of("\x93\x01\x02\x03") == value::array({1, 2, 3}));
 }
 
 TEST_CASE("bytes of any origin are checked before they are read") {

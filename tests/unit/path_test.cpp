@@ -61,6 +61,11 @@ TEST_CASE("a malformed path is refused with what would be right") {
         "the path \"" + std::string(80, 'a') + "…\" must start with '/', such as \"/" + std::string(80, 'a') + "\"");
 }
 
+TEST_CASE("a long path is quoted in whole characters") {
+  const std::string start(79, 'a');
+  CHECK(refusal(start + "\u00e4\u00e4") == "the path \"" + start + "…\" must start with '/', such as \"/" + start + "\"");
+}
+
 TEST_CASE("a path in a program that is malformed throws") {
   CHECK_THROWS_WITH_AS(path{"a"}, "the path \"a\" must start with '/', such as \"/a\"", std::invalid_argument);
 }

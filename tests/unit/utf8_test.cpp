@@ -93,3 +93,31 @@ TEST_CASE("what was repaired is UTF-8 of the same length, and good text is left 
     RC_ASSERT(is_utf8(text) == (repaired == text));
   }));
 }
+
+TEST_CASE("a text that is short enough is its own prefix") {
+  CHECK(utf8_prefix("", 0) == "");
+  CHECK(utf8_prefix("aä", 3) == "aä");
+  CHECK(utf8_prefix("aä", 80) == "aä");
+  CHECK(utf8_prefix("\xff\x80", 2) == "\xff\x80");
+}
+
+TEST_CASE("a prefix ends before the character that does not fit") {
+  CHECK(utf8_prefix("aä", 2) == "a");
+  CHECK(utf8_prefix("ä", 1) == "");
+  CHECK(utf8_prefix("中b", 2) == "");
+  CHECK(utf8_prefix("a😀b", 4) == "a");
+  CHECK(utf8_prefix("a😀b", 5) == "a😀");
+  CHECK(utf8_prefix("abc", 0) == "");
+}
+
+TEST_CASE("a prefix of UTF-8 is UTF-8 and as long as it can be, and that of other bytes misses at most three") {
+  CHECK(rc::check("utf8_prefix", [] {
+    const auto text = repaired_utf8(*rc::gen::arbitrary<std::string>()) + "ä中😀" + *rc::gen::element<std::string>("", "x", "ß");
+    const auto bytes = *rc::gen::inRange<std::size_t>(0, text.size() + 2);
+    const auto prefix = utf8_prefix(text, bytes);
+    RC_ASSERT(prefix.size() <= bytes);
+    RC_ASSERT(is_utf8(prefix));
+    RC_ASSERT(prefix.size() == text.size() || prefix.size() + 4 > bytes);
+  }));
+  CHECK(utf8_prefix(std::string(20, '\x80'), 10).size() == 7);
+}

@@ -235,11 +235,28 @@ TEST_CASE("what is not exactly one msgpack value is refused") {
 
 TEST_CASE("a value from outside stays within the limits that are given") {
   CHECK(taken(nested_arrays(64).msgpack()) == nested_arrays(64));
-  CHECK(refused(nested_arrays(65).msgpack()).code == error_code::limit_exceeded);
+  CHECK(refused("\x91" + nested_arrays(64).msgpack()).code == error_code::limit_exceeded);
   CHECK(refused("\x93\x01\x02\x03", {.elements = 3}).code == error_code::limit_exceeded);
   CHECK(value::from_msgpack("\x93\x01\x02\x03", {.elements = 4}).has_value());
   CHECK(refused("\xa5hello", {.string_bytes = 4}).code == error_code::limit_exceeded);
   CHECK(refused("\xa5hello", {.frame_bytes = 5}).code == error_code::limit_exceeded);
+}
+
+TEST_CASE("a value that is made of others is nested no deeper than one from outside") {
+  const auto* const too_deep = "a value is nested too deep; at most 64 levels are accepted";
+  const auto deepest = nested_arrays(64);
+  CHECK_THROWS_WITH_AS((void)value::array({1, deepest}), too_deep, std::invalid_argument);
+  CHECK_THROWS_WITH_AS((void)value::map({{"a", 1}, {"b", deepest}}), too_deep, std::invalid_argument);
+  auto maps = value::map({});
+  for (int levels = 1; levels < 64; ++levels) maps = value::map({{"k", std::move(maps)}});
+  CHECK(taken(maps.msgpack()) == maps);
+  CHECK_THROWS_AS((void)value::map({{"k", maps}}), std::invalid_argument);
+  // Long but flat, and wide but not deep.
+  CHECK(value::array({std::string(100'000, 'x')}).size() == 1);
+  CHECK(value::array(std::vector<value>(100, nested_arrays(63))).size() == 100);
+  // What stands deep but beside the deepest place counts as well.
+  const auto beside = value::array({nested_arrays(10), nested_arrays(63)});
+  CHECK_THROWS_AS((void)value::array({beside}), std::invalid_argument);
 }
 
 TEST_CASE("canonical bytes are taken back as they were") {
