@@ -45,7 +45,9 @@ bool is_right_bare_answer(std::uint64_t number, const std::string& answer) { ret
 
 result<dispatcher_actor> spawn_dispatcher_with_echo(caf::actor_system& system) {
   auto dispatcher = spawn_dispatcher(system, {}, log_target{});
-  const auto echo = [](const arguments& given, const command_context&) -> result<value> { return *given.find("text"); };
+  const auto echo = [](arguments& given, const command_context&) -> result<value> {
+    return std::move(given.entries().front().second);
+  };
   result<void> added;
   caf::scoped_actor self{system};
   self->request(dispatcher, 10s, add_command{echo_spec(), inline_handler{echo}, {}})

@@ -51,8 +51,8 @@ figures summarise(std::vector<double> runs) {
 
 result<void> harness::compare(const comparison& wanted) {
   std::vector<double> ours, beside;
-  for (std::size_t run = 0; run <= runs(); ++run) {
-    show_progress(wanted, run, runs());
+  for (std::size_t run = 0; run <= runs; ++run) {
+    show_progress(wanted, run, runs);
     const auto our_figure = run_once(wanted.ours);
     if (!our_figure) return fail(our_figure.error());
     const auto other_figure = run_once(wanted.beside);

@@ -1,5 +1,8 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
@@ -46,8 +49,17 @@ int report_failure(const troupe::error& why) {
   return failed;
 }
 
+/// Tells before a minute has been spent on measuring, not after it.
+bool can_be_written(const std::string& directory) {
+  std::error_code problem;
+  std::filesystem::create_directories(directory, problem);
+  return ::access(directory.c_str(), W_OK) == 0;
+}
+
 int measure(const options& wanted) {
   using namespace troupe;
+  if (!can_be_written(wanted.results))
+    return report_failure({error_code::storage_failure, "reports cannot be written to " + wanted.results, {}});
   register_messages();
   caf::init_global_meta_objects<caf::id_block::troupe_bench>();
   bench::harness harness{wanted.quick ? bench::effort::quick : bench::effort::full};
@@ -75,7 +87,7 @@ int main(int argc, char** argv) {
       ->take_all()
       ->allow_extra_args(false);
   program.add_option("--results", wanted.results, "Directory of the reports")->capture_default_str();
-  program.add_flag("--quick", wanted.quick, "Fewer and shorter runs, for everyday use");
+  program.add_flag("--quick", wanted.quick, "Shorter runs, for everyday use");
   program.add_flag("--json", wanted.json, "Print the summary as JSON");
   program.add_flag("--list", list, "List the suites and end");
   program.footer(footer);

@@ -77,6 +77,22 @@ result<void> append_canonical(msgpack_reader& reader, std::string& out) {
   return {};
 }
 
+/// What the first byte of an element says, after the table of formats in the msgpack specification.
+constexpr value_type type_of_lead(unsigned lead) noexcept {
+  if (lead <= 0x7f || lead >= 0xe0) return value_type::integer;
+  if (lead <= 0x8f) return value_type::map;
+  if (lead <= 0x9f) return value_type::array;
+  if (lead <= 0xbf) return value_type::string;
+  if (lead == 0xc2 || lead == 0xc3) return value_type::boolean;
+  if (lead >= 0xc4 && lead <= 0xc6) return value_type::binary;
+  if (lead == 0xca || lead == 0xcb) return value_type::floating;
+  if (lead >= 0xcc && lead <= 0xd3) return value_type::integer;
+  if (lead >= 0xd9 && lead <= 0xdb) return value_type::string;
+  if (lead == 0xdc || lead == 0xdd) return value_type::array;
+  if (lead == 0xde || lead == 0xdf) return value_type::map;
+  return value_type::nil;
+}
+
 void require_utf8(std::string_view text, const char* what) {
   if (!is_utf8(text)) throw std::invalid_argument{std::string{what} + " is not UTF-8; use value::binary for other bytes"};
 }
@@ -170,19 +186,11 @@ value value::from_canonical(std::string bytes) noexcept {
   return made;
 }
 
-value_type value::type() const noexcept {
-  switch (msgpack_reader{bytes_}.peek()) {
-    case msgpack_kind::boolean: return value_type::boolean;
-    case msgpack_kind::unsigned_integer:
-    case msgpack_kind::signed_integer: return value_type::integer;
-    case msgpack_kind::floating: return value_type::floating;
-    case msgpack_kind::string: return value_type::string;
-    case msgpack_kind::binary: return value_type::binary;
-    case msgpack_kind::array: return value_type::array;
-    case msgpack_kind::map: return value_type::map;
-    default: return value_type::nil;
-  }
-}
+constinit const std::array<value_type, 256> value::type_by_lead = [] {
+  std::array<value_type, 256> types{};
+  for (unsigned lead = 0; lead < types.size(); ++lead) types[lead] = type_of_lead(lead);
+  return types;
+}();
 
 std::optional<bool> value::as_bool() const noexcept { return msgpack_reader{bytes_}.read_bool(); }
 

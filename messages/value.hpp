@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -65,7 +66,9 @@ public:
   static result<value> from_json(std::string_view text, const codec_limits& limits = {});
 
   /// What kind of value this is. O(1).
-  value_type type() const noexcept;
+  value_type type() const noexcept {
+    return bytes_.empty() ? value_type::nil : type_by_lead[static_cast<unsigned char>(bytes_.front())];
+  }
   /// True for nil, which is also what a default-made value is.
   bool is_nil() const noexcept { return type() == value_type::nil; }
 
@@ -99,6 +102,9 @@ public:
   friend bool operator==(const value&, const value&) = default;
 
 private:
+  /// The type by the first canonical byte.
+  static const std::array<value_type, 256> type_by_lead;
+
   static std::string pack_signed(std::int64_t number);
   static std::string pack_unsigned(std::uint64_t number);
 

@@ -84,26 +84,41 @@ std::optional<rejected> admission::why_not_wait(const command_state& command, ti
 }
 
 admission_release admission::finished(command_index index, nanoseconds duration, time_point now) {
-  admission_release release;
   command_state* command = find(index);
-  if (command == nullptr || command->running == 0) return release;
-  --command->running;
+  if (command == nullptr || command->running == 0) return {};
   duration = std::clamp(duration, nanoseconds{0}, longest_duration);
   command->usual_duration =
       command->usual_duration ? *command->usual_duration + (duration - *command->usual_duration) / 8 : duration;
+  return release(*command, index.slot, now);
+}
 
-  while (!command->queue.empty() && !release.run) {
-    const auto [number, deadline] = *command->queue.begin();
-    const queue_ticket ticket{number, index.slot};
-    leave(*command, ticket);
+admission_release admission::abandoned(command_index index, time_point now) {
+  command_state* command = find(index);
+  if (command == nullptr || command->running == 0) return {};
+  return release(*command, index.slot, now);
+}
+
+/// One place of the command is free: for the first who can still use it.
+admission_release admission::release(command_state& command, std::uint32_t slot, time_point now) {
+  admission_release freed;
+  --command.running;
+  while (!command.queue.empty() && !freed.run) {
+    const auto [number, deadline] = *command.queue.begin();
+    const queue_ticket ticket{number, slot};
+    leave(command, ticket);
     if (deadline <= now) {
-      release.expired.push_back(ticket);
+      freed.expired.push_back(ticket);
     } else {
-      release.run = ticket;
-      ++command->running;
+      freed.run = ticket;
+      ++command.running;
     }
   }
-  return release;
+  return freed;
+}
+
+void admission::withdraw_waiting() noexcept {
+  for (auto& command : commands_) command.queue.clear();
+  by_deadline_.clear();
 }
 
 std::vector<queue_ticket> admission::expire(time_point now) {

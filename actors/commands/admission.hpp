@@ -43,10 +43,10 @@ struct enum_names<rejection_reason> {
        {rejection_reason::command_gone, "command_gone"}}};
 };
 
-/// A request was let in and runs: `finished` has to be called for it exactly once.
+/// A request was let in: `finished` or `abandoned` has to be called for it exactly once.
 struct admitted {};
-/// A request waits. Its ticket comes back exactly once: from `finished` as the one to run or as expired, from `expire`,
-/// or from `remove`.
+/// A request waits. Its ticket comes back exactly once: from `finished` or `abandoned` as the one to run or as expired, from
+/// `expire`, or from `remove`.
 struct queued {
   queue_ticket ticket;
 };
@@ -99,6 +99,12 @@ public:
   /// One execution ended, however it ended, after running for `duration`.
   admission_release finished(command_index index, std::chrono::nanoseconds duration, time_point now);
 
+  /// One execution that was let in never began: it gives back its place and says nothing of how long the command takes.
+  admission_release abandoned(command_index index, time_point now);
+
+  /// Takes all requests out, of all commands: none of their tickets comes back.
+  void withdraw_waiting() noexcept;
+
   /// Takes all requests out whose deadline is at or before `now` and returns them, earliest deadline first.
   std::vector<queue_ticket> expire(time_point now);
 
@@ -122,6 +128,7 @@ private:
   command_state* find(command_index index) noexcept;
   const command_state* find(command_index index) const noexcept;
   std::optional<rejected> why_not_wait(const command_state& command, time_point deadline, time_point now) const;
+  admission_release release(command_state& command, std::uint32_t slot, time_point now);
   void leave(command_state& command, queue_ticket ticket);
 
   std::size_t max_waiting_;

@@ -13,10 +13,12 @@ namespace {
 constexpr std::size_t problems_in_message = 5;
 constexpr std::size_t shown_bytes = 64;
 
+/// Names and the texts of custom checks come from programs, which may hold other bytes than UTF-8.
 value to_value(const argument_problem& problem) {
-  std::vector<value::member> members{
-      {"parameter", problem.parameter}, {"expected", problem.expected}, {"received", problem.received}};
-  if (!problem.suggestion.empty()) members.emplace_back("suggestion", problem.suggestion);
+  std::vector<value::member> members{{"parameter", repaired_utf8(problem.parameter)},
+                                     {"expected", repaired_utf8(problem.expected)},
+                                     {"received", repaired_utf8(problem.received)}};
+  if (!problem.suggestion.empty()) members.emplace_back("suggestion", repaired_utf8(problem.suggestion));
   if (problem.where) members.emplace_back("where", *problem.where);
   return value::map(std::move(members));
 }
@@ -50,7 +52,7 @@ error invalid_arguments(std::string_view command, const std::vector<argument_pro
     listed.push_back(to_value(problems[i]));
   std::vector<value::member> detail{{"problems", value::array(listed)}};
   if (problems.size() > max_listed_problems) detail.emplace_back("omitted", problems.size() - max_listed_problems);
-  return error{error_code::invalid_argument, std::move(message), value::map(std::move(detail)).msgpack()};
+  return error{error_code::invalid_argument, repaired_utf8(message), value::map(std::move(detail)).msgpack()};
 }
 
 std::string shown(const value& given) {

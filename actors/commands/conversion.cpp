@@ -50,6 +50,7 @@ std::optional<value> read_integer(std::string_view text) {
 
 std::optional<value> read_floating(std::string_view text) {
   if (const auto integer = read_integer(text)) return exact_double(*integer);
+  if (text.find_first_of(".eE") == std::string_view::npos) return std::nullopt;  // an integer beyond 64 bits
   const auto number = parse_number<double>(text);
   if (!number || !std::isfinite(*number)) return std::nullopt;
   return value{*number};

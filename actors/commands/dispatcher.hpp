@@ -7,11 +7,10 @@
 
 namespace troupe {
 
-/// The one door for all commands of a node. A request passes six steps. Five decide or count, each a class of its own
-/// that knows no actors: resolve (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`) and record
-/// (`performance_monitor`). The sixth, run, comes before the last and is the dispatcher's own, as only an actor can do
-/// it: it calls the function itself, has a worker thread that `worker_pool` chooses call it, or asks the command's actor.
-/// Every request is answered: with the result, an error, or at its deadline.
+/// The one door for all commands of a node. A request passes six steps, and each is decided by a class of its own that
+/// knows no actors: resolve (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`), run
+/// (`work_schedule`, for functions that may wait; cheap ones run inside the dispatcher, and actors are asked) and record
+/// (`performance_monitor`). Every request is answered: with the result, an error, or at its deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),
@@ -23,7 +22,7 @@ using dispatcher_actor = caf::typed_actor<
     caf::result<metrics_list>(get_metrics), caf::result<void>(reset_metrics),
     // The same over links: `command.*` and `metrics.*`.
     caf::result<payload>(service_call), caf::result<void>(service_notice),
-    // Takes no more requests; answered when no function runs any more.
+    // Takes no more requests and turns away those that wait; answered when no function runs any more.
     caf::result<void>(stop_commands),
     // From workers, and from the clock.
     caf::result<void>(function_done), caf::result<void>(tick)>;
@@ -32,7 +31,7 @@ using dispatcher_actor = caf::typed_actor<
 struct dispatcher_config {
   std::size_t max_commands = 10'000;
   std::size_t max_waiting = 100'000;  ///< Requests in all queues together; one more is refused as `overloaded`.
-  std::size_t max_workers = 16;       ///< Threads for functions; further work queues at the least busy one.
+  std::size_t max_workers = 64;       ///< Threads for functions, made when needed; further work waits for one.
 };
 
 /// Starts the dispatcher of a node; it has no commands yet. Its workers end with it.

@@ -26,8 +26,9 @@ struct command_context {
   std::chrono::steady_clock::time_point deadline;   ///< When nobody waits for the answer any more.
 };
 
-/// A function that handles a command. What it throws becomes `handler_failed`.
-using command_function = std::function<result<value>(const arguments&, const command_context&)>;
+/// A function that handles a command. It may take values out of the arguments, which nobody needs after it. What it throws
+/// becomes `handler_failed`.
+using command_function = std::function<result<value>(arguments&, const command_context&)>;
 
 /// An actor that handles commands: an actor of the host, or the supervisor of a plugin.
 using command_handler_actor = caf::typed_actor<caf::result<value>(invoke_command)>;

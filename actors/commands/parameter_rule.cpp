@@ -57,12 +57,20 @@ std::string_view unit_of(parameter_type type) noexcept {
   }
 }
 
+/// As a person would type it: whole numbers without exponent, as long as they are exact.
+std::string in_digits(double number) {
+  constexpr double exact_whole = 0x1p63;
+  if (std::abs(number) < exact_whole && number == std::trunc(number))
+    return fmt::format("{}", static_cast<std::int64_t>(number));
+  return fmt::format("{}", number);
+}
+
 std::string bounds_in_words(const parameter_spec& spec) {
   const auto unit = unit_of(spec.type);
   if (spec.minimum && spec.maximum)
-    return fmt::format(" {} {} to {}{}", unit.empty() ? "from" : "of", *spec.minimum, *spec.maximum, unit);
-  if (spec.minimum) return fmt::format(" of at least {}{}", *spec.minimum, unit);
-  if (spec.maximum) return fmt::format(" of at most {}{}", *spec.maximum, unit);
+    return fmt::format(" {} {} to {}{}", unit.empty() ? "from" : "of", in_digits(*spec.minimum), in_digits(*spec.maximum), unit);
+  if (spec.minimum) return fmt::format(" of at least {}{}", in_digits(*spec.minimum), unit);
+  if (spec.maximum) return fmt::format(" of at most {}{}", in_digits(*spec.maximum), unit);
   return {};
 }
 
@@ -134,6 +142,11 @@ std::optional<argument_problem> parameter_rule::check(value& given) const {
   }
 }
 
+bool parameter_rule::accepts(value& given) const {
+  if (check_ || (given.is_nil() && takes_nil_as_absent())) return false;
+  return convert_exactly(given, spec_->type) && within_bounds(given) && within_strings(given);
+}
+
 bool parameter_rule::within_bounds(const value& given) const noexcept {
   if (!spec_->minimum && !spec_->maximum) return true;
   if (is_number(spec_->type))
@@ -165,10 +178,13 @@ std::string parameter_rule::suggestion_for(const value& given) const {
   if (!spec_->choices.empty()) return nearest_of(spec_->choices);
   if (is_number(spec_->type) && (given.type() == value_type::integer || given.type() == value_type::floating)) {
     const bool whole = spec_->type == parameter_type::integer;
+    const auto if_within = [&](double number) {
+      return within_bounds(value{number}) ? in_digits(number) : std::string{};
+    };
     if (spec_->minimum && compare(given, *spec_->minimum) < 0)
-      return fmt::format("{}", whole ? std::ceil(*spec_->minimum) : *spec_->minimum);
+      return if_within(whole ? std::ceil(*spec_->minimum) : *spec_->minimum);
     if (spec_->maximum && compare(given, *spec_->maximum) > 0)
-      return fmt::format("{}", whole ? std::floor(*spec_->maximum) : *spec_->maximum);
+      return if_within(whole ? std::floor(*spec_->maximum) : *spec_->maximum);
   }
   return {};
 }
@@ -176,7 +192,8 @@ std::string parameter_rule::suggestion_for(const value& given) const {
 std::string parameter_rule::expectation() const {
   if (!spec_->choices.empty()) return choices_in_list(spec_->choices);
   std::string text = std::string{noun_of(spec_->type)} + bounds_in_words(*spec_);
-  if (!spec_->pattern.empty()) text += fmt::format(" that matches {}", spec_->pattern);
+  if (!spec_->pattern.empty())
+    text += fmt::format(" of at most {} bytes that matches {}", text_pattern::max_text_bytes, spec_->pattern);
   return text;
 }
 

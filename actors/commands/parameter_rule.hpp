@@ -37,6 +37,13 @@ public:
   /// Nothing when the value is accepted, after it was made one of the parameter's type. Does not allocate then.
   std::optional<argument_problem> check(value& given) const;
 
+  /// True for a value that `check` accepts, after it was made one of the parameter's type. May be false for one that has to
+  /// pass a check of its own or that stands for an absent parameter; `check` and `takes_nil_as_absent` tell of these.
+  bool accepts(value& given) const;
+
+  /// `text_pattern::size` of its pattern; 0 without one.
+  std::size_t pattern_size() const { return pattern_ ? pattern_->size() : 0; }
+
   /// What is accepted, in words: `an integer from 1 to 10`.
   std::string expectation() const;
 

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe {
 
 namespace {
@@ -44,6 +46,13 @@ std::optional<error> find_malformed(const command_spec& spec) {
   if (spec.timeout < min_timeout || spec.timeout > max_timeout)
     return wrong(fmt::format("its timeout is {} ms; it must be from 1 ms to 1 day", spec.timeout.count()));
   if (spec.concurrency == 0) return wrong("its concurrency is 0; it must be at least 1");
+  if (!is_utf8(spec.summary_text)) return wrong("its summary is not UTF-8");
+  if (!is_utf8(spec.description)) return wrong("its description is not UTF-8");
+  for (const parameter_spec& each : spec.parameters) {
+    if (!is_utf8(each.summary)) return wrong(fmt::format("parameter {}: its summary is not UTF-8", in_quotes(each.name)));
+    if (!std::ranges::all_of(each.choices, is_utf8))
+      return wrong(fmt::format("parameter {}: a choice is not UTF-8", in_quotes(each.name)));
+  }
   return std::nullopt;
 }
 
@@ -59,6 +68,11 @@ std::optional<error> find_excess(const command_spec& spec) {
   if (const auto bytes = bytes_of(spec); bytes > registry::max_spec_bytes)
     return above("specification's size in bytes", bytes, registry::max_spec_bytes);
   return std::nullopt;
+}
+
+std::size_t patterns_of(const command_spec& spec) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(spec.parameters, [](const parameter_spec& each) { return !each.pattern.empty(); }));
 }
 
 result<operation_request> needed_right(const command_spec& spec) {
@@ -83,6 +97,12 @@ result<command_index> registry::add(command_spec spec, std::vector<custom_check>
   if (size() == capacity_)
     return refuse(
         {error_code::limit_exceeded, fmt::format("there are {} commands already, which is the limit", capacity_), {}});
+  const auto bytes = bytes_of(spec), patterns = patterns_of(spec);
+  if (bytes_ + bytes > max_total_bytes || patterns_ + patterns > max_total_patterns)
+    return refuse({error_code::limit_exceeded,
+                   fmt::format("with it, all specifications together have {} bytes and {} patterns; at most {} and {} are accepted",
+                               bytes_ + bytes, patterns_ + patterns, max_total_bytes, max_total_patterns),
+                   {}});
   auto needs = needed_right(spec);
   if (!needs) return refuse(std::move(needs.error()));
 
@@ -95,6 +115,8 @@ result<command_index> registry::add(command_spec spec, std::vector<custom_check>
   slot = std::make_unique<const registered_command>(
       registered_command{index, std::move(shared), *std::move(needs), *std::move(compiled)});
   by_name_.emplace(slot->spec->name, slot.get());
+  bytes_ += bytes;
+  patterns_ += patterns;
   return index;
 }
 
@@ -113,6 +135,8 @@ result<command_index> registry::remove(std::string_view name) {
   if (known == nullptr)
     return fail(error_code::not_found, fmt::format("there is no command {} to remove", in_quotes(name)));
   const command_index index = known->index;
+  bytes_ -= bytes_of(*known->spec);
+  patterns_ -= patterns_of(*known->spec);
   by_name_.erase(known->spec->name);
   slots_[index.slot].reset();
   free_.push_back(index.slot);

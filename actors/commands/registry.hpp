@@ -32,6 +32,10 @@ public:
   static constexpr std::size_t max_name_bytes = 128;
   /// Of all texts and defaults of one specification together.
   static constexpr std::size_t max_spec_bytes = 64 * 1024;
+  /// Of all specifications together: a list of all of them has to fit into one frame.
+  static constexpr std::size_t max_total_bytes = 4 * 1024 * 1024;
+  /// Of all specifications together, since matching may take up to 256 KiB for each.
+  static constexpr std::size_t max_total_patterns = 4096;
   static constexpr std::uint32_t max_concurrency = 65'536;
   static constexpr std::uint32_t max_queue = 65'536;
 
@@ -41,8 +45,9 @@ public:
   /// Checks the specification and makes the command known. Errors name the command, culprit and what would be right:
   ///
   /// - `invalid_argument`: a name that is not `[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*`, a timeout outside 1 ms to 1 day, a
-  ///   concurrency of 0, a malformed capability or parameter (see `validator::make`)
-  /// - `limit_exceeded`: a name, specification, concurrency or queue that is too large, or too many commands
+  ///   concurrency of 0, a text that is not UTF-8, a malformed capability or parameter (see `validator::make`)
+  /// - `limit_exceeded`: a name, specification, concurrency or queue that is too large, or too many commands, bytes or
+  ///   patterns in all
   /// - `already_exists`: the name is taken
   result<command_index> add(command_spec spec, std::vector<custom_check> checks = {});
 
@@ -69,6 +74,8 @@ private:
 
   std::size_t capacity_;
   std::uint64_t last_serial_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t patterns_ = 0;
   std::vector<std::unique_ptr<const registered_command>> slots_;
   std::vector<std::uint32_t> free_;
   std::unordered_map<std::string_view, const registered_command*> by_name_;  ///< Keys view into the specifications.

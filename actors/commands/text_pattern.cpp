@@ -13,7 +13,7 @@ namespace troupe {
 namespace {
 
 /// For the compiled pattern and what matching remembers. Above this a pattern is refused, or matched more slowly.
-constexpr std::int64_t max_memory_bytes = std::int64_t{1} << 20;
+constexpr std::int64_t max_memory_bytes = std::int64_t{1} << 18;
 
 re2::RE2::Options options() {
   re2::RE2::Options made;
@@ -40,6 +40,8 @@ result<text_pattern> text_pattern::compile(std::string_view pattern) {
                 fmt::format("the pattern \"{}\" is not an RE2 regular expression: {}", pattern, compiled->error()));
   return text_pattern{std::move(compiled)};
 }
+
+std::size_t text_pattern::size() const { return static_cast<std::size_t>(compiled_->ProgramSize()); }
 
 bool text_pattern::matches(std::string_view text) const {
   return text.size() <= max_text_bytes && re2::RE2::FullMatch(piece(text), *compiled_);

@@ -22,6 +22,7 @@ result<validator> validator::make(std::shared_ptr<const command_spec> spec, std:
     return fail(error_code::limit_exceeded,
                 fmt::format("it has {} parameters; at most {} are accepted", spec->parameters.size(), max_parameters));
   validator made{std::move(spec)};
+  std::size_t pattern_size = 0;
   for (const parameter_spec& parameter : made.spec_->parameters) {
     if (made.find_rule(parameter.name, 0) != made.rules_.size())
       return fail(error_code::invalid_argument,
@@ -29,6 +30,11 @@ result<validator> validator::make(std::shared_ptr<const command_spec> spec, std:
     const auto own = std::ranges::find(checks, parameter.name, &custom_check::parameter);
     auto rule = parameter_rule::make(parameter, own != checks.end() ? std::move(own->check) : value_check{});
     if (!rule) return fail(std::move(rule.error()));
+    pattern_size += rule->pattern_size();
+    if (pattern_size > max_pattern_size)
+      return fail(error_code::limit_exceeded,
+                  fmt::format("parameter {}: with its pattern, all patterns have {} instructions; at most {} are accepted",
+                              in_quotes(parameter.name), pattern_size, max_pattern_size));
     made.rules_.push_back(*std::move(rule));
     if (own != checks.end()) checks.erase(own);
   }
@@ -127,7 +133,17 @@ result<void> bounded(const command_spec& spec, const arguments& given) {
 
 }  // namespace
 
+/// The usual case, without looking for names: each parameter is there once, in the order of the specification.
+bool validator::accepts_in_order(arguments& given) const {
+  auto& entries = given.entries();
+  if (entries.size() != rules_.size()) return false;
+  for (std::size_t i = 0; i < entries.size(); ++i)
+    if (entries[i].first != rule_name(rules_[i]) || !rules_[i].accepts(entries[i].second)) return false;
+  return true;
+}
+
 result<void> validator::validate(arguments& given) const {
+  if (accepts_in_order(given)) return {};
   if (auto few = bounded(*spec_, given); !few) return few;
   run checking{*this, given};
   checking.check({});

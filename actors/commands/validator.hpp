@@ -26,6 +26,8 @@ class validator {
 public:
   /// A specification with more parameters is refused.
   static constexpr std::size_t max_parameters = 64;
+  /// Of the compiled patterns of one specification together: bounds the time that one request can take to match.
+  static constexpr std::size_t max_pattern_size = 4000;
   /// Requests with more arguments are refused without looking at each.
   static constexpr std::size_t max_arguments = troupe::max_arguments;
 
@@ -51,6 +53,7 @@ private:
   explicit validator(std::shared_ptr<const command_spec> spec) : spec_(std::move(spec)) {}
   /// The position of the rule for this name, or that of no rule. `hint` is tried first.
   std::size_t find_rule(std::string_view name, std::size_t hint) const noexcept;
+  bool accepts_in_order(arguments& given) const;
 
   std::shared_ptr<const command_spec> spec_;
   std::vector<parameter_rule> rules_;

@@ -73,17 +73,24 @@ TEST_CASE_FIXTURE(fixture, "a function on a worker that throws is an error of it
   CHECK(count("burn", command_outcome::error) == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "a function that returns after its deadline is ignored, logged and counted as a timeout") {
+TEST_CASE_FIXTURE(fixture, "a function that is still running at its deadline is counted as a timeout and logged then") {
   gated_function slow;
   REQUIRE(add(command_spec{"slow"}.with_timeout(30ms), slow.handler()).get());
   auto asked = execute("slow");
   CHECK(asked.code() == error_code::deadline_exceeded);
   CHECK(asked.problem() == "the command slow did not finish in time");
-  CHECK(count("slow", command_outcome::timeout) == 0);
+  CHECK(count("slow", command_outcome::timeout) == 1);
+  CHECK(log.contains("command.timed_out command=slow"));
+}
+
+TEST_CASE_FIXTURE(fixture, "what a function returns after its deadline is ignored, logged and not counted again") {
+  gated_function slow;
+  REQUIRE(add(command_spec{"slow"}.with_timeout(30ms), slow.handler()).get());
+  CHECK(execute("slow").code() == error_code::deadline_exceeded);
   slow.open();
-  CHECK(eventually([&] { return count("slow", command_outcome::timeout) == 1; }));
+  CHECK(eventually([&] { return log.contains("command.late command=slow"); }));
+  CHECK(count("slow", command_outcome::timeout) == 1);
   CHECK(count("slow", command_outcome::ok) == 0);
-  CHECK(log.contains("command.late command=slow"));
 }
 
 TEST_CASE_FIXTURE(fixture, "a place is free only when the function returns, even when its caller has given up") {
@@ -119,6 +126,76 @@ TEST_CASE("with all workers busy, functions wait for one") {
   CHECK(a.get());
   CHECK(b.get());
   CHECK(slow.entered() == 2);
+}
+
+TEST_CASE("a function that waits for a worker until its deadline never runs, and gives its place back") {
+  fixture one{{.max_workers = 1}};
+  gated_function slow;
+  std::atomic<int> ran{0};
+  REQUIRE(one.add(command_spec{"slow"}, slow.handler()).get());
+  REQUIRE(one.add(command_spec{"next"}.with_concurrency(1, 0), worker_handler{[&](const arguments&, const command_context&) -> result<value> {
+                return value{++ran};
+              }}).get());
+  auto busy = one.execute("slow");
+  REQUIRE(eventually([&] { return slow.entered() == 1; }));
+  auto late = one.execute("next", {}, the_host(), 30ms);
+  CHECK(late.code() == error_code::deadline_exceeded);
+  CHECK(late.problem() == "the command next waited for a worker until its deadline");
+  CHECK(one.count("next", command_outcome::timeout) == 1);
+  slow.open();
+  CHECK(busy.get());
+  CHECK(one.execute("next").value() == value{1});
+}
+
+TEST_CASE_FIXTURE(fixture, "work waits behind no function that hangs while another worker is free") {
+  fixture two{{.max_workers = 2}};
+  gated_function hangs, quick;
+  REQUIRE(two.add(command_spec{"hangs"}, hangs.handler()).get());
+  REQUIRE(two.add(command_spec{"quick"}, quick.handler()).get());
+  auto stuck = two.execute("hangs");
+  REQUIRE(eventually([&] { return hangs.entered() == 1; }));
+  auto a = two.execute("quick");
+  auto b = two.execute("quick");
+  quick.open();
+  CHECK(a.get());
+  CHECK(b.get());
+}
+
+TEST_CASE("a function is measured from its start on a worker, without its wait for one") {
+  fixture one{{.max_workers = 1}};
+  gated_function slow;
+  REQUIRE(one.add(command_spec{"slow"}, slow.handler()).get());
+  REQUIRE(one.add(command_spec{"quick"}, worker_handler{[](const arguments&, const command_context&) -> result<value> { return value{}; }}).get());
+  auto first = one.execute("slow");
+  REQUIRE(eventually([&] { return slow.entered() == 1; }));
+  const auto asked = std::chrono::steady_clock::now();
+  auto second = one.execute("quick");
+  REQUIRE(eventually([&] { return std::chrono::steady_clock::now() - asked > 50ms; }));
+  slow.open();
+  CHECK(second.get());
+  CHECK(one.system.ask<metrics_list>(one.dispatcher, get_metrics{"quick"}).value().commands.front().max_execution_time < 50ms);
+}
+
+TEST_CASE_FIXTURE(fixture, "a stop turns away at once whoever waits, and nothing new begins") {
+  gated_function slow;
+  REQUIRE(add(command_spec{"slow"}.with_concurrency(1, 10), slow.handler()).get());
+  auto running = execute("slow");
+  REQUIRE(eventually([&] { return slow.entered() == 1; }));
+  auto waiting = execute("slow");
+  REQUIRE(eventually([&] { return execute("slow", {}, the_host(), 1ms).code() != error_code::none; }));
+  auto stopped = system.ask<void>(dispatcher, stop_commands{10s});
+  CHECK(waiting.code() == error_code::unavailable);
+  slow.open();
+  CHECK(running.get());
+  CHECK(stopped.get());
+  CHECK(slow.entered() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a function may take its arguments") {
+  REQUIRE(add(command_spec{"take"}.param<std::string>("text"), worker_handler{[](arguments& given, const command_context&) -> result<value> {
+                return std::move(given.entries().front().second);
+              }}).get());
+  CHECK(execute("take", {{"text", "mine"}}).value() == value{"mine"});
 }
 
 TEST_CASE_FIXTURE(fixture, "a stop waits for the functions that run") {

@@ -198,3 +198,53 @@ TEST_CASE("a check needs a parameter of its own") {
   CHECK(says(refusal(command_spec{"greet"}.param<int>("count"), {{"count", fine}, {"count", fine}}),
              "has a check already"));
 }
+
+TEST_CASE("texts that are not UTF-8 are refused, as nobody could list them") {
+  CHECK(says(refusal(command_spec{"greet"}.summary("caf\xe9")), "its summary is not UTF-8"));
+  command_spec described{"greet"};
+  described.description = "\xff";
+  CHECK(says(refusal(described), "its description is not UTF-8"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .summary = "\xff"})),
+             "parameter \"p\": its summary is not UTF-8"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .choices = {"\xff"}})),
+             "parameter \"p\": a choice is not UTF-8"));
+}
+
+TEST_CASE("all specifications together fit into one frame, and removing one makes room") {
+  registry commands;
+  const auto large = [](int number) {
+    command_spec spec{"large.n" + std::to_string(number)};
+    spec.description = std::string(60'000, 'x');
+    return spec;
+  };
+  int added = 0;
+  while (commands.add(large(added)).has_value()) ++added;
+  CHECK(static_cast<std::size_t>(added) == registry::max_total_bytes / 60'100);
+  const auto refused = commands.add(large(added));
+  CHECK(refused.error().code == error_code::limit_exceeded);
+  CHECK(says(refused.error(), "all specifications together"));
+  REQUIRE(commands.remove("large.n0").has_value());
+  CHECK(commands.add(large(added)).has_value());
+}
+
+TEST_CASE("patterns are bounded, of one command and of all") {
+  command_spec costly{"costly"};
+  for (int i = 0; i < 5; ++i)
+    costly.param({.name = "p" + std::to_string(i), .type = parameter_type::string, .pattern = "[a-z]{900}"});
+  CHECK(says(refusal(costly), "parameter \"p4\": with its pattern, all patterns have"));
+
+  registry commands;
+  std::size_t patterns = 0;
+  for (int number = 0;; ++number) {
+    command_spec spec{"many.n" + std::to_string(number)};
+    for (int i = 0; i < 64; ++i)
+      spec.param({.name = "p" + std::to_string(i), .type = parameter_type::string, .pattern = "a"});
+    const auto added = commands.add(std::move(spec));
+    if (!added) {
+      CHECK(added.error().code == error_code::limit_exceeded);
+      break;
+    }
+    patterns += 64;
+  }
+  CHECK(patterns == registry::max_total_patterns);
+}

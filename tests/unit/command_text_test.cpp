@@ -100,7 +100,7 @@ TEST_CASE("text is read by the type that is wanted") {
   CHECK(read_text("4.5", parameter_type::floating) == value{4.5});
   CHECK(read_text("1e3", parameter_type::floating) == value{1000.0});
   CHECK(read_text("7", parameter_type::floating) == value{7.0});
-  for (const char* text : {"", "9007199254740993", "inf", "nan", "1e999", "4.5x"}) {
+  for (const char* text : {"", "9007199254740993", "18446744073709551617", "-9223372036854775809", "inf", "nan", "1e999", "4.5x"}) {
     INFO(text);
     CHECK_FALSE(read_text(text, parameter_type::floating).has_value());
   }

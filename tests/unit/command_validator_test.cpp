@@ -10,6 +10,7 @@
 
 #include <troupe/actors/commands/conversion.hpp>
 #include <troupe/actors/commands/validator.hpp>
+#include <troupe/messages/utf8.hpp>
 
 using namespace troupe;
 
@@ -261,7 +262,7 @@ TEST_CASE("a pattern has to match the whole string") {
   const auto rules = rule_for({.name = "p", .type = parameter_type::string, .pattern = "[a-z]+"});
   CHECK(accepts(rules, "abc"));
   CHECK_FALSE(accepts(rules, "abc1"));
-  CHECK(text_in(problem_with(rules, "1"), "expected") == "a string that matches [a-z]+");
+  CHECK(text_in(problem_with(rules, "1"), "expected") == "a string of at most 4096 bytes that matches [a-z]+");
 }
 
 TEST_CASE("a custom check sees only values that passed the rest, and says what would be right") {
@@ -337,4 +338,14 @@ TEST_CASE("arguments answer for themselves") {
   CHECK_THROWS_WITH_AS(args.get<int>("b"),
                        "parameter \"b\" is of type string where an integer in the range of its type is needed",
                        std::invalid_argument);
+}
+
+TEST_CASE("names and texts that are not UTF-8 are told all the same") {
+  const auto rules = rules_for(command_spec{"greet"}.param<std::string>("name"));
+  arguments given{{"n\xe4me", 1}};
+  const auto refused = rules.validate(given);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == error_code::invalid_argument);
+  CHECK(is_utf8(refused.error().message));
+  CHECK(value::from_msgpack(refused.error().detail).has_value());
 }

@@ -1,6 +1,5 @@
-#include <troupe/actors/commands/worker_pool.hpp>
+#include <troupe/actors/commands/worker.hpp>
 
-#include <algorithm>
 #include <exception>
 
 #include <troupe/actors/kernel/messaging.hpp>
@@ -18,7 +17,7 @@ public:
   explicit worker_state(interface::pointer self) : self_(self) {}
 
   interface::behavior_type make_behavior() {
-    return {[this](const run_function& work) {
+    return {[this](run_function& work) {
       const command_context about{work.caller->name, work.trace, work.deadline};
       const auto answer_to = caf::actor_cast<function_sink>(self_->current_sender());
       tell(self_, answer_to, function_done{work.execution, call_function(*work.run, work.given, about)});
@@ -33,8 +32,7 @@ private:
 
 worker_actor spawn_worker(caf::actor_system& system) { return spawn_blocking<worker_state>(system); }
 
-result<value> call_function(const command_function& run, const arguments& given,
-                            const command_context& about) noexcept {
+result<value> call_function(const command_function& run, arguments& given, const command_context& about) noexcept {
   try {
     return run(given, about);
   } catch (const std::exception& problem) {
@@ -42,16 +40,6 @@ result<value> call_function(const command_function& run, const arguments& given,
   } catch (...) {
     return fail(error_code::handler_failed, "the command failed with an unknown exception");
   }
-}
-
-worker_pool::worker_index worker_pool::take() {
-  const auto least = std::min_element(load_.begin(), load_.end());
-  if (least == load_.end() || (*least > 0 && load_.size() < max_workers_)) {
-    load_.push_back(1);
-    return load_.size() - 1;
-  }
-  ++*least;
-  return static_cast<worker_index>(least - load_.begin());
 }
 
 }  // namespace troupe

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <utility>
+
+#include <troupe/actors/commands/permit.hpp>
+#include <troupe/actors/commands/registry.hpp>
+
+namespace troupe {
+
+/// A caller and which commands it was found to be allowed lately. Neither permits nor commands ever change, and a serial is
+/// never used twice, so what was found once holds.
+class known_caller {
+public:
+  explicit known_caller(permit rights) : rights_(std::move(rights)) {}
+
+  /// O(1) for a command that it ran lately, else as `permit::decide`.
+  bool may_run(const registered_command& command) {
+    auto& found = allowed_[command.index.serial % allowed_.size()];
+    if (found == command.index.serial) return true;
+    if (!rights_.decide(command).allowed) return false;
+    found = command.index.serial;
+    return true;
+  }
+  const permit& rights() const noexcept { return rights_; }
+
+private:
+  permit rights_;
+  std::array<std::uint64_t, 16> allowed_{};  ///< Serials of commands.
+};
+
+/// The permits of those who called lately, so that capabilities are compiled once for a session. At most 1,024.
+class caller_cache {
+public:
+  /// Null when the caller's capabilities are malformed. Valid until the next call.
+  known_caller* find(const principal_ptr& caller) {
+    if (const auto found = callers_.find(caller.get()); found != callers_.end()) return &found->second;
+    auto made = permit::make(caller);
+    if (!made) return nullptr;
+    if (callers_.size() >= max_callers) callers_.clear();  // whoever is missing is made anew
+    return &callers_.emplace(caller.get(), known_caller{std::move(*made)}).first->second;
+  }
+
+private:
+  static constexpr std::size_t max_callers = 1024;
+
+  std::unordered_map<const principal*, known_caller> callers_;  ///< Each permit keeps its principal, so keys stay unique.
+};
+
+}  // namespace troupe

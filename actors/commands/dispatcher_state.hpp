@@ -1,0 +1,186 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <troupe/actors/commands/admission.hpp>
+#include <troupe/actors/commands/caller_cache.hpp>
+#include <troupe/actors/commands/dispatcher.hpp>
+#include <troupe/actors/commands/performance_monitor.hpp>
+#include <troupe/actors/commands/registry.hpp>
+#include <troupe/actors/commands/resolver.hpp>
+#include <troupe/actors/commands/work_schedule.hpp>
+#include <troupe/actors/commands/worker.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/links/serving.hpp>
+
+namespace troupe {
+
+/// Where the outcome of a command goes: to an actor as a value, or over a link as bytes.
+class outcome_promise {
+public:
+  explicit outcome_promise(caf::typed_response_promise<value> to) : to_(std::move(to)) {}
+  explicit outcome_promise(payload_promise to) : to_(std::move(to)) {}
+
+  void deliver(result<value> outcome);
+
+private:
+  std::variant<caf::typed_response_promise<value>, payload_promise> to_;
+};
+
+/// The state behind `dispatcher_actor`. The steps up to admission are in dispatcher.cpp, running and the passing of time in
+/// dispatcher_run.cpp, the register and what links ask in dispatcher_service.cpp.
+class dispatcher_state {
+public:
+  using interface = dispatcher_actor;
+  static constexpr const char* name = "dispatcher";
+
+  dispatcher_state(interface::pointer self, const dispatcher_config& config, const log_target& log);
+
+  interface::behavior_type make_behavior();
+
+private:
+  using clock_type = std::chrono::steady_clock;
+  using time_point = clock_type::time_point;
+
+  /// A request that has passed validation.
+  struct accepted_request {
+    command_index index;
+    std::shared_ptr<const command_spec> spec;
+    arguments given;
+    principal_ptr caller;
+    trace_id trace;
+    time_point deadline;
+  };
+  struct waiting_request {
+    accepted_request request;
+    outcome_promise promise;
+  };
+  /// A function that waits for a worker or runs on one.
+  struct function_run {
+    waiting_request asked;
+    std::shared_ptr<const command_function> function;
+    time_point started;
+  };
+  using stored_handler = std::variant<inline_handler, std::shared_ptr<const command_function>, command_handler_actor>;
+
+  // -- the steps ----------------------------------------------------------------------------------------------------------
+  template <class Answer>
+  caf::result<Answer> execute(execute_command& wanted);
+  result<value> run_inline(const inline_handler& function, const registered_command& command, execute_command& wanted,
+                           time_point deadline, time_point started);
+
+  // -- running ------------------------------------------------------------------------------------------------------------
+  void start(waiting_request asked, time_point now);
+  void ask_handler(const command_handler_actor& handler, waiting_request asked, time_point now);
+  void give_out_work(time_point now);
+  void finish_function(function_done& done);
+  void record(const command_index& index, const std::string& command, command_outcome outcome, time_point started, time_point now);
+  void release(const admission_release& freed, time_point now);
+
+  // -- time ---------------------------------------------------------------------------------------------------------------
+  void expire();
+  void expire(queue_ticket ticket);
+  void expire(const work_schedule::late_work& late, time_point now);
+  void schedule_expiry();
+  caf::result<void> stop(const stop_commands& order);
+  void turn_away_all_who_wait();
+  void check_stopped(time_point now);
+
+  // -- the register -------------------------------------------------------------------------------------------------------
+  result<void> add(add_command& offered);
+  void remove(const std::string& command);
+  command_list list(const list_commands& wanted, const permit* by) const;
+  result<command_spec> describe(const describe_command& wanted, const permit* by) const;
+  result<metrics_list> metrics(const get_metrics& wanted) const;
+
+  // -- over links ---------------------------------------------------------------------------------------------------------
+  caf::result<payload> serve(service_call& call);
+  caf::result<payload> serve_execute(service_call& call);
+
+  interface::pointer self_;
+  registry registry_;
+  resolver resolver_;
+  caller_cache callers_;
+  admission admission_;
+  work_schedule schedule_;
+  performance_monitor monitor_;
+  std::shared_ptr<spdlog::logger> log_;
+  std::vector<stored_handler> handlers_;  ///< By the slot of the command's index.
+  std::unordered_map<std::uint64_t, waiting_request> waiting_;                ///< By ticket; bounded by admission.
+  std::unordered_map<work_schedule::work_id, function_run> functions_;  ///< Those that the schedule knows.
+  std::vector<worker_actor> workers_;
+  bool stopping_ = false;
+  std::optional<caf::typed_response_promise<void>> stopped_;  ///< Until it is answered.
+  time_point stop_by_;
+  bool expiry_scheduled_ = false;
+};
+
+/// The error for a caller whose capabilities are malformed.
+error malformed_capabilities();
+
+// -- the steps --------------------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+inline caf::result<value> to_answer(result<value> outcome, const value*) { return reply(std::move(outcome)); }
+inline caf::result<payload> to_answer(result<value> outcome, const payload*) {
+  if (!outcome) return to_caf(std::move(outcome.error()));
+  return payload{{std::move(*outcome).msgpack()}};
+}
+
+}  // namespace detail
+
+template <class Answer>
+caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
+  const time_point now = self_->clock().now();
+  if (stopping_) return to_caf({error_code::unavailable, "the node is being stopped", {}});
+  auto* caller = callers_.find(wanted.caller);
+  if (caller == nullptr) return to_caf(malformed_capabilities());
+
+  const auto resolved = resolver_.resolve(wanted.command, [&](const registered_command& each) {
+    return caller->rights().decide(each).allowed;
+  });
+  if (!resolved) return to_caf(resolved.error());
+  const registered_command& command = **resolved;
+  const auto turn_away = [&](error why, command_outcome outcome) -> caf::result<Answer> {
+    monitor_.record_unstarted(command.index, command.spec->name, outcome);
+    return to_caf(std::move(why));
+  };
+
+  if (!caller->may_run(command)) return turn_away(caller->rights().denial(command), command_outcome::denied);
+  if (auto valid = command.arguments.validate(wanted.arguments); !valid)
+    return turn_away(std::move(valid.error()), command_outcome::invalid);
+
+  const auto limit = wanted.deadline.count() > 0 ? std::min(wanted.deadline, command.spec->timeout) : command.spec->timeout;
+  const time_point deadline = now + limit;
+  const auto& handler = handlers_[command.index.slot];
+  const bool needs_worker = std::holds_alternative<std::shared_ptr<const command_function>>(handler);
+  const auto verdict = needs_worker && schedule_.is_full() ? admission_verdict{rejected{rejection_reason::node_full}}
+                                                           : admission_.offer(command.index, deadline, now);
+  if (const auto* no = std::get_if<rejected>(&verdict))
+    return turn_away(to_error(*no, command.spec->name), command_outcome::rejected);
+
+  // What runs inside the dispatcher has always ended before the next request, so it never waits.
+  if (const auto* function = std::get_if<inline_handler>(&handler))
+    return detail::to_answer(run_inline(*function, command, wanted, deadline, now), static_cast<const Answer*>(nullptr));
+
+  auto promise = self_->template make_response_promise<Answer>();
+  waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller, wanted.trace, deadline},
+                        outcome_promise{promise}};
+  if (const auto* wait = std::get_if<queued>(&verdict)) {
+    waiting_.emplace(wait->ticket.number, std::move(asked));
+    schedule_expiry();
+  } else {
+    start(std::move(asked), now);
+  }
+  return promise;
+}
+
+}  // namespace troupe
