@@ -26,6 +26,17 @@ die() { say "$*"; exit 1; }
 
 installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
 
+# Runs apt-get install, keeping its log and showing a line for each fifth of the way, and what apt waits for.
+install_with_progress() {
+  local log=$1
+  shift
+  "$@" 2>&1 </dev/null | tee -a "$log" | awk '
+    / newly installed/ { all = ($1 + $3) * 2 }
+    /^(Unpacking|Setting up) / && all { fifth = int(++done * 5 / all) }
+    fifth > shown { shown = fifth; printf "troupe setup: packages %d %%\n", shown * 20 > "/dev/stderr"; fflush() }
+    /^Waiting for / && !told { told = 1; sub(/\r.*/, ""); print "troupe setup: " $0 > "/dev/stderr"; fflush() }'
+}
+
 # Installs what is missing of PACKAGES and of the packages given.
 install_packages() {
   local wanted=("${PACKAGES[@]}" "$@")
@@ -39,17 +50,17 @@ install_packages() {
     installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
-  local as_root=()
+  # sudo hands on no variables of its caller. apt waits that long for another one that is at work.
+  local apt=(env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -o DPkg::Lock::Timeout=300)
   if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || die "run this as root, or install sudo: apt-get install ${missing[*]}"
-    as_root=(sudo)
+    apt=(sudo "${apt[@]}")
   fi
   say "installing ${#missing[@]} packages: ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
   local log
   log=$(mktemp)
-  if ! { "${as_root[@]}" apt-get update -qq &&
-         "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+  if ! { "${apt[@]}" update -qq >"$log" 2>&1 </dev/null &&
+         install_with_progress "$log" "${apt[@]}" install -y -q --no-install-recommends "${missing[@]}"; }; then
     tail -n 20 "$log" >&2
     rm -f "$log"
     die "the packages could not be installed; see the lines above"
@@ -90,8 +101,19 @@ build_with_progress() {
     }'
 }
 
+# Where things are kept for this user; HOME may not be set, as in a unit of systemd.
+cache_directory() {
+  local home=${HOME:-}
+  [ -n "${TROUPE_CACHE:-}" ] && { printf '%s\n' "$TROUPE_CACHE"; return; }
+  [ -n "${XDG_CACHE_HOME:-}" ] && { printf '%s\n' "$XDG_CACHE_HOME/troupe"; return; }
+  [ -n "$home" ] || home=$(getent passwd "$(id -u)" | cut -d: -f6) || true
+  [ -n "$home" ] || die "there is no home directory to keep CAF in; set TROUPE_CACHE to a directory"
+  printf '%s\n' "$home/.cache/troupe"
+}
+
 build_caf() {
-  local cache=${TROUPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/troupe}
+  local cache
+  cache=$(cache_directory)
   local compiler=${CXX:-g++}
   command -v "$compiler" >/dev/null || die "no C++ compiler: '$compiler' is not on the path"
   local identity prefix
@@ -103,7 +125,10 @@ build_caf() {
   if [ ! -f "$prefix/complete" ]; then
     mkdir -p "$cache"
     exec 9>"$cache/lock"
-    flock 9
+    if ! flock -n 9; then
+      say "waiting for somebody else who builds CAF in $cache"
+      flock 9
+    fi
   fi
   if [ ! -f "$prefix/complete" ]; then
     say "building CAF $CAF_VERSION once into $prefix (two to six minutes on two cores)"
