@@ -23,6 +23,13 @@ FORBIDDEN = {
     "all of CAF at once": re.compile(r"<caf/all\.hpp>"),
 }
 
+# What must not be named in actors, which would wait. `actors/kernel/outside.hpp` is for those who are none.
+WAITING = {
+    "a wait for another thread": re.compile(r"\bask_and_wait\b|(\.|->)(wait|wait_for|wait_until|notify_one|notify_all)\(|\batomic_wait\w*"),
+    "a future": re.compile(r"\bstd::(future|shared_future|promise|packaged_task|async)\b|#[ \t]*include[ \t]*<future>"),
+    "a thread to join": re.compile(r"\bstd::j?thread\b|(\.|->)join\(\)"),
+}
+
 # Who sends is decided in one place.
 SENDING = re.compile(r"->(send|request|delayed_send|scheduled_send|delayed_anon_send|run_delayed|run_scheduled|delegate)(<[^;()]*>)?\("
                      r"|\bcaf::(send|request|delayed_send|anon_send|delayed_anon_send|anon_send_exit|scoped_actor)\b")
@@ -89,6 +96,16 @@ def forbidden(files):
     return found
 
 
+def waiting(files):
+    found = []
+    for name, text in files.items():
+        if name.startswith("actors/") and name != "actors/kernel/outside.hpp":
+            plain = without_text(text)
+            for what, pattern in WAITING.items():
+                found += [f"{name}:{line_of(plain, match.start())}: {what}: {match.group()}" for match in pattern.finditer(plain)]
+    return found
+
+
 def sending(files):
     found = []
     for name, text in files.items():
@@ -101,6 +118,9 @@ def sending(files):
 class NoLocks(unittest.TestCase):
     def test_nothing_locks_waits_or_is_shared_and_mutable(self):
         self.assertEqual(forbidden(code("messages", "actors", "runtime")), [])
+
+    def test_no_actor_waits_for_another(self):
+        self.assertEqual(waiting(code("actors")), [])
 
     def test_only_the_kernel_names_how_caf_sends(self):
         self.assertEqual(sending(code("actors", "runtime")), [])
@@ -134,6 +154,15 @@ class TheTestItself(unittest.TestCase):
         for sample in self.GOOD:
             with self.subTest(sample=sample):
                 self.assertEqual(forbidden({"actors/x/y.cpp": sample + "\n"}), [])
+
+    def test_waiting_in_an_actor_is_caught(self):
+        for sample in ("auto x = ask_and_wait<int>(system, a, 1s, b);", "std::future<int> answer;", "answer.wait();", "state_.wait(old);",
+                       "answer->wait_for(1s);", "std::promise<void> done;", "auto x = std::async(f);", "state_.notify_all();",
+                       "std::atomic_wait(&x, 1);", "std::thread helper{f};", "helper.join();", "#include <future>"):
+            with self.subTest(sample=sample):
+                self.assertNotEqual(waiting({"actors/links/x.cpp": sample + "\n"}), [])
+                self.assertEqual(waiting({"actors/kernel/outside.hpp": sample, "runtime/host.cpp": sample}), [])
+        self.assertEqual(waiting({"actors/links/x.cpp": "// answer.wait()\nwaiting_.get(); await_more(); promise.deliver(x);\n"}), [])
 
     def test_sending_outside_of_the_kernel_is_caught(self):
         for sample in ("self->send(a, b);", "self_->request(a, 1s, b);", "caf::anon_send(a, b);", "self->delayed_send(a, 1s, b);",

@@ -7,14 +7,16 @@ import subprocess
 
 SOURCE = pathlib.Path(os.environ.get("TROUPE_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 CODE_FOLDERS = ("messages", "plugins", "actors", "runtime")
+CODE_SUFFIXES = (".cpp", ".hpp", ".cc", ".cxx", ".c", ".h", ".hh", ".inl", ".ipp")
 
 
 def code(*folders):
     """The C++ files of these folders: path relative to the project -> text."""
     found = {}
     for folder in folders:
-        for path in sorted((SOURCE / folder).rglob("*.[ch]pp")):
-            found[str(path.relative_to(SOURCE))] = path.read_text()
+        for path in sorted((SOURCE / folder).rglob("*")):
+            if path.suffix in CODE_SUFFIXES:
+                found[str(path.relative_to(SOURCE))] = path.read_text()
     if not found:
         raise AssertionError(f"there is no code in {', '.join(folders)}; the test looks in the wrong place")
     return found
