@@ -21,7 +21,7 @@ plugin = Plugin("sleeper", "1.0.0")
 
 @plugin.command("nap", summary="Sleeps", idempotent=False)
 def nap(call, seconds: float):
-    print("going to sleep", flush=True)
+    print("going to sleep")
     time.sleep(seconds)
     return "awake"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import pathlib
+import select
 import socket
 import subprocess
 import sys
@@ -453,12 +455,64 @@ class Conversations(unittest.TestCase):
         host.end()
 
     def test_the_deadline_of_a_command_bounds_what_it_asks(self) -> None:
-        host = self.begin()
-        self.execute(host, 1, deadline_ms=20)
+        host = self.begin(stopped_clock=True)
+        self.execute(host, 1, deadline_ms=500)
         host.receive()
-        _, _, error, _ = host.receive()
-        self.assertEqual(error[0], "deadline_exceeded")
+        host.now += 0.5
+        host.send([0, 2, "ping", [{}]])  # it wakes up and looks at the clock
+        errors = dict(host.receive()[1:3] for _ in range(2))
+        self.assertEqual((errors[1][0], errors[2]), ("deadline_exceeded", None))
         host.end()
+
+    def test_a_timeout_of_any_length_is_one(self) -> None:
+        @self.plugin.command("wait")
+        def wait(call: Any, seconds: float) -> Any:
+            return call.context.get("/a", timeout=seconds)
+
+        host = self.begin(stopped_clock=True)
+        for seconds in (math.inf, 1e300):
+            self.execute(host, 1, "p.wait", arguments={"seconds": seconds})
+            _, asked, _, [params] = host.receive()
+            self.assertEqual(params["deadline_ms"], 86_400_000)
+            host.send([1, asked, None, {"found": True, "value": 1}])
+            self.assertEqual(host.receive(), [1, 1, None, 1])
+        self.execute(host, 1, "p.wait", arguments={"seconds": -math.inf})
+        self.assertEqual(host.receive()[2][0], "deadline_exceeded")
+        host.end()
+
+    def test_a_call_that_was_kept_beyond_its_command_is_of_no_use(self) -> None:
+        kept: List[Any] = []
+
+        @self.plugin.command("keep")
+        def keep(call: Any) -> None:
+            kept.append(call)
+
+        @self.plugin.command("use")
+        def use(call: Any) -> Any:
+            uses = (
+                lambda old: old.context.get("/a"), lambda old: old.execute("x.y"), lambda old: old.log.info("x"),
+                lambda old: old.cancelled,
+            )  # fmt: skip
+            for each in uses:
+                with self.assertRaisesRegex(RuntimeError, "this call is over"):
+                    each(kept[0])
+            return "well"
+
+        host = self.begin()
+        self.execute(host, 1, "p.keep")
+        self.assertEqual(host.receive(), [1, 1, None, None])
+        self.execute(host, 2, "p.use")
+        self.assertEqual(host.receive(), [1, 2, None, "well"])
+        host.end()
+
+    def test_a_computation_learns_that_the_plugin_is_to_stop(self) -> None:
+        host = self.begin()
+        self.execute(host, 1, "p.poll")
+        host.receive()
+        host.send([0, 2, "plugin.stop", [{}]])
+        self.assertEqual(host.receive(), [1, 1, None, "stopped early"])
+        self.assertEqual(host.receive(), [1, 2, None, None])
+        self.assertEqual(host.join(), 0)
 
     def test_a_command_whose_deadline_passed_in_the_queue_does_not_run(self) -> None:
         host = self.begin(stopped_clock=True)
@@ -553,6 +607,13 @@ class Commands(unittest.TestCase):
             },
         )  # fmt: skip
 
+    def test_a_command_runs_once_at_a_time_unless_its_author_says_otherwise(self) -> None:
+        self.plugin.command("one")(lambda call: None)
+        self.plugin.command("wide", concurrency=8, queue=0, capability="admin")(lambda call: None)
+        one, wide = self.plugin.specs
+        self.assertEqual(one, {"name": "demo.one", "parameters": [], "concurrency": 1})  # a burst waits at the node
+        self.assertEqual((wide["concurrency"], wide["queue"], wide["capability"]), (8, 0, "admin"))
+
     def test_defaults_are_told_apart_from_their_absence(self) -> None:
         parameters = [Parameter("a"), Parameter("b", default=0), Parameter("c", "string", "C", "x", 1, 2, ["x"], "x+")]
         self.plugin.command("go", parameters=parameters)(lambda call, **given: None)
@@ -578,6 +639,25 @@ class Commands(unittest.TestCase):
             self.plugin.command("all")(lambda call, *rest: None)
         with self.assertRaisesRegex(ValueError, "cannot be None"):
             self.plugin.command("maybe")(lambda call, x=None: None)
+        fitting = [Parameter("a"), Parameter("b", default=1)]
+        for function in (lambda: None, lambda call, a: None, lambda call, a, b, c: None, lambda call, a, *, c: None):
+            with self.assertRaisesRegex(TypeError, "does not take the call and a, b: "):
+                self.plugin.command("odd", parameters=fitting)(function)
+        self.plugin.command("even", parameters=fitting)(lambda call, a, b, c=0: None)
+
+        async def later(call: Any) -> None:
+            pass
+
+        def piecemeal(call: Any) -> Any:
+            yield 1
+
+        async def both(call: Any) -> Any:
+            yield 1
+
+        for never in (later, piecemeal, both):
+            with self.assertRaisesRegex(TypeError, "`demo.odd` is a coroutine or generator"):
+                self.plugin.command("odd")(never)
+        self.assertEqual([spec["name"] for spec in self.plugin.specs], ["demo.go", "demo.even"])
         with self.assertRaisesRegex(ValueError, "use one of any, boolean"):
             Parameter("a", "str")
         with self.assertRaisesRegex(ValueError, "not an error code"):
@@ -630,6 +710,67 @@ class Commands(unittest.TestCase):
                 host.execute("demo.go")
         self.assertEqual(caught.exception.code, "permission_denied")
 
+    def test_a_list_that_reaches_what_is_denied_is_denied_as_by_a_node(self) -> None:
+        @self.plugin.command("go")
+        def go(call: Any, path: str) -> Any:
+            return len(call.context.list(path)[0])
+
+        with FakeHost(self.plugin, context={"/a/b/c": 1, "/d": 2}, denied=["/a/b"]) as host:
+            for denied in (["/a/b"], ["/a/b/"]):
+                host.denied = denied
+                for above in ("/", "", "/a", "/a/b", "/a/b/c"):
+                    with self.assertRaisesRegex(TroupeError, "permission_denied"):
+                        host.execute("demo.go", {"path": above})
+                self.assertEqual(host.execute("demo.go", {"path": "/d"}), 1)
+                self.assertEqual(host.execute("demo.go", {"path": "/a/bc"}), 0)
+            for root in ("/", ""):
+                host.denied = [root]
+                with self.assertRaisesRegex(TroupeError, "permission_denied"):
+                    host.execute("demo.go", {"path": "/d"})
+
+    def test_the_fake_host_fills_in_defaults(self) -> None:
+        @self.plugin.command("go", parameters=[Parameter("times", "integer", default=3)])
+        def go(call: Any, times: int) -> int:
+            return times
+
+        with FakeHost(self.plugin) as host:
+            self.assertEqual((host.execute("demo.go"), host.execute("demo.go", {"times": 4})), (3, 4))
+
+    def test_the_fake_host_may_stop_the_clock_and_have_all_the_time_there_is(self) -> None:
+        @self.plugin.command("go")
+        def go(call: Any) -> Any:
+            return call.remaining
+
+        with FakeHost(self.plugin, clock=lambda: 5.0, patience=math.inf) as host:
+            self.assertEqual(host.execute("demo.go", deadline=2), 2)
+            self.assertEqual(host.execute("demo.go", deadline=math.inf), 86400)
+
+    def test_a_plugin_that_neither_speaks_reads_nor_ends_fails_the_test(self) -> None:
+        released = threading.Event()
+        self.addCleanup(released.set)
+
+        @self.plugin.command("hang")
+        def hang(call: Any, ballast: str = "") -> None:
+            released.wait()
+
+        with self.assertRaisesRegex(AssertionError, "goes on running after 0.2 s"):
+            with FakeHost(self.plugin, patience=0.2) as host:
+                running = host.begin("demo.hang")
+                with self.assertRaisesRegex(AssertionError, "said nothing for 0.2 s"):
+                    host.wait(running)
+                with self.assertRaisesRegex(AssertionError, "read nothing for 0.2 s"):
+                    while True:
+                        host.begin("demo.hang", {"ballast": "x" * (1 << 20)})
+        self.assertEqual(host._socket.fileno(), -1)
+
+    def test_a_plugin_that_does_not_start_leaves_nothing_behind(self) -> None:
+        self.plugin.command("go", description="x" * (9 << 20))(lambda call: None)
+        host = FakeHost(self.plugin)
+        with self.assertRaisesRegex(TroupeError, "limit_exceeded"):
+            host.__enter__()
+        self.assertEqual(host._socket.fileno(), -1)
+        self.assertFalse(host._thread.is_alive())
+
     def test_a_command_may_run_others(self) -> None:
         @self.plugin.command("go")
         def go(call: Any) -> Any:
@@ -679,7 +820,9 @@ class Commands(unittest.TestCase):
             self.assertEqual((chosen.code, chosen.message, chosen.data), ("already_exists", "taken", {"by": "x"}))
             self.assertEqual(failure_of(host, "demo.fail", how="unsendable").code, "not_found")
             self.assertEqual(failure_of(host, "demo.fail", how="surrogate").code, "handler_failed")
-            self.assertEqual(failure_of(host, "demo.return", size=0).code, "invalid_argument")
+            unsent = failure_of(host, "demo.return", size=0)
+            self.assertEqual(unsent.code, "handler_failed")
+            self.assertRegex(unsent.message, r"\A`demo.return` returned what cannot travel: .* a object cannot travel")
             self.assertEqual(failure_of(host, "demo.return", size=9 << 20).code, "limit_exceeded")
             self.assertEqual(host.execute("demo.return", {"size": 3}), b"xxx")
             host.ping()
@@ -766,6 +909,29 @@ class Processes(unittest.TestCase):
             _, stderr = process.communicate(timeout=30)
             self.assertEqual((process.returncode, stderr), (0, b""))
 
+    def test_what_it_prints_goes_out_line_by_line(self) -> None:
+        script = (
+            "from troupe_plugin import Plugin\n"
+            "plugin = Plugin('p', '1.0.0')\n"
+            "plugin.command('say')(lambda call: print('said'))\n"
+            "raise SystemExit(plugin.run())\n"
+        )
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": str(theirs.fileno())}
+            with subprocess.Popen(
+                ["/usr/bin/python3", "-B", "-c", script], env=environment, pass_fds=[theirs.fileno()],
+                stdout=subprocess.PIPE,
+            ) as process:  # fmt: skip
+                theirs.close()
+                ours.settimeout(30)
+                [[_, msgid, _, _]] = frames_in(ours.recv(1 << 16))
+                ours.sendall(msgpack.packb([1, msgid, None, SESSION]) + execute_frame(1, "p.say"))
+                self.assertEqual(frames_in(ours.recv(1 << 16)), [[1, 1, None, None]])
+                ready, _, _ = select.select([process.stdout], [], [], 30)  # while the plugin runs
+                self.assertEqual([each.readline() for each in ready], [b"said\n"])
+                ours.close()
+
     def test_started_by_hand_it_says_what_is_missing(self) -> None:
         for named in ("3", "x", "-1"):
             environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": named}
@@ -802,6 +968,32 @@ class WordCount(unittest.TestCase):
             # Seven words of the context and the three that the first result lists.
             self.assertEqual(host.execute("wordcount.store", {"into": "/x"})["words"], 10)
         self.assertIn("/x", host.context)
+
+    def test_storing_twice_is_the_same_as_storing_once(self) -> None:
+        with FakeHost(wordcount.plugin, context=self.CONTEXT) as host:
+            for into in ("/iso/counted", "/", ""):
+                with self.subTest(into=into):
+                    once = host.execute("wordcount.store", {"into": into})
+                    self.assertEqual(host.execute("wordcount.store", {"into": into}), once)
+
+    def test_words_of_all_languages_are_whole(self) -> None:
+        for text, words in (
+            ("İstanbul, istanbul", ["i\u0307stanbul", "istanbul"]),
+            ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+            ("Straße STRASSE", ["strasse", "strasse"]),
+            ("caf\u00e9 CAFE\u0301", ["caf\u00e9", "caf\u00e9"]),
+            ("q\u0323y \u0301 \u2764\ufe0f", ["q\u0323y"]),
+            ("snake_case a1, b-2", ["snake_case", "a1", "b", "2"]),
+            ("", []),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(list(wordcount.words_in(text)), words)
+
+    def test_short_words_count_but_may_be_left_out_of_the_list(self) -> None:
+        with FakeHost(wordcount.plugin, context={"/a": "i i I may, maybe"}) as host:
+            counted = host.execute("wordcount.count", {"min_length": 4})
+            self.assertEqual(counted, {"values": 1, "words": 5, "distinct": 3, "top": [{"word": "maybe", "count": 1}]})
+            self.assertEqual(host.execute("wordcount.count")["top"][0], {"word": "i", "count": 3})
 
     def test_what_it_may_not_read_is_denied(self) -> None:
         with FakeHost(wordcount.plugin, context=self.CONTEXT, denied=["/other"]) as host:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Optional
 
 from troupe_plugin import Call, Parameter, Plugin, TroupeError
 
@@ -13,29 +14,45 @@ RESULTS = "/plugins/wordcount/results"
 
 plugin = Plugin("wordcount", "0.1.0")
 
-_WORD = re.compile(r"\w+")
+#: Marks that combine with the letter before them, below the plane where the rarely used ones are.
+_MARKS = "".join(each for each in map(chr, range(0x20000)) if unicodedata.category(each).startswith("M"))
+#: Letters, digits and `_`, with the marks on them. Part of a class: no mark has a meaning there.
+_WORD = re.compile(rf"\w[\w{_MARKS}]*")
 _PREFIX = Parameter("prefix", "string", "Where to look: this path and all below it.", default="/")
 _TOP = Parameter("top", "integer", "How many of the most frequent words to list.", default=10, minimum=0, maximum=1000)
+_MIN_LENGTH = Parameter("min_length", "integer", "List no words of fewer characters.", default=1, minimum=1)
 
 
 @plugin.command(
-    "count", summary="Counts the words in all string values below a path", parameters=[_PREFIX, _TOP], idempotent=True
+    "count",
+    summary="Counts the words in all string values below a path",
+    parameters=[_PREFIX, _TOP, _MIN_LENGTH],
+    idempotent=True,
 )
-def count(call: Call, prefix: str = "/", top: int = 10) -> Dict[str, Any]:
+def count(call: Call, prefix: str, top: int, min_length: int) -> Dict[str, Any]:
     """Returns how many string `values` there are, how many `words` they have, how many of those are `distinct`, and the
-    `top` words with their counts. Words are compared in lower case; strings inside of arrays and maps count too."""
+    `top` words of at least `min_length` characters with their counts. Words are compared in Unicode's composed form and
+    without case; strings inside of arrays and maps count too."""
+    return counted(call, prefix, top, min_length)
+
+
+def counted(call: Call, prefix: str, top: int, min_length: int, leave_out: Optional[str] = None) -> Dict[str, Any]:
+    """The result of `wordcount.count`, without the value at the path `leave_out`."""
     words: Counter[str] = Counter()
     values = 0
-    for _, value in call.context.items(prefix):
+    for path, value in call.context.items(prefix):
+        if path == leave_out:
+            continue
         for text in strings_in(value):
             values += 1
-            words.update(_WORD.findall(text.lower()))
+            words.update(words_in(text))
         if len(words) > MAX_DISTINCT_WORDS:
             raise TroupeError(
                 "limit_exceeded", f"`{prefix}` has more than {MAX_DISTINCT_WORDS} distinct words; choose a smaller part"
             )
     call.log.debug(f"counted {values} values below {prefix}")
-    ranked = sorted(words.items(), key=lambda entry: (-entry[1], entry[0]))[:top]
+    long_enough = (entry for entry in words.items() if len(entry[0]) >= min_length)
+    ranked = sorted(long_enough, key=lambda entry: (-entry[1], entry[0]))[:top]
     return {
         "values": values,
         "words": sum(words.values()),
@@ -50,14 +67,16 @@ def count(call: Call, prefix: str = "/", top: int = 10) -> Dict[str, Any]:
     parameters=[
         _PREFIX,
         _TOP,
+        _MIN_LENGTH,
         Parameter("into", "string", f"Where to write; the empty default is {RESULTS}<prefix>.", default=""),
     ],
     idempotent=True,
 )
-def store(call: Call, prefix: str = "/", top: int = 10, into: str = "") -> Dict[str, Any]:
-    """Returns the result of `wordcount.count` and the `path` where it was written."""
-    result = count(call, prefix, top)
+def store(call: Call, prefix: str, top: int, min_length: int, into: str) -> Dict[str, Any]:
+    """Returns the result of `wordcount.count` and the `path` where it was written. What is at that path is not counted:
+    it is the result of the time before."""
     path = into or RESULTS + ("" if prefix == "/" else prefix)
+    result = counted(call, prefix, top, min_length, leave_out="" if path == "/" else path)
     call.context.set(path, result)
     return {"path": path, **result}
 
@@ -66,6 +85,12 @@ def store(call: Call, prefix: str = "/", top: int = 10, into: str = "") -> Dict[
 def peek(call: Call, path: str) -> Any:
     """Returns the value at the path, nil when there is none. The node refuses a path that the plugin may not read."""
     return call.context.get(path)
+
+
+def words_in(text: str) -> Iterator[str]:
+    """The words of a text, those that differ in case or composition alone being the same."""
+    for word in _WORD.findall(unicodedata.normalize("NFC", text)):
+        yield word.casefold()
 
 
 def strings_in(value: Any) -> Iterator[str]:

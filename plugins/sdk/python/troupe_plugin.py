@@ -18,12 +18,27 @@ speaks over that socket; a plugin only declares its commands and what they do::
 Everything happens on one thread: commands run one after another, and while one of them waits for the node, the plugin
 still answers pings, queues further commands and learns of cancellations. A command that computes for long looks at
 `call.cancelled` at least once a second; a plugin that leaves pings unanswered is taken for hung and restarted. What is
-printed goes to the node's log. Durations are in seconds. Needs Python 3.9 and the ``msgpack`` package.
+printed goes to the node's log, line by line. Durations are in seconds; a timeout of more than a day counts as a day.
+Needs Python 3.9 and the ``msgpack`` package.
+
+A package is a directory with the program and a ``plugin.toml``, whose keys are told in ``plugins/manifest.hpp``; these
+are enough::
+
+    name = "greeter"
+    version = "1.0.0"
+    entry = ["/usr/bin/python3", "-B", "greeter.py"]
+    permission_level = "user"
+
+``troupe plugin load <directory>`` starts it, with this module on its path. In the sandbox the package and ``/usr`` can
+be read, and nothing else of the machine. A plugin of this level may use its own ``/plugins/greeter/**`` of the context;
+what else it needs, it requests in the manifest. Tests need no node: see ``troupe_plugin_testing``, and run them with
+this module's folder, ``plugins/sdk/python``, in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
 
 import inspect
+import io
 import math
 import os
 import re
@@ -49,6 +64,7 @@ MAX_ELEMENTS = 1 << 20  #: Everything in one message: scalars and containers.
 MAX_QUEUED = 1024  #: Requests that wait while a command runs; beyond, the node is told "overloaded".
 MAX_QUEUED_BYTES = 16 << 20  #: What those requests may weigh together.
 DEFAULT_TIMEOUT = 10.0  #: Seconds to wait for one answer of the node.
+MAX_TIMEOUT = 86400.0  #: Longer timeouts count as this long.
 
 #: The words for failures, on the wire and in `TroupeError.code`.
 ERROR_CODES = frozenset(
@@ -64,6 +80,7 @@ _TYPE_NAMES = {
     bool: "boolean", int: "integer", float: "floating", str: "string", bytes: "binary", list: "array", dict: "map",
 }
 _PARAMETER_TYPES = ("any", *_TYPE_NAMES.values())
+_LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 _VERB = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -387,7 +404,7 @@ class Link:
         """Asks the node and waits. Raises `TroupeError` when it refuses ("deadline_exceeded" when it does not answer in
         time), `Cancelled` when the command on whose behalf this is asked was withdrawn."""
         now = self.clock()
-        limit = now + timeout
+        limit = now + min(timeout, MAX_TIMEOUT)
         extra: Dict[str, Any] = {}
         if caller is not None:
             self._check_running(caller)
@@ -414,8 +431,13 @@ class Link:
             raise TroupeError(code, error[1], error[2] if len(error) > 2 else None)
         return result
 
-    @staticmethod
-    def _check_running(caller: Request) -> None:
+    def check_current(self, caller: Request) -> None:
+        """Raises `RuntimeError` when the function of this command has returned."""
+        if caller is not self.session.running:
+            raise RuntimeError("this call is over: it may be used only until its command's function returns")
+
+    def _check_running(self, caller: Request) -> None:
+        self.check_current(caller)
         if caller.cancelled:
             raise Cancelled
 
@@ -487,8 +509,8 @@ class Context:
 class Log:
     """Lines in the node's log, below the plugin's name."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, request: Request) -> None:
+        self._link, self._request = link, request
 
     def debug(self, message: str) -> None:
         self._write("debug", message)
@@ -503,12 +525,14 @@ class Log:
         self._write("error", message)
 
     def _write(self, level: str, message: str) -> None:
+        self._link.check_current(self._request)
         self._link.session.notify("log", {"level": level, "message": message})
         self._link.drain()
 
 
 class Call:
-    """One execution of a command: who asked, how much time is left, and the way to the node."""
+    """One execution of a command: who asked, how much time is left, and the way to the node. What asks the node raises
+    `RuntimeError` once the command's function has returned, and must not be used from other threads."""
 
     def __init__(self, link: Link, host: Host, request: Request) -> None:
         self._link, self._request = link, request
@@ -517,7 +541,7 @@ class Call:
         self.trace = request.trace  #: 16 bytes shared by one request and all the work that it causes, or None.
         self.host = host
         self.context = Context(link, request)
-        self.log = Log(link)
+        self.log = Log(link, request)
 
     @property
     def remaining(self) -> Optional[float]:
@@ -526,10 +550,12 @@ class Call:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the caller has withdrawn this command. Looks at the socket, so that a long computation that asks
-        now and then learns of it, and the node's pings are answered."""
+        """Whether to stop, as the caller has withdrawn this command or the node asks the plugin to stop. Looks at the
+        socket, so that a long computation that asks now and then learns of it, and the node's pings are answered. A
+        command that goes on after `plugin.stop` may still ask the node and answer, until the manifest's `stop_ms`."""
+        self._link.check_current(self._request)
         self._link.turn(self._link.clock())
-        return self._request.cancelled
+        return self._request.cancelled or self._link.session.stopping
 
     def execute(
         self, command: str, arguments: Optional[Mapping[str, Any]] = None, *, timeout: float = DEFAULT_TIMEOUT
@@ -562,7 +588,7 @@ class Parameter:
     minimum: Optional[float] = None  #: Of a number, or of the length of a string, binary or array.
     maximum: Optional[float] = None
     choices: Sequence[str] = ()  #: When not empty, the strings that are accepted.
-    pattern: str = ""  #: When not empty, an ECMAScript regular expression that a string matches whole.
+    pattern: str = ""  #: When not empty, an RE2 regular expression that a string matches whole.
 
     def __post_init__(self) -> None:
         if self.type not in _PARAMETER_TYPES:
@@ -617,14 +643,20 @@ class Plugin:
         description: str = "",
         parameters: Optional[Sequence[Parameter]] = None,
         timeout: Optional[float] = None,
-        concurrency: Optional[int] = None,
+        concurrency: int = 1,
+        queue: Optional[int] = None,
+        capability: str = "",
         idempotent: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declares a command, called `<plugin>.<verb>`. The function gets the `Call` and then its parameters by name.
 
         Without `parameters` they are those of the function, typed by its annotations; without `description` it is the
-        function's docstring. `timeout` in seconds and `concurrency` bound what the node sends at once; `idempotent`
-        promises that running the command twice is the same as running it once.
+        function's docstring. `timeout` bounds one execution. `concurrency` is how many the node sends at once, `queue`
+        (256) how many more wait there: a plugin runs one command at a time, so that what waits here would be measured
+        as execution. `capability` is needed to run it, if not `command.execute:<plugin>.<verb>`. `idempotent` promises
+        that running the command twice is the same as running it once.
+
+        Raises `ValueError` for a bad or taken name, `TypeError` for a function that cannot be called like this.
         """
         full_name = f"{self.name}.{verb}"
         if not _VERB.fullmatch(verb):
@@ -634,15 +666,18 @@ class Plugin:
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
             declared = Parameter.of_function(function) if parameters is None else parameters
+            _check_callable(full_name, function, [each.name for each in declared])
             spec: Dict[str, Any] = {"name": full_name, "parameters": [each.spec() for each in declared]}
             optional = {
-                "summary": summary,
-                "description": description or inspect.getdoc(function) or "",
+                "summary": summary or None,
+                "description": description or inspect.getdoc(function),
                 "timeout_ms": None if timeout is None else math.ceil(timeout * 1000),
                 "concurrency": concurrency,
-                "idempotent": idempotent,
+                "queue": queue,
+                "capability": capability or None,
+                "idempotent": idempotent or None,
             }
-            spec.update((name, given) for name, given in optional.items() if given)
+            spec.update((name, given) for name, given in optional.items() if given is not None)
             self._commands[full_name] = _Command(function, spec)
             return function
 
@@ -656,6 +691,8 @@ class Plugin:
     def run(self, sock: Optional[socket.socket] = None, *, clock: Callable[[], float] = time.monotonic) -> int:
         """Serves the node until it says stop or closes the socket; returns the process's exit status. Without `sock`
         the descriptor is named by the environment variable TROUPE_SOCKET (3 when unset). Closes the socket."""
+        if sock is None and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # a pipe to the node's log would hold lines back
         try:
             with sock or _inherited_socket() as used:
                 link = Link(used, clock)
@@ -690,7 +727,7 @@ class Plugin:
             link.turn(None)
             return True
         try:
-            link.session.respond(request.msgid, self._answer(link, host, request))
+            self._respond(link, request, self._answer(link, host, request))
         except TroupeError as failure:
             self._fail(link, request, failure)
         except Exception as failure:  # a command may raise anything; its caller is told and the plugin lives on
@@ -722,11 +759,31 @@ class Plugin:
         return command.function(call, **given)
 
     @staticmethod
+    def _respond(link: Link, request: Request, result: Any) -> None:
+        try:
+            link.session.respond(request.msgid, result)
+        except TroupeError as problem:
+            if problem.code != "invalid_argument":
+                raise
+            what = f"`{request.params.get('command')}` returned what cannot travel: {problem.message}"
+            raise TroupeError("handler_failed", what) from None
+
+    @staticmethod
     def _fail(link: Link, request: Request, failure: TroupeError) -> None:
         try:
             link.session.respond_error(request.msgid, failure)
         except TroupeError as problem:  # the error's own detail or text cannot travel
             link.session.respond_error(request.msgid, TroupeError(failure.code, problem.message))
+
+
+def _check_callable(name: str, function: Callable[..., Any], parameters: Sequence[str]) -> None:
+    if any(is_kind(function) for is_kind in _LATER):
+        raise TypeError(f"the function of `{name}` is a coroutine or generator; a command returns its result")
+    try:
+        inspect.signature(function).bind(None, **dict.fromkeys(parameters))
+    except TypeError as problem:
+        known = ", ".join(parameters) or "no parameters"
+        raise TypeError(f"the function of `{name}` does not take the call and {known}: {problem}") from None
 
 
 def _inherited_socket() -> socket.socket:

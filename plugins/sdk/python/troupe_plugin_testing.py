@@ -10,7 +10,9 @@
             assert host.execute("greeter.greet", {"name": "Ada"}) == "Hello, Ada."
             assert host.context["/plugins/greeter/last"] == "Ada"
 
-The host acts only while a test waits in one of its methods, on the test's own thread, so tests are repeatable.
+The host acts only while a test waits in one of its methods, on the test's own thread, so tests are repeatable. As a
+node, it fills in the defaults of the commands that the plugin announced. Unlike one, it does not check the arguments
+against the parameters, and knows of permissions only what `denied` says.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from __future__ import annotations
 import bisect
 import socket
 import threading
+import time
 from collections import deque
 from types import TracebackType
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
-from troupe_plugin import Cancelled, FrameReader, Plugin, TroupeError, encode_frame
+from troupe_plugin import MAX_TIMEOUT, Cancelled, FrameReader, Plugin, TroupeError, encode_frame
 
 __all__ = ["FakeHost", "MemoryContext"]
 
@@ -66,7 +69,8 @@ class MemoryContext(Dict[str, Any]):
 
 class FakeHost:
     """A node for one plugin. Use it in a `with` statement: it opens the session and starts the plugin, and stops it at
-    the end. Everything that waits gives up after `patience` seconds with an AssertionError."""
+    the end. Everything that waits for the plugin to speak, read or end gives up after `patience` seconds, at most a
+    day, with an AssertionError."""
 
     def __init__(
         self,
@@ -78,9 +82,11 @@ class FakeHost:
         node: bytes = b"troupe-test-node",
         node_name: str = "test",
         patience: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`denied` are path prefixes that the plugin may neither read nor write; `commands` are those of the node that
-        the plugin may execute, as functions of their arguments."""
+        """`denied` are paths at and below which the plugin may neither read nor write, and above which it may not list;
+        `commands` are those of the node that the plugin may execute, as functions of their arguments; `clock` is the
+        plugin's."""
         self.context = MemoryContext(context)
         self.denied = list(denied)
         self.node_commands = dict(commands or {})
@@ -90,9 +96,9 @@ class FakeHost:
         self.commands: List[Dict[str, Any]] = []  #: The commands that the plugin announced.
         self.status: Optional[int] = None  #: The plugin's exit status, once it has ended.
         self._socket, self._plugin_socket = socket.socketpair()
-        self._socket.settimeout(patience)
-        self._patience = patience
-        self._plugin = plugin
+        self._patience = min(patience, MAX_TIMEOUT)
+        self._socket.settimeout(self._patience)
+        self._plugin, self._clock = plugin, clock
         self._thread = threading.Thread(target=self._run_plugin, daemon=True)
         self._reader = FrameReader()
         self._inbox: Deque[Any] = deque()
@@ -102,18 +108,25 @@ class FakeHost:
 
     def __enter__(self) -> "FakeHost":
         self._thread.start()
-        while not self.hello:
-            self._serve(self.receive())
-        self.commands = self.call("plugin.start", {})["commands"]
+        try:
+            while not self.hello:
+                self._serve(self.receive())
+            self.commands = self.call("plugin.start", {})["commands"]
+        except BaseException:
+            self._socket.close()
+            self._thread.join(self._patience)
+            raise
         return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], failure: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if kind is None and self.status is None:
-            self.stop()
-        self._socket.close()
-        self._thread.join(self._patience)
+        try:
+            if kind is None and self.status is None:
+                self.stop()
+        finally:
+            self._socket.close()
+            self._join()
 
     # What a test asks of the plugin.
 
@@ -138,10 +151,15 @@ class FakeHost:
         principal: str = "tester",
     ) -> int:
         """Asks for a command without waiting; returns the id for `wait` and `cancel`."""
-        params: Dict[str, Any] = {"command": command, "arguments": dict(arguments or {}), "principal": principal}
+        complete = self._with_defaults(command, arguments or {})
+        params: Dict[str, Any] = {"command": command, "arguments": complete, "principal": principal}
         if deadline is not None:
-            params["deadline_ms"] = int(deadline * 1000)
+            params["deadline_ms"] = int(min(deadline, MAX_TIMEOUT) * 1000)
         return self.request("command.execute", params)
+
+    def _with_defaults(self, command: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
+        parameters = next((spec["parameters"] for spec in self.commands if spec["name"] == command), ())
+        return {**{each["name"]: each["default"] for each in parameters if "default" in each}, **arguments}
 
     def cancel(self, msgid: int) -> None:
         """Withdraws a command."""
@@ -154,9 +172,13 @@ class FakeHost:
     def stop(self) -> int:
         """Stops the plugin; returns its exit status."""
         self.call("plugin.stop", {})
-        self._thread.join(self._patience)
-        assert self.status is not None, "the plugin answered `plugin.stop` but goes on running"
+        self._join()
+        assert self.status is not None, "the plugin ended with an exception"
         return self.status
+
+    def _join(self) -> None:
+        self._thread.join(self._patience)
+        assert not self._thread.is_alive(), f"the plugin goes on running after {self._patience} s"
 
     # The protocol, for tests that need to look closer.
 
@@ -181,7 +203,10 @@ class FakeHost:
 
     def send(self, frame: Sequence[Any]) -> None:
         """Sends one frame as it is."""
-        self._socket.sendall(encode_frame(frame))
+        try:
+            self._socket.sendall(encode_frame(frame))
+        except socket.timeout:
+            raise AssertionError(f"the plugin read nothing for {self._patience} s") from None
 
     def receive(self) -> Any:
         """The next frame of the plugin, whatever it is."""
@@ -242,17 +267,18 @@ class FakeHost:
         return self._change()
 
     def _answer_list(self, params: Dict[str, Any]) -> Any:
-        prefix = self._permitted(params["prefix"])
+        prefix = self._permitted(params["prefix"], subtree=True)
         entries, more = self.context.page(prefix, params.get("after"), params.get("limit", 1000))
         return {"entries": entries, "more": more}
 
-    def _permitted(self, path: str) -> str:
-        """The path as it is stored, if it is one and the plugin may touch it."""
+    def _permitted(self, path: str, *, subtree: bool = False) -> str:
+        """The path as it is stored, if it is one and the plugin may touch it, and all below it when `subtree`."""
         if (path and not path.startswith("/")) or (len(path) > 1 and path.endswith("/")):
             raise TroupeError("invalid_argument", f"`{path}` is no path; one starts with `/` and does not end with it")
         stored = "" if path == "/" else path
-        for prefix in self.denied:
-            if stored == prefix or stored.startswith(prefix + "/"):
+        for each in self.denied:
+            denied = each.rstrip("/")
+            if (stored + "/").startswith(denied + "/") or (subtree and (denied + "/").startswith(stored + "/")):
                 raise TroupeError("permission_denied", f"the plugin may not touch `{path}`")
         return stored
 
@@ -261,4 +287,4 @@ class FakeHost:
         return {"id": self._changes.to_bytes(16, "big")}
 
     def _run_plugin(self) -> None:
-        self.status = self._plugin.run(self._plugin_socket)
+        self.status = self._plugin.run(self._plugin_socket, clock=self._clock)
