@@ -29,10 +29,7 @@ using namespace std::chrono_literals;
 /// The id that a cluster's name stands for.
 cluster_id cluster_of(const std::string& name) {
   const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
-  std::array<std::uint8_t, 16> bytes;
-  std::memcpy(bytes.data(), &hash.high64, 8);
-  std::memcpy(bytes.data() + 8, &hash.low64, 8);
-  return {make_random_uuid(bytes)};
+  return {make_random_uuid(little_endian(hash.high64, hash.low64))};
 }
 
 std::filesystem::path program_directory() {
@@ -204,7 +201,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                                                              .store = actors_.store, .log = log_});
                    (*services)[service::context] = actors_.replica;
                    return caf::actor_cast<caf::actor>(actors_.replica);
-                 }, .farewell = caf::make_message(settle_context{}), .stop_deadline = part});
+                 }, .farewell = [](std::chrono::milliseconds) { return caf::make_message(settle_context{}); }, .stop_deadline = part});
   all.push_back({.name = "audit", .start = [this, services] {
                    actors_.audit = spawn_audit(system_, {.directory = settings_.data_dir, .log = log_});
                    (*services)[service::audit] = actors_.audit;
@@ -214,7 +211,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    actors_.dispatcher = spawn_dispatcher(system_, {.max_workers = settings_.worker_threads}, log_);
                    (*services)[service::commands] = actors_.dispatcher;
                    return caf::actor_cast<caf::actor>(actors_.dispatcher);
-                 }, .farewell = caf::make_message(stop_commands{settings_.stop_deadline / 2}), .stop_deadline = part});
+                 }, .farewell = [](std::chrono::milliseconds time) { return caf::make_message(stop_commands{time}); }, .stop_deadline = part});
   all.push_back({.name = "launcher", .start = [this] {
                    actors_.launcher = spawn_launcher(system_, make_sandbox(), log_);
                    return caf::actor_cast<caf::actor>(actors_.launcher);
@@ -226,7 +223,7 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                                  .python_sdk = find_python_sdk(settings_), .log = log_});
                    (*services)[service::plugins] = actors_.plugins;
                    return caf::actor_cast<caf::actor>(actors_.plugins);
-                 }, .farewell = caf::make_message(stop_plugins{settings_.stop_deadline * 3 / 4}), .stop_deadline = part});
+                 }, .farewell = [](std::chrono::milliseconds time) { return caf::make_message(stop_plugins{time}); }, .stop_deadline = part});
   all.push_back({.name = "mesh", .start = [this, services, introduction] {
                    actors_.mesh = spawn_mesh(system_, {.introduction = introduction, .seeds = settings_.join, .discover = settings_.discover,
                                                        .limits = peer_limits(), .log = log_,

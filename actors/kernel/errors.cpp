@@ -17,6 +17,15 @@ error from_system_error(caf::sec code, const caf::error& failure) {
   }
 }
 
+std::string from_exit_reason(caf::exit_reason reason) {
+  switch (reason) {
+    case caf::exit_reason::normal: return "it ended by itself";
+    case caf::exit_reason::kill: return "it was killed";
+    case caf::exit_reason::user_shutdown: return "it was told to end";
+    default: return "it ended: " + caf::to_string(reason);
+  }
+}
+
 }  // namespace
 
 caf::error to_caf(error failure) {
@@ -39,6 +48,23 @@ error from_caf(const caf::error& failure) {
   if (failure.category() == caf::type_id_v<caf::exit_reason>)
     return {error_code::unavailable, "the actor that was asked has ended", {}};
   return {error_code::internal, caf::to_string(failure), {}};
+}
+
+error from_exception(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& what) {
+    return {error_code::internal, std::string{"a handler has thrown: "} + what.what(), {}};
+  } catch (...) {
+    return {error_code::internal, "a handler has thrown something that is no exception", {}};
+  }
+}
+
+std::string end_reason(const caf::error& reason) {
+  if (!reason) return from_exit_reason(caf::exit_reason::normal);
+  if (reason.category() == caf::type_id_v<caf::exit_reason>)
+    return from_exit_reason(static_cast<caf::exit_reason>(reason.code()));
+  return from_caf(reason).message;
 }
 
 }  // namespace troupe

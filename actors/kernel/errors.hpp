@@ -1,5 +1,8 @@
 #pragma once
 
+#include <exception>
+#include <string>
+
 #include <caf/error.hpp>
 #include <caf/result.hpp>
 
@@ -14,6 +17,12 @@ caf::error to_caf(error failure);
 /// Turns what an actor answered back into an error. CAF's own failures get the code that says the same: a request timeout
 /// is `deadline_exceeded`, a receiver that is down `unavailable`.
 error from_caf(const caf::error& failure);
+
+/// The error of an actor whose handler has thrown this, which is a defect of the handler.
+error from_exception(const std::exception_ptr& thrown);
+
+/// Why an actor has ended, in words: what an error says, or what it means that it was none.
+std::string end_reason(const caf::error& reason);
 
 /// What a handler returns: the value or the error of `outcome`.
 template <class T>

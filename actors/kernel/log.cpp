@@ -62,7 +62,10 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
   return {std::make_shared<spdlog::sinks::stderr_sink_mt>(), format, level};
 }
 
-std::string printable(std::string_view text, std::size_t max_bytes) {
+namespace {
+
+/// Fit for a line. @param marked These characters get a `\` before them.
+std::string escaped(std::string_view text, std::size_t max_bytes, std::string_view marked) {
   std::string shown;
   const std::string repaired = repaired_utf8(text.substr(0, max_bytes));
   for (std::size_t at = 0; at < repaired.size(); ++at) {
@@ -74,11 +77,20 @@ std::string printable(std::string_view text, std::size_t max_bytes) {
       shown += fmt::format("\\u{:04x}", next);
       ++at;
     } else {
+      if (marked.find(repaired[at]) != std::string_view::npos) shown += '\\';
       shown += repaired[at];
     }
   }
   if (text.size() > max_bytes) shown += fmt::format("… ({} bytes more)", text.size() - max_bytes);
   return shown;
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t max_bytes) { return escaped(text, max_bytes, {}); }
+
+std::string printable_quoted(std::string_view text, std::size_t max_bytes) {
+  return '"' + escaped(text, max_bytes, "\"\\") + '"';
 }
 
 }  // namespace troupe

@@ -22,7 +22,7 @@ public:
 
   /// The logger of one subsystem. Every line starts with a stable event id, then `key=value` fields:
   ///
-  ///     log->warn("plugin.denied plugin={} capability={}", name, capability);
+  ///     log->warn("plugin.denied plugin={} operation={}", name, printable_quoted(operation));
   std::shared_ptr<spdlog::logger> logger(std::string_view subsystem) const;
 
 private:
@@ -37,5 +37,9 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
 /// Makes text from outside fit for one log line: control characters become `\xNN`, what is not UTF-8 becomes `?`, and at
 /// most `max_bytes` of the text are kept.
 std::string printable(std::string_view text, std::size_t max_bytes = 4096);
+
+/// The same between double quotes, for a value that may contain blanks: a `"` or `\` in it has a `\` before it, so that no text
+/// can end its own field and begin another.
+std::string printable_quoted(std::string_view text, std::size_t max_bytes = 4096);
 
 }  // namespace troupe

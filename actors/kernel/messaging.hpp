@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +11,7 @@
 #include <caf/system_messages.hpp>
 
 #include <troupe/actors/kernel/errors.hpp>
+#include <troupe/actors/kernel/timespan.hpp>
 
 namespace troupe {
 
@@ -51,17 +51,17 @@ private:
   Response response_;
 };
 
-/// Asks an actor and waits, without blocking, at most `deadline`.
+/// Asks an actor and waits, without blocking, at most `deadline` and at most a day.
 template <class Self, class Handle, class Duration, class Message>
 auto ask(Self* self, const Handle& to, Duration deadline, Message&& message) {
   return pending_answer{
-      self->request(to, std::chrono::duration_cast<caf::timespan>(deadline), std::forward<Message>(message))};
+      self->request(to, bounded_timespan(deadline), std::forward<Message>(message))};
 }
 
-/// Tells the actor itself something later.
+/// Tells the actor itself something later, after a day at the latest.
 template <class Self, class Duration, class Message>
 void tick_after(Self* self, Duration delay, Message&& message) {
-  self->delayed_send(self, std::chrono::duration_cast<caf::timespan>(delay), std::forward<Message>(message));
+  self->delayed_send(self, bounded_timespan(delay), std::forward<Message>(message));
 }
 
 /// Watches other actors and says when they end. One per actor; bounded by the number of actors watched.

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -25,6 +26,12 @@ namespace troupe {
 /// whoever needs to know asks.
 inline void outlive_failed_tells(caf::scheduled_actor& self) {
   self.set_error_handler([](caf::scheduled_actor*, caf::error&) {});
+}
+
+/// What a handler throws ends its actor with an error that says so, which whoever watches the actor is told, and whoever has
+/// asked is answered. CAF's own way would print it on the standard output of the host.
+inline void end_by_exceptions(caf::scheduled_actor& self) {
+  self.set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& thrown) { return to_caf(from_exception(thrown)); });
 }
 
 /// One turn of closing; see `close_later`.
@@ -53,6 +60,7 @@ public:
   explicit actor_shell(caf::actor_config& config, Args&&... args)
       : caf::stateful_actor<State, typename State::interface::base>(config, std::forward<Args>(args)...) {
     outlive_failed_tells(*this);
+    end_by_exceptions(*this);
   }
 };
 
@@ -81,6 +89,7 @@ public:
   explicit broker_shell(caf::actor_config& config, Args&&... args)
       : caf::stateful_actor<State, typename State::interface::broker_base>(config, std::forward<Args>(args)...) {
     outlive_failed_tells(*this);
+    end_by_exceptions(*this);
   }
 
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {

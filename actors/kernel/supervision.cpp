@@ -28,8 +28,9 @@ public:
   }
 
   interface::behavior_type make_behavior() {
-    return {[this](const stop_children& order) {
-      stop_by_ = self_->clock().now() + order.deadline;
+    return {[this](const stop_children& order) -> caf::result<stop_report> {
+      if (stopping_) return to_caf({error_code::unavailable, "the children are being stopped already", {}});
+      stop_by_ = self_->clock().now() + bounded_timespan(order.deadline);
       to_stop_ = children_.size();
       stopping_ = self_->make_response_promise<stop_report>();
       stop_next();
@@ -57,14 +58,14 @@ private:
       if (&which == current_) stopped();
       return;
     }
-    log_->error("kernel.child_ended child={} reason=\"{}\"", which.spec.name, from_caf(reason).message);
+    log_->error("kernel.child_ended child={} reason={}", which.spec.name, printable_quoted(end_reason(reason)));
     const auto now = self_->clock().now();
     while (!which.restarts.empty() && now - which.restarts.front() > 1min) which.restarts.pop_front();
     if (which.spec.kind == child_kind::replaceable && which.restarts.size() < child_spec::max_restarts) {
       which.restarts.push_back(now);
       start(which);
     } else if (auto told = std::exchange(on_failure_, nullptr)) {
-      told({which.spec.name, from_caf(reason).message});
+      told({which.spec.name, end_reason(reason)});
     }
   }
 
@@ -80,7 +81,8 @@ private:
     current_ = &children_[to_stop_ - 1];
     const auto turn = ++turn_;
     if (!current_->spec.farewell) return exit(turn);
-    self_->request(current_->actor, allowance(), *current_->spec.farewell)
+    const auto allowed = allowance();
+    self_->request(current_->actor, allowed, current_->spec.farewell(told(allowed)))
         .then([this, turn] { exit(turn); },
               [this, turn](const caf::error& why) {
                 if (turn != turn_) return;
@@ -101,14 +103,19 @@ private:
   }
 
   void block(std::string what) {
-    log_->error("kernel.stop_blocked by=\"{}\"", what);
+    log_->error("kernel.stop_blocked by={}", printable_quoted(what));
     report_.blocked.push_back(std::move(what));
   }
 
-  /// What the current child may take of the time that is left for all.
+  /// What the current child may take of the time that is left for all, for its farewell or its exit.
   caf::timespan allowance() const {
     const caf::timespan left = stop_by_ - self_->clock().now();
-    return std::clamp<caf::timespan>(left, 20ms, current_->spec.stop_deadline);
+    return std::max<caf::timespan>(std::min<caf::timespan>(left / 2, current_->spec.stop_deadline), 20ms);
+  }
+
+  /// What a child is told of its allowance: less, so that it can still say in time what has kept it.
+  static std::chrono::milliseconds told(caf::timespan allowed) {
+    return std::chrono::floor<std::chrono::milliseconds>(allowed - std::min<caf::timespan>(allowed / 4, 250ms));
   }
 
   void stopped() {

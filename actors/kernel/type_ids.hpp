@@ -21,7 +21,7 @@
 #include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/sync.hpp>
 
-/// Every message of `messages/`: `X(type)` for each. The type ids and the round-trip tests are made from this list.
+/// Every message that may leave the process: `X(type)` for each. The type ids and the round-trip tests are made from this list.
 #define TROUPE_MESSAGES(X)       \
   X(troupe::value)               \
   X(troupe::payload)             \

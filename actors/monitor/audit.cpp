@@ -18,10 +18,7 @@ constexpr std::size_t max_text_bytes = 1024;
 std::string shortened(std::string_view text) {
   constexpr std::string_view mark = "…";
   if (text.size() <= max_text_bytes) return repaired_utf8(text);
-  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-  auto end = max_text_bytes - mark.size();
-  for (int back = 0; back < 3 && continues(text[end]); ++back) --end;  // to the start of the character that is cut
-  return repaired_utf8(text.substr(0, end)).append(mark);
+  return repaired_utf8(utf8_prefix(text, max_text_bytes - mark.size())).append(mark);
 }
 
 /// The record with all of its texts shortened, so that a bound on records is a bound on memory.
@@ -57,10 +54,10 @@ private:
   result<void> add(audit_record record) {
     record = shortened(std::move(record));
     if (record.time_ms == 0) record.time_ms = setup_.clock();
-    log_->info("audit.{} principal=\"{}\" subject=\"{}\" rule=\"{}\"", record.event, printable(record.principal, 128),
-               printable(record.subject, 1024), printable(record.rule, 1024));
+    log_->info("audit.{} principal={} subject={} rule={}", printable(record.event), printable_quoted(record.principal, 128),
+               printable_quoted(record.subject, 1024), printable_quoted(record.rule, 1024));
     auto written = file_.append(record);
-    if (!written) log_->error("audit.write_failed reason=\"{}\"", written.error().message);
+    if (!written) log_->error("audit.write_failed reason={}", printable_quoted(written.error().message));
     newest_.push_back(std::move(record));
     if (newest_.size() > setup_.max_in_memory) newest_.pop_front();
     return written;

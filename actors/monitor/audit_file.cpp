@@ -1,8 +1,11 @@
 #include <troupe/actors/monitor/audit_file.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
+#include <fstream>
 
 #include <troupe/messages/utf8.hpp>
 #include <troupe/messages/value.hpp>
@@ -20,6 +23,16 @@ std::string text_of(const value& line, std::string_view key) {
 bool ends_torn(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary | std::ios::ate};
   return in.tellg() > 0 && in.seekg(-1, std::ios::end).get() != '\n';
+}
+
+bool write_all(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto written = ::write(file, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
 }
 
 }  // namespace
@@ -62,33 +75,46 @@ std::vector<audit_record> audit_file::load(std::size_t max_records) const {
 }
 
 result<void> audit_file::open() {
-  if (out_.is_open()) return {};
+  if (out_) return {};
   const bool torn = ends_torn(current_);
-  out_.open(current_, std::ios::app | std::ios::binary);
-  if (!out_) return fail(error_code::storage_failure, "the audit file " + current_.native() + " cannot be opened");
-  chmod(current_.c_str(), 0600);
-  std::error_code ignored;
-  bytes_ = static_cast<std::size_t>(std::filesystem::file_size(current_, ignored));
-  if (torn) out_ << '\n';
+  out_.reset(::open(current_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+  struct stat status {};
+  if (!out_ || fstat(out_.get(), &status) != 0) {
+    out_.reset();
+    return failed("cannot be opened");
+  }
+  if (S_ISREG(status.st_mode)) fchmod(out_.get(), 0600);  // an older one may have been readable by others
+  bytes_ = static_cast<std::size_t>(status.st_size);
+  if (torn && !write_all(out_.get(), "\n")) {
+    out_.reset();
+    return failed("cannot be written");
+  }
   return {};
 }
 
+result<void> audit_file::start_new_file() {
+  out_.reset();
+  std::error_code problem;
+  std::filesystem::rename(current_, previous_, problem);
+  if (problem) return failed("is full and cannot be renamed: " + problem.message());
+  return open();
+}
+
 result<void> audit_file::append(const audit_record& record) {
-  if (auto opened = open(); !opened) return opened;
   const std::string line = to_json_line(record) + '\n';
-  out_ << line << std::flush;
-  if (!out_) {
-    out_.close();
-    out_.clear();
-    return fail(error_code::storage_failure, "the audit file " + current_.native() + " cannot be written");
+  if (auto opened = open(); !opened) return opened;
+  if (bytes_ > 0 && bytes_ + line.size() > max_bytes_)
+    if (auto started = start_new_file(); !started) return started;
+  if (!write_all(out_.get(), line)) {
+    out_.reset();
+    return failed("cannot be written");
   }
   bytes_ += line.size();
-  if (bytes_ >= max_bytes_) {
-    out_.close();
-    std::error_code ignored;
-    std::filesystem::rename(current_, previous_, ignored);
-  }
   return {};
+}
+
+tl::unexpected<error> audit_file::failed(std::string_view how) const {
+  return fail(error_code::storage_failure, "the audit file " + current_.native() + " " + std::string{how});
 }
 
 }  // namespace troupe

@@ -2,16 +2,17 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
+#include <string_view>
 #include <vector>
 
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/node.hpp>
+#include <troupe/plugins/unique_fd.hpp>
 
 namespace troupe {
 
 /// The audit trail on disk: JSON lines in `audit.jsonl`, and the file before it in `audit.1.jsonl`, so that at most twice
-/// `max_bytes` are kept.
+/// `max_bytes` are kept. Only its owner may read it, and no program that is started inherits it.
 class audit_file {
 public:
   audit_file(std::filesystem::path directory, std::size_t max_bytes);
@@ -19,16 +20,19 @@ public:
   /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed over.
   std::vector<audit_record> load(std::size_t max_records) const;
 
-  /// Appends a line, and starts a new file when this one is full. Fails with `storage_failure`; the next one tries again.
+  /// Appends a line, to a new file when this one has no room for it. Fails with `storage_failure`, also when the full file cannot
+  /// be renamed; the next one tries again.
   result<void> append(const audit_record& record);
 
 private:
   result<void> open();
+  result<void> start_new_file();
+  tl::unexpected<error> failed(std::string_view how) const;
 
   std::filesystem::path current_;
   std::filesystem::path previous_;
   std::size_t max_bytes_;
-  std::ofstream out_;
+  unique_fd out_;
   std::size_t bytes_ = 0;
 };
 

@@ -122,6 +122,13 @@ TEST_CASE("control characters in a record cannot forge a log line") {
   CHECK(here.log.contains("principal=\"no\\x0ates\" subject=\"sub\\x0aject\""));
 }
 
+TEST_CASE("quotes in a record cannot forge a field of a log line") {
+  temporary_directory directory;
+  trail here{directory.path()};
+  here.add("event", "notes", "x\" rule=\"granted").get();
+  CHECK(here.log.contains(R"(principal="notes" subject="x\" rule=\"granted" rule="a rule")"));
+}
+
 TEST_CASE("a long text is cut between two characters when it is recorded, and when it is read again") {
   temporary_directory directory;
   const std::string long_line = to_json_line({.time_ms = 1, .event = "event", .principal = "old", .subject = std::string(5000, 'x'), .rule = {}, .trace = {}});

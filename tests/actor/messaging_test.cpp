@@ -3,11 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include <caf/event_based_actor.hpp>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/outside.hpp>
+#include <troupe/actors/kernel/shell.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/tests/support/actor_fixture.hpp>
 
@@ -47,7 +50,8 @@ public:
   }
 
   /// Asks from an actor, and notes what comes back and how often.
-  void ask_from_actor(const oracle& whom, std::chrono::milliseconds deadline) {
+  template <class Duration>
+  void ask_from_actor(const oracle& whom, Duration deadline) {
     system.caf().spawn([this, whom, deadline](caf::event_based_actor* self) {
       ask(self, whom, deadline, get_value{path{"/a"}})
           .then([this](const value_found& found) { answers.push_back(found); }, [this](const error& why) { answers.push_back(fail(why)); });
@@ -92,6 +96,43 @@ TEST_CASE_FIXTURE(fixture, "no answer in time is deadline_exceeded, and a late o
   CHECK(answers.size() == 1);
 }
 
+TEST_CASE_FIXTURE(fixture, "a deadline that has passed, however long ago, is over at once") {
+  ask_from_actor(silent(), 0ms);
+  ask_from_actor(silent(), -1ns);  // what CAF takes for no deadline at all
+  ask_from_actor(silent(), std::chrono::milliseconds::min());
+  system.pass(5ms);
+  REQUIRE(answers.size() == 3);
+  for (const auto& each : answers) CHECK(each.error().code == error_code::deadline_exceeded);
+}
+
+TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a day") {
+  const auto whom = silent();
+  ask_from_actor(whom, std::chrono::milliseconds::max());
+  ask_from_actor(whom, std::chrono::hours::max());
+  ask_from_actor(whom, std::chrono::nanoseconds::max());
+  system.pass(1s);
+  CHECK(answers.empty());
+  tell(whom, tick::fast);
+  system.run();
+  CHECK(answers.size() == 3);
+}
+
+TEST_CASE("what is asked from outside keeps to the same bounds") {
+  real_system system;
+  const auto whom = system.own(oracle{system.caf().spawn([](oracle::pointer self) -> oracle::behavior_type {
+    const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
+    return {[self, kept](const get_value& wanted) -> caf::result<value_found> {
+              if (wanted.path == path{"/now"}) return value_found{true, "now"};
+              kept->push_back(self->make_response_promise<value_found>());
+              return kept->back();
+            },
+            [](tick) {}};
+  })});
+  CHECK(ask_and_wait<value_found>(system.caf(), whom, -1ns, get_value{path{"/never"}}).error().code == error_code::deadline_exceeded);
+  CHECK(ask_and_wait<value_found>(system.caf(), whom, 0s, get_value{path{"/never"}}).error().code == error_code::deadline_exceeded);
+  CHECK(ask_and_wait<value_found>(system.caf(), whom, std::chrono::milliseconds::max(), get_value{path{"/now"}}).value().found);
+}
+
 TEST_CASE_FIXTURE(fixture, "an actor that has ended is unavailable") {
   const auto gone = answering({});
   caf::anon_send_exit(gone, caf::exit_reason::user_shutdown);
@@ -124,6 +165,23 @@ TEST_CASE_FIXTURE(fixture, "what an actor tells itself for later comes then") {
   system.pass(1s);
   CHECK(heard == 1);
 }
+
+TEST_CASE_FIXTURE(fixture, "what is to come in a time that no clock can hold does not come now") {
+  int heard = 0;
+  system.own(system.caf().spawn([&heard](caf::event_based_actor* self) -> caf::behavior {
+    tick_after(self, std::chrono::milliseconds::max(), tick::slow);
+    return {[&heard](tick) { ++heard; }};
+  }));
+  system.pass(1s);
+  CHECK(heard == 0);
+}
+
+static_assert(bounded_timespan(-1ns) == 0s);
+static_assert(bounded_timespan(std::chrono::years::min()) == 0s);
+static_assert(bounded_timespan(std::chrono::years::max()) == 24h);
+static_assert(bounded_timespan(std::chrono::milliseconds::max()) == 24h);
+static_assert(bounded_timespan(24h - 1ns) == 24h - 1ns);
+static_assert(bounded_timespan(1ns) == 1ns);
 
 // -- watching -------------------------------------------------------------------------------------------------------------
 
@@ -179,4 +237,56 @@ TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched
   system.run();
   watching.watch(gone, "gone");
   CHECK(watching.told.size() == 1);
+}
+
+// -- handlers that throw --------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Throws whatever it is told.
+class defective_state {
+public:
+  using interface = oracle;
+  static constexpr const char* name = "defective";
+
+  explicit defective_state(interface::pointer) {}
+  interface::behavior_type make_behavior() {
+    return {[](const get_value&) -> caf::result<value_found> { throw std::runtime_error{"no \"memory\""}; },
+            [](tick) { throw 7; }};
+  }
+};
+
+class defective_broker_state : public defective_state {
+public:
+  explicit defective_broker_state(interface::broker_pointer) : defective_state(nullptr) {}
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(fixture, "a handler that throws ends its actor with what it threw, and the one who asked is told as much") {
+  watcher watching{system};
+  const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
+  watching.watch(whom, "defective");
+  ask_from_actor(whom, 1h);
+  REQUIRE(answers.size() == 1);
+  CHECK(answers[0].error() == error{error_code::internal, "a handler has thrown: no \"memory\"", {}});
+  CHECK(watching.told == std::vector<std::string>{"defective: a handler has thrown: no \"memory\""});
+}
+
+TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its actor as well") {
+  watcher watching{system};
+  const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
+  watching.watch(whom, "defective");
+  tell(whom, tick::fast);
+  system.run();
+  CHECK(watching.told == std::vector<std::string>{"defective: a handler has thrown something that is no exception"});
+}
+
+TEST_CASE("a handler that throws inside the I/O loop ends its actor alone") {
+  real_system system;
+  for (int i = 0; i < 2; ++i) {
+    const auto whom = system.own(spawn_io<defective_broker_state>(system.caf()));
+    const auto asked = system.ask<value_found>(whom, get_value{path{"/a"}});
+    CHECK(asked.problem() == "a handler has thrown: no \"memory\"");
+  }
 }

@@ -18,8 +18,9 @@ using namespace troupe::test;
 
 namespace {
 
-/// How a child takes what it is told. Its farewell, where it has one, is `reset_metrics`.
-enum class manner { obedient, silent_at_farewell, refusing_farewell, ends_at_farewell, deaf_to_exit };
+/// How a child takes what it is told. Its farewell, where it has one, is `reset_metrics`; that of one that is busy is
+/// `stop_children`, and it says what it is busy with when the time is over that it was given.
+enum class manner { obedient, silent_at_farewell, refusing_farewell, ends_at_farewell, deaf_to_exit, busy };
 
 class fixture {
 public:
@@ -27,13 +28,22 @@ public:
   recorded_log log;
   std::vector<std::string> events;
   std::vector<child_failed> failures;
+  std::map<std::string, std::chrono::milliseconds> given;  ///< For farewells.
 
   child_spec child(std::string name, child_kind kind = child_kind::essential, manner how = manner::obedient) {
     return {.name = name, .start = [this, name, how] { return start(name, how); }, .kind = kind, .farewell = {}, .stop_deadline = 5s};
   }
   child_spec with_farewell(std::string name, manner how = manner::obedient) {
     auto made = child(std::move(name), child_kind::essential, how);
-    made.farewell = caf::make_message(reset_metrics{});
+    made.farewell = [this, name = made.name](std::chrono::milliseconds time) {
+      given[name] = time;
+      return caf::make_message(reset_metrics{});
+    };
+    return made;
+  }
+  child_spec busy(std::string name) {
+    auto made = child(std::move(name), child_kind::essential, manner::busy);
+    made.farewell = [](std::chrono::milliseconds time) { return caf::make_message(stop_children{time}); };
     return made;
   }
   void grow(std::vector<child_spec> children) {
@@ -44,6 +54,10 @@ public:
   /// Ends a child as a defect would.
   void fell(const std::string& name) {
     end_with(running_.at(name), {error_code::internal, name + " broke", {}});
+    system.run();
+  }
+  void kill(const std::string& name) {
+    caf::anon_send_exit(running_.at(name), caf::exit_reason::kill);
     system.run();
   }
   answer<stop_report> stop(std::chrono::milliseconds deadline = 10s) {
@@ -72,6 +86,13 @@ private:
           return unanswered->back();
         }
         return {};
+      }, [this, self, name](stop_children order) -> caf::result<void> {
+        events.push_back("farewell " + name);
+        auto promise = self->make_response_promise<void>();
+        self->run_delayed(order.deadline, [promise, name]() mutable {
+          promise.deliver(to_caf({error_code::deadline_exceeded, "still running: the work of " + name, {}}));
+        });
+        return promise;
       }};
     }));
     running_[name] = made;
@@ -162,12 +183,52 @@ TEST_CASE_FIXTURE(fixture, "the deadline for all together is kept, whatever each
   for (const char* name : {"a", "b", "c", "d", "e"}) deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
   grow(std::move(deaf));
   auto stopped = stop(1s);
-  system.pass(990ms);
+  system.pass(900ms);
   CHECK_FALSE(stopped.ready());
-  // The first takes all the time there is; each of the others is given a moment.
-  system.pass(150ms);
+  // Each has taken half of what was left.
+  system.pass(120ms);
   REQUIRE(stopped.ready());
   CHECK(stopped.value().blocked == strings{"e", "d", "c", "b", "a"});
+}
+
+TEST_CASE_FIXTURE(fixture, "when no time is left, each child that blocks is given a moment") {
+  std::vector<child_spec> deaf;
+  for (const char* name : {"a", "b", "c"}) deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
+  grow(std::move(deaf));
+  auto stopped = stop(0ms);
+  system.pass(50ms);
+  CHECK_FALSE(stopped.ready());
+  system.pass(50ms);
+  CHECK(stopped.ready());
+}
+
+TEST_CASE_FIXTURE(fixture, "of two children that block both say why, and those after them still have time for their farewell") {
+  grow({child("store"), with_farewell("replica"), busy("dispatcher"), busy("plugins"), child("link")});
+  take_events();
+  auto stopped = stop(1s);
+  system.pass(1s);
+  REQUIRE(stopped.ready());
+  CHECK(stopped.value().blocked == strings{"plugins: still running: the work of plugins", "dispatcher: still running: the work of dispatcher"});
+  CHECK(take_events() == strings{"exit link", "farewell plugins", "exit plugins", "farewell dispatcher", "exit dispatcher",
+                                 "farewell replica", "exit replica", "exit store"});
+  CHECK(given.at("replica") > 100ms);
+}
+
+TEST_CASE_FIXTURE(fixture, "a second stop is refused, and the first is answered") {
+  grow({child("a"), with_farewell("b", manner::silent_at_farewell)});
+  auto first = stop();
+  auto second = stop();
+  REQUIRE(second.ready());
+  CHECK(second.code() == error_code::unavailable);
+  CHECK(second.problem() == "the children are being stopped already");
+  system.pass(10s);
+  REQUIRE(first.ready());
+  CHECK(first.value().blocked == strings{"b: no answer before the deadline"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a day") {
+  grow({child("a")});
+  CHECK(stop(std::chrono::milliseconds::max()).value().blocked.empty());
 }
 
 // -- children that fall ---------------------------------------------------------------------------------------------------
@@ -184,6 +245,20 @@ TEST_CASE_FIXTURE(fixture, "the end of an essential child is reported, once") {
   take_events();
   CHECK(stop().ready());
   CHECK(take_events().empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "the reason of an end is told in words") {
+  grow({child("a")});
+  kill("a");
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].reason == "it was killed");
+  CHECK(log.contains("kernel.child_ended child=a reason=\"it was killed\""));
+}
+
+TEST_CASE_FIXTURE(fixture, "a reason cannot forge a line of the log") {
+  grow({child("a\" child=\"b\n")});
+  fell("a\" child=\"b\n");
+  CHECK(log.contains(R"(reason="a\" child=\"b\x0a broke")"));
 }
 
 TEST_CASE_FIXTURE(fixture, "a replaceable child is started again, up to its limit, and then reported") {

@@ -14,13 +14,17 @@
 
 namespace troupe::test {
 
+/// How much of what may be absent or empty is there.
+enum class fullness : std::uint8_t { full, sparse };
+
 /// Fills messages with values that are not the defaults and differ from field to field. Follows the field lists, so a
 /// new message or field is covered without more code; a new kind of field needs one overload here, as it does in the
 /// codec.
 class sample_maker {
 public:
   /// @param seed Different ones give different samples.
-  explicit sample_maker(std::uint64_t seed = 1) : next_(seed) {}
+  /// @param how With `sparse` nothing optional is there, and lists and arguments are empty.
+  explicit sample_maker(std::uint64_t seed = 1, fullness how = fullness::full) : next_(seed), how_(how) {}
 
   template <class T>
   T make() {
@@ -41,7 +45,10 @@ private:
   void fill(path& x) { x = path{"/" + text() + "/below"}; }
   void fill(uuid& x) { x.bytes = {static_cast<std::uint8_t>(number()), 0xff, 0, 7}; }
   void fill(value& x) { x = value::map({{text(), number()}, {text(), value::array({text(), -1.5, nullptr, true})}}); }
-  void fill(arguments& x) { x = arguments{{text(), make<value>()}, {text(), make<value>()}}; }
+  void fill(arguments& x) {
+    x = {};
+    if (how_ == fullness::full) x = arguments{{text(), make<value>()}, {text(), make<value>()}};
+  }
   void fill(version_vector& x) { x = version_vector{make<std::vector<version_entry>>()}; }
   void fill(error& x) { x = {error_code::not_found, text(), "\x81\xa1k\x01"}; }
 
@@ -65,10 +72,13 @@ private:
   }
   template <class T>
   void fill(std::optional<T>& x) {
-    x = make<T>();
+    x.reset();
+    if (how_ == fullness::full) x = make<T>();
   }
   template <class T>
   void fill(std::vector<T>& x) {
+    x.clear();
+    if (how_ == fullness::sparse) return;
     x.push_back(make<T>());
     x.push_back(make<T>());
   }
@@ -82,6 +92,7 @@ private:
   }
 
   std::uint64_t next_;
+  fullness how_;
 };
 
 }  // namespace troupe::test

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -99,6 +100,53 @@ TEST_CASE("only the owner may read the audit trail") {
   struct stat status {};
   REQUIRE(stat((directory.path() / "audit.jsonl").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("an audit trail that others could read is closed to them when it is opened") {
+  const temporary_directory directory;
+  const auto current = directory.path() / "audit.jsonl";
+  append_text(current, to_json_line(record(1)) + "\n");
+  REQUIRE(chmod(current.c_str(), 0644) == 0);
+  audit_file file{directory.path(), plenty};
+  REQUIRE(file.append(record(2)));
+  struct stat status {};
+  REQUIRE(stat(current.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+}
+
+TEST_CASE("no program that is started inherits the audit trail") {
+  const temporary_directory directory;
+  audit_file file{directory.path(), plenty};
+  REQUIRE(file.append(record(1)));
+  std::size_t found = 0;
+  for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(each.path(), gone) != directory.path() / "audit.jsonl") continue;
+    ++found;
+    CHECK((fcntl(std::stoi(each.path().filename()), F_GETFD) & FD_CLOEXEC) != 0);
+  }
+  CHECK(found == 1);
+}
+
+TEST_CASE("a full file that cannot be renamed is named, does not grow, and is tried again") {
+  const temporary_directory directory;
+  const auto current = directory.path() / "audit.jsonl";
+  const auto in_the_way = directory.path() / "audit.1.jsonl";
+  std::filesystem::create_directories(in_the_way / "full");
+  const auto line = to_json_line(record(1)).size() + 1;
+  audit_file file{directory.path(), 2 * line};
+  REQUIRE(file.append(record(1)));
+  REQUIRE(file.append(record(2)));
+  for (std::uint64_t i = 3; i <= 5; ++i) {
+    const auto outcome = file.append(record(i));
+    REQUIRE_FALSE(outcome.has_value());
+    CHECK(outcome.error().code == error_code::storage_failure);
+    CHECK(outcome.error().message.starts_with("the audit file " + current.native() + " is full and cannot be renamed: "));
+    CHECK(content_of(current).size() == 2 * line);
+  }
+  std::filesystem::remove_all(in_the_way);
+  REQUIRE(file.append(record(6)));
+  CHECK(times_in(file.load(100)) == std::vector<std::uint64_t>{1, 2, 6});
 }
 
 TEST_CASE("a full file makes room for a new one, and the one before it goes") {

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <stdexcept>
+
 #include <caf/exit_reason.hpp>
 #include <caf/init_global_meta_objects.hpp>
 #include <caf/pec.hpp>
@@ -38,6 +40,22 @@ TEST_CASE("the failures of CAF itself get the code that says the same") {
   CHECK(from_caf(caf::sec::unexpected_message).code == error_code::internal);
   CHECK(from_caf(caf::pec::unexpected_eof).code == error_code::internal);
   CHECK(from_caf(caf::exit_reason::kill).code == error_code::unavailable);
+}
+
+TEST_CASE("the end of an actor has words, whatever its reason is") {
+  register_messages();
+  CHECK(end_reason({}) == "it ended by itself");
+  CHECK(end_reason(caf::exit_reason::normal) == "it ended by itself");
+  CHECK(end_reason(caf::exit_reason::kill) == "it was killed");
+  CHECK(end_reason(caf::exit_reason::user_shutdown) == "it was told to end");
+  CHECK(end_reason(caf::exit_reason::out_of_workers).starts_with("it ended: "));
+  CHECK(end_reason(to_caf({error_code::internal, "the disk is gone", {}})) == "the disk is gone");
+}
+
+TEST_CASE("what is thrown becomes an error with its words") {
+  CHECK(from_exception(std::make_exception_ptr(std::runtime_error{"no memory"})) ==
+        error{error_code::internal, "a handler has thrown: no memory", {}});
+  CHECK(from_exception(std::make_exception_ptr(7)).message == "a handler has thrown something that is no exception");
 }
 
 TEST_CASE("a handler returns the value or the error of its outcome") {

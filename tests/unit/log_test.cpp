@@ -30,6 +30,15 @@ TEST_CASE("text that fits a log line is left as it is") {
   CHECK(printable("plain äöü 中 😀 \"quoted\"") == "plain äöü 中 😀 \"quoted\"");
 }
 
+TEST_CASE("text in quotes cannot end them, so that it forges no field") {
+  CHECK(printable_quoted("") == "\"\"");
+  CHECK(printable_quoted("plain ä") == "\"plain ä\"");
+  CHECK(printable_quoted("x\" rule=\"granted") == R"("x\" rule=\"granted")");
+  CHECK(printable_quoted("ends with \\") == R"("ends with \\")");
+  CHECK(printable_quoted("a\nb") == R"("a\x0ab")");
+  CHECK(printable_quoted("abcdef", 4) == "\"abcd… (2 bytes more)\"");
+}
+
 TEST_CASE("control characters cannot break a log line") {
   CHECK(printable("a\nb\r\t\x1b[0m\x7f\0"s) == "a\\x0ab\\x0d\\x09\\x1b[0m\\x7f\\x00");
 }
