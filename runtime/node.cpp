@@ -53,7 +53,7 @@ result<context_engine> recover(context_store& store, std::uint64_t incarnation) 
   if (!state) return fail(std::move(state.error()));
   const auto checkpointed = state->vector;
   context_engine engine{store.identity().node, incarnation, std::move(*state)};
-  auto replayed = store.replay(checkpointed, [&](change_record&& record) { return engine.replay(std::move(record)); });
+  auto replayed = store.replay(checkpointed, [&, now = system_wall_clock()()](change_record&& record) { return engine.replay(std::move(record), now); });
   if (!replayed) return fail(std::move(replayed.error()));
   return engine;
 }
@@ -196,9 +196,11 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    actors_.store = spawn_store_keeper(system_, std::move(own->store));
                    return caf::actor_cast<caf::actor>(actors_.store);
                  }, .farewell = {}, .stop_deadline = part});
-  all.push_back({.name = "replica", .start = [this, own, services] {
+  all.push_back({.name = "replica", .start = [this, own, services, replayed = own->store.records_since_checkpoint(),
+                                              check_took = own->store.check_took()] {
                    actors_.replica = spawn_replica(system_, {.engine = std::move(own->engine), .identity = identity_,
-                                                             .store = actors_.store, .log = log_});
+                                                             .store = actors_.store, .log = log_,
+                                                             .replayed = replayed, .check_took = check_took});
                    (*services)[service::context] = actors_.replica;
                    return caf::actor_cast<caf::actor>(actors_.replica);
                  }, .farewell = [](std::chrono::milliseconds) { return caf::make_message(settle_context{}); }, .stop_deadline = part});

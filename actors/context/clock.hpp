@@ -17,18 +17,28 @@ public:
   /// not drag the others along.
   static constexpr std::uint64_t max_skew_ms = 500;
 
+  /// How far ahead of wall time an earlier run of this node may have been, as far as others tell. Clocks are wrong by hours, or by
+  /// years; whoever says years is not believed.
+  static constexpr std::uint64_t max_resume_ms = std::uint64_t{7} * 86'400'000;
+
   /// A timestamp later than all that were given or taken in before.
   timestamp tick(std::uint64_t now_ms) noexcept;
+  /// What `tick` would give.
+  timestamp next(std::uint64_t now_ms) const noexcept;
   /// Takes in the timestamp of a change of another node.
   void observe(timestamp seen, std::uint64_t now_ms) noexcept;
-  /// Takes in a timestamp that this node gave in an earlier run, whatever the wall time.
+  /// Takes in a timestamp that this node gave in an earlier run, whatever the wall time, as its own checkpoint tells.
   void raise_floor(timestamp given) noexcept;
+  /// Takes in a timestamp that a change carries which calls itself one of an earlier run of this node. Not when it is more than
+  /// `max_resume_ms` ahead of wall time and of what the checkpoint told: then returns false, and the clock stays.
+  bool resume(timestamp claimed, std::uint64_t now_ms) noexcept;
 
   /// The latest timestamp given or taken in.
   timestamp last() const noexcept { return last_; }
 
 private:
   timestamp last_;
+  timestamp certain_;  ///< The latest that `raise_floor` took in.
 };
 
 }  // namespace troupe

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include <troupe/actors/context/answer_budget.hpp>
 #include <troupe/actors/context/path_order.hpp>
 #include <troupe/messages/utf8.hpp>
 
@@ -13,9 +14,6 @@ namespace {
 
 constexpr std::string_view reserved = "/_sys";
 
-/// Timestamps beyond this, in the year 6429, are no timestamps; it keeps the clock far from the end of its range.
-constexpr timestamp latest_time{std::uint64_t{1} << 63};
-
 run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
 
 std::string describe(const change_record& record) {
@@ -23,6 +21,10 @@ std::string describe(const change_record& record) {
 }
 
 }  // namespace
+
+bool equivocation::concerns(const path& where) const {
+  return std::ranges::any_of(records, [&](const change_record& each) { return each.path == where; });
+}
 
 context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_state restored, engine_limits limits,
                                std::shared_ptr<const conflict_resolution> rule)
@@ -45,23 +47,9 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   for (const auto& each : quarantine_) declined_.insert(run_of(each.dot));
   tree_.visit_from({}, [&](const tree_entry& entry) {
     conflicts_ += entry.siblings.size() > 1 ? 1 : 0;
+    values_ += shows_value(&entry) ? 1 : 0;
     return true;
   });
-}
-
-/// Values travel and are stored inside messages with the same limits, so they must leave some of each to those.
-std::optional<std::string> context_engine::too_much(const value& given) const {
-  const auto& bytes = given.msgpack();
-  if (bytes.size() > limits_.max_value_bytes)
-    return "has " + std::to_string(bytes.size()) + " bytes; at most " + std::to_string(limits_.max_value_bytes) +
-           " are accepted";
-  if (given.size() == 0) return std::nullopt;
-  codec_limits inner;
-  inner.depth = max_value_depth;
-  inner.elements /= 2;
-  if (const auto checked = check_msgpack(bytes, inner); !checked)
-    return "is too deep or has too many parts: " + checked.error().message;
-  return std::nullopt;
 }
 
 // -- local writes ----------------------------------------------------------------------------------------------------
@@ -76,7 +64,7 @@ result<void> context_engine::check_write(const path& where, const value& given, 
   if (principal.size() > limits_.max_principal_bytes || !is_utf8(principal))
     return fail(error_code::invalid_argument, "the principal must be UTF-8 of at most " +
                                                   std::to_string(limits_.max_principal_bytes) + " bytes");
-  if (const auto problem = too_much(given))
+  if (const auto problem = too_much(given, limits_))
     return fail(error_code::limit_exceeded, "the value for '" + where.text() + "' " + *problem);
   return {};
 }
@@ -90,6 +78,12 @@ result<change_record> context_engine::write(operation op, const path& where, val
   if (op == operation::erase && !view_of(entry))
     return fail(error_code::not_found, "'" + where.text() + "' holds no value that could be erased");
 
+  if (vector_.at(self_, incarnation_) == 0 && has_too_many_runs(self_))
+    return fail(error_code::limit_exceeded,
+                "this node, or all together, wrote in so many runs that no node would take a change of another one");
+  if (clock_.next(now_ms) >= latest_time)
+    return fail(error_code::unavailable, "this node's clock stands beyond the year 6429; set it right");
+
   record.dot = {self_, incarnation_, vector_.at(self_, incarnation_) + 1};
   record.timestamp = clock_.tick(now_ms);
   record.path = where;
@@ -99,8 +93,7 @@ result<change_record> context_engine::write(operation op, const path& where, val
   if (entry)
     for (const auto& each : entry->siblings.all()) record.observed.push_back(each.dot());
   for (const auto& each : quarantine_)
-    if (std::ranges::any_of(each.records, [&](const change_record& known) { return known.path == where; }))
-      record.observed.push_back(each.dot);
+    if (record.observed.size() < limits_.max_observed && each.concerns(where)) record.observed.push_back(each.dot);
   std::ranges::sort(record.observed);
   const auto content = content_hash(record);
   return integrate(std::move(record), content).record;
@@ -108,17 +101,14 @@ result<change_record> context_engine::write(operation op, const path& where, val
 
 // -- changes of other nodes ------------------------------------------------------------------------------------------
 
-std::optional<std::string> context_engine::malformed(const change_record& record) const {
-  if (record.dot.origin.is_nil() || record.dot.incarnation == 0 || record.dot.seq == 0) return "its dot is malformed";
-  if (record.timestamp >= latest_time) return "its timestamp lies beyond the year 6429";
-  if (record.principal.size() > limits_.max_principal_bytes) return "its principal is too long";
-  if (const auto problem = too_much(record.new_value)) return "its value " + *problem;
-  if (record.operation == operation::erase && !record.new_value.is_nil()) return "it erases and carries a value";
-  const auto not_earlier = [&](const dot& seen) {
-    return run_of(seen) == run_of(record.dot) && seen.seq >= record.dot.seq;
-  };
-  if (std::ranges::any_of(record.observed, not_earlier)) return "it observed a later change of its own run";
-  return std::nullopt;
+bool context_engine::has_too_many_runs(const node_id& origin) const {
+  const auto runs = std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
+  return runs.size() >= limits_.max_runs_of_node || vector_.entries().size() >= limits_.max_runs;
+}
+
+bool context_engine::claims_our_future(const change_record& record) const {
+  return std::ranges::any_of(record.observed,
+                             [&](const dot& seen) { return run_of(seen) == own_run() && !vector_.covers(seen); });
 }
 
 std::optional<std::string> context_engine::passed_bound(const change_record& record) const {
@@ -126,8 +116,8 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
       std::ranges::count_if(record.observed, [&](const dot& seen) { return !vector_.covers(seen); }));
   if (overwritten_.size() + unseen > limits_.max_overwritten)
     return std::to_string(overwritten_.size()) + " overwritten changes are awaited already";
-  if (vector_.entries().size() >= limits_.max_runs && vector_.at(record.dot.origin, record.dot.incarnation) == 0)
-    return std::to_string(limits_.max_runs) + " runs are known already";
+  if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 && has_too_many_runs(record.dot.origin))
+    return "too many runs, of its node or of all, are known already";
   const auto* entry = tree_.find(record.path);
   if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot)) return std::nullopt;
   const auto siblings = entry->siblings.all();
@@ -159,12 +149,18 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     return refuse(run, error_code::unavailable,
                   "no further change of run " + to_string(run.origin) + "/" + std::to_string(run.incarnation) +
                       " is taken before the next start");
-  if (record.format > change_record::current_format)
+  if (record.format > change_record::current_format && run != own_run())
     return refuse(run, error_code::version_mismatch,
                   describe(record) + " has format " + std::to_string(record.format) + "; this build reads up to " +
                       std::to_string(change_record::current_format));
-  if (const auto why = malformed(record))
-    return refuse(run, error_code::corrupt_data, describe(record) + " is refused: " + *why);
+  auto why = malformed(record, limits_);
+  if (!why && record.format > change_record::current_format) why = "it is of this run, which writes an older format";
+  if (why) {
+    apply_outcome outcome;
+    outcome.status = apply_status::malformed;
+    outcome.problem = error{error_code::protocol_violation, describe(record) + " is malformed: " + *why, {}};
+    return outcome;
+  }
 
   if (vector_.covers(record.dot)) {
     const auto known = live_.content(record.dot);
@@ -180,6 +176,13 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
   if (run == own_run()) {
     const auto id = record.dot;
     return isolate(run, {id, {std::move(record)}});
+  }
+  if (claims_our_future(record)) {
+    auto outcome = refuse(run, error_code::already_exists,
+                          describe(record) + " has overwritten changes of this run that this node did not make: another node "
+                                             "runs under its identity");
+    outcome.alarm = true;
+    return outcome;
   }
   if (record.dot.seq > vector_.at(run.origin, run.incarnation) + 1) return buffer(std::move(record));
   const auto content = content_hash(record);
@@ -213,7 +216,11 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t content
       outcome.problem = error{error_code::overloaded, describe(*next) + " is not taken now: " + *bound, {}};
       break;
     }
-    take_time(*next, now_ms);
+    if (!take_time(*next, now_ms)) {
+      outcome.alarm = true;
+      outcome.problem = error{error_code::already_exists,
+                              describe(*next) + " calls itself one of this node and is far ahead of its time; it is taken, its time is not", {}};
+    }
     const auto id = next->dot;
     outcome.applied.push_back(integrate(std::move(*next), content));
     next = waiting_.take({id.origin, id.incarnation, id.seq + 1});
@@ -223,29 +230,31 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t content
   return outcome;
 }
 
-result<void> context_engine::replay(change_record record) {
+result<void> context_engine::replay(change_record record, std::uint64_t now_ms) {
   if (vector_.covers(record.dot)) return {};
   const auto done = vector_.at(record.dot.origin, record.dot.incarnation);
   if (record.dot.seq != done + 1)
     return fail(error_code::corrupt_data, describe(record) + " follows change " + std::to_string(done) +
                                               " of its run in the log; those between are missing");
-  if (record.dot.origin == self_) clock_.raise_floor(record.timestamp);
+  if (record.dot.origin == self_) clock_.resume(record.timestamp, now_ms);
   const auto content = content_hash(record);
   integrate(std::move(record), content);
   return {};
 }
 
-/// An earlier run of this node may have been ahead of the wall; its timestamps count all the same.
-void context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
-  if (record.dot.origin == self_) clock_.raise_floor(record.timestamp);
-  else clock_.observe(record.timestamp, now_ms);
+/// An earlier run of this node may have been ahead of the wall; its timestamps count all the same, within reason. Returns whether
+/// they are.
+bool context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
+  if (record.dot.origin == self_) return clock_.resume(record.timestamp, now_ms);
+  clock_.observe(record.timestamp, now_ms);
+  return true;
 }
 
 // -- the state -------------------------------------------------------------------------------------------------------
 
 bool context_engine::overwrites(const change_record& record, const sibling& existing) const {
   return run_of(existing.dot()) == run_of(record.dot) ||
-         std::ranges::find(record.observed, existing.dot()) != record.observed.end();
+         std::ranges::binary_search(record.observed, existing.dot());
 }
 
 applied_change context_engine::integrate(change_record record, std::uint64_t content) {
@@ -272,7 +281,9 @@ applied_change context_engine::integrate(change_record record, std::uint64_t con
 
   change.conflict = remaining.size() > 1;
   store_siblings(record.path, std::move(remaining));
-  change.visible = view(record.path) != record.previous_value;
+  entry = tree_.find(record.path);
+  change.visible = view_of(entry) != record.previous_value;
+  if (change.visible) change.instead = seen_instead_of(record, entry);
   change.record = std::move(record);
   return change;
 }
@@ -281,11 +292,13 @@ void context_engine::store_siblings(const path& where, std::vector<sibling> sibl
   const auto* before = tree_.find(where);
   if (before && before->siblings.size() > 1) --conflicts_;
   if (siblings.size() > 1) ++conflicts_;
+  if (shows_value(before)) --values_;
   if (siblings.empty()) {
     tree_.erase(where);
   } else {
     tree_.put(where, sibling_list{std::move(siblings)});
   }
+  if (shows_value(tree_.find(where))) ++values_;
 }
 
 std::optional<change_record> context_engine::remove_live(const dot& id) {
@@ -315,22 +328,57 @@ std::optional<value> context_engine::view_of(const tree_entry* entry) const {
   return resolved.operation == operation::erase ? std::nullopt : std::optional{std::move(resolved.new_value)};
 }
 
+/// The write that readers see now, if it is another one than `record`, with the value before.
+std::optional<change_record> context_engine::seen_instead_of(const change_record& record, const tree_entry* entry) const {
+  change_record seen;
+  if (entry) {
+    seen = resolve_siblings(*rule_, entry->path, entry->siblings.all());
+  } else {
+    seen = record;
+    seen.operation = operation::erase;
+    seen.new_value = {};
+  }
+  if (seen.dot == record.dot && seen.operation == record.operation && seen.new_value == record.new_value) return std::nullopt;
+  seen.previous_value = record.previous_value;
+  return seen;
+}
+
+bool context_engine::shows_value(const tree_entry* entry) const {
+  if (!entry) return false;
+  const auto siblings = entry->siblings.all();
+  if (siblings.size() == 1) return !siblings[0].is_tombstone();
+  return resolve_siblings(*rule_, entry->path, siblings).operation == operation::put;
+}
+
 std::optional<value> context_engine::view(const path& where) const { return view_of(tree_.find(where)); }
 
 value_explained context_engine::explain(const path& where) const {
   value_explained told;
+  answer_budget budget;
+  std::size_t left_out = 0;
+  const auto tell = [&](const change_record& record, bool wins) {
+    const bool fits = budget.take(record.new_value);
+    left_out += fits ? 0 : 1;
+    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation, fits ? record.new_value : value{},
+                           record.principal, wins});
+  };
   const auto* entry = tree_.find(where);
-  if (!entry) return told.rule = "no write to this path is known", told;
-  const auto siblings = entry->siblings.all();
-  const auto winner = resolve_siblings(*rule_, where, siblings).dot;
-  for (const auto& each : siblings) {
-    const auto record = each.to_record(where);
-    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation, record.new_value,
-                           record.principal, record.dot == winner});
+  told.rule = entry ? "one write overwrote all others that are known" : "no write to this path is known";
+  if (entry) {
+    const auto siblings = entry->siblings.all();
+    const auto winner = resolve_siblings(*rule_, where, siblings).dot;
+    for (const auto& each : siblings) tell(each.to_record(where), each.dot() == winner);
+    told.conflict = siblings.size() > 1;
+    if (told.conflict) told.rule = std::string{rule_->name()} + ": " + std::string{rule_->reason()};
   }
-  told.conflict = siblings.size() > 1;
-  told.rule = told.conflict ? std::string{rule_->name()} + ": " + std::string{rule_->reason()}
-                            : "one write overwrote all others that are known";
+  std::size_t isolated = 0;
+  for (const auto& each : quarantine_) {
+    if (!each.concerns(where) || ++isolated > limits_.max_siblings) continue;
+    for (const auto& record : each.records)
+      if (record.path == where) tell(record, false);
+  }
+  if (isolated > 0) told.rule += "; in quarantine, because one dot was given to several writes: " + std::to_string(isolated) + " of them";
+  if (left_out > 0) told.rule += "; left out, as they are too large for one answer: the values of " + std::to_string(left_out) + " writes";
   return told;
 }
 

@@ -10,6 +10,7 @@
 
 #include <troupe/actors/context/clock.hpp>
 #include <troupe/actors/context/live_dots.hpp>
+#include <troupe/actors/context/record_rules.hpp>
 #include <troupe/actors/context/reorder_buffer.hpp>
 #include <troupe/actors/context/strategies.hpp>
 #include <troupe/actors/context/tree.hpp>
@@ -19,22 +20,13 @@
 
 namespace troupe {
 
-/// Bounds of one replica. Equal on all nodes, or a change that one accepts may wait forever at another.
-struct engine_limits {
-  std::size_t max_value_bytes = std::size_t{1} << 20;  ///< Canonical bytes of one value.
-  std::size_t max_principal_bytes = 256;
-  /// Live writes of one path. At least the number of nodes: see `context_engine::apply`.
-  std::size_t max_siblings = 256;
-  std::size_t max_buffered_records = 4096;  ///< Changes that wait for an earlier one of their run.
-  std::size_t max_buffered_bytes = std::size_t{16} << 20;
-  std::size_t max_overwritten = std::size_t{1} << 18;  ///< Dots known to be overwritten but not received yet.
-  std::size_t max_runs = std::size_t{1} << 16;         ///< Runs of nodes in the version vector.
-};
-
 /// Two changes that one dot was given to, by a copied machine or a defect, or the one that is known.
 struct equivocation {
   struct dot dot;
   std::vector<change_record> records;
+
+  /// Whether one of them is a change of this path.
+  bool concerns(const path& where) const;
 
   static constexpr auto fields() {
     return std::tuple{required("dot", &equivocation::dot), required("records", &equivocation::records)};
@@ -57,6 +49,8 @@ struct applied_change {
   change_record record;   ///< With `previous_value`.
   bool conflict = false;  ///< The path has two or more siblings now.
   bool visible = false;   ///< What readers see at the path has changed.
+  /// What they see now, when that is another write than this one: of several siblings one is gone and another one counts.
+  std::optional<change_record> instead;
 };
 
 /// What became of a change from another node.
@@ -65,6 +59,7 @@ enum class apply_status : std::uint8_t {
   duplicate,  ///< It was known already.
   buffered,   ///< Earlier changes of its run are missing; it waits. See `missing`.
   refused,    ///< It cannot be taken, now or later, and so neither can the rest of its run: see `declined`.
+  malformed,  ///< No replica makes such a change: whoever has sent it broke the protocol. It says nothing about its run.
   overflow,   ///< It would pass a bound. It was not taken; sent again later it may be.
 };
 
@@ -72,9 +67,10 @@ struct apply_outcome {
   apply_status status = apply_status::applied;
   /// In the order in which they became part of the state, which is the order to store them in.
   std::vector<applied_change> applied;
-  /// Of `refused` and `overflow`; of `applied`, why a waiting change was not let through.
+  /// Of `refused`, `malformed` and `overflow`; of `applied`, why a waiting change was not let through, or what is odd.
   std::optional<error> problem;
-  /// One dot was used for two changes: a node runs twice or its disk was copied. An operator must know.
+  /// Somebody else writes under a node's identity: one dot was used for two changes (`corrupt_data`), or a change claims what
+  /// this node did not do (`already_exists`). A node runs twice, its disk was copied, or a peer lies. An operator must know.
   bool alarm = false;
 };
 
@@ -92,8 +88,7 @@ struct apply_outcome {
 /// Not thread-safe: one actor owns it. `snapshot` and `state` may be read on other threads.
 class context_engine {
 public:
-  /// Containers within containers in one value; what carries values adds a few levels of its own.
-  static constexpr std::uint32_t max_value_depth = 48;
+  static constexpr std::uint32_t max_value_depth = troupe::max_value_depth;
 
   /// @param self this node. @param incarnation of this run, never used before by this node; at least 1.
   /// @param rule decides between siblings; not null.
@@ -108,7 +103,7 @@ public:
   /// @param now_ms wall time, milliseconds since 1970.
   /// @returns the record, with `previous_value`; or not_found (erasing what readers do not see), permission_denied
   ///          (`/_sys` for others than the principal "system"), limit_exceeded, unavailable (this run's identity is in
-  ///          use elsewhere).
+  ///          use elsewhere, or the clock is beyond all measure).
   result<change_record> write(operation op, const path& where, value given, std::string principal, trace_id trace,
                               std::uint64_t now_ms);
 
@@ -122,17 +117,22 @@ public:
   /// Two changes under one dot are told apart while the first is a live sibling or waits; what has been overwritten is
   /// not remembered. Both are then put in quarantine, and no further change of that run is taken. The next write to
   /// either path overwrites the dot on all replicas.
+  ///
+  /// A change may have overwritten changes of other runs that are still to come here, but none of this run that this run did not
+  /// make: that one would be lost as soon as it is made. Such a change is refused with an alarm. A change that calls
+  /// itself one of an earlier run of this node, far ahead of wall time, is applied with an alarm and does not move the clock.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
   /// A change out of this node's own log, at start. Changes that the restored state covers are passed over.
   /// @returns corrupt_data when an earlier change of its run is missing.
-  result<void> replay(change_record record);
+  result<void> replay(change_record record, std::uint64_t now_ms);
 
   // -- reading -------------------------------------------------------------------------------------------------------
 
   /// What readers see, or nothing. O(log n).
   std::optional<value> view(const path& where) const;
-  /// The writes that compete for a path, and which of them counts.
+  /// The writes that compete for a path, and which of them counts; also those in quarantine. Values that are too much for one
+  /// answer together are left out, and the rule says so.
   value_explained explain(const path& where) const;
   /// The entries, siblings and all. O(1); stays as it is.
   context_tree snapshot() const { return tree_; }
@@ -143,6 +143,7 @@ public:
   /// For a checkpoint.
   engine_state state() const;
   const conflict_resolution& rule() const noexcept { return *rule_; }
+  std::shared_ptr<const conflict_resolution> shared_rule() const { return rule_; }
 
   /// What has been processed without gaps.
   const version_vector& vector() const noexcept { return vector_; }
@@ -156,13 +157,15 @@ public:
 
   /// Paths that have two or more siblings now.
   std::size_t conflicts() const noexcept { return conflicts_; }
+  /// Paths that have a value for readers now.
+  std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
   std::size_t overwritten() const noexcept { return overwritten_.size(); }
   run_id own_run() const noexcept { return {self_, incarnation_}; }
 
 private:
-  std::optional<std::string> too_much(const value& given) const;
-  std::optional<std::string> malformed(const change_record& record) const;
+  bool has_too_many_runs(const node_id& origin) const;
+  bool claims_our_future(const change_record& record) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
   apply_outcome refuse(const run_id& run, error_code code, std::string why);
   apply_outcome isolate(const run_id& run, equivocation found);
@@ -173,8 +176,10 @@ private:
   bool overwrites(const change_record& record, const sibling& existing) const;
   void store_siblings(const path& where, std::vector<sibling> siblings);
   std::optional<value> view_of(const tree_entry* entry) const;
+  bool shows_value(const tree_entry* entry) const;
+  std::optional<change_record> seen_instead_of(const change_record& record, const tree_entry* entry) const;
   std::optional<change_record> remove_live(const dot& id);
-  void take_time(const change_record& record, std::uint64_t now_ms);
+  bool take_time(const change_record& record, std::uint64_t now_ms);
 
   node_id self_;
   std::uint64_t incarnation_;
@@ -189,6 +194,7 @@ private:
   std::set<run_id> declined_;
   std::vector<equivocation> quarantine_;
   std::size_t conflicts_ = 0;
+  std::size_t values_ = 0;
 };
 
 }  // namespace troupe

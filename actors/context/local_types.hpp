@@ -68,6 +68,8 @@ struct take_snapshot {};
 struct snapshot_taken {
   context_tree tree;
   version_vector vector;
+  std::uint64_t values = 0;     ///< Paths that have a value for readers.
+  std::uint64_t conflicts = 0;  ///< Paths with two or more siblings.
 };
 
 /// Asks for all to be durable and checkpointed, as at the end.

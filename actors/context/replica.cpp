@@ -12,6 +12,9 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
 constexpr auto disk_deadline = 60s;
+constexpr auto reader_deadline = 60s;
+constexpr std::size_t max_readers = 2;           // each keeps a thread of the scheduler busy
+constexpr std::size_t max_visited = 50'000;      // entries, for one page; what takes more is read aside
 constexpr std::size_t max_unanswered = 10'000;  // changes that a watcher may be behind when it is told of more
 constexpr std::size_t max_watchers = 1'000;
 
@@ -21,7 +24,9 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       engine_(std::move(setup_.engine)),
-      log_(setup_.log.logger("context")) {
+      log_(setup_.log.logger("context")),
+      unlogged_(setup_.replayed) {
+  log_->info("context.opened replayed={} check_ms={}", setup_.replayed, setup_.check_took.count());
   view_.committed = engine_.vector();
   refresh_view();
   ends_.attach(self_);
@@ -36,10 +41,10 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
         auto found = engine_.view(wanted.path);
         return value_found{found.has_value(), found ? std::move(*found) : value{}};
       },
-      [this](const list_values& wanted) { return list_page(engine_, wanted); },
+      [this](const list_values& wanted) { return list(wanted); },
       [this](const explain_value& wanted) { return engine_.explain(wanted.path); },
-      [this](const verify_values& wanted) { return verify_subtree(engine_, wanted.prefix); },
-      [this](take_snapshot) { return snapshot_taken{engine_.snapshot(), engine_.vector()}; },
+      [this](const verify_values& wanted) { return verify(wanted); },
+      [this](take_snapshot) { return snapshot_taken{engine_.snapshot(), engine_.vector(), engine_.values(), engine_.conflicts()}; },
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },
       [this](const service_call& call) { return serve(call); },
@@ -48,9 +53,9 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
       },
       [this](settle_context) { return settle(); },
       [this](tick) {
-        const auto now = setup_.clock();
         refresh_view();
-        for_each_session([now](sync_session& session) { return session.tick(now); });
+        for_each_session([now = steady_ms()](sync_session& session) { return session.tick(now); });
+        tell_what_was_not_logged();
         commit();
         tick_after(self_, interval, tick::slow);
       },
@@ -80,6 +85,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
   const auto now = setup_.clock();
   auto written = std::make_shared<values_written>();
   if (wanted.only_check) return std::move(*written);
+  std::vector<encoded_record> records;
   for (const auto& entry : wanted.entries) {
     if (wanted.skip_unchanged && engine_.view(entry.path) == entry.value) {
       ++written->unchanged;
@@ -87,13 +93,15 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
     }
     auto record = engine_.write(wanted.what, entry.path, entry.value, wanted.principal, wanted.trace, now);
     if (!record) {
+      queue_.add(std::move(records));
       commit();
       return to_caf(std::move(record.error()));
     }
     written->ids.push_back(record->id());
-    queue_.add(encode_record(*record));
+    records.push_back(encode_record(*record));
     if (!watchers_.empty()) news_.push_back(std::make_shared<const change_record>(std::move(*record)));
   }
+  queue_.add(std::move(records));
   if (wanted.durability == durability::memory) {
     commit();
     return std::move(*written);
@@ -108,10 +116,11 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
   return promise;
 }
 
-void replica_state::announce(const applied_change& change) {
-  if (change.conflict)
+void replica_state::announce(applied_change change) {
+  if (change.conflict && conflicts_.take())
     log_->info("context.conflict path=\"{}\" dot={}", printable(change.record.path.text(), 1024), to_string(change.record.dot));
-  if (change.visible && !watchers_.empty()) news_.push_back(std::make_shared<const change_record>(change.record));
+  if (!change.visible || watchers_.empty()) return;
+  news_.push_back(std::make_shared<const change_record>(std::move(change.instead ? *change.instead : change.record)));
 }
 
 void replica_state::watch(const watch_context& wanted) {
@@ -149,6 +158,45 @@ void replica_state::tell_watchers() {
   for (const auto id : behind) watchers_.erase(id);
 }
 
+result<context_reader_actor> replica_state::start_reader() {
+  if (readers_ >= max_readers)
+    return fail(error_code::overloaded, "as many readers of the whole context as may are at work; try again");
+  auto made = spawn_context_reader(self_->system(), {engine_.snapshot(), engine_.vector(), engine_.conflicts()},
+                                   engine_.shared_rule());
+  ++readers_;
+  ends_.watch(self_, made, [this](const caf::error&) { --readers_; });
+  return made;
+}
+
+caf::result<value_page> replica_state::list(const list_values& wanted) {
+  if (auto page = list_page(engine_.tree(), engine_.rule(), wanted, max_visited)) return std::move(*page);
+  const auto reader = start_reader();
+  if (!reader) return to_caf(reader.error());
+  auto promise = self_->make_response_promise<value_page>();
+  ask(self_, *reader, reader_deadline, wanted)
+      .then([promise](value_page& page) mutable { promise.deliver(std::move(page)); }, deliver_error(promise));
+  return promise;
+}
+
+caf::result<values_verified> replica_state::verify(const verify_values& wanted) {
+  const auto reader = start_reader();
+  if (!reader) return to_caf(reader.error());
+  auto promise = self_->make_response_promise<values_verified>();
+  ask(self_, *reader, reader_deadline, wanted)
+      .then([promise](values_verified& report) mutable { promise.deliver(std::move(report)); }, deliver_error(promise));
+  return promise;
+}
+
+/// Serves a request over a link as one of another actor.
+template <class Request, class Answer>
+caf::result<payload> replica_state::serve_by_asking(const service_call& call) {
+  auto wanted = decode_checked<Request>(call.params.bytes);
+  if (!wanted) return to_caf(std::move(wanted.error()));
+  auto promise = self_->make_response_promise<payload>();
+  ask(self_, interface{self_}, call.deadline, std::move(*wanted)).then(deliver_encoded<Answer>(promise), deliver_error(promise));
+  return promise;
+}
+
 caf::result<payload> replica_state::serve(const service_call& call) {
   if (call.method == "context.get")
     return serve_with<get_value>(call, [this](const auto& wanted) {
@@ -156,15 +204,13 @@ caf::result<payload> replica_state::serve(const service_call& call) {
       return result<value_found>{value_found{found.has_value(), found ? std::move(*found) : value{}}};
     });
   if (call.method == "context.list")
-    return serve_with<list_values>(call, [this](const auto& wanted) { return result<value_page>{list_page(engine_, wanted)}; });
+    return serve_by_asking<list_values, value_page>(call);
   if (call.method == "context.explain")
     return serve_with<explain_value>(call, [this](const auto& wanted) {
       return result<value_explained>{engine_.explain(wanted.path)};
     });
   if (call.method == "context.verify")
-    return serve_with<verify_values>(call, [this](const auto& wanted) {
-      return result<values_verified>{verify_subtree(engine_, wanted.prefix)};
-    });
+    return serve_by_asking<verify_values, values_verified>(call);
   write_values write{.entries = {}, .principal = call.caller->name, .trace = call.trace};
   if (call.method == "context.set") {
     auto wanted = decode_checked<set_value>(call.params.bytes);
@@ -209,14 +255,17 @@ caf::result<payload> replica_state::serve_write(const service_call& call, write_
 
 void replica_state::commit() {
   tell_watchers();
+  checkpoint_when_due();
   const auto batch = queue_.take();
-  if (!batch) return checkpoint_when_due();
+  if (!batch) return;
   ask(self_, setup_.store, disk_deadline, append_records{batch})
       .then(
           [this, batch] {
             if (std::exchange(disk_refused_, false)) log_->info("context.disk_recovered");
             committed(*batch);  // before anybody is told: what they do next counts these as committed
             queue_.settle({});
+            refresh_view();
+            for (const auto link : links()) acknowledge(link);
             commit();
           },
           [this](const error& why) {
@@ -227,7 +276,6 @@ void replica_state::commit() {
 }
 
 void replica_state::committed(const std::vector<encoded_record>& batch) {
-  since_checkpoint_ += batch.size();
   for (const auto& record : batch)
     view_.committed.raise(record.dot.origin, record.dot.incarnation, record.dot.seq);
   refresh_view();
@@ -236,26 +284,42 @@ void replica_state::committed(const std::vector<encoded_record>& batch) {
     for_each_session([&](sync_session& session) { return session.committed(push); });
 }
 
+/// Takes the state as it is, whoever writes, and has it written as soon as the log holds all of it.
 void replica_state::checkpoint_when_due() {
-  if (checkpointing_ || since_checkpoint_ < setup_.checkpoint_every || !queue_.is_idle()) return;
+  if (checkpointing_ || stored() < checkpoint_tried_ + setup_.checkpoint_every) return;
   checkpointing_ = true;
-  ask(self_, setup_.store, disk_deadline, write_checkpoint{std::make_shared<const engine_state>(engine_.state())})
-      .then([this, upto = since_checkpoint_] { checkpointing_ = false; since_checkpoint_ -= upto; },
-            [this](const error& why) {
-              checkpointing_ = false;
-              since_checkpoint_ = 0;  // the log holds everything; the next try comes with the next changes
-              log_->error("context.checkpoint_failed reason=\"{}\"", why.message);
-            });
+  checkpoint_tried_ = queue_.added() + unlogged_;
+  queue_.notify_durable([this, state = std::make_shared<const engine_state>(engine_.state()),
+                         upto = checkpoint_tried_](const result<void>&) {
+    checkpoint(state, upto, [this](const result<void>& outcome) {
+      checkpointing_ = false;
+      // The log holds everything; the next try comes with the next changes.
+      if (!outcome) log_->error("context.checkpoint_failed reason=\"{}\"", printable(outcome.error().message));
+    });
+  });
+}
+
+void replica_state::checkpoint(std::shared_ptr<const engine_state> state, std::uint64_t upto,
+                               std::function<void(const result<void>&)> done) {
+  ask(self_, setup_.store, disk_deadline, write_checkpoint{std::move(state)})
+      .then(
+          [this, upto, done] {
+            checkpointed_ = std::max(checkpointed_, upto);
+            done({});
+          },
+          [done](const error& why) { done(fail(why)); });
 }
 
 caf::result<void> replica_state::settle() {
   auto promise = self_->make_response_promise<void>();
-  queue_.notify([this, promise](const result<void>& outcome) mutable {
-    if (!outcome) return promise.deliver(to_caf(outcome.error()));
-    if (since_checkpoint_ == 0 || !queue_.is_idle()) return promise.deliver();
-    since_checkpoint_ = 0;
-    ask(self_, setup_.store, disk_deadline, write_checkpoint{std::make_shared<const engine_state>(engine_.state())})
-        .then([promise]() mutable { promise.deliver(); }, deliver_error(promise));
+  auto deliver = [promise](const result<void>& outcome) mutable {
+    if (outcome) promise.deliver();
+    else promise.deliver(to_caf(outcome.error()));
+  };
+  queue_.notify([this, deliver, state = std::make_shared<const engine_state>(engine_.state()),
+                 upto = queue_.added() + unlogged_](const result<void>& outcome) mutable {
+    if (!outcome || upto == checkpointed_) return deliver(outcome);
+    checkpoint(state, upto, deliver);
   });
   commit();
   return promise;

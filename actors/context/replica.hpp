@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/context/engine.hpp>
@@ -16,7 +18,8 @@ namespace troupe {
 using replica_actor = caf::typed_actor<
     // Writes. Answered at the durability asked for.
     caf::result<values_written>(write_values),
-    // Reads.
+    // Reads. Verifying, and listing what has many tombstones in it, takes as long as it takes, aside; of these only so many are
+    // under way, and more are refused as `overloaded`.
     caf::result<value_found>(get_value), caf::result<value_page>(list_values), caf::result<value_explained>(explain_value),
     caf::result<values_verified>(verify_values), caf::result<snapshot_taken>(take_snapshot),
     // Tells of changes from now on.
@@ -38,6 +41,8 @@ struct replica_setup {
   log_target log;
   wall_clock clock = system_wall_clock();
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
+  std::uint64_t replayed = 0;               ///< Changes of earlier runs that no checkpoint holds.
+  std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
 };
 
 replica_actor spawn_replica(caf::actor_system& system, replica_setup setup);

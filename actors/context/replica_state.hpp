@@ -5,6 +5,8 @@
 #include <memory>
 
 #include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/context_reader.hpp>
+#include <troupe/actors/context/log_quota.hpp>
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/actors/context/sync_session.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
@@ -23,11 +25,17 @@ public:
   interface::behavior_type make_behavior();
 
 private:
+  struct received_push {
+    std::uint64_t position;  ///< What `commit_queue::durable` must reach.
+    std::uint64_t batch;
+  };
   struct peer {
     link_actor link;
     node_id node;
     std::string name;
     std::unique_ptr<sync_session> session;
+    /// Pushes whose changes are not durable yet, oldest first. As many as the session lets wait.
+    std::deque<received_push> uncommitted{};
   };
   struct watcher {
     path prefix;
@@ -38,16 +46,24 @@ private:
   // -- writing and reading ------------------------------------------------------------------------------------------
   caf::result<values_written> write(const write_values& wanted);
   std::optional<error> first_refused(const write_values& wanted) const;
-  void announce(const applied_change& change);
+  void announce(applied_change change);
   void watch(const watch_context& wanted);
   void tell_watchers();
+  caf::result<value_page> list(const list_values& wanted);
+  caf::result<values_verified> verify(const verify_values& wanted);
+  result<context_reader_actor> start_reader();
   caf::result<payload> serve(const service_call& call);
+  template <class Request, class Answer>
+  caf::result<payload> serve_by_asking(const service_call& call);
   caf::result<payload> serve_write(const service_call& call, write_values wanted, bool single);
 
   // -- durability ---------------------------------------------------------------------------------------------------
   void commit();
   void committed(const std::vector<encoded_record>& batch);
+  std::uint64_t stored() const noexcept { return queue_.durable() + unlogged_; }
   void checkpoint_when_due();
+  void checkpoint(std::shared_ptr<const engine_state> state, std::uint64_t upto,
+                  std::function<void(const result<void>&)> done);
   caf::result<void> settle();
 
   // -- peers --------------------------------------------------------------------------------------------------------
@@ -57,8 +73,13 @@ private:
   void carry_out(caf::actor_id link, sync_session::actions actions);
   void send(peer& to, const sync_message& message);
   void apply(caf::actor_id link, apply_records wanted);
+  void tell_problem(const dot& id, const apply_outcome& outcome);
+  void acknowledge(caf::actor_id link);
+  std::uint64_t steady_ms() const;
   void read_for(caf::actor_id link, const read_log& wanted);
   void refresh_view();
+  std::vector<caf::actor_id> links() const;
+  void tell_what_was_not_logged();
   void for_each_session(const std::function<sync_session::actions(sync_session&)>& step);
 
   interface::pointer self_;
@@ -73,8 +94,13 @@ private:
   std::deque<std::pair<caf::actor_id, service_notice>> early_;
   watch_list ends_;
   std::shared_ptr<spdlog::logger> log_;
-  std::uint64_t since_checkpoint_ = 0;
+  // Of the changes that the store has and of those that no log holds: how many the latest checkpoint has, and the latest try.
+  std::uint64_t unlogged_ = 0;  ///< Replayed at the start, or put in quarantine since.
+  std::uint64_t checkpointed_ = 0, checkpoint_tried_ = 0;
   bool checkpointing_ = false;
+  std::size_t readers_ = 0;
+  log_quota conflicts_, refusals_, alarms_;
+  std::uint64_t next_second_ms_ = 0;
   bool disk_refused_ = false;
 };
 

@@ -52,7 +52,7 @@ void replica_state::meet(const peer_up& up) {
   peers_[id] = {up.link, up.node, up.name, std::make_unique<sync_session>(self, up.node, view_)};
   ends_.watch(self_, up.link, [this, id](const caf::error&) { lose(id); });
   refresh_view();
-  carry_out(id, peers_[id].session->start(setup_.clock()));
+  carry_out(id, peers_[id].session->start(steady_ms()));
   for_each_session([](sync_session& session) { return session.links_changed(); });
   for (auto& [link, notice] : std::exchange(early_, {}))
     if (link == id) hear(link, notice);
@@ -94,6 +94,9 @@ void replica_state::carry_out(caf::actor_id link, sync_session::actions actions)
     } else if (auto* mismatch = std::get_if<report_mismatch>(&action)) {
       log_->error("context.strategies_differ peer={} ours={:016x} theirs={:016x}", to_string(found->second.node),
                   mismatch->ours, mismatch->theirs);
+    } else if (auto* roots = std::get_if<report_roots>(&action)) {
+      log_->error("context.roots_differ peer={} ours={} theirs={}", to_string(found->second.node), to_string(roots->ours),
+                  to_string(roots->theirs));
     } else {
       const auto& reason = std::get<close_session>(action).reason;
       log_->warn("context.sync_ended peer={} reason=\"{}\"", to_string(found->second.node), printable(reason.message));
@@ -115,22 +118,44 @@ void replica_state::apply(caf::actor_id link, apply_records wanted) {
   const auto now = setup_.clock();
   for (auto& record : wanted.records) {
     const auto dot = record.dot;
-    const auto outcome = engine_.apply(std::move(record), now);
-    for (const auto& change : outcome.applied) {
+    const auto isolated_before = engine_.quarantine().size();
+    auto outcome = engine_.apply(std::move(record), now);
+    unlogged_ += engine_.quarantine().size() - isolated_before;
+    for (auto& change : outcome.applied) {
       queue_.add(encode_record(change.record));
-      announce(change);
+      announce(std::move(change));
     }
-    if (outcome.problem)
-      log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason=\"{}\"",
-                outcome.alarm ? "equivocation" : "change_refused", to_string(dot), printable(outcome.problem->message));
+    if (outcome.status == apply_status::malformed) {
+      carry_out(link, {close_session{std::move(*outcome.problem)}});
+      return commit();
+    }
+    if (outcome.problem) tell_problem(dot, outcome);
   }
   refresh_view();
-  queue_.notify_durable([this, link, batch = wanted.batch](const result<void>&) {
-    refresh_view();
-    if (const auto found = peers_.find(link); found != peers_.end())
-      carry_out(link, found->second.session->processed(batch));
-  });
+  if (const auto found = peers_.find(link); found != peers_.end())
+    found->second.uncommitted.push_back({queue_.added(), wanted.batch});
+  acknowledge(link);
   commit();
+}
+
+void replica_state::tell_problem(const dot& id, const apply_outcome& outcome) {
+  if (!(outcome.alarm ? alarms_ : refusals_).take()) return;
+  const auto* event = !outcome.alarm                                     ? "change_refused"
+                      : outcome.problem->code == error_code::corrupt_data ? "equivocation"
+                                                                          : "identity_claimed";
+  log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason=\"{}\"", event,
+            to_string(id), printable(outcome.problem->message));
+}
+
+/// Acknowledges the pushes of a peer that are durable by now.
+void replica_state::acknowledge(caf::actor_id link) {
+  for (auto found = peers_.find(link); found != peers_.end(); found = peers_.find(link)) {
+    auto& uncommitted = found->second.uncommitted;
+    if (uncommitted.empty() || uncommitted.front().position > queue_.durable()) return;
+    const auto batch = uncommitted.front().batch;
+    uncommitted.pop_front();
+    carry_out(link, found->second.session->processed(batch));
+  }
 }
 
 void replica_state::read_for(caf::actor_id link, const read_log& wanted) {
@@ -147,7 +172,8 @@ void replica_state::read_for(caf::actor_id link, const read_log& wanted) {
 }
 
 void replica_state::refresh_view() {
-  view_.root = engine_.root_hash();
+  view_.root = queue_.is_idle() ? engine_.root_hash() : state_hash{};
+  view_.takes_pushes = !queue_.is_full();
   view_.declined = engine_.declined();
   view_.missing = engine_.missing();
   view_.links.clear();
@@ -155,10 +181,29 @@ void replica_state::refresh_view() {
   std::sort(view_.links.begin(), view_.links.end());
 }
 
+std::vector<caf::actor_id> replica_state::links() const {
+  std::vector<caf::actor_id> all;
+  for (const auto& [id, each] : peers_) all.push_back(id);
+  return all;
+}
+
+/// Time that never goes back, for what repeats itself.
+std::uint64_t replica_state::steady_ms() const {
+  const auto since = self_->clock().now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
+
+void replica_state::tell_what_was_not_logged() {
+  const auto now = steady_ms();
+  if (now < next_second_ms_) return;
+  next_second_ms_ = now + 1000;
+  if (const auto more = conflicts_.next_second()) log_->info("context.conflicts more={}", more);
+  if (const auto more = refusals_.next_second()) log_->warn("context.changes_refused more={}", more);
+  if (const auto more = alarms_.next_second()) log_->critical("context.alarms more={}", more);
+}
+
 void replica_state::for_each_session(const std::function<sync_session::actions(sync_session&)>& step) {
-  std::vector<caf::actor_id> links;
-  for (const auto& [id, each] : peers_) links.push_back(id);
-  for (const auto link : links)
+  for (const auto link : links())
     if (const auto found = peers_.find(link); found != peers_.end()) carry_out(link, step(*found->second.session));
 }
 

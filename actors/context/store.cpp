@@ -115,9 +115,12 @@ constexpr const char* wrong_hash = "its hash does not match";
 result<context_store> context_store::open(const std::string& directory, const store_identity& fresh,
                                           store_options options) {
   std::error_code failure;
+  const bool was_there = std::filesystem::exists(directory, failure);
   std::filesystem::create_directories(directory, failure);
   if (failure) return system_failure("the directory '" + directory + "' cannot be made", failure.value());
-  if (::chmod(directory.c_str(), 0700) != 0) return system_failure("'" + directory + "' cannot be made private", errno);
+  // One that was there may serve others too; the files are private in any case.
+  if (!was_there && ::chmod(directory.c_str(), 0700) != 0)
+    return system_failure("'" + directory + "' cannot be made private", errno);
   auto lock = directory_lock::take(directory, "context.lock");
   if (!lock) return fail(std::move(lock.error()));
 
@@ -165,7 +168,9 @@ result<void> context_store::prepare_schema(const store_identity& fresh) {
     return fail(error_code::storage_failure, "the file system cannot hold a write-ahead log; use a local disk");
   if (auto set = database_.execute(settings); !set) return set;
   if (*tables > 0) {
+    const auto began = std::chrono::steady_clock::now();
     const auto sound = database_.text("PRAGMA quick_check(1)");
+    check_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
     if (!sound) return fail(sound.error());
     return *sound == "ok" ? result<void>{} : fail(error_code::corrupt_data, "the context store is damaged: " + *sound);
   }

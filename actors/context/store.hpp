@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,7 +42,8 @@ struct store_options {
 /// Blocking; belongs to a detached actor. Everything it hands out is a copy.
 class context_store {
 public:
-  /// Opens the store in `directory`, or makes one. The directory gets mode 0700, the files 0600.
+  /// Opens the store in `directory`, or makes one. A directory that it makes has mode 0700; the files have 0600. O(size): the
+  /// whole file is read once, to find torn pages; see `check_took`.
   /// @param fresh given to a new store; a store that exists keeps its own.
   /// @returns already_exists when another process (or this one) has it open; corrupt_data; version_mismatch when a
   /// newer
@@ -54,6 +56,8 @@ public:
   ~context_store() = default;
 
   const store_identity& identity() const noexcept { return identity_; }
+  /// How long reading the whole file took when it was opened. It grows with the log, which is not trimmed.
+  std::chrono::milliseconds check_took() const noexcept { return check_took_; }
 
   /// The incarnation of a new run, durably taken: greater than every earlier one.
   /// @param at_least give a number that grows with time, so that a store set back to an old copy does not repeat an
@@ -103,6 +107,7 @@ private:
   version_vector log_vector_;
   context_tree checkpointed_;
   std::uint64_t since_checkpoint_ = 0;
+  std::chrono::milliseconds check_took_{0};
 };
 
 }  // namespace troupe

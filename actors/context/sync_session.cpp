@@ -1,6 +1,7 @@
 #include <troupe/actors/context/sync_session.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace troupe {
@@ -8,7 +9,8 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t max_pull_ranges = 1024;
-/// Pushes of the peer that may wait to be processed. Far above what its own limits let it send.
+/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep it far below, until the disk
+/// of this node hesitates so long that it takes them for lost and sends them again.
 constexpr std::size_t max_processing = 1024;
 
 run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
@@ -102,6 +104,7 @@ sync_session::actions sync_session::tick(std::uint64_t now_ms) {
   actions wishes;
   if (phase_ != phase::open || now_ms < next_heads_ms_) return wishes;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
+  then_ = std::exchange(recently_, {view_.committed, pushes_, released_});
   wishes.push_back(send_message{heads()});
   pulled_ = false;
   pull_missing(wishes);
@@ -125,7 +128,7 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
-  committed_then_ = view_.committed;
+  recently_ = {view_.committed, pushes_, released_};
   if (hello.strategies != self_.strategies) wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
   // The peer's other links may not be up yet, so what counts here is who is connected with this node.
@@ -139,15 +142,16 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
 }
 
 void sync_session::on(const sync_push& push, actions& wishes) {
+  if (processing_.size() >= max_processing || !view_.takes_pushes) return;
   auto records = decode_push(push);
   if (!records) return close(records.error().code, records.error().message, wishes);
-  if (processing_.size() >= max_processing)
-    return close(error_code::protocol_violation, "the peer pushes without waiting for acknowledgements", wishes);
   received_push received{push.batch, {}};
+  std::vector<version_entry> pushed;
   for (const auto& each : *records) {
-    theirs_.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);  // it has committed what it pushes
+    pushed.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
     received.runs.insert(run_of(each.dot));
   }
+  if (!has_reached(version_vector{std::move(pushed)}, wishes)) return;  // it has committed what it pushes
   processing_.push_back(std::move(received));
   wishes.push_back(apply_records{push.batch, std::move(*records)});
 }
@@ -161,14 +165,13 @@ void sync_session::on(const sync_heads& heads, actions& wishes) {
   their_links_ = {heads.links.begin(), heads.links.end()};
   their_declined_ = {heads.declined.begin(), heads.declined.end()};
 
+  compare_roots(heads, wishes);
+
   const bool no_progress =
-      !in_flight_.empty() && released_ == released_then_ && in_flight_.front().batch <= pushes_then_;
+      !in_flight_.empty() && released_ == then_.released && in_flight_.front().batch <= then_.pushes;
   if (in_flight_.empty() || no_progress) presume_lost_what_is_unacknowledged();
-  for (const auto& each : committed_then_.entries())
+  for (const auto& each : then_.committed.entries())
     if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(run_of(each), each.seq);
-  committed_then_ = view_.committed;
-  pushes_then_ = pushes_;
-  released_then_ = released_;
   behind_ = true;
   push_what_is_owed(wishes);
 }
@@ -213,8 +216,26 @@ bool sync_session::learn(const version_vector& vector, actions& wishes) {
           wishes);
     return false;
   }
-  for (const auto& each : vector.entries()) theirs_.raise(each.origin, each.incarnation, each.seq);
-  return true;
+  return has_reached(vector, wishes);
+}
+
+/// Closes the session and returns false when the peer knows of more runs than there can be.
+bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
+  if (theirs_.covers(vector)) return true;
+  std::vector<version_entry> both;
+  both.reserve(theirs_.entries().size() + vector.entries().size());
+  std::ranges::merge(theirs_.entries(), vector.entries(), std::back_inserter(both));
+  theirs_ = version_vector{std::move(both)};
+  if (theirs_.entries().size() <= limits_.max_runs) return true;
+  close(error_code::limit_exceeded, "the peer knows of more than " + std::to_string(limits_.max_runs) + " runs", wishes);
+  return false;
+}
+
+void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
+  const bool comparable = heads.root != state_hash{} && view_.root != state_hash{} && heads.vector == view_.committed;
+  if (!comparable || heads.root == view_.root || roots_reported_) return;
+  roots_reported_ = true;
+  wishes.push_back(report_roots{view_.root, heads.root});
 }
 
 bool sync_session::release(std::uint64_t batch, actions& wishes) {

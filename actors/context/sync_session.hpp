@@ -21,6 +21,7 @@ struct sync_limits {
   std::size_t max_in_flight_batches = 64;
   std::size_t max_queued_bytes = std::size_t{1}
                                  << 20;  ///< Committed and not pushed yet; beyond, they are read from the log.
+  std::size_t max_runs = std::size_t{1} << 17;  ///< That the peer may know of; more than any replica takes.
   std::uint64_t heads_every_ms = 1000;
 };
 
@@ -35,7 +36,8 @@ struct sync_identity {
 /// What a session reads of the replica whenever it speaks. The replica keeps it up to date and outlives its sessions.
 struct sync_view {
   version_vector committed;      ///< What the store has committed: a change is never pushed before.
-  state_hash root;
+  state_hash root;               ///< Of what is committed; all-zero, which says nothing, while changes wait for the disk.
+  bool takes_pushes = true;      ///< False while the disk does not keep up. What is pushed then is dropped, and sent again.
   std::vector<node_id> links;    ///< Nodes that this one is connected with; sorted.
   std::vector<run_id> declined;  ///< `context_engine::declined`.
   std::vector<dot_range> missing;  ///< `context_engine::missing`.
@@ -63,11 +65,16 @@ struct apply_records {
 struct report_mismatch {
   std::uint64_t ours = 0, theirs = 0;
 };
+/// Both have committed the same changes, and do not hold the same: one of them is damaged, or holds something in quarantine. Told
+/// once in a session. An operator must know.
+struct report_roots {
+  state_hash ours, theirs;
+};
 /// The session is over; close the link.
 struct close_session {
   error reason;
 };
-using sync_action = std::variant<send_message, read_log, apply_records, report_mismatch, close_session>;
+using sync_action = std::variant<send_message, read_log, apply_records, report_mismatch, report_roots, close_session>;
 
 /// One side of the synchronisation between two replicas, without their engine, log and link: events come in by its
 /// calls, what to do comes out as actions, in order.
@@ -78,9 +85,10 @@ using sync_action = std::variant<send_message, read_log, apply_records, report_m
 /// its own pace.
 ///
 /// Who pushes what: a change that the peer can have from its origin directly, because the two are connected, is left to
-/// the origin, or every node of a full mesh would send every change to every other. What the peer still lacks at the
-/// second heads after it was committed here is pushed whoever made it. So changes also cross where two nodes are not
-/// connected, and what was lost on the way is repaired by the same rule.
+/// the origin, or every node of a full mesh would send every change to every other. What the peer still lacks a second or two
+/// after it was committed here, as its heads tell, is pushed whoever made it. So changes also cross where two nodes
+/// are not connected, and what was lost on the way is repaired by the same rule. Heads that come in between, as links
+/// come and go, hurry nothing.
 ///
 /// Pure and deterministic; belongs to the replica actor.
 class sync_session {
@@ -92,6 +100,7 @@ public:
   sync_session(const sync_identity& self, node_id peer, const sync_view& view, sync_limits limits = {});
 
   /// The link is up: says hello.
+  /// @param now_ms time that never goes back, not wall time; also of `tick`.
   actions start(std::uint64_t now_ms);
   /// The peer says something. Anything but a hello first, or anything malformed, ends the session.
   actions receive(const sync_message& message);
@@ -131,6 +140,8 @@ private:
   void close(error_code code, std::string why, actions& wishes);
 
   bool learn(const version_vector& vector, actions& wishes);
+  bool has_reached(const version_vector& vector, actions& wishes);
+  void compare_roots(const sync_heads& heads, actions& wishes);
   bool release(std::uint64_t batch, actions& wishes);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const run_id& run, std::uint64_t upto);
@@ -165,9 +176,14 @@ private:
   std::uint64_t pushes_ = 0;
   std::uint64_t released_ = 0;       ///< Latest push that the peer has dealt with.
 
-  // How things stood at the peer's previous heads.
-  version_vector committed_then_;
-  std::uint64_t pushes_then_ = 0, released_then_ = 0;
+  /// How things stood here at some moment.
+  struct standing {
+    version_vector committed;
+    std::uint64_t pushes = 0, released = 0;
+  };
+  standing recently_;  ///< At the latest `tick` that sent heads, or at the greeting.
+  standing then_;      ///< At the one before, so at least a second ago; nothing in the first second.
+  bool roots_reported_ = false;
 
   // The peer as a sender.
   struct received_push {

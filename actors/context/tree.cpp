@@ -208,11 +208,14 @@ private:
   std::vector<item> items_;
 };
 
-std::string_view first_key(const pending_items::item& item) {
-  if (item.entry) return key_of(*item.entry);
-  const auto* node = item.node;
+std::string_view first_key(const tree_node& top) {
+  const auto* node = &top;
   while (!node->is_leaf()) node = node->children.front().node.get();
   return key_of(node->entries.front());
+}
+
+std::string_view first_key(const pending_items::item& item) {
+  return item.entry ? key_of(*item.entry) : first_key(*item.node);
 }
 
 /// Opens whichever of two next items hides more, at least one of them being a node.
@@ -254,6 +257,8 @@ result<tree_summary> verify_node(const tree_node& node, bool is_root, const std:
       return fail(damaged("below '" + child.low + "' a level is missing").error());
     if (&child != &node.children.front() && last && !is_before(*last, child.low))
       return fail(damaged("'" + *last + "' lies before its bound '" + child.low + "'").error());
+    if (&child != &node.children.front() && is_before(first_key(*child.node), child.low))
+      return fail(damaged("'" + std::string{first_key(*child.node)} + "' lies before its bound '" + child.low + "'").error());
     auto below = verify_node(*child.node, false, last);
     if (!below) return below;
     if (*below != child.summary) return fail(damaged("the hash below '" + child.low + "' is wrong").error());

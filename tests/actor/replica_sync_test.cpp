@@ -170,6 +170,141 @@ TEST_CASE_FIXTURE(pair_fixture, "a log that cannot be read is reported, and the 
   CHECK(a.write("/y", 2).get());
 }
 
+namespace {
+
+/// A peer that the test plays, greeted.
+class played_peer {
+public:
+  played_peer(pair_fixture& in, unsigned n) : in_(in), link_(in.system) {
+    in.a.meet(link_.actor(), test::node(n));
+    say_as(link_.actor(), in.a.actor, "sync.hello", encode(hello_of(test::node(n))));
+    in.system.run();
+  }
+  void push(std::vector<change_record> records) {
+    std::vector<encoded_record> encoded;
+    for (const auto& each : records) encoded.push_back(encode_record(each));
+    say_as(link_.actor(), in_.a.actor, "sync.push", encode(push_batch{std::move(encoded)}.to_message(++pushes_)));
+    in_.system.run();
+  }
+  kept_link& link() { return link_; }
+
+private:
+  pair_fixture& in_;
+  kept_link link_;
+  std::uint64_t pushes_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(pair_fixture, "a malformed change ends its sender's session and nothing else") {
+  played_peer honest{*this, 8}, hostile{*this, 9};
+  hostile.push({put({test::node(8), 1, 1}, "/x", 1, {{test::node(3), 1, 2}, {test::node(3), 1, 1}})});
+  REQUIRE(hostile.link().closed());
+  CHECK(hostile.link().closed()->find("malformed") != std::string::npos);
+  played_peer again{*this, 7};
+  again.push({put({a.id, 1, 1}, "/x", std::string((std::size_t{1} << 20) + 1, 'x'))});
+  CHECK(again.link().closed());
+  honest.push({put({test::node(8), 1, 1}, "/x", 1)});
+  CHECK_FALSE(honest.link().closed());
+  CHECK(a.read("/x") == value{1});
+  CHECK(a.write("/y", 1).get());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a change that overwrites this node's next write is an alarm, and the write stays") {
+  played_peer hostile{*this, 9};
+  hostile.push({put({test::node(9), 1, 1}, "/x", "forged", {{a.id, 1, 1}})});
+  CHECK(a.log.count("context.identity_claimed") == 1);
+  CHECK(a.write("/x", "mine").get());
+  CHECK(a.read("/x") == value{"mine"});
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "heads go out each second while wall time jumps back") {
+  kept_link link{system};
+  a.meet(link.actor(), test::node(9));
+  say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
+  system.run();
+  *a.wall_offset_ms = -3'600'000;
+  const auto before = link.said<sync_heads>("sync.heads").size();
+  system.pass(3500ms);
+  CHECK(link.said<sync_heads>("sync.heads").size() >= before + 3);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer that pushes on while the disk refuses keeps its link, and gets every acknowledgement") {
+  played_peer peer{*this, 9};
+  a.store.refuse();
+  // As a peer does that takes its pushes for lost each second.
+  for (int i = 0; i < 1'100; ++i) peer.push({put({test::node(9), 1, 1}, "/x", 1)});
+  CHECK_FALSE(peer.link().closed());
+  CHECK(peer.link().said<sync_ack>("sync.ack").empty());
+  a.store.accept();
+  system.pass(200ms);
+  CHECK(peer.link().said<sync_ack>("sync.ack").size() == 1'024);
+  CHECK(a.store.log().size() == 1);
+  peer.push({put({test::node(9), 1, 2}, "/x", 2)});
+  CHECK(peer.link().said<sync_ack>("sync.ack").back().batch == 1'101);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "of many conflicts and refusals in a second a few are logged, and the others as a number") {
+  played_peer peer{*this, 9};
+  for (int i = 0; i < 40; ++i) a.write("/n/" + std::to_string(i), i);
+  std::vector<change_record> all;
+  for (std::uint64_t i = 0; i < 40; ++i) all.push_back(put({test::node(9), 1, i + 1}, "/n/" + std::to_string(i), "x"));
+  auto newer = put({test::node(9), 2, 1}, "/x", 1);
+  newer.format = change_record::current_format + 1;
+  for (int i = 0; i < 40; ++i) all.push_back(newer);
+  system.pass(1100ms);
+  peer.push(std::move(all));
+  CHECK(a.log.count("context.conflict path") == 10);
+  CHECK(a.log.count("context.change_refused") == 10);
+  system.pass(1100ms);
+  CHECK(a.log.count("context.conflicts more=30") == 1);
+  CHECK(a.log.count("context.changes_refused more=30") == 1);
+  system.pass(3s);
+  CHECK(a.log.count("more=") == 2);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "what is put in quarantine is there after a clean stop") {
+  played_peer peer{*this, 9};
+  peer.push({put({test::node(9), 1, 1}, "/x", 1)});
+  REQUIRE(system.demand<void>(a.actor, settle_context{}));
+  peer.push({put({test::node(9), 1, 1}, "/x", 2)});
+  REQUIRE(system.demand<void>(a.actor, settle_context{}));
+  REQUIRE(a.store.checkpoints().size() == 2);
+  CHECK(a.store.checkpoints().back()->quarantine.size() == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer with the same changes and another tree is reported, once") {
+  played_peer peer{*this, 9};
+  a.write("/x", 1);
+  const auto state = a.verify();
+  const auto heads = [&](state_hash root) {
+    say_as(peer.link().actor(), a.actor, "sync.heads", encode(sync_heads{state.vector, root, 1, {}, {}}));
+    system.run();
+  };
+  heads(state.hash);
+  CHECK(a.log.count("context.roots_differ") == 0);
+  for (int i = 0; i < 3; ++i) heads({1, 2});
+  CHECK(a.log.count("context.roots_differ") == 1);
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what made them see it") {
+  played_peer peer{*this, 9};
+  std::vector<std::pair<value, std::optional<value>>> seen;
+  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+    return {[&seen](const context_changed& changed) {
+      for (const auto& change : changed.changes) seen.emplace_back(change->new_value, change->previous_value);
+    }};
+  })});
+  tell(a.actor, watch_context{path{"/a"}, watcher});
+  system.run();
+  const auto x = put({test::node(9), 1, 1}, "/a", "x", {}, 10), y = put({test::node(8), 1, 1}, "/a", "y", {}, 12);
+  peer.push({x, y, put({test::node(7), 1, 1}, "/a", "z", {y.dot}, 9)});
+  CHECK(a.read("/a") == value{"x"});
+  REQUIRE(seen.size() == 3);
+  CHECK(seen[2].first == value{"x"});
+  CHECK(seen[2].second == value{"y"});
+}
+
 // -- two replicas -----------------------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(pair_fixture, "a change is at the other node at once") {
@@ -261,6 +396,17 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher sees the changes of the other node, w
   a.write("/app/x", 1);
   a.write("/other", 2);
   CHECK(seen == std::vector<std::string>{"/app/x"});
+  // A concurrent change that is earlier changes nothing for readers.
+  wire.cut();
+  *a.wall_offset_ms = -1;
+  b.write("/app/x", "later");
+  a.write("/app/x", "earlier");
+  *a.wall_offset_ms = 0;
+  fake_wire healed{a, b};
+  settle();
+  CHECK(b.verify().conflicts == 1);
+  CHECK(b.read("/app/x") == value{"later"});
+  CHECK(seen == std::vector<std::string>{"/app/x", "/app/x"});
 }
 
 TEST_CASE("a change reaches a node that is connected through another one only") {

@@ -172,6 +172,54 @@ TEST_CASE("a checkpoint that fails is logged, and tried again with the next chan
   CHECK(replica.store.checkpoints().front()->tree.size() == 4);
 }
 
+TEST_CASE("checkpoints are written while writers never pause") {
+  virtual_system system;
+  replica_fixture replica{system, 1, 50};
+  // Two writers, each of which writes again as soon as it is answered: whenever a commit is done, the next waits.
+  int left = 400;
+  std::vector<caf::actor> writers;
+  for (int writer = 0; writer < 2; ++writer)
+    writers.push_back(system.own(system.caf().spawn([&left, writer, to = replica.actor](caf::event_based_actor* self) -> caf::behavior {
+      return {[self, &left, writer, to](tick) {
+        if (left-- <= 0) return;
+        const write_values wanted{.entries = {{path{"/w/" + std::to_string(left)}, writer}}, .principal = "tester"};
+        ask(self, to, 60s, wanted).then([self](const values_written&) { tell(self, self, tick::fast); }, [](const error& why) { FAIL(why.message); });
+      }};
+    })));
+  replica.store.hold();
+  for (const auto& writer : writers) tell(writer, tick::fast);
+  system.run();
+  replica.store.proceed();
+  CHECK(replica.store.log().size() == 400);
+  CHECK(replica.store.checkpoints().size() >= 6);
+  for (const auto& each : replica.store.checkpoints()) CHECK(each->vector.at(replica.id, 1) == each->tree.size());
+  CHECK(replica.store.checkpoints().front()->tree.size() < 100);
+}
+
+TEST_CASE("what was replayed at the start counts for the next checkpoint") {
+  virtual_system system;
+  SUBCASE("when enough has gathered over several runs") {
+    replica_fixture replica{system, 1, 10, {}, 9};
+    system.pass(200ms);
+    CHECK(replica.store.checkpoints().empty());
+    replica.write("/a", 1);
+    system.pass(200ms);
+    CHECK(replica.store.checkpoints().size() == 1);
+  }
+  SUBCASE("when it is more than enough already") {
+    replica_fixture replica{system, 1, 10, {}, 10};
+    system.pass(200ms);
+    CHECK(replica.store.checkpoints().size() == 1);
+    system.pass(1s);
+    CHECK(replica.store.checkpoints().size() == 1);
+  }
+  SUBCASE("at the end, even if nothing was written") {
+    replica_fixture replica{system, 1, 10, {}, 1};
+    REQUIRE(system.demand<void>(replica.actor, settle_context{}));
+    CHECK(replica.store.checkpoints().size() == 1);
+  }
+}
+
 TEST_CASE_FIXTURE(fixture, "settling fails when the checkpoint does") {
   replica.store.refuse_checkpoints();
   replica.write("/a", 1);
@@ -229,6 +277,45 @@ TEST_CASE_FIXTURE(fixture, "a snapshot stays as it is while the replica goes on"
   replica.write("/b", 2);
   CHECK(before.tree.size() == 1);
   CHECK(before.tree.hash() != replica.verify().hash);
+}
+
+TEST_CASE_FIXTURE(fixture, "entries that are written together are durable together, however many they are") {
+  replica.store.hold();
+  for (int i = 0; i < 2; ++i) replica.write("/one/" + std::to_string(i), i, durability::memory);
+  write_values many{.entries = {}, .durability = durability::memory, .principal = "tester"};
+  for (int i = 0; i < 1'500; ++i) many.entries.push_back({path{"/n/" + std::to_string(i)}, i});
+  REQUIRE(system.demand<values_written>(replica.actor, std::move(many)));
+  replica.store.proceed();
+  system.pass(200ms);
+  CHECK(replica.store.batches() == std::vector<std::size_t>{1, 1, 1'500});
+}
+
+TEST_CASE_FIXTURE(fixture, "values behind many erased ones are listed all the same") {
+  write_values many{.entries = {}, .durability = durability::memory, .principal = "tester"};
+  for (int i = 0; i < 60'000; ++i) many.entries.push_back({path{"/n/" + std::to_string(i)}, {}});
+  REQUIRE(system.demand<values_written>(replica.actor, many));
+  many.what = operation::erase;
+  REQUIRE(system.demand<values_written>(replica.actor, std::move(many)));
+  replica.write("/z", 1);
+  const auto page = system.demand<value_page>(replica.actor, list_values{}).value();
+  CHECK(page.entries.size() == 1);
+  CHECK(replica.serve<value_page>("context.list", list_values{}).value() == page);
+}
+
+TEST_CASE_FIXTURE(fixture, "only so many verify at once, and the next is told to try again") {
+  replica.write("/a", 1);
+  std::vector<answer<values_verified>> asked;
+  for (int i = 0; i < 3; ++i) asked.push_back(system.ask<values_verified>(replica.actor, verify_values{}));
+  // All three have asked before the first reader has begun.
+  system.run();
+  std::size_t refused = 0;
+  for (const auto& each : asked) {
+    REQUIRE(each.ready());
+    if (each.code() == error_code::overloaded) ++refused;
+    else CHECK(each.value().sound);
+  }
+  CHECK(refused == 1);
+  CHECK(replica.verify().sound);
 }
 
 // -- over links -----------------------------------------------------------------------------------------------------------

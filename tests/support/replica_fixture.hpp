@@ -56,6 +56,8 @@ public:
   void accept() { disk_->refusal.reset(); }
   void refuse_checkpoints() { disk_->checkpoints_refused = true; }
   void accept_checkpoints() { disk_->checkpoints_refused = false; }
+  /// How many changes each commit had.
+  const std::vector<std::size_t>& batches() const { return disk_->batches; }
   /// Forgets what is in the log, as a log that does not reach back so far.
   void make_log_unreadable() { disk_->unreadable = true; }
 
@@ -64,6 +66,7 @@ private:
     std::vector<encoded_record> log;
     std::vector<std::shared_ptr<const engine_state>> checkpoints;
     std::size_t commits = 0;
+    std::vector<std::size_t> batches;
     std::optional<error> refusal;
     bool held = false;
     bool unreadable = false;
@@ -78,6 +81,7 @@ private:
         }
         log.insert(log.end(), wanted.records->begin(), wanted.records->end());
         ++commits;
+        batches.push_back(wanted.records->size());
         promise.deliver();
       }
     }
@@ -104,7 +108,9 @@ private:
 class replica_fixture {
 public:
   /// @param n see `node`.
-  replica_fixture(virtual_system& in, unsigned n, std::uint64_t checkpoint_every = 20'000, cluster_id cluster = {})
+  /// @param replayed changes of earlier runs that no checkpoint holds.
+  replica_fixture(virtual_system& in, unsigned n, std::uint64_t checkpoint_every = 20'000, cluster_id cluster = {},
+                  std::uint64_t replayed = 0)
       : system(in),
         id(node(n)),
         store(in),
@@ -113,16 +119,18 @@ public:
                        .identity = {cluster, id},
                        .store = store.keeper(),
                        .log = log.target(),
-                       .clock = [&in] {
+                       .clock = [&in, offset = wall_offset_ms] {
                          const auto now = in.caf().clock().now().time_since_epoch();
-                         return noon + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+                         return noon + static_cast<std::uint64_t>(*offset) + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
                        },
-                       .checkpoint_every = checkpoint_every}))) {
+                       .checkpoint_every = checkpoint_every,
+                       .replayed = replayed}))) {
     system.run();
   }
 
   virtual_system& system;
   node_id id;
+  std::shared_ptr<std::int64_t> wall_offset_ms = std::make_shared<std::int64_t>(0);  ///< Of wall time from virtual time.
   recorded_log log;
   fake_store store;
   replica_actor actor;

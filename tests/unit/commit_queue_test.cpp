@@ -21,10 +21,16 @@ struct fixture {
   std::vector<std::string> told;
   std::uint64_t added = 0;
 
-  explicit fixture(std::size_t max_batch = 1000, std::size_t max_waiting = 100'000) : queue{max_batch, max_waiting} {}
+  explicit fixture(commit_limits limits = {}) : queue{limits} {}
 
   void add(int count = 1) {
     while (count-- > 0) queue.add(record(++added));
+  }
+  /// Adds so many that belong together.
+  void add_group(int count) {
+    std::vector<encoded_record> group;
+    while (count-- > 0) group.push_back(record(++added));
+    queue.add(std::move(group));
   }
   commit_queue::completion teller(std::string who) {
     return [this, who](const result<void>& outcome) { told.push_back(who + (outcome ? " durable" : " " + outcome.error().message)); };
@@ -60,7 +66,7 @@ TEST_CASE("all that waits is one batch, in the order in which it came") {
 }
 
 TEST_CASE("a batch has a bound; the rest comes with the next") {
-  fixture f{2};
+  fixture f{{.max_batch = 2}};
   f.add(5);
   CHECK(f.take() == numbers{1, 2});
   f.queue.settle(done);
@@ -84,7 +90,7 @@ TEST_CASE("one batch is written at a time, while the next gathers") {
 }
 
 TEST_CASE("who waits is told when everything added before is durable, and no earlier") {
-  fixture f{2};
+  fixture f{{.max_batch = 2}};
   f.add();
   f.queue.notify(f.teller("one"));
   f.add(2);
@@ -112,7 +118,7 @@ TEST_CASE("who comes while the last batch is written waits for it") {
 }
 
 TEST_CASE("what the disk refuses is offered again, before what came later") {
-  fixture f{2};
+  fixture f{{.max_batch = 2}};
   f.add(3);
   CHECK(f.take() == numbers{1, 2});
   f.add();
@@ -151,7 +157,7 @@ TEST_CASE("the health is the latest refusal, until a batch succeeds") {
 }
 
 TEST_CASE("a queue is full when so many records wait, without those being written") {
-  fixture f{2, 3};
+  fixture f{{.max_batch = 2, .max_waiting = 3}};
   f.add(2);
   CHECK_FALSE(f.queue.is_full());
   f.add();
@@ -175,4 +181,60 @@ TEST_CASE("whoever is told may add and wait again at once") {
   CHECK(f.take() == numbers{2});
   f.queue.settle(done);
   CHECK(f.told == strings{"second durable"});
+}
+
+TEST_CASE("what was added together is written together, whatever the bound of a batch") {
+  fixture f{{.max_batch = 4}};
+  f.add(3);
+  f.add_group(3);
+  f.add_group(6);
+  f.add();
+  CHECK(f.take() == numbers{1, 2, 3});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{4, 5, 6});
+  f.queue.settle(refused);
+  CHECK(f.take() == numbers{4, 5, 6});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{7, 8, 9, 10, 11, 12});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{13});
+  f.add_group(0);
+  f.queue.settle(done);
+  CHECK(f.queue.is_idle());
+}
+
+TEST_CASE("a batch is bounded in bytes, and has at least one record") {
+  fixture f{{.max_batch_bytes = 2 * record(1).bytes.size()}};
+  f.add(5);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  fixture tiny{{.max_batch_bytes = 1}};
+  tiny.add(2);
+  CHECK(tiny.take() == numbers{1});
+}
+
+TEST_CASE("a queue is full when so many bytes wait, without those being written") {
+  fixture f{{.max_batch = 1, .max_waiting_bytes = 2 * record(1).bytes.size()}};
+  f.add();
+  CHECK_FALSE(f.queue.is_full());
+  f.add();
+  CHECK(f.queue.is_full());
+  f.take();
+  CHECK_FALSE(f.queue.is_full());
+  f.queue.settle(refused);
+  CHECK(f.queue.is_full());
+  f.take();
+  f.queue.settle(done);
+  CHECK_FALSE(f.queue.is_full());
+}
+
+TEST_CASE("a queue counts what was added and what of it is durable") {
+  fixture f{{.max_batch = 2}};
+  f.add(3);
+  f.take();
+  CHECK(f.queue.added() == 3);
+  CHECK(f.queue.durable() == 0);
+  f.queue.settle(done);
+  CHECK(f.queue.added() == 3);
+  CHECK(f.queue.durable() == 2);
 }

@@ -68,3 +68,24 @@ TEST_CASE("a clock never runs backwards whatever wall time and other nodes say")
     }
   }));
 }
+
+TEST_CASE("what others say of an earlier run is believed within reason") {
+  hybrid_clock clock;
+  const auto ahead = [](std::uint64_t ms) { return timestamp::from_parts(noon + ms, 0); };
+  CHECK(clock.resume(ahead(hybrid_clock::max_resume_ms), noon));
+  CHECK(clock.last() == ahead(hybrid_clock::max_resume_ms));
+  CHECK_FALSE(clock.resume(ahead(hybrid_clock::max_resume_ms + 1), noon));
+  CHECK_FALSE(clock.resume(timestamp{(std::uint64_t{1} << 63) - 1}, noon));
+  CHECK(clock.last() == ahead(hybrid_clock::max_resume_ms));
+  SUBCASE("and beyond that, what the checkpoint told counts") {
+    clock.raise_floor(ahead(2 * hybrid_clock::max_resume_ms));
+    CHECK(clock.resume(ahead(3 * hybrid_clock::max_resume_ms), noon));
+  }
+}
+
+TEST_CASE("looking at the next timestamp gives none") {
+  hybrid_clock clock;
+  CHECK(clock.next(noon) == timestamp::from_parts(noon, 0));
+  CHECK(clock.tick(noon) == timestamp::from_parts(noon, 0));
+  CHECK(clock.next(noon) == timestamp::from_parts(noon, 1));
+}

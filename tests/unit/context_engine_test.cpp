@@ -180,7 +180,7 @@ TEST_CASE("a write passes no bound") {
   CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth + 1), "ada", {}, noon).error().code ==
         error_code::limit_exceeded);
   CHECK(status_of(deep, put({node(2), 1, 1}, "/a", nested(context_engine::max_value_depth + 1))) ==
-        apply_status::refused);
+        apply_status::malformed);
   const value parts = value::array(std::vector<value>(600'000));
   CHECK(deep.write(operation::put, a, parts, "ada", {}, noon).error().code == error_code::limit_exceeded);
   CHECK(engine.write(operation::put, a, 1, std::string(257, 'x'), {}, noon).error().code ==
@@ -424,15 +424,18 @@ TEST_CASE("a change of a newer format is refused and its run waits for a newer b
   CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);
 }
 
-TEST_CASE("a malformed change is refused and says why") {
+TEST_CASE("a malformed change is not taken, says why, and says nothing about its run") {
   const auto refusal = [](change_record record) {
     engine_limits limits;
     limits.max_value_bytes = 100;
     context_engine engine{node(1), 1, {}, limits};
     const auto outcome = engine.apply(std::move(record), noon);
-    REQUIRE(outcome.status == apply_status::refused);
-    CHECK(outcome.problem->code == error_code::corrupt_data);
+    REQUIRE(outcome.status == apply_status::malformed);
+    CHECK(outcome.problem->code == error_code::protocol_violation);
     CHECK(engine.tree().empty());
+    CHECK(engine.declined().empty());
+    CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::applied);
+    CHECK(engine.write(operation::put, a, 1, "ada", {}, noon));
     return outcome.problem->message;
   };
   const auto contains = [](const std::string& text, std::string_view part) {
@@ -450,6 +453,15 @@ TEST_CASE("a malformed change is refused and says why") {
   record = put({node(2), 1, 1}, "/a", 1);
   record.principal.assign(257, 'x');
   CHECK(contains(refusal(record), "principal"));
+  record = put({node(1), 1, 1}, "/a", 1);
+  record.format = change_record::current_format + 1;
+  CHECK(contains(refusal(record), "older format"));
+  CHECK(contains(refusal(put({node(1), 1, 1}, "/a", std::string(100, 'x'))), "value"));
+  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(4), 1, 1}, {node(3), 1, 1}})), "order"));
+  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(3), 1, 1}})), "order"));
+  std::vector<dot> many;
+  for (std::uint64_t seq = 1; seq <= 1025; ++seq) many.push_back({node(3), 1, seq});
+  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, many)), "at most 1024"));
 }
 
 TEST_CASE("one dot for two changes raises an alarm, isolates both and freezes the run") {
@@ -506,7 +518,86 @@ TEST_CASE("a change of this very run that this run did not make raises an alarm 
   CHECK(engine.view(a) == value{1});
 }
 
+TEST_CASE("a change cannot overwrite what this run has yet to write") {
+  context_engine engine{node(1), 1};
+  must_write(engine, a, 1);
+  std::vector<dot> claimed{{node(1), 1, 2}};
+  SUBCASE("when it comes in order") {}
+  SUBCASE("when it would have to wait") { claimed = {{node(1), 1, 1}, {node(1), 1, 9}}; }
+  const auto forged = put({node(2), 1, claimed.size()}, "/a", "forged", claimed);
+  const auto outcome = engine.apply(forged, noon);
+  CHECK(outcome.status == apply_status::refused);
+  CHECK(outcome.alarm);
+  CHECK(outcome.problem->code == error_code::already_exists);
+  CHECK(engine.overwritten() == 0);
+  CHECK(engine.buffered() == 0);
+  for (int i = 2; i < 10; ++i) {
+    const auto written = must_write(engine, a, i);
+    CHECK(engine.view(a) == value{i});
+    CHECK(siblings_of(engine, a) == std::vector{written.dot});
+  }
+  // What other runs are still to tell may be overwritten already, an earlier run of this node included.
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/b", 1, {{node(1), 5, 7}, {node(4), 1, 3}})) == apply_status::applied);
+}
+
+TEST_CASE("one node that starts without end does not use up the runs of all") {
+  engine_limits limits;
+  limits.max_runs_of_node = 2;
+  context_engine engine{node(1), 1, {}, limits};
+  for (std::uint64_t run = 1; run <= 2; ++run) CHECK(status_of(engine, put({node(2), run, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
+  must_write(engine, a, 1);
+  context_engine again{node(2), 4, engine.state(), limits};
+  CHECK(again.write(operation::put, a, 1, "ada", {}, noon).error().code == error_code::limit_exceeded);
+}
+
+TEST_CASE("where one sibling goes and another one counts, that one is told") {
+  context_engine engine{node(1), 1};
+  const auto x = put({node(2), 1, 1}, "/a", "x", {}, 10), y = put({node(3), 1, 1}, "/a", "y", {}, 12);
+  REQUIRE(status_of(engine, x) == apply_status::applied);
+  const auto second = engine.apply(y, noon);
+  REQUIRE(second.applied.size() == 1);
+  CHECK(second.applied[0].visible);
+  CHECK_FALSE(second.applied[0].instead);
+  const auto outcome = engine.apply(put({node(4), 1, 1}, "/a", "z", {y.dot}, 9), noon);
+  REQUIRE(outcome.applied.size() == 1);
+  CHECK(engine.view(a) == value{"x"});
+  CHECK(outcome.applied[0].visible);
+  REQUIRE(outcome.applied[0].instead);
+  CHECK(outcome.applied[0].instead->dot == x.dot);
+  CHECK(outcome.applied[0].instead->new_value == value{"x"});
+  CHECK(outcome.applied[0].instead->previous_value == value{"y"});
+}
+
+TEST_CASE("where nothing is left, that is told") {
+  context_engine engine{node(1), 1};
+  const auto x = put({node(2), 1, 1}, "/a", "x"), y = put({node(3), 1, 1}, "/a", "y", {x.dot});
+  REQUIRE(status_of(engine, x) == apply_status::applied);
+  REQUIRE(status_of(engine, put({node(4), 1, 1}, "/b", 1, {y.dot})) == apply_status::applied);
+  const auto outcome = engine.apply(y, noon);
+  CHECK_FALSE(engine.view(a));
+  REQUIRE(outcome.applied.at(0).instead);
+  CHECK(outcome.applied[0].instead->operation == operation::erase);
+  CHECK(outcome.applied[0].instead->previous_value == value{"x"});
+}
+
 // -- reading ---------------------------------------------------------------------------------------------------------
+
+TEST_CASE("explain shows what stands in quarantine") {
+  context_engine engine{node(1), 1};
+  const auto one = put({node(2), 1, 1}, "/a", "one"), other = put({node(2), 1, 1}, "/a", "other");
+  REQUIRE(status_of(engine, one) == apply_status::applied);
+  REQUIRE(engine.apply(other, noon).alarm);
+  const auto told = engine.explain(a);
+  CHECK(told.rule.find("quarantine") != std::string::npos);
+  REQUIRE(told.writes.size() == 2);
+  CHECK(told.writes[0].value == value{"one"});
+  CHECK(told.writes[1].value == value{"other"});
+  CHECK_FALSE(told.writes[0].wins);
+  CHECK(engine.explain(b).writes.empty());
+}
 
 TEST_CASE("explain names the competing writes, the winner and the rule") {
   context_engine engine{node(1), 1};
@@ -584,7 +675,7 @@ TEST_CASE("a node's time goes on from its earlier runs, wherever it learns of th
   earlier.timestamp = timestamp::from_parts(noon + 86'400'000, 0);
   SUBCASE("from its log") {
     context_engine engine{node(1), 2};
-    REQUIRE(engine.replay(earlier));
+    REQUIRE(engine.replay(earlier, noon));
     CHECK(must_write(engine, b, 1).timestamp > earlier.timestamp);
   }
   SUBCASE("from its checkpoint") {
@@ -600,6 +691,33 @@ TEST_CASE("a node's time goes on from its earlier runs, wherever it learns of th
   }
 }
 
+TEST_CASE("a forged change of an earlier run far ahead does not take this node's time away") {
+  auto forged = put({node(1), 1, 1}, "/a", 1);
+  forged.timestamp = {(std::uint64_t{1} << 63) - 1};
+  context_engine engine{node(1), 2};
+  SUBCASE("from a peer") {
+    const auto outcome = engine.apply(forged, noon);
+    CHECK(outcome.status == apply_status::applied);
+    CHECK(outcome.alarm);
+    CHECK(outcome.problem->code == error_code::already_exists);
+  }
+  SUBCASE("from the log") { REQUIRE(engine.replay(forged, noon)); }
+  context_engine restored{node(1), 3, engine.state()}, other{node(2), 1};
+  for (auto* each : {&engine, &restored}) {
+    const auto written = must_write(*each, a, 2);
+    CHECK(written.timestamp == timestamp::from_parts(noon, 0));
+    CHECK(status_of(other, written) == apply_status::applied);
+  }
+}
+
+TEST_CASE("a write fails rather than carry a time that others take for malformed") {
+  context_engine engine{node(1), 1};
+  const auto refused = engine.write(operation::put, a, 1, "ada", {}, std::uint64_t{1} << 47);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::unavailable);
+  CHECK(must_write(engine, a, 1).timestamp == timestamp::from_parts(noon, 0));  // once the clock is right again
+}
+
 // -- restoring -------------------------------------------------------------------------------------------------------
 
 TEST_CASE("replaying the log gives the same state") {
@@ -607,8 +725,8 @@ TEST_CASE("replaying the log gives the same state") {
   const auto history = random_history(random, 3, 60);
   context_engine live{node(9), 1}, replayed{node(9), 2};
   for (const auto& each : history) {
-    for (auto& applied : live.apply(each, noon).applied) REQUIRE(replayed.replay(applied.record));
-    REQUIRE(replayed.replay(each).has_value() == live.vector().covers(each.dot));
+    for (auto& applied : live.apply(each, noon).applied) REQUIRE(replayed.replay(applied.record, noon));
+    REQUIRE(replayed.replay(each, noon).has_value() == live.vector().covers(each.dot));
   }
   CHECK(live.root_hash() == replayed.root_hash());
   CHECK(live.vector() == replayed.vector());
@@ -617,7 +735,7 @@ TEST_CASE("replaying the log gives the same state") {
 
 TEST_CASE("a hole in the log is corrupt data that names the change after it") {
   context_engine engine{node(1), 1};
-  const auto replayed = engine.replay(put({node(2), 1, 2}, "/a", 1));
+  const auto replayed = engine.replay(put({node(2), 1, 2}, "/a", 1), noon);
   REQUIRE_FALSE(replayed);
   CHECK(replayed.error().code == error_code::corrupt_data);
   CHECK(replayed.error().message.find(to_string(dot{node(2), 1, 2})) != std::string::npos);

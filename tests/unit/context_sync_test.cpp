@@ -77,6 +77,8 @@ struct one_side {
     for (const auto& each : records) view.committed.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);
     return session.committed(batch_of(std::move(records)));
   }
+  /// Lets a second pass.
+  sync_session::actions second() { return session.tick(now += 1000); }
   sync_session::actions ack(std::uint64_t batch, version_vector vector = {}) {
     return session.receive(sync_ack{batch, std::move(vector)});
   }
@@ -86,6 +88,7 @@ struct one_side {
 
   sync_view view;
   sync_session session;
+  std::uint64_t now = 0;
 };
 
 version_vector upto(unsigned origin, std::uint64_t seq) { return version_vector{{{node(origin), 1, seq}}}; }
@@ -238,10 +241,21 @@ TEST_CASE("greeting twice, acknowledging the future, and claiming this run's cha
   SUBCASE("too many ranges") {
     check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}), error_code::limit_exceeded, "1025");
   }
-  SUBCASE("pushes without end") {
-    sync_session::actions last;
-    for (std::uint64_t i = 1; i <= 1025; ++i) last = side.session.receive(batch_of(changes(2, 1, 1))->to_message(i));
-    check_closed(last, error_code::protocol_violation, "acknowledgements");
+  SUBCASE("runs without end") {
+    side.view.committed = {};
+    for (std::uint64_t i = 1; i <= 3; ++i) side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
+    sync_limits few;
+    few.max_runs = 5;
+    one_side bounded{few};
+    bounded.open();
+    std::vector<version_entry> runs;
+    for (std::uint64_t run = 1; run <= 6; ++run) runs.push_back({node(3), run, 1});
+    SUBCASE("in heads") { check_closed(bounded.heads(version_vector{runs}), error_code::limit_exceeded, "5 runs"); }
+    SUBCASE("in pushes") {
+      for (std::uint64_t run = 1; run <= 5; ++run)
+        CHECK(wished<apply_records>(bounded.session.receive(batch_of({change(3, 1, 10, run)})->to_message(run))).size() == 1);
+      check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)), error_code::limit_exceeded, "5 runs");
+    }
   }
 }
 
@@ -286,6 +300,9 @@ TEST_CASE("at first a connected origin is left to push its changes itself; after
   side.view.committed = upto(3, 4);
   side.view.links = {node(2), node(3)};
   CHECK(wished<read_log>(side.open()).empty());
+  // Heads that come because links come and go hurry nothing.
+  for (int i = 0; i < 5; ++i) CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
+  side.second();
   CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).run == run_id{node(3), 1});
 }
 
@@ -310,6 +327,7 @@ TEST_CASE("a log that cannot help is not asked again before the next heads") {
   REQUIRE(wished<read_log>(side.open()).size() == 1);
   SUBCASE("because it failed") { CHECK(side.session.log_read({}).empty()); }
   SUBCASE("because it begins later") { CHECK(side.session.log_read(changes(1, 3, 5)).empty()); }
+  side.second();
   CHECK(wished<read_log>(side.heads({})).size() == 1);
 }
 
@@ -370,10 +388,14 @@ TEST_CASE("what a connected origin did not deliver within a second is pushed aft
   side.open();
   side.heads({}, 0, {node(3)});
   side.commit(changes(3, 1, 2));
+  side.second();
   CHECK(wished<read_log>(side.heads({}, 0, {node(3)})).empty());
+  side.second();
   CHECK(wished<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
   side.commit(changes(3, 3, 4));
-  side.heads(upto(3, 2), 0, {node(3)});
+  side.second();
+  CHECK(wished<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
+  side.second();
   const auto reads = wished<read_log>(side.heads(upto(3, 2), 0, {node(3)}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 3);
@@ -454,12 +476,15 @@ TEST_CASE("what a peer acknowledged and still lacks is pushed again at its heads
   CHECK(reads[0].first == 2);
 }
 
-TEST_CASE("pushes without any sign of life for two heads are taken for lost") {
+TEST_CASE("pushes without any sign of life for two seconds are taken for lost at the next heads") {
   one_side side;
   side.open();
-  side.heads({});
+  side.second();
   side.commit(changes(1, 1, 3));
+  for (int i = 0; i < 3; ++i) CHECK(wished<read_log>(side.heads({})).empty());
+  side.second();
   CHECK(wished<read_log>(side.heads({})).empty());
+  side.second();
   const auto reads = wished<read_log>(side.heads({}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 1);
@@ -490,6 +515,47 @@ TEST_CASE("a push is applied and acknowledged once it is processed, with how far
   CHECK(acks[0] == sync_ack{1, upto(2, 2)});
   CHECK(decode<sync_ack>(encode(acks[0])) == acks[0]);
   CHECK(side.session.processed(1).empty());
+}
+
+TEST_CASE("what is pushed while too much waits for the disk is dropped, and taken when it is sent again") {
+  one_side side;
+  side.open();
+  const auto push = [&](std::uint64_t batch) {
+    return wished<apply_records>(side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch))).size();
+  };
+  SUBCASE("too many pushes") {
+    for (std::uint64_t batch = 1; batch <= 1024; ++batch) REQUIRE(push(batch) == 1);
+    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1025)).empty());
+    CHECK(side.session.is_open());
+    CHECK(sent<sync_ack>(side.session.processed(1)).size() == 1);
+    CHECK(push(1026) == 1);
+  }
+  SUBCASE("too many changes") {
+    side.view.takes_pushes = false;
+    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1)).empty());
+    CHECK(side.session.peer_vector() == version_vector{});
+    side.view.takes_pushes = true;
+    CHECK(push(2) == 1);
+  }
+}
+
+TEST_CASE("equal vectors with different roots are reported once") {
+  one_side side;
+  side.view.committed = upto(2, 3);
+  side.view.root = {1, 1};
+  side.open(upto(2, 3));
+  const auto told = [&](version_vector vector, state_hash root) {
+    return wished<report_roots>(side.session.receive(sync_heads{std::move(vector), root, 0, {node(1)}, {}})).size();
+  };
+  CHECK(told(upto(2, 3), {1, 1}) == 0);
+  CHECK(told(upto(2, 4), {2, 2}) == 0);  // not the same changes
+  CHECK(told(upto(2, 3), {}) == 0);      // it has changes that are not committed
+  side.view.root = {};
+  CHECK(told(upto(2, 3), {2, 2}) == 0);  // this node has
+  side.view.root = {1, 1};
+  CHECK(told(upto(2, 3), {2, 2}) == 1);
+  CHECK(told(upto(2, 3), {2, 2}) == 0);
+  CHECK(side.session.is_open());
 }
 
 TEST_CASE("heads go out every second and tell what was processed") {

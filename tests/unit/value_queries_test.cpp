@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <troupe/actors/context/value_queries.hpp>
+#include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;
@@ -24,9 +25,17 @@ struct fixture {
     REQUIRE(engine.apply(test::put({test::node(2), 1, ++elsewhere_}, where, std::move(given)), test::noon).status ==
             apply_status::applied);
   }
+  value_page page(const list_values& wanted) const {
+    const auto made = list_page(engine.tree(), engine.rule(), wanted, 1'000'000);
+    REQUIRE(made);
+    return *made;
+  }
+  values_verified verify(const path& prefix) const {
+    return verify_subtree({engine.snapshot(), engine.vector(), engine.conflicts()}, engine.rule(), prefix);
+  }
   std::vector<std::string> paths(const list_values& wanted) const {
     std::vector<std::string> all;
-    for (const auto& each : list_page(engine, wanted).entries) all.push_back(each.path.text());
+    for (const auto& each : page(wanted).entries) all.push_back(each.path.text());
     return all;
   }
 
@@ -39,9 +48,9 @@ using strings = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE_FIXTURE(fixture, "an empty tree is an empty page") {
-  const auto page = list_page(engine, {});
-  CHECK(page.entries.empty());
-  CHECK_FALSE(page.more);
+  const auto found = page({});
+  CHECK(found.entries.empty());
+  CHECK_FALSE(found.more);
 }
 
 TEST_CASE_FIXTURE(fixture, "a page has the values at and below a path, in the order of the tree") {
@@ -54,7 +63,7 @@ TEST_CASE_FIXTURE(fixture, "a page has the values at and below a path, in the or
   CHECK(paths({.prefix = path{"/a"}}) == strings{"/a", "/a/b", "/a/b/c"});
   CHECK(paths({.prefix = path{"/a/b/c"}}) == strings{"/a/b/c"});
   CHECK(paths({.prefix = path{"/none"}}).empty());
-  CHECK(list_page(engine, {.prefix = path{"/b"}}).entries.front() == context_entry{path{"/b"}, 5});
+  CHECK(page({.prefix = path{"/b"}}).entries.front() == context_entry{path{"/b"}, 5});
 }
 
 TEST_CASE_FIXTURE(fixture, "what was erased is not listed") {
@@ -80,12 +89,12 @@ TEST_CASE_FIXTURE(fixture, "a list is read page by page, without gaps or repetit
   list_values wanted{.prefix = path{"/list"}, .after = {}, .limit = 4};
   int pages = 0;
   for (bool more = true; more; ++pages) {
-    const auto page = list_page(engine, wanted);
-    CHECK(page.entries.size() <= 4);
-    CHECK(page.hash == engine.subtree_hash(path{"/list"}));
-    for (const auto& each : page.entries) got.push_back(each.path.text());
-    more = page.more;
-    wanted.after = page.entries.back().path;
+    const auto found = page(wanted);
+    CHECK(found.entries.size() <= 4);
+    CHECK(found.hash == engine.subtree_hash(path{"/list"}));
+    for (const auto& each : found.entries) got.push_back(each.path.text());
+    more = found.more;
+    wanted.after = found.entries.back().path;
   }
   CHECK(got == expected);
   CHECK(pages == 7);
@@ -94,11 +103,11 @@ TEST_CASE_FIXTURE(fixture, "a list is read page by page, without gaps or repetit
 TEST_CASE_FIXTURE(fixture, "the last page does not promise more, even when it is full") {
   set("/a", 1);
   set("/b", 2);
-  CHECK_FALSE(list_page(engine, {.limit = 2}).more);
-  CHECK(list_page(engine, {.limit = 1}).more);
+  CHECK_FALSE(page({.limit = 2}).more);
+  CHECK(page({.limit = 1}).more);
   // What comes after is erased, so there is nothing more to read.
   erase("/b");
-  CHECK_FALSE(list_page(engine, {.limit = 1}).more);
+  CHECK_FALSE(page({.limit = 1}).more);
 }
 
 TEST_CASE_FIXTURE(fixture, "a list goes on after a path that is gone") {
@@ -109,18 +118,18 @@ TEST_CASE_FIXTURE(fixture, "a list goes on after a path that is gone") {
 
 TEST_CASE_FIXTURE(fixture, "a page has at least one entry and at most ten thousand") {
   for (int i = 0; i < 10'002; ++i) set("/n/" + std::to_string(i), i);
-  CHECK(list_page(engine, {.limit = 0}).entries.size() == 1);
-  const auto page = list_page(engine, {.limit = 4'000'000'000});
-  CHECK(page.entries.size() == 10'000);
-  CHECK(page.more);
+  CHECK(page({.limit = 0}).entries.size() == 1);
+  const auto found = page({.limit = 4'000'000'000});
+  CHECK(found.entries.size() == 10'000);
+  CHECK(found.more);
 }
 
 TEST_CASE_FIXTURE(fixture, "a page stays within some mebibytes") {
   for (int i = 0; i < 8; ++i) set("/big/" + std::to_string(i), std::string(std::size_t{1} << 19, 'x') + std::string(400'000, 'y'));
-  const auto page = list_page(engine, {});
-  CHECK(page.more);
+  const auto found = page({});
+  CHECK(found.more);
   std::size_t bytes = 0;
-  for (const auto& each : page.entries) bytes += each.value.msgpack().size();
+  for (const auto& each : found.entries) bytes += each.value.msgpack().size();
   CHECK(bytes > std::size_t{3} << 20);
   CHECK(bytes < std::size_t{6} << 20);
 }
@@ -128,11 +137,11 @@ TEST_CASE_FIXTURE(fixture, "a page stays within some mebibytes") {
 TEST_CASE_FIXTURE(fixture, "pages of one state have one hash, and a change gives another") {
   set("/a/1", 1);
   set("/a/2", 2);
-  const auto before = list_page(engine, {.prefix = path{"/a"}, .after = {}, .limit = 1}).hash;
+  const auto before = page({.prefix = path{"/a"}, .after = {}, .limit = 1}).hash;
   set("/b", 1);
-  CHECK(list_page(engine, {.prefix = path{"/a"}, .after = path{"/a/1"}}).hash == before);
+  CHECK(page({.prefix = path{"/a"}, .after = path{"/a/1"}}).hash == before);
   set("/a/1", 7);
-  CHECK(list_page(engine, {.prefix = path{"/a"}}).hash != before);
+  CHECK(page({.prefix = path{"/a"}}).hash != before);
 }
 
 TEST_CASE_FIXTURE(fixture, "a sound tree verifies, with its entries, conflicts and vector") {
@@ -141,16 +150,59 @@ TEST_CASE_FIXTURE(fixture, "a sound tree verifies, with its entries, conflicts a
   set("/b", 3);
   erase("/a/2");
   set_elsewhere("/b", 4);
-  const auto all = verify_subtree(engine, {});
+  const auto all = verify({});
   CHECK(all.sound);
   CHECK(all.hash == engine.root_hash());
   CHECK(all.entries == 2);
   CHECK(all.conflicts == 1);
   CHECK(all.vector == engine.vector());
 
-  const auto part = verify_subtree(engine, path{"/a"});
+  const auto part = verify(path{"/a"});
   CHECK(part.sound);
   CHECK(part.entries == 1);
   CHECK(part.hash == engine.subtree_hash(path{"/a"}));
-  CHECK(verify_subtree(engine, path{"/none"}).entries == 0);
+  CHECK(verify(path{"/none"}).entries == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a page has no more parts than a frame may have, with any two values in it") {
+  const value parts = value::array(std::vector<value>(500'000, 1));
+  for (const auto* where : {"", "/a", "/b", "/c"}) set(where, parts);
+  const auto first = page({});
+  CHECK(decode<value_page>(encode(first)));
+  CHECK(first.entries.size() == 2);
+  CHECK(first.more);
+  const auto second = page({.after = path{"/a"}});
+  CHECK(second.entries.size() == 1);
+  CHECK(second.more);
+  set("/small", 1);
+  CHECK(page({.after = path{"/b"}}).entries.size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "a value at the root does not keep a reader on the first page") {
+  set("", 0);
+  set("/a", 1);
+  set("/b", 2);
+  CHECK(paths({.limit = 1}) == strings{"", "/a"});
+  CHECK(page({.limit = 1}).more);
+  CHECK(paths({.after = path{"/a"}, .limit = 1}) == strings{"/b"});
+  CHECK_FALSE(page({.after = path{"/a"}, .limit = 1}).more);
+}
+
+TEST_CASE_FIXTURE(fixture, "a page that needs to look at more entries than allowed is not made") {
+  for (int i = 0; i < 20; ++i) set("/n/" + std::to_string(100 + i), i);
+  for (int i = 0; i < 19; ++i) erase("/n/" + std::to_string(100 + i));
+  CHECK_FALSE(list_page(engine.tree(), engine.rule(), {}, 19));
+  CHECK(list_page(engine.tree(), engine.rule(), {}, 20)->entries.size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "an explanation fits into a frame and says which values it leaves out") {
+  const value parts = value::array(std::vector<value>(500'000, 1));
+  for (unsigned origin = 2; origin < 6; ++origin)
+    REQUIRE(engine.apply(test::put({test::node(origin), 1, 1}, "/a", parts), test::noon).status == apply_status::applied);
+  const auto told = engine.explain(path{"/a"});
+  CHECK(decode<value_explained>(encode(told)));
+  REQUIRE(told.writes.size() == 4);
+  CHECK(told.writes[0].value == parts);
+  CHECK(told.writes[3].value.is_nil());
+  CHECK(told.rule.find("the values of 3 writes") != std::string::npos);
 }
