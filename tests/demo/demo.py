@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
 import subprocess
@@ -21,9 +20,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
-from nodes import children, descendants, environment  # noqa: E402
+import nodes as support  # noqa: E402
+from nodes import children, descendants  # noqa: E402
 from partition import Partition  # noqa: E402
 
+LONGEST = 120  # seconds
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TABLES = pathlib.Path("/usr/share/iso-codes/json")
 BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 4
 
@@ -54,44 +56,17 @@ class Claims:
         return all(holds for _, holds, _ in self.rows)
 
 
-class Node:
-    """One node process with a data directory of its own."""
+class Node(support.Node):
+    """One node process, and what it may leave behind."""
 
     def __init__(self, program, directory, name):
-        self.program, self.name, self.data = program, name, directory / name
-        self.log = directory / f"{name}.log"
-        self.process = None
-        self.address = ""
+        super().__init__(directory / name, program)
+        self.name = name
         self.records, self.groups = set(), set()
 
     def start(self, *options):
-        arguments = [self.program, "run", "--json", "--data-dir", self.data, "--name", self.name, "--cluster", "demo",
-                     "--log-level", "info", *options]
-        with open(self.log, "ab") as log:
-            # In a session of its own, since Ctrl-C is for the demo to handle.
-            self.process = subprocess.Popen(list(map(str, arguments)), stdout=subprocess.PIPE, stderr=log, text=True,
-                                            env=environment(), start_new_session=True)
-        said_something, _, _ = select.select([self.process.stdout], [], [], 30)
-        line = self.process.stdout.readline() if said_something else ""
-        if not line:
-            log = self.log.read_text()[-2000:].rstrip()
-            raise RuntimeError(f"node {self.name} does not start; its log ends with\n{log}")
-        self.address = json.loads(line)["listens"]
-        return self
-
-    def run(self, *arguments, check=True):
-        """Runs `troupe` against this node; returns (exit status, standard output, standard error)."""
-        done = subprocess.run([self.program, *map(str, arguments), "--data-dir", str(self.data)],
-                              capture_output=True, text=True, timeout=60, env=environment())
-        if check and done.returncode != 0:
-            raise RuntimeError(f"troupe {' '.join(map(str, arguments))} on {self.name}: {done.stderr.strip()}")
-        return done.returncode, done.stdout, done.stderr
-
-    def ask(self, *arguments):
-        return json.loads(self.run(*arguments, "--json")[1])
-
-    def root_hash(self):
-        return self.ask("node", "info")["root_hash"]
+        # In a session of its own, since Ctrl-C is for the demo to handle.
+        return super().start("--name", self.name, "--cluster", "demo", "--log-level", "info", *options, start_new_session=True)
 
     def runs(self):
         return self.process is not None and self.process.poll() is None
@@ -105,25 +80,19 @@ class Node:
             except FileNotFoundError:
                 pass  # the node has just ended
 
-    def stop(self):
+    def stop(self, number=signal.SIGTERM):
         self.note_groups()
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
-
-    def kill(self):
-        self.note_groups()
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=20)
+        return super().stop(number)
 
 
 def wait_until(condition, seconds):
     """Waits until the condition holds; returns how long that took, or None when it did not within the time."""
     begin = time.monotonic()
-    while time.monotonic() - begin < seconds:
-        if condition():
-            return time.monotonic() - begin
-        time.sleep(0.02)
-    return None
+    try:
+        support.wait_until(condition, seconds)
+    except AssertionError:
+        return None
+    return time.monotonic() - begin
 
 
 def heading(text):
@@ -147,14 +116,14 @@ def replicate(claims, a, b, c, tables):
     heading("1  A imports the ISO code tables; B and C receive them")
     claims.begin("all three nodes converge within 5 s")
     for table in tables:
-        print(f"  {table.name}: {a.run('context', 'import', table, f'/iso/{table.stem}')[1].strip()}", flush=True)
+        print(f"  {table.name}: {a.do('context', 'import', table, f'/iso/{table.stem}').strip()}", flush=True)
     begin = time.monotonic()
     took = wait_until(lambda: converged([a, b, c]), 30)
     leaves = a.ask("context", "verify")["here"]["entries"]
     claims.check(took is not None and time.monotonic() - begin < 5,
                  f"{leaves:,} values, {took:.2f} s after the import" if took is not None else "not within 30 s")
     claims.begin("B's export equals the source files")
-    same = all(json.loads(b.run("context", "export", f"/iso/{table.stem}")[1]) == json.loads(table.read_text())
+    same = all(json.loads(b.do("context", "export", f"/iso/{table.stem}")) == json.loads(table.read_text())
                for table in tables)
     claims.check(same, f"{len(tables)} files compared as JSON")
 
@@ -163,15 +132,15 @@ def use_plugins(claims, b, c, packages, tables):
     heading("2  Two sandboxed plugins on B work on the data")
     claims.begin("wordcount (Python) reads every text below /iso")
     for name in ("wordcount", "notes"):
-        print("  " + b.run("plugin", "load", packages / name)[1].splitlines()[0], flush=True)
-    counted = b.ask("exec", "wordcount.count", "prefix=/iso")
+        print("  " + b.do("plugin", "load", packages / name).splitlines()[0], flush=True)
+    counted = b.ask("exec", "wordcount.count", "prefix=/iso", "top=4", "min_length=4")  # shorter ones are codes
     expected = sum(count_strings(json.loads(table.read_text())) for table in tables)
-    top = ", ".join(f"{each['word']} ({each['count']})" for each in counted["top"][:4])
+    top = ", ".join(f"{each['word']} ({each['count']})" for each in counted["top"])
     claims.check(counted["values"] == expected,
                  f"{counted['values']:,} texts, {counted['words']:,} words; most: {top}")
     claims.begin("notes (C++) finds what it keeps in the context")
     for text in ("buy oranges", "call Ada", "orange paint"):
-        b.run("exec", "notes.add", f"text={text}")
+        b.do("exec", "notes.add", f"text={text}")
     found = [note["text"] for note in b.ask("exec", "notes.find", "text=orange")]
     claims.check(found == ["buy oranges", "orange paint"], str(found))
     claims.begin("the notes reach C")
@@ -180,17 +149,17 @@ def use_plugins(claims, b, c, packages, tables):
     claims.check(reached is not None)
 
     claims.begin("a read outside of its grants is denied")
-    b.run("context", "set", "/secret/key", "hunter2")
-    status, _, complaint = b.run("exec", "wordcount.peek", "path=/secret/key", check=False)
-    print(f"  wordcount.peek path=/secret/key: {complaint.strip()}", flush=True)
-    claims.check(status == 4, f"exit status {status}")
+    b.do("context", "set", "/secret/key", "hunter2")
+    peeked = b.run("exec", "wordcount.peek", "path=/secret/key")
+    print(f"  wordcount.peek path=/secret/key: {peeked.stderr.strip()}", flush=True)
+    claims.check(peeked.returncode == support.DENIED, f"exit status {peeked.returncode}")
     claims.begin("and audited")
     audit = b.ask("plugin", "audit", "wordcount", "--event", "plugin.denied")
     subjects = [record["subject"] for record in audit]
     claims.check("context.read:/secret/key" in subjects, "; ".join(subjects))
     claims.begin("the sandbox gives the same answer from outside")
-    status, _, _ = b.run("plugin", "check", "wordcount", "context.read:/secret/key", check=False)
-    claims.check(status == 4)
+    checked = b.run("plugin", "check", "wordcount", "context.read:/secret/key")
+    claims.check(checked.returncode == support.DENIED)
 
 
 def part_and_heal(claims, a, b, c, partition):
@@ -201,10 +170,10 @@ def part_and_heal(claims, a, b, c, partition):
     claims.check(lost is not None)
     claims.begin("the two sides differ while they are apart")
     country = "/iso/iso_3166-1/3166-1/0/name"
-    b.run("context", "set", country, "edited on B")
-    c.run("context", "set", country, "edited on C")
-    b.run("context", "set", "/app/only-b", 1)
-    c.run("context", "set", "/app/only-c", 2)
+    b.do("context", "set", country, "edited on B")
+    c.do("context", "set", country, "edited on C")
+    b.do("context", "set", "/app/only-b", 1)
+    c.do("context", "set", "/app/only-c", 2)
     claims.check(b.root_hash() != c.root_hash())
     claims.begin("C returns and all three hashes are equal")
     partition.heal()
@@ -218,7 +187,7 @@ def part_and_heal(claims, a, b, c, partition):
     claims.begin("the conflict has one outcome, and A explains it")
     views = {node.ask("context", "get", country) for node in (a, b, c)}
     explained = a.ask("context", "explain", country)
-    print("  " + a.run("context", "explain", country)[1].replace("\n", "\n  ").rstrip(), flush=True)
+    print("  " + a.do("context", "explain", country).replace("\n", "\n  ").rstrip(), flush=True)
     claims.check(explained["conflict"] and len(explained["writes"]) == 2 and len(views) == 1,
                  f"\"{next(iter(views))}\" wins everywhere")
 
@@ -232,8 +201,7 @@ def crash(claims, a, b, c, options):
     def write():
         try:
             for number in range(100_000):
-                status, _, _ = a.run("context", "set", f"/crash/{number}", number, check=False)
-                if status != 0:
+                if a.run("context", "set", f"/crash/{number}", number).returncode != 0:
                     break
                 acknowledged.append(number)
                 if number == 200:
@@ -247,7 +215,7 @@ def crash(claims, a, b, c, options):
     try:
         enough.wait(timeout=30)
     finally:
-        a.kill()
+        a.stop(signal.SIGKILL)
         writer.join()
     if problems:
         raise problems[0]
@@ -261,7 +229,7 @@ def crash(claims, a, b, c, options):
     took = wait_until(lambda: converged([a, b, c]), 30)
     claims.check(took is not None, f"{took:.2f} s" if took is not None else "not within 30 s")
     claims.begin("the trees verify")
-    claims.check(all(node.run("context", "verify", check=False)[0] == 0 for node in (a, b, c)))
+    claims.check(all(node.run("context", "verify").returncode == 0 for node in (a, b, c)))
 
 
 def adopt_orphans():
@@ -294,7 +262,15 @@ def groups_left(nodes):
     return {group for place in places for host in hosts for group in place.glob(f"troupe-{host}-*")}
 
 
-def clean_up(claims, nodes, partition, directory):
+def things_of_troupe():
+    """Temporary files, shared memory and sockets that bear the name, but for directories of other demos and tests."""
+    found = {str(entry) for place in (tempfile.gettempdir(), "/dev/shm") for entry in pathlib.Path(place).glob("*troupe*")}
+    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
+        found.update(f"socket {word}" for word in line.split()[7:] if "troupe" in word)
+    return {thing for thing in found if "/troupe-demo-" not in thing and "/troupe-test-" not in thing}
+
+
+def clean_up(claims, nodes, partition, directory, before):
     heading("5  Everything stops")
     claims.begin("all nodes stop cleanly")
     statuses = [node.stop() for node in nodes]
@@ -305,6 +281,8 @@ def clean_up(claims, nodes, partition, directory):
     found = [f"process {pid} ({name})" for pid, name in processes_left().items()]
     found += [f"control group {group}" for group in groups_left(nodes)]
     found += [f"socket {path}" for path in directory.rglob("*") if path.is_socket()]
+    found += [line for line in pathlib.Path("/proc/net/unix").read_text().splitlines() if str(directory) in line]
+    found += sorted(things_of_troupe() - before)
     if not nodes[1].records:
         found.append("B, which ran plugins, keeps no record of control groups")
     shutil.rmtree(directory)
@@ -318,7 +296,7 @@ def end_everything(nodes, doors, directory):
             try:
                 node.stop()
             except (OSError, subprocess.TimeoutExpired):
-                node.kill()
+                node.stop(signal.SIGKILL)
     for door in doors:
         door.close()
     until = time.monotonic() + 5
@@ -338,6 +316,7 @@ def end_everything(nodes, doors, directory):
 
 
 def show(claims, build, tables, directory, nodes, doors):
+    begin, before = time.monotonic(), things_of_troupe()
     a, b, c = nodes
     heading("0  Three nodes on loopback")
     claims.begin("the nodes find each other")
@@ -357,7 +336,23 @@ def show(claims, build, tables, directory, nodes, doors):
     use_plugins(claims, b, c, build / "packages", tables)
     part_and_heal(claims, a, b, c, partition)
     crash(claims, a, b, c, own_port)
-    clean_up(claims, nodes, partition, directory)
+    clean_up(claims, nodes, partition, directory, before)
+    claims.begin("all of this takes less than two minutes")
+    took = time.monotonic() - begin
+    claims.check(took < LONGEST, f"{took:.0f} s")
+
+
+def ignore_ends():
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)  # what follows takes a moment, and has to be done
+
+
+def end(number, _):
+    """The first signal ends the demo; none that comes later keeps it from cleaning up."""
+    ignore_ends()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(f"ended by {signal.Signals(number).name}")
 
 
 def main():
@@ -374,8 +369,8 @@ def main():
     nodes = [Node(build / "bin" / "troupe", directory, name) for name in "ABC"]
     doors = []
     interrupted = False
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
+    for number in ENDS:
+        signal.signal(number, end)
     try:
         show(claims, build, tables, directory, nodes, doors)
     except KeyboardInterrupt:
@@ -383,9 +378,10 @@ def main():
     except BaseException as problem:
         claims.check(False, f"{type(problem).__name__}: {problem}")
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # what follows takes a moment, and has to be done
-        end_everything(nodes, doors, directory)
+        try:
+            ignore_ends()
+        finally:
+            end_everything(nodes, doors, directory)
     if interrupted:
         print("\ndemo: interrupted; its nodes are stopped and its files removed", file=sys.stderr)
         return 130

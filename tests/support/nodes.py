@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import pathlib
-import re
+import select
 import shutil
 import signal
 import subprocess
@@ -41,10 +41,12 @@ def environment(**changes):
     return {**kept, **changes}
 
 
-def troupe(*arguments, **options):
+def troupe(*arguments, program=PROGRAM, **options):
     """Runs the program to its end; returns subprocess.CompletedProcess with text. A longer run than 60 s is a failure."""
     options.setdefault("env", environment())
-    return subprocess.run([str(PROGRAM), *map(str, arguments)], capture_output=True, text=True, timeout=60, **options)
+    if "stdout" not in options:
+        options["stdout"] = subprocess.PIPE
+    return subprocess.run([str(program), *map(str, arguments)], stderr=subprocess.PIPE, text=True, timeout=60, **options)
 
 
 def children():
@@ -78,9 +80,10 @@ def descendants(pid):
 
 
 class Node:
-    """One node process."""
+    """One node process with a data directory of its own, and a log beside that."""
 
-    def __init__(self, data):
+    def __init__(self, data, program=PROGRAM):
+        self.program = program
         self.data = pathlib.Path(data)
         self.log = self.data.with_name(self.data.name + ".log")
         self.process = None
@@ -91,11 +94,13 @@ class Node:
         popen.setdefault("env", environment())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [str(PROGRAM), "run", "--json", "--data-dir", str(self.data), *map(str, options)],
+                [str(self.program), "run", "--json", "--data-dir", str(self.data), *map(str, options)],
                 stdout=subprocess.PIPE, stderr=log, text=True, **popen)
-        line = self.process.stdout.readline()
+        said_something, _, _ = select.select([self.process.stdout], [], [], 60)
+        line = self.process.stdout.readline() if said_something else ""
         if not line:
-            raise AssertionError(f"the node ended with {self.process.wait(timeout=10)}:\n{self.log_text()[-4000:]}")
+            ended = "says nothing" if not said_something else f"ended with {self.process.wait(timeout=10)}"
+            raise AssertionError(f"the node {ended}:\n{self.log_text()[-4000:]}")
         self.ready = json.loads(line)
         return self
 
@@ -111,7 +116,7 @@ class Node:
         return self.log.read_bytes().decode("utf-8", "replace")
 
     def run(self, *arguments, **options):
-        return troupe(*arguments, "--data-dir", self.data, **options)
+        return troupe(*arguments, "--data-dir", self.data, program=self.program, **options)
 
     def do(self, *arguments):
         """Runs a subcommand that must succeed; returns its standard output."""
