@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -60,6 +62,13 @@ struct link_setup {
   principal other_side;               ///< Without a gate: who is there, as far as it is known before it answers.
   std::optional<link_owner> owner;    ///< Told when the session has begun.
 };
+
+/// How much longer than its caller's deadline the service of a request is waited for. The caller is answered at its deadline; the
+/// request keeps its place among those in flight until its service answers or this has passed as well.
+inline constexpr std::chrono::milliseconds answer_grace{10'000};
+
+/// What a side may call itself in `session.open` and its answer.
+inline constexpr std::size_t max_session_name_bytes = 64;
 
 /// Starts a link on a connected stream socket, which it then owns.
 link_actor spawn_link(caf::actor_system& system, int socket, link_setup setup);

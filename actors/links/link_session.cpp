@@ -1,6 +1,9 @@
 #include <troupe/actors/links/link_session.hpp>
 
 #include <algorithm>
+#include <cstring>
+
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
@@ -9,6 +12,8 @@ namespace {
 constexpr std::uint32_t slot_bits = 16;
 /// What a frame is at most longer than its method and parameters: two array headers, type, id and the method's header.
 constexpr std::size_t frame_overhead = 1 + 1 + 5 + 5 + 1;
+/// What is kept of the message of an error that cannot be sent as it is.
+constexpr std::size_t short_message_bytes = 512;
 
 std::uint32_t wire_id(std::uint32_t slot, std::uint32_t use) noexcept { return use << slot_bits | slot; }
 
@@ -16,6 +21,19 @@ struct cancel_notice {
   std::uint32_t msgid = 0;
   static constexpr auto fields() { return std::tuple{required("msgid", &cancel_notice::msgid)}; }
 };
+
+/// How many bytes could be the header of an array or a map: those that are not ASCII. Eight at a time.
+std::size_t possible_containers(std::string_view bytes) noexcept {
+  constexpr std::uint64_t ones = 0x0101010101010101u;
+  std::size_t count = 0;
+  for (; bytes.size() >= sizeof ones; bytes.remove_prefix(sizeof ones)) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    count += (word >> 7 & ones) * ones >> 56;
+  }
+  for (const char each : bytes) count += static_cast<unsigned char>(each) >> 7;
+  return count;
+}
 
 }  // namespace
 
@@ -48,33 +66,51 @@ result<void> link_session::receive(std::string_view bytes, time_point now, link_
   return {};
 }
 
-result<void> link_session::receive_frame(std::string_view frame, time_point, link_events& events) {
+result<void> link_session::receive_frame(std::string_view frame, time_point now, link_events& events) {
   auto parsed = rpc::parse(frame);
   if (!parsed) return fail(std::move(parsed.error()));
-  if (const auto* request = std::get_if<rpc::request>(&*parsed)) return receive_request(*request, events);
+  if (const auto* request = std::get_if<rpc::request>(&*parsed)) return receive_request(*request, now, events);
   if (const auto* response = std::get_if<rpc::response>(&*parsed)) return receive_response(*response);
   return receive_notification(std::get<rpc::notification>(*parsed), events);
 }
 
-result<void> link_session::receive_request(const rpc::request& request, link_events& events) {
-  if (request.method == "ping") {
+result<void> link_session::receive_request(const rpc::request& request, time_point now, link_events& events) {
+  if (request.method == "ping" && !awaiting_opening_) {
     rpc::append_response(output_, request.id, rpc::nil);
     return {};
   }
-  if (serving_.size() >= limits_.in_flight)
+  if (answerable_.size() >= limits_.in_flight)
     return fail(error_code::limit_exceeded,
                 "more than " + std::to_string(limits_.in_flight) + " requests at once; wait for answers");
-  if (!serving_.insert(request.id).second)
+  if (answerable_.contains(request.id))
     return fail(error_code::protocol_violation,
                 "the request id " + std::to_string(request.id) + " is in use; number requests uniquely");
   auto beside = decode_checked<rpc::envelope>(request.params);
-  if (!beside) {
-    refuse(request.id, beside.error());
+  if (auto room = beside ? check_room(request) : result<void>{fail(std::move(beside.error()))}; !room) {
+    append_refusal(request.id, room.error());
     return {};
   }
   if (beside->deadline.count() <= 0) beside->deadline = limits_.default_deadline;
   beside->deadline = std::min(beside->deadline, limits_.max_deadline);
-  events.on_request(request.id, request.method, request.params, *beside);
+  while (serving_.contains(++last_serial_)) {}
+  const auto serial = last_serial_;
+  serving_.emplace(serial, served_request{request.id, request.params.size(), now + beside->deadline});
+  answerable_.emplace(request.id, serial);
+  serving_bytes_ += request.params.size();
+  events.on_request(serial, request.method, request.params, *beside);
+  return {};
+}
+
+/// Whether one more request can be served beside those that are, be they withdrawn or not.
+result<void> link_session::check_room(const rpc::request& request) const {
+  if (serving_.size() >= limits_.in_flight)
+    return fail(error_code::overloaded, std::to_string(serving_.size()) + " requests are still worked on, " +
+                                            std::to_string(serving_.size() - answerable_.size()) +
+                                            " of them withdrawn or expired; try again later");
+  if (serving_bytes_ + request.params.size() > limits_.request_bytes)
+    return fail(error_code::overloaded, "the requests that are still worked on have " + std::to_string(serving_bytes_) +
+                                            " bytes of parameters; at most " + std::to_string(limits_.request_bytes) +
+                                            " are borne at once; wait for answers");
   return {};
 }
 
@@ -89,10 +125,11 @@ result<void> link_session::receive_response(const rpc::response& response) {
 }
 
 result<void> link_session::receive_notification(const rpc::notification& notice, link_events& events) {
-  if (notice.method == "cancel") {
+  if (notice.method == "cancel" && !awaiting_opening_) {
     const auto cancel = decode_checked<cancel_notice>(notice.params);
     if (!cancel) return strike("a cancel without msgid");
-    refuse(cancel->msgid, {error_code::cancelled, "the caller withdrew the request", {}});
+    answer_early(cancel->msgid,
+                 {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}});
     return {};
   }
   events.on_notification(notice.method, notice.params);
@@ -100,6 +137,8 @@ result<void> link_session::receive_notification(const rpc::notification& notice,
 }
 
 result<void> link_session::strike(std::string_view what) {
+  if (awaiting_opening_)
+    return fail(error_code::protocol_violation, "the first message must be session.open, not " + std::string{what});
   if (++strikes_ <= limits_.strikes) return {};
   return fail(error_code::protocol_violation,
               "too many violations, the last: " + std::string{what} + "; at most " + std::to_string(limits_.strikes) +
@@ -112,40 +151,91 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
   if (open_calls_ >= limits_.in_flight)
     return fail(error_code::overloaded,
                 std::to_string(open_calls_) + " calls are in flight on this link; wait for answers");
-  if (auto room = check_output(method.size() + params.size()); !room) return fail(std::move(room.error()));
   if (free_slots_.empty()) {
     free_slots_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();
   }
   const auto slot = free_slots_.back();
-  free_slots_.pop_back();
   auto& place = slots_[slot];
+  const auto id = wire_id(slot, place.use);
+  const auto sent = emit(method.size() + params.size(), [&] { rpc::append_request(output_, id, method, params); });
+  if (!sent) return fail(sent.error());
+  free_slots_.pop_back();
   place.open = true;
   place.deadline = deadline;
   place.done = std::move(done);
   ++open_calls_;
-  const auto id = wire_id(slot, place.use);
-  rpc::append_request(output_, id, method, params);
   return id;
 }
 
 result<void> link_session::notify(std::string_view method, std::string_view params) {
-  if (auto room = check_output(method.size() + params.size()); !room) return room;
-  rpc::append_notification(output_, method, params);
-  return {};
+  return emit(method.size() + params.size(), [&] { rpc::append_notification(output_, method, params); });
 }
 
-bool link_session::respond(std::uint32_t id, std::string_view payload) {
-  if (serving_.erase(id) == 0) return false;
-  if (auto room = check_output(payload.size()); room) rpc::append_response(output_, id, payload);
-  else rpc::append_failure(output_, id, room.error());
+bool link_session::respond(request_serial request, std::string_view payload) {
+  const auto id = close_request(request);
+  if (!id) return false;
+  const auto sent = emit(payload.size(), [&] { rpc::append_response(output_, *id, payload); });
+  if (!sent) append_refusal(*id, sent.error());
   return true;
 }
 
-bool link_session::refuse(std::uint32_t id, const error& failure) {
-  if (serving_.erase(id) == 0) return false;
-  rpc::append_failure(output_, id, failure);
-  return true;
+bool link_session::refuse(request_serial request, const error& failure) {
+  const auto id = close_request(request);
+  if (id) append_refusal(*id, failure);
+  return id.has_value();
+}
+
+/// The owner has answered. @returns the id on the wire when the other side still waits for it.
+std::optional<std::uint32_t> link_session::close_request(request_serial request) {
+  const auto found = serving_.find(request);
+  if (found == serving_.end()) return std::nullopt;
+  const auto served = found->second;
+  serving_.erase(found);
+  serving_bytes_ -= served.bytes;
+  if (served.is_answered) return std::nullopt;
+  answerable_.erase(served.id);
+  return served.id;
+}
+
+/// Answers a request in place of its owner, for whom it goes on to count.
+void link_session::answer_early(std::uint32_t id, const error& why) {
+  const auto found = answerable_.extract(id);
+  if (!found) return;
+  serving_.at(found.mapped()).is_answered = true;
+  append_refusal(id, why);
+}
+
+/// Always appends something, so that every request is answered.
+void link_session::append_refusal(std::uint32_t id, const error& failure) {
+  const auto sent = emit(failure.message.size() + failure.detail.size(), [&] { rpc::append_failure(output_, id, failure); });
+  if (!sent)
+    rpc::append_failure(output_, id, {failure.code, std::string{utf8_prefix(failure.message, short_message_bytes)}, {}});
+}
+
+/// Appends a frame of about so many bytes, or nothing when there is no room for it or it cannot be sent.
+template <class Append>
+result<void> link_session::emit(std::size_t bytes, Append append) {
+  if (auto room = check_output(bytes); !room) return room;
+  const auto before = output_.size();
+  append();
+  auto checked = check_frame(std::string_view{output_}.substr(before));
+  if (!checked) output_.resize(before);
+  return checked;
+}
+
+/// Whether the other side would take this frame. Its text is UTF-8: values have been checked on entry, and the codec repairs what
+/// the node itself says. A small frame cannot have too many elements, and with few containers none is too deep.
+result<void> link_session::check_frame(std::string_view frame) const {
+  const auto& bounds = limits_.codec;
+  if (frame.size() <= std::min<std::uint64_t>({bounds.frame_bytes, bounds.elements, bounds.string_bytes}) &&
+      (frame.size() <= bounds.depth || possible_containers(frame) <= bounds.depth))
+    return {};
+  const auto checked = check_msgpack(frame, bounds);
+  if (checked) return {};
+  const bool is_too_much = checked.error().code == error_code::limit_exceeded;
+  return fail(is_too_much ? error_code::limit_exceeded : error_code::internal,
+              "the message cannot be sent: " + checked.error().message);
 }
 
 result<void> link_session::check_output(std::size_t more) const {
@@ -161,13 +251,14 @@ result<void> link_session::check_output(std::size_t more) const {
 
 result<void> link_session::tick(time_point now) {
   expire_calls(now);
+  expire_requests(now);
   if (now - last_forgiven_ >= std::chrono::seconds{1}) {
     last_forgiven_ = now;
     if (strikes_ > 0) --strikes_;
   }
+  // While it is this side that does not read, the other one is not slow; nor silent, unless it is why: because it does not read.
+  if (reading_paused()) message_began_ = now;
   if (untaken_ > limits_.untaken_bytes) {
-    // It is this side that does not read, so the other one is neither slow nor silent.
-    message_began_ = now;
     silent_since_.reset();
     return {};
   }
@@ -189,7 +280,17 @@ void link_session::expire_calls(time_point now) {
   }
 }
 
+void link_session::expire_requests(time_point now) {
+  if (answerable_.empty()) return;
+  std::vector<std::uint32_t> expired;
+  for (const auto& [id, serial] : answerable_)
+    if (serving_.at(serial).deadline <= now) expired.push_back(id);
+  for (const auto id : expired)
+    answer_early(id, {error_code::deadline_exceeded, "no answer before the deadline; what was asked for may still be done", {}});
+}
+
 result<void> link_session::ping_when_idle(time_point now) {
+  if (awaiting_opening_) return {};
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
   // While calls are open their deadlines say when the other side has been silent for too long.
   if (open_calls_ > (pinging_ ? 1u : 0u)) {
@@ -221,6 +322,8 @@ void link_session::end(const error& reason) {
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].open) close_call(slot)(fail(reason));
   serving_.clear();
+  answerable_.clear();
+  serving_bytes_ = 0;
 }
 
 }  // namespace troupe

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include <troupe/messages/error.hpp>
@@ -19,8 +19,13 @@ namespace troupe {
 /// The bounds of one link. What happens at each is said with it.
 struct link_limits {
   codec_limits codec;                                     ///< Passed by the other side: the link ends.
-  std::uint32_t in_flight = 1024;                         ///< Calls per side. Ours: refused as `overloaded`; theirs: the link ends.
-  std::size_t output_bytes = std::size_t{16} << 20;       ///< Not taken by the other side yet: calls are refused, replies become errors.
+  /// Calls per side. Ours: refused as `overloaded`. Theirs that have not been answered: the link ends. A request that was withdrawn
+  /// or has expired counts until its owner has answered; at the bound with these, one more is refused as `overloaded`.
+  std::uint32_t in_flight = 1024;
+  std::size_t request_bytes = std::size_t{16} << 20;      ///< Of the parameters of all requests that count: one more is refused as `overloaded`.
+  /// Not taken by the other side yet: calls are refused, replies become errors. What CAF is just writing, at most as much again,
+  /// is not seen, so that the memory of a link is bounded by twice this.
+  std::size_t output_bytes = std::size_t{16} << 20;
   std::size_t untaken_bytes = std::size_t{8} << 20;       ///< Of notices that this side has not dealt with: no more is read.
   std::uint32_t strikes = 64;                             ///< Unknown, double or late replies; one is forgiven each second. More: the link ends.
   std::chrono::milliseconds half_frame{10'000};           ///< A message that has begun must end within this, or the link ends.
@@ -30,21 +35,25 @@ struct link_limits {
   std::chrono::milliseconds silence{5'000};               ///< Nothing heard for this long after a ping, and no call open: the link ends.
 };
 
+/// Names a request of the other side from its arrival until the owner has answered it. Not the id on the wire: that one is
+/// free again as soon as the other side has been told something, which may be sooner.
+using request_serial = std::uint32_t;
+
 /// What a session hands to its owner as it reads. The views are valid during the call only.
 class link_events {
 public:
   virtual ~link_events() = default;
-  /// A request that must be answered with `respond` or `refuse`.
-  virtual void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+  /// A request that must be answered with `respond` or `refuse`, once and also after its deadline.
+  virtual void on_request(request_serial request, std::string_view method, std::string_view params,
                           const rpc::envelope& beside) = 0;
   virtual void on_notification(std::string_view method, std::string_view params) = 0;
 };
 
 /// One side of a connection that speaks MessagePack-RPC: bytes in, events out, bytes out. Knows no socket, actor or clock.
 ///
-/// It enforces every bound of `link_limits`, matches replies to calls, times calls out, answers pings and sends its own.
-/// Whatever returns an error here means that the link has to end with that error; call `end` then, which fails the calls
-/// that are still open.
+/// It enforces every bound of `link_limits`, matches replies to calls, times calls and requests out, answers pings and sends its
+/// own. An error of `receive` or `tick` means that the link has to end with that error; call `end` then, which fails the calls that
+/// are still open. Nothing is sent for which the other side, with the same limits, would end the link.
 class link_session {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -55,24 +64,34 @@ public:
   link_session(const link_session&) = delete;
   link_session& operator=(const link_session&) = delete;
 
+  /// Until `opened` the first message must be a request: pings and cancellations are the owner's as well, and a reply ends the
+  /// link. Nothing is pinged.
+  void await_opening() noexcept { awaiting_opening_ = true; }
+  void opened() noexcept { awaiting_opening_ = false; }
+
   /// Takes bytes that arrived, as they arrived.
   result<void> receive(std::string_view bytes, time_point now, link_events& events);
 
   /// Starts a call. @param params The bytes of a parameter map. @param deadline When to give up; the completion is then told
   /// `deadline_exceeded` and the other side `cancel`.
-  /// Fails without calling `done` when a bound is reached or the session has ended.
+  /// Fails without calling `done` and without a trace when a bound is reached, when the message cannot be sent (`limit_exceeded`,
+  /// or `internal` when it is malformed), or when the session has ended.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline, completion done);
 
-  /// Fails when the output bound is reached.
+  /// Fails as `call` does.
   result<void> notify(std::string_view method, std::string_view params);
 
-  /// Answers a request. False when there is no such request any more, which is the case after its cancellation.
-  bool respond(std::uint32_t id, std::string_view payload);
-  bool refuse(std::uint32_t id, const error& failure);
+  /// Answers a request. False when the other side has been told something already, because it was withdrawn or has expired, or
+  /// there is no such request. A payload that cannot be sent becomes an error; an error that cannot loses its detail and the end
+  /// of its message.
+  bool respond(request_serial request, std::string_view payload);
+  bool refuse(request_serial request, const error& failure);
 
-  /// Lets time pass: calls expire, half messages and silence are noticed, pings are sent. At least every 50 ms while
-  /// `calls_in_flight() > 0`, every second otherwise.
+  /// Lets time pass: calls and requests expire, half messages and silence are noticed, pings are sent. At least every 50 ms while
+  /// `has_deadlines()`, every second otherwise.
   result<void> tick(time_point now);
+  /// True while a call of ours or a request of theirs waits for its answer.
+  bool has_deadlines() const noexcept { return open_calls_ > 0 || !answerable_.empty(); }
 
   /// Fails every open call with `reason`, and every later one.
   void end(const error& reason);
@@ -80,7 +99,11 @@ public:
   /// Bytes to send. The owner takes and clears them.
   std::string& output() noexcept { return output_; }
   /// The owner tells how many bytes of earlier output the other side has not taken yet.
-  void set_unsent(std::size_t bytes) noexcept { unsent_ = bytes; }
+  void set_unsent(std::size_t bytes) noexcept {
+    // It takes what it asked for, however slowly, while this side does not hear it.
+    if (bytes < unsent_ && unsent_ > limits_.output_bytes / 2) silent_since_.reset();
+    unsent_ = bytes;
+  }
   /// The owner tells of the bytes of notices that were handed to it and that it has not dealt with yet.
   void add_untaken(std::size_t bytes) noexcept { untaken_ += bytes; }
   void remove_untaken(std::size_t bytes) noexcept { untaken_ -= bytes; }
@@ -91,6 +114,7 @@ public:
   }
 
   std::size_t calls_in_flight() const noexcept { return open_calls_; }
+  /// With those that were withdrawn or have expired and are still worked on.
   std::size_t requests_in_flight() const noexcept { return serving_.size(); }
   std::uint32_t strikes() const noexcept { return strikes_; }
 
@@ -104,14 +128,30 @@ private:
     completion done;
   };
 
+  /// A request of the other side.
+  struct served_request {
+    std::uint32_t id = 0;    ///< On the wire.
+    std::size_t bytes = 0;   ///< Of its parameters.
+    time_point deadline;
+    bool is_answered = false;
+  };
+
   result<void> receive_frame(std::string_view frame, time_point now, link_events& events);
-  result<void> receive_request(const rpc::request& request, link_events& events);
+  result<void> receive_request(const rpc::request& request, time_point now, link_events& events);
+  result<void> check_room(const rpc::request& request) const;
   result<void> receive_response(const rpc::response& response);
   result<void> receive_notification(const rpc::notification& notice, link_events& events);
   result<void> strike(std::string_view what);
+  template <class Append>
+  result<void> emit(std::size_t bytes, Append append);
   result<void> check_output(std::size_t more) const;
+  result<void> check_frame(std::string_view frame) const;
+  std::optional<std::uint32_t> close_request(request_serial request);
+  void answer_early(std::uint32_t id, const error& why);
+  void append_refusal(std::uint32_t id, const error& failure);
   result<void> ping_when_idle(time_point now);
   void expire_calls(time_point now);
+  void expire_requests(time_point now);
   completion close_call(std::uint32_t slot);
 
   link_limits limits_;
@@ -123,7 +163,11 @@ private:
   std::vector<call_slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::size_t open_calls_ = 0;
-  std::unordered_set<std::uint32_t> serving_;
+  std::unordered_map<request_serial, served_request> serving_;
+  std::unordered_map<std::uint32_t, request_serial> answerable_;  ///< Those that wait for an answer, by their ids on the wire.
+  std::size_t serving_bytes_ = 0;
+  request_serial last_serial_ = 0;
+  bool awaiting_opening_ = false;
   std::uint32_t strikes_ = 0;
   time_point message_began_;
   time_point last_ping_;

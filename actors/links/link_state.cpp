@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
@@ -11,11 +12,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto fast_interval = 20ms;   // while calls are open: how late a deadline may be noticed
+constexpr auto fast_interval = 20ms;   // while answers are awaited: how late a deadline may be noticed
 constexpr auto slow_interval = 1000ms;
 constexpr auto notice_deadline = 60s;        // for a service to take a notice
 constexpr std::size_t notice_overhead = 256;  // bytes of a message beside its text
 constexpr std::uint64_t max_refusals_told = 10;  // a second; the others are counted
+constexpr std::size_t max_reason_bytes = 512;
+
+/// Tells a peer why this side is about to close.
+struct closing_notice {
+  std::string reason;
+  static constexpr auto fields() { return std::tuple{required("reason", &closing_notice::reason)}; }
+};
+
+result<void> check_session_name(std::string_view name) {
+  if (name.size() <= max_session_name_bytes) return {};
+  return fail(error_code::invalid_argument, "the name of the other side has " + std::to_string(name.size()) +
+                                                " bytes; at most " + std::to_string(max_session_name_bytes) + " are accepted");
+}
 
 }  // namespace
 
@@ -40,7 +54,8 @@ link_state::interface::behavior_type link_state::make_behavior() {
   stream_.start();
   tick_after(self_, slow_interval, tick::slow);
   if (setup_.open) greet();
-  else if (!setup_.gate) phase_ = phase::open;
+  else if (setup_.gate) session_.await_opening();
+  else phase_ = phase::open;
   return {
       [this](const call_remote& wanted) { return call(wanted); },
       [this](const notify_remote& notice) -> caf::result<void> {
@@ -49,7 +64,7 @@ link_state::interface::behavior_type link_state::make_behavior() {
         stream_.flush(session_);
         return reply(std::move(outcome));
       },
-      [this](const close_link& close) { end({error_code::unavailable, close.reason, {}}); },
+      [this](const close_link& wanted) { close(wanted.reason); },
       [this](const caf::io::new_data_msg& data) {
         stream_.refresh(session_);
         settle(session_.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now(), *this));
@@ -68,11 +83,25 @@ void link_state::greet() {
                                [this](result<std::string_view> answer) {
                                  auto accepted = answer ? decode_checked<session_accepted>(*answer)
                                                         : result<session_accepted>{fail(answer.error())};
-                                 if (accepted) begin_dialed(*accepted);
-                                 else end(accepted.error());
+                                 auto checked = accepted ? check_acceptance(*accepted) : result<void>{fail(accepted.error())};
+                                 if (checked) begin_dialed(*accepted);
+                                 else end(checked.error());
                                });
   if (!started) end(started.error());
   stream_.flush(session_);
+}
+
+/// The other side could be anybody: its answer must be one that a node of the same cluster gives.
+result<void> link_state::check_acceptance(const session_accepted& answer) const {
+  const auto& said = *setup_.open;
+  if (answer.protocol < said.protocol.at(0) || answer.protocol > said.protocol.at(1))
+    return fail(error_code::version_mismatch, "the other side answered with protocol version " + std::to_string(answer.protocol) +
+                                                  ", which was not offered");
+  if (answer.node.is_nil()) return fail(error_code::protocol_violation, "the other side did not tell its node id");
+  if (!answer.cluster.is_nil() && answer.cluster != said.cluster)
+    return fail(error_code::permission_denied, "the other side is of the cluster " + to_string(answer.cluster) + ", not of " +
+                                                   to_string(said.cluster) + "; nodes of one cluster are started with the same --cluster");
+  return check_session_name(answer.node_name);
 }
 
 void link_state::begin_dialed(const session_accepted& answer) {
@@ -86,31 +115,37 @@ void link_state::begin_dialed(const session_accepted& answer) {
             .dialed = true});
 }
 
-void link_state::answer_greeting(std::uint32_t id, std::string_view method, std::string_view params) {
-  auto grant = [&]() -> result<session_grant> {
-    if (method != "session.open")
-      return fail(error_code::protocol_violation,
-                  "the first request must be session.open, not " + printable(method, 64));
-    auto opening = decode_checked<session_open>(params);
-    if (!opening) return fail(std::move(opening.error()));
-    if (auto agreed = agree_on_protocol(opening->protocol); !agreed) return fail(std::move(agreed.error()));
-    auto granted = setup_.gate(*opening);
-    if (granted) {
-      phase_ = phase::open;
-      announce({.kind = opening->kind,
-                .node = opening->node,
-                .name = opening->name,
-                .incarnation = opening->incarnation,
-                .address = opening->address});
-    }
-    return granted;
-  }();
+void link_state::answer_greeting(request_serial request, std::string_view method, std::string_view params) {
+  auto grant = admit(method, params);
   if (!grant) {
-    session_.refuse(id, grant.error());
+    session_.refuse(request, grant.error());
     return end(grant.error());
   }
   caller_ = std::make_shared<principal>(std::move(grant->caller));
-  session_.respond(id, encode(grant->answer));
+  session_.respond(request, encode(grant->answer));
+}
+
+result<session_grant> link_state::admit(std::string_view method, std::string_view params) {
+  if (!setup_.gate)
+    return fail(error_code::protocol_violation, "this side dialed; it asks first, and was asked " + printable(method, 64));
+  if (method != "session.open")
+    return fail(error_code::protocol_violation, "the first request must be session.open, not " + printable(method, 64));
+  auto opening = decode_checked<session_open>(params);
+  if (!opening) return fail(std::move(opening.error()));
+  const auto agreed = agree_on_protocol(opening->protocol);
+  if (!agreed) return fail(agreed.error());
+  if (auto checked = check_session_name(opening->name); !checked) return fail(std::move(checked.error()));
+  auto granted = setup_.gate(*opening);
+  if (!granted) return granted;
+  granted->answer.protocol = *agreed;
+  phase_ = phase::open;
+  session_.opened();
+  announce({.kind = opening->kind,
+            .node = opening->node,
+            .name = opening->name,
+            .incarnation = opening->incarnation,
+            .address = opening->address});
+  return granted;
 }
 
 void link_state::announce(link_opened opened) {
@@ -139,32 +174,36 @@ caf::result<payload> link_state::call(const call_remote& wanted) {
   return promise;
 }
 
-void link_state::on_request(std::uint32_t id, std::string_view method, std::string_view params,
+void link_state::on_request(request_serial request, std::string_view method, std::string_view params,
                             const rpc::envelope& beside) {
-  if (phase_ == phase::opening) return answer_greeting(id, method, params);
+  if (phase_ == phase::opening) return answer_greeting(request, method, params);
   if (phase_ == phase::closed) return;
   const auto found = find_route(setup_.services, caller_->kind, method);
-  if (found) serve(*found, id, params, beside);
-  else session_.refuse(id, found.error());
+  if (found) serve(*found, request, params, beside);
+  else session_.refuse(request, found.error());
 }
 
-void link_state::serve(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
-  ask(self_, to.service, beside.deadline,
+void link_state::serve(const route& to, request_serial request, std::string_view params, const rpc::envelope& beside) {
+  ask(self_, to.service, beside.deadline + answer_grace,
       service_call{caller_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
       .then(
-          [this, id](const payload& answer) {
+          [this, request](const payload& answer) {
             stream_.refresh(session_);
-            session_.respond(id, answer.msgpack.bytes);
+            session_.respond(request, answer.msgpack.bytes);
             stream_.flush(session_);
           },
-          [this, id](const error& failure) {
-            session_.refuse(id, failure);
+          [this, request](const error& failure) {
+            stream_.refresh(session_);
+            session_.refuse(request, failure);
             stream_.flush(session_);
           });
 }
 
 void link_state::on_notification(std::string_view method, std::string_view params) {
-  if (phase_ != phase::open) return;
+  if (phase_ == phase::opening)
+    return end({error_code::protocol_violation, "the first message must be session.open, not the notice " + printable(method, 64), {}});
+  if (phase_ == phase::closed) return;
+  if (method == "session.closed" && caller_->kind == principal_kind::peer) return hear_closing(params);
   const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notice);
   if (found) pass_on(*found, method, params);
   else if (++notices_refused_ <= max_refusals_told)
@@ -191,10 +230,25 @@ void link_state::settle(result<void> outcome) {
   schedule_tick();
 }
 
+/// Whoever closes a link to a peer tells why, so that it can be seen there too: the peer is going to dial again.
+void link_state::close(const std::string& reason) {
+  if (phase_ == phase::open && caller_->kind == principal_kind::peer)
+    (void)session_.notify("session.closed", encode(closing_notice{reason}));  // a courtesy
+  end({error_code::unavailable, reason, {}});
+}
+
+void link_state::hear_closing(std::string_view params) {
+  const auto closing = decode_checked<closing_notice>(params);
+  if (!closing) return end(closing.error());
+  end({error_code::unavailable,
+       "the other side closed the link: " + std::string{utf8_prefix(closing->reason, max_reason_bytes)}, {}});
+}
+
 void link_state::end(const error& reason) {
   if (phase_ == phase::closed) return;
   phase_ = phase::closed;
-  if (reason.code == error_code::unavailable) log_->info("link.closed link=\"{}\" reason=\"{}\"", setup_.label, reason.message);
+  if (reason.code == error_code::unavailable)
+    log_->info("link.closed link=\"{}\" reason=\"{}\"", setup_.label, printable(reason.message));
   else log_->warn("link.ended link=\"{}\" code={} reason=\"{}\"", setup_.label, to_string(reason.code), printable(reason.message));
   session_.end(reason);
   stream_.flush(session_);
@@ -216,10 +270,10 @@ void link_state::pass_time(tick pace) {
   settle(session_.tick(now()));
 }
 
-/// A slow tick is always on its way. While calls are open a fast one is added, so that deadlines are kept.
+/// A slow tick is always on its way. While answers are awaited a fast one is added, so that deadlines are kept.
 void link_state::schedule_tick() {
   if (fast_tick_ || phase_ == phase::closed) return;
-  if (session_.calls_in_flight() == 0 && !stream_.paused()) return;
+  if (!session_.has_deadlines() && !stream_.paused()) return;
   fast_tick_ = true;
   tick_after(self_, fast_interval, tick::fast);
 }

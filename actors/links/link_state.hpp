@@ -25,21 +25,25 @@ public:
 private:
   enum class phase { opening, open, closed };
 
-  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+  void on_request(request_serial request, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
 
   // -- session ------------------------------------------------------------------------------------------------------
   void greet();
-  void answer_greeting(std::uint32_t id, std::string_view method, std::string_view params);
+  void answer_greeting(request_serial request, std::string_view method, std::string_view params);
+  result<session_grant> admit(std::string_view method, std::string_view params);
+  result<void> check_acceptance(const session_accepted& answer) const;
   void begin_dialed(const session_accepted& answer);
   void announce(link_opened opened);
 
   // -- traffic ------------------------------------------------------------------------------------------------------
   caf::result<payload> call(const call_remote& wanted);
-  void serve(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void serve(const route& to, request_serial request, std::string_view params, const rpc::envelope& beside);
   void pass_on(const route& to, std::string_view method, std::string_view params);
   void settle(result<void> outcome);
+  void close(const std::string& reason);
+  void hear_closing(std::string_view params);
   void end(const error& reason);
   void pass_time(tick pace);
   void schedule_tick();

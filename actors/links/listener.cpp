@@ -27,11 +27,13 @@ public:
   }
 
   interface::behavior_type make_behavior() {
-    self_->add_doorman(socket_.release());
+    // A descriptor that could not be had is a socket that was closed; CAF would end the program for it.
+    if (socket_) self_->add_doorman(socket_.release());
+    else tell(self_, self_, caf::io::acceptor_closed_msg{});
     return {
         [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
         [this](const caf::io::acceptor_closed_msg&) {
-          self_->quit(to_caf({error_code::unavailable, "the listening socket " + setup_.label + " was closed", {}}));
+          self_->quit(to_caf({error_code::unavailable, "the listening socket " + setup_.label + " is not open", {}}));
         },
     };
   }

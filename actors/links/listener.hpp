@@ -20,7 +20,7 @@ struct listener_setup {
   std::function<result<link_setup>(int socket)> setup_for;
 };
 
-/// @param socket Listens already; taken over.
+/// @param socket Listens already; taken over. Without one the listener ends as soon as it runs, with `unavailable`.
 listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup);
 
 }  // namespace troupe

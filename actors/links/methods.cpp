@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <troupe/messages/spelling.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
@@ -16,7 +17,7 @@ constexpr method_callers plugins_only{.plugin = true};
 constexpr method_callers peers{.peer = true};
 constexpr method_callers clients_and_plugins{.client = true, .plugin = true};
 
-constexpr std::array<method_rule, 32> table{{
+constexpr std::array<method_rule, 33> table{{
     {"audit.search", service::audit, clients, "", resource_scope::none, "", "the newest audit records"},
     {"command.describe", service::commands, clients_and_plugins, "", resource_scope::none, "", "one command in full"},
     {"command.execute", service::commands, clients_and_plugins, "command.execute", resource_scope::exact, "command",
@@ -48,6 +49,7 @@ constexpr std::array<method_rule, 32> table{{
     {"plugin.revoke", service::plugins, clients, "", resource_scope::none, "", "takes a capability from a plugin"},
     {"plugin.unload", service::plugins, clients, "", resource_scope::none, "", "stops a plugin"},
     {"plugin.usage", service::plugins, clients, "", resource_scope::none, "", "what a plugin uses"},
+    {"session.closed", service::link, peers, "", resource_scope::none, "", "why the other side closes", method_kind::notice},
     {"session.open", service::link, {true, true, true}, "", resource_scope::none, "", "the first request"},
     {"sync.ack", service::context, peers, "", resource_scope::none, "", "how far the peer has come", method_kind::notice},
     {"sync.heads", service::context, peers, "", resource_scope::none, "", "vector and root hash", method_kind::notice},
@@ -69,7 +71,7 @@ result<const method_rule*> find_method(std::string_view name) {
   if (found != table.end() && found->name == name) return &*found;
   std::vector<std::string_view> names;
   for (const auto& rule : table) names.push_back(rule.name);
-  return fail(error_code::not_found, "there is no method \"" + std::string{name.substr(0, 64)} + "\"" +
+  return fail(error_code::not_found, "there is no method \"" + std::string{utf8_prefix(name, 64)} + "\"" +
                                          did_you_mean(nearest(name, names, typo_allowance(name), 1)));
 }
 

@@ -149,6 +149,31 @@ TEST_CASE_FIXTURE(fixture, "a link that is closed sends what it has, and its ope
   CHECK(log.contains("link.closed link=\"test\" reason=\"enough\""));
 }
 
+TEST_CASE_FIXTURE(fixture, "a peer is told why its link is closed, a client is not") {
+  for (const auto kind : {principal_kind::peer, principal_kind::client}) {
+    auto peer = connect(kind);
+    tell(link, close_link{"enough"});
+    const auto told = peer.next([](const heard_frame& f) { return f.method == "session.closed"; });
+    REQUIRE(told.has_value() == (kind == principal_kind::peer));
+    if (told) CHECK(value::from_msgpack(told->bytes)->find("reason") == value{"enough"});
+    CHECK(peer.sees_the_end());
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "the reason that a peer tells before it closes is why the link ends, cut and fit for the log") {
+  auto peer = connect(principal_kind::peer);
+  auto ended = end_of(link);
+  peer.notify("session.closed", value::map({{"reason", "copied\nforged " + std::string(10'000, 'x')}}).msgpack());
+  CHECK(ended.code() == error_code::unavailable);
+  CHECK(ended.problem().starts_with("the other side closed the link: copied\nforged xxx"));
+  CHECK(ended.problem().size() < 600);
+  CHECK(log.contains("the other side closed the link: copied\\x0aforged"));
+  auto odd = connect(principal_kind::peer);
+  auto odd_ended = end_of(link);
+  odd.notify("session.closed");
+  CHECK(odd_ended.code() == error_code::invalid_argument);
+}
+
 TEST_CASE_FIXTURE(fixture, "what is asked of a link that has ended is answered unavailable") {
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
@@ -313,6 +338,35 @@ TEST_CASE_FIXTURE(fixture, "a cancelled request is answered so, and its late res
   CHECK(peer.call("ping").failure.code == error_code::none);
 }
 
+TEST_CASE_FIXTURE(fixture, "requests that are withdrawn or expire at once are served up to the bound, and the others refused") {
+  fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
+  link_limits narrow;
+  narrow.in_flight = 8;
+  const auto brief = rpc::with_envelope(encode(get_value{path{"/a"}}), {1ms, {}});
+  auto withdrawing = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
+  for (int i = 0; i < 100; ++i) {
+    const auto id = withdrawing.request_with("context.get", get_value{path{"/a"}});
+    withdrawing.notify("cancel", value::map({{"msgid", id}}).msgpack());
+    const auto code = withdrawing.expect_response(id).failure.code;
+    CHECK(code == (i < 8 ? error_code::cancelled : error_code::overloaded));
+  }
+  CHECK(context.calls().size() == 8);
+  auto hasty = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
+  for (int i = 0; i < 20; ++i)
+    CHECK(hasty.call("context.get", brief).failure.code == (i < 8 ? error_code::deadline_exceeded : error_code::overloaded));
+  CHECK(context.calls().size() == 16);
+}
+
+TEST_CASE_FIXTURE(fixture, "an answer that the other side would end the link for becomes an error, and the link goes on") {
+  value deep{1};
+  for (int i = 0; i < 64; ++i) deep = value::array({deep});
+  fake_service context{system, [deep](const service_call&) { return result<value>{deep}; }};
+  auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
+  CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure.code == error_code::limit_exceeded);
+  CHECK(call("a", 10s, value::map({{"a", deep.elements().front()}})).code() == error_code::limit_exceeded);
+  CHECK(peer.call("ping").failure.code == error_code::none);
+}
+
 TEST_CASE_FIXTURE(fixture, "an unknown method is answered with the nearest name") {
   auto peer = connect(principal_kind::client);
   const auto got = peer.call("context.gte");
@@ -442,6 +496,7 @@ public:
                   .gate = [](const session_open& wanted) -> result<session_grant> {
                     if (wanted.name == "intruder") return fail(error_code::permission_denied, "intruders stay outside");
                     session_accepted answer;
+                    answer.protocol = 77;  // is the link's to say
                     answer.node_name = "here";
                     return session_grant{{.name = "client:" + wanted.name, .kind = principal_kind::client, .capabilities = {}}, answer};
                   },
@@ -461,6 +516,7 @@ TEST_CASE_FIXTURE(gated_fixture, "a session is opened, its owner told, and the o
   const auto accepted = peer.call_with("session.open", opening());
   CHECK(accepted.failure.code == error_code::none);
   CHECK(accepted.as<session_accepted>().node_name == "here");
+  CHECK(accepted.as<session_accepted>().protocol == highest_protocol);
   CHECK(eventually([&] { return owner.opened().size() == 1; }));
   CHECK(owner.opened().front().name == "cli");
   CHECK(owner.opened().front().kind == session_kind::client);
@@ -484,6 +540,8 @@ TEST_CASE_FIXTURE(gated_fixture, "anything but a proper opening is answered with
   malformed.protocol = {3};
   const std::vector<std::tuple<std::string, std::string, error_code>> openings{
       {"command.list", std::string{rpc::no_params}, error_code::protocol_violation},
+      {"ping", std::string{rpc::no_params}, error_code::protocol_violation},
+      {"session.open", encode(opening(std::string(max_session_name_bytes + 1, 'n'))), error_code::invalid_argument},
       {"session.open", std::string{rpc::no_params}, error_code::invalid_argument},
       {"session.open", encode(malformed), error_code::invalid_argument},
       {"session.open", encode(newer), error_code::version_mismatch},
@@ -510,12 +568,26 @@ TEST_CASE_FIXTURE(gated_fixture, "requests that come with a refused opening are 
   CHECK(commands.calls().empty());
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "a connection on which no session is opened ends, also when it says something") {
+TEST_CASE_FIXTURE(gated_fixture, "a notice or a reply before the opening ends the link at once") {
+  const auto says = [this](const std::function<void(raw_peer&)>& something) {
+    auto peer = accept();
+    auto ended = end_of(link);
+    something(peer);
+    CHECK(peer.sees_the_end());
+    CHECK(ended.code() == error_code::protocol_violation);
+    return ended.problem();
+  };
+  CHECK(says([](raw_peer& peer) { peer.notify("log"); }) == "the first message must be session.open, not the notice log");
+  CHECK(says([](raw_peer& peer) { peer.notify("cancel"); }) == "the first message must be session.open, not the notice cancel");
+  CHECK(says([](raw_peer& peer) { peer.respond(1); }) == "the first message must be session.open, not a reply to no open call");
+}
+
+TEST_CASE_FIXTURE(gated_fixture, "a connection on which no session is opened ends") {
   link_limits hasty;
   hasty.silence = 50ms;
+  hasty.ping_interval = 1ms;
   auto peer = accept(hasty);
-  peer.notify("log");
-  CHECK(peer.sees_the_end());
+  CHECK_FALSE(peer.next([](const auto&) { return true; }).has_value());
   CHECK(log.contains("no session was opened in time"));
 }
 
@@ -555,5 +627,45 @@ TEST_CASE_FIXTURE(gated_fixture, "a dialing side that is refused, or answered wi
   auto odd_ended = end_of(link);
   odd.respond(odd.expect_request("session.open").id, value{"welcome"}.msgpack());
   CHECK(odd_ended.code() == error_code::invalid_argument);
+  CHECK(owner.opened().empty());
+}
+
+TEST_CASE_FIXTURE(gated_fixture, "a dialing side that is asked first refuses, and ends its link") {
+  for (const auto* method : {"session.open", "ping", "context.get"}) {
+    CAPTURE(method);
+    auto peer = dial();
+    auto ended = end_of(link);
+    const auto asked = peer.request(method, encode(opening()));
+    if (method == std::string_view{"ping"}) {
+      CHECK(peer.expect_response(asked).failure.code == error_code::none);
+      continue;
+    }
+    const auto refused = peer.expect_response(asked).failure;
+    CHECK(refused.code == error_code::protocol_violation);
+    CHECK(refused.message == "this side dialed; it asks first, and was asked " + std::string{method});
+    CHECK(peer.sees_the_end());
+    CHECK(ended.code() == error_code::protocol_violation);
+  }
+  CHECK(owner.opened().empty());
+}
+
+TEST_CASE_FIXTURE(gated_fixture, "a dialing side believes no answer that a node of its cluster would not give") {
+  session_accepted good;
+  good.node = {random_uuid()};
+  auto unoffered = good, nobody = good, foreign = good, long_named = good;
+  unoffered.protocol = highest_protocol + 1;
+  nobody.node = {};
+  foreign.cluster = {random_uuid()};
+  long_named.node_name = std::string(max_session_name_bytes + 1, 'n');
+  for (const auto& [answer, expected] : {std::pair{unoffered, error_code::version_mismatch},
+                                         {nobody, error_code::protocol_violation},
+                                         {foreign, error_code::permission_denied},
+                                         {long_named, error_code::invalid_argument}}) {
+    auto peer = dial();
+    auto ended = end_of(link);
+    peer.respond(peer.expect_request("session.open").id, encode(answer));
+    CHECK(ended.code() == expected);
+    CHECK(peer.sees_the_end());
+  }
   CHECK(owner.opened().empty());
 }

@@ -73,6 +73,12 @@ TEST_CASE_FIXTURE(fixture, "one connection more than there may be is closed at o
   CHECK(serves(b));
 }
 
+TEST_CASE_FIXTURE(fixture, "a listener without a socket, as when descriptors have run out, ends with an error") {
+  auto ended = end_of(listen_on(unique_fd{}, 10, [](int) { return result<void>{}; }));
+  CHECK(ended.code() == error_code::unavailable);
+  CHECK(ended.problem() == "the listening socket troupe.sock is not open");
+}
+
 TEST_CASE_FIXTURE(fixture, "who is asked about a socket may refuse it") {
   listen(10, [](int socket) -> result<void> {
     if (peer_user(socket).value_or(0) == geteuid()) return fail(error_code::permission_denied, "not this user");

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ inline constexpr time_point start{std::chrono::hours{1}};
 class recorded_events : public link_events {
 public:
   struct request {
-    std::uint32_t id;
+    request_serial serial;
     std::string method;
     std::string params;
     rpc::envelope beside;
@@ -30,9 +31,9 @@ public:
     std::string params;
   };
 
-  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
+  void on_request(request_serial serial, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override {
-    requests.push_back({id, std::string{method}, std::string{params}, beside});
+    requests.push_back({serial, std::string{method}, std::string{params}, beside});
   }
   void on_notification(std::string_view method, std::string_view params) override {
     notices.push_back({std::string{method}, std::string{params}});
@@ -77,6 +78,11 @@ inline std::string failure_frame(std::uint32_t id, const error& failure) {
   rpc::append_failure(bytes, id, failure);
   return bytes;
 }
+inline std::string cancel_frame(std::uint32_t id) {
+  std::string bytes;
+  rpc::append_notification(bytes, "cancel", value::map({{"msgid", id}}).msgpack());
+  return bytes;
+}
 inline std::string notice_frame(std::string_view method, std::string_view params = rpc::no_params) {
   std::string bytes;
   rpc::append_notification(bytes, method, params);
@@ -89,6 +95,13 @@ public:
   explicit session_fixture(const link_limits& limits = {}) : session(limits, start) {}
 
   result<void> receive(std::string_view bytes) { return session.receive(bytes, now, events); }
+  /// Takes a request, which must be handed to the owner. @returns how it is to be answered.
+  request_serial serve(std::uint32_t id, std::string_view params = rpc::no_params) {
+    const auto before = events.requests.size();
+    if (!receive(request_frame(id, "m", params)) || events.requests.size() != before + 1)
+      throw std::runtime_error{"a request was not handed on"};
+    return events.requests.back().serial;
+  }
   /// Starts a call that has ten seconds.
   result<std::uint32_t> call(recorded_outcome& outcome, std::string_view params = rpc::no_params) {
     return session.call("m", params, now + std::chrono::seconds{10}, outcome.taker());

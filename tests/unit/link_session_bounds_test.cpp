@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <troupe/tests/support/session_fixture.hpp>
 
@@ -94,10 +96,50 @@ TEST_CASE("a request that was answered makes room for another") {
   link_limits limits;
   limits.in_flight = 1;
   session_fixture link{limits};
-  for (std::uint32_t id = 0; id < 10; ++id) {
-    REQUIRE(link.receive(request_frame(id)));
-    CHECK(link.session.respond(id, rpc::nil));
+  for (std::uint32_t id = 0; id < 10; ++id) CHECK(link.session.respond(link.serve(id), rpc::nil));
+}
+
+TEST_CASE("withdrawn requests count until their owner has answered; while they fill the bound others are refused") {
+  link_limits limits;
+  limits.in_flight = 4;
+  session_fixture link{limits};
+  for (std::uint32_t id = 0; id < 1000; ++id) REQUIRE(link.receive(request_frame(id) + cancel_frame(id)));
+  CHECK(link.events.requests.size() == 4);
+  CHECK(link.session.requests_in_flight() == 4);
+  link.sent();
+  REQUIRE(link.receive(request_frame(7)));
+  CHECK(link.sent() ==
+        failure_frame(7, {error_code::overloaded, "4 requests are still worked on, 4 of them withdrawn or expired; try again later", {}}));
+  CHECK_FALSE(link.session.respond(link.events.requests[0].serial, rpc::nil));
+  CHECK(link.session.respond(link.serve(7), rpc::nil));
+}
+
+TEST_CASE("requests that expire at once count until their owner has answered") {
+  link_limits limits;
+  limits.in_flight = 4;
+  session_fixture link{limits};
+  for (std::uint32_t id = 0; id < 1000; ++id) {
+    REQUIRE(link.receive(request_frame(id, "m", value::map({{"deadline_ms", 1}}).msgpack())));
+    REQUIRE(link.pass(1ms));
   }
+  CHECK(link.events.requests.size() == 4);
+  CHECK(link.session.requests_in_flight() == 4);
+}
+
+TEST_CASE("requests are refused while those that are worked on have too many bytes of parameters") {
+  link_limits limits;
+  limits.request_bytes = 1000;
+  session_fixture link{limits};
+  const auto params = value::map({{"p", std::string(590, 'x')}}).msgpack();
+  const auto first = link.serve(1, params);
+  REQUIRE(link.receive(request_frame(2, "m", params)));
+  CHECK(link.events.requests.size() == 1);
+  CHECK(link.sent().find("overloaded") != std::string::npos);
+  REQUIRE(link.receive(cancel_frame(1) + request_frame(3, "m", params)));
+  CHECK(link.events.requests.size() == 1);
+  link.serve(4);
+  CHECK_FALSE(link.session.respond(first, rpc::nil));
+  link.serve(5, params);
 }
 
 TEST_CASE("the limits of messages end the link when they are passed") {
@@ -124,14 +166,14 @@ TEST_CASE("while the other side does not read, calls and notifications are refus
   limits.output_bytes = 1000;
   recorded_outcome outcome;
   session_fixture link{limits};
-  REQUIRE(link.receive(request_frame(1)));
+  const auto request = link.serve(1);
   link.session.set_unsent(990);
   const auto call = link.call(outcome);
   REQUIRE_FALSE(call.has_value());
   CHECK(call.error().code == error_code::overloaded);
   CHECK(call.error().message == "the other side of the link does not read; 990 bytes are waiting for it");
   CHECK(link.session.notify("m", rpc::no_params).error().code == error_code::overloaded);
-  CHECK(link.session.respond(1, rpc::nil));
+  CHECK(link.session.respond(request, rpc::nil));
   CHECK(link.sent() == failure_frame(1, call.error()));
   link.session.set_unsent(0);
   CHECK(link.call(outcome).has_value());
@@ -195,11 +237,67 @@ TEST_CASE("a message that the other side would refuse as too long is not sent") 
     CHECK(receiver.receive(sender.sent()).has_value());
   }
   session_fixture link{limits};
-  REQUIRE(link.receive(request_frame(1)));
-  CHECK(link.session.respond(1, value::binary(std::string(990, 'x')).msgpack()));
+  CHECK(link.session.respond(link.serve(1), value::binary(std::string(990, 'x')).msgpack()));
   const auto refusal = link.sent();
   CHECK(refusal.find("limit_exceeded") != std::string::npos);
   CHECK(refusal.size() < 200);
+}
+
+namespace {
+
+/// A map with a value under so many containers.
+std::string nested_map(std::size_t containers) { return "\x81\xa1" "a" + std::string(containers, '\x91') + "\x01"; }
+/// A map with an array of so many nils.
+std::string wide_map(std::uint32_t nils) {
+  std::string bytes;
+  msgpack_writer writer{bytes};
+  writer.map(1);
+  writer.string("a");
+  writer.array(nils);
+  return bytes + std::string(nils, '\xc0');
+}
+
+}  // namespace
+
+TEST_CASE("a message that the other side would refuse as too deep, too large or malformed is not sent, and the link goes on") {
+  const auto bound = static_cast<std::uint32_t>(codec_limits{}.elements);
+  const std::vector<std::pair<std::string, error_code>> messages{
+      {nested_map(61), error_code::none},
+      {nested_map(63), error_code::limit_exceeded},
+      {wide_map(bound - 16), error_code::none},
+      {wide_map(bound), error_code::limit_exceeded},
+      {"\x81\xa1" "a\xd9\x64" + std::string(100, '\x80'), error_code::internal}};
+  recorded_outcome outcome;
+  session_fixture sender, receiver;
+  for (const auto& [params, expected] : messages) {
+    CAPTURE(params.size());
+    const auto called = sender.call(outcome, params);
+    const auto notified = sender.session.notify("m", params);
+    CHECK((called ? error_code::none : called.error().code) == expected);
+    CHECK((notified ? error_code::none : notified.error().code) == expected);
+    CHECK(outcome.told == 0);
+    if (called) CHECK(receiver.receive(sender.sent()));
+    CHECK(sender.sent().empty());
+    CHECK(sender.session.respond(sender.serve(1), params));
+    const auto answer = sender.sent();
+    CHECK((answer.find(to_string(expected)) != std::string::npos) == (expected != error_code::none));
+    CHECK(check_msgpack(answer, {}));
+  }
+}
+
+TEST_CASE("a refusal that cannot be sent as it is goes without its detail and with a short message") {
+  const std::string long_message(std::size_t{9} << 20, 'm');
+  const std::string deep_detail = std::string(63, '\x91') + "\xc0";
+  for (const auto& [message, detail] : {std::pair{long_message, std::string{}}, std::pair{std::string{"no"}, deep_detail}}) {
+    session_fixture link;
+    CHECK(link.session.refuse(link.serve(1), {error_code::not_found, message, detail}));
+    CHECK(link.sent() == failure_frame(1, {error_code::not_found, message.substr(0, 512), {}}));
+  }
+  session_fixture full;
+  const auto request = full.serve(1);
+  full.session.set_unsent(link_limits{}.output_bytes);
+  CHECK(full.session.refuse(request, {error_code::not_found, std::string(100'000, 'm'), {}}));
+  CHECK(full.sent().size() < 600);
 }
 
 // -- strikes ----------------------------------------------------------------------------------------------------------
@@ -283,6 +381,34 @@ TEST_CASE("the time of a message begins with its first byte, however long nothin
   REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
   REQUIRE(link.pass(1s));
   CHECK_FALSE(link.pass(1ms).has_value());
+}
+
+TEST_CASE("the other side is not blamed for half a message while this side does not read because of unsent output") {
+  link_limits limits;
+  limits.half_frame = 1s;
+  limits.output_bytes = 1000;
+  session_fixture link{limits};
+  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  link.session.set_unsent(501);
+  REQUIRE(link.session.reading_paused());
+  REQUIRE(link.pass(1h));
+  link.session.set_unsent(0);
+  REQUIRE(link.pass(1s));
+  CHECK_FALSE(link.pass(1ms).has_value());
+}
+
+TEST_CASE("an other side that slowly takes what it asked for is not silent") {
+  auto limits = pinging();
+  limits.output_bytes = 1000;
+  session_fixture link{limits};
+  for (std::size_t second = 1; second <= 60; ++second) {
+    link.session.set_unsent(1000 - second);
+    REQUIRE(link.pass(1s));
+  }
+  result<void> outcome;
+  int seconds = 0;
+  while (outcome && ++seconds < 60) outcome = link.pass(1s);
+  CHECK(seconds < 10);
 }
 
 TEST_CASE("a message that trickles in gets no more time for it") {

@@ -138,34 +138,32 @@ TEST_CASE("a request is handed to the owner, who answers it") {
                                      "\x81\xa1"
                                      "a\x01")));
   REQUIRE(link.events.requests.size() == 1);
-  CHECK(link.events.requests[0].id == 7);
   CHECK(link.events.requests[0].method == "add");
   CHECK(link.events.requests[0].params ==
         "\x81\xa1"
         "a\x01");
   CHECK(link.session.requests_in_flight() == 1);
-  CHECK(link.session.respond(7, "\x02"));
+  CHECK(link.session.respond(link.events.requests[0].serial, "\x02"));
   CHECK(link.sent() == response_frame(7, "\x02"));
   CHECK(link.session.requests_in_flight() == 0);
 }
 
 TEST_CASE("a request is answered once") {
   session_fixture link;
-  REQUIRE(link.receive(request_frame(7)));
-  CHECK(link.session.refuse(7, {error_code::not_found, "no", {}}));
+  const auto request = link.serve(7);
+  CHECK(link.session.refuse(request, {error_code::not_found, "no", {}}));
   CHECK(link.sent() == failure_frame(7, {error_code::not_found, "no", {}}));
-  CHECK_FALSE(link.session.respond(7, rpc::nil));
-  CHECK_FALSE(link.session.refuse(7, {error_code::not_found, "no", {}}));
-  CHECK_FALSE(link.session.respond(8, rpc::nil));
+  CHECK_FALSE(link.session.respond(request, rpc::nil));
+  CHECK_FALSE(link.session.refuse(request, {error_code::not_found, "no", {}}));
+  CHECK_FALSE(link.session.respond(request + 1, rpc::nil));
   CHECK(link.sent().empty());
 }
 
 TEST_CASE("an id may be used again once its request is answered") {
   session_fixture link;
-  REQUIRE(link.receive(request_frame(7)));
-  CHECK(link.session.respond(7, rpc::nil));
-  CHECK(link.receive(request_frame(7)).has_value());
-  CHECK(link.events.requests.size() == 2);
+  CHECK(link.session.respond(link.serve(7), rpc::nil));
+  CHECK(link.session.respond(link.serve(7), rpc::nil));
+  CHECK(link.sent() == response_frame(7) + response_frame(7));
 }
 
 TEST_CASE("an id that is in use ends the link when it is used again") {
@@ -214,17 +212,50 @@ TEST_CASE("a request with a malformed envelope is refused, and the link goes on"
 
 TEST_CASE("a cancelled request is answered with that, and the owner's answer is not sent") {
   session_fixture link;
-  REQUIRE(link.receive(request_frame(7)));
-  REQUIRE(link.receive(notice_frame("cancel", value::map({{"msgid", 7}}).msgpack())));
-  CHECK(link.sent() == failure_frame(7, {error_code::cancelled, "the caller withdrew the request", {}}));
+  const auto request = link.serve(7);
+  REQUIRE(link.receive(cancel_frame(7)));
+  CHECK(link.sent() == failure_frame(7, {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}}));
   CHECK(link.events.notices.empty());
-  CHECK_FALSE(link.session.respond(7, rpc::nil));
+  CHECK_FALSE(link.session.respond(request, rpc::nil));
   CHECK(link.sent().empty());
+}
+
+TEST_CASE("an id that is used again after a cancellation is not given the late answer to the first request") {
+  session_fixture link;
+  const auto first = link.serve(7);
+  REQUIRE(link.receive(cancel_frame(7)));
+  const auto second = link.serve(7);
+  link.sent();
+  CHECK(second != first);
+  CHECK(link.session.requests_in_flight() == 2);
+  CHECK_FALSE(link.session.respond(first, "\x01"));
+  CHECK(link.sent().empty());
+  CHECK(link.session.respond(second, "\x02"));
+  CHECK(link.sent() == response_frame(7, "\x02"));
+  CHECK(link.session.requests_in_flight() == 0);
+}
+
+TEST_CASE("a request whose owner does not answer is answered at its deadline, and counts until the owner does") {
+  session_fixture link;
+  const auto request = link.serve(7, value::map({{"deadline_ms", 50}}).msgpack());
+  CHECK(link.session.has_deadlines());
+  REQUIRE(link.pass(49ms));
+  CHECK(link.sent().empty());
+  REQUIRE(link.pass(1ms));
+  CHECK(link.sent() ==
+        failure_frame(7, {error_code::deadline_exceeded, "no answer before the deadline; what was asked for may still be done", {}}));
+  CHECK_FALSE(link.session.has_deadlines());
+  CHECK(link.session.requests_in_flight() == 1);
+  REQUIRE(link.pass(1h));
+  CHECK(link.sent().empty());
+  CHECK_FALSE(link.session.refuse(request, {error_code::not_found, "late", {}}));
+  CHECK(link.sent().empty());
+  CHECK(link.session.requests_in_flight() == 0);
 }
 
 TEST_CASE("a cancel that comes after the answer is passed over") {
   session_fixture link;
-  REQUIRE(link.receive(notice_frame("cancel", value::map({{"msgid", 7}}).msgpack())));
+  REQUIRE(link.receive(cancel_frame(7)));
   CHECK(link.sent().empty());
   CHECK(link.session.strikes() == 0);
 }
@@ -246,6 +277,25 @@ TEST_CASE("a ping is answered without the owner") {
   REQUIRE(link.receive(request_frame(9, "ping")));
   CHECK(link.sent() == response_frame(9));
   CHECK(link.events.requests.empty());
+}
+
+// -- before a session is open -----------------------------------------------------------------------------------------------
+
+TEST_CASE("before a session is open requests of all kinds are the owner's, and a reply ends the link") {
+  session_fixture link;
+  link.session.await_opening();
+  REQUIRE(link.receive(request_frame(1, "ping") + cancel_frame(1)));
+  CHECK(link.events.requests.size() == 1);
+  CHECK(link.events.notices.size() == 1);
+  CHECK(link.sent().empty());
+  const auto outcome = link.receive(response_frame(1));
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().message == "the first message must be session.open, not a reply to no open call");
+  session_fixture other;
+  other.session.await_opening();
+  other.session.opened();
+  REQUIRE(other.receive(request_frame(1, "ping") + response_frame(1)));
+  CHECK(other.sent() == response_frame(1));
 }
 
 // -- bytes ------------------------------------------------------------------------------------------------------------
