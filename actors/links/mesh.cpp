@@ -1,6 +1,5 @@
 #include <troupe/actors/links/mesh.hpp>
 
-#include <deque>
 #include <random>
 
 #include <troupe/actors/kernel/messaging.hpp>
@@ -18,6 +17,13 @@ constexpr auto interval = 100ms;
 constexpr auto dial_deadline = 3000ms;
 constexpr auto resolve_deadline = 60s;  // name servers have their own, shorter one
 
+/// Whether an address that another node tells of may be dialed. As nodes listen on the loopback only, nothing else can lead to one;
+/// and for these addresses nobody has to be asked, who may let the dialer wait.
+bool may_be_learned(const std::string& address) {
+  const auto where = parse_endpoint(address);
+  return where && is_loopback(where->host);
+}
+
 class mesh_state {
 public:
   using interface = mesh_actor;
@@ -31,7 +37,7 @@ public:
         random_(std::random_device{}()) {
     ends_.attach(self_);
     setup_.services[service::mesh] = caf::actor_cast<service_actor>(self_);
-    for (const auto& seed : setup_.seeds) book_.learn(seed, now());
+    for (const auto& seed : setup_.seeds) book_.give(seed, now());
   }
   ~mesh_state() {
     for (const auto& [id, link] : dialed_) dismiss(link);
@@ -44,9 +50,8 @@ public:
         [this](no_parameters) { return peer_list{book_.peers()}; },
         [this](const service_call&) { return to_payload(peer_list{book_.peers()}); },
         [this](const service_notice& notice) { learn(notice); },
-        [this](const dial_address& more) { book_.learn(more.address, now()); },
+        [this](const dial_address& more) { book_.give(more.address, now()); },
         [this](tick) {
-          for (auto& address : book_.due(now())) waiting_.push_back(std::move(address));
           dial_next();
           tick_after(self_, interval, tick::slow);
         },
@@ -54,12 +59,13 @@ public:
   }
 
 private:
-  /// One at a time, so that the dialer has little before it when it is to stop.
+  /// One at a time, so that the dialer has little before it when it is to stop, and what matters most is dialed next.
   void dial_next() {
-    if (is_dialing_ || waiting_.empty()) return;
+    if (is_dialing_) return;
+    const auto due = book_.next_due(now());
+    if (!due) return;
     is_dialing_ = true;
-    const auto address = std::move(waiting_.front());
-    waiting_.pop_front();
+    const auto& address = *due;
     ask(self_, setup_.dialer, resolve_deadline + dial_deadline, dial_address{address, dial_deadline})
         .then(
             [this, address](const connected_socket& socket) {
@@ -97,15 +103,16 @@ private:
                                          opened.dialed ? opened.address : std::string{}, now());
     if (verdict.close) close(*verdict.close, verdict.reason);
     if (!verdict.keep) {
-      log_->warn("mesh.refused node={} name=\"{}\" reason=\"{}\"", to_string(opened.node), printable(opened.name, 64),
-                 verdict.reason.message);
+      log_->log(is_self(opened) ? spdlog::level::debug : spdlog::level::warn, "mesh.refused node={} name=\"{}\" reason=\"{}\"",
+                to_string(opened.node), printable(opened.name, 64), verdict.reason.message);
       tell(self_, opened.link, close_link{verdict.reason.message});
       return;
     }
     links_[id] = opened.link;
     log_->info("mesh.connected node={} name=\"{}\" incarnation={}", to_string(opened.node),
                printable(opened.name, 64), opened.incarnation);
-    if (setup_.discover && !opened.dialed && parse_endpoint(opened.address)) book_.learn(opened.address, now());
+    if (setup_.discover && !opened.dialed && may_be_learned(opened.address))
+      book_.learn(opened.address, opened.node, opened.incarnation, now());
     tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
     tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
   }
@@ -113,9 +120,9 @@ private:
   void learn(const service_notice& notice) {
     const auto known = decode_checked<peers_known>(notice.params.bytes);
     if (!setup_.discover) return;
-    if (!known) return log_->warn("mesh.notice_refused reason=\"{}\"", known.error().message);
+    if (!known) return log_->warn("mesh.notice_refused reason=\"{}\"", printable(known.error().message));
     for (const auto& address : known->addresses)
-      if (parse_endpoint(address)) book_.learn(address, now());
+      if (may_be_learned(address)) book_.learn(address, now());
   }
 
   void close(peer_book::connection link, const error& why) {
@@ -128,12 +135,17 @@ private:
     dialed_.erase(link);
     if (const auto dialed = dialing_.extract(link)) give_up(dialed.mapped(), why);
     else if (const auto node = book_.disconnected(link, why, jitter(), now()))
-      log_->warn("mesh.lost node={} reason=\"{}\"", to_string(*node), why.message);
+      log_->warn("mesh.lost node={} reason=\"{}\"", to_string(*node), printable(why.message));
   }
 
   void give_up(const std::string& address, const error& why) {
-    log_->debug("mesh.dial_failed address={} reason=\"{}\"", address, why.message);
+    log_->debug("mesh.dial_failed address={} reason=\"{}\"", address, printable(why.message));
     book_.dial_failed(address, why, jitter(), now());
+  }
+
+  /// An address of this node that it was given under another name leads back to it.
+  bool is_self(const link_opened& opened) const {
+    return opened.node == setup_.introduction.node && opened.incarnation == setup_.introduction.incarnation;
   }
 
   double jitter() { return std::uniform_real_distribution<>{}(random_); }
@@ -145,7 +157,6 @@ private:
   std::shared_ptr<spdlog::logger> log_;
   std::mt19937_64 random_;
   watch_list ends_;
-  std::deque<std::string> waiting_;  ///< To be dialed; at most `peer_book::max_addresses`, as each is due once.
   bool is_dialing_ = false;
   std::map<caf::actor_id, std::string> dialing_;
   std::map<caf::actor_id, link_actor> links_;   ///< To the nodes that are connected.
@@ -170,7 +181,7 @@ result<session_grant> admit_peer(const session_open& opening, const session_open
                                                 " is this node's own; the data directory was copied: give the copy its own");
   return session_grant{
       {.name = to_string(opening.node), .kind = principal_kind::peer, .capabilities = {}},
-      {.protocol = highest_protocol, .node = own.node, .node_name = own.name, .incarnation = own.incarnation,
+      {.node = own.node, .node_name = own.name, .incarnation = own.incarnation,
        .cluster = own.cluster, .capabilities = {}}};
 }
 

@@ -28,7 +28,7 @@ using mesh_actor = caf::typed_actor<
 struct mesh_setup {
   session_open introduction;       ///< What this node says of itself.
   std::vector<std::string> seeds;  ///< Where other nodes listen.
-  bool discover = true;            ///< Also dial the nodes that others tell of.
+  bool discover = true;            ///< Also dial the nodes that others tell of, on this machine.
   link_limits limits;
   log_target log;
   service_table services;          ///< What peers may ask of this node.
@@ -38,7 +38,7 @@ struct mesh_setup {
 
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);
 
-/// Decides about a peer's `session.open`: the cluster must be the same.
+/// Decides about a peer's `session.open`: the cluster must be the same. The link puts the agreed protocol into the answer.
 result<session_grant> admit_peer(const session_open& opening, const session_open& own);
 
 }  // namespace troupe

@@ -237,6 +237,54 @@ TEST_CASE("what others tell of is checked, and the peers are listed over links")
   CHECK(peers[0].address == address);
 }
 
+TEST_CASE("of the addresses that others tell of only those on this machine are dialed") {
+  mesh_node a{1};
+  const auto here = free_address();
+  const peers_known told{{"10.0.0.1:7400", "node.example:7400", "[2001:db8::1]:7400", "0.0.0.0:7400", "localhost.example:1", here}};
+  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  const auto shown = a.peers();
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0].address == here);
+}
+
+TEST_CASE("addresses that lead nowhere keep nobody from the node whose address was given") {
+  mesh_node a{1};
+  peers_known told;
+  for (int port = 1; port <= 250; ++port) told.addresses.push_back("127.0.0.1:" + std::to_string(port));
+  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  mesh_node b{2};
+  CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
+  CHECK(eventually([&] { return a.is_connected_with(b); }));
+  CHECK(b.is_connected_with(a));
+}
+
+TEST_CASE("a node that was joined does not dial back") {
+  // The smaller id is the one whose connections stay.
+  mesh_node b{1};
+  mesh_node a{2, {.seeds = {b.address}}};
+  REQUIRE(eventually([&] { return a.has_links(1) && b.has_links(1); }));
+  CHECK_FALSE(eventually([&] { return a.met->count() > 1 || b.met->count() > 1; }, 500ms));
+  const auto shown = b.peers();
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0].address == a.address);
+  CHECK(shown[0].connected);
+}
+
+TEST_CASE("a copy of a node that reaches a third one is told so, shows it, and dials less and less often") {
+  mesh_node third{3};
+  mesh_node original{1, {.seeds = {third.address}, .discover = false, .incarnation = 20}};
+  REQUIRE(eventually([&] { return third.is_connected_with(original); }));
+  const auto begin = std::chrono::steady_clock::now();
+  mesh_node copy{1, {.seeds = {third.address}, .discover = false, .incarnation = 10}};
+  CHECK(eventually([&] {
+    return copy.peers().front().problem == "the other side closed the link: node " + to_string(copy.id) +
+                                               " is connected with the newer incarnation 20; its data directory may have been copied";
+  }));
+  REQUIRE(eventually([&] { return third.log.count("mesh.refused node=" + to_string(copy.id)) >= 5; }));
+  CHECK(std::chrono::steady_clock::now() - begin >= 100ms + 200ms + 400ms + 800ms);
+  CHECK(third.is_connected_with(original));
+}
+
 // -- who is admitted --------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a peer is admitted when it is of the same cluster and not this node again") {
