@@ -16,12 +16,15 @@
 #include <cstring>
 #include <memory>
 
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe {
 
 namespace {
 
 constexpr int listen_backlog = 128;
 constexpr std::size_t max_host_bytes = 255;  // of a domain name, by RFC 1035
+constexpr std::chrono::milliseconds probe_deadline{500};  // for whoever serves a unix socket already
 
 tl::unexpected<error> system_failure(error_code code, const std::string& what) {
   return fail(code, what + ": " + std::strerror(errno));
@@ -58,12 +61,20 @@ result<sockaddr_un> unix_address(const std::filesystem::path& file) {
   return address;
 }
 
+tl::unexpected<error> no_answer(const std::string& where, std::chrono::milliseconds deadline) {
+  return fail(error_code::deadline_exceeded, where + " did not answer within " + std::to_string(deadline.count()) + " ms");
+}
+
+/// For how long a blocking socket waits to send or, as long as it is a unix socket, to be connected; 0 for ever.
+bool set_send_timeout(int socket, std::chrono::milliseconds time) {
+  const timeval wait{time.count() / 1000, time.count() % 1000 * 1000};
+  return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == 0;
+}
+
 result<void> wait_connected(int socket, const std::string& where, std::chrono::milliseconds deadline) {
   pollfd waiting{socket, POLLOUT, 0};
   const int ready = poll(&waiting, 1, static_cast<int>(deadline.count()));
-  if (ready == 0)
-    return fail(error_code::deadline_exceeded,
-                where + " did not answer within " + std::to_string(deadline.count()) + " ms");
+  if (ready == 0) return no_answer(where, deadline);
   int problem = 0;
   socklen_t size = sizeof problem;
   if (ready < 0 || getsockopt(socket, SOL_SOCKET, SO_ERROR, &problem, &size) != 0) problem = errno;
@@ -76,7 +87,7 @@ result<void> wait_connected(int socket, const std::string& where, std::chrono::m
 
 result<endpoint> parse_endpoint(std::string_view text) {
   const auto malformed = [&](std::string_view why) {
-    return fail(error_code::invalid_argument, "the address \"" + std::string{text.substr(0, 128)} + "\" " +
+    return fail(error_code::invalid_argument, "the address \"" + std::string{utf8_prefix(text, 128)} + "\" " +
                                                   std::string{why} + "; write it as host:port, such as 127.0.0.1:7400");
   };
   const auto colon = text.rfind(':');
@@ -107,15 +118,22 @@ bool is_loopback(std::string_view host) {
   return inet_pton(AF_INET, std::string{host}.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
 }
 
-result<unique_fd> listen_unix(const std::filesystem::path& file) {
-  auto address = unix_address(file);
-  if (!address) return fail(std::move(address.error()));
-  if (connect_unix(file))
-    return fail(error_code::already_exists, "another node already serves " + file.native());
+result<void> check_unix_place(const std::filesystem::path& file) {
+  if (auto address = unix_address(file); !address) return fail(std::move(address.error()));
   std::error_code ignored;
   const auto there = std::filesystem::symlink_status(file, ignored);
   if (std::filesystem::exists(there) && !std::filesystem::is_socket(there))
     return fail(error_code::already_exists, file.native() + " is not a socket; move it away or choose another path");
+  return {};
+}
+
+result<unique_fd> listen_unix(const std::filesystem::path& file) {
+  if (auto checked = check_unix_place(file); !checked) return fail(std::move(checked.error()));
+  auto address = unix_address(file);
+  const auto probe = connect_unix(file, probe_deadline);
+  if (probe || probe.error().code == error_code::deadline_exceeded)
+    return fail(error_code::already_exists, "another node already serves " + file.native());
+  std::error_code ignored;
   std::filesystem::remove(file, ignored);
   unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   // The mode is set before anybody can connect: bind creates the file, listen opens the door.
@@ -174,12 +192,17 @@ result<unique_fd> connect_tcp(const endpoint& where, std::chrono::milliseconds d
   return fail(std::move(last));
 }
 
-result<unique_fd> connect_unix(const std::filesystem::path& file) {
+result<unique_fd> connect_unix(const std::filesystem::path& file, std::chrono::milliseconds deadline) {
   auto address = unix_address(file);
   if (!address) return fail(std::move(address.error()));
   unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  if (!socket || connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
-    return system_failure(error_code::unavailable, "no node answers on " + file.native());
+  // A blocking connect, because one that does not block fails at once where others are waiting already.
+  const auto most = std::max(deadline, std::chrono::milliseconds{1});
+  if (!socket || !set_send_timeout(socket.get(), most) ||
+      connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
+    return errno == EAGAIN ? no_answer("the node on " + file.native(), most)
+                           : system_failure(error_code::unavailable, "no node answers on " + file.native());
+  set_send_timeout(socket.get(), std::chrono::milliseconds{0});
   return socket;
 }
 

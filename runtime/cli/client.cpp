@@ -36,8 +36,11 @@ client::client(unique_fd socket, const link_limits& limits)
     : socket_(std::move(socket)), session_(std::make_unique<link_session>(limits, clock::now())) {}
 
 result<client> client::connect(const std::filesystem::path& data_dir, std::chrono::milliseconds deadline) {
+  if (data_dir.empty()) return fail(error_code::invalid_argument, "the name of the data directory is empty");
   const auto file = data_dir / "troupe.sock";
-  auto socket = connect_unix(file);
+  const auto until = clock::now() + deadline;
+  auto socket = connect_unix(file, deadline);
+  if (!socket && socket.error().code == error_code::deadline_exceeded) return fail(std::move(socket.error()));
   if (!socket)
     return fail(socket.error().code == error_code::invalid_argument ? socket.error().code : error_code::unavailable,
                 socket.error().message + "; start one with: troupe run --data-dir " + data_dir.native());
@@ -46,7 +49,8 @@ result<client> client::connect(const std::filesystem::path& data_dir, std::chron
   opening.protocol = {lowest_protocol, highest_protocol};
   opening.kind = session_kind::client;
   opening.name = "cli";
-  auto answer = made.call<session_accepted>("session.open", opening, deadline);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+  auto answer = made.call<session_accepted>("session.open", opening, std::max(left, std::chrono::milliseconds{1}));
   if (!answer) return fail(std::move(answer.error()));
   made.node_ = std::move(*answer);
   return made;

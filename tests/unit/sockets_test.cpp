@@ -109,6 +109,24 @@ TEST_CASE("a unix socket connects a program of this user with the node") {
   CHECK(closes_on_exec(client->get()));
 }
 
+TEST_CASE("a connection to a node that does not accept is given up at its deadline, and its socket file is left alone") {
+  const temporary_directory directory;
+  const auto file = directory.path() / "node.sock";
+  const auto listening = listen_unix(file);
+  REQUIRE(listening.has_value());
+  REQUIRE(listen(listening->get(), 0) == 0);
+  std::vector<unique_fd> queued;
+  auto outcome = connect_unix(file, 50ms);
+  while (outcome && queued.size() < 16) {
+    queued.push_back(std::move(*outcome));
+    outcome = connect_unix(file, 50ms);
+  }
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::deadline_exceeded);
+  CHECK(outcome.error().message == "the node on " + file.native() + " did not answer within 50 ms");
+  CHECK(listen_unix(file).error().code == error_code::already_exists);
+}
+
 TEST_CASE("nobody but this user may use the socket file") {
   const temporary_directory directory;
   const auto file = directory.path() / "node.sock";
@@ -155,7 +173,7 @@ TEST_CASE("a file that is no socket is left alone") {
 
 TEST_CASE("a path that is too long for the system is refused with the bound") {
   const std::filesystem::path longest = "/" + std::string(107, 'x');
-  for (const auto& outcome : {listen_unix(longest), connect_unix(longest)}) {
+  for (const auto& outcome : {listen_unix(longest), connect_unix(longest, 1s)}) {
     REQUIRE_FALSE(outcome.has_value());
     CHECK(outcome.error().code == error_code::invalid_argument);
     CHECK(outcome.error().message ==
