@@ -73,6 +73,10 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
   while (true) {
     auto page = node.call<value_page>("context.list", wanted, app.deadline);
     if (!page) return fail(std::move(page.error()));
+    if (page->entries.size() > left) {  // a page does not end with a value at the root, so it may be one longer
+      page->entries.erase(page->entries.begin() + left, page->entries.end());
+      page->more = true;
+    }
     for (const auto& entry : page->entries) {
       if (app.json) shown.push_back(to_value(entry));
       else std::printf("%s\t%s\n", safe_text(entry.path.text()).c_str(), entry.value.to_json().c_str());

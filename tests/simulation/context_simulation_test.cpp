@@ -21,7 +21,7 @@ using test::node;
 using test::noon;
 
 // Many replicas in one process, driven by one seed: engines and sync sessions are the real ones; disks, links and
-// clocks are simulated and fail. An oracle that knows every change ever made says what each replica must hold. That all
+// clocks are simulated and fail, and somebody forges changes. An oracle that knows every change ever made says what each replica must hold. That all
 // replicas are equal is checked too, but proves little: replicas that lose the same data are equal.
 
 namespace {
@@ -34,6 +34,7 @@ struct scenario {
   unsigned paths;
   unsigned steps;
   bool ordered_links;  ///< Like TCP: what arrives, arrives once and in order. Otherwise anything goes.
+  std::size_t max_waiting = 1000;  ///< Changes and pushes; with so many waiting for the disk a node takes no more.
   bool heal_as_line;   ///< In the end each node is linked with its neighbours only.
   engine_limits engine;
   sync_limits sync;
@@ -45,6 +46,7 @@ struct scenario {
     if (random() % 3 == 0) {
       engine.max_buffered_records = 2;
       engine.max_overwritten = 6;
+      max_waiting = 12;
       sync.max_in_flight_bytes = 600;
       sync.max_in_flight_batches = 2;
       sync.max_queued_bytes = 700;
@@ -129,6 +131,7 @@ struct replica {
   disk storage;
   std::unique_ptr<context_engine> engine;  ///< None while the node is down.
   std::deque<pending_commit> queue;
+  bool disk_refuses = false;
   sync_view view;
   std::map<unsigned, sync_session> sessions;
 };
@@ -161,6 +164,8 @@ private:
   unsigned some_node() { return random_() % plan_.nodes; }
 
   void do_something() {
+    if (random_() % 25 == 0) attack(some_node());
+    if (random_() % 50 == 0) replicas_[some_node()].disk_refuses = random_() % 2;
     const auto dice = random_() % 100;
     if (dice < 30) write(some_node());
     else if (dice < 65) deliver_some();
@@ -206,14 +211,54 @@ private:
     const auto written =
         replicas_[i].engine->write(op, where, static_cast<int>(random_() % 1000), "tester", {}, wall(i));
     if (!written) return;
+    REQUIRE_MESSAGE(written->timestamp.milliseconds() <= noon + now_ + 10'000'000 + hybrid_clock::max_resume_ms, "a forged time counts");
     oracle_.wrote(*written);
     replicas_[i].queue.push_back({encode_record(*written)});
     refresh_view(i);
   }
 
+  /// Somebody hands a node changes that nobody made.
+  void attack(unsigned i) {
+    if (!is_up(i)) return;
+    auto& engine = *replicas_[i].engine;
+    const auto own = engine.own_run();
+    const auto before = engine.root_hash();
+    const path where{"/p" + std::to_string(random_() % plan_.paths)};
+
+    // Malformed, in the name of a node that lives, this one included.
+    const auto victim = some_node();
+    const run_id named{node(victim + 1), replicas_[victim].storage.incarnation};
+    auto malformed = test::put({named.origin, named.incarnation, 1 + random_() % 50}, where.text(), "malformed");
+    switch (random_() % 4) {
+      case 0: malformed.timestamp = {std::uint64_t{1} << 63}; break;
+      case 1: malformed.observed = {malformed.dot}; break;
+      case 2: malformed.observed = {{node(3), 1, 2}, {node(2), 1, 1}}; break;
+      case 3: malformed.operation = operation::erase; break;
+    }
+    REQUIRE(engine.apply(malformed, wall(i)).status == apply_status::malformed);
+
+    // Overwrites what this node writes next. In a run of its own, as that is declined from then on.
+    const dot next{own.origin, own.incarnation, engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3};
+    const auto claim = engine.apply(test::put({hostile, ++forged_, 1}, where.text(), "claim", {next}), wall(i));
+    REQUIRE(claim.status == apply_status::refused);
+    REQUIRE(claim.alarm);
+    REQUIRE(engine.root_hash() == before);
+
+    // In the name of an earlier run of this node, of a time to come. It is a change like another, but for its time.
+    auto late = test::put({own.origin, (std::uint64_t{1} << 40) + ++forged_, 1}, where.text(), static_cast<int>(forged_));
+    late.timestamp = {(std::uint64_t{1} << 63) - 1};
+    auto outcome = engine.apply(late, wall(i));
+    REQUIRE(outcome.alarm == (outcome.status == apply_status::applied));
+    if (outcome.status == apply_status::applied) {
+      oracle_.wrote(late);
+      replicas_[i].queue.push_back({encode_record(late)});
+    }
+    refresh_view(i);
+  }
+
   void commit(unsigned i, std::size_t at_most) {
     auto& self = replicas_[i];
-    if (!is_up(i)) return;
+    if (!is_up(i) || self.disk_refuses) return;
     std::vector<encoded_record> records;
     std::vector<pending_commit> done;
     for (; at_most > 0 && !self.queue.empty(); --at_most) {
@@ -252,7 +297,8 @@ private:
     self.view.root = self.engine->vector() == self.view.committed ? self.engine->root_hash() : state_hash{};
     self.view.declined = self.engine->declined();
     self.view.missing = self.engine->missing();
-    REQUIRE(self.view.declined.empty());
+    self.view.takes_pushes = self.queue.size() < plan_.max_waiting;
+    REQUIRE(std::ranges::all_of(self.view.declined, [](const run_id& run) { return run.origin == hostile; }));
   }
 
   // -- links ---------------------------------------------------------------------------------------------------------
@@ -390,6 +436,7 @@ private:
 
   void heal() {
     blocked_.clear();
+    for (auto& each : replicas_) each.disk_refuses = false;
     for (unsigned i = 0; i < plan_.nodes; ++i)
       if (!is_up(i)) start(i);
     for (unsigned a = 0; a < plan_.nodes; ++a) {
@@ -445,6 +492,8 @@ private:
   oracle oracle_;
   std::uint64_t now_ = 0;
   std::size_t messages_ = 0;
+  std::uint64_t forged_ = 0;
+  inline static const node_id hostile = node(77);
 };
 
 unsigned from_environment(const char* name, unsigned otherwise) {
