@@ -97,8 +97,24 @@ class BrokenFrames(LinkTest):
                             self.assertTrue(all(frame[0] != 1 or frame[2] for frame in frames), frames)
         self.logged(r"link\.ended .*code=(protocol_violation|limit_exceeded)")
 
+    FRAMES = {0: [int, str, list], 1: [int, object, object], 2: [str, list]}
+
+    def is_broken(self, content):
+        """Whether these bytes begin with something other than a frame or the beginning of one."""
+        reader = msgpack.Unpacker(raw=False, strict_map_key=False, max_buffer_size=1 << 20)
+        reader.feed(content)
+        try:
+            frame = reader.unpack()
+        except msgpack.OutOfData:
+            return False
+        except Exception:  # msgpack says in many ways that bytes are malformed
+            return True
+        kinds = self.FRAMES.get(frame[0]) if isinstance(frame, list) and frame and type(frame[0]) is int else None
+        return kinds is None or len(kinds) != len(frame) - 1 or not all(isinstance(part, kind) for part, kind in zip(frame[1:], kinds))
+
     def test_noise_ends_its_link(self):
         noise = random.Random(20260101)
+        broken = 0
         for turn in range(150):
             label, make = self.links()[turn % 2]
             with (self.opened(label, make) if turn % 4 > 1 else make(self.served)) as link:
@@ -109,6 +125,11 @@ class BrokenFrames(LinkTest):
                     for _ in range(noise.randrange(1, 8)):
                         frame[noise.randrange(0, 12)] = noise.randrange(256)
                 self.send(link, bytes(frame))
+                if self.is_broken(bytes(frame)):
+                    broken += 1
+                    with self.subTest(turn=turn, frame=bytes(frame)):
+                        link.closed(5)
+        self.assertGreater(broken, 75)
         # Some may have been valid writes by chance; they are taken back, so that the rest can be compared.
         for entry in self.served.ask("context", "list"):
             if entry["path"] not in ("/kept",) and not entry["path"].startswith("/plugins"):
@@ -130,6 +151,8 @@ class Sessions(LinkTest):
         client = {"protocol": PROTOCOL, "kind": "client", "name": "test"}
         for make in (RawLink.client, RawLink.peer):
             self.check_refused(make, "protocol_violation", "first request must be session.open", method="node.info")
+            self.check_refused(make, "protocol_violation", "first request must be session.open", method="ping")
+            self.check_refused(make, "invalid_argument", "at most 64", **{**client, "name": "n" * 65})
             self.check_refused(make, "version_mismatch", "7", **{**client, "protocol": [7, 9]})
             self.check_refused(make, "invalid_argument", "kind", **{**client, "kind": "king"})
             self.check_refused(make, "invalid_argument", "name", protocol=PROTOCOL, kind="client")
@@ -147,13 +170,21 @@ class Sessions(LinkTest):
             self.check_refused(RawLink.peer, "invalid_argument", "cluster", **peer, cluster=wrong, node=uuid.uuid4().bytes)
         self.assertEqual(self.served.ask("node", "peers"), [])
 
+    def test_notices_and_replies_before_the_session_end_the_link(self):
+        for make in (RawLink.client, RawLink.peer):
+            for message in ([2, "log", [{}]], [2, "cancel", [{"msgid": 1}]], [1, 1, None, None]):
+                with self.subTest(message=message), make(self.served) as link:
+                    link.send(message)
+                    self.assertEqual(link.closed(3), [])
+        self.logged(r"link\.ended .*the first message must be session\.open")
+
     def test_whoever_says_nothing_is_sent_away(self):
         silent = [RawLink.client(self.served), RawLink.peer(self.served)]
         half = RawLink.peer(self.served)
         half.send_bytes(b"\x94\x00\x01\xacsession.open\x91\x84")
         begin = time.monotonic()
         for link in (*silent, half):
-            self.assertEqual([frame for frame in link.closed(15) if frame[2] != "ping"], [])
+            self.assertEqual(link.closed(15), [])
             link.socket.close()
         self.assertLess(time.monotonic() - begin, 12)
 
@@ -236,6 +267,18 @@ class Counts(LinkTest):
         self.logged(r"link\.ended .*more than 1024 requests at once")
         self.assertLess(len(frames), 3000)
 
+    def test_requests_that_are_withdrawn_at_once_are_all_answered_and_the_link_goes_on(self):
+        with self.opened("client", RawLink.client) as link:
+            link.send_bytes(b"".join(msgpack.packb([0, 10 + i, "context.verify", [{}]]) + msgpack.packb([2, "cancel", [{"msgid": 10 + i}]])
+                                     for i in range(3000)))
+            answers = {}
+            while len(answers) < 3000:
+                frame = link.receive()
+                self.assertEqual(frame[0], 1)
+                answers[frame[1]] = frame[2]
+            self.assertLessEqual({failure[0] for failure in answers.values() if failure}, {"cancelled", "overloaded"})
+            wait_until(lambda: link.ask("context.get", path="/kept")[0] is None)
+
     def test_an_id_in_use_ends_the_link(self):
         with self.opened("client", RawLink.client) as link:
             link.send_bytes(2 * msgpack.packb([0, 5, "context.verify", [{}]]))
@@ -314,10 +357,12 @@ class HostilePeers(LinkTest):
                 with self.subTest(method=method, parameters=str(parameters)[:60]):
                     with self.peer() as link:
                         link.send([2, method, [parameters]])
-                        try:
-                            link.ask("ping", seconds=3)
-                        except (AssertionError, OSError):
-                            pass
+                        if method == "sync.stop":  # there is no such notice
+                            self.assertIsNone(link.ask("ping", seconds=3)[0])
+                        else:
+                            told = [frame for frame in link.closed(5) if frame[:2] == [2, "session.closed"]]
+                            self.assertEqual(len(told), 1)
+        self.logged(r"context\.sync_ended")
 
     def test_addresses_that_lead_nowhere_are_bounded(self):
         with self.peer() as link:
