@@ -876,6 +876,11 @@ class Commands(unittest.TestCase):
         self.assertEqual(context.page("/a", None, 9), ([first, second], False))
         self.assertEqual(context.page("", None, 1), ([first], True))
 
+    def test_a_page_has_about_4_mib(self) -> None:
+        context = MemoryContext({f"/{i}": "x" * (1 << 20) for i in range(9)} | {"/9": "x" * (5 << 20)})
+        self.assertEqual([entry["path"] for entry in context.page("", None, 99)[0]], ["/0", "/1", "/2"])
+        self.assertEqual([entry["path"] for entry in context.page("", "/8", 99)[0]], ["/9"])
+
 
 class Processes(unittest.TestCase):
     """A plugin as a node starts it."""

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -345,6 +346,19 @@ TEST_CASE("sdk session: what was sent in part is not sent again") {
   CHECK(sent == all);
 }
 
+TEST_CASE("sdk session: a long message that is sent in pieces is moved a few times only") {
+  sdk::session session;
+  REQUIRE(session.respond(1, value{std::string(7'000'000, 'x')}.msgpack()));
+  int moves = 0;
+  while (!session.outgoing().empty()) {
+    const auto part = std::min<std::size_t>(session.outgoing().size(), 64 * 1024);
+    const auto* const behind = session.outgoing().data() + part;
+    session.sent(part);
+    if (session.outgoing().data() != behind) ++moves;
+  }
+  CHECK(moves < 10);
+}
+
 // -- the plugin, on its socket ---------------------------------------------------------------------------------------
 
 TEST_CASE("sdk plugin: it introduces itself and announces its commands with full names") {
@@ -371,6 +385,23 @@ TEST_CASE("sdk plugin: declarations that cannot work are refused") {
                        std::invalid_argument);
   for (const auto* wrong : {"", "Run", ".run", "run.", "a..b", "a b"})
     CHECK_THROWS_AS(plugin.command(command_spec{wrong}, get_a), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"idle"}, nullptr), "the command \"idle\" has no function",
+                       std::invalid_argument);
+  parameter_spec maybe;
+  maybe.name = "maybe";
+  maybe.default_value = value{};
+  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"guess"}.param(maybe), get_a),
+                       "the default of \"maybe\" cannot be nil; use an empty value of its type", std::invalid_argument);
+}
+
+TEST_CASE("sdk plugin: a command is announced as running once at a time unless its author says otherwise") {
+  one_command plugin{get_a};
+  plugin.command(command_spec{"wide"}.with_concurrency(8, 10), get_a);
+  sdk::test_host host{plugin};
+  CHECK(host.commands.at(0).concurrency == 1);
+  CHECK(host.commands.at(0).queue == command_spec{}.queue);  // a burst waits at the node
+  CHECK(host.commands.at(1).concurrency == 8);
+  CHECK(host.commands.at(1).queue == 10);
 }
 
 TEST_CASE("sdk plugin: a command works with the context") {
@@ -439,6 +470,15 @@ TEST_CASE("sdk plugin: a denied call carries its code") {
   CHECK(host.execute("p.run") == value::array({denied, denied, denied, denied, denied}));
 }
 
+TEST_CASE("sdk plugin: the error of a refused call whose value is taken anyway is the command's") {
+  one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
+    return call.context().get(path{"/secret/key"}).value().value_or("nothing");
+  }};
+  sdk::test_host host{plugin, {.denied = {path{"/secret"}}}};
+  CHECK(host.execute("p.run").error() ==
+        error{error_code::permission_denied, "the plugin may not touch \"/secret/key\"", {}});
+}
+
 TEST_CASE("sdk plugin: a command may run others") {
   one_command plugin{[](const arguments& given, sdk::call& call) {
     return call.execute(given.get<std::string>("which"), {{"n", 21}});
@@ -456,9 +496,9 @@ TEST_CASE("sdk plugin: a command sees who asks, how much time is left and where 
     return value::array({call.command(), call.principal(), call.host().node_name, to_string(call.host().node),
                          left ? value{left->count()} : value{}, call.trace().is_nil()});
   }};
-  sdk::test_host host{plugin, {.node_name = "stage", .clock = [] { return start; }}};
+  sdk::test_host host{plugin, {.node_name = "stage", .principal = "Ada", .clock = [] { return start; }}};
   CHECK(host.execute("p.run", {}, 5000ms)->to_json() ==
-        R"(["p.run","tester","stage","74657374-0000-4000-8000-000000000001",5000,true])");
+        R"(["p.run","Ada","stage","74657374-0000-4000-8000-000000000001",5000,true])");
   CHECK(host.execute("p.run")->elements().at(4).is_nil());
 }
 
@@ -471,9 +511,11 @@ TEST_CASE("sdk plugin: what a command throws or cannot send becomes an error, an
     if (how == "large") return std::string(std::size_t{9} << 20, 'x');
     return how;
   }};
+  const captured_stderr log;
   sdk::test_host host{plugin};
   const auto failure = [&](const char* how) { return host.execute("p.run", {{"how", how}}).error(); };
   CHECK(failure("throw") == error{error_code::handler_failed, "p.run failed: bad", {}});
+  CHECK(log.text() == "plugin p: handler_failed: p.run failed: bad\n");
   CHECK(failure("throw 5").code == error_code::handler_failed);
   CHECK(failure("choose") == error{error_code::already_exists, "taken", value::map({{"by", "x"}}).msgpack()});
   CHECK(failure("large").code == error_code::limit_exceeded);
@@ -496,13 +538,14 @@ TEST_CASE("sdk plugin: commands that are not well formed are answered") {
 TEST_CASE("sdk plugin: logs reach the node") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
     CHECK(call.log(sdk::log_level::warning, "careful").has_value());
-    CHECK(call.log(sdk::log_level::info, "\xff").error().code == error_code::invalid_argument);
+    CHECK(call.log(sdk::log_level::info, "half a character: \xc3").has_value());
     return nullptr;
   }};
   sdk::test_host host{plugin};
   CHECK(host.execute("p.run")->is_nil());
-  REQUIRE(host.logs.size() == 1);
+  REQUIRE(host.logs.size() == 2);
   CHECK(host.logs[0] == std::pair{sdk::log_level::warning, std::string{"careful"}});
+  CHECK(host.logs[1] == std::pair{sdk::log_level::info, std::string{"half a character: ?"}});
 }
 
 TEST_CASE("sdk plugin: a waiting command lets pings through, and what it asks carries deadline and trace") {
@@ -555,6 +598,25 @@ TEST_CASE("sdk plugin: a computation can look whether it is cancelled, and pings
   CHECK(host.wait(running) == value{"stopped early"});
 }
 
+TEST_CASE("sdk plugin: a computation learns that the plugin is to stop") {
+  one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
+    while (!call.cancelled()) {
+    }
+    return "stopped early";
+  }};
+  sdk::test_host host{plugin};
+  const auto running = host.begin("p.run");
+  host.ping();  // it runs
+  CHECK(host.stop() == 0);
+  CHECK(host.wait(running) == value{"stopped early"});
+}
+
+TEST_CASE("sdk plugin: a call cannot outlive its command by a copy") {
+  CHECK_FALSE(std::is_copy_constructible_v<sdk::call>);
+  CHECK_FALSE(std::is_copy_assignable_v<sdk::call>);
+  CHECK_FALSE(std::is_copy_constructible_v<sdk::context_access>);
+}
+
 TEST_CASE("sdk plugin: a computation ends when the node is gone") {
   std::atomic<bool> ended = false;
   one_command plugin{[&](const arguments&, sdk::call& call) -> result<value> {
@@ -584,11 +646,28 @@ TEST_CASE("sdk plugin: answers that come too late are not taken for others") {
 }
 
 TEST_CASE("sdk plugin: the deadline of a command bounds what it asks") {
+  std::atomic<std::int64_t> passed_ms = 0;
   one_command plugin{get_a};
-  sdk::test_host host{plugin};
-  const auto running = host.begin("p.run", {}, 20ms);
+  sdk::test_host host{plugin, {.clock = [&] { return start + milliseconds{passed_ms}; }}};
+  const auto running = host.begin("p.run", {}, 500ms);
   receive_request(host, "context.get");
+  passed_ms = 500;
+  host.ping();  // it wakes up and looks at the clock
   CHECK(host.wait(running).error().code == error_code::deadline_exceeded);
+}
+
+TEST_CASE("sdk plugin: a timeout of any length is one; more than a day is a day, and less than nothing is nothing") {
+  one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
+    return call.context().get(path{"/a"}, milliseconds{given.get<std::int64_t>("ms")}).value().value();
+  }};
+  sdk::test_host host{plugin, {.clock = [] { return start; }}};
+  const auto running = host.begin("p.run", {{"ms", milliseconds::max().count()}});
+  const auto bytes = host.receive();
+  const auto asked = std::get<rpc::request>(*rpc::parse(bytes));
+  CHECK(value::from_msgpack(asked.params)->find("deadline_ms") == value{86'400'000});
+  host.send(answer_frame(asked.id, an_answer));
+  CHECK(host.wait(running) == value{5});
+  CHECK(host.execute("p.run", {{"ms", milliseconds::min().count()}}).error().code == error_code::deadline_exceeded);
 }
 
 TEST_CASE("sdk plugin: a command whose deadline passed in the queue does not run") {
@@ -755,9 +834,12 @@ TEST_CASE("sdk test host: a plugin that does not start, is silent or ends is an 
     }
     return nullptr;
   }};
-  sdk::test_host host{plugin, {.patience = 20ms}};
-  const auto running = host.begin("p.run");
-  CHECK_THROWS_WITH_AS(host.wait(running), "the plugin said nothing for 20 ms", std::runtime_error);
+  {
+    sdk::test_host host{plugin, {.patience = 200ms}};
+    const auto running = host.begin("p.run");
+    CHECK_THROWS_WITH_AS(host.wait(running), "the plugin said nothing for 200 ms", std::runtime_error);
+  }
+  sdk::test_host host{plugin, {.patience = milliseconds::max()}};
   host.hang_up();
   CHECK_THROWS_WITH_AS(host.ping(), "the plugin closed its socket", std::runtime_error);
 
@@ -765,6 +847,49 @@ TEST_CASE("sdk test host: a plugin that does not start, is silent or ends is an 
   large.command(command_spec{"run"}.summary(std::string(std::size_t{9} << 20, 'x')), get_a);
   CHECK_THROWS_WITH_AS(sdk::test_host{large}, doctest::Contains("the plugin does not start: the message cannot be"),
                        std::runtime_error);
+}
+
+TEST_CASE("sdk test host: a plugin that neither reads nor ends is an exception too") {
+  std::atomic<bool> released = false;
+  one_command plugin{[&](const arguments&, sdk::call&) -> result<value> {
+    released.wait(false);
+    return nullptr;
+  }};
+  sdk::test_host host{plugin, {.patience = 200ms}};
+  host.begin("p.run");
+  const std::string large(std::size_t{1} << 20, 'x');
+  const auto send_for_ever = [&] {
+    while (true) host.begin("p.run", {{"ballast", large}});
+  };
+  CHECK_THROWS_WITH_AS(send_for_ever(), "the plugin read nothing for 200 ms", std::runtime_error);
+  CHECK_THROWS_WITH_AS(host.hang_up(), "the plugin goes on running after 200 ms", std::runtime_error);
+  released = true;
+  released.notify_all();
+}
+
+TEST_CASE("sdk test host: a list that reaches what is denied is denied, as by a node") {
+  one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
+    return call.context().list(path{given.get<std::string>("path")}).value().entries.size();
+  }};
+  sdk::test_host host{plugin, {.context = {{path{"/a/b/c"}, 1}, {path{"/d"}, 2}}, .denied = {path{"/a/b"}}}};
+  for (const auto* above : {"", "/a", "/a/b", "/a/b/c"})
+    CHECK(host.execute("p.run", {{"path", above}}).error().code == error_code::permission_denied);
+  CHECK(host.execute("p.run", {{"path", "/d"}}) == value{1});
+  CHECK(host.execute("p.run", {{"path", "/a/bc"}}) == value{0});
+  host.denied = {path{}};
+  CHECK(host.execute("p.run", {{"path", "/d"}}).error().code == error_code::permission_denied);
+}
+
+TEST_CASE("sdk test host: defaults are filled in, as by a node") {
+  parameter_spec times;
+  times.name = "times";
+  times.type = parameter_type::integer;
+  times.default_value = 3;
+  one_command plugin{[](const arguments& given, sdk::call&) -> result<value> { return given.get<value>("times"); },
+                     command_spec{"run"}.param(times)};
+  sdk::test_host host{plugin};
+  CHECK(host.execute("p.run") == value{3});
+  CHECK(host.execute("p.run", {{"times", 4}}) == value{4});
 }
 
 // -- the notes example -----------------------------------------------------------------------------------------------
@@ -797,6 +922,32 @@ TEST_CASE("notes: a note is kept, found by a part of its text, and counted") {
   CHECK(host.execute("notes.find", {{"text", "milk"}, {"limit", 1}})->size() == 1);
   CHECK(host.execute("notes.find", {{"text", "honey"}})->size() == 0);
   CHECK(host.stop() == 0);
+}
+
+TEST_CASE("notes: texts of all languages are found; case is passed over for a-z alone") {
+  auto notes = examples::notes_plugin();
+  sdk::test_host host{notes};
+  for (const auto* text : {"Zwei ÄPFEL", "हिन्दी सीखना", "café ☕"}) REQUIRE(host.execute("notes.add", {{"text", text}}));
+  const auto found = [&](const char* part) { return host.execute("notes.find", {{"text", part}})->size(); };
+  CHECK(found("zwei Äpfel") == 1);
+  CHECK(found("äpfel") == 0);
+  CHECK(found("हिन्दी") == 1);
+  CHECK(found("CAFé ☕") == 1);
+}
+
+TEST_CASE("notes: an answer carries about 4 MiB, and what to do about more is said") {
+  auto notes = examples::notes_plugin();
+  sdk::test_host host{notes};
+  const std::string large(std::size_t{1} << 20, 'x');
+  for (int i = 0; i < 9; ++i) host.context[path{"/plugins/notes/notes/" + std::to_string(i)}] = value::map({{"text", large}});
+  const auto refused = host.execute("notes.find", {{"text", "X"}});
+  CHECK(refused.error() ==
+        error{error_code::limit_exceeded,
+              "these notes are more than one answer carries; lower `limit` below 4 or give more of the text", {}});
+  CHECK(host.execute("notes.find", {{"text", "X"}, {"limit", 3}})->size() == 3);
+  host.context[path{"/plugins/notes/notes/0"}] = value::map({{"text", std::string(std::size_t{5} << 20, 'x')}});
+  CHECK(host.execute("notes.find", {{"text", "X"}, {"limit", 1}})->size() == 1);
+  CHECK(host.commands.at(0).parameters.at(0).maximum == 65536);
 }
 
 TEST_CASE("notes: ids are never given out again, neither after a restart nor after an erase") {

@@ -68,7 +68,7 @@ std::optional<std::chrono::milliseconds> call::remaining() const {
 
 bool call::cancelled() {
   const auto turned = node_->turn(node_->now());
-  return request_->cancelled || !turned;
+  return request_->cancelled || node_->session().is_stopping() || !turned;
 }
 
 }  // namespace troupe::sdk

@@ -35,6 +35,9 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 /// meanwhile, or `unavailable` when the node is gone.
 class context_access {
 public:
+  context_access(const context_access&) = delete;
+  context_access& operator=(const context_access&) = delete;
+
   /// The value at a path, or nothing when there is none.
   result<std::optional<value>> get(const path& where, std::chrono::milliseconds timeout = default_timeout);
   /// Writes a value; returns which change it became.
@@ -61,9 +64,12 @@ private:
 };
 
 /// One execution of a command: who asked, how much time is left, and the way to the node. Made by the plugin; valid
-/// until the command's function returns.
+/// until the command's function returns, and on the thread that runs it: none of its methods may be called from others.
 class call {
 public:
+  call(const call&) = delete;
+  call& operator=(const call&) = delete;
+
   /// @param what The decoded parameters of `request`.
   call(connection& node, const session_accepted& host, const incoming_request& request, const invoke_command& what)
       : node_(&node), host_(&host), request_(&request), what_(&what), context_(node, request) {}
@@ -84,14 +90,16 @@ public:
   result<value> execute(std::string_view command, const arguments& given = {},
                         std::chrono::milliseconds timeout = default_timeout);
 
-  /// Writes a line, UTF-8, into the node's log below the plugin's name.
+  /// Writes a line into the node's log below the plugin's name. What is not UTF-8 is repaired.
   result<void> log(log_level level, std::string_view message);
 
   /// Time until the deadline, 0 when it has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> remaining() const;
 
-  /// Whether to stop, as the caller has withdrawn this command or the node is gone. Looks at the socket, so that a long
-  /// computation that asks now and then learns of it, and the node's pings are answered.
+  /// Whether to stop, as the caller has withdrawn this command, the node asks the plugin to stop, or the node is gone.
+  /// Looks at the socket, so that a long computation that asks now and then learns of it, and the node's pings are
+  /// answered. A command that goes on after `plugin.stop` may still ask the node and answer, until the manifest's
+  /// `stop_ms` have passed.
   bool cancelled();
 
 private:

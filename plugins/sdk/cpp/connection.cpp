@@ -75,7 +75,7 @@ result<void> connection::drain() {
 result<std::string> connection::ask(std::string_view method, std::string_view params, std::chrono::milliseconds timeout,
                                     const incoming_request* caller) {
   const auto begun = now();
-  auto limit = begun + timeout;
+  auto limit = begun + std::clamp(timeout, std::chrono::milliseconds{0}, longest_deadline);
   rpc::envelope beside;
   if (caller != nullptr) {
     if (caller->cancelled) return fail(cancelled());

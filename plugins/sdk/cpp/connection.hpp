@@ -35,7 +35,8 @@ public:
   /// Returns when everything to send is sent.
   result<void> drain();
 
-  /// Asks the node and waits for the answer, at most for `timeout` and at most until the caller's deadline.
+  /// Asks the node and waits for the answer, at most for `timeout` (a day when longer) and at most until the caller's
+  /// deadline.
   /// @param params A msgpack map; `deadline_ms` and `trace` are added.
   /// @param caller The request on whose behalf this is asked, or null. It must be the running one.
   /// Fails with the node's refusal, `deadline_exceeded`, or `cancelled` when the caller was.

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <troupe/messages/codec.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe::sdk {
 
@@ -51,6 +52,12 @@ plugin& plugin::command(command_spec spec, handler run) {
   if (!is_verb(spec.name))
     throw std::invalid_argument{'"' + spec.name +
                                 "\" cannot name a command; use a-z, 0-9, '_' and '-', in words joined by dots"};
+  if (!run) throw std::invalid_argument{"the command \"" + spec.name + "\" has no function"};
+  for (const auto& parameter : spec.parameters)
+    if (parameter.default_value && parameter.default_value->is_nil())
+      throw std::invalid_argument{"the default of \"" + parameter.name +
+                                  "\" cannot be nil; use an empty value of its type"};
+  if (spec.concurrency == command_spec{}.concurrency) spec.concurrency = 1;
   spec.name = name_ + '.' + spec.name;
   const auto [at, added] = commands_.try_emplace(spec.name, declared{spec, std::move(run)});
   if (!added) throw std::invalid_argument{"the command \"" + at->first + "\" is declared twice"};
@@ -78,6 +85,12 @@ int plugin::run(unique_fd socket, clock_function clock) {
 int plugin::complain(const error& why) const {
   std::fprintf(stderr, "plugin %s: %s\n", name_.c_str(), to_string(why).c_str());
   return EXIT_FAILURE;
+}
+
+tl::unexpected<error> plugin::failed(std::string how) const {
+  error why{error_code::handler_failed, std::move(how), {}};
+  (void)complain(why);
+  return fail(std::move(why));
 }
 
 result<void> plugin::serve(connection& node) {
@@ -129,7 +142,7 @@ result<value> plugin::execute(connection& node, const session_accepted& host,
     std::string known;
     for (const auto& [name, each] : commands_) known += (known.empty() ? "" : ", ") + name;
     return fail(error_code::not_found,
-                '"' + what->command.substr(0, 80) + "\" is not a command of this plugin; it has " + known);
+                '"' + std::string{utf8_prefix(what->command, 80)} + "\" is not a command of this plugin; it has " + known);
   }
   if (request.deadline && node.now() >= *request.deadline)
     return fail(error_code::deadline_exceeded,
@@ -137,10 +150,12 @@ result<value> plugin::execute(connection& node, const session_accepted& host,
   call running{node, host, request, *what};
   try {
     return command->second.run(what->arguments, running);
+  } catch (const tl::bad_expected_access<error>& refused) {
+    return fail(refused.error());
   } catch (const std::exception& problem) {
-    return fail(error_code::handler_failed, what->command + " failed: " + problem.what());
+    return failed(what->command + " failed: " + problem.what());
   } catch (...) {
-    return fail(error_code::handler_failed, what->command + " threw something that is no std::exception");
+    return failed(what->command + " threw something that is no std::exception");
   }
 }
 

@@ -15,15 +15,14 @@
 namespace troupe::sdk {
 
 /// A plugin: an ordinary process that a node starts in a sandbox, with one open socket to the node. A program declares
-/// its commands and lets `run` serve them:
+/// its commands and lets `run` serve them. It links the CMake target `troupe_sdk`:
 ///
 ///     int main() {
 ///       sdk::plugin greeter{"greeter", "1.0.0"};
 ///       greeter.command(command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
 ///                       [](const arguments& given, sdk::call& call) -> result<value> {
 ///                         const auto name = given.get<std::string>("name");
-///                         if (auto kept = call.context().set(path{"/plugins/greeter/last"}, name); !kept)
-///                           return fail(kept.error());
+///                         call.context().set(path{"/plugins/greeter/last"}, name).value();
 ///                         return "Hello, " + name;
 ///                       });
 ///       return greeter.run();
@@ -33,10 +32,23 @@ namespace troupe::sdk {
 /// plugin still answers pings, queues further commands (at most 1,024; the node is told `overloaded` beyond) and learns
 /// of cancellations. A command that computes for long calls `call::cancelled` at least once a second; a plugin that
 /// leaves pings unanswered is taken for hung and restarted. What is written to the standard streams goes to the node's
-/// log.
+/// log, a standard output that is a pipe only when its buffer is full or flushed.
+///
+/// A package is a directory with the program and a `plugin.toml`, whose keys are told in `plugins/manifest.hpp`; these
+/// are enough:
+///
+///     name = "greeter"
+///     version = "1.0.0"
+///     entry = ["bin/greeter"]
+///     permission_level = "user"
+///
+/// `troupe plugin load <directory>` starts it. In the sandbox the package and `/usr` can be read, and nothing else of
+/// the machine. A plugin of this level may use its own `/plugins/greeter/**` of the context; what else it needs, it
+/// requests in the manifest. Tests link `troupe_sdk_testing` and need no node: see `test_host.hpp`.
 class plugin {
 public:
-  /// What a command does. What it throws becomes `handler_failed`.
+  /// What a command does. The error of a refused call whose `value()` it takes anyway (`tl::bad_expected_access<error>`)
+  /// is its own; everything else that it throws becomes `handler_failed` and a line on the standard error stream.
   using handler = std::function<result<value>(const arguments&, call&)>;
 
   /// @param name As in the manifest.
@@ -44,8 +56,11 @@ public:
 
   /// Declares a command, called `<plugin>.<spec.name>`. The node checks the arguments against the parameters and fills
   /// in defaults before the function runs.
+  ///
+  /// A concurrency that is left at the default of `command_spec` is announced as 1: the plugin runs one command at a
+  /// time, so that more would wait here, and their waiting would be measured as execution.
   /// @throws std::invalid_argument when the name is taken or has other than a-z, 0-9, `_` and `-`, in words joined by
-  ///         dots.
+  ///         dots; when `run` is empty; when a default is nil, which does not travel.
   plugin& command(command_spec spec, handler run);
 
   /// The commands with their full names, in the order of the names.
@@ -69,6 +84,7 @@ private:
   result<std::string> answer(connection& node, const session_accepted& host, const incoming_request& request) const;
   result<value> execute(connection& node, const session_accepted& host, const incoming_request& request) const;
   int complain(const error& why) const;
+  tl::unexpected<error> failed(std::string how) const;
 
   std::string name_;
   std::string version_;

@@ -5,12 +5,14 @@
 #include <iterator>
 #include <utility>
 
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe::sdk {
 
 namespace {
 
 constexpr std::array<std::string_view, 4> known_methods{"ping", "command.execute", "plugin.start", "plugin.stop"};
-constexpr std::chrono::milliseconds longest_deadline = std::chrono::hours{24};
+/// Less than this is not worth moving what is behind it.
 constexpr std::size_t compact_at = 64 * 1024;
 
 /// The parameters of `cancel`.
@@ -87,7 +89,8 @@ incoming_request* session::next_request() {
 
 void session::sent(std::size_t bytes) {
   sent_ += bytes;
-  if (sent_ < outgoing_.size() && sent_ < compact_at) return;
+  // At least as much is dropped as is moved, so that each byte is moved once on average.
+  if (sent_ < outgoing_.size() && sent_ < std::max(compact_at, outgoing_.size() / 2)) return;
   outgoing_.erase(0, sent_);
   sent_ = 0;
 }
@@ -125,7 +128,7 @@ void session::on_request(const rpc::request& got, time_point now) {
 
 result<incoming_request> session::open_request(const rpc::request& got, time_point now) const {
   if (std::ranges::find(known_methods, got.method) == known_methods.end())
-    return fail(error_code::not_found, "a plugin has no method \"" + std::string{got.method.substr(0, 80)} + '"');
+    return fail(error_code::not_found, "a plugin has no method \"" + std::string{utf8_prefix(got.method, 80)} + '"');
   auto beside = decode_checked<rpc::envelope>(got.params);
   if (!beside) return fail(std::move(beside.error()));
   if (beside->deadline.count() < 0) return fail(error_code::invalid_argument, "deadline_ms must not be negative");

@@ -19,6 +19,9 @@ namespace troupe::sdk {
 
 using time_point = std::chrono::steady_clock::time_point;
 
+/// Deadlines and timeouts that are longer count as this long.
+inline constexpr std::chrono::milliseconds longest_deadline = std::chrono::hours{24};
+
 /// One request of the node, from its arrival until it is answered.
 struct incoming_request {
   std::uint32_t id = 0;
@@ -61,6 +64,9 @@ public:
   /// Takes the oldest request from the queue; null when none waits. It is the running one, and valid, until this is
   /// called again.
   incoming_request* next_request();
+
+  /// Whether the node has asked the plugin to stop. The running request may finish; no further one comes.
+  bool is_stopping() const noexcept { return stopping_; }
 
   /// Acts on all frames that are complete with these bytes. Fails when the node breaks the protocol; the session is
   /// over then.

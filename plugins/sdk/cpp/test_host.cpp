@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 #include <poll.h>
@@ -9,19 +12,11 @@
 
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/execution.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
 
 namespace troupe::sdk {
 
 namespace {
-
-/// The parameters of `log`.
-struct logged {
-  log_level level = log_level::info;
-  std::string message;
-  static constexpr auto fields() {
-    return std::tuple{required("level", &logged::level), required("message", &logged::message)};
-  }
-};
 
 /// Decodes parameters and hands them to `act`, or passes the failure on.
 template <class Params, class Act>
@@ -29,6 +24,17 @@ result<std::string> with(std::string_view params, Act act) {
   auto decoded = decode_checked<Params>(params);
   if (!decoded) return fail(decoded.error());
   return act(*decoded);
+}
+
+// What a node sends in one page of a list at most.
+constexpr std::uint32_t most_entries = 10'000;
+constexpr std::size_t most_bytes = std::size_t{4} << 20;
+
+/// How long the plugin's thread may take to end before the program is given up.
+constexpr std::chrono::milliseconds longest_end = std::chrono::seconds{10};
+
+error refusal(const path& where) {
+  return {error_code::permission_denied, "the plugin may not touch \"" + where.text() + '"', {}};
 }
 
 }  // namespace
@@ -45,7 +51,11 @@ test_host::test_host(plugin& tested, test_host_config config, opening how)
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw std::runtime_error{"no socket pair can be made"};
   socket_ = unique_fd{ends[0]};
-  thread_ = std::thread{[this, &tested, end = ends[1]] { status_ = tested.run(unique_fd{end}, config_.clock); }};
+  config_.patience = std::clamp(config_.patience, std::chrono::milliseconds{0}, longest_deadline);
+  std::packaged_task<int()> running{
+      [&tested, end = ends[1], clock = config_.clock] { return tested.run(unique_fd{end}, clock); }};
+  status_ = running.get_future().share();
+  thread_ = std::thread{std::move(running)};
   if (how == opening::by_hand) return;
   try {
     while (!opened_) serve(receive());
@@ -55,19 +65,30 @@ test_host::test_host(plugin& tested, test_host_config config, opening how)
     if (!list) throw std::runtime_error{"the plugin does not start: " + list.error().message};
     commands = std::move(list->commands);
   } catch (...) {
-    hang_up();
+    end_or_abort();
     throw;
   }
 }
 
-test_host::~test_host() { hang_up(); }
+test_host::~test_host() { end_or_abort(); }
 
 result<value> test_host::execute(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
   return wait(begin(command, given, deadline));
 }
 
 std::uint32_t test_host::begin(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
-  return request("command.execute", encode(invoke_command{std::string{command}, given, "tester", deadline, {}}));
+  const auto complete = with_defaults(command, given);
+  return request("command.execute",
+                 encode(invoke_command{std::string{command}, complete, config_.principal, deadline, {}}));
+}
+
+arguments test_host::with_defaults(std::string_view command, arguments given) const {
+  const auto announced = std::ranges::find(commands, command, &command_spec::name);
+  if (announced == commands.end()) return given;
+  for (const auto& parameter : announced->parameters)
+    if (parameter.default_value && given.find(parameter.name) == nullptr)
+      given.set(parameter.name, *parameter.default_value);
+  return given;
 }
 
 result<value> test_host::wait(std::uint32_t id) {
@@ -87,17 +108,29 @@ void test_host::ping() {
 
 int test_host::stop() {
   if (const auto stopped = wait(request("plugin.stop")); !stopped) throw std::runtime_error{stopped.error().message};
-  return join();
+  return join(config_.patience);
 }
 
 int test_host::hang_up() {
   socket_.reset();
-  return join();
+  return join(config_.patience);
 }
 
-int test_host::join() {
+int test_host::join(std::chrono::milliseconds within) {
+  if (status_.wait_for(within) != std::future_status::ready)
+    throw std::runtime_error{"the plugin goes on running after " + std::to_string(within.count()) + " ms"};
   if (thread_.joinable()) thread_.join();
-  return status_;
+  return status_.get();
+}
+
+void test_host::end_or_abort() noexcept {
+  socket_.reset();
+  try {
+    join(longest_end);
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "%s\n", problem.what());
+    if (thread_.joinable()) std::abort();
+  }
 }
 
 std::uint32_t test_host::request(std::string_view method, std::string_view params) {
@@ -109,10 +142,18 @@ std::uint32_t test_host::request(std::string_view method, std::string_view param
 
 void test_host::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count < 0) throw std::runtime_error{"the plugin closed its socket"};
-    bytes.remove_prefix(static_cast<std::size_t>(count));
+    const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+    else if (errno == EAGAIN) await(POLLOUT, "read nothing");
+    else if (errno != EINTR) throw std::runtime_error{"the plugin closed its socket"};
   }
+}
+
+void test_host::await(short event, std::string_view otherwise) const {
+  pollfd ready{socket_.get(), event, 0};
+  if (::poll(&ready, 1, static_cast<int>(config_.patience.count())) == 0)
+    throw std::runtime_error{"the plugin " + std::string{otherwise} + " for " +
+                             std::to_string(config_.patience.count()) + " ms"};
 }
 
 std::string test_host::receive() {
@@ -120,13 +161,11 @@ std::string test_host::receive() {
     const auto frame = arrived_.next();
     if (!frame) throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
     if (!frame->empty()) return std::string{*frame};
-    pollfd ready{socket_.get(), POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(config_.patience.count())) == 0)
-      throw std::runtime_error{"the plugin said nothing for " + std::to_string(config_.patience.count()) + " ms"};
     std::array<char, 64 * 1024> bytes;
-    const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), 0);
-    if (count <= 0) throw std::runtime_error{"the plugin closed its socket"};
-    arrived_.append({bytes.data(), static_cast<std::size_t>(count)});
+    const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count > 0) arrived_.append({bytes.data(), static_cast<std::size_t>(count)});
+    else if (count < 0 && errno == EAGAIN) await(POLLIN, "said nothing");
+    else if (count == 0 || errno != EINTR) throw std::runtime_error{"the plugin closed its socket"};
   }
 }
 
@@ -143,7 +182,8 @@ void test_host::serve(std::string_view bytes) {
     answers_.insert_or_assign(got->id, got->failure.code == error_code::none ? value::from_msgpack(got->payload)
                                                                              : result<value>{fail(got->failure)});
   } else if (const auto& notice = std::get<rpc::notification>(*frame); notice.method == "log") {
-    if (auto line = decode_checked<logged>(notice.params)) logs.emplace_back(line->level, std::move(line->message));
+    if (auto line = decode_checked<log_line>(notice.params))
+      logs.emplace_back(parse_enum<log_level>(line->level).value_or(log_level::info), std::move(line->message));
   }
 }
 
@@ -199,12 +239,17 @@ result<std::string> test_host::answer_erase(std::string_view params) {
 
 result<std::string> test_host::answer_list(std::string_view params) const {
   return with<list_values>(params, [&](const list_values& asked) {
-    return permit(asked.prefix).map([&] {
+    return permit_subtree(asked.prefix).map([&] {
       value_page page;
       auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root() ? context.lower_bound(asked.prefix)
                                                                                  : context.upper_bound(asked.after);
-      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < asked.limit; ++at)
+      const auto limit = std::min(asked.limit, most_entries);
+      std::size_t bytes = 0;
+      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < limit; ++at) {
+        bytes += at->first.text().size() + at->second.msgpack().size();
+        if (bytes > most_bytes && !page.entries.empty()) break;
         page.entries.push_back({at->first, at->second});
+      }
       page.more = at != context.end() && asked.prefix.contains(at->first);
       return encode(page);
     });
@@ -222,9 +267,14 @@ result<std::string> test_host::answer_execute(std::string_view params) const {
 
 result<void> test_host::permit(const path& where) const {
   for (const auto& each : denied)
-    if (each.contains(where))
-      return fail(error_code::permission_denied, "the plugin may not touch \"" + where.text() + '"');
+    if (each.contains(where)) return fail(refusal(where));
   return {};
+}
+
+result<void> test_host::permit_subtree(const path& prefix) const {
+  for (const auto& each : denied)
+    if (prefix.contains(each)) return fail(refusal(prefix));
+  return permit(prefix);
 }
 
 std::string test_host::accepted_change() {

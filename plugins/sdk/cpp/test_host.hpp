@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <string>
 #include <string_view>
@@ -33,12 +34,13 @@ using memory_context = std::map<path, value, tree_order>;
 /// What a test host is made of. All may be left out.
 struct test_host_config {
   memory_context context{};
-  std::vector<path> denied{};  ///< The plugin may neither read nor write at and below these.
+  std::vector<path> denied{};  ///< The plugin may neither read nor write at and below these, nor list what is above.
   /// The commands of the node that the plugin may execute.
   std::map<std::string, std::function<result<value>(const arguments&)>> commands{};
   node_id node{uuid{{0x74, 0x65, 0x73, 0x74, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}}};
   std::string node_name = "test";
-  std::chrono::milliseconds patience{10'000};           ///< How long anything may take.
+  std::string principal = "tester";                       ///< On whose behalf commands run.
+  std::chrono::milliseconds patience{10'000};             ///< How long the plugin may be silent, deaf or alive; at most a day.
   clock_function clock = std::chrono::steady_clock::now;  ///< The plugin's.
 };
 
@@ -49,7 +51,11 @@ struct test_host_config {
 ///     CHECK(host.context.at(path{"/plugins/greeter/last"}) == value{"Ada"});
 ///
 /// The host acts only while a test is in one of its methods, on the test's own thread, so tests are repeatable. Methods
-/// throw std::runtime_error when the plugin closes its socket, says what is no frame, or is silent beyond `patience`.
+/// throw std::runtime_error when the plugin closes its socket, says what is no frame, or neither speaks, reads nor ends
+/// within `patience`.
+///
+/// As a node, it fills in the defaults of the commands that the plugin announced. Unlike one, it does not check the
+/// arguments against the parameters, and knows of permissions only what `denied` says.
 class test_host {
 public:
   /// Whether the constructor opens the session and starts the plugin.
@@ -57,7 +63,8 @@ public:
 
   /// @param tested Must outlive the host.
   explicit test_host(plugin& tested, test_host_config config = {}, opening how = opening::automatic);
-  /// Closes the socket and waits for the plugin to end.
+  /// Closes the socket and waits for the plugin to end. Aborts the whole program, with a line on the standard error
+  /// stream, when it goes on running for 10 s: it uses what the test is about to destroy.
   ~test_host();
   test_host(const test_host&) = delete;
   test_host& operator=(const test_host&) = delete;
@@ -104,8 +111,14 @@ private:
   result<std::string> answer_list(std::string_view params) const;
   result<std::string> answer_execute(std::string_view params) const;
   result<void> permit(const path& where) const;
+  result<void> permit_subtree(const path& prefix) const;
+  arguments with_defaults(std::string_view command, arguments given) const;
   std::string accepted_change();
-  int join();
+  /// Waits until the socket is ready for this event of `poll`.
+  void await(short event, std::string_view otherwise) const;
+  /// Waits for the plugin to end and returns its exit status.
+  int join(std::chrono::milliseconds within);
+  void end_or_abort() noexcept;
 
   test_host_config config_;
   unique_fd socket_;
@@ -114,7 +127,7 @@ private:
   std::uint32_t last_id_ = 0;
   std::uint8_t changes_ = 0;
   bool opened_ = false;
-  int status_ = -1;  ///< Written by the plugin's thread, read after it was joined.
+  std::shared_future<int> status_;  ///< The plugin's exit status, once it has ended.
   std::thread thread_;
 };
 

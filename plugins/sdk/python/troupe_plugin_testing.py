@@ -25,9 +25,12 @@ from collections import deque
 from types import TracebackType
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
+import msgpack
 from troupe_plugin import MAX_TIMEOUT, Cancelled, FrameReader, Plugin, TroupeError, encode_frame
 
 __all__ = ["FakeHost", "MemoryContext"]
+
+_PAGE_ENTRIES, _PAGE_BYTES = 10_000, 4 << 20  # what a node sends in one page of a list at most
 
 
 def _segments(path: str) -> List[str]:
@@ -53,18 +56,23 @@ class MemoryContext(Dict[str, Any]):
         self._order.pop(bisect.bisect_left(self._order, _segments(path)))
 
     def page(self, prefix: str, after: Optional[str], limit: int) -> Tuple[List[Dict[str, Any]], bool]:
-        """At most `limit` entries at and below `prefix`, behind `after`, and whether more follow."""
+        """At most `limit` entries, and of them about 4 MiB, at and below `prefix`, behind `after`, and whether more
+        follow."""
         below = _segments(prefix)
         start = bisect.bisect_left(self._order, below)
         if after is not None:
             start = max(start, bisect.bisect(self._order, _segments(after)))
         found: List[Dict[str, Any]] = []
-        for segments in self._order[start : start + limit + 1]:
+        size = 0
+        for segments in self._order[start : start + min(limit, _PAGE_ENTRIES) + 1]:
             if segments[: len(below)] != below:
                 break
             path = "/".join(segments)
+            size += len(msgpack.packb([path, self[path]]))
+            if len(found) == min(limit, _PAGE_ENTRIES) or (size > _PAGE_BYTES and found):
+                return found, True
             found.append({"path": path, "value": self[path]})
-        return found[:limit], len(found) > limit
+        return found, False
 
 
 class FakeHost:
