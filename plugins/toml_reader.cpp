@@ -10,6 +10,7 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t max_milliseconds = 24 * 60 * 60 * 1000;
+constexpr std::size_t max_nesting = 64;
 
 std::string_view type_name(toml::node_type type) noexcept {
   switch (type) {
@@ -39,6 +40,115 @@ std::string hint(std::string_view key, std::initializer_list<std::string_view> k
   return close.empty() ? "; known here are " + joined(known) : did_you_mean(close);
 }
 
+/// Refuses a text whose tables and arrays would lie too deep within each other: toml++ bounds that for values in brackets, but
+/// not for the parts of a dotted key, and takes its tables down by recursion. Skips strings and comments, and takes any other
+/// text for TOML; where it is none, the parser stops at the same place or before. O(bytes).
+class nesting_check {
+public:
+  nesting_check(std::string_view text, const toml_reporter& report) : text_{text}, report_{report} {}
+
+  void run() {
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        begin_key();
+        skip_string(c);
+        continue;
+      }
+      if (c == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size());
+        continue;
+      }
+      if (c == '.') count_dot();
+      else if (c == '[' || c == '{') open();
+      else if (c == ']' || c == '}') close();
+      else if (c == '\n') end_line();
+      else if (c == '=') begin_value();
+      else if (c == ',') end_value();
+      else if (c != ' ' && c != '\t') begin_key();
+      ++at_;
+    }
+  }
+
+private:
+  void begin_key() {
+    if (key_begin_ == std::string_view::npos) key_begin_ = at_;
+  }
+  void begin_value() {
+    key_dots_ = dots_;
+    dots_ = 0;
+    key_begin_ = std::string_view::npos;
+  }
+  void end_value() {
+    begin_value();
+    key_dots_ = 0;
+  }
+  void new_line() {
+    ++line_;
+    line_begin_ = at_ + 1;
+  }
+  void end_line() {
+    end_value();
+    new_line();
+  }
+  void count_dot() {
+    begin_key();
+    ++dots_;
+    check();
+  }
+  void open() {
+    begin_key();
+    outside_.push_back(key_dots_);
+    around_ += key_dots_ + 1;
+    dots_ = 0;
+    check();
+    end_value();
+  }
+  void close() {
+    end_value();
+    if (outside_.empty()) return;
+    around_ -= outside_.back() + 1;
+    outside_.pop_back();
+  }
+  void check() const {
+    if (around_ + dots_ < max_nesting) return;
+    const auto before = text_.substr(line_begin_, key_begin_ - line_begin_);
+    const auto column = 1 + std::ranges::count_if(before, [](char c) { return (c & 0xc0) != 0x80; });
+    const toml::source_position place{line_, static_cast<toml::source_index>(column)};
+    report_.reject({place, place, nullptr}, "",
+                   "the key is nested too deep; there may be at most " + std::to_string(max_nesting) + " levels");
+  }
+
+  /// Of one line, or of several when it begins with three quotes. What is not closed ends with its line or the text.
+  void skip_string(char quote) {
+    const std::string three(3, quote);
+    const bool several = text_.substr(at_).starts_with(three);
+    for (at_ += several ? 3 : 1; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\n' && !several) return;
+      if (c == '\n') new_line();
+      else if (c == '\\' && quote == '"' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n') ++at_;
+      else if (several && text_.substr(at_).starts_with(three)) return skip_end(quote);
+      else if (!several && c == quote) return void(++at_);
+    }
+  }
+  /// Up to two quotes may stand before the three that close.
+  void skip_end(char quote) {
+    for (int quotes = 0; quotes < 5 && at_ < text_.size() && text_[at_] == quote; ++quotes) ++at_;
+  }
+
+  std::string_view text_;
+  const toml_reporter& report_;
+  std::size_t at_ = 0;
+  std::size_t line_begin_ = 0;
+  toml::source_index line_ = 1;
+  std::size_t key_begin_ = std::string_view::npos;  ///< Of the key or value at hand, if one has begun.
+  std::size_t dots_ = 0;                            ///< In it.
+  std::size_t key_dots_ = 0;                        ///< In the key, while it is the value that is at hand.
+  std::vector<std::size_t> outside_;                ///< For each bracket that is open, the dots of the key before it.
+  std::size_t around_ = 0;                          ///< The sum of those, and one for each bracket.
+};
+
 }  // namespace
 
 void give_up_toml() { throw std::logic_error{"malformed"}; }
@@ -52,6 +162,7 @@ void toml_reporter::reject(const toml::source_region& place, std::string_view ke
 }
 
 toml::table parse_toml(std::string_view text, const toml_reporter& report) {
+  nesting_check{text, report}.run();
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& problem) {

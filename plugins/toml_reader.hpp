@@ -51,7 +51,7 @@ private:
 };
 
 /// The table that `text` is.
-/// @throws toml_mistake when it is no TOML.
+/// @throws toml_mistake when it is no TOML, or has tables and arrays more than 64 deep within each other.
 toml::table parse_toml(std::string_view text, const toml_reporter& report);
 
 /// One value of the file and the dotted key it stands under. Refers to the reporter and the parsed file, which outlive it.

@@ -130,6 +130,9 @@ TEST_CASE("a mistake in a configuration is named with file, line, column and key
   CHECK(mistake("name = \"a\"\nname = \"b\"").starts_with("node.toml:2:"));
   CHECK(mistake("name = ").starts_with("node.toml:1:"));
   CHECK(mistake("name = \"a\" \xff").starts_with("node.toml:1:"));
+  std::string deep = "name";
+  for (int i = 0; i < 200'000; ++i) deep += ".x";
+  CHECK(mistake("\n" + deep + " = 1") == "node.toml:2:1: the key is nested too deep; there may be at most 64 levels");
 }
 
 TEST_CASE("a configuration file is read from disk, with paths relative to it") {

@@ -258,6 +258,37 @@ stop_ms = 86_400_000
       std::string text = smallest;
       for (const auto& piece : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces))) text += piece;
       const auto parsed = parse_manifest(text, "plugin.toml");
+  TEST_CASE("tables and arrays may not lie deep within each other, however that is written") {
+    const auto times = [](std::size_t count, const std::string& piece) {
+      std::string all;
+      for (std::size_t i = 0; i < count; ++i) all += piece;
+      return all;
+    };
+    const std::string too_deep = "the key is nested too deep; there may be at most 64 levels";
+    CHECK(mistake_of("  " + times(130'000, "a.") + "a = 1\n") == "plugin.toml:4:3: " + too_deep);
+    CHECK(mistake_of(times(64, "a.") + "a = 1\n") == "plugin.toml:4:1: " + too_deep);
+    CHECK(mistake_of(times(64, "\"ä.\" . ") + "a = 1\n") == "plugin.toml:4:1: " + too_deep);
+    CHECK(mistake_of("[" + times(64, "a.") + "a]\n") == "plugin.toml:4:2: " + too_deep);
+    CHECK(mistake_of("x = " + times(64, "[") + "\n").ends_with(too_deep));
+    CHECK(mistake_of("x = " + times(16, "{a.b.c.d = ") + "1\n").ends_with(too_deep));
+    CHECK(mistake_of("x = [\n\"\"\"\n\"\\\"\"\"\"\"\"\n# ]\n, " + times(64, "'a'.") + "\n") == "plugin.toml:8:3: " + too_deep);
+
+    const auto is_known = [](const std::string& key) { return "plugin.toml:4:1: " + key + ": is not a known key"; };
+    CHECK(mistake_of(times(63, "a.") + "a = 1\n").starts_with(is_known("a")));
+    for (const std::string quotes : {"\"", "'", "\"\"\"", "'''"})
+      CHECK(mistake_of("x = " + quotes + times(100, "a.") + times(100, "[") + quotes + "\n").starts_with(is_known("x")));
+    CHECK(mistake_of("x = \"\\\"" + times(100, ".") + "\"\n").starts_with(is_known("x")));
+    CHECK(mistake_of("x = 1 # " + times(100, "a.") + times(100, "[") + "\n").starts_with(is_known("x")));
+    CHECK(mistake_of("x = [" + times(100, "[1, 1], []") + "]\n").starts_with("plugin.toml:4:"));
+    CHECK(mistake_of("x = [" + times(100, "[1, 1], [],") + "]\n" + times(100, "[[y]]\n")).starts_with(is_known("x")));
+  }
+
+  TEST_CASE("of a long key or word only the beginning is quoted") {
+    CHECK(mistake_of(std::string(200'000, 'k') + " = 1\n").starts_with("plugin.toml:4:1: " + std::string(80, 'k') + "…: is not a known key"));
+    CHECK(mistake_of(std::string(200'000, 'k') + " = 1\n").size() < 400);
+    CHECK(mistake_of("permission_level = \"" + std::string(1000, 'x') + "\"\n").find("not \"" + std::string(80, 'x') + "…\"") != std::string::npos);
+  }
+
       const bool answered = parsed || parsed.error().message.starts_with("plugin.toml:");
       RC_ASSERT(answered);
     }));
