@@ -1,16 +1,27 @@
 #include <troupe/runtime/cli/app.hpp>
 
+#include <cerrno>
+#include <cstring>
+
+#include <troupe/messages/utf8.hpp>
+
 namespace troupe::cli {
 
 void report(app_state& app, const error& why) {
   app.status = exit_code_of(why.code);
+  const auto message = repaired_utf8(why.message);
   if (!app.json) {
-    std::fprintf(stderr, "troupe: %s\n", safe_text(why.message).c_str());
+    std::fprintf(stderr, "troupe: %s\n", safe_text(message).c_str());
     return;
   }
-  std::vector<value::member> members{{"code", std::string{to_string(why.code)}}, {"message", why.message}};
+  std::vector<value::member> members{{"code", std::string{to_string(why.code)}}, {"message", message}};
   if (auto detail = value::from_msgpack(why.detail)) members.emplace_back("detail", std::move(*detail));
   std::fprintf(stderr, "%s\n", value::map({{"error", value::map(std::move(members))}}).to_json().c_str());
+}
+
+void remark(const app_state& app, const std::string& text) {
+  if (app.json) std::fprintf(stderr, "%s\n", value::map({{"remark", text}}).to_json().c_str());
+  else std::fprintf(stderr, "troupe: %s\n", safe_text(text).c_str());
 }
 
 void print_json(const value& document) { std::printf("%s\n", document.to_json().c_str()); }
@@ -18,6 +29,14 @@ void print_json(const value& document) { std::printf("%s\n", document.to_json().
 void confirm(const app_state& app, const std::string& text) {
   if (app.json) print_json(value::map({}));
   else std::printf("%s\n", safe_text(text).c_str());
+}
+
+void end_output(app_state& app) {
+  errno = 0;
+  const bool sent = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (sent || app.ran_node || app.status != success) return;
+  report(app, {error_code::storage_failure,
+               std::string{"the output cannot be written"} + (errno == 0 ? "" : std::string{": "} + std::strerror(errno)), {}});
 }
 
 void with_node(app_state& app, const std::function<result<void>(client&)>& act) {

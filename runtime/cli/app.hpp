@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -21,10 +22,14 @@ struct app_state {
   bool json = false;                           ///< Print JSON instead of text.
   std::chrono::milliseconds deadline{30'000};  ///< For one answer.
   exit_code status = success;                  ///< What the program ends with.
+  bool ran_node = false;                       ///< A node outlives who reads its output; what cannot be printed is no failure.
 };
 
-/// Says on standard error what went wrong, as text or as JSON, and keeps the exit code.
+/// Says on standard error what went wrong, as text or as JSON, and keeps the exit code. Bytes that are not UTF-8 become `?`.
 void report(app_state& app, const error& why);
+
+/// Says on standard error what is good to know about an answer, as text or as JSON.
+void remark(const app_state& app, const std::string& text);
 
 /// Prints one JSON document, on one line.
 void print_json(const value& document);
@@ -32,11 +37,19 @@ void print_json(const value& document);
 /// Says that something was done which has no answer of its own: one line of text, or an empty JSON document.
 void confirm(const app_state& app, const std::string& text);
 
+/// Sends what was printed. Where that does not go out, such as to a full disk, it is reported, unless something else was.
+void end_output(app_state& app);
+
 /// Connects to the node and goes on with `act`, whose error is reported.
 void with_node(app_state& app, const std::function<result<void>(client&)>& act);
 
 /// Adds a subcommand, with `--data-dir`, `--json` and `--deadline` as all those have that speak to a node.
 CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name, const std::string& summary);
+
+/// What an option calls whose empty text is not the same as none. @param into Outlives the option.
+inline std::function<void(const std::string&)> keep_in(std::optional<std::string>& into) {
+  return [&into](const std::string& text) { into = text; };
+}
 
 // One function for each group of subcommands, in a file of its own.
 void add_run(CLI::App& parent, app_state& app);

@@ -8,6 +8,7 @@
 
 #include <troupe/actors/context/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
+#include <troupe/runtime/cli/output_file.hpp>
 
 namespace troupe::cli {
 
@@ -16,6 +17,12 @@ namespace {
 constexpr std::size_t max_import_bytes = std::size_t{256} << 20;
 constexpr std::size_t chunk_entries = 1000;
 constexpr std::size_t chunk_bytes = std::size_t{2} << 20;
+
+/// A path as a word of the command line. An empty one is not taken for the root: it is what an unset variable leaves.
+result<path> read_path(const std::string& word) {
+  if (word.empty()) return fail(error_code::invalid_argument, "the path is empty; the root is \"/\"");
+  return path::parse(word);
+}
 
 /// JSON where it is JSON, and text where it is not: `42` is a number, `dark` a string.
 value read_value(const std::string& word, bool as_string) {
@@ -33,7 +40,7 @@ void print_value(const app_state& app, const value& shown) {
 result<void> get(app_state& app, client& node, const path& where) {
   auto found = node.call<value_found>("context.get", get_value{where}, app.deadline);
   if (!found) return fail(std::move(found.error()));
-  if (!found->found) return fail(error_code::not_found, "there is no value at " + where.text() + "; values below it: troupe context list " + where.text());
+  if (!found->found) return fail(error_code::not_found, "there is no value at " + show_path(where) + "; values below it: troupe context list " + show_path(where));
   print_value(app, found->value);
   return {};
 }
@@ -63,7 +70,7 @@ result<std::vector<context_entry>> fetch(app_state& app, client& node, const pat
       wanted.after = all.back().path;
     }
   }
-  return fail(error_code::overloaded, "the values below " + prefix.text() + " change too fast to be read as one state; try again");
+  return fail(error_code::overloaded, "the values below " + show_path(prefix) + " change too fast to be read as one state; try again");
 }
 
 result<void> list(app_state& app, client& node, const path& prefix, std::uint32_t limit) {
@@ -79,12 +86,13 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
     }
     for (const auto& entry : page->entries) {
       if (app.json) shown.push_back(to_value(entry));
-      else std::printf("%s\t%s\n", safe_text(entry.path.text()).c_str(), entry.value.to_json().c_str());
+      else std::printf("%s\t%s\n", safe_text(show_path(entry.path)).c_str(), entry.value.to_json().c_str());
     }
     left -= static_cast<std::uint32_t>(page->entries.size());
     if (!page->more || left == 0) {
       if (app.json) print_json(value::array(shown));
-      else if (page->more) std::fprintf(stderr, "troupe: there are more; see them with --limit\n");
+      if (page->more)
+        remark(app, "these are the first " + show_count(limit) + " values; there are more; see them with --limit");
       return {};
     }
     wanted.after = page->entries.back().path;
@@ -112,14 +120,35 @@ result<value> read_json_file(const std::string& file) {
   return parsed;
 }
 
-void show_progress(const app_state& app, std::size_t done, std::size_t all) {
-  if (app.json || isatty(STDERR_FILENO) == 0) return;
-  std::fprintf(stderr, "\rimported %s of %s values%s", show_count(done).c_str(), show_count(all).c_str(), done == all ? "\n" : "");
-}
+/// A line on a terminal that tells how far something is.
+class progress_line {
+public:
+  progress_line(const app_state& app, const char* what, std::size_t all)
+      : seen_(!app.json && isatty(STDERR_FILENO) != 0), what_(what), all_(all) {}
+  progress_line(const progress_line&) = delete;
+  progress_line& operator=(const progress_line&) = delete;
+  /// What is printed next begins on a line of its own.
+  ~progress_line() {
+    if (begun_) std::fprintf(stderr, "\n");
+  }
+
+  void show(std::size_t done) {
+    if (!seen_) return;
+    begun_ = true;
+    std::fprintf(stderr, "\r%s %s of %s values", what_, show_count(done).c_str(), show_count(all_).c_str());
+  }
+
+private:
+  bool seen_;
+  bool begun_ = false;
+  const char* what_;
+  std::size_t all_;
+};
 
 /// Sends the entries in messages of a moderate size.
 result<values_imported> send_entries(app_state& app, client& node, const std::vector<context_entry>& entries, bool only_check) {
   values_imported total;
+  progress_line progress{app, only_check ? "checked" : "imported", entries.size()};
   for (std::size_t at = 0; at < entries.size();) {
     import_values chunk{.only_check = only_check};
     const auto first = at;
@@ -133,7 +162,7 @@ result<values_imported> send_entries(app_state& app, client& node, const std::ve
                                             (only_check || first == 0 ? "" : " (" + show_count(total.written) + " values were imported before)"));
     total.written += written->written;
     total.unchanged += written->unchanged;
-    if (!only_check) show_progress(app, at, entries.size());
+    progress.show(at);
   }
   return total;
 }
@@ -148,34 +177,23 @@ result<void> import(app_state& app, client& node, const std::string& file, const
   if (!total) return fail(total.error());
   if (app.json) print_json(to_value(*total));
   else std::printf("%s %s written below %s, %s unchanged\n", show_count(total->written).c_str(), total->written == 1 ? "value" : "values",
-                   prefix.is_root() ? "/" : prefix.text().c_str(), show_count(total->unchanged).c_str());
+                   safe_text(show_path(prefix)).c_str(), show_count(total->unchanged).c_str());
   return {};
 }
 
-result<void> write_output(const app_state& app, const std::string& file, const std::string& text) {
-  if (file.empty()) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
-  // Written beside and renamed, so that a failure leaves an older file as it was.
-  const std::string beside = file + ".part";
-  std::ofstream out{beside, std::ios::binary | std::ios::trunc};
-  out << text << std::flush;
-  out.close();
-  std::error_code problem;
-  if (out) std::filesystem::rename(beside, file, problem);
-  if (!out || problem) {
-    std::error_code ignored;
-    std::filesystem::remove(beside, ignored);
-    return fail(error_code::storage_failure, "the file " + file + " cannot be written");
-  }
-  if (app.json) print_json(value::map({}));
-  return {};
+result<void> write_output(const app_state& app, const std::optional<std::string>& file, const std::string& text) {
+  if (!file) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
+  auto written = write_output_file(*file, text);
+  if (written && app.json) print_json(value::map({}));
+  return written;
 }
 
-result<void> export_values(app_state& app, client& node, const path& prefix, const std::string& file, bool flat) {
+result<void> export_values(app_state& app, client& node, const path& prefix, const std::optional<std::string>& file, bool flat) {
   auto entries = fetch(app, node, prefix);
   if (!entries) return fail(std::move(entries.error()));
   if (flat) {
     std::vector<value::member> members;
-    for (auto& entry : *entries) members.emplace_back(entry.path.text(), std::move(entry.value));
+    for (auto& entry : *entries) members.emplace_back(show_path(entry.path), std::move(entry.value));
     return write_output(app, file, value::map(std::move(members)).to_json(json_style::pretty) + "\n");
   }
   auto whole = render(prefix, std::move(*entries));
@@ -190,7 +208,7 @@ result<void> explain(app_state& app, client& node, const path& where) {
   auto explained = node.call<value_explained>("context.explain", explain_value{where}, app.deadline);
   if (!explained) return fail(std::move(explained.error()));
   if (app.json) return print_json(to_value(*explained)), result<void>{};
-  std::printf("%s: %s\n", safe_text(where.text()).c_str(), safe_text(explained->rule).c_str());
+  std::printf("%s: %s\n", safe_text(show_path(where)).c_str(), safe_text(explained->rule).c_str());
   table rows{{"", "TIME (UTC)", "BY", "NODE", "VALUE"}};
   for (const auto& each : explained->writes)
     rows.add({each.wins ? "wins" : "", show_time(each.timestamp.milliseconds()), safe_text(each.principal), to_string(each.dot.origin),
@@ -199,12 +217,12 @@ result<void> explain(app_state& app, client& node, const path& where) {
   return {};
 }
 
-result<void> verify(app_state& app, client& node, const path& prefix, const std::string& against) {
+result<void> verify(app_state& app, client& node, const path& prefix, const std::optional<std::string>& against) {
   auto here = node.call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
   if (!here) return fail(std::move(here.error()));
   std::optional<values_verified> there;
-  if (!against.empty()) {
-    auto other = client::connect(against, app.deadline);
+  if (against) {
+    auto other = client::connect(*against, app.deadline);
     if (!other) return fail(std::move(other.error()));
     auto answer = other->call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
     if (!answer) return fail(std::move(answer.error()));
@@ -217,10 +235,10 @@ result<void> verify(app_state& app, client& node, const path& prefix, const std:
     if (there) members.insert(members.end(), {{"there", to_value(*there)}, {"equal", same}});
     return print_json(value::map(std::move(members))), result<void>{};
   }
-  std::printf("%s: %s values, %s conflicts, hash %s: %s\n", prefix.is_root() ? "/" : prefix.text().c_str(),
+  std::printf("%s: %s values, %s conflicts, hash %s: %s\n", safe_text(show_path(prefix)).c_str(),
               show_count(here->entries).c_str(), show_count(here->conflicts).c_str(), to_string(here->hash).c_str(),
               here->sound ? "sound" : "DAMAGED: the hash does not match the values");
-  if (there) std::printf("%s: hash %s: %s\n", against.c_str(), to_string(there->hash).c_str(), same ? "equal" : "DIFFERENT");
+  if (there) std::printf("%s: hash %s: %s\n", safe_text(*against).c_str(), to_string(there->hash).c_str(), same ? "equal" : "DIFFERENT");
   return {};
 }
 
@@ -228,11 +246,11 @@ result<void> verify(app_state& app, client& node, const path& prefix, const std:
 CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name, const std::string& summary, bool needed,
                            const std::function<result<void>(client&, const path&)>& act) {
   auto* command = add_client_command(group, app, name, summary);
-  auto text = std::make_shared<std::string>();
+  auto text = std::make_shared<std::string>("/");
   auto* option = command->add_option("path", *text, "A path such as /app/theme");
   if (needed) option->required();
   command->callback([&app, text, act] {
-    auto where = path::parse(*text);
+    auto where = read_path(*text);
     if (!where) return report(app, where.error());
     with_node(app, [&](client& node) { return act(node, *where); });
   });
@@ -270,31 +288,31 @@ void add_context(CLI::App& parent, app_state& app) {
 
   auto* import_command = add_client_command(*group, app, "import", "Writes a JSON file into the tree, a value for each leaf");
   auto file = std::make_shared<std::string>();
-  auto below = std::make_shared<std::string>();
+  auto below = std::make_shared<std::string>("/");
   import_command->add_option("file", *file, "A JSON file")->required();
   import_command->add_option("path", *below, "Below which path (default: the root)");
   import_command->callback([&app, file, below] {
-    auto prefix = path::parse(*below);
+    auto prefix = read_path(*below);
     if (!prefix) return report(app, prefix.error());
     with_node(app, [&](client& node) { return import(app, node, *file, *prefix); });
   });
 
-  auto output = std::make_shared<std::string>();
+  auto output = std::make_shared<std::optional<std::string>>();
   auto flat = std::make_shared<bool>(false);
   auto* export_command = add_path_command(*group, app, "export", "Prints the values at and below a path as one JSON document", false,
                                           [&app, output, flat](client& node, const path& prefix) {
                                             return export_values(app, node, prefix, *output, *flat);
                                           });
-  export_command->add_option("--output,-o", *output, "Write to this file instead");
+  export_command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file instead");
   export_command->add_flag("--flat", *flat, "One member for each path instead of nesting");
 
   add_path_command(*group, app, "explain", "Shows which writes compete for a path, and which one wins", true,
                    [&app](client& node, const path& where) { return explain(app, node, where); });
 
-  auto against = std::make_shared<std::string>();
+  auto against = std::make_shared<std::optional<std::string>>();
   add_path_command(*group, app, "verify", "Recomputes the hash of a subtree (exit code 8 when it does not hold)", false,
                    [&app, against](client& node, const path& prefix) { return verify(app, node, prefix, *against); })
-      ->add_option("--against", *against, "Compare with the node of this data directory");
+      ->add_option_function<std::string>("--against", keep_in(*against), "Compare with the node of this data directory");
 }
 
 }  // namespace troupe::cli

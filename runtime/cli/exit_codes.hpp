@@ -14,7 +14,7 @@ enum exit_code : int {
   unavailable = 5,    ///< No node answers, or what is needed is gone or taken: a plugin, or the address to listen on.
   timeout = 6,        ///< No answer in time, or cancelled.
   refused = 7,        ///< A bound was reached; try again later.
-  damaged = 8,        ///< The disk or the data on it failed, or `verify` found a difference.
+  damaged = 8,        ///< The disk, the data on it or the output failed, or `verify` found a difference.
   interrupted = 130,  ///< Ctrl-C.
 };
 

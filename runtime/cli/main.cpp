@@ -1,7 +1,11 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
 
+#include <troupe/messages/utf8.hpp>
 #include <troupe/runtime/cli/app.hpp>
 #include <troupe/runtime/cli/mistakes.hpp>
 #include <troupe/runtime/version.hpp>
@@ -19,14 +23,29 @@ std::string default_data_dir() {
 constexpr const char* footer = R"(Exit codes:
   0 success   1 failed   2 wrong usage, configuration or input   3 not found   4 denied
   5 unavailable: no node answers, an address is in use, a plugin has gone   6 no answer in time
-  7 a bound was reached   8 damaged or different data
-  130 interrupted by Ctrl-C (a node that is stopped by it ends with 0)
+  7 a bound was reached   8 the disk or the output failed, or data is damaged or differs
+  130 interrupted by Ctrl-C (a node that serves is stopped by it, and ends with 0)
 
-Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR or ~/.local/share/troupe.)";
+Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR, $XDG_DATA_HOME/troupe or
+~/.local/share/troupe, in this order.)";
+
+/// A standard stream that is closed would be the next file that is opened, which would then get what is printed.
+void occupy_standard_streams() {
+  int opened = 0;
+  while ((opened = open("/dev/null", O_RDONLY)) >= 0 && opened <= STDERR_FILENO) {}
+  if (opened > STDERR_FILENO) close(opened);
+}
+
+/// Words go to nodes as text. The first that is none, if there is one.
+const char* not_text(int argc, char** argv) {
+  const auto found = std::find_if(argv, argv + argc, [](const char* word) { return !troupe::is_utf8(word); });
+  return found == argv + argc ? nullptr : *found;
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  occupy_standard_streams();
   troupe::cli::app_state app;
   app.data_dir = default_data_dir();
   CLI::App program{"Troupe: commands, sandboxed plugins and a context that nodes share", "troupe"};
@@ -45,16 +64,25 @@ int main(int argc, char** argv) {
     if (app.json) troupe::cli::print_json(troupe::value::map({{"version", troupe::version}}));
     else std::printf("troupe %s\n", std::string{troupe::version}.c_str());
   });
+  // Whatever comes before a mistake may not have been taken over when it is told, so the words are looked at themselves.
+  const bool as_json = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
   try {
-    program.parse(argc, argv);
+    if (const char* word = not_text(argc, argv)) {
+      app.json = as_json;
+      troupe::cli::report(app, {troupe::error_code::invalid_argument, "the argument \"" + std::string{word} + "\" is not UTF-8", {}});
+    } else {
+      program.parse(argc, argv);
+    }
   } catch (const CLI::ParseError& problem) {
-    if (problem.get_exit_code() == 0) return program.exit(problem);
-    // Whatever came before the mistake may not have been taken over yet, so the words are looked at themselves.
-    app.json = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
-    troupe::cli::report(app, troupe::cli::explain_mistake(program, problem));
+    if (problem.get_exit_code() == 0) {
+      program.exit(problem);
+    } else {
+      app.json = as_json;
+      troupe::cli::report(app, troupe::cli::explain_mistake(program, problem));
+    }
   } catch (const std::exception& problem) {
-    std::fprintf(stderr, "troupe: %s\n", problem.what());
-    return troupe::cli::failed;
+    troupe::cli::report(app, {troupe::error_code::internal, problem.what(), {}});
   }
+  troupe::cli::end_output(app);
   return app.status;
 }

@@ -33,10 +33,11 @@ std::string hint(const std::string& word, const std::vector<std::string>& known)
   return close.empty() ? "; there are " + joined(known) : did_you_mean(close);
 }
 
-std::string no_option(const CLI::App& command, const std::string& name, const std::string& word) {
+/// @param for_values What to do when the word is meant as a value.
+std::string no_option(const CLI::App& command, const std::string& name, const std::string& word, const std::string& for_values) {
   const bool value_like = !word.starts_with("--");
   return "\"" + name + "\" has no option " + word + hint(word, options_of(command)) +
-         (value_like ? "; a value that begins with '-' goes behind --" : "");
+         (value_like ? "; a value that begins with '-' " + for_values : "");
 }
 
 error with_help(const std::string& name, const std::string& what) {
@@ -52,7 +53,7 @@ std::string what_is_wrong(const CLI::App& command, const std::string& name, cons
     return problem.what();
   }
   const auto& word = unknown.front();
-  if (word.starts_with('-')) return no_option(command, name, word);
+  if (word.starts_with('-')) return no_option(command, name, word, "goes behind --");
   if (!known.empty()) return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
   return "\"" + name + "\" takes no further argument \"" + word + "\"";
 }
@@ -70,7 +71,7 @@ error explain_mistake(const CLI::App& program, const CLI::ParseError& problem) {
 }
 
 error unknown_option(const CLI::App& command, const std::string& name, const std::string& word) {
-  return with_help(name, no_option(command, name, word));
+  return with_help(name, no_option(command, name, word, "is given with the name of its parameter, such as text=" + word));
 }
 
 }  // namespace troupe::cli

@@ -21,6 +21,7 @@ result<void> print_info(app_state& app, client& node) {
   row("listens", info->listens.empty() ? "no (start with --listen HOST:PORT to be reachable)" : info->listens);
   row("sandbox", info->sandbox);
   row("entries", show_count(info->entries));
+  row("conflicts", show_count(info->conflicts));
   row("root hash", to_string(info->root_hash));
   return {};
 }

@@ -1,6 +1,7 @@
 #include <troupe/runtime/cli/app.hpp>
 
 #include <troupe/messages/node.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe::cli {
 
@@ -30,6 +31,7 @@ result<void> load(app_state& app, client& node, const std::string& package, cons
   std::error_code problem;
   const auto absolute = std::filesystem::canonical(package, problem);
   if (problem) return fail(error_code::not_found, "there is no directory " + package + ": " + problem.message());
+  if (!is_utf8(absolute.native())) return fail(error_code::invalid_argument, "the path of the directory " + package + " is not UTF-8");
   auto info = node.call<plugin_info>("plugin.load", load_plugin{absolute.native(), grants}, app.deadline);
   if (!info) return fail(std::move(info.error()));
   if (app.json) print_json(to_value(*info));

@@ -11,6 +11,9 @@
 
 namespace troupe::cli {
 
+/// The text of a path as it is written on the command line: `/` for the root.
+inline std::string show_path(const path& x) { return x.is_root() ? "/" : x.text(); }
+
 // -- messages as JSON: what `--json` prints --------------------------------------------------------------------------------
 
 inline value to_value(bool x) { return value{x}; }
@@ -19,7 +22,7 @@ value to_value(T x) { return value{x}; }
 inline value to_value(double x) { return value{x}; }
 inline value to_value(const std::string& x) { return value{x}; }
 inline value to_value(const value& x) { return x; }
-inline value to_value(const path& x) { return value{x.text()}; }
+inline value to_value(const path& x) { return value{show_path(x)}; }
 inline value to_value(const uuid& x) { return x.is_nil() ? value{} : value{to_string(x)}; }
 template <class Tag>
 value to_value(const strong_id<Tag>& x) { return to_value(x.id); }
