@@ -24,7 +24,7 @@ result<E> parse_choice(std::string_view key, std::string_view text) {
   std::string known;
   for (const auto& each : enum_names<E>::names) known += (known.empty() ? "" : ", ") + std::string{each.name};
   return fail(error_code::invalid_argument,
-              std::string{key} + ": \"" + std::string{text.substr(0, 64)} + "\" is not one of " + known);
+              std::string{key} + ": \"" + std::string{utf8_prefix(text, 64)} + "\" is not one of " + known);
 }
 
 // -- what a value must be; the place where it stands is put before these messages --------------------------------------
@@ -130,7 +130,13 @@ result<config> apply_environment(config base, const std::function<const char*(co
   const auto text = [&](const char* name, auto&& use) {
     if (const char* given = variable(name); given != nullptr && *given != '\0') use(std::string{given});
   };
-  result<void> outcome;
+  result<void> outcome;  // the first mistake
+  const auto check = [&](const char* name, const std::string& given, result<void> (*how)(const std::string&)) {
+    if (auto checked = at(name, how(given)); !checked && outcome) outcome = std::move(checked);
+  };
+  const auto set = [&](const char* name, std::string& into, result<void> (*how)(const std::string&)) {
+    text(name, [&](const std::string& given) { check(name, into = given, how); });
+  };
   const auto choose = [&](const char* name, auto& into) {
     text(name, [&](const std::string& given) {
       auto chosen = parse_choice<std::remove_reference_t<decltype(into)>>(name, given);
@@ -139,12 +145,12 @@ result<config> apply_environment(config base, const std::function<const char*(co
     });
   };
   text("TROUPE_DATA_DIR", [&](std::string given) { base.data_dir = std::move(given); });
-  text("TROUPE_NAME", [&](std::string given) { base.name = std::move(given); });
-  text("TROUPE_CLUSTER", [&](std::string given) { base.cluster = std::move(given); });
-  text("TROUPE_LISTEN", [&](std::string given) { base.listen = std::move(given); });
+  set("TROUPE_NAME", base.name, check_name);
+  set("TROUPE_CLUSTER", base.cluster, check_name);
+  set("TROUPE_LISTEN", base.listen, check_listen);
   text("TROUPE_JOIN", [&](const std::string& given) {
     std::istringstream in{given};
-    for (std::string each; std::getline(in, each, ',');) base.join.push_back(each);
+    for (std::string each; std::getline(in, each, ',');) check("TROUPE_JOIN", base.join.emplace_back(each), check_join);
   });
   choose("TROUPE_SANDBOX", base.sandbox);
   choose("TROUPE_LOG_LEVEL", base.level);
@@ -164,6 +170,8 @@ result<void> check_config(const config& settings) {
   if (settings.stop_deadline < std::chrono::milliseconds{100} || settings.stop_deadline > std::chrono::minutes{10})
     return fail(error_code::invalid_argument, "stop_deadline_ms: must be 100 to 600000");
   if (settings.worker_threads < 1 || settings.worker_threads > 1024)
+  for (const auto& each : settings.plugins)
+    if (each.empty()) return fail(error_code::invalid_argument, "plugins: the name of a package directory is empty");
     return fail(error_code::invalid_argument, "worker_threads: must be 1 to 1024");
   return {};
 }

@@ -55,14 +55,16 @@ struct config {
   std::filesystem::path plugin_init;                 ///< The helper program of the sandbox; empty: beside this program.
   std::filesystem::path python_sdk;                  ///< Directory of `troupe_plugin.py`; empty: near this program, if there.
   bool serve_clients = true;                         ///< Listen on `troupe.sock` in the data directory.
-  std::chrono::milliseconds stop_deadline{10'000};   ///< For the node to stop; what blocks longer is named. 100 ms to 10 min.
+  /// For the node to stop, 100 ms to 10 min. Commands, plugins and the other parts stop one after the other, each within about
+  /// half of what is left; what blocks longer is named.
+  std::chrono::milliseconds stop_deadline{10'000};
   std::size_t worker_threads = 16;                   ///< For commands' functions; 1 to 1024.
   log_level level = log_level::off;                  ///< A host's own log is not taken over unless it asks for it.
   log_style style = log_style::text;
 };
 
-/// Reads a TOML file into `base`. Keys are the names of the fields above, with `log_level`, `log_format` and
-/// `stop_deadline_ms`; paths are relative to the file's directory. The first mistake is reported as
+/// Reads a TOML file into `base`. Keys are the names of the fields above, but `log_level` for `level`, `log_format` for `style`,
+/// `stop_deadline_ms` for `stop_deadline`, and none for `serve_clients`, which is for hosts alone; paths are relative to the file's directory. The first mistake is reported as
 /// `file:line:column: key: what is wrong`, an unknown key with the nearest known one.
 result<config> read_config(const std::filesystem::path& file, config base = {});
 /// The same from text.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include <troupe/messages/utf8.hpp>
 #include <troupe/runtime/caf.hpp>
+#include <troupe/runtime/call_gate.hpp>
 #include <troupe/runtime/host_impl.hpp>
 
 namespace troupe {
@@ -15,7 +17,13 @@ using namespace std::chrono_literals;
 constexpr auto answer_deadline = 10s;
 constexpr auto disk_deadline = 60s;
 constexpr auto plugin_deadline = 2min;
+constexpr std::chrono::milliseconds longest_deadline = 24h;
 constexpr auto slack = 1s;  // so that the dispatcher's own deadline error comes first
+
+/// How long to wait for the dispatcher's answer. @param deadline For the command, or 0.
+std::chrono::milliseconds answer_limit(std::chrono::milliseconds deadline) {
+  return deadline.count() > 0 ? std::min(deadline, longest_deadline) + slack : longest_deadline;
+}
 
 log_target log_of(const config& settings) {
   if (settings.level == log_level::off) return {};
@@ -30,25 +38,48 @@ log_target log_of(const config& settings) {
 
 // -- host -----------------------------------------------------------------------------------------------------------------
 
-host::impl::impl(config given)
-    : settings((register_messages(), system_config{})),
-      system(std::make_unique<caf::actor_system>(settings)),
+host::impl::impl()
+    : system_settings((register_messages(), system_config{})),
+      system(std::make_unique<caf::actor_system>(system_settings)),
       caller(std::make_shared<const principal>(principal{.name = "host", .kind = principal_kind::host})),
-      stop_requested(std::make_shared<std::promise<std::string>>()),
-      stop_reason(stop_requested->get_future().share()) {
+      stop_requested(std::make_shared<std::promise<stop_request>>()),
+      wanted_stop(stop_requested->get_future().share()),
+      stop_outcome(stopped.get_future().share()) {}
+
+result<void> host::impl::start(config given) {
   auto once = std::make_shared<std::atomic_flag>();
-  const auto on_stop = [promise = stop_requested, once](std::string reason) {
-    if (!once->test_and_set()) promise->set_value(std::move(reason));
+  const auto on_stop = [promise = stop_requested, once](stop_request wanted) {
+    if (!once->test_and_set()) promise->set_value(std::move(wanted));
   };
   auto log = log_of(given);
   auto started = node::start(*system, std::move(given), on_stop, std::move(log));
-  if (!started) throw failure{std::move(started.error())};
+  if (!started) {
+    left_behind = !started.error().blocked.empty();
+    return fail(std::move(started.error().why));
+  }
   node = std::move(*started);
-  watches = spawn_watch_keeper(*system);
+  functions = spawn_function_keeper(*system);
   running = true;
+  return {};
 }
 
-host::host(config settings) : impl_(std::make_unique<impl>(std::move(settings))) {}
+std::vector<std::string> host::impl::stop() {
+  const auto until = std::chrono::steady_clock::now() + node->settings().stop_deadline;
+  auto blocked = node->stop().blocked;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  const auto for_functions = std::max<std::chrono::milliseconds>(left, 20ms);
+  auto ended = ask_and_wait<stop_report>(*system, functions, for_functions + slack, stop_children{for_functions});
+  if (ended) std::move(ended->blocked.begin(), ended->blocked.end(), std::back_inserter(blocked));
+  else blocked.push_back("function_keeper: " + ended.error().message);
+  return blocked;
+}
+
+host::host(config settings) : impl_(std::make_unique<impl>()) {
+  auto started = impl_->start(std::move(settings));
+  if (started) return;
+  if (impl_->left_behind) (void)impl_.release();  // as below
+  throw failure{std::move(started.error())};
+}
 
 host::~host() {
   stop();
@@ -57,22 +88,18 @@ host::~host() {
 }
 
 std::vector<std::string> host::stop() {
-  if (!impl_->running.exchange(false)) return {};
-  const auto until = std::chrono::steady_clock::now() + impl_->node->settings().stop_deadline;
-  auto blocked = impl_->node->stop().blocked;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-  const auto for_watches = std::max<std::chrono::milliseconds>(left, 20ms);
-  auto watches = ask_and_wait<stop_report>(*impl_->system, impl_->watches, for_watches + slack, stop_children{for_watches});
-  if (watches) std::move(watches->blocked.begin(), watches->blocked.end(), std::back_inserter(blocked));
-  else blocked.push_back("watch_keeper: " + watches.error().message);
-  impl_->left_behind = !blocked.empty();
-  return blocked;
+  if (impl_->running.exchange(false)) {
+    auto blocked = impl_->stop();
+    impl_->left_behind = !blocked.empty();
+    impl_->stopped.set_value(std::move(blocked));
+  }
+  return impl_->stop_outcome.get();
 }
 
 result<value> host::execute(const std::string& command, arguments given, std::chrono::milliseconds deadline) {
-  const auto limit = deadline.count() > 0 ? deadline + slack : std::chrono::milliseconds{24h};
-  return impl_->ask<value>(impl_->node->actors().dispatcher, limit,
-                           execute_command{command, std::move(given), impl_->caller, deadline, {random_uuid()}});
+  return impl_->ask<value>(
+      impl_->node->actors().dispatcher, answer_limit(deadline),
+      execute_command{command, std::move(given), impl_->caller, std::min(deadline, longest_deadline), {random_uuid()}});
 }
 
 std::future<result<value>> host::execute_async(const std::string& command, arguments given,
@@ -85,13 +112,9 @@ std::future<result<value>> host::execute_async(const std::string& command, argum
 
 void host::execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline) {
   if (!impl_->running) return done(fail(error_code::unavailable, "the host has been stopped"));
-  const auto limit = deadline.count() > 0 ? deadline + slack : std::chrono::milliseconds{24h};
-  execute_command wanted{command, std::move(given), impl_->caller, deadline, {random_uuid()}};
-  impl_->system->spawn([dispatcher = impl_->node->actors().dispatcher, wanted = std::move(wanted), limit,
-                        done = std::move(done)](caf::event_based_actor* self) mutable {
-    ask(self, dispatcher, limit, std::move(wanted))
-        .then([done](value& answer) { done(std::move(answer)); }, [done](const error& why) { done(fail(why)); });
-  });
+  execute_command wanted{command, std::move(given), impl_->caller, std::min(deadline, longest_deadline), {random_uuid()}};
+  tell(impl_->functions, start_call{std::make_shared<pending_call>(impl_->node->actors().dispatcher, std::move(wanted),
+                                                                   answer_limit(deadline), std::move(done))});
 }
 
 std::string host::address() const { return impl_->node->address(); }
@@ -102,9 +125,9 @@ result<std::vector<peer_info>> host::peers() const {
   return std::move(known->peers);
 }
 
-std::optional<std::string> host::wait_for_stop_request(std::chrono::milliseconds deadline) const {
-  if (impl_->stop_reason.wait_for(deadline) != std::future_status::ready) return std::nullopt;
-  return impl_->stop_reason.get();
+std::optional<stop_request> host::wait_for_stop_request(std::chrono::milliseconds deadline) const {
+  if (impl_->wanted_stop.wait_for(std::min(deadline, longest_deadline)) != std::future_status::ready) return std::nullopt;
+  return impl_->wanted_stop.get();
 }
 
 // -- commands -------------------------------------------------------------------------------------------------------------
@@ -192,15 +215,14 @@ public:
   using interface = context_watcher;
   static constexpr const char* name = "watcher";
 
-  watcher_state(interface::pointer self, std::function<void(const change_record&)> function, std::shared_ptr<std::atomic<bool>> active)
-      : self_(self), function_(std::move(function)), active_(std::move(active)) {}
-  ~watcher_state() { *active_ = false; }
+  watcher_state(interface::pointer self, std::function<void(const change_record&)> function, std::shared_ptr<call_gate> gate)
+      : self_(self), function_(std::move(function)), gate_(std::move(gate)) {}
+  ~watcher_state() { gate_->close(); }
 
   interface::behavior_type make_behavior() {
     return {[this](const context_changed& told) -> caf::result<void> {
       try {
-        for (const auto& change : told.changes)
-          if (*active_) function_(*change);
+        for (const auto& change : told.changes) call(*change);
         return {};
       } catch (...) {  // whatever a program's function throws
         self_->quit();
@@ -210,52 +232,64 @@ public:
   }
 
 private:
+  void call(const change_record& change) {
+    if (!gate_->begin()) return;
+    function_(change);
+    gate_->end();
+  }
+
   interface::pointer self_;
   std::function<void(const change_record&)> function_;
-  std::shared_ptr<std::atomic<bool>> active_;
+  std::shared_ptr<call_gate> gate_;
 };
 
 }  // namespace
 
 struct watch::impl {
   context_watcher watcher;
-  std::shared_ptr<std::atomic<bool>> active;
+  std::shared_ptr<call_gate> gate;
 };
 
 watch::watch() = default;
 watch::watch(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
 watch::watch(watch&&) noexcept = default;
 watch& watch::operator=(watch&& other) noexcept {
-  std::swap(impl_, other.impl_);
+  auto taken = std::move(other.impl_);  // before the end, as the other may be this one
+  end();
+  impl_ = std::move(taken);
   return *this;
 }
-watch::~watch() {
+watch::~watch() { end(); }
+void watch::end() {
   if (!impl_) return;
-  *impl_->active = false;
+  impl_->gate->close();
   dismiss(impl_->watcher);
+  impl_ = nullptr;
 }
-bool watch::active() const { return impl_ && *impl_->active; }
+bool watch::active() const { return impl_ && !impl_->gate->closed(); }
 
 watch host_context::watch(std::string_view prefix, std::function<void(const change_record&)> function) {
   auto parsed = path::parse(prefix);
   if (!parsed || !host_.impl_->running) return {};
-  auto active = std::make_shared<std::atomic<bool>>(true);
-  auto watcher = spawn_blocking<watcher_state>(*host_.impl_->system, std::move(function), active);
+  auto gate = std::make_shared<call_gate>();
+  auto watcher = spawn_blocking<watcher_state>(*host_.impl_->system, std::move(function), gate);
   const watch_context wanted{*parsed, watcher};
-  auto added = host_.impl_->ask<void>(host_.impl_->watches, answer_deadline, wanted);
+  auto added = host_.impl_->ask<void>(host_.impl_->functions, answer_deadline, wanted);
   if (added) added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, wanted);
   if (!added) {
-    *active = false;
+    gate->close();
     dismiss(watcher);
   }
-  return troupe::watch{std::make_unique<troupe::watch::impl>(troupe::watch::impl{std::move(watcher), std::move(active)})};
+  return troupe::watch{std::make_unique<troupe::watch::impl>(troupe::watch::impl{std::move(watcher), std::move(gate)})};
 }
 
 // -- plugins --------------------------------------------------------------------------------------------------------------
 
 result<plugin_info> host_plugins::load(const std::filesystem::path& package, std::vector<std::string> grants) {
+  auto place = package_place(package);
+  if (!place) return fail(std::move(place.error()));
   return host_.impl_->ask<plugin_info>(host_.impl_->node->actors().plugins, plugin_deadline,
-                                       load_plugin{std::filesystem::absolute(package).native(), std::move(grants)});
+                                       load_plugin{std::move(*place), std::move(grants)});
 }
 
 result<void> host_plugins::unload(const std::string& name) {
@@ -276,7 +310,11 @@ const node_actors& caf_access::actors(host& from) { return from.impl_->node->act
 
 result<std::unique_ptr<node>> caf_access::start_node(caf::actor_system& system, config settings) {
   auto log = log_of(settings);
-  return node::start(system, std::move(settings), [](const std::string&) {}, std::move(log));
+  auto started = node::start(system, std::move(settings), [](const stop_request&) {}, std::move(log));
+  if (started) return std::move(*started);
+  auto& [why, blocked] = started.error();
+  for (const auto& each : blocked) why.message += "; what was started did not stop in time: " + each;
+  return fail(std::move(why));
 }
 
 }  // namespace troupe

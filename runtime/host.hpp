@@ -15,6 +15,7 @@
 #include <troupe/messages/node.hpp>
 #include <troupe/messages/value.hpp>
 #include <troupe/runtime/config.hpp>
+#include <troupe/runtime/stop_request.hpp>
 
 /// Troupe inside any program: commands, plugins and the replicated context, a few lines away.
 ///
@@ -43,6 +44,7 @@ class watch {
 public:
   watch();
   watch(watch&&) noexcept;
+  /// Ends what this one watched, as its destructor does.
   watch& operator=(watch&&) noexcept;
   /// No call of the function begins after this returns; one that has begun may still run.
   ~watch();
@@ -54,6 +56,7 @@ private:
   friend class host_context;
   struct impl;
   explicit watch(std::unique_ptr<impl> made);
+  void end();
   std::unique_ptr<impl> impl_;
 };
 
@@ -133,12 +136,13 @@ public:
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
-  /// Runs a command and waits for its result. @param deadline 0 for the command's own timeout.
+  /// Runs a command and waits for its result. @param deadline At most a day; 0 for the command's own timeout.
   result<value> execute(const std::string& command, arguments given = {}, std::chrono::milliseconds deadline = {});
   /// The same without waiting.
   std::future<result<value>> execute_async(const std::string& command, arguments given = {},
                                            std::chrono::milliseconds deadline = {});
-  /// The same; the callback is called once, on a thread of the host, and must neither block nor throw.
+  /// The same; the callback is called exactly once, and must neither block nor throw: on a thread of the host, or on the calling
+  /// one when the host has been stopped.
   void execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline = {});
 
   host_commands commands() { return host_commands{*this}; }
@@ -150,12 +154,13 @@ public:
   /// The other nodes that this one knows.
   result<std::vector<peer_info>> peers() const;
 
-  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or `deadline` passes.
-  /// @returns the reason, or nothing when the deadline passed.
-  std::optional<std::string> wait_for_stop_request(std::chrono::milliseconds deadline) const;
+  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or `deadline` passes, at most a day.
+  /// @returns nothing when the deadline passed.
+  std::optional<stop_request> wait_for_stop_request(std::chrono::milliseconds deadline) const;
 
-  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the name of a command or the path of a
-  /// watch whose function did not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
+  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the command, the path of the watch or the
+  /// callback whose function did not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
+  /// Another call of this waits for the same end and returns the same, so a function that the host runs must not make it.
   std::vector<std::string> stop();
 
 private:

@@ -6,15 +6,20 @@
 
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/outside.hpp>
+#include <troupe/runtime/function_keeper.hpp>
 #include <troupe/runtime/host.hpp>
 #include <troupe/runtime/node.hpp>
-#include <troupe/runtime/watch_keeper.hpp>
 
 namespace troupe {
 
 /// What a host owns. The actor system is declared first, so it goes last.
 struct host::impl {
-  explicit impl(config settings);
+  impl();
+
+  /// Starts the node. When that fails and something of it does not stop, `left_behind` says so.
+  result<void> start(config given);
+  /// Ends everything, within the node's deadline. @returns what blocked.
+  std::vector<std::string> stop();
 
   /// Asks an actor of the node and waits on the calling thread. `Answer` is `void` for an empty answer.
   template <class Answer, class Handle, class Message>
@@ -23,13 +28,15 @@ struct host::impl {
     return ask_and_wait<Answer>(*system, to, deadline, std::move(message));
   }
 
-  system_config settings;
+  system_config system_settings;
   std::unique_ptr<caf::actor_system> system;
   std::unique_ptr<troupe::node> node;
-  watch_keeper watches;
+  function_keeper functions;
   principal_ptr caller;
-  std::shared_ptr<std::promise<std::string>> stop_requested;
-  std::shared_future<std::string> stop_reason;
+  std::shared_ptr<std::promise<stop_request>> stop_requested;
+  std::shared_future<stop_request> wanted_stop;
+  std::promise<std::vector<std::string>> stopped;
+  std::shared_future<std::vector<std::string>> stop_outcome;  ///< For all who stop it, whoever was first.
   std::atomic<bool> running = false;  ///< Calls may come from any thread while another stops the host.
   bool left_behind = false;           ///< Something did not stop: its threads go on using all of this.
 };

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include <caf/init_global_meta_objects.hpp>
@@ -12,11 +14,12 @@
 
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/outside.hpp>
-#include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/sockets.hpp>
+#include <troupe/messages/utf8.hpp>
 #include <troupe/plugins/manifest.hpp>
 #include <troupe/plugins/sandbox/bubblewrap.hpp>
 #include <troupe/plugins/sandbox/unconfined.hpp>
+#include <troupe/runtime/function_keeper.hpp>
 #include <troupe/runtime/node_service.hpp>
 #include <troupe/runtime/version.hpp>
 
@@ -72,6 +75,24 @@ error not_started(const std::filesystem::path& package, const error& why) {
   return {why.code, "the plugin " + package.native() + " cannot be started: " + why.message, {}};
 }
 
+/// Whether the data directory can be used or made, as far as that shows before anything is.
+result<void> check_data_dir(const std::filesystem::path& wanted) {
+  std::error_code problem;
+  auto there = wanted;
+  auto found = std::filesystem::status(there, problem);
+  for (; found.type() == std::filesystem::file_type::not_found && there.has_relative_path(); found = std::filesystem::status(there, problem))
+    there = there.parent_path();
+  const auto refused = [&](const std::string& why) {
+    return fail(error_code::invalid_argument, there == wanted ? "the data directory " + wanted.native() + " cannot be used: " + why
+                                                              : "the data directory " + wanted.native() + " cannot be made: " +
+                                                                    there.native() + ": " + why);
+  };
+  if (!std::filesystem::exists(found)) return refused(problem.message());
+  if (!std::filesystem::is_directory(found)) return refused("it is not a directory");
+  if (access(there.c_str(), there == wanted ? R_OK | W_OK | X_OK : W_OK | X_OK) != 0) return refused(std::strerror(errno));
+  return {};
+}
+
 link_limits peer_limits() {
   link_limits limits;
   limits.ping_interval = 1s;
@@ -88,6 +109,7 @@ void register_messages() {
     caf::init_global_meta_objects<caf::id_block::troupe_commands>();
     caf::init_global_meta_objects<caf::id_block::troupe_plugins>();
     caf::init_global_meta_objects<caf::id_block::troupe_context>();
+    caf::init_global_meta_objects<caf::id_block::troupe_runtime>();
     caf::io::middleman::init_global_meta_objects();
     caf::core::init_global_meta_objects();
     return true;
@@ -104,28 +126,56 @@ node::node(caf::actor_system& system, config settings, log_target log)
 
 node::~node() { stop(); }
 
-result<std::unique_ptr<node>> node::start(caf::actor_system& system, config settings, stop_watcher on_stop,
-                                          log_target log) {
-  if (auto checked = check_config(settings); !checked) return fail(std::move(checked.error()));
-  settings.data_dir = std::filesystem::absolute(settings.data_dir);
+result<std::string> package_place(const std::filesystem::path& package) {
+  if (package.empty()) return fail(error_code::invalid_argument, "the name of a plugin's package directory is empty");
+  std::error_code problem;
+  const auto place = std::filesystem::absolute(package, problem);
+  if (problem) return fail(error_code::unavailable, "the package " + package.native() + " cannot be found: " + problem.message());
+  if (!is_utf8(place.native()))
+    return fail(error_code::invalid_argument, "the path of the package " + repaired_utf8(place.native()) + " is not UTF-8");
+  return place.native();
+}
+
+tl::expected<std::unique_ptr<node>, start_failure> node::start(caf::actor_system& system, config settings,
+                                                               stop_watcher on_stop, log_target log) {
+  if (auto checked = check_config(settings); !checked) return tl::make_unexpected(start_failure{std::move(checked.error()), {}});
   std::unique_ptr<node> made{new node{system, std::move(settings), std::move(log)}};
-  if (auto launched = made->launch(std::move(on_stop)); !launched) return fail(std::move(launched.error()));
+  if (auto launched = made->launch(std::move(on_stop)); !launched)
+    return tl::make_unexpected(start_failure{std::move(launched.error()), made->stop().blocked});
   return made;
 }
 
+/// What would fail later, when something has been written.
+result<void> node::check_surroundings() {
+  std::error_code problem;
+  settings_.data_dir = std::filesystem::absolute(settings_.data_dir, problem);
+  if (problem) return fail(error_code::unavailable, "the data directory cannot be found: " + problem.message());
+  if (!is_utf8(settings_.data_dir.native()))
+    return fail(error_code::invalid_argument, "the path of the data directory " + repaired_utf8(settings_.data_dir.native()) + " is not UTF-8");
+  if (auto checked = check_data_dir(settings_.data_dir); !checked) return checked;
+  if (settings_.serve_clients)
+    if (auto checked = check_unix_place(socket_file()); !checked) return checked;
+  for (auto& package : settings_.plugins) {
+    auto place = package_place(package);
+    if (place)
+      if (auto read = load_manifest(*place); !read) place = fail(std::move(read.error()));
+    if (!place) return fail(not_started(package, place.error()));
+    package = std::move(*place);
+  }
+  return {};
+}
+
 result<void> node::launch(stop_watcher on_stop) {
-  // Addresses and packages that cannot be had are refused before anything is written.
-  unique_fd peers, clients;
+  if (auto checked = check_surroundings(); !checked) return checked;
+  doors_ = std::make_shared<doors>();
   if (!settings_.listen.empty()) {
     auto socket = listen_tcp(*parse_endpoint(settings_.listen));
     if (!socket) return fail(std::move(socket.error()));
     auto where = local_endpoint(socket->get());
     if (!where) return fail(std::move(where.error()));
     address_ = to_string(*where);
-    peers = std::move(*socket);
+    doors_->peers = std::move(*socket);
   }
-  for (const auto& package : settings_.plugins)
-    if (auto read = load_manifest(std::filesystem::absolute(package)); !read) return fail(not_started(package, read.error()));
   auto store = context_store::open(settings_.data_dir.native(), {cluster_of(settings_.cluster), {random_uuid()}});
   if (!store) return fail(std::move(store.error()));
   identity_ = store->identity();
@@ -139,14 +189,14 @@ result<void> node::launch(stop_watcher on_stop) {
   if (!engine) return fail(std::move(engine.error()));
 
   if (settings_.serve_clients) {
-    auto socket = listen_unix(settings_.data_dir / "troupe.sock");
+    auto socket = listen_unix(socket_file());
     if (!socket) return fail(std::move(socket.error()));
-    clients = std::move(*socket);
+    doors_->clients = std::move(*socket);
   }
 
   tree_ = spawn_supervisor_tree(
-      system_, children(std::move(*engine), std::move(*store), std::move(peers), std::move(clients), on_stop),
-      [on_stop](const child_failed& failed) { on_stop("the actor " + failed.name + " has failed: " + failed.reason); }, log_);
+      system_, children(std::move(*engine), std::move(*store), on_stop),
+      [on_stop](const child_failed& failed) { on_stop({"the actor " + failed.name + " has failed: " + failed.reason, true}); }, log_);
 
   for (const auto& package : settings_.plugins) {
     const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, 2min,
@@ -158,17 +208,22 @@ result<void> node::launch(stop_watcher on_stop) {
   return {};
 }
 
-std::vector<child_spec> node::children(context_engine engine, context_store store, unique_fd peers, unique_fd clients,
-                                       const stop_watcher& on_stop) {
+caf::actor node::start_listener(const std::weak_ptr<doors>& open, unique_fd doors::*which, listener_setup setup) {
+  const auto held = open.lock();
+  auto socket = held ? duplicate((*held).*which) : unique_fd{};
+  if (!socket) return system_.spawn([] {});  // ends at once
+  return caf::actor_cast<caf::actor>(spawn_listener(system_, std::move(socket), std::move(setup)));
+}
+
+std::vector<child_spec> node::children(context_engine engine, context_store store, const stop_watcher& on_stop) {
   // Each child is started once unless it is replaceable, and after all those before it, so it may take their handles.
   // The children that own something take it out of a shared place, as a function may be copied.
   struct belongings {
     context_engine engine;
     context_store store;
-    unique_fd peers, clients;
   };
-  auto own = std::make_shared<belongings>(
-      belongings{std::move(engine), std::move(store), std::move(peers), std::move(clients)});
+  auto own = std::make_shared<belongings>(belongings{std::move(engine), std::move(store)});
+  const std::weak_ptr<doors> open = doors_;
   auto services = std::make_shared<service_table>();
   const auto part = std::max(settings_.stop_deadline, 1000ms);
 
@@ -244,19 +299,18 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    (*services)[service::node] = made;
                    return caf::actor_cast<caf::actor>(made);
                  }, .farewell = {}, .stop_deadline = part});
-  if (own->peers)
-    all.push_back({.name = "peer_listener", .start = [this, own, introduction] {
+  if (doors_->peers)
+    all.push_back({.name = "peer_listener", .start = [this, open, introduction] {
                      const link_setup setup{
                          .label = "peer", .limits = peer_limits(), .log = log_,
                          .services = {{service::context, actors_.replica}, {service::mesh, actors_.mesh}},
                          .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },
                          .owner = link_owner{actors_.mesh}};
-                     auto made = spawn_listener(system_, duplicate(own->peers),
-                                                {.label = address_, .log = log_, .setup_for = [setup](int) { return setup; }});
-                     return caf::actor_cast<caf::actor>(made);
+                     return start_listener(open, &doors::peers,
+                                           {.label = address_, .log = log_, .setup_for = [setup](int) { return setup; }});
                    }, .kind = child_kind::replaceable, .farewell = {}, .stop_deadline = part});
-  if (own->clients)
-    all.push_back({.name = "client_listener", .start = [this, own, services, acceptance] {
+  if (doors_->clients)
+    all.push_back({.name = "client_listener", .start = [this, open, services, acceptance] {
                      const auto admit = [acceptance](const session_open& opening) -> result<session_grant> {
                        if (opening.kind != session_kind::client)
                          return fail(error_code::permission_denied, "this socket is for clients");
@@ -264,8 +318,8 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                                              .same_user = true}, acceptance};
                      };
                      const link_setup setup{.label = "client", .log = log_, .services = *services, .gate = admit};
-                     auto made = spawn_listener(
-                         system_, duplicate(own->clients),
+                     return start_listener(
+                         open, &doors::clients,
                          {.label = "troupe.sock", .log = log_, .setup_for = [setup](int socket) -> result<link_setup> {
                             const auto user = peer_user(socket);
                             if (!user) return fail(user.error());
@@ -273,7 +327,6 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                               return fail(error_code::permission_denied, "the client runs as another user");
                             return setup;
                           }});
-                     return caf::actor_cast<caf::actor>(made);
                    }, .kind = child_kind::replaceable, .farewell = {}, .stop_deadline = part});
   return all;
 }
@@ -299,12 +352,15 @@ sandbox_factory node::make_sandbox() const {
 stop_report node::stop() {
   if (!tree_) return {};
   const auto tree = std::exchange(tree_, nullptr);
-  auto report = ask_and_wait<stop_report>(system_, tree, settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline});
+  // While the directory is locked: afterwards it may be the socket of another node. Who has been let in is answered until the
+  // listeners end; nobody is let in then, as theirs are the last descriptors.
   if (settings_.serve_clients) {
     std::error_code ignored;
-    std::filesystem::remove(settings_.data_dir / "troupe.sock", ignored);
+    std::filesystem::remove(socket_file(), ignored);
   }
   if (!report) return {.blocked = {"supervisor_tree: " + report.error().message}};
+  doors_ = nullptr;
+  auto report = ask_and_wait<stop_report>(system_, tree, settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline});
   return std::move(*report);
 }
 

@@ -18,7 +18,7 @@ public:
   static constexpr const char* name = "node_service";
 
   node_service_state(interface::pointer self, node_info about, replica_actor replica,
-                     std::function<void(std::string)> on_stop)
+                     std::function<void(stop_request)> on_stop)
       : self_(self),
         about_(std::move(about)),
         replica_(std::move(replica)),
@@ -36,7 +36,7 @@ public:
           auto promise = self_->make_response_promise<payload>();
           if (call.method == "node.stop") {
             promise.deliver(done_payload());
-            on_stop_("asked by " + call.caller->name);
+            on_stop_({"asked by " + call.caller->name});
           } else {
             describe(deliver_encoded<node_info>(promise), deliver_error(promise));
           }
@@ -54,7 +54,8 @@ private:
             [this, done](const snapshot_taken& now) mutable {
               node_info info = about_;
               info.root_hash = now.tree.hash();
-              info.entries = now.tree.size();
+              info.entries = now.values;
+              info.conflicts = now.conflicts;
               info.uptime_ms = static_cast<std::uint64_t>(
                   std::chrono::duration_cast<std::chrono::milliseconds>(self_->clock().now() - started_).count());
               done(std::move(info));
@@ -65,14 +66,14 @@ private:
   interface::pointer self_;
   node_info about_;
   replica_actor replica_;
-  std::function<void(std::string)> on_stop_;
+  std::function<void(stop_request)> on_stop_;
   std::chrono::steady_clock::time_point started_;
 };
 
 }  // namespace
 
 node_service_actor spawn_node_service(caf::actor_system& system, node_info about, replica_actor replica,
-                                      std::function<void(std::string)> on_stop) {
+                                      std::function<void(stop_request)> on_stop) {
   return spawn_shell<node_service_state>(system, std::move(about), std::move(replica), std::move(on_stop));
 }
 

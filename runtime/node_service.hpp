@@ -6,6 +6,7 @@
 
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/messages/node.hpp>
+#include <troupe/runtime/stop_request.hpp>
 
 namespace troupe {
 
@@ -15,6 +16,6 @@ using node_service_actor = caf::typed_actor<caf::result<node_info>(no_parameters
 
 /// @param about What does not change. @param on_stop Called when somebody asks for the node's end; must not block.
 node_service_actor spawn_node_service(caf::actor_system& system, node_info about, replica_actor replica,
-                                      std::function<void(std::string)> on_stop);
+                                      std::function<void(stop_request)> on_stop);
 
 }  // namespace troupe

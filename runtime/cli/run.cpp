@@ -20,6 +20,7 @@ extern "C" void note_signal(int number) {
   (void)!write(signal_pipe[1], &byte, 1);
 }
 
+/// From now on; until then a signal ends the program at once, which harms no more than a crash.
 bool catch_signals() {
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return false;
   struct sigaction action {};
@@ -37,8 +38,8 @@ int take_signal(std::chrono::milliseconds wait) {
 }
 
 struct run_options {
-  std::string file;
-  std::string name, cluster, listen, sandbox, level, format, plugin_init, python_sdk;
+  std::optional<std::string> file, name, cluster, listen, plugin_init, python_sdk;
+  std::string sandbox, level, format;
   std::vector<std::string> join;
   bool no_discovery = false;
   std::vector<std::string> plugins;
@@ -48,19 +49,19 @@ struct run_options {
 result<config> read_settings(const app_state& app, const run_options& given) {
   config settings;
   settings.level = log_level::info;
-  if (!given.file.empty()) {
-    auto read = read_config(given.file, settings);
+  if (given.file) {
+    auto read = read_config(*given.file, settings);
     if (!read) return read;
     settings = std::move(*read);
   }
   auto applied = apply_environment(std::move(settings), [](const char* name) -> const char* { return std::getenv(name); });
   if (!applied) return applied;
   settings = std::move(*applied);
-  const auto flag = [](auto& into, const std::string& text) {
-    if (!text.empty()) into = text;
+  const auto flag = [](auto& into, const std::optional<std::string>& text) {
+    if (text) into = *text;
   };
   // The data directory of the configuration counts unless the flag was given.
-  if (!app.data_dir.empty() && (settings.data_dir.empty() || app.data_dir_given)) settings.data_dir = app.data_dir;
+  if (settings.data_dir.empty() || app.data_dir_given) settings.data_dir = app.data_dir;
   flag(settings.name, given.name);
   flag(settings.cluster, given.cluster);
   flag(settings.listen, given.listen);
@@ -83,11 +84,18 @@ std::vector<std::string> names() {
   return all;
 }
 
+/// Says what did not stop, of which there may be several.
+void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
+  for (const auto& what : blocked) report(app, {error_code::internal, "did not stop in time: " + what, {}});
+}
+
 void serve(app_state& app, config settings) {
-  if (!catch_signals()) return report(app, {error_code::internal, "signals cannot be caught", {}});
+  app.ran_node = true;
+  std::signal(SIGPIPE, SIG_IGN);  // a node outlives who reads its output and its log
   const auto data_dir = settings.data_dir;
   const auto name = settings.name;
   host node{std::move(settings)};
+  if (!catch_signals()) return report(app, {error_code::internal, "signals cannot be caught", {}});
   if (app.json)
     print_json(value::map({{"event", "ready"}, {"name", name}, {"listens", node.address()}, {"data_dir", data_dir.native()}}));
   else
@@ -95,24 +103,21 @@ void serve(app_state& app, config settings) {
                 node.address().empty() ? "" : ", listens on ", node.address().c_str());
   std::fflush(stdout);
 
-  std::string reason;
-  while (reason.empty()) {
+  std::optional<stop_request> wanted;
+  while (!wanted) {
     if (const int number = take_signal(std::chrono::milliseconds{100}); number != 0)
-      reason = number == SIGINT ? "interrupted" : "terminated";
-    else if (auto asked = node.wait_for_stop_request(std::chrono::milliseconds{0})) reason = *asked;
+      wanted = stop_request{number == SIGINT ? "interrupted" : "terminated"};
+    else wanted = node.wait_for_stop_request(std::chrono::milliseconds{0});
   }
-  if (!app.json) std::printf("stopping: %s\n", safe_text(reason).c_str());
-  std::fflush(stdout);
   // A second signal does not wait.
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  if (!app.json) std::printf("stopping: %s\n", safe_text(wanted->reason).c_str());
+  std::fflush(stdout);
   const auto blocked = node.stop();
-  for (const auto& what : blocked) std::fprintf(stderr, "troupe: did not stop in time: %s\n", safe_text(what).c_str());
-  if (reason.starts_with("the actor") || !blocked.empty()) app.status = failed;
-  if (!blocked.empty()) {
-    std::fflush(stdout);
-    std::_Exit(app.status);  // threads that block would keep the program
-  }
+  report_blocked(app, blocked);
+  if (wanted->failed) app.status = failed;
+  if (!blocked.empty()) std::_Exit(app.status);  // threads that block would keep the program
 }
 
 }  // namespace
@@ -124,17 +129,17 @@ void add_run(CLI::App& parent, app_state& app) {
       "--data-dir", [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },
       "Where the node keeps its state (environment: TROUPE_DATA_DIR)");
   command->add_flag("--json", app.json, "Print JSON");
-  command->add_option("--config", given->file, "TOML file with settings; flags count more");
-  command->add_option("--name", given->name, "Name of the node, for people");
-  command->add_option("--cluster", given->cluster, "Nodes of one cluster share their context (default: default)");
-  command->add_option("--listen", given->listen, "HOST:PORT for other nodes; port 0 lets the system choose");
+  command->add_option_function<std::string>("--config", keep_in(given->file), "TOML file with settings; flags count more");
+  command->add_option_function<std::string>("--name", keep_in(given->name), "Name of the node, for people");
+  command->add_option_function<std::string>("--cluster", keep_in(given->cluster), "Nodes of one cluster share their context (default: default)");
+  command->add_option_function<std::string>("--listen", keep_in(given->listen), "HOST:PORT for other nodes, port 0 lets the system choose; empty for none");
   command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
   command->add_flag("--no-discovery", given->no_discovery, "Connect only with the nodes of --join and those that dial this one");
   command->add_option("--plugin", given->plugins, "Package directory of a plugin to start (may be repeated)");
   command->add_option("--sandbox", given->sandbox, "How plugins are confined: bubblewrap, or none for development")
       ->check(CLI::IsMember(names<sandbox_kind>()));
-  command->add_option("--plugin-init", given->plugin_init, "Path of troupe-plugin-init (default: beside this program)");
-  command->add_option("--python-sdk", given->python_sdk, "Directory of the Python SDK (default: near this program)");
+  command->add_option_function<std::string>("--plugin-init", keep_in(given->plugin_init), "Path of troupe-plugin-init (default: beside this program)");
+  command->add_option_function<std::string>("--python-sdk", keep_in(given->python_sdk), "Directory of the Python SDK (default: near this program)");
   command->add_option("--log-level", given->level, "debug, info, warning, error or off")->check(CLI::IsMember(names<log_level>()));
   command->add_option("--log-format", given->format, "text or json")->check(CLI::IsMember(names<log_style>()));
   command->callback([&app, given] {

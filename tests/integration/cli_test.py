@@ -1,8 +1,10 @@
 """The program `troupe` as a person meets it: its help, its answers, every way to be wrong, and how it ends."""
 
+import contextlib
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import socket
@@ -11,8 +13,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from nodes import (DAMAGED, DENIED, NOT_FOUND, PACKAGES, PROGRAM, SOURCE, SUCCESS, TIMEOUT, UNAVAILABLE, USAGE, Node, NodeTest,
-                   environment, troupe, wait_until)  # noqa: E402
+from nodes import (DAMAGED, DENIED, FAILED, NOT_FOUND, PACKAGES, PROGRAM, SOURCE, SUCCESS, TIMEOUT, UNAVAILABLE, USAGE, Node,
+                   NodeTest, descendants, environment, troupe, wait_until, write_package)  # noqa: E402
 
 GROUPS = {"context": "get set delete list import export explain verify",
           "node": "info peers stop",
@@ -24,6 +26,24 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def silent_address():
+    """Where connecting takes long, because nobody accepts and the queue is full."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(16):
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0.3)
+            try:
+                client.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        else:
+            raise AssertionError("the queue of a listening socket does not fill")
+        yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
 class Help(NodeTest):
@@ -89,6 +109,7 @@ class WrongWords(NodeTest):
         (["plugin", "audit", "--limit", "1001"], r"--limit: .*1001.*1 to 1000"),
         (["metrics", "notes.add", "--reset"], r"--reset"),
         (["exec", "x.y", "--jsno"], r'"troupe exec" has no option --jsno; did you mean "--json"\?; see: troupe exec --help'),
+        (["exec", "x.y", "-x"], r"has no option -x; .*a value that begins with '-' is given with the name of its parameter, such as text=-x"),
         (["exec"], r"exec needs the name of a command; see them with: troupe exec --list"),
     ]
 
@@ -105,6 +126,47 @@ class WrongWords(NodeTest):
                     continue  # there, --json is taken for something else
                 self.assertEqual((done.returncode, done.stdout), (USAGE, ""))
                 self.assertEqual(json.loads(done.stderr)["error"]["code"], "invalid_argument")
+
+
+    def test_words_that_are_not_utf_8_are_refused_wherever_they_stand(self):
+        word = os.fsdecode(b"bad\xff\xc3")
+        for words in (["context", "set", "/a", word], ["context", "get", "/" + word], ["exec", word], ["exec", "x.y", "text=" + word],
+                      ["plugin", "load", word], ["run", "--name", word], ["run", "--data-dir", word], [word]):
+            with self.subTest(words=words):
+                self.assert_refused(troupe(*words, cwd=self.directory), USAGE, r'the argument "\S*bad\?\?" is not UTF-8')
+                told = json.loads(troupe(*words, "--json", cwd=self.directory).stderr)["error"]
+                self.assertEqual(told["code"], "invalid_argument")
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+    def test_what_comes_from_elsewhere_and_is_not_utf_8_is_told_all_the_same(self):
+        env = environment(TROUPE_DATA_DIR=os.fsdecode(b"/bad\xff"))
+        self.assert_refused(troupe("node", "info", env=env), UNAVAILABLE, r"no node answers on /bad\?/troupe.sock")
+        self.assertIn("/bad?/troupe.sock", json.loads(troupe("node", "info", "--json", env=env).stderr)["error"]["message"])
+        self.assert_refused(troupe("run", env=env), USAGE, r"the path of the data directory /bad\? is not UTF-8")
+
+    def test_an_empty_word_is_not_taken_for_none(self):
+        for words, pattern in [(["context", "get", ""], 'the path is empty; the root is "/"'),
+                               (["context", "set", "", "1"], "the path is empty"), (["context", "delete", ""], "the path is empty"),
+                               (["context", "list", ""], "the path is empty"), (["context", "import", "x.json", ""], "the path is empty"),
+                               (["node", "info", "--data-dir", ""], "the name of the data directory is empty"),
+                               (["run", "--data-dir", ""], "data_dir: is missing"), (["run", "--name", ""], "name: must be 1 to 64"),
+                               (["run", "--cluster", ""], "cluster: must be 1 to 64"), (["run", "--join", ""], "join: .*has no port"),
+                               (["run", "--plugin", ""], "plugins: the name of a package directory is empty")]:
+            with self.subTest(words=words):
+                self.assert_refused(troupe(*words, cwd=self.directory), USAGE, pattern)
+                self.assertIn("error", json.loads(troupe(*words, "--json", cwd=self.directory).stderr))
+        self.assert_refused(troupe("run", "--config", ""), NOT_FOUND, "the configuration file  cannot be read: No such file")
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        for words in (["--help"], ["version"], ["version", "--json"]):
+            with self.subTest(words=words), open("/dev/full", "w") as full:
+                done = troupe(*words, stdout=full)
+                self.assertEqual(done.returncode, DAMAGED)
+                self.assertIn("the output cannot be written: No space left on device", done.stderr)
+        closed = subprocess.run(["sh", "-c", 'exec "$0" version >&-', str(PROGRAM)], stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(closed.returncode, DAMAGED)
+        self.assertIn("the output cannot be written: Bad file descriptor", closed.stderr)
 
 
 class WithoutNode(NodeTest):
@@ -193,9 +255,10 @@ class WrongStart(NodeTest):
         for name, text, pattern in [("TROUPE_SANDBOX", "nine", "TROUPE_SANDBOX: \"nine\" is not one of bubblewrap, none"),
                                     ("TROUPE_LOG_LEVEL", "loud", "TROUPE_LOG_LEVEL: .*debug, info"),
                                     ("TROUPE_LOG_FORMAT", "xml", "TROUPE_LOG_FORMAT: .*text, json"),
-                                    ("TROUPE_LISTEN", "here", "listen: the address \"here\" has no port"),
-                                    ("TROUPE_JOIN", "127.0.0.1:1,there", "join: the address \"there\" has no port"),
-                                    ("TROUPE_NAME", "x" * 65, "name: must be 1 to 64 bytes")]:
+                                    ("TROUPE_LISTEN", "here", "TROUPE_LISTEN: the address \"here\" has no port"),
+                                    ("TROUPE_JOIN", "127.0.0.1:1,there", "TROUPE_JOIN: the address \"there\" has no port"),
+                                    ("TROUPE_CLUSTER", "x" * 65, "TROUPE_CLUSTER: must be 1 to 64 bytes"),
+                                    ("TROUPE_NAME", "x" * 65, "TROUPE_NAME: must be 1 to 64 bytes")]:
             with self.subTest(name=name):
                 self.refuse(USAGE, pattern, "--data-dir", self.directory / "never", env=environment(**{name: text}))
         self.assertFalse((self.directory / "never").exists())
@@ -220,8 +283,19 @@ class WrongStart(NodeTest):
 
     def test_a_data_directory_that_cannot_be_made_is_named(self):
         (self.directory / "file").write_text("x")
-        self.refuse(DAMAGED, r"file' cannot be made: Not a directory", "--data-dir", "file")
+        self.refuse(USAGE, r"the data directory \S+/file cannot be used: it is not a directory", "--data-dir", "file")
+        self.refuse(USAGE, r"the data directory \S+/file/a/b cannot be made: \S+/file: it is not a directory", "--data-dir", "file/a/b")
         self.assertEqual((self.directory / "file").read_text(), "x")
+
+    def test_a_place_where_the_socket_cannot_be_is_refused_before_anything_is_made(self):
+        deep = self.directory / ("x" * 120)
+        self.refuse(USAGE, "the socket path .* is too long for the system", "--data-dir", deep)
+        self.assertFalse(deep.exists())
+        data = self.directory / "data"
+        data.mkdir()
+        (data / "troupe.sock").write_text("mine")
+        self.refuse(USAGE, "troupe.sock is not a socket; move it away", "--data-dir", data)
+        self.assertEqual([(each.name, each.read_text()) for each in data.iterdir()], [("troupe.sock", "mine")])
 
     def test_a_data_directory_that_is_in_use_names_the_process(self):
         node = self.start()
@@ -269,7 +343,7 @@ class Running(NodeTest):
         self.assertEqual(told["process"], self.served.pid)
         self.assertEqual(told["entries"], 0)
         text = self.served.do("node", "info")
-        for label in "name id version incarnation process up data listens sandbox entries".split() + ["root hash"]:
+        for label in "name id version incarnation process up data listens sandbox entries conflicts".split() + ["root hash"]:
             self.assertRegex(text, rf"(?m)^{label} +\S")
         self.assertIn(told["id"], text)
         self.assertEqual(self.served.do("node", "peers"), "no other nodes are known\n")
@@ -326,12 +400,81 @@ class Running(NodeTest):
 
     def test_an_export_cannot_be_written_where_there_is_no_place(self):
         self.served.do("context", "set", "/a", "1")
-        self.refuse(DAMAGED, "the file /nowhere/x.json cannot be written", "context", "export", "-o", "/nowhere/x.json")
+        for place, why in [("/nowhere/x.json", "No such file or directory"), (self.directory, "Is a directory"), ("", "No such file"),
+                           ("/dev/full", "No space left on device"), (self.directory / ("x" * 300), "File name too long")]:
+            self.refuse(DAMAGED, f"the file {place} cannot be written: {why}", "context", "export", "-o", place)
         kept = self.directory / "kept.json"
         kept.write_text("before")
         self.refuse(NOT_FOUND, "nothing at or below", "context", "export", "/none", "-o", kept)
         self.assertEqual(kept.read_text(), "before")
-        self.assertEqual(list(self.directory.glob("*.part")), [])
+        self.assertEqual([each.name for each in self.directory.glob("*.json*")], ["kept.json"])
+        with open("/dev/full", "w") as full:
+            done = self.served.run("context", "export", stdout=full)
+        self.assertEqual((done.returncode, done.stderr), (DAMAGED, "troupe: the output cannot be written: No space left on device\n"))
+
+    def test_an_export_takes_the_place_of_a_file_and_of_nothing_else(self):
+        self.served.do("context", "set", "/a", "1")
+        written = '{\n  "a": 1\n}\n'
+        target, link, other = (self.directory / name for name in ("target.json", "link.json", "target.json.part"))
+        target.write_text("before")
+        target.chmod(0o640)
+        link.symlink_to(target.name)
+        other.write_text("mine")
+        self.served.do("context", "export", "-o", link)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual((target.read_text(), target.stat().st_mode & 0o7777, other.read_text()), (written, 0o640, "mine"))
+        dangling, fresh = self.directory / "dangling.json", self.directory / "fresh.json"
+        dangling.symlink_to("behind.json")
+        self.served.do("context", "export", "-o", dangling)
+        self.assertTrue(dangling.is_symlink())
+        self.served.do("context", "export", "-o", fresh)
+        mask = os.umask(0)
+        os.umask(mask)
+        self.assertEqual((dangling.read_text(), fresh.read_text(), fresh.stat().st_mode & 0o7777), (written, written, 0o666 & ~mask))
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        self.served.do("context", "export", "-o", pipe)
+        self.assertEqual(os.read(reader, 100).decode(), written)
+        os.close(reader)
+        self.assertTrue(pipe.is_fifo())
+        self.assertEqual(self.served.do("context", "export", "-o", "/dev/stdout"), written)
+
+    def test_the_progress_of_an_import_and_what_follows_stand_on_lines_of_their_own(self):
+        source = self.directory / "source.json"
+        for last, lines in [("1", ["checked 1,500 of 1,500 values", "imported 1,500 of 1,500 values"]),
+                            (json.dumps("x" * 1_100_000), ["checked 1,000 of 1,500 values", "troupe: .*1048576.*"])]:
+            source.write_text("{" + "".join(f'"a{number}": 1, ' for number in range(1499)) + f'"z": {last}}}')
+            near, far = pty.openpty()
+            done = subprocess.run([str(PROGRAM), "context", "import", str(source), "/in", "--data-dir", str(self.served.data)],
+                                  stdout=subprocess.DEVNULL, stderr=far, timeout=60)
+            os.close(far)
+            shown = os.read(near, 1_000_000).decode()
+            os.close(near)
+            self.assertEqual(done.returncode == 0, last == "1")
+            self.assertTrue(shown.endswith("\n"))
+            shown = [line.split("\r")[-1] for line in shown.replace("\r\n", "\n").split("\n")[:-1]]
+            self.assertEqual(len(shown), len(lines), shown)
+            for line, pattern in zip(shown, lines):
+                self.assertRegex(line, rf"\A{pattern}\Z")
+
+    def test_the_root_is_written_as_a_slash(self):
+        self.served.do("context", "set", "/", "1")
+        self.assertEqual(self.served.do("context", "get", "/"), "1\n")
+        self.assertEqual(self.served.do("context", "list"), "/\t1\n")
+        self.assertEqual([entry["path"] for entry in self.served.ask("context", "list")], ["/"])
+        self.assertTrue(self.served.do("context", "explain", "/").startswith("/: "))
+        self.assertEqual(json.loads(self.served.do("context", "export", "--flat")), {"/": 1})
+        self.served.do("context", "delete", "/")
+        self.refuse(NOT_FOUND, "there is no value at /; .*troupe context list /", "context", "get", "/")
+
+    def test_node_info_counts_what_verify_counts(self):
+        self.served.do("context", "set", "/a", "1")
+        self.served.do("context", "set", "/b", "2")
+        self.served.do("context", "delete", "/a")
+        told, verified = self.served.ask("node", "info"), self.served.ask("context", "verify")["here"]
+        self.assertEqual((told["entries"], told["conflicts"]), (1, 0))
+        self.assertEqual((verified["entries"], verified["conflicts"]), (1, 0))
 
     def test_what_was_imported_is_exported_again(self):
         document = {"empty map": {}, "empty list": [], "list": [1, [], {}, ["x", {"y": None}]], "ünï ☃": "𝄞", "": {"": 0},
@@ -366,7 +509,11 @@ class Running(NodeTest):
             self.served.do("context", "set", f"/l/{number}", number)
         done = self.served.run("context", "list", "/l", "--limit", 3)
         self.assertEqual(done.stdout, "/l/0\t0\n/l/1\t1\n/l/2\t2\n")
-        self.assertIn("there are more; see them with --limit", done.stderr)
+        self.assertEqual(done.stderr, "troupe: these are the first 3 values; there are more; see them with --limit\n")
+        done = self.served.run("context", "list", "/l", "--limit", 3, "--json")
+        self.assertEqual(len(json.loads(done.stdout)), 3)
+        self.assertIn("there are more; see them with --limit", json.loads(done.stderr)["remark"])
+        self.assertEqual(self.served.run("context", "list", "/l", "--limit", 5, "--json").stderr, "")
         self.assertEqual(len(self.served.ask("context", "list", "/l", "--limit", 5)), 5)
 
     def test_explain_and_verify_say_what_holds(self):
@@ -400,6 +547,13 @@ class Running(NodeTest):
         out, err = asking.communicate(timeout=20)
         self.assertEqual((asking.returncode, out), (UNAVAILABLE, ""))
         self.assertRegex(err, r"\Atroupe: (the node closed the connection|no node answers[^\n]*)\n\Z")
+
+
+def command_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def links_of(pid):
@@ -446,7 +600,7 @@ class Commands(NodeTest):
         for status, pattern, words in [
                 (NOT_FOUND, 'there is no command "notes.ad"; did you mean "notes.add"', ["notes.ad", "text=x"]),
                 (NOT_FOUND, 'there is no command "nope"; see them with: troupe exec --list', ["nope"]),
-                (USAGE, '"text": expected a string, received nothing' + usage, ["notes.add"]),
+                (USAGE, '"text": expected a string.*, received nothing' + usage, ["notes.add"]),
                 (USAGE, r'"txt": expected one of the parameters text, tags.*did you mean "text"\?.*' + usage, ["notes.add", "txt=hi"]),
                 (USAGE, '"tags": expected an array of at most 32 elements, received "3"' + ".*" + usage, ["notes.add", "text=x", "tags=3"]),
                 (USAGE, '"limit": expected an integer from 1 to 1000, received "x"', ["notes.find", "text=", "limit=x"]),
@@ -558,11 +712,71 @@ class EndingAndReturning(NodeTest):
         self.assert_nothing_left()
 
     def test_a_closed_output_does_not_end_a_node(self):
-        node = self.start()
-        node.process.stdout.close()
+        for options in ([], ["--json"]):
+            node = self.node()
+            node.process = subprocess.Popen([str(PROGRAM), "run", *options, "--log-level", "debug", "--data-dir", str(node.data)],
+                                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+            self.assertIn("ready", node.process.stdout.readline())
+            node.process.stdout.close()
+            node.process.stderr.close()
+            node.do("context", "set", "/a", "1")
+            node.process.send_signal(signal.SIGTERM)
+            self.assertEqual(node.process.wait(timeout=20), SUCCESS)
+
+    def test_a_node_without_standard_streams_keeps_its_files_whole(self):
+        node = self.node()
+        node.process = subprocess.Popen(["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', str(PROGRAM), "run", "--log-level", "debug",
+                                         "--data-dir", str(node.data)], env=environment())
+        wait_until(lambda: node.run("node", "info").returncode == SUCCESS)
         node.do("context", "set", "/a", "1")
         node.process.send_signal(signal.SIGTERM)
         self.assertEqual(node.process.wait(timeout=20), SUCCESS)
+        node.start()
+        self.assertEqual(node.ask("context", "verify")["here"]["sound"], True)
+        self.stop_all()
+
+    def test_a_signal_ends_a_node_that_still_starts(self):
+        package = write_package(self.directory / "mute", "mute", "import time\nwhile True:\n    time.sleep(1)\n",
+                                tables="[deadlines]\nstart_ms = 60000\n")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            starting = subprocess.Popen([str(PROGRAM), "run", "--data-dir", str(self.directory / "data"), "--plugin", str(package)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+            wait_until(lambda: any("plugin.py" in command_of(pid) for pid in descendants(starting.pid)), 30)
+            starting.send_signal(number)
+            self.assertEqual(starting.wait(timeout=10), -number)
+            self.assertEqual(starting.stdout.read(), b"")
+            starting.stdout.close()
+            self.assert_nothing_left()
+
+    def run_beside_silence(self, stop_deadline_ms, *options):
+        """A node that is dialing when it has just become ready, which takes three seconds."""
+        (self.directory / "troupe.toml").write_text(f"stop_deadline_ms = {stop_deadline_ms}\n")
+        address = self.enterContext(silent_address())
+        return subprocess.Popen([str(PROGRAM), "run", "--config", str(self.directory / "troupe.toml"), "--data-dir", str(self.directory / "data"),
+                                 "--join", address, "--log-level", "off", *options],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+
+    def test_a_stop_that_blocks_ends_all_the_same_and_names_what_blocks(self):
+        for options in ([], ["--json"]):
+            with self.run_beside_silence(100, *options) as node:
+                self.assertIn("ready", node.stdout.readline())
+                node.send_signal(signal.SIGTERM)
+                _, told = node.communicate(timeout=20)
+            self.assertEqual(node.returncode, FAILED)
+            if options:
+                self.assertEqual(json.loads(told)["error"]["message"], "did not stop in time: dialer")
+            else:
+                self.assertEqual(told, "troupe: did not stop in time: dialer\n")
+
+    def test_a_second_signal_does_not_wait_for_the_stop(self):
+        with self.run_beside_silence(60_000) as node:
+            self.assertIn("ready", node.stdout.readline())
+            node.send_signal(signal.SIGTERM)
+            self.assertEqual(node.stdout.readline(), "stopping: terminated\n")
+            node.send_signal(signal.SIGTERM)
+            self.assertEqual(node.wait(timeout=20), -signal.SIGTERM)
+        self.start(name="data")  # with the same directory
+        self.stop_all()
 
     def test_what_was_acknowledged_survives_a_kill(self):
         node = self.start()
@@ -601,6 +815,12 @@ class EndingAndReturning(NodeTest):
         self.assertRegex(ready["listens"], r"127\.0\.0\.1:\d+")
         self.stop_all()
 
+    def test_an_empty_flag_undoes_what_the_file_says(self):
+        file = self.directory / "troupe.toml"
+        file.write_text('listen = "127.0.0.1:0"\n')
+        self.assertEqual(self.start("--config", file, "--listen", "").address, "")
+        self.stop_all()
+
 
 class Several(NodeTest):
     def join(self, *nodes):
@@ -615,6 +835,22 @@ class Several(NodeTest):
         wait_until(lambda: a.root_hash() == b.root_hash() and a.ask("node", "info")["entries"] == 2)
         self.assertRegex(a.do("node", "peers"), r"(?m)^b +\S* +connected +[0-9a-f-]{36}")
         self.assertEqual(a.run("context", "verify", "--against", b.data).returncode, SUCCESS)
+        self.stop_all()
+
+    def test_both_sides_count_the_conflicts_between_them(self):
+        a = self.start("--listen", "127.0.0.1:0", name="a")
+        b = self.start(name="b")
+        for node in (a, b):
+            node.do("context", "set", "/same", node.data.name)
+        self.assertEqual(b.stop(), SUCCESS)
+        b.start("--join", a.address)
+        for node in (a, b):
+            wait_until(lambda: node.ask("node", "info")["conflicts"] == 1)
+            self.assertEqual(node.ask("node", "info")["entries"], 1)
+            self.assertRegex(node.do("node", "info"), r"(?m)^conflicts +1$")
+        a.do("context", "set", "/same", "again")
+        for node in (a, b):
+            wait_until(lambda: node.ask("node", "info")["conflicts"] == 0)
         self.stop_all()
 
     def test_a_copied_data_directory_is_refused_by_its_origin(self):

@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
 #include <optional>
 #include <thread>
 
@@ -42,13 +47,116 @@ TEST_CASE("a stop is bounded, and names the command whose function does not retu
         auto blocked = joined(host->stop());
         const auto took = std::chrono::steady_clock::now() - begin;
         blocked += took < 3s ? "in time\n" : "late\n";
-        blocked += joined(host->stop());  // nothing is left to be stopped
-        host.reset();                     // does not wait either
+        const auto again = joined(host->stop());  // as there is nothing left to be stopped
+        host.reset();                             // does not wait either
+        return blocked + again;
+      },
+      20s);
+  CHECK(report.ended_well());
+  const std::string what = "dispatcher: still running: endless.wait, endless.wait\n";
+  CHECK(report.said == what + "in time\n" + what);
+}
+
+TEST_CASE("whoever stops a host that is being stopped learns the same") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        host host{in(place)};
+        (void)host.commands().add(command_spec{"endless.wait"}, never);
+        (void)host.execute("endless.wait", {}, 1ms);
+        std::string first, second;
+        std::thread other{[&] { first = joined(host.stop()); }};
+        while (host.context().get("/")) {}
+        if (!test::eventually([&] { return host.context().get("/").error().code == error_code::unavailable; })) std::abort();
+        second = joined(host.stop());
+        other.join();
+        return first + second;
+      },
+      20s);
+  CHECK(report.ended_well());
+  const std::string what = "dispatcher: still running: endless.wait\n";
+  CHECK(report.said == what + what);
+}
+
+TEST_CASE("a callback that does not return is named by the stop") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        auto host = std::make_unique<troupe::host>(in(place));
+        (void)host->commands().add(command_spec{"quick"}, [](const arguments&) { return value{1}; });
+        auto called = std::make_shared<std::atomic<bool>>(false);
+        host->execute("quick", {}, [called](const result<value>&) {
+          *called = true;
+          std::this_thread::sleep_for(1h);
+        });
+        if (!test::eventually([&] { return called->load(); })) return std::string{"not called"};
+        auto blocked = joined(host->stop());
+        host.reset();
         return blocked;
       },
       20s);
   CHECK(report.ended_well());
-  CHECK(report.said == "dispatcher: still running: endless.wait, endless.wait\nin time\n");
+  CHECK(report.said == "the callback of quick\n");
+}
+
+TEST_CASE("nobody finds the socket of a host that is being stopped") {
+  test::temporary_directory place;
+  const auto report = test::in_child_process(
+      [&] {
+        auto settings = in(place);
+        settings.stop_deadline = 5s;
+        host host{settings};
+        (void)host.commands().add(command_spec{"endless.wait"}, never);
+        (void)host.execute("endless.wait", {}, 1ms);
+        std::atomic<bool> stopped{false};
+        std::thread other{[&] {
+          host.stop();
+          stopped = true;
+        }};
+        other.detach();
+        const bool gone = test::eventually([&] { return !connect_unix(place.path() / "data/troupe.sock"); });
+        return std::string{gone && !stopped ? "gone at once" : "there until the end"};
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK(report.said == "gone at once");
+}
+
+TEST_CASE("a start that fails does not wait for what does not stop") {
+  test::temporary_directory place;
+  // Nobody accepts here, so that whoever connects waits for as long as it may.
+  auto silent = listen_tcp({"127.0.0.1", 0});
+  REQUIRE(silent);
+  REQUIRE(::listen(silent->get(), 0) == 0);
+  const auto address = *local_endpoint(silent->get());
+  std::vector<unique_fd> queue;
+  while (auto waiting = connect_tcp(address, 200ms)) {
+    queue.push_back(std::move(*waiting));
+    REQUIRE(queue.size() < 16);
+  }
+  const auto package = place.path() / "failing";
+  std::filesystem::create_directory(package);
+  std::ofstream{package / "plugin.toml"} << "name = \"failing\"\nversion = \"1.0.0\"\nentry = \"/bin/false\"\n";
+  const auto report = test::in_child_process(
+      [&] {
+        auto settings = in(place);
+        settings.stop_deadline = 200ms;
+        settings.join = {to_string(address)};
+        settings.plugins = {package};
+        settings.sandbox = sandbox_kind::none;
+        const auto begin = std::chrono::steady_clock::now();
+        std::string said = "started";
+        try {
+          host host{settings};
+        } catch (const failure& why) {
+          said = why.what();
+        }
+        return said + (std::chrono::steady_clock::now() - begin < 2s ? "\nin time" : "\nlate");  // connecting takes three seconds
+      },
+      20s);
+  CHECK(report.ended_well());
+  CHECK_MESSAGE(report.said.starts_with("the plugin " + package.native() + " cannot be started: "), report.said);
+  CHECK_MESSAGE(report.said.ends_with("\nin time"), report.said);
 }
 
 TEST_CASE("a stop answers whoever waits") {

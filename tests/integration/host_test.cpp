@@ -53,6 +53,8 @@ TEST_CASE("a host answers at once, later, or by a call") {
 
   CHECK(host.execute("greet", {{"name", "Ada"}}) == expected);
   CHECK(host.execute_async("greet", {{"name", "Ada"}}).get() == expected);
+  CHECK(host.execute("greet", {{"name", "Ada"}}, std::chrono::milliseconds::max()) == expected);
+  CHECK(host.execute_async("greet", {{"name", "Ada"}}, std::chrono::milliseconds::max()).get() == expected);
   std::promise<result<value>> told;
   host.execute("greet", {{"name", "Ada"}}, [&](result<value> outcome) { told.set_value(std::move(outcome)); });
   CHECK(told.get_future().get() == expected);
@@ -237,6 +239,23 @@ TEST_CASE("a watch tells every change below its path, in order, until it goes") 
   CHECK(count == 6);
 }
 
+TEST_CASE("a watch that another is moved to ends at once") {
+  test::temporary_directory place;
+  host host{in(place)};
+  std::atomic<int> first{0}, second{0};
+  auto watch = host.context().watch("/app", [&](const change_record&) { ++first; });
+  auto other = host.context().watch("/app", [&](const change_record&) { ++second; });
+  watch = std::move(other);
+  CHECK(watch.active());
+  CHECK_FALSE(other.active());
+  REQUIRE(host.context().set("/app/x", 1));
+  REQUIRE(test::eventually([&] { return second == 1; }));
+  CHECK(first == 0);
+  auto& same = watch;
+  watch = std::move(same);
+  CHECK(watch.active());
+}
+
 TEST_CASE("a watch whose function throws ends, and nothing else does") {
   test::temporary_directory place;
   host host{in(place)};
@@ -344,6 +363,7 @@ TEST_CASE("a wrong setting is named, and nothing is made") {
   check_named("listen: ", [](config& c) { c.listen = "here"; });
   check_named("listen: ", [](config& c) { c.listen = "0.0.0.0:0"; });
   check_named("join: ", [](config& c) { c.join = {"127.0.0.1:1", "there"}; });
+  check_named("plugins: ", [](config& c) { c.plugins = {""}; });
   check_named("stop_deadline_ms: ", [](config& c) { c.stop_deadline = 1ms; });
   check_named("worker_threads: ", [](config& c) { c.worker_threads = 0; });
   CHECK_FALSE(std::filesystem::exists(place.path() / "data"));
@@ -420,7 +440,8 @@ TEST_CASE("somebody on the socket may ask for the end, and the host decides") {
   REQUIRE(std::system(ask.c_str()) == 0);
   const auto reason = host.wait_for_stop_request(10s);
   REQUIRE(reason);
-  CHECK(*reason == "asked by client:cli");
+  CHECK(reason->reason == "asked by client:cli");
+  CHECK_FALSE(reason->failed);
   CHECK(std::system(ask.c_str()) == 0);  // it still serves, and a second request does no harm
   CHECK(host.context().set("/still", 1));
 }
@@ -449,6 +470,8 @@ TEST_CASE("a host runs plugins") {
   CHECK(host.plugins().list()->size() == 1);
   CHECK(host.plugins().load(std::filesystem::path{packages} / "notes").error().code == error_code::already_exists);
   CHECK(host.plugins().load(place.path()).error().code == error_code::not_found);
+  CHECK(host.plugins().load("").error().code == error_code::invalid_argument);
+  CHECK(host.plugins().load("\xff").error().code == error_code::invalid_argument);
   REQUIRE(host.plugins().unload("notes"));
   CHECK(host.plugins().list()->empty());
   CHECK(host.execute("notes.count").error().code == error_code::not_found);

@@ -211,6 +211,10 @@ TEST_CASE("a variable with a wrong value is named, with what would be right") {
   CHECK(refused("TROUPE_SANDBOX", "nine") == "TROUPE_SANDBOX: \"nine\" is not one of bubblewrap, none");
   CHECK(refused("TROUPE_LOG_LEVEL", "loud") == "TROUPE_LOG_LEVEL: \"loud\" is not one of debug, info, warning, error, off");
   CHECK(refused("TROUPE_LOG_FORMAT", "xml") == "TROUPE_LOG_FORMAT: \"xml\" is not one of text, json");
+  CHECK(refused("TROUPE_NAME", std::string(65, 'x').c_str()) == "TROUPE_NAME: must be 1 to 64 bytes of UTF-8");
+  CHECK(refused("TROUPE_CLUSTER", "\xff") == "TROUPE_CLUSTER: must be 1 to 64 bytes of UTF-8");
+  CHECK(refused("TROUPE_LISTEN", "0.0.0.0:1").starts_with("TROUPE_LISTEN: \"0.0.0.0\" is not a loopback address"));
+  CHECK(refused("TROUPE_JOIN", "127.0.0.1:1,there").starts_with("TROUPE_JOIN: the address \"there\" has no port"));
   CHECK(apply({{"TROUPE_SANDBOX", "nine"}, {"TROUPE_LOG_FORMAT", "xml"}}).error().message.starts_with("TROUPE_SANDBOX"));
 }
 
@@ -225,6 +229,7 @@ TEST_CASE("settings are checked, and the field is named with what would be right
   CHECK(wrong([](config& c) { c.listen = "here"; }).starts_with("listen: the address \"here\" has no port"));
   CHECK(wrong([](config& c) { c.listen = "192.0.2.1:7400"; }).starts_with("listen: \"192.0.2.1\" is not a loopback address"));
   CHECK(wrong([](config& c) { c.join = {"127.0.0.1:1", "there"}; }).starts_with("join: the address \"there\" has no port"));
+  CHECK(wrong([](config& c) { c.plugins = {"a", ""}; }) == "plugins: the name of a package directory is empty");
   CHECK(wrong([](config& c) { c.stop_deadline = 99ms; }) == "stop_deadline_ms: must be 100 to 600000");
   CHECK(wrong([](config& c) { c.stop_deadline = 11min; }) == "stop_deadline_ms: must be 100 to 600000");
   CHECK(wrong([](config& c) { c.worker_threads = 0; }) == "worker_threads: must be 1 to 1024");

@@ -1,0 +1,98 @@
+#include <troupe/runtime/function_keeper.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include <caf/event_based_actor.hpp>
+
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/shell.hpp>
+
+namespace troupe {
+
+pending_call::~pending_call() {
+  if (done_) finish(fail(error_code::unavailable, "the host has been stopped"));
+}
+
+void pending_call::finish(result<value> outcome) {
+  if (const auto done = std::exchange(done_, nullptr)) done(std::move(outcome));
+}
+
+namespace {
+
+/// Runs one command, and the function that is told of its outcome.
+caf::behavior run_call(caf::event_based_actor* self, const std::shared_ptr<pending_call>& call) {
+  end_by_exceptions(*self);
+  ask(self, call->dispatcher(), call->limit(), call->take())
+      .then([call](value& answer) { call->finish(std::move(answer)); }, [call](const error& why) { call->finish(fail(why)); });
+  return {};
+}
+
+class function_keeper_state {
+public:
+  using interface = function_keeper;
+  static constexpr const char* name = "function_keeper";
+
+  explicit function_keeper_state(interface::pointer self) : self_(self) { ends_.attach(self_); }
+
+  interface::behavior_type make_behavior() {
+    return {
+        [this](const watch_context& added) { keep_watcher(added); },
+        [this](const start_call& wanted) { start(wanted.call); },
+        [this](const stop_children& order) { return stop(order); },
+        [this](tick) { finish(); },
+    };
+  }
+
+private:
+  void keep_watcher(const watch_context& added) {
+    keep(added.watcher, "the function that watches " + (added.prefix.is_root() ? "/" : added.prefix.text()));
+    watchers_.emplace(added.watcher.id(), added.watcher);
+    if (stopping_) dismiss(added.watcher);
+  }
+
+  void start(const std::shared_ptr<pending_call>& call) {
+    auto what = "the callback of " + call->command();
+    keep(self_->system().spawn(run_call, call), std::move(what));
+  }
+
+  template <class Handle>
+  void keep(const Handle& caller, std::string what) {
+    const auto id = caller.id();
+    functions_.emplace(id, std::move(what));
+    ends_.watch(self_, caller, [this, id](const caf::error&) {
+      functions_.erase(id);
+      watchers_.erase(id);
+      if (stopping_ && functions_.empty()) finish();
+    });
+  }
+
+  caf::result<stop_report> stop(const stop_children& order) {
+    stopping_ = self_->make_response_promise<stop_report>();
+    for (const auto& [id, watcher] : watchers_) dismiss(watcher);
+    if (functions_.empty()) finish();
+    else tick_after(self_, order.deadline, tick::fast);
+    return *stopping_;
+  }
+
+  void finish() {
+    stop_report report;
+    for (auto& [id, what] : functions_) report.blocked.push_back(std::move(what));
+    stopping_->deliver(std::move(report));
+    self_->quit();
+  }
+
+  interface::pointer self_;
+  // The replica bounds how many watch it, the dispatcher how many commands wait; the others end at once.
+  std::map<caf::actor_id, std::string> functions_;
+  std::map<caf::actor_id, context_watcher> watchers_;  ///< Those of them that end when they are told to.
+  watch_list ends_;
+  std::optional<caf::typed_response_promise<stop_report>> stopping_;
+};
+
+}  // namespace
+
+function_keeper spawn_function_keeper(caf::actor_system& system) { return spawn_shell<function_keeper_state>(system); }
+
+}  // namespace troupe
