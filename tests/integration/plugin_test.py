@@ -13,6 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from nodes import (DENIED, NOT_FOUND, PACKAGES, PROGRAM, SUCCESS, UNAVAILABLE, USAGE, NodeTest, descendants, environment,
                    wait_until, write_package)  # noqa: E402
 
+SOURCE = pathlib.Path(os.environ.get("TROUPE_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+
 SLEEPER = """
 import time
 from troupe_plugin import Plugin
@@ -88,6 +90,18 @@ class Examples(PluginTest):
             self.refuse(DENIED, rf"not allowed context\.read:{prefix}", "exec", "wordcount.count", f"prefix={prefix}")
         stored = self.served.ask("exec", "wordcount.store", "prefix=/iso")
         self.assertEqual(self.served.ask("context", "get", stored["path"])["words"], 6)
+
+    def test_the_plugin_that_the_readme_shows_works(self):
+        readme = (SOURCE / "README.md").read_text()
+        package = self.directory / "greeter"
+        package.mkdir()
+        for language, name in (("toml", "plugin.toml"), ("python", "greeter.py")):
+            [shown] = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+            (package / name).write_text(shown)
+        self.served.do("plugin", "load", package)
+        self.assertEqual(self.served.do("exec", "greeter.greet", "name=Ada"), "Hello, Ada.\n")
+        self.assertEqual(self.served.do("exec", "greeter.greet", "name=Ada", "loud=true"), "Hello, Ada!\n")
+        self.assertEqual(self.served.do("context", "get", "/plugins/greeter/last"), "Ada\n")
 
     def test_a_plugin_has_no_more_than_its_own_after_a_restart_of_the_node(self):
         self.served.do("plugin", "load", PACKAGES / "notes")

@@ -15,6 +15,10 @@ ACTORS = {"kernel": (), "links": ("kernel",), "commands": ("kernel", "links"), "
           "monitor": ("kernel", "links"), "events": ("kernel", "links"),
           "plugins": ("kernel", "links", "commands", "context", "events", "monitor")}
 
+# What is in a plugin's own process, and the one header of its folder that it shares with the host.
+SDKS = ("plugins/sdk/", "plugins/examples/")
+HANDLE = "troupe/plugins/unique_fd.hpp"
+
 # Logic without a thread, a file or a process.
 SPEECH_ONLY = re.compile(r"(fstream|iostream|filesystem|thread|mutex|future|condition_variable|unistd\.h|fcntl\.h|poll\.h|"
                          r"signal\.h|stdlib\.h|pthread\.h|(sys|linux|net|netinet|arpa)/.*|sqlite3\.h|openssl/.*|spdlog/.*)")
@@ -48,6 +52,8 @@ def wrong_includes(files):
             _, other, *rest = target.split("/")
             if other != folder and other not in FOLDERS[folder]:
                 wrong.append(where + f": {folder} may include {', '.join(FOLDERS[folder]) or 'nothing else'}")
+            if name.startswith(SDKS) and other == "plugins" and not target.startswith((*(f"troupe/{sdk}" for sdk in SDKS), HANDLE)):
+                wrong.append(where + ": what runs in the sandbox knows nothing of manifest and sandbox")
             own = name.split("/")[1]
             if folder == other == "actors" and len(rest) > 1 and own in ACTORS and rest[0] != own and rest[0] not in ACTORS[own]:
                 wrong.append(where + f": actors/{own} may include {', '.join(ACTORS[own]) or 'nothing else'}")
@@ -103,7 +109,8 @@ class TheTestItself(unittest.TestCase):
     def test_each_wrong_include_is_caught(self):
         for name, line in [("messages/a.hpp", "#include <troupe/plugins/x.hpp>"), ("plugins/a.cpp", "#include <troupe/actors/x/y.hpp>"),
                            ("actors/links/a.cpp", "  # include <troupe/runtime/host.hpp>"), ("messages/a.cpp", "#include <caf/all.hpp>"),
-                           ("plugins/sdk/a.cpp", "#include <caf/actor.hpp>"), ("messages/a.cpp", "#include <fstream>"),
+                           ("plugins/sdk/a.cpp", "#include <caf/actor.hpp>"), ("plugins/sdk/cpp/a.cpp", "#include <troupe/plugins/manifest.hpp>"),
+                           ("plugins/examples/x/a.cpp", "#include <troupe/plugins/sandbox/launch.hpp>"), ("messages/a.cpp", "#include <fstream>"),
                            ("messages/a.cpp", "#include <sys/socket.h>"), ("runtime/a.cpp", '#include "host.hpp"'),
                            ("runtime/a.cpp", "#include <messages/value.hpp>"), ("actors/kernel/a.hpp", "#include <troupe/actors/links/link.hpp>"),
                            ("actors/context/a.hpp", "#include <troupe/actors/commands/registry.hpp>"),
@@ -114,6 +121,8 @@ class TheTestItself(unittest.TestCase):
     def test_a_right_include_is_not(self):
         for name, line in [("messages/a.hpp", "#include <troupe/messages/x.hpp>"), ("actors/plugins/a.cpp", "#include <troupe/actors/links/x.hpp>"),
                            ("runtime/cli/a.cpp", "#include <troupe/plugins/manifest.hpp>"), ("actors/pch.hpp", "#include <caf/actor.hpp>"),
+                           ("plugins/sdk/cpp/a.hpp", "#include <troupe/plugins/unique_fd.hpp>"),
+                           ("plugins/examples/x/a.cpp", "#include <troupe/plugins/sdk/cpp/plugin.hpp>"),
                            ("plugins/a.cpp", "#include <sys/socket.h>"), ("messages/a.cpp", "// #include <fstream>")]:
             with self.subTest(name=name, line=line):
                 self.assertEqual(wrong_includes({name: line + "\n"}), [])
