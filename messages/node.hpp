@@ -84,8 +84,10 @@ struct peers_known {
 struct load_plugin {
   std::string package;              ///< Absolute path of a directory with a `plugin.toml`.
   std::vector<std::string> grants;  ///< What the operator grants of what the manifest requests; empty grants all of it.
+  permission_level level = permission_level::user;  ///< The most that the package may be trusted with; one that asks for more is refused.
   static constexpr auto fields() {
-    return std::tuple{required("package", &load_plugin::package), optional("grants", &load_plugin::grants)};
+    return std::tuple{required("package", &load_plugin::package), optional("grants", &load_plugin::grants),
+                      optional("level", &load_plugin::level)};
   }
   friend bool operator==(const load_plugin&, const load_plugin&) = default;
 };

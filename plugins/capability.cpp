@@ -14,7 +14,7 @@ char separator_of(resource_kind kind) noexcept { return kind == resource_kind::p
 
 /// For messages: never more than a line of somebody else's bytes.
 std::string quoted(std::string_view text) {
-  return '"' + std::string{text.substr(0, 80)} + (text.size() > 80 ? "…\"" : "\"");
+  return '"' + std::string{utf8_prefix(text, 80)} + (text.size() > 80 ? "…\"" : "\"");
 }
 
 /// Walks over the segments of a text without copying. A path's segments each follow a '/', a name's are between dots.
@@ -47,29 +47,16 @@ private:
   bool done_ = false;
 };
 
-/// `*` within one segment.
+/// One `*` at most within one segment: what stands before it and what stands behind it. O(bytes).
 bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, resume = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+  const auto star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == text;
+  const auto head = pattern.substr(0, star), tail = pattern.substr(star + 1);
+  return text.size() >= head.size() + tail.size() && text.starts_with(head) && text.ends_with(tail);
 }
 
 /// Whether the segments of a pattern match those of a text, of which `fits` compares one with one. Backtracks to the latest
-/// `**` only.
+/// `**` only, behind which few segments follow.
 template <class Fits>
 bool match_segments(segment_cursor pattern, segment_cursor text, Fits fits) noexcept {
   std::optional<segment_cursor> after_stars, resume;
@@ -95,14 +82,21 @@ bool match_segments(segment_cursor pattern, segment_cursor text, Fits fits) noex
 
 /// What is wrong with the segments of a pattern, or nothing.
 std::optional<std::string> problem_of_segments(std::string_view pattern, char separator) {
-  std::size_t wildcards = 0;
+  std::size_t wildcards = 0, since_stars = 0;
+  bool has_stars = false;
   for (segment_cursor at{pattern, separator}; !at.done(); at.advance()) {
     const auto segment = at.segment();
     if (segment.empty()) return "has an empty segment";
     if (segment == "." || segment == "..") return "has the segment " + quoted(segment) + "; name the place itself";
     if (segment != "**" && segment.find("**") != std::string_view::npos)
       return "has '**' beside other characters; '**' stands alone between separators";
-    wildcards += segment == "**" ? 1 : static_cast<std::size_t>(std::ranges::count(segment, '*'));
+    const bool is_stars = segment == "**";
+    if (!is_stars && std::ranges::count(segment, '*') > 1) return "has more than one '*' in the segment " + quoted(segment);
+    has_stars = has_stars || is_stars;
+    since_stars = is_stars ? 0 : since_stars + 1;
+    if (has_stars && since_stars > glob::max_segments_behind_stars)
+      return "has more than " + std::to_string(glob::max_segments_behind_stars) + " segments behind a '**'";
+    wildcards += segment.find('*') == std::string_view::npos ? 0 : 1;
   }
   if (wildcards > glob::max_wildcards)
     return "has " + std::to_string(wildcards) + " wildcards; at most " + std::to_string(glob::max_wildcards) +
@@ -201,6 +195,15 @@ bool glob::includes(const glob& other) const noexcept {
   return separator_ == other.separator_ &&
          match_segments(segment_cursor{text_, separator_}, segment_cursor{other.text_, separator_},
                         [](std::string_view mine, std::string_view its) { return its != "**" && matches_segment(mine, its); });
+}
+
+bool glob::may_meet(const glob& other) const noexcept {
+  if (separator_ != other.separator_) return false;
+  if (shape_ == shape::literal) return other.matches(text_);
+  if (other.shape_ == shape::literal) return matches(other.text_);
+  const auto mine = std::string_view{text_}.substr(0, literal_bytes_);
+  const auto its = std::string_view{other.text_}.substr(0, other.literal_bytes_);
+  return mine.starts_with(its) || its.starts_with(mine);
 }
 
 result<capability> capability::parse(std::string_view text) {

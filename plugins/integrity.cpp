@@ -27,7 +27,8 @@ std::string hexadecimal(const unsigned char* bytes, unsigned count) {
   return text;
 }
 
-/// Opens a regular file. Does not wait for the other end of a named pipe, nor touch devices.
+}  // namespace
+
 result<unique_fd> open_regular(const std::filesystem::path& file) {
   unique_fd fd{::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   if (!fd) return fail(error_code::not_found, "the file " + file.string() + " cannot be read: " + std::strerror(errno));
@@ -37,17 +38,21 @@ result<unique_fd> open_regular(const std::filesystem::path& file) {
   return fd;
 }
 
-}  // namespace
-
-result<std::string> sha256_of_file(const std::filesystem::path& file) {
+result<std::string> sha256_of_file(const std::filesystem::path& file, std::uint64_t& allowed_bytes) {
   auto fd = open_regular(file);
   if (!fd) return fail(std::move(fd.error()));
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash{EVP_MD_CTX_new(), &EVP_MD_CTX_free};
   bool fine = hash && EVP_DigestInit_ex(hash.get(), EVP_sha256(), nullptr) == 1;
   std::array<char, block_bytes> block;
   ssize_t count = 0;
-  while (fine && (count = ::read(fd->get(), block.data(), block.size())) > 0)
-    fine = EVP_DigestUpdate(hash.get(), block.data(), static_cast<std::size_t>(count)) == 1;
+  while (fine && (count = ::read(fd->get(), block.data(), block.size())) > 0) {
+    const auto bytes = static_cast<std::size_t>(count);
+    if (bytes > allowed_bytes)
+      return fail(error_code::limit_exceeded, "the file " + file.string() + " is too large; all files with a sum may have " +
+                                                  std::to_string(max_summed_bytes) + " bytes together");
+    allowed_bytes -= bytes;
+    fine = EVP_DigestUpdate(hash.get(), block.data(), bytes) == 1;
+  }
   std::array<unsigned char, EVP_MAX_MD_SIZE> sum;
   unsigned sum_bytes = 0;
   fine = fine && count == 0 && EVP_DigestFinal_ex(hash.get(), sum.data(), &sum_bytes) == 1;
@@ -79,10 +84,11 @@ result<std::filesystem::path> file_in_package(const std::filesystem::path& packa
 }
 
 result<void> verify_integrity(const std::filesystem::path& package, const std::map<std::string, std::string>& sums) {
+  auto allowed_bytes = max_summed_bytes;
   for (const auto& [name, expected] : sums) {
     const auto file = file_in_package(package, name);
     if (!file) return fail(file.error());
-    const auto sum = sha256_of_file(*file);
+    const auto sum = sha256_of_file(*file, allowed_bytes);
     if (!sum) return fail(sum.error());
     if (*sum != expected)
       return fail(error_code::corrupt_data,

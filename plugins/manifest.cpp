@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <optional>
 
 #include <unistd.h>
@@ -16,17 +15,24 @@ namespace {
 
 /// What the node calls other parties: a plugin of that name would pass for one of them in logs and in the audit trail.
 constexpr std::array<std::string_view, 5> reserved_names{"system", "host", "client", "peer", "plugin"};
+/// How a plugin sees its package.
+constexpr std::string_view seen_package = "/plugin/";
 constexpr std::size_t max_manifest_bytes = 256 * 1024;
-constexpr std::size_t max_capabilities = 256;
+constexpr std::size_t max_capabilities = 64;
 constexpr std::size_t max_text_bytes = 1024;
 constexpr std::size_t max_entry_words = 64;
 constexpr std::size_t max_integrity_files = 4096;
 constexpr std::int64_t mebibyte = std::int64_t{1} << 20;
 constexpr std::int64_t tebibyte = std::int64_t{1} << 40;
+constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;  // in milliseconds
 
 template <class Integer>
 void read_limit(const toml_table& table, std::string_view key, std::int64_t least, std::int64_t most, Integer& limit) {
   if (const auto entry = table.find(key)) limit = static_cast<Integer>(entry->integer(least, most));
+}
+
+void read_time(const toml_table& table, std::string_view key, std::int64_t least, std::int64_t most, std::chrono::milliseconds& time) {
+  if (const auto entry = table.find(key)) time = std::chrono::milliseconds{entry->integer(least, most)};
 }
 
 resource_limits read_limits(const toml_table& root, permission_level level) {
@@ -49,8 +55,8 @@ restart_spec read_restart(const toml_table& root) {
   const auto table = root.find_table("restart", {"mode", "intensity", "period_ms"});
   if (!table) return restart;
   if (const auto entry = table->find("mode")) restart.mode = entry->enumeration<restart_mode>();
-  read_limit(*table, "intensity", 0, 1000, restart.intensity);
-  if (const auto entry = table->find("period_ms")) restart.period = entry->milliseconds();
+  read_limit(*table, "intensity", 0, 100, restart.intensity);
+  read_time(*table, "period_ms", second, 24 * hour, restart.period);
   return restart;
 }
 
@@ -58,9 +64,9 @@ plugin_deadlines read_deadlines(const toml_table& root) {
   plugin_deadlines deadlines;
   const auto table = root.find_table("deadlines", {"start_ms", "call_ms", "stop_ms"});
   if (!table) return deadlines;
-  if (const auto entry = table->find("start_ms")) deadlines.start = entry->milliseconds();
-  if (const auto entry = table->find("call_ms")) deadlines.call = entry->milliseconds();
-  if (const auto entry = table->find("stop_ms")) deadlines.stop = entry->milliseconds();
+  read_time(*table, "start_ms", 1, 5 * minute, deadlines.start);
+  read_time(*table, "call_ms", 1, hour, deadlines.call);
+  read_time(*table, "stop_ms", 1, minute, deadlines.stop);
   return deadlines;
 }
 
@@ -132,6 +138,12 @@ void check_package(const std::filesystem::path& package, const plugin_manifest& 
   if (!std::filesystem::is_regular_file(file, problem)) entry.reject("there is no program \"" + program + '"');
   if (::access(file.c_str(), X_OK) != 0) entry.reject("\"" + program + "\" may not be executed; set its mode with chmod +x");
   if (const auto integrity = root.find("integrity")) {
+    // A program that reads its own code from the package, such as an interpreter, is no better than that file.
+    for (const std::string_view word : manifest.entry) {
+      const auto name = word.starts_with(seen_package) ? word.substr(seen_package.size()) : word;
+      if (!manifest.integrity.contains(std::string{name}) && file_in_package(package, name))
+        integrity->reject("must list the file \"" + std::string{name} + "\" of the entry too");
+    }
     const auto verified = verify_integrity(package, manifest.integrity);
     if (!verified) integrity->reject(verified.error().message, verified.error().code);
   }
@@ -188,16 +200,16 @@ result<plugin_manifest> parse_manifest(std::string_view text, std::string_view f
 
 result<plugin_manifest> load_manifest(const std::filesystem::path& package) {
   const auto file = package / "plugin.toml";
-  std::error_code problem;
-  std::ifstream stream;
-  if (std::filesystem::is_regular_file(file, problem)) stream.open(file, std::ios::binary);
-  if (!stream.is_open())
-    return fail(error_code::not_found, "the package " + package.string() + " has no readable file plugin.toml");
+  const auto fd = open_regular(file);
+  if (!fd) return fail(error_code::not_found, "the package " + package.string() + " has no readable file plugin.toml");
   // One byte more than is accepted, so that a longer file is seen to be longer.
   std::string text(max_manifest_bytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (stream.bad()) return fail(error_code::storage_failure, "the file " + file.string() + " could not be read");
-  text.resize(static_cast<std::size_t>(stream.gcount()));
+  std::size_t used = 0;
+  ssize_t count = 1;
+  while (used < text.size() && (count = ::read(fd->get(), text.data() + used, text.size() - used)) > 0)
+    used += static_cast<std::size_t>(count);
+  if (count < 0) return fail(error_code::storage_failure, "the file " + file.string() + " could not be read");
+  text.resize(used);
   return parse(text, file.string(), &package);
 }
 

@@ -65,7 +65,7 @@ struct requested_capability {
 ///     permission_level = "user"                # system, user or restricted (the default)
 ///     denied = ["context.read:/app/secret/**"] # capabilities that it must never have
 ///
-///     [[capabilities]]                         # at most 256
+///     [[capabilities]]                         # at most 64, and as many denied
 ///     capability = "context.read:/app/**"
 ///     reason = "shows the notes of the open document"
 ///
@@ -79,20 +79,20 @@ struct requested_capability {
 ///
 ///     [restart]
 ///     mode = "permanent"                       # or transient, temporary
-///     intensity = 3                            # 0 to 1000
-///     period_ms = 30_000                       # 1 to 86400000, as all times here
+///     intensity = 3                            # 0 to 100
+///     period_ms = 30_000                       # 1 second to a day
 ///
 ///     [deadlines]
-///     start_ms = 10_000
-///     call_ms = 30_000
-///     stop_ms = 5_000
+///     start_ms = 10_000                        # to 5 minutes
+///     call_ms = 30_000                         # to an hour
+///     stop_ms = 5_000                          # to a minute
 ///
-///     [integrity]                              # SHA-256 of files of the package
+///     [integrity]                              # SHA-256 of files of the package, of at most 1 GiB together
 ///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ///
 /// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file of the package; an
-/// absolute one is found in the sandbox, where `/usr` is the host's. A package with an integrity table lists its own
-/// program in it.
+/// absolute one is found in the sandbox, where `/usr` is the host's. A package with an integrity table lists in it each of
+/// its files that the entry names, such as the script of an interpreter.
 struct plugin_manifest {
   std::string name;
   semver version;
@@ -121,7 +121,8 @@ result<plugin_manifest> parse_manifest(std::string_view text, std::string_view f
 /// lies inside, and each file of the integrity table has its sum.
 ///
 /// Fails with `not_found` when there is no readable `plugin.toml`, with `invalid_argument` as `parse_manifest` and when the
-/// program is not usable, and with `corrupt_data` when a file differs from its sum. Reads every listed file.
+/// program is not usable, and with `corrupt_data` when a file differs from its sum, see `verify_integrity`. Reads every listed
+/// file.
 result<plugin_manifest> load_manifest(const std::filesystem::path& package);
 
 }  // namespace troupe

@@ -4,12 +4,13 @@
 #include <stdexcept>
 
 #include <troupe/messages/spelling.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
 namespace {
 
-constexpr std::int64_t max_milliseconds = 24 * 60 * 60 * 1000;
+constexpr std::size_t max_quoted = 80;
 constexpr std::size_t max_nesting = 64;
 
 std::string_view type_name(toml::node_type type) noexcept {
@@ -26,6 +27,11 @@ std::string_view type_name(toml::node_type type) noexcept {
     case toml::node_type::date_time: break;
   }
   return "a date and time";
+}
+
+/// For messages: never more than a line of somebody else's text.
+std::string cut(std::string_view text) {
+  return std::string{utf8_prefix(text, max_quoted)} + (text.size() > max_quoted ? "…" : "");
 }
 
 template <class Words>
@@ -157,7 +163,7 @@ void toml_reporter::reject(const toml::source_region& place, std::string_view ke
                            error_code code) const {
   std::string text = file_name_ + ':' + std::to_string(std::max(place.begin.line, 1u)) + ':' +
                      std::to_string(std::max(place.begin.column, 1u)) + ": ";
-  if (!key.empty()) text += std::string{key} + ": ";
+  if (!key.empty()) text += cut(key) + ": ";
   throw toml_mistake{{code, text + what, {}}};
 }
 
@@ -181,7 +187,7 @@ void toml_entry::reject_type(std::string_view wanted) const {
 }
 
 void toml_entry::reject_choice(const std::string& written, const std::vector<std::string_view>& known) const {
-  reject("must be one of " + joined(known) + ", not \"" + written + '"');
+  reject("must be one of " + joined(known) + ", not \"" + cut(written) + '"');
 }
 
 std::string toml_entry::text(std::size_t min_bytes, std::size_t max_bytes) const {
@@ -210,10 +216,6 @@ std::int64_t toml_entry::integer(std::int64_t least, std::int64_t most) const {
   return found->get();
 }
 
-std::chrono::milliseconds toml_entry::milliseconds() const {
-  return std::chrono::milliseconds{integer(1, max_milliseconds)};
-}
-
 std::vector<toml_entry> toml_entry::elements(std::size_t max_count) const {
   const auto* found = node_->as_array();
   if (!found) reject_type("an array");
@@ -236,7 +238,7 @@ toml_table::toml_table(const toml_reporter& report, const toml::table& table, st
     : report_{&report}, table_{&table}, prefix_{std::move(prefix)} {
   for (const auto& [key, node] : table)
     if (std::ranges::find(known, key.str()) == known.end())
-      report.reject(key.source(), prefix_ + std::string{key.str()}, "is not a known key" + hint(key.str(), known));
+      report.reject(key.source(), prefix_ + std::string{key.str()}, "is not a known key" + hint(utf8_prefix(key.str(), max_quoted), known));
 }
 
 toml_table::toml_table(const toml_entry& entry, std::initializer_list<std::string_view> known)

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -42,7 +41,7 @@ class toml_reporter {
 public:
   explicit toml_reporter(std::string_view file_name) : file_name_{file_name} {}
 
-  /// @throws toml_mistake always.
+  /// Of a long key only the beginning is quoted. @throws toml_mistake always.
   [[noreturn]] void reject(const toml::source_region& place, std::string_view key, const std::string& what,
                            error_code code = error_code::invalid_argument) const;
 
@@ -76,8 +75,6 @@ public:
   std::int64_t integer(std::int64_t least, std::int64_t most) const;
   /// `true` or `false`.
   bool boolean() const;
-  /// A duration of 1 ms to 24 h, written as an integer.
-  std::chrono::milliseconds milliseconds() const;
   /// The value of an enumeration with this wire name.
   template <named_enum E>
   E enumeration() const {

@@ -81,8 +81,11 @@ void read_into(config& settings, const toml_table& table, const std::filesystem:
     }
   if (const auto entry = table.find("plugins"))
     for (const auto& each : entry->elements(max_list)) settings.plugins.push_back(relative_to / each.text(1, max_text));
+  if (const auto entry = table.find("plugin_level")) settings.plugin_level = entry->enumeration<permission_level>();
   if (const auto entry = table.find("discover")) settings.discover = entry->boolean();
   if (const auto entry = table.find("sandbox")) settings.sandbox = entry->enumeration<sandbox_kind>();
+  if (const auto entry = table.find("sandbox_allow"))
+    for (const auto& each : entry->elements(max_list)) settings.sandbox_allow.push_back(each.enumeration<weaker_mode>());
   if (const auto entry = table.find("log_level")) settings.level = entry->enumeration<log_level>();
   if (const auto entry = table.find("log_format")) settings.style = entry->enumeration<log_style>();
   if (const auto entry = table.find("stop_deadline_ms"))
@@ -99,7 +102,7 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
   try {
     const auto parsed = parse_toml(text, report);
     const toml_table table{report, parsed, "",
-                           {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins", "sandbox", "plugin_init",
+                           {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins", "plugin_level", "sandbox", "sandbox_allow", "plugin_init",
                             "python_sdk", "log_level", "log_format", "stop_deadline_ms", "worker_threads"}};
     read_into(base, table, relative_to);
     return base;
@@ -167,11 +170,11 @@ result<void> check_config(const config& settings) {
   if (auto checked = at("listen", check_listen(settings.listen)); !checked) return checked;
   for (const auto& each : settings.join)
     if (auto checked = at("join", check_join(each)); !checked) return checked;
+  for (const auto& each : settings.plugins)
+    if (each.empty()) return fail(error_code::invalid_argument, "plugins: the name of a package directory is empty");
   if (settings.stop_deadline < std::chrono::milliseconds{100} || settings.stop_deadline > std::chrono::minutes{10})
     return fail(error_code::invalid_argument, "stop_deadline_ms: must be 100 to 600000");
   if (settings.worker_threads < 1 || settings.worker_threads > 1024)
-  for (const auto& each : settings.plugins)
-    if (each.empty()) return fail(error_code::invalid_argument, "plugins: the name of a package directory is empty");
     return fail(error_code::invalid_argument, "worker_threads: must be 1 to 1024");
   return {};
 }

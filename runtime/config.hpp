@@ -9,6 +9,8 @@
 
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/field.hpp>
+#include <troupe/messages/plugin.hpp>
+#include <troupe/plugins/sandbox/weaker_mode.hpp>
 
 namespace troupe {
 
@@ -51,7 +53,9 @@ struct config {
   std::vector<std::string> join;                     ///< Where other nodes listen.
   bool discover = true;                              ///< Also connect with the nodes that others tell of.
   std::vector<std::filesystem::path> plugins;        ///< Packages to start with the node.
+  permission_level plugin_level = permission_level::user;  ///< The most that these may be trusted with.
   sandbox_kind sandbox = sandbox_kind::bubblewrap;
+  std::vector<weaker_mode> sandbox_allow;            ///< Protection that the sandbox may do without where the kernel has none.
   std::filesystem::path plugin_init;                 ///< The helper program of the sandbox; empty: beside this program.
   std::filesystem::path python_sdk;                  ///< Directory of `troupe_plugin.py`; empty: near this program, if there.
   bool serve_clients = true;                         ///< Listen on `troupe.sock` in the data directory.

@@ -285,11 +285,12 @@ watch host_context::watch(std::string_view prefix, std::function<void(const chan
 
 // -- plugins --------------------------------------------------------------------------------------------------------------
 
-result<plugin_info> host_plugins::load(const std::filesystem::path& package, std::vector<std::string> grants) {
+result<plugin_info> host_plugins::load(const std::filesystem::path& package, std::vector<std::string> grants,
+                                       permission_level level) {
   auto place = package_place(package);
   if (!place) return fail(std::move(place.error()));
   return host_.impl_->ask<plugin_info>(host_.impl_->node->actors().plugins, plugin_deadline,
-                                       load_plugin{std::move(*place), std::move(grants)});
+                                       load_plugin{std::move(*place), std::move(grants), level});
 }
 
 result<void> host_plugins::unload(const std::string& name) {

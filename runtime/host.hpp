@@ -114,7 +114,9 @@ class host_plugins {
 public:
   /// Starts the plugin of a package directory. Returns when it runs.
   /// @param grants Of what its manifest requests; empty grants all of it.
-  result<plugin_info> load(const std::filesystem::path& package, std::vector<std::string> grants = {});
+  /// @param level The most that the package may be trusted with; one that asks for more is refused.
+  result<plugin_info> load(const std::filesystem::path& package, std::vector<std::string> grants = {},
+                           permission_level level = permission_level::user);
   result<void> unload(const std::string& name);
   result<std::vector<plugin_info>> list() const;
 

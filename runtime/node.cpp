@@ -200,7 +200,7 @@ result<void> node::launch(stop_watcher on_stop) {
 
   for (const auto& package : settings_.plugins) {
     const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, 2min,
-                                                  load_plugin{std::filesystem::absolute(package).native(), {}});
+                                                  load_plugin{package.native(), {}, settings_.plugin_level});
     if (!loaded) return fail(not_started(package, loaded.error()));
   }
   log_.logger("node")->info("node.started id={} name=\"{}\" incarnation={} listen={}", to_string(identity_.node),
@@ -342,6 +342,7 @@ sandbox_factory node::make_sandbox() const {
   confined.plugin_init = settings_.plugin_init.empty() ? program_directory() / "troupe-plugin-init"
                                                        : std::filesystem::absolute(settings_.plugin_init);
   confined.record_directory = settings_.data_dir / "sandbox";
+  confined.allow = settings_.sandbox_allow;
   return [confined](permission_check check) -> result<std::unique_ptr<plugin_sandbox>> {
     auto made = bubblewrap::open(confined, std::move(check));
     if (!made) return fail(std::move(made.error()));
@@ -358,9 +359,9 @@ stop_report node::stop() {
     std::error_code ignored;
     std::filesystem::remove(socket_file(), ignored);
   }
-  if (!report) return {.blocked = {"supervisor_tree: " + report.error().message}};
   doors_ = nullptr;
   auto report = ask_and_wait<stop_report>(system_, tree, settings_.stop_deadline + 1s, stop_children{settings_.stop_deadline});
+  if (!report) return {.blocked = {"supervisor_tree: " + report.error().message}};
   return std::move(*report);
 }
 

@@ -5,6 +5,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/plugins/output_lines.hpp>
+#include <troupe/actors/plugins/package_reader.hpp>
 #include <troupe/plugins/sandbox/process_handle.hpp>
 
 namespace troupe {
@@ -14,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto interval = 20ms;
+constexpr auto limits_interval = 1000ms;
 constexpr std::size_t max_output_at_once = 64 * 1024;
 
 class launcher_state {
@@ -22,7 +24,7 @@ public:
   static constexpr const char* name = "launcher";
 
   launcher_state(interface::pointer self, const sandbox_factory& make, const log_target& log)
-      : self_(self), log_(log.logger("plugins")) {
+      : self_(self), log_(log.logger("plugins")), reader_(spawn_package_reader(self->system())) {
     sandbox_ = make([this](std::string_view plugin, std::string_view operation) { return check(plugin, operation); });
     if (!sandbox_) {
       log_->error("plugin.no_sandbox reason=\"{}\"", sandbox_.error().message);
@@ -33,14 +35,14 @@ public:
     else if (*cleaned > 0) log_->info("plugin.leftovers hosts={}", *cleaned);
   }
 
+  ~launcher_state() { dismiss(reader_); }
+  launcher_state(const launcher_state&) = delete;
+  launcher_state& operator=(const launcher_state&) = delete;
+
   interface::behavior_type make_behavior() {
     return {
-        [](const read_package& wanted) -> caf::result<package_read> {
-          auto manifest = load_manifest(wanted.directory);
-          if (!manifest) return to_caf(std::move(manifest.error()));
-          return package_read{std::make_shared<const plugin_manifest>(std::move(*manifest))};
-        },
-        [this](const launch_plugin& wanted) { return reply(launch(wanted)); },
+        [this](const read_package& wanted) -> caf::result<package_read> { return self_->delegate(reader_, wanted); },
+        [this](const launch_plugin& wanted) { return launch(wanted); },
         [this](const end_plugin& wanted) { return end(wanted); },
         [this](const track_plugin& wanted) -> caf::result<resource_usage> {
           if (!sandbox_) return to_caf(sandbox_.error());
@@ -60,71 +62,123 @@ public:
   }
 
 private:
+  using clock = std::chrono::steady_clock;
+
   struct running_plugin {
     exit_watcher watcher;
     unique_fd output;
     output_lines lines;
+    clock::time_point check_at;  ///< When its limits are looked at next.
+    bool excess_told = false;
     bool exit_told = false;
     bool ending = false;
+    bool asked = false;  ///< To end.
     bool for_good = false;
-    std::chrono::steady_clock::time_point force_at;
-    std::vector<caf::typed_response_promise<void>> ended;
+    clock::time_point ask_at, force_at;
+    std::vector<caf::typed_response_promise<plugin_ended>> ended;
   };
 
-  result<plugin_launched> launch(const launch_plugin& wanted) {
-    if (!sandbox_) return fail(sandbox_.error());
-    auto made = (*sandbox_)->create(wanted.spec);
+  caf::result<plugin_launched> launch(const launch_plugin& wanted) {
+    if (!sandbox_) return to_caf(sandbox_.error());
+    if (!wanted.manifest || wanted.manifest->integrity.empty()) return reply(start(wanted));
+    auto promise = self_->make_response_promise<plugin_launched>();
+    const auto& plugin = wanted.spec.plugin;
+    const auto turn = verifying_[plugin] = ++turns_;
+    const auto is_wanted = [this, plugin, turn] {
+      const auto found = verifying_.find(plugin);
+      return found != verifying_.end() && found->second == turn && verifying_.erase(plugin) > 0;
+    };
+    ask(self_, reader_, wanted.spec.start_deadline, verify_package{wanted.spec.package, wanted.manifest})
+        .then(
+            [this, promise, wanted, is_wanted]() mutable {
+              auto started = is_wanted() ? start(wanted)
+                                         : fail(error_code::unavailable, "the plugin " + wanted.spec.plugin + " was ended before it started");
+              if (started) promise.deliver(std::move(*started));
+              else promise.deliver(to_caf(std::move(started.error())));
+            },
+            [promise, is_wanted](const error& why) mutable {
+              is_wanted();
+              promise.deliver(to_caf(why));
+            });
+    return promise;
+  }
+
+  result<plugin_launched> start(const launch_plugin& wanted) {
+    auto spec = wanted.spec;
+    std::error_code ignored;
+    for (const auto& file : wanted.files)
+      if (std::filesystem::is_regular_file(file, ignored)) spec.readable.push_back(file);
+    auto made = (*sandbox_)->create(spec);
     if (!made) return fail(std::move(made.error()));
     auto& plugin = running_[wanted.spec.plugin];
-    plugin = running_plugin{.watcher = wanted.watcher, .output = std::move(made->output)};
+    plugin = running_plugin{.watcher = wanted.watcher, .output = std::move(made->output), .check_at = clock::now() + limits_interval};
     schedule_tick();
     return plugin_launched{std::make_shared<unique_fd>(std::move(made->socket)),
                            static_cast<std::uint64_t>(made->pid), std::move(made->layers)};
   }
 
-  caf::result<void> end(const end_plugin& wanted) {
+  caf::result<plugin_ended> end(const end_plugin& wanted) {
+    verifying_.erase(wanted.plugin);
     const auto found = running_.find(wanted.plugin);
     if (found == running_.end()) {
       if (wanted.for_good) policies_.erase(wanted.plugin);
-      return {};
+      return plugin_ended{};
     }
     auto& plugin = found->second;
     plugin.for_good = wanted.for_good;
     if (!plugin.ending) {
       plugin.ending = true;
-      plugin.force_at = std::chrono::steady_clock::now() + wanted.grace;
-      if (wanted.grace.count() > 0) (void)(*sandbox_)->request_stop(wanted.plugin);  // force follows in any case
+      plugin.asked = wanted.grace.count() == 0;  // force follows in any case
+      plugin.ask_at = clock::now() + wanted.patience;
+      plugin.force_at = plugin.ask_at + wanted.grace;
     }
-    auto promise = self_->make_response_promise<void>();
+    auto promise = self_->make_response_promise<plugin_ended>();
     plugin.ended.push_back(promise);
-    if (wanted.grace.count() == 0) pass_time();
+    pass_time();
     return promise;
   }
 
   void pass_time() {
-    const auto now = std::chrono::steady_clock::now();
-    std::vector<std::string> gone;
+    const auto now = clock::now();
+    std::vector<std::pair<std::string, std::optional<exit_status>>> gone;
     for (auto& [plugin, state] : running_) {
       log_output(plugin, state, now);
       const auto exited = (*sandbox_)->poll_exit(plugin);
-      if (exited && *exited && !state.exit_told && !state.ending) {
+      const auto status = exited ? *exited : std::nullopt;
+      if (status && !state.exit_told && !state.ending) {
         state.exit_told = true;
-        tell(self_, state.watcher, plugin_exited{plugin, **exited});
+        tell(self_, state.watcher, plugin_exited{plugin, *status});
       }
-      if (state.ending && ((exited && *exited) || now >= state.force_at)) gone.push_back(plugin);
+      if (!state.ending) continue;
+      if (status || now >= state.force_at) gone.emplace_back(plugin, status);
+      else if (now >= state.ask_at && !std::exchange(state.asked, true)) (void)(*sandbox_)->request_stop(plugin);
     }
-    for (const auto& plugin : gone) bury(plugin);
+    for (const auto& [plugin, status] : gone) bury(plugin, status);
+    check_limits(now);
+  }
+
+  /// To look at a plugin may mean to look at every process of the machine: so at most one at a time, in turn.
+  void check_limits(clock::time_point now) {
+    const auto next = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.check_at; });
+    if (next == running_.end() || next->second.check_at > now) return;
+    auto& [plugin, state] = *next;
+    state.check_at = now + limits_interval;
+    if (state.ending || state.exit_told || state.excess_told) return;
+    const auto checked = (*sandbox_)->check_limits(plugin);
+    if (checked) return;
+    state.excess_told = true;
+    tell(self_, state.watcher, plugin_exceeded{plugin, checked.error().message});
   }
 
   void schedule_tick() {
     if (!std::exchange(ticking_, true)) tick_after(self_, interval, tick::fast);
   }
 
-  void bury(const std::string& plugin) {
+  void bury(const std::string& plugin, const std::optional<exit_status>& status) {
     const auto found = running_.find(plugin);
     auto& state = found->second;
     auto destroyed = (*sandbox_)->destroy(plugin, 0ms);
-    log_output(plugin, state, std::chrono::steady_clock::now());
+    log_output(plugin, state, clock::now());
     auto ended = std::exchange(state.ended, {});
     if (destroyed) {
       for (const auto& line : state.lines.finish()) log_line(plugin, line);
@@ -136,12 +190,12 @@ private:
       state.exit_told = true;
     }
     for (auto& promise : ended) {
-      if (destroyed) promise.deliver();
+      if (destroyed) promise.deliver(plugin_ended{status});
       else promise.deliver(to_caf(destroyed.error()));
     }
   }
 
-  void log_output(const std::string& plugin, running_plugin& state, std::chrono::steady_clock::time_point now) {
+  void log_output(const std::string& plugin, running_plugin& state, clock::time_point now) {
     for (const auto& line : state.lines.take(read_available(state.output.get(), max_output_at_once), now))
       log_line(plugin, line);
     if (const auto dropped = state.lines.take_dropped(); dropped > 0)
@@ -161,9 +215,12 @@ private:
 
   interface::pointer self_;
   std::shared_ptr<spdlog::logger> log_;
+  package_reader_actor reader_;
   std::map<std::string, std::shared_ptr<const permissions>, std::less<>> policies_;
   result<std::unique_ptr<plugin_sandbox>> sandbox_;
   std::map<std::string, running_plugin> running_;
+  std::map<std::string, std::uint64_t> verifying_;  ///< Launches whose package is being verified, each with a number of its own.
+  std::uint64_t turns_ = 0;
   bool ticking_ = false;
 };
 

@@ -11,15 +11,15 @@
 namespace troupe {
 
 /// Owns the sandbox: the one thread that starts, watches and ends plugin processes, for as long as the node lives. (A plugin
-/// ends with the thread that started it.) Also reads what plugins write to their standard output into the log, and reads
-/// packages, since both touch the disk.
+/// ends with the thread that started it.) Also reads what plugins write to their standard output into the log, samples what they
+/// use where nothing else limits it, and owns the reader of packages.
 using launcher_actor = caf::typed_actor<
-    // Reads and checks a package.
+    // Has a package read and checked, beside everything else.
     caf::result<package_read>(read_package),
-    // Starts a plugin; tells the watcher when its process ends by itself.
+    // Starts a plugin; tells the watcher when its process ends by itself, or is to be ended for what it uses.
     caf::result<plugin_launched>(launch_plugin),
     // Ends one. Answered when nothing of it is left, or with why something is; the next order then tries again.
-    caf::result<void>(end_plugin),
+    caf::result<plugin_ended>(end_plugin),
     // What one uses now.
     caf::result<resource_usage>(track_plugin),
     // Keeps the policy of a plugin, and answers by it.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,18 +31,31 @@ struct package_read {
   std::shared_ptr<const plugin_manifest> manifest;
 };
 
+/// Asks whether the files of a package still have the sums of its manifest.
+struct verify_package {
+  std::filesystem::path directory;
+  std::shared_ptr<const plugin_manifest> manifest;
+};
+
 /// A plugin's process has ended by itself.
 struct plugin_exited {
   std::string plugin;
   exit_status status;
 };
-/// Told of the ends of plugins.
-using exit_watcher = caf::typed_actor<caf::result<void>(plugin_exited)>;
+/// A plugin uses more than its limits; it is to be ended. Told once in a run.
+struct plugin_exceeded {
+  std::string plugin;
+  std::string what;
+};
+/// Told of the ends of plugins, and of what asks for one.
+using exit_watcher = caf::typed_actor<caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded)>;
 
-/// Asks the launcher to start a plugin.
+/// Asks the launcher to start a plugin, once the files of its package have been found to have the sums of the manifest.
 struct launch_plugin {
   sandbox_spec spec;
   exit_watcher watcher;
+  std::shared_ptr<const plugin_manifest> manifest;
+  std::vector<std::filesystem::path> files;  ///< What the plugin may read beside `spec.readable`, where it is a regular file.
 };
 /// A plugin's process runs.
 struct plugin_launched {
@@ -50,11 +64,17 @@ struct plugin_launched {
   std::vector<sandbox_layer> layers;
 };
 
-/// Asks the launcher to end a plugin: politely, and after `grace` by force. Answered when nothing of it is left.
+/// Asks the launcher to end a plugin: after `patience`, in which it may end by itself, politely, and `grace` later by force.
+/// Answered when nothing of it is left.
 struct end_plugin {
   std::string plugin;
   std::chrono::milliseconds grace{0};
   bool for_good = false;  ///< It is not started again: its policy is forgotten as well.
+  std::chrono::milliseconds patience{0};
+};
+/// The answer.
+struct plugin_ended {
+  std::optional<exit_status> status;  ///< How it ended, unless it was by force or long ago.
 };
 
 /// Asks the launcher what a plugin uses.
@@ -102,6 +122,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::stop_plugins))
   CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::verify_package))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exceeded))
+  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_ended))
 CAF_END_TYPE_ID_BLOCK(troupe_plugins)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_package)
@@ -116,3 +139,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::check_operation)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_order)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_plugins)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::alter_grant)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::verify_package)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_exceeded)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_ended)

@@ -53,16 +53,38 @@ private:
     if (stopping_) return to_caf(node_stops());
     auto promise = self_->make_response_promise<plugin_info>();
     ask(self_, environment_.launcher, read_deadline, read_package{wanted.package})
-        .then([this, promise, wanted](const package_read& package) mutable { start(promise, wanted, package.manifest); },
+        .then([this, promise, wanted](const package_read& package) mutable { check(promise, wanted, package.manifest); },
               deliver_error(promise));
     return promise;
   }
 
+  /// Refuses a package that wants more than the operator allows, or the name of what belongs to somebody else: a plugin may
+  /// execute every command that begins with its name.
+  void check(info_promise promise, const load_plugin& wanted, const std::shared_ptr<const plugin_manifest>& manifest) {
+    if (manifest->permission_level < wanted.level) {  // the order is that of trust
+      const std::string asked{name_of(manifest->permission_level)};
+      return promise.deliver(to_caf({error_code::permission_denied,
+                                     "the plugin " + manifest->name + " asks for the permission level " + asked + ", and " +
+                                         std::string{name_of(wanted.level)} + " is the most that it may have; allow it with --level " +
+                                         asked + " (plugin_level = \"" + asked + "\" in a configuration)", {}}));
+    }
+    if (plugins_.contains(manifest->name)) return promise.deliver(to_caf(is_loaded(manifest->name)));
+    ask(self_, environment_.dispatcher, answer_deadline, list_commands{manifest->name})
+        .then(
+            [this, promise, wanted, manifest](const command_list& offered) mutable {
+              for (const auto& command : offered.commands)
+                if (command.name == manifest->name || command.name.starts_with(manifest->name + '.'))
+                  return promise.deliver(to_caf({error_code::already_exists,
+                                                 "the plugin cannot be named " + manifest->name + ": the command " + command.name +
+                                                     " belongs to somebody else", {}}));
+              start(promise, wanted, manifest);
+            },
+            deliver_error(promise));
+  }
+
   void start(info_promise promise, const load_plugin& wanted, const std::shared_ptr<const plugin_manifest>& manifest) {
     if (stopping_) return promise.deliver(to_caf(node_stops()));  // the stop came while the package was read
-    if (plugins_.contains(manifest->name))
-      return promise.deliver(to_caf({error_code::already_exists, "the plugin " + manifest->name +
-                                                                     " is loaded already; unload it first", {}}));
+    if (plugins_.contains(manifest->name)) return promise.deliver(to_caf(is_loaded(manifest->name)));
     if (plugins_.size() >= max_plugins)
       return promise.deliver(to_caf({error_code::limit_exceeded, "at most " + std::to_string(max_plugins) + " plugins can be loaded", {}}));
     if (auto policy = make_policy(*manifest, wanted.grants); !policy) return promise.deliver(to_caf(policy.error()));
@@ -89,6 +111,9 @@ private:
             });
   }
 
+  static error is_loaded(const std::string& plugin_name) {
+    return {error_code::already_exists, "the plugin " + plugin_name + " is loaded already; unload it first", {}};
+  }
   static error node_stops() { return {error_code::unavailable, "the node is stopping", {}}; }
 
   /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.

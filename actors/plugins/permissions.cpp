@@ -77,6 +77,10 @@ result<void> permissions::deny(capability denied) { return denied_.add(std::move
 result<void> permissions::revoke(const capability& granted) { return granted_.remove(granted, "grants"); }
 result<void> permissions::allow(const capability& denied) { return denied_.remove(denied, "denials"); }
 
+bool permissions::gives_some_of(const capability& what) const noexcept {
+  return level_ == permission_level::system || defaults_.meets(what) || granted_.meets(what);
+}
+
 std::vector<std::string> permissions::requested() const { return requested_.texts(); }
 std::vector<std::string> permissions::granted() const { return granted_.texts(); }
 std::vector<std::string> permissions::denied() const { return denied_.texts(); }
@@ -131,6 +135,10 @@ const capability* permissions::rule_set::find_overlap(capability_verb verb, std:
     return is_below || may_reach || rule.covers(path);
   });
   return found == rules.end() ? nullptr : &*found;
+}
+
+bool permissions::rule_set::meets(const capability& what) const noexcept {
+  return std::ranges::any_of(of(what.verb()), [&](const capability& rule) { return rule.may_meet(what); });
 }
 
 result<void> permissions::rule_set::add(capability rule, std::string_view set_name) {

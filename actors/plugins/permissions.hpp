@@ -30,7 +30,7 @@ namespace troupe {
 /// Pure: no clock, no I/O. Changes take effect with the next check. Each set holds at most `max_rules` capabilities.
 class permissions {
 public:
-  static constexpr std::size_t max_rules = 1024;
+  static constexpr std::size_t max_rules = 256;
 
   /// @param plugin its validated name; it becomes part of the default patterns.
   permissions(std::string_view plugin, permission_level level);
@@ -54,6 +54,9 @@ public:
   result<void> revoke(const capability& granted);
   result<void> allow(const capability& denied);
 
+  /// Whether the level, its defaults or a grant still give some of this, or may, denials aside; see `glob::may_meet`.
+  bool gives_some_of(const capability& what) const noexcept;
+
   permission_level level() const noexcept { return level_; }
   /// The texts, in the order in which they came.
   std::vector<std::string> requested() const;
@@ -76,6 +79,8 @@ private:
     const capability* find_subtree(capability_verb verb, std::string_view path) const noexcept;
     /// The first rule that covers something at or below a path, or may, or null.
     const capability* find_overlap(capability_verb verb, std::string_view path) const noexcept;
+    /// Whether any rule covers some of this, or may.
+    bool meets(const capability& what) const noexcept;
     /// The rules of one verb, in the order in which they came.
     const std::vector<capability>& of(capability_verb verb) const noexcept { return by_verb_[static_cast<std::size_t>(verb)]; }
     result<void> add(capability rule, std::string_view set_name);

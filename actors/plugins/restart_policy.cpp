@@ -17,13 +17,17 @@ restart_decision restart_policy::on_exit(exit_reason reason, time_point now, dou
     quarantined_ = true;
     return {restart_action::quarantine, milliseconds{0}};
   }
+  if (now - latest_start_ > backoff_.steady) in_a_row_ = 0;
   const auto delay = delay_of_next(jitter);
+  ++in_a_row_;
+  latest_start_ = now + delay;
   restarts_.push_back(now);
   return {restart_action::restart, delay};
 }
 
 void restart_policy::clear() noexcept {
   restarts_.clear();
+  in_a_row_ = 0;
   quarantined_ = false;
 }
 
@@ -38,7 +42,7 @@ bool restart_policy::wants_restart(exit_reason reason) const noexcept {
 
 milliseconds restart_policy::delay_of_next(double jitter) const noexcept {
   // Beyond 2^30 every delay is the longest one; the cap keeps the shift defined.
-  const auto doublings = std::min<std::size_t>(restarts_.size(), 30);
+  const auto doublings = std::min<std::size_t>(in_a_row_, 30);
   const auto full = std::min(static_cast<double>(backoff_.first.count()) * std::ldexp(1.0, static_cast<int>(doublings)),
                              static_cast<double>(backoff_.longest.count()));
   return milliseconds{std::llround(full * (1.0 - std::clamp(jitter, 0.0, 1.0) / 2))};

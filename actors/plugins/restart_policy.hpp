@@ -14,11 +14,13 @@ enum class exit_reason : std::uint8_t {
   abnormal,  ///< Everything else: another status, a signal, a missed deadline, a broken protocol.
 };
 
-/// How long a restart waits. The n-th restart within the period waits `first × 2^(n-1)`, at most `longest`, of which the
-/// jitter takes away up to half, so that plugins that fell together do not rise together.
+/// How long a restart waits. The n-th restart in a row waits `first × 2^(n-1)`, at most `longest`, of which the jitter takes
+/// away up to half, so that plugins that fell together do not rise together. A run of more than `steady` ends a row, whatever the
+/// period of the plugin is.
 struct backoff_config {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest{std::chrono::seconds{10}};
+  std::chrono::milliseconds steady{std::chrono::seconds{30}};
 };
 
 /// What to do about an exit.
@@ -66,6 +68,8 @@ private:
   restart_spec spec_;
   backoff_config backoff_;
   std::deque<time_point> restarts_;
+  std::size_t in_a_row_ = 0;
+  time_point latest_start_{};  ///< Of a restart in the row.
   bool quarantined_ = false;
 };
 

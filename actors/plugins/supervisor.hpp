@@ -28,7 +28,7 @@ using supervisor_actor = caf::typed_actor<
     // Changes what it may do, from the next message on.
     caf::result<void>(alter_grant),
     // From the launcher, and from the clock.
-    caf::result<void>(plugin_exited), caf::result<void>(tick)>;
+    caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded), caf::result<void>(tick)>;
 
 /// Everything that the supervisors of a node share.
 struct plugin_environment {
@@ -50,7 +50,7 @@ struct supervisor_setup {
 };
 
 /// Starts the supervisor of a plugin, not yet the plugin: that is an order of its own. The supervisor ends after a stop, or when
-/// whoever started it dismisses it. @throws tl::bad_expected_access when `make_policy` fails for the setup.
+/// whoever started it dismisses it; its plugin ends with it in any case. @throws tl::bad_expected_access when `make_policy` fails for the setup.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup);
 
 /// The policy that a manifest and the operator's grants make. Fails when a grant is malformed.

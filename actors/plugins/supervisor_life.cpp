@@ -1,12 +1,12 @@
 // How a plugin starts, ends and starts again.
 
 #include <algorithm>
-#include <filesystem>
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
@@ -19,40 +19,17 @@ constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another 
 constexpr auto longest_wait = 60s;     // between two attempts to end what does not end
 constexpr std::size_t max_commands = 256;
 
-/// The place that a capability for files shows in the sandbox, when the policy allows all of it; or nothing.
-std::optional<std::string> visible_place(const permissions& policy, const capability& asked) {
-  if (asked.verb() != capability_verb::fs_read) return std::nullopt;
-  std::string place{asked.pattern()};
-  const bool is_tree = place.ends_with("/**");
-  if (is_tree) place.resize(place.size() - 3);
-  if (place.find('*') != std::string::npos) return std::nullopt;
-  if (is_tree) return policy.check_subtree(asked.verb(), place).allowed ? std::optional{place} : std::nullopt;
-  // To show a directory is to show all that is below it, which its own name does not grant. A file may be missing, or be one
-  // of the sandbox's own.
-  for (const char* own : {"/proc/", "/dev/", "/sys/", "/plugin/"})
-    if (place.starts_with(own)) return std::nullopt;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(place, ignored) || !policy.check(asked.verb(), place).allowed) return std::nullopt;
-  return place;
-}
+constexpr auto offer_deadline = 30s;   // of the dispatcher, which the plugin's own deadlines do not concern
+constexpr auto exit_patience = 2s;     // for a process that has closed its connection
+constexpr std::size_t max_message_bytes = 1024;
+constexpr std::size_t max_detail_bytes = 64 * 1024;
 
 }  // namespace
 
-result<permissions> make_policy(const plugin_manifest& manifest, const std::vector<std::string>& grants) {
-  permissions policy{manifest.name, manifest.permission_level};
-  for (const auto& asked : manifest.capabilities) {
-    if (auto added = policy.request(asked.capability); !added) return fail(added.error());
-    if (!grants.empty()) continue;
-    if (auto added = policy.grant(asked.capability); !added) return fail(added.error());
-  }
-  for (const auto& text : grants) {
-    auto granted = capability::parse(text);
-    if (!granted) return fail(std::move(granted.error()));
-    if (auto added = policy.grant(std::move(*granted)); !added) return fail(added.error());
-  }
-  for (const auto& denied : manifest.denied)
-    if (auto added = policy.deny(denied); !added) return fail(added.error());
-  return policy;
+error cut_error(error from_plugin) {
+  from_plugin.message.resize(utf8_prefix(from_plugin.message, max_message_bytes).size());
+  if (from_plugin.detail.size() > max_detail_bytes) from_plugin.detail.clear();
+  return from_plugin;
 }
 
 supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
@@ -65,6 +42,12 @@ supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
   publish_policy();
 }
 
+supervisor_state::~supervisor_state() {
+  if (phase_ == plugin_phase::stopped) return;
+  if (!commands_.empty()) tell(setup_.environment.dispatcher, remove_commands{commands_});
+  tell(setup_.environment.launcher, end_plugin{.plugin = plugin(), .for_good = true});
+}
+
 supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
   tick_after(self_, slow_interval, tick::slow);
   return {
@@ -73,15 +56,20 @@ supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
       [this](no_parameters) { return describe(); },
       [this](const alter_grant& change) { return reply(alter(change)); },
       [this](const plugin_exited& exited) {
-        if (run_ && phase_ != plugin_phase::stopping)
+        if (run_)
           fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " ended with " + to_string(exited.status), {}},
                    exited.status.is_success() ? exit_reason::normal : exit_reason::abnormal);
+      },
+      [this](const plugin_exceeded& found) {
+        if (!run_) return;
+        audit("plugin.exceeded", plugin(), found.what);
+        fail_run({error_code::limit_exceeded, found.what, {}}, exit_reason::abnormal);
       },
       [this](tick pace) { pass_time(pace); },
       [this](const caf::io::new_data_msg& data) { read(data); },
       [this](const caf::io::connection_closed_msg&) {
-        if (phase_ == plugin_phase::stopping) return disconnect({error_code::unavailable, "the plugin has stopped", {}});
-        fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " closed its connection", {}}, exit_reason::abnormal);
+        fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " closed its connection", {}}, exit_reason::abnormal,
+                 exit_patience);
       },
   };
 }
@@ -104,29 +92,12 @@ caf::result<void> supervisor_state::obey(plugin_order order) {
   starting_.push_back(promise);
   if (phase_ == plugin_phase::starting) return promise;
   restarts_.clear();
-  launch();
+  // While the last run is being ended, its end starts the next.
+  if (!fall_ || fall_->retry_at) launch();
   return promise;
 }
 
 // -- starting -----------------------------------------------------------------------------------------------------------
-
-sandbox_spec supervisor_state::describe_sandbox() const {
-  const auto& manifest = *setup_.manifest;
-  sandbox_spec spec{.plugin = manifest.name,
-                    .package = setup_.package,
-                    .entry = manifest.entry,
-                    .resource_limits = manifest.resource_limits,
-                    .readable = {},
-                    .environment = {},
-                    .start_deadline = manifest.deadlines.start};
-  if (!setup_.environment.python_sdk.empty()) {
-    spec.readable.push_back(setup_.environment.python_sdk);
-    spec.environment["PYTHONPATH"] = setup_.environment.python_sdk.native();
-  }
-  for (const auto& asked : manifest.capabilities)
-    if (const auto place = visible_place(policy_, asked.capability)) spec.readable.emplace_back(*place);
-  return spec;
-}
 
 void supervisor_state::launch() {
   phase_ = plugin_phase::starting;
@@ -136,8 +107,7 @@ void supervisor_state::launch() {
   const auto deadline = setup_.manifest->deadlines.start + launch_slack;
   start_by_ = now() + deadline;
   const auto generation = ++generation_;
-  ask(self_, setup_.environment.launcher, deadline,
-      launch_plugin{describe_sandbox(), caf::actor_cast<exit_watcher>(self_)})
+  ask(self_, setup_.environment.launcher, deadline, describe_launch())
       .then(
           [this, generation](const plugin_launched& launched) {
             if (generation == generation_ && phase_ == plugin_phase::starting) connect(launched);
@@ -182,7 +152,7 @@ void supervisor_state::open_session(std::uint32_t id, std::string_view method, s
   }
   run_->opened = true;
   auto answer = setup_.environment.introduction;
-  answer.capabilities = policy_.effective();
+  answer.capabilities = effective_;
   session.respond(id, encode(answer));
   ask_commands();
 }
@@ -223,8 +193,7 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
     spec.timeout = std::min(spec.timeout, setup_.manifest->deadlines.call);
     const auto command = spec.name;
     ++open_offers_;
-    ask(self_, setup_.environment.dispatcher, setup_.manifest->deadlines.start,
-        add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
+    ask(self_, setup_.environment.dispatcher, offer_deadline, add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
         .then(
             [this, command, open, generation = generation_] {
               --open_offers_;
@@ -236,11 +205,9 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
               commands_.push_back(command);
               if (--*open == 0) become_running();
             },
-            [this, command, generation = generation_](const error& why) {
+            [this, generation = generation_](const error& why) {
+              // Nothing is withdrawn: of this name there may be a command of somebody else.
               --open_offers_;
-              // The dispatcher may still take it; this comes to it afterwards.
-              if (why.code == error_code::deadline_exceeded)
-                tell(self_, setup_.environment.dispatcher, remove_commands{{command}});
               if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
               settle_stop();
             });
@@ -265,19 +232,29 @@ void supervisor_state::settle_starts(const result<void>& outcome) {
 
 // -- ending -------------------------------------------------------------------------------------------------------------
 
-void supervisor_state::fail_run(const error& reason, exit_reason kind) {
+/// Ends the run. @param patience When the process is ending by itself: how long to wait for its status, which says why it fell.
+void supervisor_state::fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience) {
+  // What is to go need not behave, but nothing more is taken from it; the end of the connection ends the stop's call.
+  if (phase_ == plugin_phase::stopping) return disconnect({error_code::unavailable, "the plugin has stopped", {}});
   if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
+  reason = cut_error(std::move(reason));
   const bool first_start = phase_ == plugin_phase::starting && !starting_.empty();
-  log_->warn("plugin.ended plugin={} reason=\"{}\"", plugin(), printable(reason.message));
-  audit("plugin.ended", plugin(), reason.message);
   problem_ = reason.message;
   phase_ = plugin_phase::failed;
   disconnect({error_code::plugin_crashed, reason.message, {}});
   ++generation_;
-  fall_ = fall{.reason = reason, .kind = kind, .may_restart = !first_start};
+  fall_ = fall{.reason = std::move(reason), .kind = kind, .may_restart = !first_start, .patience = patience};
   end_fallen();
+  if (patience.count() == 0) tell_fall();
+}
+
+void supervisor_state::tell_fall() {
+  if (std::exchange(fall_->is_told, true)) return;
+  const auto& reason = fall_->reason;
+  log_->warn("plugin.ended plugin={} reason=\"{}\"", plugin(), printable(reason.message));
+  audit("plugin.ended", plugin(), reason.message);
   // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
-  if (first_start) {
+  if (!fall_->may_restart) {
     withdraw_commands();
     settle_starts(fail(reason));
   }
@@ -287,24 +264,35 @@ void supervisor_state::fail_run(const error& reason, exit_reason kind) {
 /// often: each attempt may hold up the launcher, and with it every other plugin.
 void supervisor_state::end_fallen() {
   fall_->retry_at.reset();
-  ask(self_, setup_.environment.launcher, 30s, end_plugin{plugin(), 0ms})
+  ask(self_, setup_.environment.launcher, 30s, end_plugin{.plugin = plugin(), .patience = fall_->patience})
       .then(
-          [this, generation = generation_] {
-            if (generation != generation_) return;
-            const auto ended = *std::exchange(fall_, std::nullopt);
-            if (ended.is_told) problem_ = ended.reason.message;
-            if (ended.may_restart) decide_restart(ended.reason, ended.kind);
+          [this, generation = generation_](const plugin_ended& end) {
+            if (generation == generation_) take_end(end);
           },
           [this, generation = generation_](const error& why) {
             if (generation != generation_) return;
+            tell_fall();
             fall_->retry_at = now() + fall_->wait;
             fall_->wait = std::min<std::chrono::milliseconds>(fall_->wait * 2, longest_wait);
             problem_ = "the plugin " + plugin() + " has not ended: " + why.message;
-            if (std::exchange(fall_->is_told, true)) return;
+            settle_starts(fail(why.code, problem_));
+            if (std::exchange(fall_->stuck, true)) return;
             log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), printable(why.message));
             audit("plugin.not_ended", plugin(), why.message);
             withdraw_commands();
           });
+}
+
+void supervisor_state::take_end(const plugin_ended& end) {
+  if (!fall_->is_told && end.status) {
+    fall_->reason.message = "the plugin " + plugin() + " ended with " + to_string(*end.status);
+    fall_->kind = end.status->is_success() ? exit_reason::normal : exit_reason::abnormal;
+  }
+  problem_ = fall_->reason.message;
+  tell_fall();
+  const auto ended = *std::exchange(fall_, std::nullopt);
+  if (!starting_.empty()) launch();
+  else if (ended.may_restart) decide_restart(ended.reason, ended.kind);
 }
 
 void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
@@ -325,18 +313,20 @@ void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
 }
 
 void supervisor_state::disconnect(const error& reason) {
-  if (!run_) return;
-  run_->session.end(reason);
-  run_->bytes.flush(run_->session);
-  run_->bytes.close();
-  run_.reset();
+  // Calls that end here may disconnect in their turn.
+  const auto ended = std::exchange(run_, nullptr);
+  if (!ended) return;
   process_ = 0;
+  ended->session.end(reason);
+  ended->bytes.flush(ended->session);
+  ended->bytes.close();
 }
 
 void supervisor_state::begin_stop() {
   const bool connected = run_ && phase_ == plugin_phase::running;
   phase_ = plugin_phase::stopping;
   restart_at_.reset();
+  if (fall_) tell_fall();
   fall_.reset();
   ++generation_;
   withdraw_commands();
@@ -347,14 +337,14 @@ void supervisor_state::begin_stop() {
 }
 
 void supervisor_state::finish_stop() {
+  disconnect({error_code::unavailable, "the plugin has stopped", {}});
   const auto grace = setup_.manifest->deadlines.stop;
   const auto end = [this](const result<void>& outcome) {
-    disconnect({error_code::unavailable, "the plugin has stopped", {}});
     ended_ = outcome;
     settle_stop();
   };
   ask(self_, setup_.environment.launcher, grace + 10s, end_plugin{plugin(), grace, true})
-      .then([end] { end({}); }, [end](const error& why) { end(fail(why)); });
+      .then([end](const plugin_ended&) { end({}); }, [end](const error& why) { end(fail(why)); });
 }
 
 /// A command that the dispatcher may still take is waited for: nobody could withdraw it when the supervisor has ended.

@@ -12,6 +12,9 @@
 
 namespace troupe {
 
+/// An error that a plugin has told, short enough to become one of the node: of its message, the beginning; of much detail, nothing.
+error cut_error(error from_plugin);
+
 /// The state behind `supervisor_actor`.
 ///
 /// A plugin's life, as `plugin_phase`: starting (launched, has not yet told its commands) → running → stopping → stopped; from
@@ -23,6 +26,10 @@ public:
   static constexpr const char* name = "supervisor";
 
   supervisor_state(pointer self, supervisor_setup setup);
+  /// However it ends, nothing of the plugin stays.
+  ~supervisor_state() override;
+  supervisor_state(const supervisor_state&) = delete;
+  supervisor_state& operator=(const supervisor_state&) = delete;
 
   interface::behavior_type make_behavior();
 
@@ -37,8 +44,10 @@ private:
   void ask_commands();
   void offer_commands(std::vector<command_spec> commands);
   void become_running();
-  void fail_run(const error& reason, exit_reason kind);
+  void fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience = {});
+  void tell_fall();
   void end_fallen();
+  void take_end(const plugin_ended& end);
   void decide_restart(const error& reason, exit_reason kind);
   void disconnect(const error& reason);
   void begin_stop();
@@ -46,7 +55,6 @@ private:
   void settle_stop();
   void withdraw_commands();
   void settle_starts(const result<void>& outcome);
-  sandbox_spec describe_sandbox() const;
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------------------------
   void on_request(std::uint32_t id, std::string_view method, std::string_view params,
@@ -62,9 +70,11 @@ private:
   void call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
             link_session::completion done);
 
-  // -- policy -------------------------------------------------------------------------------------------------------
+  // -- policy (supervisor_policy.cpp) -------------------------------------------------------------------------------
+  launch_plugin describe_launch() const;
   result<void> alter(const alter_grant& change);
   void publish_policy();
+  void withdraw_denied();
   void audit(std::string event, std::string subject, std::string rule, trace_id trace = {});
   plugin_info describe() const;
 
@@ -86,7 +96,9 @@ private:
     error reason;
     exit_reason kind = exit_reason::abnormal;
     bool may_restart = false;
-    bool is_told = false;  ///< That it could not be ended.
+    std::chrono::milliseconds patience{0};  ///< For the process to end by itself, which then says reason and kind.
+    bool is_told = false;                   ///< That it fell, and why.
+    bool stuck = false;                     ///< It could not be ended, which has been told.
     std::chrono::milliseconds wait{1000};             ///< Before the next attempt.
     std::optional<link_session::time_point> retry_at;  ///< Nothing while the launcher has not answered.
   };
@@ -94,6 +106,7 @@ private:
   pointer self_;
   supervisor_setup setup_;
   permissions policy_;
+  std::vector<std::string> effective_;  ///< What the policy gives now.
   restart_policy restarts_;
   principal_ptr principal_;
   std::shared_ptr<spdlog::logger> log_;

@@ -25,8 +25,7 @@ caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
     return to_caf({error_code::unavailable, "the plugin " + plugin() + " is " + std::string{name_of(phase_)}, {}});
   const auto decision = policy_.check(capability_verb::command_provide, wanted.command);
   if (!decision.allowed) {
-    ++denials_;
-    audit("plugin.denied", "command.provide:" + wanted.command, decision.rule, wanted.trace);
+    tell_denial({false, "command.provide:" + wanted.command, decision.rule}, wanted.trace);
     return to_caf({error_code::permission_denied, "the plugin " + plugin() + " may not answer " + wanted.command + ": " +
                                                       decision.rule, {}});
   }
@@ -35,7 +34,7 @@ caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
   auto passed_on = wanted;
   passed_on.deadline = deadline;
   call("command.execute", encode(passed_on), deadline, [promise](result<std::string_view> answer) mutable {
-    if (!answer) return promise.deliver(to_caf(std::move(answer.error())));
+    if (!answer) return promise.deliver(to_caf(cut_error(std::move(answer.error()))));
     auto read = value::from_msgpack(*answer);
     if (read) promise.deliver(std::move(*read));
     else promise.deliver(to_caf(std::move(read.error())));
@@ -102,7 +101,7 @@ void supervisor_state::tell_denial(const call_decision& decision, trace_id trace
 }
 
 void supervisor_state::forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
-  ask(self_, to.service, beside.deadline,
+  ask(self_, to.service, beside.deadline + answer_grace,
       service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
       .then(
           [this, id, generation = generation_](const payload& answer) {
@@ -165,7 +164,7 @@ void supervisor_state::pass_time(tick pace) {
                                                         std::to_string(setup_.manifest->deadlines.start.count()) + " ms", {}},
                     exit_reason::abnormal);
   const auto current = run_;
-  if (!current) return;
+  if (!current || !current->opened) return;  // how long it may take to open its session is the start's deadline alone
   current->bytes.refresh(current->session);
   const auto generation = generation_;
   const auto outcome = current->session.tick(now());
@@ -176,49 +175,15 @@ void supervisor_state::pass_time(tick pace) {
   flush();
 }
 
-/// A slow tick is always on its way. While calls are open a fast one is added, so that deadlines are kept.
+/// A slow tick is always on its way. While answers are awaited a fast one is added, so that deadlines are kept.
 void supervisor_state::schedule_tick() {
   if (fast_tick_ || !run_) return;
-  if (run_->session.calls_in_flight() == 0 && !run_->bytes.paused()) return;
+  if (!run_->session.has_deadlines() && !run_->bytes.paused()) return;
   fast_tick_ = true;
   tick_after(self_, fast_interval, tick::fast);
 }
 
-// -- policy -------------------------------------------------------------------------------------------------------------
-
-result<void> supervisor_state::alter(const alter_grant& change) {
-  auto subject = capability::parse(change.text);
-  if (!subject) return fail(std::move(subject.error()));
-  if (change.what == alter_grant::kind::grant) {
-    (void)policy_.allow(*subject);  // a denial of the same text, if there is one, is lifted
-    if (auto asked = policy_.request(*subject); !asked) return asked;
-    if (auto granted = policy_.grant(*subject); !granted) return granted;
-    audit("plugin.granted", change.text, "operator");
-  } else {
-    // What no grant of the same text gives is taken away by a denial.
-    if (!policy_.revoke(*subject))
-      if (auto denied = policy_.deny(*subject); !denied) return denied;
-    audit("plugin.revoked", change.text, "operator");
-  }
-  publish_policy();
-  if (run_ && run_->opened) {
-    (void)run_->session.notify("grants.changed", encode(grants_changed{policy_.effective()}));  // a courtesy
-    flush();
-  }
-  return {};
-}
-
-void supervisor_state::publish_policy() {
-  // The supervisor has checked every call before it goes on, but not what the command that is called needs beside that.
-  auto capabilities = policy_.level() == permission_level::system
-                          ? std::vector<std::string>{"command.execute:**", "context.read:/**", "context.write:/**"}
-                          : policy_.effective();
-  principal_ = std::make_shared<const principal>(principal{.name = plugin(),
-                                                           .kind = principal_kind::plugin,
-                                                           .capabilities = std::move(capabilities),
-                                                           .denied = policy_.denied()});
-  tell(self_, setup_.environment.launcher, policy_changed{plugin(), std::make_shared<const permissions>(policy_)});
-}
+// -- told of it -----------------------------------------------------------------------------------------------------------
 
 /// The plugin lives on when its trail cannot be written, for all to see: in the log once, in its description until it can.
 void supervisor_state::audit(std::string event, std::string subject, std::string rule, trace_id trace) {
@@ -244,7 +209,7 @@ plugin_info supervisor_state::describe() const {
           .package = setup_.package.native(),
           .phase = phase_,
           .level = manifest.permission_level,
-          .capabilities = policy_.effective(),
+          .capabilities = effective_,
           .commands = commands_,
           .restarts = restarted_,
           .denials = denials_,

@@ -9,7 +9,6 @@
 
 #include <troupe/plugins/sandbox/bwrap_command.hpp>
 #include <troupe/plugins/sandbox/launch.hpp>
-#include <troupe/plugins/sandbox/process_sample.hpp>
 
 namespace troupe {
 
@@ -48,7 +47,8 @@ error explain(const launch_report& report, const sandbox_spec& spec, const exit_
     return {error_code::unavailable, plugin + "bwrap ended with " + to_string(status) + ", " + quoted_output(output), {}};
   if (step == "landlock" && report.failed_errno == ENOSYS)
     return {error_code::unavailable,
-            plugin + "the kernel has no Landlock; boot with it (lsm=landlock), or allow the weaker mode \"no-landlock\"",
+            plugin + "the kernel has no Landlock; boot with it (lsm=landlock), or go without it: "
+                     "sandbox_allow = [\"no-landlock\"] in a configuration",
             {}};
   if (step.starts_with("execute "))
     return {error_code::invalid_argument,
@@ -64,7 +64,7 @@ std::string or_none(std::string_view mechanism) { return mechanism.empty() ? "no
 
 /// What holds each limit, given which control groups there are.
 std::string memory_mechanism(const cgroup& groups) {
-  return groups.memory_mechanism().empty() ? "rlimit" : std::string{groups.memory_mechanism()};
+  return groups.memory_mechanism().empty() ? "rlimit and sampling" : std::string{groups.memory_mechanism()};
 }
 std::string process_mechanism(const cgroup& groups) {
   return groups.process_mechanism().empty() ? "rlimit" : std::string{groups.process_mechanism()};
@@ -113,8 +113,14 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   if (auto fine = check_spec(spec); !fine) return fail(std::move(fine.error()));
   if (instances_.contains(spec.plugin))
     return fail(error_code::already_exists, "the plugin " + spec.plugin + " has a sandbox already; destroy that first");
-  auto groups = make_groups(spec);
-  if (!groups) return fail(std::move(groups.error()));
+  const auto name = record_.prefix() + spec.plugin + '-' + std::to_string(++created_);
+  auto recorded = record_groups(name);
+  if (!recorded) return fail(std::move(recorded.error()));
+  cgroup groups{config_.cgroups, name, spec.resource_limits};
+  // What cannot be removed stays in the record, for the next host.
+  const auto remove_groups = [&] {
+    if (groups.remove(max_wait_for_end)) record_.remove(*recorded);
+  };
 
   const auto slot = free_slot();
   bwrap_settings settings;
@@ -122,13 +128,16 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   settings.plugin_init = config_.plugin_init;
   settings.landlock_may_be_missing =
       std::ranges::find(config_.allow, weaker_mode::no_landlock) != config_.allow.end();
-  settings.limit_data = groups->memory_mechanism().empty();
+  settings.limit_data = groups.memory_mechanism().empty();
   if (::geteuid() == 0) settings.identity = config_.first_identity + slot;
   auto plan = make_bwrap_plan(spec, settings);
-  for (const auto& door : groups->doors()) plan.cgroup_doors.push_back(door.get());
+  for (const auto& door : groups.doors()) plan.cgroup_doors.push_back(door.get());
 
   auto launched = launch(plan);
-  if (!launched) return fail(std::move(launched.error()));
+  if (!launched) {
+    remove_groups();
+    return fail(std::move(launched.error()));
+  }
   process_handle tree{launched->pid, std::move(launched->pidfd)};
   auto report = await_report(launched->status.get(), spec.start_deadline);
   if (!report || !report->ready || !report->entry || !report->failed_step.empty()) {
@@ -136,15 +145,16 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
     const auto ended = report ? tree.wait(milliseconds{1000}) : std::nullopt;
     tree.kill();
     tree.wait(max_wait_for_end);
-    groups->remove(max_wait_for_end);
+    remove_groups();
     if (!report) return fail(std::move(report.error()));
     return fail(explain(*report, spec, ended.value_or(exit_status{.status = 0, .signal = SIGKILL}), launched->output.get()));
   }
 
   unique_fd observer{::fcntl(tree.pidfd(), F_DUPFD_CLOEXEC, 0)};
   sandboxed_process process{launched->pid, std::move(observer), std::move(launched->socket), std::move(launched->output),
-                            layers_of(*groups, report->ready_text)};
-  instances_.emplace(spec.plugin, instance{std::move(tree), std::move(report->entry), std::move(*groups), slot});
+                            layers_of(groups, report->ready_text)};
+  instances_.emplace(spec.plugin, instance{std::move(tree), std::move(report->entry), std::move(groups), std::move(*recorded),
+                                            spec.resource_limits.max_memory_bytes, slot});
   return process;
 }
 
@@ -163,7 +173,7 @@ result<std::optional<exit_status>> bubblewrap::poll_exit(std::string_view plugin
 result<std::optional<exit_status>> bubblewrap::destroy(std::string_view plugin, milliseconds grace) {
   const auto found = find(plugin);
   if (!found) return std::optional<exit_status>{};
-  auto& [tree, entry, groups, slot] = **found;
+  auto& [tree, entry, groups, recorded, max_memory_bytes, slot] = **found;
   if (grace > milliseconds{0}) {
     if (auto asked = signal_process(entry.get(), SIGTERM); !asked) return fail(std::move(asked.error()));
     tree.wait(grace);
@@ -175,6 +185,7 @@ result<std::optional<exit_status>> bubblewrap::destroy(std::string_view plugin, 
                 "the plugin " + std::string{plugin} + " has been killed but the kernel has not ended it; try again");
   if (!groups.remove(max_wait_for_end))
     return fail(error_code::unavailable, "a control group of the plugin " + std::string{plugin} + " cannot be removed");
+  record_.remove(recorded);
   instances_.erase(instances_.find(plugin));
   return status;
 }
@@ -185,10 +196,10 @@ result<resource_usage> bubblewrap::track_resources(std::string_view plugin) {
   const auto& groups = (*found)->groups;
   auto memory = groups.memory_bytes(), cpu = groups.cpu_milliseconds(), processes = groups.processes();
   if (!memory || !cpu || !processes) {
-    const auto sample = sample_process_tree((*found)->tree.pid());
-    memory = memory.value_or(sample.memory_bytes);
-    cpu = cpu.value_or(sample.cpu_milliseconds);
-    processes = processes.value_or(sample.processes - std::min(sample.processes, sandbox_processes));
+    const auto sampled = sample(**found);
+    memory = memory.value_or(sampled.memory_bytes);
+    cpu = cpu.value_or(sampled.cpu_milliseconds);
+    processes = processes.value_or(sampled.processes - std::min(sampled.processes, sandbox_processes));
   }
   return resource_usage{.memory_bytes = *memory,
                         .cpu_milliseconds = *cpu,
@@ -196,6 +207,22 @@ result<resource_usage> bubblewrap::track_resources(std::string_view plugin) {
                         .memory_mechanism = memory_mechanism(groups),
                         .cpu_mechanism = or_none(groups.cpu_mechanism()),
                         .process_mechanism = process_mechanism(groups)};
+}
+
+result<void> bubblewrap::check_limits(std::string_view plugin) {
+  const auto found = find(plugin);
+  if (!found) return fail(found.error());
+  auto& one = **found;
+  if (!one.groups.memory_mechanism().empty()) return {};
+  const auto used = sample(one).memory_bytes;
+  if (used <= one.max_memory_bytes) return {};
+  return fail(error_code::limit_exceeded, "the plugin " + std::string{plugin} + " uses " + std::to_string(used) +
+                                              " bytes of memory; it may use " + std::to_string(one.max_memory_bytes));
+}
+
+/// The number of a process that has been reaped may be that of another one.
+process_sample bubblewrap::sample(instance& one) {
+  return one.tree.wait(milliseconds{0}) ? process_sample{} : sample_process_tree(one.tree.pid());
 }
 
 result<std::size_t> bubblewrap::remove_leftovers() { return host_record::remove_leftovers(config_.record_directory); }
@@ -207,11 +234,12 @@ std::uint32_t bubblewrap::free_slot() const {
   return slot;
 }
 
-result<cgroup> bubblewrap::make_groups(const sandbox_spec& spec) {
-  const auto name = record_.prefix() + spec.plugin + '-' + std::to_string(++created_);
-  for (const auto& directory : cgroup::directories(config_.cgroups, name))
+/// Before they are made: what is not in the record would outlive a host that is killed.
+result<std::vector<fs::path>> bubblewrap::record_groups(const std::string& name) {
+  auto directories = cgroup::directories(config_.cgroups, name);
+  for (const auto& directory : directories)
     if (auto noted = record_.add(directory); !noted) return fail(std::move(noted.error()));
-  return cgroup{config_.cgroups, name, spec.resource_limits};
+  return directories;
 }
 
 result<bubblewrap::instance*> bubblewrap::find(std::string_view plugin) {

@@ -10,23 +10,14 @@
 
 #include <sys/types.h>
 
-#include <troupe/messages/field.hpp>
 #include <troupe/plugins/sandbox/cgroup.hpp>
 #include <troupe/plugins/sandbox/host_record.hpp>
 #include <troupe/plugins/sandbox/process_handle.hpp>
+#include <troupe/plugins/sandbox/process_sample.hpp>
 #include <troupe/plugins/sandbox/sandbox.hpp>
+#include <troupe/plugins/sandbox/weaker_mode.hpp>
 
 namespace troupe {
-
-/// Protection that an operator may agree, by name, to go without.
-enum class weaker_mode : std::uint8_t {
-  no_landlock,  ///< Run plugins on kernels without Landlock: files are then guarded by the mount namespace alone.
-};
-
-template <>
-struct enum_names<weaker_mode> {
-  static constexpr std::array<enumerator<weaker_mode>, 1> names{{{weaker_mode::no_landlock, "no-landlock"}}};
-};
 
 struct bubblewrap_config {
   /// Absolute and not below `/tmp`, or a name that is looked for in `/usr/bin`, `/bin` and `/usr/local/bin`.
@@ -43,13 +34,16 @@ struct bubblewrap_config {
 /// What holds a plugin, from the outside in:
 ///
 /// - a process namespace around bwrap itself, so that ending one process ends all; the kernel ends that one with the host;
-/// - control groups for memory, CPU and processes where this host may make them, else `RLIMIT_DATA` and `RLIMIT_NPROC`;
+/// - control groups for memory, CPU and processes where this host may make them, else `RLIMIT_NPROC`, and `RLIMIT_DATA` for each
+///   process with `check_limits` for all of them together;
 /// - an unprivileged user: the host's own, or one of its own for each plugin when the host is root;
 /// - bwrap: every namespace unshared (so no network), no capabilities. It sees `/usr` and the loader's cache of the host,
 ///   its package at `/plugin` and what `readable` lists, all read-only; `/proc` of its own processes; a `/dev` of the harmless
 ///   devices; `/tmp` and `/dev/shm` in one tmpfs that is limited in bytes and in inodes. The package and the readable paths
 ///   must be readable by that user;
 /// - plugin-init: closes descriptors, sets rlimits, applies Landlock and the system call filter.
+///
+/// A program that a signal has ended shows, by bwrap, as exit status 128 and the number of the signal.
 ///
 /// The tmpfs is made in a mount namespace of the plugin's own, so the host's mounts never change. Nothing of a plugin
 /// outlives the host but empty control groups, which `remove_leftovers` removes.
@@ -69,6 +63,8 @@ public:
   result<std::optional<exit_status>> poll_exit(std::string_view plugin) override;
   result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds grace) override;
   result<resource_usage> track_resources(std::string_view plugin) override;
+  /// Without a control group for memory, compares what the processes have in memory, shared pages among it, with the limit.
+  result<void> check_limits(std::string_view plugin) override;
   result<std::size_t> remove_leftovers() override;
 
 private:
@@ -77,14 +73,17 @@ private:
     process_handle tree;
     unique_fd entry;  ///< pidfd of the plugin's own program.
     cgroup groups;
+    std::vector<std::filesystem::path> recorded;  ///< The directories of the groups, as the record has them.
+    std::uint64_t max_memory_bytes;
     std::uint32_t slot;  ///< Which of the identities it has.
   };
 
   bubblewrap(bubblewrap_config config, permission_check check, host_record record);
 
   std::uint32_t free_slot() const;
-  result<cgroup> make_groups(const sandbox_spec& spec);
+  result<std::vector<std::filesystem::path>> record_groups(const std::string& name);
   result<instance*> find(std::string_view plugin);
+  static process_sample sample(instance& one);
 
   bubblewrap_config config_;
   host_record record_;

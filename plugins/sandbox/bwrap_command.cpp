@@ -36,8 +36,10 @@ result<void> check_readable(const fs::path& path) {
   };
   if (!path.is_absolute() || path.lexically_normal() != path || path.string().ends_with('/'))
     return wrong("must be absolute, without \"..\", \".\" or a '/' at its end");
-  if (path == "/tmp" || std::ranges::any_of(reserved_places, [&](const char* place) { return is_within(path, place); }))
-    return wrong("is a place that the sandbox fills itself; name another one");
+  if (path == "/tmp" || std::ranges::any_of(reserved_places, [&](const char* place) {
+        return is_within(path, place) || is_within(place, path);
+      }))
+    return wrong("is or holds a place that the sandbox fills itself; name another one");
   std::error_code problem;
   if (!fs::exists(path, problem)) return wrong("does not exist");
   return {};

@@ -54,8 +54,8 @@ result<host_record> host_record::open(const fs::path& directory) {
   fs::create_directories(directory, problem);
   const auto tag = random_tag();
   const auto file = directory / (tag + std::string{file_suffix});
-  unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600)};
-  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+  unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::write(fd.get(), "\n", 1) != 1)
     return fail(error_code::storage_failure,
                 "the sandbox cannot keep its record " + file.string() + ": " + std::strerror(errno));
   return host_record{file, std::string{group_prefix} + tag + '-', std::move(fd)};
@@ -67,9 +67,25 @@ host_record::~host_record() {
 
 result<void> host_record::add(const fs::path& directory) {
   const auto line = directory.string() + '\n';
-  if (::write(fd_.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size())) return {};
+  // A line that ends before it, and then as many empty ones.
+  const auto room = text_.find(std::string(line.size() + 1, '\n'));
+  const auto place = room == std::string::npos ? text_.size() : room + 1;
+  if (::pwrite(fd_.get(), line.data(), line.size(), static_cast<off_t>(place)) == static_cast<ssize_t>(line.size())) {
+    text_.replace(place, line.size(), line);
+    return {};
+  }
   return fail(error_code::storage_failure,
               "the sandbox cannot write its record " + file_.string() + ": " + std::strerror(errno));
+}
+
+void host_record::remove(const std::vector<fs::path>& directories) {
+  for (const auto& directory : directories) {
+    const auto before = text_.find('\n' + directory.string() + '\n');
+    if (before == std::string::npos) continue;
+    const std::string empty(directory.string().size(), '\n');
+    if (::pwrite(fd_.get(), empty.data(), empty.size(), static_cast<off_t>(before + 1)) == static_cast<ssize_t>(empty.size()))
+      text_.replace(before + 1, empty.size(), empty);
+  }
 }
 
 result<std::size_t> host_record::remove_leftovers(const fs::path& directory) {

@@ -25,6 +25,9 @@ public:
 
   /// Writes a directory down, before it is made.
   result<void> add(const std::filesystem::path& directory);
+  /// Strikes directories out that are gone, or were not made. Their room in the file is used again, so that it is not larger than
+  /// what was there at once. What cannot be struck out stays, and does no harm.
+  void remove(const std::vector<std::filesystem::path>& directories);
 
   /// Names that begin so are names of control groups of this host and of no other.
   const std::string& prefix() const noexcept { return prefix_; }
@@ -40,6 +43,7 @@ private:
   std::filesystem::path file_;
   std::string prefix_;
   unique_fd fd_;
+  std::string text_ = "\n";  ///< Of the file: a line for each directory, and empty lines where one was.
 };
 
 }  // namespace troupe

@@ -49,6 +49,9 @@ enum class step : int {
   execute = 78,      ///< The program could not be executed.
 };
 
+/// Enough for libraries that keep keys out of swap.
+constexpr rlim_t max_locked_bytes = 64 * 1024;
+
 int status_socket = -1;
 
 [[noreturn]] void give_up(step where, const std::string& what, int problem) {
@@ -170,6 +173,9 @@ void set_limits(const settings& given) {
   limit(RLIMIT_NPROC, given.processes, "processes");
   limit(RLIMIT_FSIZE, given.file_bytes, "file size");
   limit(RLIMIT_MSGQUEUE, 0, "message queues");
+  limit(RLIMIT_RTPRIO, 0, "real-time priority");
+  limit(RLIMIT_NICE, 0, "nice");
+  limit(RLIMIT_MEMLOCK, max_locked_bytes, "locked memory");
   if (given.data_bytes) limit(RLIMIT_DATA, *given.data_bytes, "data");
 }
 

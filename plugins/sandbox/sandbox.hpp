@@ -97,6 +97,10 @@ public:
   /// What the plugin uses now and what holds its limits.
   virtual result<resource_usage> track_resources(std::string_view plugin) = 0;
 
+  /// Fails with `limit_exceeded` when the plugin uses more than its limits of what nothing but this holds down. To be asked again
+  /// and again; whoever asks then ends the plugin.
+  virtual result<void> check_limits(std::string_view plugin) = 0;
+
   /// Whether the plugin may do this now, by the policy that was given to the constructor.
   result<permission_decision> check_permission(std::string_view plugin, std::string_view operation) const;
 

@@ -96,9 +96,10 @@ result<std::optional<exit_status>> unconfined::destroy(std::string_view plugin, 
 }
 
 result<resource_usage> unconfined::track_resources(std::string_view plugin) {
-  const auto found = find(plugin);
-  if (!found) return fail(found.error());
-  const auto sample = sample_process_tree((*found)->pid());
+  const auto ended = poll_exit(plugin);
+  if (!ended) return fail(ended.error());
+  // The number of a process that has been reaped may be that of another one.
+  const auto sample = *ended ? process_sample{} : sample_process_tree(processes_.find(plugin)->second.pid());
   return resource_usage{.memory_bytes = sample.memory_bytes,
                         .cpu_milliseconds = sample.cpu_milliseconds,
                         .processes = sample.processes,

@@ -27,6 +27,8 @@ public:
   result<std::optional<exit_status>> poll_exit(std::string_view plugin) override;
   result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds grace) override;
   result<resource_usage> track_resources(std::string_view plugin) override;
+  /// Nothing is limited: always fine.
+  result<void> check_limits(std::string_view) override { return {}; }
   /// There is nothing to find: always 0.
   result<std::size_t> remove_leftovers() override { return std::size_t{0}; }
 

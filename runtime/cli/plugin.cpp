@@ -27,12 +27,13 @@ result<void> list(app_state& app, client& node) {
   return {};
 }
 
-result<void> load(app_state& app, client& node, const std::string& package, const std::vector<std::string>& grants) {
+result<void> load(app_state& app, client& node, const std::string& package, const std::vector<std::string>& grants,
+                  permission_level level) {
   std::error_code problem;
   const auto absolute = std::filesystem::canonical(package, problem);
   if (problem) return fail(error_code::not_found, "there is no directory " + package + ": " + problem.message());
   if (!is_utf8(absolute.native())) return fail(error_code::invalid_argument, "the path of the directory " + package + " is not UTF-8");
-  auto info = node.call<plugin_info>("plugin.load", load_plugin{absolute.native(), grants}, app.deadline);
+  auto info = node.call<plugin_info>("plugin.load", load_plugin{absolute.native(), grants, level}, app.deadline);
   if (!info) return fail(std::move(info.error()));
   if (app.json) print_json(to_value(*info));
   else print_plugin(*info);
@@ -57,15 +58,20 @@ result<void> show_usage(app_state& app, client& node, const std::string& plugin)
   return {};
 }
 
+/// Files are shown to a process when it starts; everything else counts from the next message on.
+std::string when_it_counts(std::string_view capability) {
+  return capability.starts_with("fs.read:") ? ", from its next start on" : "";
+}
+
 result<void> grant(const app_state& app, client& node, const std::string& plugin, const std::string& capability) {
   auto granted = node.call<void>("plugin.grant", change_grant{plugin, capability}, app.deadline);
-  if (granted) confirm(app, capability + " is granted to plugin " + plugin);
+  if (granted) confirm(app, capability + " is granted to plugin " + plugin + when_it_counts(capability));
   return granted;
 }
 
 result<void> revoke(const app_state& app, client& node, const std::string& plugin, const std::string& capability) {
   auto revoked = node.call<void>("plugin.revoke", change_grant{plugin, capability}, app.deadline);
-  if (revoked) confirm(app, capability + " is revoked from plugin " + plugin);
+  if (revoked) confirm(app, capability + " is revoked from plugin " + plugin + when_it_counts(capability));
   return revoked;
 }
 
@@ -116,8 +122,11 @@ void add_plugin(CLI::App& parent, app_state& app) {
   auto grants = std::make_shared<std::vector<std::string>>();
   load_command->add_option("directory", *package, "Directory with a plugin.toml")->required();
   load_command->add_option("--grant", *grants, "Grant only these of the requested capabilities (default: all)");
-  load_command->callback([&app, package, grants] {
-    with_node(app, [&](client& node) { return load(app, node, *package, *grants); });
+  auto level = std::make_shared<std::string>(name_of(permission_level::user));
+  load_command->add_option("--level", *level, "The most that it may be trusted with: restricted, user or system (default: user)")
+      ->check(CLI::IsMember({"restricted", "user", "system"}));
+  load_command->callback([&app, package, grants, level] {
+    with_node(app, [&](client& node) { return load(app, node, *package, *grants, *parse_enum<permission_level>(*level)); });
   });
 
   auto* unload_command = add_client_command(*group, app, "unload", "Stops a plugin");

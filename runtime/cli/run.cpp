@@ -39,7 +39,7 @@ int take_signal(std::chrono::milliseconds wait) {
 
 struct run_options {
   std::optional<std::string> file, name, cluster, listen, plugin_init, python_sdk;
-  std::string sandbox, level, format;
+  std::string sandbox, plugin_level, level, format;
   std::vector<std::string> join;
   bool no_discovery = false;
   std::vector<std::string> plugins;
@@ -70,6 +70,7 @@ result<config> read_settings(const app_state& app, const run_options& given) {
   settings.join.insert(settings.join.end(), given.join.begin(), given.join.end());
   if (given.no_discovery) settings.discover = false;
   settings.plugins.insert(settings.plugins.end(), given.plugins.begin(), given.plugins.end());
+  if (!given.plugin_level.empty()) settings.plugin_level = *parse_enum<permission_level>(given.plugin_level);
   if (!given.sandbox.empty()) settings.sandbox = *parse_enum<sandbox_kind>(given.sandbox);
   if (!given.level.empty()) settings.level = *parse_enum<log_level>(given.level);
   if (!given.format.empty()) settings.style = *parse_enum<log_style>(given.format);
@@ -136,6 +137,8 @@ void add_run(CLI::App& parent, app_state& app) {
   command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
   command->add_flag("--no-discovery", given->no_discovery, "Connect only with the nodes of --join and those that dial this one");
   command->add_option("--plugin", given->plugins, "Package directory of a plugin to start (may be repeated)");
+  command->add_option("--plugin-level", given->plugin_level, "The most that plugins started with the node may be trusted with (default: user)")
+      ->check(CLI::IsMember(names<permission_level>()));
   command->add_option("--sandbox", given->sandbox, "How plugins are confined: bubblewrap, or none for development")
       ->check(CLI::IsMember(names<sandbox_kind>()));
   command->add_option_function<std::string>("--plugin-init", keep_in(given->plugin_init), "Path of troupe-plugin-init (default: beside this program)");

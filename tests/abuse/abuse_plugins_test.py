@@ -406,6 +406,25 @@ class Hanging(AbuseTest):
         return descendants(process) | {process}
 
 
+    def test_a_flood_at_the_stop_is_not_listened_to(self):
+        self.load("start(); flood = b'\\xc1' * (1 << 20)\n"
+                  "while receive()[2] != 'plugin.stop': pass\n"
+                  "while True: link.sendall(flood)", tables=QUICK.replace("stop_ms = 300", "stop_ms = 20000") + NO_RESTART)
+        begin = time.monotonic()
+        self.served.do("plugin", "unload", "hostile")
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertEqual(len(self.served.audit("hostile", "plugin.violation")), 1)
+
+    def test_an_endless_error_is_cut(self):
+        done = self.served.run("plugin", "load", self.hostile(
+            "open_session('hostile')\n"
+            "while (message := receive())[2] != 'plugin.start': pass\n"
+            "send([1, message[1], ['handler_failed', 'x' * (4 << 20), None], None]); time.sleep(60)"))
+        self.assert_refused(done, 1, r"\Atroupe: x{1024}\n\Z")
+        self.assertEqual([record["rule"] for record in self.served.audit("hostile", "plugin.ended")], ["x" * 1024])
+        self.assertIsNone(self.served.plugin("hostile"))
+
+
 class Resources(AbuseTest):
     def test_a_memory_bomb_costs_only_itself(self):
         self.load("start(); wait_for_call()\nkept = []\nwhile True: kept.append(bytearray(os.urandom(1 << 20)))",

@@ -5,14 +5,19 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <future>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
-#include <thread>
+
+#include <caf/event_based_actor.hpp>
 
 #include <troupe/actors/plugins/launcher.hpp>
+#include <troupe/plugins/integrity.hpp>
 #include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/temporary_directory.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -26,6 +31,9 @@ struct sandbox_script {
   std::optional<error> destroy_refusal;
   std::size_t destroyed = 0;
   std::optional<exit_status> exited;
+  std::size_t polls = 0, stops_asked = 0, limits_checked = 0;
+  std::optional<error> excess;
+  std::vector<sandbox_spec> created;
 };
 
 class scripted_sandbox : public plugin_sandbox {
@@ -37,6 +45,7 @@ public:
   result<sandboxed_process> create(const sandbox_spec& spec) override {
     const std::lock_guard locked{script_->guard};
     if (!script_->in_use.emplace(spec.plugin, true).second) return fail(error_code::already_exists, "there is one already");
+    script_->created.push_back(spec);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error{"no pipe can be made"};
     sandboxed_process made;
@@ -45,9 +54,20 @@ public:
     made.socket.reset(ends[1]);
     return made;
   }
-  result<void> request_stop(std::string_view) override { return {}; }
+  result<void> request_stop(std::string_view) override {
+    const std::lock_guard locked{script_->guard};
+    ++script_->stops_asked;
+    return {};
+  }
+  result<void> check_limits(std::string_view) override {
+    const std::lock_guard locked{script_->guard};
+    ++script_->limits_checked;
+    if (script_->excess) return fail(*script_->excess);
+    return {};
+  }
   result<std::optional<exit_status>> poll_exit(std::string_view) override {
     const std::lock_guard locked{script_->guard};
+    ++script_->polls;
     return script_->exited;
   }
   result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds) override {
@@ -67,10 +87,19 @@ private:
 class fixture {
 public:
   result<plugin_launched> launch() {
-    return system.ask<plugin_launched>(launcher, launch_plugin{sandbox_spec{.plugin = "notes"}, watcher}).get();
+    return system.ask<plugin_launched>(launcher, launch_plugin{sandbox_spec{.plugin = "notes"}, watcher, nullptr, {}}).get();
   }
-  answer<void> end(std::chrono::milliseconds grace = 0ms, bool for_good = false) {
-    return system.ask<void>(launcher, end_plugin{"notes", grace, for_good});
+  answer<plugin_ended> end(std::chrono::milliseconds grace = 0ms, bool for_good = false, std::chrono::milliseconds patience = 0ms) {
+    return system.ask<plugin_ended>(launcher, end_plugin{"notes", grace, for_good, patience});
+  }
+  template <class T>
+  T see(T sandbox_script::*what) {
+    const std::lock_guard locked{script->guard};
+    return (*script).*what;
+  }
+  std::vector<std::string> excesses_told() {
+    const std::lock_guard locked{told->guard};
+    return told->excesses;
   }
   void refuse_ends(std::optional<error> why) {
     const std::lock_guard locked{script->guard};
@@ -98,6 +127,7 @@ public:
   struct tally {
     std::mutex guard;
     std::size_t count = 0;
+    std::vector<std::string> excesses;
   };
 
   real_system system;
@@ -106,9 +136,13 @@ public:
   std::shared_ptr<tally> told = std::make_shared<tally>();
   exit_watcher watcher = system.own(exit_watcher{system.caf().spawn([told = told](exit_watcher::pointer) {
     return exit_watcher::behavior_type{[told](const plugin_exited&) {
-      const std::lock_guard locked{told->guard};
-      ++told->count;
-    }};
+                                         const std::lock_guard locked{told->guard};
+                                         ++told->count;
+                                       },
+                                       [told](const plugin_exceeded& found) {
+                                         const std::lock_guard locked{told->guard};
+                                         told->excesses.push_back(found.what);
+                                       }};
   })});
   launcher_actor launcher = system.own(spawn_launcher(
       system.caf(),
@@ -140,7 +174,8 @@ TEST_CASE_FIXTURE(fixture, "only an order ends a plugin that could not be ended,
   refuse_ends(stuck);
   CHECK_FALSE(end().get());
   exit_with({.status = 0, .signal = 9});
-  std::this_thread::sleep_for(100ms);
+  const auto before = see(&sandbox_script::polls);
+  REQUIRE(eventually([&] { return see(&sandbox_script::polls) > before + 2; }));  // it has been looked at
   CHECK(ends() == 1);
   CHECK(exits_told() == 0);
 }
@@ -179,4 +214,95 @@ TEST_CASE_FIXTURE(fixture, "a policy stays while its plugin cannot be ended") {
   refuse_ends(stuck);
   CHECK_FALSE(end(0ms, true).get());
   CHECK(check() == error_code::none);
+}
+
+// -- how it ends ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(fixture, "a plugin that is waited for is not asked to end, and says how it ended") {
+  REQUIRE(launch());
+  auto ended = end(10s, false, 10s);
+  const auto before = see(&sandbox_script::polls);
+  REQUIRE(eventually([&] { return see(&sandbox_script::polls) > before + 2; }));
+  CHECK_FALSE(ended.ready());
+  CHECK(see(&sandbox_script::stops_asked) == 0);
+  exit_with({.status = 3, .signal = 0});
+  CHECK(ended.value().status == exit_status{.status = 3, .signal = 0});
+  CHECK(exits_told() == 0);
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that does not end by itself is asked once, then ended by force, which says nothing of it") {
+  REQUIRE(launch());
+  CHECK_FALSE(end(100ms, false, 30ms).value().status);
+  CHECK(see(&sandbox_script::stops_asked) == 1);
+  CHECK(ends() == 1);
+  // Without any grace there is nothing to be asked.
+  REQUIRE(launch());
+  CHECK_FALSE(end(0ms, false, 30ms).value().status);
+  CHECK(see(&sandbox_script::stops_asked) == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin above its limits is told of once") {
+  REQUIRE(launch());
+  {
+    const std::lock_guard locked{script->guard};
+    script->excess = error{error_code::limit_exceeded, "it uses too much", {}};
+  }
+  CHECK(eventually([&] { return excesses_told() == std::vector<std::string>{"it uses too much"}; }));
+  const auto before = see(&sandbox_script::limits_checked);
+  const auto polls = see(&sandbox_script::polls);
+  REQUIRE(eventually([&] { return see(&sandbox_script::polls) > polls + 60; }));  // for more than a second
+  CHECK(see(&sandbox_script::limits_checked) == before);
+  CHECK(excesses_told().size() == 1);
+}
+
+// -- what is launched -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// A package of one file, with its sum.
+class package_fixture : public fixture {
+public:
+  package_fixture() {
+    write("x");
+    manifest->integrity["run"] = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";  // of "x"
+  }
+  void write(std::string_view text) const { std::ofstream{directory.path() / "run"} << text; }
+  answer<plugin_launched> launch_checked(std::vector<std::filesystem::path> files = {}) {
+    return system.ask<plugin_launched>(
+        launcher, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, std::move(files)});
+  }
+
+  temporary_directory directory;
+  std::shared_ptr<plugin_manifest> manifest = std::make_shared<plugin_manifest>();
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(package_fixture, "a package that has changed since it was loaded is not launched") {
+  REQUIRE(launch_checked().get());
+  CHECK(end().get());
+  write("y");
+  CHECK(launch_checked().code() == error_code::corrupt_data);
+  CHECK(see(&sandbox_script::created).size() == 1);
+}
+
+TEST_CASE_FIXTURE(package_fixture, "a plugin that is ended while its package is verified is not launched") {
+  write(std::string(32 << 20, 'x'));  // which takes the reader longer than the launcher to come to its next message
+  auto most = max_summed_bytes;
+  manifest->integrity["run"] = sha256_of_file(directory.path() / "run", most).value();
+  const auto outcome = std::make_shared<std::promise<error_code>>();
+  system.caf().spawn([this, outcome](caf::event_based_actor* self) {
+    self->request(launcher, caf::infinite, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, {}})
+        .then([outcome](const plugin_launched&) { outcome->set_value(error_code::none); },
+              [outcome](const caf::error& why) { outcome->set_value(from_caf(why).code); });
+    self->send(launcher, end_plugin{"notes"});
+  });
+  CHECK(outcome->get_future().get() == error_code::unavailable);
+  CHECK(see(&sandbox_script::created).empty());
+}
+
+TEST_CASE_FIXTURE(package_fixture, "of the files that a plugin may see, those are shown that are there") {
+  const auto file = directory.path() / "run";
+  REQUIRE(launch_checked({file, directory.path(), directory.path() / "missing"}).get());
+  CHECK(see(&sandbox_script::created).front().readable == std::vector<std::filesystem::path>{file});
 }

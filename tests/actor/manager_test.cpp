@@ -104,6 +104,39 @@ TEST_CASE_FIXTURE(fixture, "a plugin that could not be started leaves nothing be
   CHECK(names() == strings{"notes"});
 }
 
+TEST_CASE_FIXTURE(fixture, "a package is trusted with what the operator allows, and no more") {
+  auto powerful = manifest_of("clock");
+  powerful.permission_level = permission_level::system;
+  launcher.add_package("/packages/powerful", powerful);
+  CHECK(load("powerful").code() == error_code::permission_denied);
+  CHECK(load("powerful").problem() ==
+        "the plugin clock asks for the permission level system, and user is the most that it may have; allow it with --level "
+        "system (plugin_level = \"system\" in a configuration)");
+  CHECK(system.ask<plugin_info>(manager, load_plugin{"/packages/notes", {}, permission_level::restricted}).code() ==
+        error_code::permission_denied);
+  CHECK(launcher.launched().empty());
+  auto loaded = system.ask<plugin_info>(manager, load_plugin{"/packages/powerful", {}, permission_level::system});
+  auto plugin = launcher.next_plugin();
+  begin(plugin, "clock");
+  CHECK(loaded.value().level == permission_level::system);
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin does not get the name of somebody else's commands") {
+  const auto offer = [&](std::string name) {
+    return system.ask<void>(dispatcher, add_command{command_spec{std::move(name)}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
+                                                      return value{};
+                                                    }}, {}}).get();
+  };
+  REQUIRE(offer("notes2.add"));
+  auto files = run("files");
+  REQUIRE(offer("notes.erase"));
+  CHECK(load("notes").code() == error_code::already_exists);
+  CHECK(load("notes").problem() == "the plugin cannot be named notes: the command notes.erase belongs to somebody else");
+  CHECK(launcher.launched().size() == 1);
+  REQUIRE(system.ask<void>(dispatcher, remove_commands{{"notes.erase"}}).get());
+  auto notes = run("notes");
+}
+
 TEST_CASE_FIXTURE(fixture, "an unloaded plugin has stopped and is forgotten") {
   auto plugin = run("notes");
   auto unloaded = system.ask<void>(manager, unload_plugin{"notes"});

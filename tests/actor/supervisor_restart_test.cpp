@@ -224,3 +224,54 @@ TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended is stopped, and its en
   CHECK(launcher.ended().back().for_good);
   CHECK(audit.records("plugin.stopped").front().rule == "the kernel has not ended it");
 }
+
+TEST_CASE_FIXTURE(fixture, "a process that closes its connection is given time to end, and its status says why it fell") {
+  make({restart_mode::transient, 3, 60s});
+  auto plugin = run();
+  launcher.end_with({.status = 0, .signal = 11});
+  plugin.close();
+  auto again = run_again();
+  CHECK(launcher.ended().front().patience == 2s);
+  CHECK(audit.records("plugin.ended").front().rule == "the plugin notes ended with signal 11");
+  CHECK(audit.records("plugin.restarted").front().rule == "the plugin notes ended with signal 11");
+  launcher.end_with({});
+  again.close();
+  REQUIRE(eventually([&] { return info().problem == "the plugin notes ended with exit status 0"; }));
+  CHECK(eventually([&] { return offered().empty(); }));
+  CHECK(info().phase == plugin_phase::failed);
+  CHECK(info().restarts == 1);
+  CHECK(launcher.launched().size() == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "whoever starts a plugin is told how its process ended") {
+  make();
+  launcher.end_with({.status = 3, .signal = 0});
+  auto started = system.ask<void>(supervisor, plugin_order::start);
+  launcher.next_plugin().close();
+  CHECK(started.problem() == "the plugin notes ended with exit status 3");
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that is started while its last run ends is started then") {
+  make({restart_mode::temporary, 3, 60s});
+  auto plugin = run();
+  launcher.never_end();
+  plugin.close();
+  REQUIRE(reaches(plugin_phase::failed));
+  auto started = system.ask<void>(supervisor, plugin_order::start);
+  CHECK(info().phase == plugin_phase::failed);
+  CHECK(launcher.launched().size() == 1);
+  launcher.let_go();
+  auto again = launcher.next_plugin();
+  begin_session(again, {"notes.add"});
+  CHECK(started.get());
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin above its limits is ended, audited, and started again") {
+  make();
+  auto plugin = run();
+  launcher.report_excess("the plugin notes uses 300 bytes of memory; it may use 200");
+  CHECK(plugin.sees_the_end());
+  auto again = run_again();
+  CHECK(audit.records("plugin.exceeded").front().rule == "the plugin notes uses 300 bytes of memory; it may use 200");
+  CHECK(audit.records("plugin.ended").front().rule == "the plugin notes uses 300 bytes of memory; it may use 200");
+}

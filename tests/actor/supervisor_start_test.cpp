@@ -102,8 +102,35 @@ TEST_CASE_FIXTURE(fixture, "a file that may be read by its own name is shown in 
   manifest.denied.emplace_back("fs.read:/etc/group");
   make(manifest);
   auto plugin = run();
-  CHECK(launcher.launched().front().readable ==
-        std::vector<std::filesystem::path>{"/sdk/python", "/etc/passwd", "/usr/share/dict"});
+  CHECK(launcher.launched().front().readable == std::vector<std::filesystem::path>{"/sdk/python", "/usr/share/dict"});
+  // Whether it is a file is for the launcher to see.
+  CHECK(launcher.launched_files().front() == std::vector<std::filesystem::path>{"/etc/passwd", "/usr"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a file that is granted or revoked while a plugin runs is shown or hidden at its next start") {
+  auto manifest = notes_manifest();
+  manifest.capabilities.push_back({capability{"fs.read:/usr/share/dict/**"}, "for a test"});
+  make(manifest);
+  auto plugin = run();
+  REQUIRE(system.ask<void>(supervisor, alter_grant{alter_grant::kind::revoke, "fs.read:/usr/share/dict/**"}).get());
+  REQUIRE(system.ask<void>(supervisor, alter_grant{alter_grant::kind::grant, "fs.read:/usr/share/zoneinfo/**"}).get());
+  CHECK(audit.records("plugin.revoked").front().rule == "operator, from its next start on");
+  CHECK(audit.records("plugin.granted").front().rule == "operator, from its next start on");
+  plugin.close();
+  auto again = launcher.next_plugin();
+  CHECK(launcher.launched().back().readable == std::vector<std::filesystem::path>{"/sdk/python", "/usr/share/zoneinfo"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin is not pinged before it has opened its session: how long that takes is the start's deadline") {
+  make();
+  auto started = order(plugin_order::start);
+  auto slow = launcher.next_plugin();
+  const auto first = supervisor;
+  make();
+  auto other = run();
+  for (int i = 0; i < 2; ++i) other.respond(other.expect_request("ping").id);
+  CHECK(slow.call_with("session.open", plugin_opening()).failure.code == error_code::none);
+  CHECK(slow.kept() == 0);
 }
 
 // -- overtaken by the end -------------------------------------------------------------------------------------------------
@@ -118,7 +145,7 @@ TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offer
   auto stopped = order(plugin_order::stop);
   CHECK(started.code() == error_code::unavailable);
   plugin.respond(start.id, encode(plugin_started{{command_spec{"notes.add"}}}));
-  plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}});  // what came before this has been read
+  CHECK(plugin.sees_the_end());
   CHECK(offered().empty());
   CHECK(info().phase == plugin_phase::stopping);
   launcher.let_go();
@@ -160,4 +187,22 @@ TEST_CASE_FIXTURE(fixture, "a stop is over when no command can be offered any mo
   make();
   auto again = run();
   CHECK(offered() == strings{"host.wait", "notes.add"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a command of the host stays when the plugin's offer of its name is never answered in time") {
+  auto manifest = notes_manifest();
+  manifest.deadlines.start = 50ms;
+  make(manifest);
+  busy_dispatcher busy{*this};
+  auto hosts = system.ask<void>(dispatcher, add_command{command_spec{"notes.add"}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
+                                                          return value{"the host's own"};
+                                                        }}, {}});
+  auto started = order(plugin_order::start);
+  auto plugin = launcher.next_plugin();
+  begin_session(plugin, {"notes.add"});
+  CHECK(started.code() == error_code::deadline_exceeded);
+  busy.let_go();
+  REQUIRE(hosts.get());
+  CHECK(order(plugin_order::stop).get());
+  CHECK(execute("notes.add").value() == value{"the host's own"});
 }

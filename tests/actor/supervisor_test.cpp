@@ -263,16 +263,22 @@ TEST_CASE_FIXTURE(fixture, "a plugin that does not answer a call costs its calle
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that may no longer provide a command is not asked, and that is audited") {
+TEST_CASE_FIXTURE(fixture, "a command that a plugin may no longer provide is withdrawn, and what is asked of it all the same is audited") {
   make();
-  auto plugin = run();
-  REQUIRE(alter(alter_grant::kind::revoke, "command.provide:notes.**"));
-  CHECK_FALSE(execute("notes.add").get());
+  auto plugin = run({"notes.add", "notes.list"});
+  REQUIRE(alter(alter_grant::kind::revoke, "command.provide:notes.add"));
+  CHECK(offered() == strings{"notes.list"});
+  CHECK(info().commands == strings{"notes.list"});
+  CHECK(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 1s, {}}).code() == error_code::permission_denied);
   const auto denied = audit.records("plugin.denied");
-  // Commands of plugins have no default that can be revoked by its text, so a denial was added.
   REQUIRE(denied.size() == 1);
   CHECK(denied[0].subject == "command.provide:notes.add");
-  CHECK(denied[0].rule == "denied by command.provide:notes.**");
+  CHECK(denied[0].rule == "denied by command.provide:notes.add");
+  for (int i = 0; i < 100; ++i)
+    CHECK(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 1s, {}}).code() == error_code::permission_denied);
+  CHECK(info().denials == 101);
+  // Of a flood so many a second are recorded.
+  CHECK(audit.records("plugin.denied", 20).size() <= 60);
 }
 
 TEST_CASE_FIXTURE(fixture, "a supervisor whose plugin does not run refuses commands") {
@@ -416,6 +422,21 @@ TEST_CASE("the policy of a plugin is what its manifest requests and the operator
   CHECK(make_policy(manifest, too_many).error().code == error_code::limit_exceeded);
 }
 
+TEST_CASE_FIXTURE(fixture, "a plugin cannot make an error of the node that is longer than a kibibyte") {
+  make();
+  const auto failed = fail_to_start([](raw_peer& plugin) {
+    plugin.call_with("session.open", plugin_opening());
+    plugin.refuse(plugin.expect_request("plugin.start").id, {error_code::handler_failed, std::string(1023, 'x') + "\u00e9" + std::string(1 << 20, 'x'), {}});
+  });
+  CHECK(failed.message == std::string(1023, 'x'));
+  CHECK(info().problem == failed.message);
+  CHECK(audit.records("plugin.ended").front().rule == failed.message);
+  auto plugin = run();
+  auto asked = execute("notes.add");
+  plugin.refuse(plugin.expect_request("command.execute").id, {error_code::handler_failed, std::string(1 << 20, 'x'), std::string(1 << 20, 'x')});
+  CHECK(asked.get().error() == error{error_code::handler_failed, std::string(1024, 'x'), {}});
+}
+
 // -- the stop -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a stop withdraws the commands, asks the plugin, ends its process, and then the supervisor") {
@@ -446,6 +467,40 @@ TEST_CASE_FIXTURE(fixture, "a plugin that closes its connection at its stop, or 
   CHECK(stopped.get());
   CHECK(audit.records("plugin.stopped").size() == 1);
   CHECK(audit.records("plugin.ended", 0).empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that breaks the protocol at its stop is cut off at once, which is told once") {
+  make();
+  auto plugin = run();
+  auto stopped = order(plugin_order::stop);
+  plugin.expect_request("plugin.stop");
+  for (int i = 0; i < 1000; ++i) plugin.send("\xc1 is no frame");
+  CHECK(plugin.sees_the_end());
+  CHECK(stopped.get());
+  CHECK(launcher.ended().size() == 1);
+  CHECK(audit.records("plugin.violation").size() == 1);
+  CHECK(audit.records("plugin.ended", 0).empty());
+}
+
+TEST_CASE_FIXTURE(fixture, "the connection of a plugin that stops is closed before its process is ended") {
+  make();
+  auto plugin = run();
+  launcher.never_end();
+  auto stopped = order(plugin_order::stop);
+  plugin.respond(plugin.expect_request("plugin.stop").id);
+  CHECK(plugin.sees_the_end());
+  CHECK_FALSE(stopped.ready());
+  launcher.let_go();
+  CHECK(stopped.get());
+}
+
+TEST_CASE_FIXTURE(fixture, "a supervisor that ends without a stop leaves neither process nor command") {
+  make();
+  auto plugin = run();
+  end_with(supervisor, {error_code::internal, "for a test", {}});
+  CHECK(plugin.sees_the_end());
+  CHECK(eventually([&] { return launcher.ended().size() == 1 && offered().empty(); }));
+  CHECK(launcher.ended().front().for_good);
 }
 
 TEST_CASE_FIXTURE(fixture, "a plugin that does not answer its stop is ended after its deadline") {

@@ -1,5 +1,6 @@
 """Plugins as an operator meets them: started, used, crashed, allowed and denied, stopped, through the program `troupe`."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -168,6 +169,18 @@ class Lifecycle(PluginTest):
         wait_until(lambda: self.served.plugin("sleeper")["phase"] == "failed")
         self.assertEqual(self.served.plugin("sleeper")["restarts"], 0)
 
+    def test_a_transient_plugin_stays_down_after_success_alone(self):
+        self.served.do("plugin", "load", self.sleeper(tables='[restart]\nmode = "transient"\n'))
+        self.refuse(UNAVAILABLE, "the plugin sleeper", "exec", "sleeper.fall", "status=3")
+        self.wait_running("sleeper", restarts=1)
+        self.refuse(UNAVAILABLE, "the plugin sleeper", "exec", "sleeper.fall", "status=0")
+        wait_until(lambda: self.served.plugin("sleeper")["problem"] == "the plugin sleeper ended with exit status 0")
+        wait_until(lambda: len(self.served.audit("sleeper", "plugin.ended")) == 2)
+        self.assertEqual(sorted(record["rule"] for record in self.served.audit("sleeper", "plugin.ended")),
+                         ["the plugin sleeper ended with exit status 0", "the plugin sleeper ended with exit status 3"])
+        self.assertEqual((self.served.plugin("sleeper")["phase"], self.served.plugin("sleeper")["restarts"]), ("failed", 1))
+        self.assertEqual(descendants(self.served.pid), set())
+
     def test_what_a_plugin_raises_reaches_the_caller_and_the_plugin_lives_on(self):
         self.served.do("plugin", "load", self.sleeper())
         process = self.served.plugin("sleeper")["process"]
@@ -305,10 +318,29 @@ class Manifests(PluginTest):
         self.assertNotEqual(done.returncode, SUCCESS)
         self.assertRegex(done.stderr, r"plugin\.toml:\d+:\d+: integrity: .*plugin\.py")
 
+    def test_a_file_that_changes_is_not_started_again(self):
+        package = self.sleeper()
+        with open(package / "plugin.toml", "a") as manifest:
+            manifest.write(f'[integrity]\n"plugin.py" = "{hashlib.sha256((package / "plugin.py").read_bytes()).hexdigest()}"\n')
+        self.served.do("plugin", "load", package)
+        with open(package / "plugin.py", "a") as script:
+            script.write("# one line more\n")
+        self.refuse(UNAVAILABLE, "the plugin sleeper", "exec", "sleeper.fall")
+        wait_until(lambda: self.served.plugin("sleeper")["phase"] == "quarantined", 30)
+        self.assertRegex(self.served.plugin("sleeper")["problem"], r'the file "plugin\.py" has the SHA-256')
+        self.assertEqual(descendants(self.served.pid), set())
+
+    def test_a_package_does_not_choose_its_own_trust(self):
+        package = self.sleeper(permission_level='"system"')
+        self.refuse(DENIED, r"sleeper asks for the permission level system, .* allow it with --level system", "plugin", "load", package)
+        self.assertEqual(self.served.ask("plugin", "list"), [])
+        self.served.do("plugin", "load", package, "--level", "system")
+        self.assertEqual(self.served.plugin("sleeper")["level"], "system")
+
     def test_a_program_that_is_no_plugin_is_told_apart(self):
-        for script, pattern in [("raise SystemExit(3)", "the plugin odd (closed its connection|ended with exit status 3)"),
-                                ("import os; os.kill(os.getpid(), 9)", "the plugin odd (closed its connection|ended with signal 9)"),
-                                ("print('hello')", "the plugin odd (closed its connection|ended with exit status 0)")]:
+        for script, pattern in [("raise SystemExit(3)", "the plugin odd ended with exit status 3"),
+                                ("import os; os.kill(os.getpid(), 9)", "the plugin odd ended with exit status 137"),
+                                ("print('hello')", "the plugin odd ended with exit status 0")]:
             with self.subTest(script=script):
                 package = write_package(self.directory / f"odd-{len(script)}", "odd", script)
                 self.refuse(UNAVAILABLE, pattern, "plugin", "load", package)

@@ -69,6 +69,32 @@ TEST_SUITE("sandbox of a killed host") {
     CHECK(fs::is_empty(root / "records"));
   }
 
+  TEST_CASE_FIXTURE(sandbox_fixture, "a record holds what there is, however often plugins start and end") {
+    fs::create_directory(root / "records");
+    auto record = host_record::open(root / "records");
+    REQUIRE(record);
+    const auto file = fs::directory_iterator{root / "records"}->path();
+    const auto lines = [&] {
+      std::vector<std::string> all;
+      std::ifstream in{file};
+      for (std::string line; std::getline(in, line);)
+        if (!line.empty()) all.push_back(line);
+      return all;
+    };
+    CHECK(lines().empty());
+    REQUIRE(record->add("/groups/long-lived"));
+    for (int i = 0; i < 1000; ++i) {
+      const std::vector<fs::path> both{"/groups/notes-" + std::to_string(i), "/other/notes-" + std::to_string(i)};
+      for (const auto& each : both) REQUIRE(record->add(each));
+      CHECK(lines().size() == 3);
+      record->remove(both);
+    }
+    CHECK(lines() == std::vector<std::string>{"/groups/long-lived"});
+    CHECK(fs::file_size(file) < 500);
+    record->remove({"/groups/never-added", "/groups/long-lived"});
+    CHECK(lines().empty());
+  }
+
   TEST_CASE_FIXTURE(sandbox_fixture, "records are believed only about control groups of ours") {
     fs::create_directory(root / "records");
     fs::create_directory(root / "troupe-precious");

@@ -30,8 +30,47 @@ TEST_SUITE("sandbox: limits") {
       CHECK(limited.status.status == 9);
       const auto memory = std::ranges::find(limited.layers, "memory", &sandbox_layer::name);
       REQUIRE(memory != limited.layers.end());
-      CHECK(memory->mechanism == "rlimit");
+      CHECK(memory->mechanism == "rlimit and sampling");
     }
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "without control groups, memory that processes share or have together is sampled") {
+    auto without = config();
+    without.cgroups = cgroup_site{};
+    auto sandbox = open(without);
+    auto spec = python("import mmap, socket\n"
+                       "link = socket.socket(fileno=3)\n"
+                       "print('started')\n"
+                       "link.recv(1)\n"
+                       "held = mmap.mmap(-1, 96 << 20)\n"
+                       "for at in range(0, 96 << 20, 4096): held[at] = 1\n"
+                       "print('held')\n"
+                       "link.recv(1)\n");
+    spec.resource_limits.max_memory_bytes = 64 << 20;
+    auto process = sandbox->create(spec);
+    REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
+    CHECK(read_line(process->output.get()) == "started");
+    CHECK(sandbox->check_limits("probe"));
+    REQUIRE(::write(process->socket.get(), "x", 1) == 1);
+    CHECK(read_line(process->output.get()) == "held");
+    const auto checked = sandbox->check_limits("probe");
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().code == error_code::limit_exceeded);
+    CHECK(checked.error().message.find("it may use 67108864") != std::string::npos);
+    // What has ended uses nothing, whoever has its number now.
+    process->socket.reset();
+    REQUIRE(wait_readable(process->pidfd.get(), patience));
+    CHECK(sandbox->check_limits("probe"));
+    CHECK(sandbox->track_resources("probe")->memory_bytes == 0);
+  }
+
+  TEST_CASE_FIXTURE(sandbox_fixture, "priorities and locked memory are not to be had") {
+    const auto output = run(python("import resource\n"
+                                   "for name in ('RTPRIO', 'NICE', 'MEMLOCK'):\n"
+                                   "  print(name, *resource.getrlimit(getattr(resource, 'RLIMIT_' + name)))\n")).output;
+    CHECK(says(output, "RTPRIO 0 0"));
+    CHECK(says(output, "NICE 0 0"));
+    CHECK(says(output, "MEMLOCK 65536 65536"));
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "a spinning plugin gets its share of a core and no more, where control groups limit it") {
@@ -106,7 +145,7 @@ TEST_SUITE("sandbox: limits") {
       REQUIRE(sampled);
       CHECK(sampled->processes == 12);
       CHECK(sampled->memory_bytes > 1 << 20);
-      CHECK(sampled->memory_mechanism == "rlimit");
+      CHECK(sampled->memory_mechanism == "rlimit and sampling");
       CHECK(sampled->cpu_mechanism == "none");
       CHECK(sampled->process_mechanism == "rlimit");
       REQUIRE(limited->destroy("probe", 0ms));

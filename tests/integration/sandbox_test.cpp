@@ -170,7 +170,8 @@ TEST_SUITE("sandbox") {
     CHECK(message_of() == "the variable \"A=B\" cannot be part of an environment");
     for (const auto& [path, reason] : {std::pair{"/no/such/file", "does not exist"}, {"relative", "must be absolute"},
                                        {"/usr/../etc", "must be absolute"}, {"/", "at its end"}, {"/proc/1", "fills itself"},
-                                       {"/tmp", "fills itself"}, {"/dev/sda", "fills itself"}}) {
+                                       {"/tmp", "fills itself"}, {"/dev/sda", "fills itself"},
+                                       {"/run", "fills itself"}}) {
       spec = python("");
       spec.readable = {path};
       CHECK(message_of().find(reason) != std::string::npos);
@@ -230,7 +231,7 @@ TEST_SUITE("sandbox") {
           "the plugin probe was not started: bwrap ended with exit status 4, it said: no namespaces today");
     CHECK(without_landlock == error{error_code::unavailable,
                                     "the plugin probe was not started: the kernel has no Landlock; boot with it "
-                                    "(lsm=landlock), or allow the weaker mode \"no-landlock\"",
+                                    "(lsm=landlock), or go without it: sandbox_allow = [\"no-landlock\"] in a configuration",
                                     {}});
     CHECK(without_seccomp ==
           error{error_code::permission_denied,

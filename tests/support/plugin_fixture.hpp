@@ -24,7 +24,7 @@ class fake_launcher {
 public:
   explicit fake_launcher(real_system& system) {
     actor_ = system.own(launcher_actor{system.caf().spawn([memory = memory_](launcher_actor::pointer self) {
-      const auto held = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
+      const auto held = std::make_shared<std::vector<caf::typed_response_promise<plugin_ended>>>();
       const auto unread = std::make_shared<std::vector<std::pair<read_package, caf::typed_response_promise<package_read>>>>();
       return launcher_actor::behavior_type{
           [memory, self, unread](const read_package& wanted) -> caf::result<package_read> {
@@ -33,9 +33,9 @@ public:
             return unread->back().second;
           },
           [memory](const launch_plugin& wanted) { return memory->launch(wanted); },
-          [memory, self, held](const end_plugin& order) -> caf::result<void> {
+          [memory, self, held](const end_plugin& order) -> caf::result<plugin_ended> {
             if (const auto outcome = memory->end(order)) return reply(*outcome);
-            held->push_back(self->make_response_promise<void>());
+            held->push_back(self->make_response_promise<plugin_ended>());
             return held->back();
           },
           [](const track_plugin& wanted) -> caf::result<resource_usage> {
@@ -45,7 +45,7 @@ public:
           [memory](const policy_changed& change) { memory->take(change); },
           [memory](const check_operation& wanted) { return memory->check(wanted); },
           [memory, held, unread](tick) {  // what is held is answered now
-            for (auto& promise : std::exchange(*held, {})) promise.deliver();
+            for (auto& promise : std::exchange(*held, {})) promise.deliver(plugin_ended{});
             for (auto& [wanted, promise] : std::exchange(*unread, {})) {
               if (auto read = memory->read(wanted)) promise.deliver(std::move(*read));
               else promise.deliver(to_caf(read.error()));
@@ -72,6 +72,11 @@ public:
     const std::lock_guard locked{memory_->guard};
     return memory_->launched;
   }
+  /// What the plugins of these launches may read where it is a file.
+  std::vector<std::vector<std::filesystem::path>> launched_files() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->files;
+  }
   std::vector<end_plugin> ended() const {
     const std::lock_guard locked{memory_->guard};
     return memory_->ended;
@@ -80,6 +85,16 @@ public:
   void report_exit(const exit_status& status) {
     const std::lock_guard locked{memory_->guard};
     tell(memory_->watcher, plugin_exited{memory_->launched.back().plugin, status});
+  }
+  /// Tells the supervisor of the latest launch that its plugin uses too much.
+  void report_excess(std::string what) {
+    const std::lock_guard locked{memory_->guard};
+    tell(memory_->watcher, plugin_exceeded{memory_->launched.back().plugin, std::move(what)});
+  }
+  /// From now on processes that may end by themselves end so.
+  void end_with(const exit_status& status) {
+    const std::lock_guard locked{memory_->guard};
+    memory_->status = status;
   }
   void refuse_launches(error why) {
     const std::lock_guard locked{memory_->guard};
@@ -131,7 +146,9 @@ private:
     std::map<std::string, std::shared_ptr<const permissions>> policies;
     std::deque<unique_fd> waiting;
     std::vector<sandbox_spec> launched;
+    std::vector<std::vector<std::filesystem::path>> files;
     std::vector<end_plugin> ended;
+    std::optional<exit_status> status;
     exit_watcher watcher;
     std::optional<error> refusal, end_refusal;
     bool endless = false;
@@ -152,6 +169,7 @@ private:
     caf::result<plugin_launched> launch(const launch_plugin& wanted) {
       const std::lock_guard locked{guard};
       launched.push_back(wanted.spec);
+      files.push_back(wanted.files);
       if (refusal) return to_caf(*refusal);
       socket_pair sockets;
       waiting.push_back(std::move(sockets.far));
@@ -159,12 +177,12 @@ private:
       return plugin_launched{std::make_shared<unique_fd>(std::move(sockets.near)), 4711, {{"process", "none"}}};
     }
     /// Nothing when the answer is to wait.
-    std::optional<result<void>> end(const end_plugin& order) {
+    std::optional<result<plugin_ended>> end(const end_plugin& order) {
       const std::lock_guard locked{guard};
       ended.push_back(order);
-      if (end_refusal) return result<void>{fail(*end_refusal)};
+      if (end_refusal) return result<plugin_ended>{fail(*end_refusal)};
       if (endless) return std::nullopt;
-      return result<void>{};
+      return plugin_ended{order.patience.count() > 0 ? status : std::nullopt};
     }
     void take(const policy_changed& change) {
       const std::lock_guard locked{guard};

@@ -125,6 +125,8 @@ public:
     return !next([](const auto&) { return false; }).has_value();
   }
   void close() { socket_.reset(); }
+  /// Frames that came before one that was waited for, and were not asked for since.
+  std::size_t kept() const { return kept_.size(); }
 
 private:
   heard_frame expect(const std::function<bool(const heard_frame&)>& wanted, std::string_view what) {

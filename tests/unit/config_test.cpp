@@ -56,7 +56,9 @@ TEST_CASE("an empty configuration leaves every default") {
   CHECK(parsed->join.empty());
   CHECK(parsed->discover);
   CHECK(parsed->plugins.empty());
+  CHECK(parsed->plugin_level == permission_level::user);
   CHECK(parsed->sandbox == sandbox_kind::bubblewrap);
+  CHECK(parsed->sandbox_allow.empty());
   CHECK(parsed->stop_deadline == 10s);
   CHECK(parsed->worker_threads == 16);
   CHECK(parsed->level == log_level::off);
@@ -72,7 +74,9 @@ TEST_CASE("every key of a configuration is read, and paths are relative to the f
     join = ["localhost:7401", "[::1]:7402"]
     discover = false
     plugins = ["plugins/notes", "/opt/wordcount"]
+    plugin_level = "system"
     sandbox = "none"
+    sandbox_allow = ["no-landlock"]
     plugin_init = "bin/init"
     python_sdk = "/opt/sdk"
     log_level = "warning"
@@ -88,7 +92,9 @@ TEST_CASE("every key of a configuration is read, and paths are relative to the f
   CHECK(parsed->join == std::vector<std::string>{"localhost:7401", "[::1]:7402"});
   CHECK_FALSE(parsed->discover);
   CHECK(parsed->plugins == std::vector<std::filesystem::path>{"/etc/troupe/plugins/notes", "/opt/wordcount"});
+  CHECK(parsed->plugin_level == permission_level::system);
   CHECK(parsed->sandbox == sandbox_kind::none);
+  CHECK(parsed->sandbox_allow == std::vector<weaker_mode>{weaker_mode::no_landlock});
   CHECK(parsed->plugin_init == "/etc/troupe/bin/init");
   CHECK(parsed->python_sdk == "/opt/sdk");
   CHECK(parsed->level == log_level::warning);

@@ -118,7 +118,7 @@ period_ms = 60_000
 [deadlines]
 start_ms = 1
 call_ms = 2
-stop_ms = 86_400_000
+stop_ms = 60_000
 [integrity]
 "data/words" = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )",
@@ -135,7 +135,7 @@ stop_ms = 86_400_000
     CHECK(parsed->denied == std::vector<capability>{capability{"context.read:/app/secret/**"}});
     CHECK(parsed->resource_limits == resource_limits{128 << 20, 75, 0, 1024, 16, 128});
     CHECK(parsed->restart == restart_spec{restart_mode::transient, 0, 60s});
-    CHECK(parsed->deadlines == plugin_deadlines{1ms, 2ms, 24h});
+    CHECK(parsed->deadlines == plugin_deadlines{1ms, 2ms, 60s});
     CHECK(parsed->integrity == std::map<std::string, std::string>{{"data/words", empty_sum}});
   }
 
@@ -174,10 +174,18 @@ stop_ms = 86_400_000
           "plugin.toml:4:20: permission_level: must be one of system, user, restricted, not \"root\"");
     CHECK(mistake_of("[restart]\nmode = \"often\"\n") ==
           "plugin.toml:5:8: restart.mode: must be one of permanent, transient, temporary, not \"often\"");
-    CHECK(mistake_of("[restart]\nintensity = 1001\n") ==
-          "plugin.toml:5:13: restart.intensity: must be between 0 and 1000, not 1001");
+    CHECK(mistake_of("[restart]\nintensity = 101\n") ==
+          "plugin.toml:5:13: restart.intensity: must be between 0 and 100, not 101");
+    CHECK(mistake_of("[restart]\nperiod_ms = 999\n") ==
+          "plugin.toml:5:13: restart.period_ms: must be between 1000 and 86400000, not 999");
+    CHECK(mistake_of("[deadlines]\nstart_ms = 300_001\n") ==
+          "plugin.toml:5:12: deadlines.start_ms: must be between 1 and 300000, not 300001");
+    CHECK(mistake_of("[deadlines]\ncall_ms = 3_600_001\n") ==
+          "plugin.toml:5:11: deadlines.call_ms: must be between 1 and 3600000, not 3600001");
+    CHECK(mistake_of("[deadlines]\nstop_ms = 60_001\n") ==
+          "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 60000, not 60001");
     CHECK(mistake_of("[deadlines]\nstop_ms = 0\n") ==
-          "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 86400000, not 0");
+          "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 60000, not 0");
     CHECK(mistake_of("description = \"a\\u0000b\"\n") == "plugin.toml:4:15: description: must not contain a zero byte");
     CHECK(mistake_of("description = \"" + std::string(1025, 'x') + "\"\n") ==
           "plugin.toml:4:15: description: must have 0 to 1024 bytes, not 1025");
@@ -250,14 +258,6 @@ stop_ms = 86_400_000
     CHECK_FALSE(parse_manifest("x = " + std::string(5000, '['), "plugin.toml"));
   }
 
-  TEST_CASE("no text makes the parser do anything but answer") {
-    const std::vector<std::string> pieces{"[",  "]",      "=",    "\n",        "restart", "capabilities", ".", "\"", "'",
-                                          "{",  "}",      "\"\"\"", "integrity", "1",       "-",            ",", "#",  "\\u",
-                                          "\t", "\xff\xfe", "1979-05-27", "entry",  "true",    "[[",           "]]"};
-    CHECK(rc::check("pieces of TOML behind a good manifest", [&] {
-      std::string text = smallest;
-      for (const auto& piece : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces))) text += piece;
-      const auto parsed = parse_manifest(text, "plugin.toml");
   TEST_CASE("tables and arrays may not lie deep within each other, however that is written") {
     const auto times = [](std::size_t count, const std::string& piece) {
       std::string all;
@@ -289,6 +289,14 @@ stop_ms = 86_400_000
     CHECK(mistake_of("permission_level = \"" + std::string(1000, 'x') + "\"\n").find("not \"" + std::string(80, 'x') + "…\"") != std::string::npos);
   }
 
+  TEST_CASE("no text makes the parser do anything but answer") {
+    const std::vector<std::string> pieces{"[",  "]",      "=",    "\n",        "restart", "capabilities", ".", "\"", "'",
+                                          "{",  "}",      "\"\"\"", "integrity", "1",       "-",            ",", "#",  "\\u",
+                                          "\t", "\xff\xfe", "1979-05-27", "entry",  "true",    "[[",           "]]"};
+    CHECK(rc::check("pieces of TOML behind a good manifest", [&] {
+      std::string text = smallest;
+      for (const auto& piece : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces))) text += piece;
+      const auto parsed = parse_manifest(text, "plugin.toml");
       const bool answered = parsed || parsed.error().message.starts_with("plugin.toml:");
       RC_ASSERT(answered);
     }));
@@ -345,6 +353,26 @@ TEST_SUITE("package") {
     CHECK(listed(script_sum, empty_sum).find("leads out of the package") != std::string::npos);
   }
 
+  TEST_CASE_FIXTURE(package_fixture, "every file that the entry names has a sum, when there are sums") {
+    write("main.py", "");
+    const auto listed = [&](const std::string& entry, const std::string& sums) {
+      return load("name = \"a\"\nversion = \"1.0.0\"\nentry = " + entry + "\n[integrity]\n" + sums);
+    };
+    const auto main_sum = "\"main.py\" = \"" + empty_sum + "\"\n";
+    for (const char* word : {"main.py", "/plugin/main.py"}) {
+      const auto entry = "[\"/bin/sh\", \"-c\", \"" + std::string{word} + "\"]";
+      CHECK(listed(entry, "") == "PACKAGE/plugin.toml:4:1: integrity: must list the file \"main.py\" of the entry too");
+      CHECK(listed(entry, main_sum) == "");
+    }
+    CHECK(listed("[\"/bin/sh\", \"./main.py\"]", main_sum) ==
+          "PACKAGE/plugin.toml:4:1: integrity: must list the file \"./main.py\" of the entry too");
+  }
+
+  TEST_CASE_FIXTURE(package_fixture, "a manifest that is no regular file is not found, and not waited for") {
+    REQUIRE(::mkfifo((package / "plugin.toml").c_str(), 0600) == 0);
+    CHECK(load_manifest(package).error().code == error_code::not_found);
+  }
+
   TEST_CASE("a list of sums is bounded") {
     std::string many = std::string{smallest} + "[integrity]\n";
     for (int i = 0; i <= 4096; ++i) many += std::to_string(i) + " = \"x\"\n";
@@ -352,14 +380,22 @@ TEST_SUITE("package") {
   }
 
   TEST_CASE_FIXTURE(package_fixture, "only regular files have sums") {
+    const auto sum_of = [](const fs::path& file) {
+      auto most = max_summed_bytes;
+      return sha256_of_file(file, most);
+    };
     REQUIRE(::mkfifo((package / "pipe").c_str(), 0600) == 0);
-    CHECK(sha256_of_file(package / "pipe").error().code == error_code::not_found);
-    CHECK(sha256_of_file(package).error().code == error_code::not_found);
-    CHECK(sha256_of_file(package / "missing").error().code == error_code::not_found);
-    CHECK(sha256_of_file(package / "bin/notes").value() == script_sum);
-    CHECK(sha256_of_file("/proc/self/mem").error().code == error_code::storage_failure);
+    CHECK(sum_of(package / "pipe").error().code == error_code::not_found);
+    CHECK(sum_of(package).error().code == error_code::not_found);
+    CHECK(sum_of(package / "missing").error().code == error_code::not_found);
+    CHECK(sum_of(package / "bin/notes").value() == script_sum);
+    CHECK(sum_of("/proc/self/mem").error().code == error_code::storage_failure);
     write("big", std::string(200'000, 'a'));
-    CHECK(sha256_of_file(package / "big").value() == "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
+    CHECK(sum_of(package / "big").value() == "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
+    std::uint64_t most = 300'000;
+    CHECK(sha256_of_file(package / "big", most));
+    CHECK(most == 100'000);
+    CHECK(sha256_of_file(package / "big", most).error().code == error_code::limit_exceeded);
     CHECK(file_in_package(package / "missing", "x").error().code == error_code::not_found);
     CHECK(file_in_package(package, "").error().code == error_code::invalid_argument);
   }

@@ -60,6 +60,17 @@ TEST_SUITE("restart policy") {
     CHECK(policy.recent_restarts() == 1);
   }
 
+  TEST_CASE("restarts in a row wait longer and longer, however short the period is") {
+    restart_policy policy{{restart_mode::permanent, 100, 1s}};
+    time_point now{};
+    for (const auto expected : {100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 6400ms, 10'000ms, 10'000ms}) {
+      CHECK(policy.on_exit(exit_reason::abnormal, now, no_jitter) == restart_after(expected));
+      now += expected + 29s;
+    }
+    // A run that was long enough begins a new row.
+    CHECK(policy.on_exit(exit_reason::abnormal, now + 2s, no_jitter) == restart_after(100ms));
+  }
+
   TEST_CASE("an intensity of zero allows no restart") {
     restart_policy policy{{restart_mode::permanent, 0, 30s}};
     CHECK(policy.on_exit(exit_reason::abnormal, time_point{}, no_jitter) == quarantine);
