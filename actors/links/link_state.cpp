@@ -149,7 +149,7 @@ result<session_grant> link_state::admit(std::string_view method, std::string_vie
 }
 
 void link_state::announce(link_opened opened) {
-  log_->info("link.opened link=\"{}\" kind={} name=\"{}\"", setup_.label, name_of(opened.kind), printable(opened.name, 64));
+  log_->info("link.opened link=\"{}\" kind={} name={}", setup_.label, name_of(opened.kind), printable_quoted(opened.name, 64));
   if (!setup_.owner) return;
   opened.link = caf::actor_cast<link_actor>(self_);
   tell(self_, *setup_.owner, std::move(opened));
@@ -207,8 +207,8 @@ void link_state::on_notification(std::string_view method, std::string_view param
   const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notice);
   if (found) pass_on(*found, method, params);
   else if (++notices_refused_ <= max_refusals_told)
-    log_->warn("link.notice_refused link=\"{}\" method=\"{}\" reason=\"{}\"", setup_.label, printable(method, 64),
-               printable(found.error().message));
+    log_->warn("link.notice_refused link=\"{}\" method={} reason={}", setup_.label, printable_quoted(method, 64),
+               printable_quoted(found.error().message));
 }
 
 /// What a service has not taken yet is counted, so that reading pauses when it does not keep up.
@@ -248,8 +248,8 @@ void link_state::end(const error& reason) {
   if (phase_ == phase::closed) return;
   phase_ = phase::closed;
   if (reason.code == error_code::unavailable)
-    log_->info("link.closed link=\"{}\" reason=\"{}\"", setup_.label, printable(reason.message));
-  else log_->warn("link.ended link=\"{}\" code={} reason=\"{}\"", setup_.label, to_string(reason.code), printable(reason.message));
+    log_->info("link.closed link=\"{}\" reason={}", setup_.label, printable_quoted(reason.message));
+  else log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code), printable_quoted(reason.message));
   session_.end(reason);
   stream_.flush(session_);
   stream_.close();

@@ -45,7 +45,7 @@ private:
                      ? setup_.setup_for(static_cast<int>(connection.id()))
                      : result<link_setup>{fail(error_code::overloaded, "too many connections")};
     if (!setup) {
-      log_->warn("link.refused listener=\"{}\" reason=\"{}\"", setup_.label, setup.error().message);
+      log_->warn("link.refused listener=\"{}\" reason={}", setup_.label, printable_quoted(setup.error().message));
       close_later(*self_, connection);
       return;
     }

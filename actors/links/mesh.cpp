@@ -103,14 +103,14 @@ private:
                                          opened.dialed ? opened.address : std::string{}, now());
     if (verdict.close) close(*verdict.close, verdict.reason);
     if (!verdict.keep) {
-      log_->log(is_self(opened) ? spdlog::level::debug : spdlog::level::warn, "mesh.refused node={} name=\"{}\" reason=\"{}\"",
-                to_string(opened.node), printable(opened.name, 64), verdict.reason.message);
+      log_->log(is_self(opened) ? spdlog::level::debug : spdlog::level::warn, "mesh.refused node={} name={} reason={}",
+                to_string(opened.node), printable_quoted(opened.name, 64), printable_quoted(verdict.reason.message));
       tell(self_, opened.link, close_link{verdict.reason.message});
       return;
     }
     links_[id] = opened.link;
-    log_->info("mesh.connected node={} name=\"{}\" incarnation={}", to_string(opened.node),
-               printable(opened.name, 64), opened.incarnation);
+    log_->info("mesh.connected node={} name={} incarnation={}", to_string(opened.node),
+               printable_quoted(opened.name, 64), opened.incarnation);
     if (setup_.discover && !opened.dialed && may_be_learned(opened.address))
       book_.learn(opened.address, opened.node, opened.incarnation, now());
     tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
@@ -120,7 +120,7 @@ private:
   void learn(const service_notice& notice) {
     const auto known = decode_checked<peers_known>(notice.params.bytes);
     if (!setup_.discover) return;
-    if (!known) return log_->warn("mesh.notice_refused reason=\"{}\"", printable(known.error().message));
+    if (!known) return log_->warn("mesh.notice_refused reason={}", printable_quoted(known.error().message));
     for (const auto& address : known->addresses)
       if (may_be_learned(address)) book_.learn(address, now());
   }
@@ -135,11 +135,11 @@ private:
     dialed_.erase(link);
     if (const auto dialed = dialing_.extract(link)) give_up(dialed.mapped(), why);
     else if (const auto node = book_.disconnected(link, why, jitter(), now()))
-      log_->warn("mesh.lost node={} reason=\"{}\"", to_string(*node), printable(why.message));
+      log_->warn("mesh.lost node={} reason={}", to_string(*node), printable_quoted(why.message));
   }
 
   void give_up(const std::string& address, const error& why) {
-    log_->debug("mesh.dial_failed address={} reason=\"{}\"", address, printable(why.message));
+    log_->debug("mesh.dial_failed address={} reason={}", address, printable_quoted(why.message));
     book_.dial_failed(address, why, jitter(), now());
   }
 

@@ -29,7 +29,8 @@ public:
     await_turn();
   }
 
-  /// Call before anything that may produce output: tells the session what the other side has not taken.
+  /// Call before anything that may produce output: tells the session what the other side has not taken. CAF shows what waits to be
+  /// written, not what it is just writing.
   void refresh(link_session& session) {
     session.set_unsent(open() ? broker_->wr_buf(connection_).size() : 0);
   }

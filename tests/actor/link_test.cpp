@@ -526,6 +526,12 @@ TEST_CASE_FIXTURE(gated_fixture, "a session is opened, its owner told, and the o
   CHECK(log.contains("link.opened link=\"gate\" kind=client name=\"cli\""));
 }
 
+TEST_CASE_FIXTURE(gated_fixture, "a name cannot end its field in the log and begin another") {
+  auto peer = accept();
+  CHECK(peer.call_with("session.open", opening("x\" kind=\"peer")).failure.code == error_code::none);
+  CHECK(log.contains("kind=client name=\"x\\\" kind=\\\"peer\""));
+}
+
 TEST_CASE_FIXTURE(gated_fixture, "a session is opened once") {
   auto peer = accept();
   REQUIRE(peer.call_with("session.open", opening()).failure.code == error_code::none);
