@@ -68,8 +68,9 @@ struct config {
 };
 
 /// Reads a TOML file into `base`. Keys are the names of the fields above, but `log_level` for `level`, `log_format` for `style`,
-/// `stop_deadline_ms` for `stop_deadline`, and none for `serve_clients`, which is for hosts alone; paths are relative to the file's directory. The first mistake is reported as
-/// `file:line:column: key: what is wrong`, an unknown key with the nearest known one.
+/// `stop_deadline_ms` for `stop_deadline`, and none for `serve_clients`, which is for hosts alone; paths are relative to the
+/// file's directory. The first mistake is reported as `file:line:column: key: what is wrong`, an unknown key with the nearest
+/// known one.
 result<config> read_config(const std::filesystem::path& file, config base = {});
 /// The same from text.
 result<config> parse_config(std::string_view text, std::string_view file_name,

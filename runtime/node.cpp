@@ -80,12 +80,13 @@ result<void> check_data_dir(const std::filesystem::path& wanted) {
   std::error_code problem;
   auto there = wanted;
   auto found = std::filesystem::status(there, problem);
-  for (; found.type() == std::filesystem::file_type::not_found && there.has_relative_path(); found = std::filesystem::status(there, problem))
+  while (found.type() == std::filesystem::file_type::not_found && there.has_relative_path()) {
     there = there.parent_path();
+    found = std::filesystem::status(there, problem);
+  }
   const auto refused = [&](const std::string& why) {
-    return fail(error_code::invalid_argument, there == wanted ? "the data directory " + wanted.native() + " cannot be used: " + why
-                                                              : "the data directory " + wanted.native() + " cannot be made: " +
-                                                                    there.native() + ": " + why);
+    const auto what = there == wanted ? " cannot be used: " : " cannot be made: " + there.native() + ": ";
+    return fail(error_code::invalid_argument, "the data directory " + wanted.native() + what + why);
   };
   if (!std::filesystem::exists(found)) return refused(problem.message());
   if (!std::filesystem::is_directory(found)) return refused("it is not a directory");
@@ -151,7 +152,8 @@ result<void> node::check_surroundings() {
   settings_.data_dir = std::filesystem::absolute(settings_.data_dir, problem);
   if (problem) return fail(error_code::unavailable, "the data directory cannot be found: " + problem.message());
   if (!is_utf8(settings_.data_dir.native()))
-    return fail(error_code::invalid_argument, "the path of the data directory " + repaired_utf8(settings_.data_dir.native()) + " is not UTF-8");
+    return fail(error_code::invalid_argument,
+                "the path of the data directory " + repaired_utf8(settings_.data_dir.native()) + " is not UTF-8");
   if (auto checked = check_data_dir(settings_.data_dir); !checked) return checked;
   if (settings_.serve_clients)
     if (auto checked = check_unix_place(socket_file()); !checked) return checked;

@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   try {
     if (const char* word = not_text(argc, argv)) {
       app.json = as_json;
-      troupe::cli::report(app, {troupe::error_code::invalid_argument, "the argument \"" + std::string{word} + "\" is not UTF-8", {}});
+      const auto what = "the argument \"" + std::string{word} + "\" is not UTF-8";
+      troupe::cli::report(app, {troupe::error_code::invalid_argument, what, {}});
     } else {
       program.parse(argc, argv);
     }

@@ -542,8 +542,7 @@ class Running(NodeTest):
         asking = subprocess.Popen([str(PROGRAM), "node", "info", "--data-dir", str(self.served.data)],
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_until(lambda: "socket:" in " ".join(links_of(asking.pid)))
-        self.served.process.send_signal(signal.SIGKILL)
-        self.served.process.wait(timeout=10)
+        self.served.stop(signal.SIGKILL)
         out, err = asking.communicate(timeout=20)
         self.assertEqual((asking.returncode, out), (UNAVAILABLE, ""))
         self.assertRegex(err, r"\Atroupe: (the node closed the connection|no node answers[^\n]*)\n\Z")
