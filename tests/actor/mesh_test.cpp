@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/socket.h>
+
 #include <memory>
 #include <mutex>
 #include <set>
@@ -119,6 +121,20 @@ std::string free_address() {
   const auto socket = listen_tcp({"127.0.0.1", 0}).value();
   return to_string(local_endpoint(socket.get()).value());
 }
+
+/// A loopback address that answers nobody: its queue is full.
+class silent_listener {
+public:
+  silent_listener() : socket_(listen_tcp({"127.0.0.1", 0}).value()) {
+    if (::listen(socket_.get(), 0) != 0) throw std::runtime_error{"the queue cannot be shortened"};
+    while (auto one = connect_tcp(local_endpoint(socket_.get()).value(), 50ms)) waiting_.push_back(std::move(*one));
+  }
+  std::string address() const { return to_string(local_endpoint(socket_.get()).value()); }
+
+private:
+  unique_fd socket_;
+  std::vector<unique_fd> waiting_;
+};
 
 }  // namespace
 
@@ -247,15 +263,15 @@ TEST_CASE("of the addresses that others tell of only those on this machine are d
   CHECK(shown[0].address == here);
 }
 
-TEST_CASE("addresses that lead nowhere keep nobody from the node whose address was given") {
-  mesh_node a{1};
+TEST_CASE("learned addresses that do not answer do not hold up the one that was given") {
+  std::vector<silent_listener> silent(3);
+  mesh_node a{1}, b{2};
   peers_known told;
-  for (int port = 1; port <= 250; ++port) told.addresses.push_back("127.0.0.1:" + std::to_string(port));
+  for (const auto& each : silent) told.addresses.push_back(each.address());
   CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
-  mesh_node b{2};
   CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
-  CHECK(eventually([&] { return a.is_connected_with(b); }));
-  CHECK(b.is_connected_with(a));
+  // One of them may be dialed already, which takes three seconds.
+  CHECK(eventually([&] { return a.is_connected_with(b); }, 6s));
 }
 
 TEST_CASE("a node that was joined does not dial back") {
