@@ -922,20 +922,20 @@ class Processes(unittest.TestCase):
             "raise SystemExit(plugin.run())\n"
         )
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with theirs:
             environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": str(theirs.fileno())}
             with subprocess.Popen(
                 ["/usr/bin/python3", "-B", "-c", script], env=environment, pass_fds=[theirs.fileno()],
                 stdout=subprocess.PIPE,
             ) as process:  # fmt: skip
                 theirs.close()
-                ours.settimeout(30)
-                [[_, msgid, _, _]] = frames_in(ours.recv(1 << 16))
-                ours.sendall(msgpack.packb([1, msgid, None, SESSION]) + execute_frame(1, "p.say"))
-                self.assertEqual(frames_in(ours.recv(1 << 16)), [[1, 1, None, None]])
-                ready, _, _ = select.select([process.stdout], [], [], 30)  # while the plugin runs
-                self.assertEqual([each.readline() for each in ready], [b"said\n"])
-                ours.close()
+                with ours:  # closed, it ends the process
+                    ours.settimeout(30)
+                    [[_, msgid, _, _]] = frames_in(ours.recv(1 << 16))
+                    ours.sendall(msgpack.packb([1, msgid, None, SESSION]) + execute_frame(1, "p.say"))
+                    self.assertEqual(frames_in(ours.recv(1 << 16)), [[1, 1, None, None]])
+                    ready, _, _ = select.select([process.stdout], [], [], 10)  # while the plugin runs
+                    self.assertEqual([each.readline() for each in ready], [b"said\n"])
 
     def test_started_by_hand_it_says_what_is_missing(self) -> None:
         for named in ("3", "x", "-1"):

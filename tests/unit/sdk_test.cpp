@@ -939,7 +939,8 @@ TEST_CASE("notes: an answer carries about 4 MiB, and what to do about more is sa
   auto notes = examples::notes_plugin();
   sdk::test_host host{notes};
   const std::string large(std::size_t{1} << 20, 'x');
-  for (int i = 0; i < 9; ++i) host.context[path{"/plugins/notes/notes/" + std::to_string(i)}] = value::map({{"text", large}});
+  for (int i = 0; i < 9; ++i)
+    host.context[path{"/plugins/notes/notes/" + std::to_string(i)}] = value::map({{"text", large}});
   const auto refused = host.execute("notes.find", {{"text", "X"}});
   CHECK(refused.error() ==
         error{error_code::limit_exceeded,

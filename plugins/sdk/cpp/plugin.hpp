@@ -47,8 +47,8 @@ namespace troupe::sdk {
 /// requests in the manifest. Tests link `troupe_sdk_testing` and need no node: see `test_host.hpp`.
 class plugin {
 public:
-  /// What a command does. The error of a refused call whose `value()` it takes anyway (`tl::bad_expected_access<error>`)
-  /// is its own; everything else that it throws becomes `handler_failed` and a line on the standard error stream.
+  /// What a command does. The error of a refused call whose `value()` it takes anyway is the command's own; everything
+  /// else that it throws becomes `handler_failed` and a line on the standard error stream.
   using handler = std::function<result<value>(const arguments&, call&)>;
 
   /// @param name As in the manifest.

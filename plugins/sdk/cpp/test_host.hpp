@@ -40,7 +40,8 @@ struct test_host_config {
   node_id node{uuid{{0x74, 0x65, 0x73, 0x74, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}}};
   std::string node_name = "test";
   std::string principal = "tester";                       ///< On whose behalf commands run.
-  std::chrono::milliseconds patience{10'000};             ///< How long the plugin may be silent, deaf or alive; at most a day.
+  /// How long the plugin may take to speak, to read or to end; at most a day.
+  std::chrono::milliseconds patience{10'000};
   clock_function clock = std::chrono::steady_clock::now;  ///< The plugin's.
 };
 
