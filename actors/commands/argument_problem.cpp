@@ -31,13 +31,6 @@ std::string to_sentence(const argument_problem& problem) {
   return text;
 }
 
-/// The longest start of `text` of at most `bytes` that does not cut a character.
-std::string_view shortened(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;
-  return text.substr(0, bytes);
-}
-
 }  // namespace
 
 error invalid_arguments(std::string_view command, const std::vector<argument_problem>& problems) {
@@ -70,7 +63,7 @@ std::string shown(const value& given) {
 }
 
 std::string in_quotes(std::string_view text) {
-  const std::string_view start = shortened(text, shown_bytes);
+  const std::string_view start = utf8_prefix(text, shown_bytes);
   if (!is_utf8(start)) return fmt::format("{} bytes that are not UTF-8", text.size());
   std::string made = "\"";
   for (const char c : start) made += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
