@@ -1,5 +1,6 @@
 #include <troupe/actors/links/mesh.hpp>
 
+#include <optional>
 #include <random>
 
 #include <troupe/actors/kernel/messaging.hpp>
@@ -17,11 +18,12 @@ constexpr auto interval = 100ms;
 constexpr auto dial_deadline = 3000ms;
 constexpr auto resolve_deadline = 60s;  // name servers have their own, shorter one
 
-/// Whether an address that another node tells of may be dialed. As nodes listen on the loopback only, nothing else can lead to one;
-/// and for these addresses nobody has to be asked, who may let the dialer wait.
-bool may_be_learned(const std::string& address) {
+/// An address that another node tells of, in the one way to write it, if it may be dialed. As nodes listen on the loopback only,
+/// nothing else can lead to one; and for these addresses nobody has to be asked, who may let the dialer wait.
+std::optional<std::string> learnable(const std::string& address) {
   const auto where = parse_endpoint(address);
-  return where && is_loopback(where->host);
+  if (!where || !is_loopback(where->host) || where->port == 0) return std::nullopt;
+  return to_string(*where);
 }
 
 class mesh_state {
@@ -111,8 +113,8 @@ private:
     links_[id] = opened.link;
     log_->info("mesh.connected node={} name={} incarnation={}", to_string(opened.node),
                printable_quoted(opened.name, 64), opened.incarnation);
-    if (setup_.discover && !opened.dialed && may_be_learned(opened.address))
-      book_.learn(opened.address, opened.node, opened.incarnation, now());
+    if (const auto address = learnable(opened.address); address && setup_.discover && !opened.dialed)
+      book_.learn(*address, opened.node, opened.incarnation, now());
     tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
     tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
   }
@@ -121,8 +123,8 @@ private:
     const auto known = decode_checked<peers_known>(notice.params.bytes);
     if (!setup_.discover) return;
     if (!known) return log_->warn("mesh.notice_refused reason={}", printable_quoted(known.error().message));
-    for (const auto& address : known->addresses)
-      if (may_be_learned(address)) book_.learn(address, now());
+    for (const auto& told : known->addresses)
+      if (const auto address = learnable(told)) book_.learn(*address, now());
   }
 
   void close(peer_book::connection link, const error& why) {
