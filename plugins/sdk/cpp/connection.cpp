@@ -26,6 +26,15 @@ int poll_timeout(std::optional<time_point> until, time_point now) {
   return static_cast<int>(std::min(left, longest_poll).count());
 }
 
+/// Why the connection is over.
+error lost(int problem) {
+  const bool is_closed = problem == EPIPE || problem == ECONNRESET;
+  return {error_code::unavailable,
+          is_closed ? std::string{"the node closed the connection"}
+                    : std::string{"the connection to the node failed: "} + std::strerror(problem),
+          {}};
+}
+
 error cancelled() { return {error_code::cancelled, "the caller withdrew the command", {}}; }
 
 }  // namespace
@@ -50,7 +59,7 @@ result<void> connection::write_some() {
   const auto bytes = session_.outgoing();
   const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (count >= 0) session_.sent(static_cast<std::size_t>(count));
-  else if (!would_block(errno)) return finish({error_code::unavailable, "the node closed the connection", {}});
+  else if (!would_block(errno)) return finish(lost(errno));
   return {};
 }
 
@@ -58,7 +67,7 @@ result<void> connection::read_some() {
   std::array<char, read_bytes> bytes;
   const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
   if (count < 0 && would_block(errno)) return {};
-  if (count <= 0) return finish({error_code::unavailable, "the node closed the connection", {}});
+  if (count <= 0) return finish(lost(count == 0 ? ECONNRESET : errno));
   const auto done = session_.receive({bytes.data(), static_cast<std::size_t>(count)}, now());
   if (done) return {};
   return finish({error_code::protocol_violation, "the node broke the protocol: " + done.error().message, {}});

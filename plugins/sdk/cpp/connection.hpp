@@ -18,8 +18,8 @@ using clock_function = std::function<time_point()>;
 
 /// A session on its socket: moves bytes both ways and waits, for the plugin's only thread.
 ///
-/// Once an operation has failed with `unavailable` (the node closed the socket) or `protocol_violation` (it sent what
-/// it may not), the connection is over and every further operation fails the same way.
+/// Once an operation has failed with `unavailable` (the node closed the socket, or the system lost it) or
+/// `protocol_violation` (it sent what it may not), the connection is over and every further operation fails the same way.
 class connection {
 public:
   /// @param socket A connected stream socket; blocking or not makes no difference.
