@@ -62,7 +62,7 @@ struct requested_capability {
 ///     version = "1.4.0"                        # semantic version; required
 ///     description = "Keeps short notes"        # at most 1 KiB
 ///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone; required
-///     permission_level = "user"                # system, user or restricted (the default)
+///     permission_level = "user"                # user, restricted (the default), or system where the operator allows it
 ///     denied = ["context.read:/app/secret/**"] # capabilities that it must never have
 ///
 ///     [[capabilities]]                         # at most 64, and as many denied

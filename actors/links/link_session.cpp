@@ -1,6 +1,7 @@
 #include <troupe/actors/links/link_session.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <cstring>
 
 #include <troupe/messages/utf8.hpp>
@@ -10,6 +11,8 @@ namespace troupe {
 namespace {
 
 constexpr std::uint32_t slot_bits = 16;
+/// Between two ticks of an owner that is not held up.
+constexpr std::chrono::milliseconds longest_tick{2'000};
 /// What a frame is at most longer than its method and parameters: two array headers, type, id and the method's header.
 constexpr std::size_t frame_overhead = 1 + 1 + 5 + 5 + 1;
 /// What is kept of the message of an error that cannot be sent as it is.
@@ -42,6 +45,7 @@ link_session::link_session(const link_limits& limits, time_point now)
       scanner_(limits.codec),
       message_began_(now),
       last_ping_(now),
+      last_tick_(now),
       last_forgiven_(now) {
   limits_.in_flight = std::min<std::uint32_t>(limits_.in_flight, 1u << slot_bits);
 }
@@ -255,6 +259,11 @@ result<void> link_session::tick(time_point now) {
   if (now - last_forgiven_ >= std::chrono::seconds{1}) {
     last_forgiven_ = now;
     if (strikes_ > 0) --strikes_;
+  }
+  if (now - std::exchange(last_tick_, now) > longest_tick) {
+    // It is this side that was held up: what the other one has sent meanwhile may not have been read yet.
+    message_began_ = now;
+    silent_since_.reset();
   }
   // While it is this side that does not read, the other one is not slow; nor silent, unless it is why: because it does not read.
   if (reading_paused()) message_began_ = now;

@@ -88,7 +88,8 @@ public:
   bool refuse(request_serial request, const error& failure);
 
   /// Lets time pass: calls and requests expire, half messages and silence are noticed, pings are sent. At least every 50 ms while
-  /// `has_deadlines()`, every second otherwise.
+  /// `has_deadlines()`, every second otherwise; after more than two seconds it is taken that this side was held up, and the other
+  /// one has all its time again.
   result<void> tick(time_point now);
   /// True while a call of ours or a request of theirs waits for its answer.
   bool has_deadlines() const noexcept { return open_calls_ > 0 || !answerable_.empty(); }
@@ -173,6 +174,7 @@ private:
   time_point last_ping_;
   bool pinging_ = false;
   std::optional<time_point> silent_since_;  ///< The first ping after which nothing was heard.
+  time_point last_tick_;
   time_point last_forgiven_;
   std::optional<error> ended_;
 };

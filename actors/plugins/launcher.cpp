@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 20ms;
 constexpr auto limits_interval = 1000ms;
+constexpr auto read_deadline = 60s;  // a package may hold large files that are summed
 constexpr std::size_t max_output_at_once = 64 * 1024;
 
 class launcher_state {
@@ -41,7 +42,13 @@ public:
 
   interface::behavior_type make_behavior() {
     return {
-        [this](const read_package& wanted) -> caf::result<package_read> { return self_->delegate(reader_, wanted); },
+        [this](const read_package& wanted) -> caf::result<package_read> {
+          auto promise = self_->make_response_promise<package_read>();
+          ask(self_, reader_, read_deadline, wanted)
+              .then([promise](package_read& read) mutable { promise.deliver(std::move(read)); },
+                    [promise](const error& why) mutable { promise.deliver(to_caf(why)); });
+          return promise;
+        },
         [this](const launch_plugin& wanted) { return launch(wanted); },
         [this](const end_plugin& wanted) { return end(wanted); },
         [this](const track_plugin& wanted) -> caf::result<resource_usage> {

@@ -37,7 +37,7 @@ public:
         [this](no_parameters) { return list(); },
         [this](const stop_plugins& order) { return stop_all(order.deadline); },
         [this](const service_call& call) { return serve(call); },
-        [this](const service_notice& notice) { log_->warn("plugin.notice_refused method=\"{}\"", notice.method); },
+        [this](const service_notice& notice) { log_->warn("plugin.notice_refused method={}", printable_quoted(notice.method, 64)); },
     };
   }
 

@@ -126,6 +126,7 @@ void supervisor_state::connect(const plugin_launched& launched) {
   process_ = launched.process;
   const auto connection = self_->add_scribe(launched.socket->release());
   run_ = std::make_shared<run>(stream{self_, connection}, limits, now());
+  run_->session.await_opening();
   run_->bytes.start();
   std::string layers;
   for (const auto& layer : launched.layers)
@@ -151,6 +152,7 @@ void supervisor_state::open_session(std::uint32_t id, std::string_view method, s
     return fail_run(opening.error(), exit_reason::abnormal);
   }
   run_->opened = true;
+  session.opened();
   auto answer = setup_.environment.introduction;
   answer.capabilities = effective_;
   session.respond(id, encode(answer));

@@ -164,7 +164,7 @@ void supervisor_state::pass_time(tick pace) {
                                                         std::to_string(setup_.manifest->deadlines.start.count()) + " ms", {}},
                     exit_reason::abnormal);
   const auto current = run_;
-  if (!current || !current->opened) return;  // how long it may take to open its session is the start's deadline alone
+  if (!current) return;
   current->bytes.refresh(current->session);
   const auto generation = generation_;
   const auto outcome = current->session.tick(now());

@@ -295,7 +295,7 @@ TEST_CASE_FIXTURE(package_fixture, "a plugin that is ended while its package is 
     self->request(launcher, caf::infinite, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, {}})
         .then([outcome](const plugin_launched&) { outcome->set_value(error_code::none); },
               [outcome](const caf::error& why) { outcome->set_value(from_caf(why).code); });
-    self->send(launcher, end_plugin{"notes"});
+    self->request(launcher, caf::infinite, end_plugin{"notes"}).then([](const plugin_ended&) {}, [](const caf::error&) {});
   });
   CHECK(outcome->get_future().get() == error_code::unavailable);
   CHECK(see(&sandbox_script::created).empty());

@@ -496,6 +496,20 @@ TEST_CASE("an other side that could not be pinged because nobody let time pass i
   CHECK(link.pass(1s).has_value());
 }
 
+TEST_CASE("an other side is neither silent nor slow while this side is held up") {
+  session_fixture link{pinging()};
+  const auto frame = notice_frame("m");
+  REQUIRE(link.receive(frame.substr(0, 2)));
+  for (int second = 1; second <= 4; ++second) REQUIRE(link.pass(1s));
+  REQUIRE(link.pass(1min));
+  // What it has sent meanwhile is read now.
+  REQUIRE(link.receive(frame.substr(2)));
+  // And from there on it has the time that it always has.
+  REQUIRE(link.pass(1min));
+  for (int second = 1; second <= 5; ++second) REQUIRE(link.pass(1s));
+  CHECK(link.pass(1s).error().message == "nothing was heard for 5000 ms");
+}
+
 TEST_CASE("while a call is open its deadline says how long the other side may be silent") {
   recorded_outcome outcome;
   session_fixture link{pinging()};
