@@ -60,7 +60,8 @@ struct change_accepted {
 struct list_values {
   path prefix;
   path after;                  ///< The last path of the page before; the root for the first page.
-  std::uint32_t limit = 1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page.
+  std::uint32_t limit = 1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page. The first page may
+                               ///< have one more, when a value stands at the root.
   static constexpr auto fields() {
     return std::tuple{optional("prefix", &list_values::prefix), optional("after", &list_values::after),
                       optional("limit", &list_values::limit)};

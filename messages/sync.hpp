@@ -41,7 +41,7 @@ struct sync_hello {
   node_id node;
   std::uint64_t incarnation = 0;
   version_vector vector;         ///< What the sender has committed.
-  state_hash root;               ///< Hash of all its siblings.
+  state_hash root;               ///< Hash of all its siblings; all-zero while some of them are not committed yet.
   std::uint64_t strategies =
       0;  ///< Hash of its conflict strategies: where it differs, the same siblings are read differently.
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
@@ -96,7 +96,7 @@ struct sync_ack {
 /// pushing.
 struct sync_heads {
   version_vector vector;
-  state_hash root;
+  state_hash root;  ///< As in `sync_hello`.
   std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
   std::vector<node_id> links;
   std::vector<run_id> declined;

@@ -132,12 +132,12 @@ std::optional<stop_request> host::wait_for_stop_request(std::chrono::millisecond
 
 // -- commands -------------------------------------------------------------------------------------------------------------
 
-result<void> host_commands::add(command_spec spec, function run, run_on where) {
-  auto wrapped = [run = std::move(run)](const arguments& given, const command_context&) { return run(given); };
+result<void> host_commands::add(command_spec spec, function run, run_on where, std::vector<custom_check> checks) {
+  auto wrapped = [run = std::move(run)](arguments& given, const command_context&) { return run(given); };
   auto handler = where == run_on::worker ? command_handler{worker_handler{std::move(wrapped)}}
                                          : command_handler{inline_handler{std::move(wrapped)}};
   return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
-                                add_command{std::move(spec), std::move(handler), {}});
+                                add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
 result<void> host_commands::remove(const std::string& name) {

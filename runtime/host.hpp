@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <troupe/actors/commands/validator.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/error.hpp>
@@ -69,11 +70,17 @@ enum class run_on : std::uint8_t {
 /// The commands of a host.
 class host_commands {
 public:
-  using function = std::function<result<value>(const arguments&)>;
+  /// It may take values out of the arguments.
+  using function = std::function<result<value>(arguments&)>;
 
   /// Offers a command. What the function throws becomes the command's error. Fails when the specification is wrong or the name
   /// is taken.
-  result<void> add(command_spec spec, function run, run_on where = run_on::worker);
+  ///
+  /// A function on a worker that waits for another command keeps its worker meanwhile: when all `config.worker_threads` do so,
+  /// nothing moves until the first deadline.
+  /// @param checks of parameters, beyond what the specification says: given a value of the parameter's type, each returns what
+  ///               is wanted instead, in words, or nothing. They run inside the dispatcher and must be cheap.
+  result<void> add(command_spec spec, function run, run_on where = run_on::worker, std::vector<custom_check> checks = {});
   result<void> remove(const std::string& name);
   /// In the order of their names.
   result<std::vector<command_spec>> list() const;

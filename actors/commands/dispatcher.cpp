@@ -36,7 +36,8 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
       [this](reset_metrics) { monitor_.reset_metrics(); },
       [this](service_call& call) { return serve(call); },
       [this](const service_notice& notice) {
-        log_->warn("command.notice_refused caller=\"{}\" method=\"{}\"", notice.caller->name, notice.method);
+        log_->warn("command.notice_refused caller={} method={}", printable_quoted(notice.caller->name, 64),
+                   printable_quoted(notice.method, 64));
       },
       [this](const stop_commands& order) { return stop(order); },
       [this](function_done& done) { finish_function(done); },

@@ -143,7 +143,8 @@ void replica_state::tell_watchers() {
     if (told.changes.empty()) continue;
     if (each.unanswered >= max_unanswered) {
       // It has missed changes from here on, so it must not go on as if it had not.
-      log_->warn("context.watch_ended prefix=\"{}\" reason=\"{} changes behind\"", each.prefix.text(), each.unanswered);
+      log_->warn("context.watch_ended prefix={} reason=\"{} changes behind\"", printable_quoted(each.prefix.text(), 1024),
+                 each.unanswered);
       self_->send_exit(each.to, to_caf({error_code::overloaded, "the watcher is too far behind", {}}));
       behind.push_back(id);
       continue;
@@ -270,7 +271,7 @@ void replica_state::commit() {
           },
           [this](const error& why) {
             // Tried again at the next tick.
-            if (!std::exchange(disk_refused_, true)) log_->error("context.disk_refused reason=\"{}\"", why.message);
+            if (!std::exchange(disk_refused_, true)) log_->error("context.disk_refused reason={}", printable_quoted(why.message));
             queue_.settle(fail(why));
           });
 }

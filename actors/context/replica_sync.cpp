@@ -166,7 +166,7 @@ void replica_state::read_for(caf::actor_id link, const read_log& wanted) {
   ask(self_, setup_.store, log_deadline, read_records{wanted.run, wanted.first, wanted.max_bytes})
       .then([deliver](records_read& read) { deliver(std::move(read.records)); },
             [this, deliver](const error& why) {
-              log_->error("context.log_unreadable reason=\"{}\"", why.message);
+              log_->error("context.log_unreadable reason={}", printable_quoted(why.message));
               deliver({});
             });
 }

@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 constexpr auto read_deadline = 60s;   // a package may hold large files that are summed
 constexpr auto order_slack = 20s;     // beyond the plugin's own deadlines: for the launcher to make or end the sandbox
 constexpr auto answer_deadline = 5s;
+constexpr auto names_deadline = 20s;  // of the dispatcher, which a host's own command may hold up
+constexpr auto load_deadline = read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
 constexpr std::size_t max_plugins = 256;
 
 class manager_state {
@@ -69,7 +71,7 @@ private:
                                          asked + " (plugin_level = \"" + asked + "\" in a configuration)", {}}));
     }
     if (plugins_.contains(manifest->name)) return promise.deliver(to_caf(is_loaded(manifest->name)));
-    ask(self_, environment_.dispatcher, answer_deadline, list_commands{manifest->name})
+    ask(self_, environment_.dispatcher, names_deadline, list_commands{manifest->name})
         .then(
             [this, promise, wanted, manifest](const command_list& offered) mutable {
               for (const auto& command : offered.commands)
@@ -197,7 +199,7 @@ private:
     auto promise = self_->make_response_promise<payload>();
     if (call.method == "plugin.load") {
       with<load_plugin>(promise, call, [&](const load_plugin& wanted) {
-        ask(self_, interface{self_}, read_deadline + order_slack, wanted)
+        ask(self_, interface{self_}, load_deadline, wanted)
             .then(deliver_encoded<plugin_info>(promise), deliver_error(promise));
       });
     } else if (call.method == "plugin.unload") {

@@ -80,6 +80,31 @@ TEST_CASE("a host says what is wrong with a request") {
   CHECK(wrong.error().code == error_code::invalid_argument);
 }
 
+TEST_CASE("a host's own check of a parameter says what it wants") {
+  test::temporary_directory place;
+  host host{in(place)};
+  const auto even = [](const value& given) -> std::optional<std::string> {
+    if (*given.as_integer() % 2 == 0) return std::nullopt;
+    return "an even number";
+  };
+  REQUIRE(host.commands().add(command_spec{"halve"}.param<int>("number"),
+                              [](const arguments& given) { return value{given.get<int>("number") / 2}; }, run_on::worker,
+                              {{"number", even}}));
+  CHECK(host.execute("halve", {{"number", 42}}) == value{21});
+  const auto odd = host.execute("halve", {{"number", 7}});
+  REQUIRE_FALSE(odd.has_value());
+  CHECK(odd.error().code == error_code::invalid_argument);
+  CHECK(mentions(odd.error(), "expected an even number, received 7"));
+}
+
+TEST_CASE("names and texts that are not UTF-8 are an error of their request, and nothing else") {
+  test::temporary_directory place;
+  host host{in(place)};
+  REQUIRE(add_greet(host));
+  CHECK(host.execute("greet", {{"n\xe4me", 1}}).error().code == error_code::invalid_argument);
+  CHECK(host.execute("greet", {{"name", "Ada"}}) == value{"Hello, Ada"});
+}
+
 TEST_CASE("what a command's function reports or throws is the caller's error") {
   test::temporary_directory place;
   host host{in(place)};

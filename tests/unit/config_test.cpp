@@ -60,7 +60,7 @@ TEST_CASE("an empty configuration leaves every default") {
   CHECK(parsed->sandbox == sandbox_kind::bubblewrap);
   CHECK(parsed->sandbox_allow.empty());
   CHECK(parsed->stop_deadline == 10s);
-  CHECK(parsed->worker_threads == 16);
+  CHECK(parsed->worker_threads == 64);
   CHECK(parsed->level == log_level::off);
   CHECK(parsed->style == log_style::text);
 }
