@@ -64,7 +64,7 @@ plugin_deadlines read_deadlines(const toml_table& root) {
   plugin_deadlines deadlines;
   const auto table = root.find_table("deadlines", {"start_ms", "call_ms", "stop_ms"});
   if (!table) return deadlines;
-  read_time(*table, "start_ms", 1, 5 * minute, deadlines.start);
+  read_time(*table, "start_ms", 1, std::chrono::milliseconds{max_start_deadline}.count(), deadlines.start);
   read_time(*table, "call_ms", 1, hour, deadlines.call);
   read_time(*table, "stop_ms", 1, minute, deadlines.stop);
   return deadlines;

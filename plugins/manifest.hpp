@@ -39,6 +39,9 @@ struct restart_spec {
   friend bool operator==(const restart_spec&, const restart_spec&) = default;
 };
 
+/// What a manifest may ask for at most.
+inline constexpr std::chrono::minutes max_start_deadline{5};
+
 /// How long a plugin may take to start, to answer one call, and to stop.
 struct plugin_deadlines {
   std::chrono::milliseconds start{std::chrono::seconds{10}};
