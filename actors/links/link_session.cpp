@@ -1,8 +1,8 @@
 #include <troupe/actors/links/link_session.hpp>
 
 #include <algorithm>
-#include <utility>
 #include <cstring>
+#include <utility>
 
 #include <troupe/messages/utf8.hpp>
 
@@ -19,11 +19,6 @@ constexpr std::size_t frame_overhead = 1 + 1 + 5 + 5 + 1;
 constexpr std::size_t short_message_bytes = 512;
 
 std::uint32_t wire_id(std::uint32_t slot, std::uint32_t use) noexcept { return use << slot_bits | slot; }
-
-struct cancel_notice {
-  std::uint32_t msgid = 0;
-  static constexpr auto fields() { return std::tuple{required("msgid", &cancel_notice::msgid)}; }
-};
 
 /// How many bytes could be the header of an array or a map: those that are not ASCII. Eight at a time.
 std::size_t possible_containers(std::string_view bytes) noexcept {
@@ -52,6 +47,7 @@ link_session::link_session(const link_limits& limits, time_point now)
 
 result<void> link_session::receive(std::string_view bytes, time_point now, link_events& events) {
   silent_since_.reset();
+  unheard_since_.reset();
   // Messages that arrived whole are read where they lie; only the beginning of the next one is kept.
   const bool continuing = !input_.empty();
   if (continuing) input_.append(bytes);
@@ -121,7 +117,11 @@ result<void> link_session::check_room(const rpc::request& request) const {
 result<void> link_session::receive_response(const rpc::response& response) {
   const std::uint32_t slot = response.id & ((1u << slot_bits) - 1);
   const bool known = slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == response.id;
-  if (!known) return strike("a reply to no open call");
+  if (!known) {
+    if (late_replies_ == 0) return strike("a reply to no open call");
+    --late_replies_;
+    return {};
+  }
   auto done = close_call(slot);
   if (response.failure.code == error_code::none) done(response.payload);
   else done(fail(response.failure));
@@ -130,7 +130,7 @@ result<void> link_session::receive_response(const rpc::response& response) {
 
 result<void> link_session::receive_notification(const rpc::notification& notice, link_events& events) {
   if (notice.method == "cancel" && !awaiting_opening_) {
-    const auto cancel = decode_checked<cancel_notice>(notice.params);
+    const auto cancel = decode_checked<rpc::cancel_notice>(notice.params);
     if (!cancel) return strike("a cancel without msgid");
     answer_early(cancel->msgid,
                  {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}});
@@ -264,11 +264,13 @@ result<void> link_session::tick(time_point now) {
     // It is this side that was held up: what the other one has sent meanwhile may not have been read yet.
     message_began_ = now;
     silent_since_.reset();
+    unheard_since_.reset();
   }
   // While it is this side that does not read, the other one is not slow; nor silent, unless it is why: because it does not read.
   if (reading_paused()) message_began_ = now;
   if (untaken_ > limits_.untaken_bytes) {
     silent_since_.reset();
+    unheard_since_.reset();
     return {};
   }
   if (!input_.empty() && now - message_began_ > limits_.half_frame)
@@ -280,13 +282,21 @@ result<void> link_session::tick(time_point now) {
 
 void link_session::expire_calls(time_point now) {
   if (open_calls_ == 0) return;
+  std::size_t expired = 0;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     if (!slots_[slot].open || slots_[slot].deadline > now) continue;
     const auto id = wire_id(slot, slots_[slot].use);
     auto done = close_call(slot);
-    rpc::append_notification(output_, "cancel", encode(cancel_notice{id}));
+    ++expired;
+    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{id}));
     done(fail(error_code::deadline_exceeded, "no answer before the deadline"));
   }
+  late_replies_ += expired;
+  if (expired == 0 || unheard_since_) return;
+  // It may be busy with a call that it was given before, and speak when that one is done.
+  unheard_since_ = now;
+  for (const auto& each : slots_)
+    if (each.open) unheard_since_ = std::max(*unheard_since_, each.deadline);
 }
 
 void link_session::expire_requests(time_point now) {
@@ -300,6 +310,9 @@ void link_session::expire_requests(time_point now) {
 
 result<void> link_session::ping_when_idle(time_point now) {
   if (awaiting_opening_) return {};
+  if (unheard_since_ && limits_.ping_interval.count() > 0 && now - *unheard_since_ > limits_.silence)
+    return fail(error_code::unavailable, "nothing was heard for " + std::to_string(limits_.silence.count()) +
+                                             " ms after a call had passed its deadline");
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
   // While calls are open their deadlines say when the other side has been silent for too long.
   if (open_calls_ > (pinging_ ? 1u : 0u)) {

@@ -27,7 +27,7 @@ struct link_limits {
   /// is not seen, so that the memory of a link is bounded by twice this.
   std::size_t output_bytes = std::size_t{16} << 20;
   std::size_t untaken_bytes = std::size_t{8} << 20;       ///< Of notices that this side has not dealt with: no more is read.
-  std::uint32_t strikes = 64;                             ///< Unknown, double or late replies; one is forgiven each second. More: the link ends.
+  std::uint32_t strikes = 64;                             ///< Replies to no call, or twice to one; one is forgiven each second. More: the link ends.
   std::chrono::milliseconds half_frame{10'000};           ///< A message that has begun must end within this, or the link ends.
   std::chrono::milliseconds default_deadline{30'000};     ///< Of a request that names none.
   std::chrono::milliseconds max_deadline{86'400'000};     ///< A longer one is shortened to this.
@@ -102,7 +102,10 @@ public:
   /// The owner tells how many bytes of earlier output the other side has not taken yet.
   void set_unsent(std::size_t bytes) noexcept {
     // It takes what it asked for, however slowly, while this side does not hear it.
-    if (bytes < unsent_ && unsent_ > limits_.output_bytes / 2) silent_since_.reset();
+    if (bytes < unsent_ && unsent_ > limits_.output_bytes / 2) {
+      silent_since_.reset();
+      unheard_since_.reset();
+    }
     unsent_ = bytes;
   }
   /// The owner tells of the bytes of notices that were handed to it and that it has not dealt with yet.
@@ -174,6 +177,10 @@ private:
   time_point last_ping_;
   bool pinging_ = false;
   std::optional<time_point> silent_since_;  ///< The first ping after which nothing was heard.
+  /// Since when nothing was heard although a call had passed its deadline, and with it all calls made before: however many newer
+  /// ones there are, the other side hangs.
+  std::optional<time_point> unheard_since_;
+  std::uint64_t late_replies_ = 0;  ///< Calls that were given up and whose answers may come yet, or may never.
   time_point last_tick_;
   time_point last_forgiven_;
   std::optional<error> ended_;

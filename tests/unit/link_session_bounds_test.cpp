@@ -302,8 +302,8 @@ TEST_CASE("a refusal that cannot be sent as it is goes without its detail and wi
 
 // -- strikes ----------------------------------------------------------------------------------------------------------
 
-TEST_CASE("replies to no call, second replies and late replies are dropped and counted") {
-  recorded_outcome answered, late;
+TEST_CASE("replies to no call and second replies are dropped and counted") {
+  recorded_outcome answered;
   session_fixture link;
   REQUIRE(link.receive(response_frame(12345)));
   CHECK(link.session.strikes() == 1);
@@ -311,12 +311,32 @@ TEST_CASE("replies to no call, second replies and late replies are dropped and c
   REQUIRE(link.receive(response_frame(*id) + response_frame(*id)));
   CHECK(link.session.strikes() == 2);
   CHECK(answered.told == 1);
-  const auto late_id = link.session.call("m", rpc::no_params, link.now + 1ms, late.taker());
+}
+
+TEST_CASE("a late reply to a call that was given up is dropped, and no strike, once") {
+  recorded_outcome late;
+  session_fixture link;
+  const auto id = link.session.call("m", rpc::no_params, link.now + 1ms, late.taker());
   REQUIRE(link.pass(1ms));
-  REQUIRE(link.receive(response_frame(*late_id)));
-  CHECK(link.session.strikes() == 3);
+  REQUIRE(link.receive(response_frame(*id)));
+  CHECK(link.session.strikes() == 0);
   CHECK(late.told == 1);
   CHECK(late.code() == error_code::deadline_exceeded);
+  REQUIRE(link.receive(response_frame(*id)));
+  CHECK(link.session.strikes() == 1);
+}
+
+TEST_CASE("however many calls are given up at once, whoever answers them late is no offender") {
+  link_limits limits;
+  limits.strikes = 0;
+  session_fixture link{limits};
+  std::vector<recorded_outcome> outcomes(500);
+  std::vector<std::uint32_t> ids;
+  for (auto& each : outcomes)
+    ids.push_back(link.session.call("m", rpc::no_params, link.now + 1ms, each.taker()).value());
+  REQUIRE(link.pass(1ms));
+  for (const auto id : ids) REQUIRE(link.receive(failure_frame(id, {error_code::cancelled, "withdrawn", {}})));
+  CHECK_FALSE(link.receive(response_frame(ids.front())).has_value());
 }
 
 TEST_CASE("a cancel that does not say what it cancels is a strike") {
@@ -519,6 +539,35 @@ TEST_CASE("while a call is open its deadline says how long the other side may be
   CHECK(link.sent().empty());
   REQUIRE(link.pass(1s));
   CHECK(outcome.code() == error_code::deadline_exceeded);
+}
+
+TEST_CASE("an other side that hangs is found out though new calls come all the time") {
+  std::vector<recorded_outcome> outcomes(10);
+  session_fixture link{pinging()};
+  auto next = outcomes.begin();
+  REQUIRE(link.session.call("m", rpc::no_params, link.now + 3s, (next++)->taker()));
+  for (int second = 1; second <= 8; ++second) {
+    REQUIRE(link.session.call("m", rpc::no_params, link.now + 30s, (next++)->taker()));
+    if (second == 1) continue;
+    REQUIRE(link.pass(1s));
+  }
+  // The first call ended at 3 s; those that had been made by then have until 32 s. The other side is silent all the time.
+  for (int second = 8; second <= 37; ++second) REQUIRE(link.pass(1s));
+  const auto outcome = link.pass(1s);
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().code == error_code::unavailable);
+}
+
+TEST_CASE("an other side that is busy with one call is not blamed for another's short deadline") {
+  recorded_outcome lengthy, hasty;
+  session_fixture link{pinging()};
+  const auto id = link.session.call("m", rpc::no_params, link.now + 60s, lengthy.taker());
+  REQUIRE(link.session.call("m", rpc::no_params, link.now + 1s, hasty.taker()));
+  for (int second = 1; second <= 59; ++second) REQUIRE(link.pass(1s));
+  CHECK(hasty.code() == error_code::deadline_exceeded);
+  REQUIRE(link.receive(response_frame(*id)));
+  CHECK(lengthy.outcome->has_value());
+  REQUIRE(link.pass(1s));
 }
 
 TEST_CASE("after a call was given up the other side has time to answer a ping") {

@@ -31,8 +31,8 @@ namespace troupe::sdk {
 /// Everything happens on one thread: commands run one after another, and while one of them waits for the node, the
 /// plugin still answers pings, queues further commands (at most 1,024; the node is told `overloaded` beyond) and learns
 /// of cancellations. A command that computes for long calls `call::cancelled` at least once a second; a plugin that
-/// leaves pings unanswered is taken for hung and restarted. What is written to the standard streams goes to the node's
-/// log, a standard output that is a pipe only when its buffer is full or flushed.
+/// is silent for 5 s after a call's deadline or a ping is taken for hung and restarted. What is written to the standard
+/// streams goes to the node's log, a standard output that is a pipe only when its buffer is full or flushed.
 ///
 /// A package is a directory with the program and a `plugin.toml`, whose keys are told in `plugins/manifest.hpp`; these
 /// are enough:

@@ -15,12 +15,6 @@ constexpr std::array<std::string_view, 4> known_methods{"ping", "command.execute
 /// Less than this is not worth moving what is behind it.
 constexpr std::size_t compact_at = 64 * 1024;
 
-/// The parameters of `cancel`.
-struct cancel_notice {
-  std::uint32_t msgid = 0;
-  static constexpr auto fields() { return std::tuple{required("msgid", &cancel_notice::msgid)}; }
-};
-
 error stopping() { return {error_code::unavailable, "the plugin is stopping", {}}; }
 
 std::size_t weight(const incoming_request& request) noexcept { return request.method.size() + request.params.size(); }
@@ -167,7 +161,7 @@ void session::on_response(const rpc::response& got) {
 
 void session::on_notification(const rpc::notification& got) {
   if (got.method != "cancel") return;
-  if (const auto notice = decode_checked<cancel_notice>(got.params)) cancel(notice->msgid);
+  if (const auto notice = decode_checked<rpc::cancel_notice>(got.params)) cancel(notice->msgid);
 }
 
 void session::cancel(std::uint32_t id) {

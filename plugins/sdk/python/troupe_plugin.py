@@ -17,8 +17,8 @@ speaks over that socket; a plugin only declares its commands and what they do::
 
 Everything happens on one thread: commands run one after another, and while one of them waits for the node, the plugin
 still answers pings, queues further commands and learns of cancellations. A command that computes for long looks at
-`call.cancelled` at least once a second; a plugin that leaves pings unanswered is taken for hung and restarted. What is
-printed goes to the node's log, line by line. Durations are in seconds; a timeout of more than a day counts as a day.
+`call.cancelled` at least once a second; a plugin that is silent for 5 s after a call's deadline or a ping is taken for
+hung and restarted. What is printed goes to the node's log, line by line. Durations are in seconds; a timeout of more than a day counts as a day.
 Needs Python 3.9 and the ``msgpack`` package.
 
 A package is a directory with the program and a ``plugin.toml``, whose keys are told in ``plugins/manifest.hpp``; these
