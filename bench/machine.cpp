@@ -46,6 +46,7 @@ facts describe_versions() {
           {"commit", std::string{built_from_commit}},
           {"caf", TROUPE_CAF_VERSION},
           {"compiler", TROUPE_COMPILER},
+          {"allocator", TROUPE_ALLOCATOR},
           {"build", TROUPE_BUILD_TYPE}};
 }
 

@@ -16,7 +16,7 @@ using facts = std::vector<std::pair<std::string, std::string>>;
 /// What the figures were measured on: processor, number of processors, memory, kernel.
 facts describe_machine();
 
-/// What was measured: versions of Troupe, CAF and compiler, the build type and the commit.
+/// What was measured: versions of Troupe, CAF, compiler and allocator, the build type and the commit.
 facts describe_versions();
 
 }  // namespace troupe::bench
