@@ -118,8 +118,10 @@ result<verb_and_rest> split_verb(std::string_view text) {
   if (!verb) {
     std::vector<std::string_view> known;
     for (const auto& entry : enum_names<capability_verb>::names) known.push_back(entry.name);
+    const auto close = nearest(name, known);
     return fail(error_code::invalid_argument,
-                quoted(name) + " is not a capability" + did_you_mean(nearest(name, known)));
+                quoted(name) + " is not a capability" +
+                    (close.empty() ? "; one is a verb with what it is for, such as \"context.read:/app/**\"" : did_you_mean(close)));
   }
   const bool has_rest = colon != std::string_view::npos;
   const auto kind = resource_kind_of(*verb);

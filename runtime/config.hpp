@@ -61,7 +61,7 @@ struct config {
   bool serve_clients = true;                         ///< Listen on `troupe.sock` in the data directory.
   /// For the node to stop, 100 ms to 10 min. Commands, plugins and the other parts stop one after the other, each within about
   /// half of what is left; what blocks longer is named.
-  std::chrono::milliseconds stop_deadline{10'000};
+  std::chrono::milliseconds stop_deadline{15'000};
   std::size_t worker_threads = 64;                   ///< At most, for commands' functions; made when needed. 1 to 1024.
   log_level level = log_level::off;                  ///< A host's own log is not taken over unless it asks for it.
   log_style style = log_style::text;

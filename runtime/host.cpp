@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto answer_deadline = 10s;
 constexpr auto disk_deadline = 60s;
-constexpr auto plugin_deadline = 2min;
+constexpr auto plugin_deadline = load_deadline + 10s;  // for what a manifest may ask for, and no less
 constexpr std::chrono::milliseconds longest_deadline = 24h;
 constexpr auto slack = 1s;  // so that the dispatcher's own deadline error comes first
 

@@ -201,7 +201,7 @@ result<void> node::launch(stop_watcher on_stop) {
       [on_stop](const child_failed& failed) { on_stop({"the actor " + failed.name + " has failed: " + failed.reason, true}); }, log_);
 
   for (const auto& package : settings_.plugins) {
-    const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, 2min,
+    const auto loaded = ask_and_wait<plugin_info>(system_, actors_.plugins, load_deadline + 10s,
                                                   load_plugin{package.native(), {}, settings_.plugin_level});
     if (!loaded) return fail(not_started(package, loaded.error()));
   }
@@ -271,8 +271,12 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
                    (*services)[service::commands] = actors_.dispatcher;
                    return caf::actor_cast<caf::actor>(actors_.dispatcher);
                  }, .farewell = [](std::chrono::milliseconds time) { return caf::make_message(stop_commands{time}); }, .stop_deadline = part});
+  all.push_back({.name = "package_reader", .start = [this] {
+                   actors_.packages = spawn_package_reader(system_);
+                   return caf::actor_cast<caf::actor>(actors_.packages);
+                 }, .farewell = {}, .stop_deadline = part});
   all.push_back({.name = "launcher", .start = [this] {
-                   actors_.launcher = spawn_launcher(system_, make_sandbox(), log_);
+                   actors_.launcher = spawn_launcher(system_, make_sandbox(), actors_.packages, log_);
                    return caf::actor_cast<caf::actor>(actors_.launcher);
                  }, .farewell = {}, .stop_deadline = part});
   all.push_back({.name = "plugin_manager", .start = [this, services, acceptance] {

@@ -33,6 +33,7 @@ struct node_actors {
   replica_actor replica;
   audit_actor audit;
   dispatcher_actor dispatcher;
+  package_reader_actor packages;
   launcher_actor launcher;
   plugin_manager_actor plugins;
   dialer_actor dialer;

@@ -16,8 +16,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-/// Advised when nothing is known of how long a command takes.
-constexpr milliseconds blind_retry{100};
 /// Bounds the sums below; longer executions count as this long.
 constexpr nanoseconds longest_duration = std::chrono::hours{24};
 
@@ -76,7 +74,7 @@ std::optional<rejected> admission::why_not_wait(const command_state& command, ti
   if (queue_full || waiting() >= max_waiting_)
     return rejected{
         queue_full ? rejection_reason::queue_full : rejection_reason::node_full,
-        command.usual_duration ? advised(time_for(1, *command.usual_duration, command.concurrency)) : blind_retry};
+        command.usual_duration ? advised(time_for(1, *command.usual_duration, command.concurrency)) : admission::blind_retry};
   if (!command.usual_duration) return std::nullopt;
   const nanoseconds wait = time_for(command.queue.size() + 1, *command.usual_duration, command.concurrency);
   if (wait < deadline - now) return std::nullopt;

@@ -81,6 +81,8 @@ public:
 
   /// Requests in all queues of a node together, unless it is told otherwise.
   static constexpr std::size_t default_max_waiting = 100'000;
+  /// Advised as `retry_after` when nothing is known of how long a command takes.
+  static constexpr std::chrono::milliseconds blind_retry{100};
 
   /// @param max_waiting how many requests may wait, over all commands together.
   explicit admission(std::size_t max_waiting = default_max_waiting) : max_waiting_(max_waiting) {}

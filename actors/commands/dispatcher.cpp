@@ -30,6 +30,10 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
       [this](const remove_commands& gone) {
         for (const auto& name : gone.names) remove(name);
       },
+      [this](const withdraw_commands& gone) {
+        for (const auto& name : gone.names)
+          if (is_handled_by(name, gone.handler)) remove(name);
+      },
       [this](const list_commands& wanted) { return list(wanted, nullptr); },
       [this](const describe_command& wanted) { return reply(describe(wanted, nullptr)); },
       [this](const get_metrics& wanted) { return reply(metrics(wanted)); },

@@ -15,7 +15,7 @@ using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),
     // Offers a command, or takes commands back. Requests that wait for a removed command are answered `unavailable`.
-    caf::result<void>(add_command), caf::result<void>(remove_commands),
+    caf::result<void>(add_command), caf::result<void>(remove_commands), caf::result<void>(withdraw_commands),
     // Lists and describes commands.
     caf::result<command_list>(list_commands), caf::result<command_spec>(describe_command),
     // Performance.

@@ -34,6 +34,13 @@ void dispatcher_state::remove(const std::string& command) {
   log_->debug("command.removed command={}", command);
 }
 
+bool dispatcher_state::is_handled_by(const std::string& command, caf::actor_id handler) const {
+  const auto* known = registry_.find(command);
+  if (known == nullptr) return false;
+  const auto* actor = std::get_if<command_handler_actor>(&handlers_[known->index.slot]);
+  return actor != nullptr && (*actor)->id() == handler;
+}
+
 /// The commands that a caller with these rights may run; without any, all.
 command_list dispatcher_state::list(const list_commands& wanted, const permit* by) const {
   command_list all;

@@ -96,6 +96,7 @@ private:
   // -- the register -------------------------------------------------------------------------------------------------------
   result<void> add(add_command& offered);
   void remove(const std::string& command);
+  bool is_handled_by(const std::string& command, caf::actor_id handler) const;
   command_list list(const list_commands& wanted, const permit* by) const;
   result<command_spec> describe(const describe_command& wanted, const permit* by) const;
   result<metrics_list> metrics(const get_metrics& wanted) const;
@@ -162,8 +163,9 @@ caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
   const time_point deadline = now + limit;
   const auto& handler = handlers_[command.index.slot];
   const bool needs_worker = std::holds_alternative<std::shared_ptr<const command_function>>(handler);
-  const auto verdict = needs_worker && schedule_.is_full() ? admission_verdict{rejected{rejection_reason::node_full}}
-                                                           : admission_.offer(command.index, deadline, now);
+  const auto verdict = needs_worker && schedule_.is_full()
+                           ? admission_verdict{rejected{rejection_reason::node_full, admission::blind_retry}}
+                           : admission_.offer(command.index, deadline, now);
   if (const auto* no = std::get_if<rejected>(&verdict))
     return turn_away(to_error(*no, command.spec->name), command_outcome::rejected);
 

@@ -52,6 +52,13 @@ struct add_command {
   std::vector<custom_check> checks;
 };
 
+/// Asks the dispatcher to forget the named commands of one handler, as when its plugin has gone. What others offer stays. Sent
+/// by the handler itself, it also undoes an `add_command` before it that has not been answered.
+struct withdraw_commands {
+  std::vector<std::string> names;
+  caf::actor_id handler = caf::invalid_actor_id;
+};
+
 /// Asks a worker to run a function; the worker answers the dispatcher with `function_done`.
 struct run_function {
   std::uint64_t execution = 0;
@@ -85,6 +92,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::withdraw_commands))
 CAF_END_TYPE_ID_BLOCK(troupe_commands)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)
@@ -92,3 +100,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::add_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::run_function)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::function_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_commands)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::withdraw_commands)

@@ -40,8 +40,10 @@ public:
   /// @param max_workers how many workers there may be; at least 1. @param max_waiting how much may wait for one.
   work_schedule(std::size_t max_workers, std::size_t max_waiting) : max_workers_(max_workers), max_waiting_(max_waiting) {}
 
-  /// True while as much waits as may.
-  bool is_full() const noexcept { return waiting_.size() >= max_waiting_; }
+  /// True while all workers are busy and as much waits as may.
+  bool is_full() const noexcept {
+    return waiting_.size() >= max_waiting_ && idle_.empty() && workers_ == max_workers_;
+  }
 
   /// Takes work in. It waits until `next` returns it.
   work_id add(time_point deadline);

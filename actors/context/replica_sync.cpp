@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 constexpr auto link_deadline = 5s;
 constexpr auto log_deadline = 30s;
 constexpr std::size_t max_early = 64;
+constexpr std::ptrdiff_t max_early_of_one = 16;
 constexpr std::size_t max_early_bytes = std::size_t{16} << 20;
 
 /// The wire name and bytes of a message.
@@ -68,6 +69,8 @@ void replica_state::lose(caf::actor_id link) {
 void replica_state::hear(caf::actor_id link, const service_notice& notice) {
   const auto found = peers_.find(link);
   if (found == peers_.end()) {
+    const auto of_this_link = [link](const auto& kept) { return kept.first == link; };
+    if (std::ranges::count_if(early_, of_this_link) >= max_early_of_one) return;  // the exchange begins anew with a new link
     early_.emplace_back(link, notice);
     std::size_t bytes = 0;
     for (const auto& [from, kept] : early_) bytes += kept.params.bytes.size();

@@ -314,14 +314,15 @@ result<void> link_session::ping_when_idle(time_point now) {
     return fail(error_code::unavailable, "nothing was heard for " + std::to_string(limits_.silence.count()) +
                                              " ms after a call had passed its deadline");
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
-  // While calls are open their deadlines say when the other side has been silent for too long.
   if (open_calls_ > (pinging_ ? 1u : 0u)) {
+    // Their deadlines say when the other side has been silent for too long. Behind one of them it may show that it lives.
     silent_since_.reset();
-    return {};
-  }
-  if (!silent_since_) silent_since_ = now;
-  if (now - *silent_since_ > limits_.silence)
+    if (!unheard_since_) return {};
+  } else if (!silent_since_) {
+    silent_since_ = now;
+  } else if (now - *silent_since_ > limits_.silence) {
     return fail(error_code::unavailable, "nothing was heard for " + std::to_string(limits_.silence.count()) + " ms");
+  }
   last_ping_ = now;
   if (pinging_) return {};
   const auto started = call("ping", rpc::no_params, now + 2 * limits_.silence,

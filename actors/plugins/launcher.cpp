@@ -4,8 +4,10 @@
 
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/plugins/manager.hpp>
 #include <troupe/actors/plugins/output_lines.hpp>
 #include <troupe/actors/plugins/package_reader.hpp>
+#include <troupe/plugins/sandbox/bwrap_command.hpp>
 #include <troupe/plugins/sandbox/process_handle.hpp>
 
 namespace troupe {
@@ -16,7 +18,6 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 20ms;
 constexpr auto limits_interval = 1000ms;
-constexpr auto read_deadline = 60s;  // a package may hold large files that are summed
 constexpr std::size_t max_output_at_once = 64 * 1024;
 
 class launcher_state {
@@ -24,8 +25,8 @@ public:
   using interface = launcher_actor;
   static constexpr const char* name = "launcher";
 
-  launcher_state(interface::pointer self, const sandbox_factory& make, const log_target& log)
-      : self_(self), log_(log.logger("plugins")), reader_(spawn_package_reader(self->system())) {
+  launcher_state(interface::pointer self, const sandbox_factory& make, package_reader_actor reader, const log_target& log)
+      : self_(self), log_(log.logger("plugins")), reader_(std::move(reader)) {
     sandbox_ = make([this](std::string_view plugin, std::string_view operation) { return check(plugin, operation); });
     if (!sandbox_) {
       log_->error("plugin.no_sandbox reason=\"{}\"", sandbox_.error().message);
@@ -35,10 +36,6 @@ public:
       log_->warn("plugin.leftovers reason=\"{}\"", cleaned.error().message);
     else if (*cleaned > 0) log_->info("plugin.leftovers hosts={}", *cleaned);
   }
-
-  ~launcher_state() { dismiss(reader_); }
-  launcher_state(const launcher_state&) = delete;
-  launcher_state& operator=(const launcher_state&) = delete;
 
   interface::behavior_type make_behavior() {
     return {
@@ -115,6 +112,11 @@ private:
     std::error_code ignored;
     for (const auto& file : wanted.files)
       if (std::filesystem::is_regular_file(file, ignored)) spec.readable.push_back(file);
+    for (const auto& tree : wanted.trees) {
+      const auto fine = check_readable(tree);
+      if (fine) spec.readable.push_back(tree);
+      else log_->warn("plugin.not_shown plugin={} reason={}", wanted.spec.plugin, printable_quoted(fine.error().message));
+    }
     auto made = (*sandbox_)->create(spec);
     if (!made) return fail(std::move(made.error()));
     auto& plugin = running_[wanted.spec.plugin];
@@ -233,8 +235,8 @@ private:
 
 }  // namespace
 
-launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, const log_target& log) {
-  return spawn_blocking<launcher_state>(system, std::move(make), log);
+launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, package_reader_actor reader, const log_target& log) {
+  return spawn_blocking<launcher_state>(system, std::move(make), std::move(reader), log);
 }
 
 }  // namespace troupe

@@ -7,12 +7,13 @@
 
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/plugins/local_types.hpp>
+#include <troupe/actors/plugins/package_reader.hpp>
 
 namespace troupe {
 
 /// Owns the sandbox: the one thread that starts, watches and ends plugin processes, for as long as the node lives. (A plugin
 /// ends with the thread that started it.) Also reads what plugins write to their standard output into the log, samples what they
-/// use where nothing else limits it, and owns the reader of packages.
+/// use where nothing else limits it, and has packages read by their reader.
 using launcher_actor = caf::typed_actor<
     // Has a package read and checked, beside everything else.
     caf::result<package_read>(read_package),
@@ -30,8 +31,9 @@ using launcher_actor = caf::typed_actor<
 /// Makes the sandbox, on the thread that starts the launcher; what the sandbox does later it does on the launcher's own.
 using sandbox_factory = std::function<result<std::unique_ptr<plugin_sandbox>>(permission_check)>;
 
+/// @param reader is not owned.
 /// Starts a launcher on a thread of its own. It owns the sandbox and ends what runs in it when it ends itself; whoever holds the
 /// handle ends it. When the factory fails, everything but `read_package` is answered with its error.
-launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, const log_target& log);
+launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, package_reader_actor reader, const log_target& log);
 
 }  // namespace troupe

@@ -56,6 +56,7 @@ struct launch_plugin {
   exit_watcher watcher;
   std::shared_ptr<const plugin_manifest> manifest;
   std::vector<std::filesystem::path> files;  ///< What the plugin may read beside `spec.readable`, where it is a regular file.
+  std::vector<std::filesystem::path> trees;  ///< The same, where it is a directory that can be shown.
 };
 /// A plugin's process runs.
 struct plugin_launched {

@@ -10,11 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto read_deadline = 60s;   // a package may hold large files that are summed
-constexpr auto order_slack = 20s;     // beyond the plugin's own deadlines: for the launcher to make or end the sandbox
 constexpr auto answer_deadline = 5s;
-constexpr auto names_deadline = 20s;  // of the dispatcher, which a host's own command may hold up
-constexpr auto load_deadline = read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
 constexpr std::size_t max_plugins = 256;
 
 class manager_state {

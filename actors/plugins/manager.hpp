@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/plugins/supervisor.hpp>
@@ -18,6 +20,15 @@ using plugin_manager_actor = caf::typed_actor<
     caf::result<void>(stop_plugins),
     // `plugin.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notice)>;
+
+/// For a package to be read; its files may be large.
+inline constexpr std::chrono::seconds read_deadline{60};
+/// For the dispatcher to tell names, which a host's own command may hold up.
+inline constexpr std::chrono::seconds names_deadline{20};
+/// Beyond a plugin's own deadlines: for the launcher to make or end the sandbox.
+inline constexpr std::chrono::seconds order_slack{20};
+/// For all that the load of a plugin may take whose manifest asks for the most.
+inline constexpr std::chrono::seconds load_deadline = read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
 
 /// Starts the manager of a node without any plugins. It owns the supervisors that it starts and ends after a stop; one that ends
 /// otherwise dismisses them. Never fails.

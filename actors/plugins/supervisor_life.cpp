@@ -44,7 +44,7 @@ supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
 
 supervisor_state::~supervisor_state() {
   if (phase_ == plugin_phase::stopped) return;
-  if (!commands_.empty()) tell(setup_.environment.dispatcher, remove_commands{commands_});
+  if (!commands_.empty()) tell(setup_.environment.dispatcher, withdraw_commands{commands_, self_->id()});
   tell(setup_.environment.launcher, end_plugin{.plugin = plugin(), .for_good = true});
 }
 
@@ -170,7 +170,7 @@ void supervisor_state::ask_commands() {
 }
 
 void supervisor_state::offer_commands(std::vector<command_spec> commands) {
-  withdraw_commands();
+  withdraw_all();
   if (commands.size() > max_commands)
     return fail_run({error_code::limit_exceeded, "the plugin " + plugin() + " offers " + std::to_string(commands.size()) +
                                                      " commands; at most " + std::to_string(max_commands) + " are accepted", {}},
@@ -201,15 +201,16 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
               --open_offers_;
               if (generation != generation_ || phase_ != plugin_phase::starting) {
                 // It came too late for its run.
-                tell(self_, setup_.environment.dispatcher, remove_commands{{command}});
+                tell(self_, setup_.environment.dispatcher, withdraw_commands{{command}, self_->id()});
                 return settle_stop();
               }
               commands_.push_back(command);
               if (--*open == 0) become_running();
             },
-            [this, generation = generation_](const error& why) {
-              // Nothing is withdrawn: of this name there may be a command of somebody else.
+            [this, command, generation = generation_](const error& why) {
               --open_offers_;
+              // It may have been taken all the same, after this was given up.
+              tell(self_, setup_.environment.dispatcher, withdraw_commands{{command}, self_->id()});
               if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
               settle_stop();
             });
@@ -257,7 +258,7 @@ void supervisor_state::tell_fall() {
   audit("plugin.ended", plugin(), reason.message);
   // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
   if (!fall_->may_restart) {
-    withdraw_commands();
+    withdraw_all();
     settle_starts(fail(reason));
   }
 }
@@ -281,7 +282,7 @@ void supervisor_state::end_fallen() {
             if (std::exchange(fall_->stuck, true)) return;
             log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), printable(why.message));
             audit("plugin.not_ended", plugin(), why.message);
-            withdraw_commands();
+            withdraw_all();
           });
 }
 
@@ -306,7 +307,7 @@ void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
     tick_after(self_, decision.delay, tick::fast);
     return;
   }
-  withdraw_commands();
+  withdraw_all();
   if (decision.action == restart_action::leave) return;
   phase_ = plugin_phase::quarantined;
   problem_ = "ended too often; the last time: " + reason.message;
@@ -331,7 +332,7 @@ void supervisor_state::begin_stop() {
   if (fall_) tell_fall();
   fall_.reset();
   ++generation_;
-  withdraw_commands();
+  withdraw_all();
   settle_starts(fail(error_code::unavailable, "the plugin " + plugin() + " is being stopped"));
   if (!connected) return finish_stop();
   call("plugin.stop", rpc::no_params, setup_.manifest->deadlines.stop,
@@ -352,7 +353,7 @@ void supervisor_state::finish_stop() {
 /// A command that the dispatcher may still take is waited for: nobody could withdraw it when the supervisor has ended.
 void supervisor_state::settle_stop() {
   if (!ended_ || open_offers_ > 0 || phase_ == plugin_phase::stopped) return;
-  withdraw_commands();
+  withdraw_all();
   phase_ = plugin_phase::stopped;
   audit("plugin.stopped", plugin(), *ended_ ? "operator" : ended_->error().message);
   for (auto& promise : std::exchange(stopping_, {})) {
@@ -362,9 +363,9 @@ void supervisor_state::settle_stop() {
   self_->quit();
 }
 
-void supervisor_state::withdraw_commands() {
+void supervisor_state::withdraw_all() {
   if (commands_.empty()) return;
-  tell(self_, setup_.environment.dispatcher, remove_commands{std::exchange(commands_, {})});
+  tell(self_, setup_.environment.dispatcher, withdraw_commands{std::exchange(commands_, {}), self_->id()});
 }
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup) {

@@ -59,15 +59,20 @@ launch_plugin supervisor_state::describe_launch() const {
                                 .start_deadline = manifest.deadlines.start},
                        .watcher = caf::actor_cast<exit_watcher>(self_),
                        .manifest = setup_.manifest,
-                       .files = {}};
+                       .files = {},
+                       .trees = {}};
   if (!setup_.environment.python_sdk.empty()) {
     wanted.spec.readable.push_back(setup_.environment.python_sdk);
     wanted.spec.environment["PYTHONPATH"] = setup_.environment.python_sdk.native();
   }
-  // A system plugin may read everything, and sees what it asked for.
+  const auto is_in_manifest = [&](const std::string& text) {
+    return std::ranges::any_of(manifest.capabilities, [&](const auto& asked) { return asked.capability.text() == text; });
+  };
+  // A system plugin may read everything, and sees what it asked for. What its manifest asks for has to be there; what it was
+  // granted beside that is shown when it can be.
   for (const auto& text : policy_.level() == permission_level::system ? policy_.requested() : effective_)
     if (const auto place = find_visible(policy_, capability{text}))
-      (place->is_tree ? wanted.spec.readable : wanted.files).emplace_back(place->path);
+      (!place->is_tree ? wanted.files : is_in_manifest(text) ? wanted.spec.readable : wanted.trees).emplace_back(place->path);
   return wanted;
 }
 
@@ -104,7 +109,7 @@ void supervisor_state::withdraw_denied() {
     return policy_.check(capability_verb::command_provide, command).allowed;
   });
   if (denied == commands_.end()) return;
-  tell(self_, setup_.environment.dispatcher, remove_commands{{denied, commands_.end()}});
+  tell(self_, setup_.environment.dispatcher, withdraw_commands{{denied, commands_.end()}, self_->id()});
   commands_.erase(denied, commands_.end());
 }
 

@@ -53,7 +53,7 @@ private:
   void begin_stop();
   void finish_stop();
   void settle_stop();
-  void withdraw_commands();
+  void withdraw_all();
   void settle_starts(const result<void>& outcome);
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------------------------

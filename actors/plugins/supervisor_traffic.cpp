@@ -104,14 +104,14 @@ void supervisor_state::forward(const route& to, std::uint32_t id, std::string_vi
   ask(self_, to.service, beside.deadline + answer_grace,
       service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
       .then(
-          [this, id, generation = generation_](const payload& answer) {
-            if (!run_ || generation != generation_) return;
+          [this, id, asked = std::weak_ptr{run_}](const payload& answer) {
+            if (!run_ || asked.lock() != run_) return;
             run_->bytes.refresh(run_->session);
             run_->session.respond(id, answer.msgpack.bytes);
             flush();
           },
-          [this, id, generation = generation_](const error& failure) {
-            if (!run_ || generation != generation_) return;
+          [this, id, asked = std::weak_ptr{run_}](const error& failure) {
+            if (!run_ || asked.lock() != run_) return;
             run_->session.refuse(id, failure);
             flush();
           });

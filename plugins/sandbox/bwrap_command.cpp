@@ -30,21 +30,6 @@ bool is_within(const fs::path& path, const fs::path& directory) {
   return std::ranges::mismatch(directory, path).in1 == directory.end();
 }
 
-result<void> check_readable(const fs::path& path) {
-  const auto wrong = [&](const std::string& what) {
-    return fail(error_code::invalid_argument, "the readable path \"" + path.string() + "\" " + what);
-  };
-  if (!path.is_absolute() || path.lexically_normal() != path || path.string().ends_with('/'))
-    return wrong("must be absolute, without \"..\", \".\" or a '/' at its end");
-  if (path == "/tmp" || std::ranges::any_of(reserved_places, [&](const char* place) {
-        return is_within(path, place) || is_within(place, path);
-      }))
-    return wrong("is or holds a place that the sandbox fills itself; name another one");
-  std::error_code problem;
-  if (!fs::exists(path, problem)) return wrong("does not exist");
-  return {};
-}
-
 std::string tmpfs_options(std::uint64_t bytes, std::optional<uid_t> identity) {
   // A size of zero would mean no limit; a plugin without storage gets a file system without room.
   const auto inodes = std::clamp(bytes / bytes_per_inode, min_inodes, max_inodes);
@@ -100,6 +85,21 @@ std::vector<std::string> init_command(const sandbox_spec& spec, const bwrap_sett
 }
 
 }  // namespace
+
+result<void> check_readable(const fs::path& path) {
+  const auto wrong = [&](const std::string& what) {
+    return fail(error_code::invalid_argument, "the readable path \"" + path.string() + "\" " + what);
+  };
+  if (!path.is_absolute() || path.lexically_normal() != path || path.string().ends_with('/'))
+    return wrong("must be absolute, without \"..\", \".\" or a '/' at its end");
+  if (path == "/tmp" || std::ranges::any_of(reserved_places, [&](const char* place) {
+        return is_within(path, place) || is_within(place, path);
+      }))
+    return wrong("is or holds a place that the sandbox fills itself; name another one");
+  std::error_code problem;
+  if (!fs::exists(path, problem)) return wrong("does not exist");
+  return {};
+}
 
 result<void> check_spec(const sandbox_spec& spec) {
   if (!is_plugin_name(spec.plugin))

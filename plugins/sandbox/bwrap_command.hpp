@@ -26,6 +26,9 @@ struct bwrap_settings {
   bool limit_data = false;  ///< Whether `RLIMIT_DATA` is what holds the memory limit.
 };
 
+/// Whether a place outside can be shown inside: absolute, existing, and none that the sandbox fills itself. The error names it.
+result<void> check_readable(const std::filesystem::path& path);
+
 /// Checks a spec against what the sandbox can show: names, absolute existing paths, a program. The error names the culprit.
 result<void> check_spec(const sandbox_spec& spec);
 

@@ -46,6 +46,9 @@ void with_node(app_state& app, const std::function<result<void>(client&)>& act);
 /// Adds a subcommand, with `--data-dir`, `--json` and `--deadline` as all those have that speak to a node.
 CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name, const std::string& summary);
 
+/// For words that name something: refuses the empty one, which is most often a variable that was not set.
+inline const CLI::Validator not_empty{[](std::string& word) { return word.empty() ? std::string{"must not be empty"} : std::string{}; }, ""};
+
 /// What an option calls whose empty text is not the same as none. @param into Outlives the option.
 inline std::function<void(const std::string&)> keep_in(std::optional<std::string>& into) {
   return [&into](const std::string& text) { into = text; };

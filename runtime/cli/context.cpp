@@ -286,10 +286,11 @@ void add_context(CLI::App& parent, app_state& app) {
       ->add_option("--limit", *limit, "At most so many (default 1000)")
       ->check(CLI::Range(1, 100'000'000));
 
-  auto* import_command = add_client_command(*group, app, "import", "Writes a JSON file into the tree, a value for each leaf");
+  auto* import_command = add_client_command(*group, app, "import", "Writes a JSON file into the tree, a value for each leaf. Checked whole before it is "
+                                                                  "written, in parts; of one that is interrupted, parts may stay");
   auto file = std::make_shared<std::string>();
   auto below = std::make_shared<std::string>("/");
-  import_command->add_option("file", *file, "A JSON file")->required();
+  import_command->add_option("file", *file, "A JSON file")->required()->check(not_empty);
   import_command->add_option("path", *below, "Below which path (default: the root)");
   import_command->callback([&app, file, below] {
     auto prefix = read_path(*below);
@@ -303,7 +304,8 @@ void add_context(CLI::App& parent, app_state& app) {
                                           [&app, output, flat](client& node, const path& prefix) {
                                             return export_values(app, node, prefix, *output, *flat);
                                           });
-  export_command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file instead");
+  export_command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file instead")
+      ->check(not_empty);
   export_command->add_flag("--flat", *flat, "One member for each path instead of nesting");
 
   add_path_command(*group, app, "explain", "Shows which writes compete for a path, and which one wins", true,

@@ -30,7 +30,8 @@ result<void> list(app_state& app, client& node, const std::string& prefix) {
   if (app.json) return print_json(to_value(all->commands)), result<void>{};
   table rows{{"COMMAND", "SUMMARY"}};
   for (const auto& each : all->commands) rows.add({safe_text(usage_of(each)), safe_text(each.summary_text)});
-  rows.print("this node offers no commands; load a plugin with: troupe plugin load DIRECTORY");
+  rows.print(prefix.empty() ? "this node offers no commands; load a plugin with: troupe plugin load DIRECTORY"
+                            : "no command begins with \"" + safe_text(prefix) + "\"; see all with: troupe exec --list");
   return {};
 }
 

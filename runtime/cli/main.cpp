@@ -64,6 +64,12 @@ int main(int argc, char** argv) {
     if (app.json) troupe::cli::print_json(troupe::value::map({{"version", troupe::version}}));
     else std::printf("troupe %s\n", std::string{troupe::version}.c_str());
   });
+  // Wherever it stands, it is meant for what the subcommand prints.
+  const auto take_json = [&app](CLI::App& command) {
+    if (command.get_option_no_throw("--json") == nullptr) command.add_flag("--json", app.json, "Print JSON");
+  };
+  take_json(program);
+  for (auto* each : program.get_subcommands([](CLI::App*) { return true; })) take_json(*each);
   // Whatever comes before a mistake may not have been taken over when it is told, so the words are looked at themselves.
   const bool as_json = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
   try {

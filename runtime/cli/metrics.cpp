@@ -28,7 +28,7 @@ void add_metrics(CLI::App& parent, app_state& app) {
   auto* command = add_client_command(parent, app, "metrics", "How often commands ran, how they ended and how long they took");
   auto name = std::make_shared<std::string>();
   auto reset = std::make_shared<bool>(false);
-  auto* only = command->add_option("command", *name, "Only this command");
+  auto* only = command->add_option("command", *name, "Only this command")->check(not_empty);
   command->add_flag("--reset", *reset, "Start the measurements of all commands anew")->excludes(only);
   command->callback([&app, name, reset] {
     with_node(app, [&](client& node) -> result<void> {

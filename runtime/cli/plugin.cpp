@@ -120,7 +120,7 @@ void add_plugin(CLI::App& parent, app_state& app) {
   auto* load_command = add_client_command(*group, app, "load", "Starts the plugin of a package directory");
   auto package = std::make_shared<std::string>();
   auto grants = std::make_shared<std::vector<std::string>>();
-  load_command->add_option("directory", *package, "Directory with a plugin.toml")->required();
+  load_command->add_option("directory", *package, "Directory with a plugin.toml")->required()->check(not_empty);
   load_command->add_option("--grant", *grants, "Grant only these of the requested capabilities (default: all)");
   auto level = std::make_shared<std::string>(name_of(permission_level::user));
   load_command->add_option("--level", *level, "The most that it may be trusted with: restricted, user or system (default: user)")
@@ -153,7 +153,7 @@ void add_plugin(CLI::App& parent, app_state& app) {
 
   auto* audit_command = add_client_command(*group, app, "audit", "What plugins were allowed, denied, given and deprived of");
   auto wanted = std::make_shared<search_audit>();
-  audit_command->add_option("plugin", wanted->principal, "Only of this plugin");
+  audit_command->add_option("plugin", wanted->principal, "Only of this plugin")->check(not_empty);
   audit_command->add_option("--event", wanted->event, "Only this event, such as plugin.denied");
   audit_command->add_option("--limit", wanted->limit, "At most so many, the newest (default 100)")->check(CLI::Range(1, 1000));
   audit_command->callback([&app, wanted] { with_node(app, [&](client& node) { return audit(app, node, *wanted); }); });

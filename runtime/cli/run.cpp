@@ -130,7 +130,8 @@ void add_run(CLI::App& parent, app_state& app) {
       "--data-dir", [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },
       "Where the node keeps its state (environment: TROUPE_DATA_DIR)");
   command->add_flag("--json", app.json, "Print JSON");
-  command->add_option_function<std::string>("--config", keep_in(given->file), "TOML file with settings; flags count more");
+  command->add_option_function<std::string>("--config", keep_in(given->file), "TOML file with settings; flags count more")
+      ->check(not_empty);
   command->add_option_function<std::string>("--name", keep_in(given->name), "Name of the node, for people");
   command->add_option_function<std::string>("--cluster", keep_in(given->cluster), "Nodes of one cluster share their context (default: default)");
   command->add_option_function<std::string>("--listen", keep_in(given->listen), "HOST:PORT for other nodes, port 0 lets the system choose; empty for none");

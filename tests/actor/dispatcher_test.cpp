@@ -265,3 +265,15 @@ TEST_CASE_FIXTURE(fixture, "a removed command answers those who wait for it; wha
   handler.answer_with("done");
   CHECK(running.value() == value{"done"});
 }
+
+TEST_CASE_FIXTURE(fixture, "commands are withdrawn only from the handler that offers them") {
+  REQUIRE(system.demand<void>(dispatcher, add_command{command_spec{"host.own"}, answering(1), {}}));
+  held_handler handler{system};
+  REQUIRE(system.demand<void>(dispatcher, add_command{command_spec{"plugin.own"}, handler.actor(), {}}));
+  const withdraw_commands order{{"host.own", "plugin.own", "no.such"}, handler.actor().id()};
+  REQUIRE(system.demand<void>(dispatcher, withdraw_commands{order.names, order.handler + 1000}));
+  CHECK(system.demand<command_list>(dispatcher, list_commands{"plugin."})->commands.size() == 1);
+  REQUIRE(system.demand<void>(dispatcher, order));
+  CHECK(system.demand<command_list>(dispatcher, list_commands{"plugin."})->commands.empty());
+  CHECK(system.demand<command_list>(dispatcher, list_commands{"host."})->commands.size() == 1);
+}

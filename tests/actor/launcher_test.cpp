@@ -149,7 +149,7 @@ public:
       [script = script](permission_check check) -> result<std::unique_ptr<plugin_sandbox>> {
         return std::make_unique<scripted_sandbox>(std::move(check), script);
       },
-      log.target()));
+      system.own(spawn_package_reader(system.caf())), log.target()));
 };
 
 const error stuck{error_code::deadline_exceeded, "the kernel has not ended it", {}};
@@ -267,9 +267,9 @@ public:
     manifest->integrity["run"] = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";  // of "x"
   }
   void write(std::string_view text) const { std::ofstream{directory.path() / "run"} << text; }
-  answer<plugin_launched> launch_checked(std::vector<std::filesystem::path> files = {}) {
-    return system.ask<plugin_launched>(
-        launcher, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, std::move(files)});
+  answer<plugin_launched> launch_checked(std::vector<std::filesystem::path> files = {}, std::vector<std::filesystem::path> trees = {}) {
+    return system.ask<plugin_launched>(launcher, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher,
+                                                               manifest, std::move(files), std::move(trees)});
   }
 
   temporary_directory directory;
@@ -292,7 +292,7 @@ TEST_CASE_FIXTURE(package_fixture, "a plugin that is ended while its package is 
   manifest->integrity["run"] = sha256_of_file(directory.path() / "run", most).value();
   const auto outcome = std::make_shared<std::promise<error_code>>();
   system.caf().spawn([this, outcome](caf::event_based_actor* self) {
-    self->request(launcher, caf::infinite, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, {}})
+    self->request(launcher, caf::infinite, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, {}, {}})
         .then([outcome](const plugin_launched&) { outcome->set_value(error_code::none); },
               [outcome](const caf::error& why) { outcome->set_value(from_caf(why).code); });
     self->request(launcher, caf::infinite, end_plugin{"notes"}).then([](const plugin_ended&) {}, [](const caf::error&) {});
@@ -305,4 +305,11 @@ TEST_CASE_FIXTURE(package_fixture, "of the files that a plugin may see, those ar
   const auto file = directory.path() / "run";
   REQUIRE(launch_checked({file, directory.path(), directory.path() / "missing"}).get());
   CHECK(see(&sandbox_script::created).front().readable == std::vector<std::filesystem::path>{file});
+}
+
+TEST_CASE_FIXTURE(package_fixture, "a tree that was granted and cannot be shown keeps no plugin from its start") {
+  const std::filesystem::path there = "/usr/share";
+  REQUIRE(launch_checked({}, {there, "/srv/nowhere", "/tmp", "/run"}).get());
+  CHECK(see(&sandbox_script::created).front().readable == std::vector<std::filesystem::path>{there});
+  CHECK(log.contains("plugin.not_shown plugin=notes reason=\"the readable path \\\"/srv/nowhere\\\" does not exist\""));
 }

@@ -151,11 +151,11 @@ class WrongWords(NodeTest):
                                (["node", "info", "--data-dir", ""], "the name of the data directory is empty"),
                                (["run", "--data-dir", ""], "data_dir: is missing"), (["run", "--name", ""], "name: must be 1 to 64"),
                                (["run", "--cluster", ""], "cluster: must be 1 to 64"), (["run", "--join", ""], "join: .*has no port"),
-                               (["run", "--plugin", ""], "plugins: the name of a package directory is empty")]:
+                               (["run", "--plugin", ""], "plugins: the name of a package directory is empty"),
+                               (["run", "--config", ""], "--config: must not be empty; see: troupe run --help")]:
             with self.subTest(words=words):
                 self.assert_refused(troupe(*words, cwd=self.directory), USAGE, pattern)
                 self.assertIn("error", json.loads(troupe(*words, "--json", cwd=self.directory).stderr))
-        self.assert_refused(troupe("run", "--config", ""), NOT_FOUND, "the configuration file  cannot be read: No such file")
         self.assertEqual(list(self.directory.iterdir()), [])
 
     def test_output_that_cannot_be_written_is_a_failure(self):
@@ -348,6 +348,20 @@ class Running(NodeTest):
         self.assertIn(told["id"], text)
         self.assertEqual(self.served.do("node", "peers"), "no other nodes are known\n")
 
+    def test_json_is_understood_wherever_it_stands(self):
+        for words in (["--json", "node", "info"], ["node", "--json", "info"], ["node", "info", "--json"]):
+            with self.subTest(words=words):
+                self.assertEqual(json.loads(self.served.do(*words))["name"], "node")
+
+    def test_names_that_are_empty_are_refused(self):
+        for words in (["plugin", "load", ""], ["plugin", "audit", ""], ["context", "import", ""], ["context", "export", "-o", ""],
+                      ["metrics", ""]):
+            with self.subTest(words=words):
+                self.refuse(USAGE, "must not be empty; see: troupe " + " ".join(words[:2 if words[0] != "metrics" else 1]), *words)
+
+    def test_a_list_that_finds_no_command_says_so(self):
+        self.assertEqual(self.served.do("exec", "--list", "zzz"), "no command begins with \"zzz\"; see all with: troupe exec --list\n")
+
     def test_values_are_json_where_they_are_json_and_text_where_not(self):
         for written, kept in [("42", 42), ("-5", -5), ("1.5", 1.5), ("true", True), ("null", None), ("dark", "dark"), ("", ""),
                               ('"42"', "42"), ("[1, [2]]", [1, [2]]), ('["a","b"]', ["a", "b"]), ('{"a": {"b": null}}', {"a": {"b": None}}),
@@ -400,7 +414,7 @@ class Running(NodeTest):
 
     def test_an_export_cannot_be_written_where_there_is_no_place(self):
         self.served.do("context", "set", "/a", "1")
-        for place, why in [("/nowhere/x.json", "No such file or directory"), (self.directory, "Is a directory"), ("", "No such file"),
+        for place, why in [("/nowhere/x.json", "No such file or directory"), (self.directory, "Is a directory"),
                            ("/dev/full", "No space left on device"), (self.directory / ("x" * 300), "File name too long")]:
             self.refuse(DAMAGED, f"the file {place} cannot be written: {why}", "context", "export", "-o", place)
         kept = self.directory / "kept.json"
@@ -629,7 +643,6 @@ class Commands(NodeTest):
         self.assertRegex(text, r"(?m)^COMMAND +SUMMARY$")
         self.assertRegex(text, r"(?m)^notes\.add text=string \[tags=array\] +Keeps a note")
         self.assertEqual([each["name"] for each in self.served.ask("exec", "--list", "notes.f")], ["notes.find"])
-        self.assertIn("this node offers no commands", self.served.do("exec", "--list", "zzz"))
 
     def test_metrics_count_what_ran(self):
         for _ in range(3):
@@ -659,6 +672,7 @@ class Commands(NodeTest):
         self.refuse(NOT_FOUND, "there is no directory nowhere: No such file", "plugin", "load", "nowhere")
         self.refuse(USAGE, "the plugin notes is loaded already; unload it first", "plugin", "load", PACKAGES / "notes")
         self.refuse(USAGE, 'is not a capability; did you mean "context.read"', "plugin", "grant", "notes", "context.raed:/x")
+        self.refuse(USAGE, "\"all\" is not a capability; one is a verb with what it is for", "plugin", "grant", "notes", "all")
         self.refuse(USAGE, "the pattern \"x\" must start with '/'", "plugin", "grant", "notes", "context.read:x")
         denied = self.served.run("plugin", "check", "notes", "context.read:/secret")
         self.assertEqual((denied.returncode, denied.stdout, denied.stderr), (DENIED, "denied: not granted\n", ""))

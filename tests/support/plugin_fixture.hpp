@@ -77,6 +77,11 @@ public:
     const std::lock_guard locked{memory_->guard};
     return memory_->files;
   }
+  /// The same, of what was granted beside the manifest, where it is a directory that can be shown.
+  std::vector<std::vector<std::filesystem::path>> launched_trees() const {
+    const std::lock_guard locked{memory_->guard};
+    return memory_->trees;
+  }
   std::vector<end_plugin> ended() const {
     const std::lock_guard locked{memory_->guard};
     return memory_->ended;
@@ -146,7 +151,7 @@ private:
     std::map<std::string, std::shared_ptr<const permissions>> policies;
     std::deque<unique_fd> waiting;
     std::vector<sandbox_spec> launched;
-    std::vector<std::vector<std::filesystem::path>> files;
+    std::vector<std::vector<std::filesystem::path>> files, trees;
     std::vector<end_plugin> ended;
     std::optional<exit_status> status;
     exit_watcher watcher;
@@ -170,6 +175,7 @@ private:
       const std::lock_guard locked{guard};
       launched.push_back(wanted.spec);
       files.push_back(wanted.files);
+      trees.push_back(wanted.trees);
       if (refusal) return to_caf(*refusal);
       socket_pair sockets;
       waiting.push_back(std::move(sockets.far));

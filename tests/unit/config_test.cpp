@@ -59,7 +59,7 @@ TEST_CASE("an empty configuration leaves every default") {
   CHECK(parsed->plugin_level == permission_level::user);
   CHECK(parsed->sandbox == sandbox_kind::bubblewrap);
   CHECK(parsed->sandbox_allow.empty());
-  CHECK(parsed->stop_deadline == 10s);
+  CHECK(parsed->stop_deadline == 15s);
   CHECK(parsed->worker_threads == 64);
   CHECK(parsed->level == log_level::off);
   CHECK(parsed->style == log_style::text);

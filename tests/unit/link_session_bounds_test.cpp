@@ -24,6 +24,20 @@ std::string ping_frame(session_fixture& link) {
   return response_frame(std::get<rpc::request>(*frame).id);
 }
 
+/// The ids of the pings among these frames.
+std::vector<std::uint32_t> pings_in(const std::string& sent) {
+  std::vector<std::uint32_t> ids;
+  msgpack_scanner scanner;
+  for (std::string_view rest = sent; !rest.empty();) {
+    const auto bytes = scanner.scan(rest).value();
+    const auto frame = rpc::parse(rest.substr(0, bytes)).value();
+    if (const auto* request = std::get_if<rpc::request>(&frame); request != nullptr && request->method == "ping")
+      ids.push_back(request->id);
+    rest.remove_prefix(bytes);
+  }
+  return ids;
+}
+
 link_limits pinging() {
   link_limits limits;
   limits.ping_interval = 1s;
@@ -556,6 +570,20 @@ TEST_CASE("an other side that hangs is found out though new calls come all the t
   const auto outcome = link.pass(1s);
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::unavailable);
+}
+
+TEST_CASE("behind a call that passed its deadline the other side is pinged though other calls are open, and an answer counts") {
+  recorded_outcome late;
+  std::vector<recorded_outcome> outcomes(30);
+  auto next = outcomes.begin();
+  session_fixture link{pinging()};
+  REQUIRE(link.session.call("m", rpc::no_params, link.now + 1s, late.taker()));
+  for (int second = 1; second <= 30; ++second) {
+    REQUIRE(link.session.call("m", rpc::no_params, link.now + 60s, (next++)->taker()));
+    REQUIRE(link.pass(1s));
+    for (const auto id : pings_in(link.sent())) REQUIRE(link.receive(response_frame(id)));
+  }
+  CHECK(late.code() == error_code::deadline_exceeded);
 }
 
 TEST_CASE("an other side that is busy with one call is not blamed for another's short deadline") {
