@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <future>
+
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/tests/support/plugin_fixture.hpp>
 
@@ -455,6 +457,25 @@ TEST_CASE_FIXTURE(fixture, "a stop withdraws the commands, asks the plugin, ends
   CHECK(launcher.ended()[0].grace == 5s);
   CHECK(audit.records("plugin.stopped").front().rule == "operator");
   (void)ended.get();
+}
+
+TEST_CASE_FIXTURE(fixture, "a plugin that is being stopped is still answered what it had asked before") {
+  make();
+  std::promise<void> began, gate;
+  REQUIRE(system.ask<void>(dispatcher, add_command{command_spec{"notes.wait"}, worker_handler{[&](const arguments&, const command_context&) -> result<value> {
+                                                     began.set_value();
+                                                     gate.get_future().wait();
+                                                     return value{"done"};
+                                                   }}, {}}).get());
+  auto plugin = run();
+  const auto asked = plugin.request_with("command.execute", execute_request{"notes.wait", {}});
+  began.get_future().wait();
+  auto stopped = order(plugin_order::stop);
+  const auto heard = plugin.expect_request("plugin.stop");
+  gate.set_value();
+  CHECK(plugin.expect_response(asked).bytes == value{"done"}.msgpack());
+  plugin.respond(heard.id);
+  CHECK(stopped.get());
 }
 
 TEST_CASE_FIXTURE(fixture, "a plugin that closes its connection at its stop, or dies, has stopped") {
