@@ -350,11 +350,11 @@ TEST_CASE_FIXTURE(fixture, "requests that are withdrawn or expire at once are se
     const auto code = withdrawing.expect_response(id).failure.code;
     CHECK(code == (i < 8 ? error_code::cancelled : error_code::overloaded));
   }
-  CHECK(context.calls().size() == 8);
+  CHECK(eventually([&] { return context.calls().size() == 8; }));
   auto hasty = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
   for (int i = 0; i < 20; ++i)
     CHECK(hasty.call("context.get", brief).failure.code == (i < 8 ? error_code::deadline_exceeded : error_code::overloaded));
-  CHECK(context.calls().size() == 16);
+  CHECK(eventually([&] { return context.calls().size() == 16; }));
 }
 
 TEST_CASE_FIXTURE(fixture, "an answer that the other side would end the link for becomes an error, and the link goes on") {
