@@ -46,6 +46,17 @@ def silent_address():
         yield "127.0.0.1:%d" % listener.getsockname()[1]
 
 
+def is_connecting(pid, address):
+    """Whether the process has sent a first packet to the address that is not answered yet."""
+    port, sent = int(address.rpartition(":")[2]), "02"
+    held = set()
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            held.add(os.readlink(descriptor))
+    lines = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(int(line[2].rpartition(":")[2], 16) == port and line[3] == sent and f"socket:[{line[9]}]" in held for line in lines)
+
+
 class Help(NodeTest):
     def test_version_is_told_both_ways(self):
         told = troupe("version")
@@ -762,17 +773,20 @@ class EndingAndReturning(NodeTest):
             self.assert_nothing_left()
 
     def run_beside_silence(self, stop_deadline_ms, *options):
-        """A node that is dialing when it has just become ready, which takes three seconds."""
+        """A node that is ready and dialing, which takes three seconds."""
         (self.directory / "troupe.toml").write_text(f"stop_deadline_ms = {stop_deadline_ms}\n")
         address = self.enterContext(silent_address())
-        return subprocess.Popen([str(PROGRAM), "run", "--config", str(self.directory / "troupe.toml"), "--data-dir", str(self.directory / "data"),
+        node = subprocess.Popen([str(PROGRAM), "run", "--config", str(self.directory / "troupe.toml"), "--data-dir", str(self.directory / "data"),
                                  "--join", address, "--log-level", "off", *options],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(node.kill)
+        self.assertIn("ready", node.stdout.readline())
+        wait_until(lambda: is_connecting(node.pid, address))
+        return node
 
     def test_a_stop_that_blocks_ends_all_the_same_and_names_what_blocks(self):
         for options in ([], ["--json"]):
             with self.run_beside_silence(100, *options) as node:
-                self.assertIn("ready", node.stdout.readline())
                 node.send_signal(signal.SIGTERM)
                 _, told = node.communicate(timeout=20)
             self.assertEqual(node.returncode, FAILED)
@@ -783,7 +797,6 @@ class EndingAndReturning(NodeTest):
 
     def test_a_second_signal_does_not_wait_for_the_stop(self):
         with self.run_beside_silence(60_000) as node:
-            self.assertIn("ready", node.stdout.readline())
             node.send_signal(signal.SIGTERM)
             self.assertEqual(node.stdout.readline(), "stopping: terminated\n")
             node.send_signal(signal.SIGTERM)
