@@ -214,6 +214,7 @@ def crash(claims, a, b, c, options):
     writer.start()
     try:
         enough.wait(timeout=30)
+        alive = a.process.poll() is None
     finally:
         a.stop(signal.SIGKILL)
         writer.join()
@@ -223,7 +224,7 @@ def crash(claims, a, b, c, options):
     a.start(*options)
     kept = {entry["path"]: entry["value"] for entry in a.ask("context", "list", "/crash", "--limit", 200_000)}
     lost = [number for number in acknowledged if kept.get(f"/crash/{number}") != number]
-    claims.check(len(acknowledged) > 200 and not lost,
+    claims.check(alive and acknowledged and not lost,
                  f"{len(acknowledged)} acknowledged, {len(lost)} lost")
     claims.begin("and the three nodes converge again")
     took = wait_until(lambda: converged([a, b, c]), 30)
