@@ -11,7 +11,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from nodes import (DENIED, NOT_FOUND, PACKAGES, PROGRAM, SUCCESS, UNAVAILABLE, USAGE, NodeTest, descendants, environment,
+from nodes import (DENIED, NOT_FOUND, PACKAGES, PROGRAM, SUCCESS, UNAVAILABLE, USAGE, NodeTest, ServedTest, descendants, environment,
                    wait_until, write_package)  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ.get("TROUPE_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
@@ -45,18 +45,7 @@ raise SystemExit(plugin.run())
 """
 
 
-class PluginTest(NodeTest):
-    def setUp(self):
-        super().setUp()
-        self.served = self.start()
-
-    def tearDown(self):
-        self.stop_all()
-        super().tearDown()
-
-    def refuse(self, status, pattern, *words):
-        self.assert_refused(self.served.run(*words), status, pattern)
-
+class PluginTest(ServedTest):
     def sleeper(self, **manifest):
         manifest.setdefault("tables", "[deadlines]\nstart_ms = 10000\ncall_ms = 20000\nstop_ms = 1000\n")
         return write_package(self.directory / "sleeper", "sleeper", SLEEPER, **manifest)

@@ -212,6 +212,24 @@ class NodeTest(unittest.TestCase):
         self.assertRegex(done.stderr, pattern, done.args)
 
 
+class ServedTest(NodeTest):
+    """One node, `served`, that runs while each test does, and must end well after it. `OPTIONS` are those of its start."""
+
+    OPTIONS = ()
+
+    def setUp(self):
+        super().setUp()
+        self.served = self.start(*self.OPTIONS)
+
+    def tearDown(self):
+        self.stop_all()
+        super().tearDown()
+
+    def refuse(self, status, pattern, *words, **options):
+        """The node's answer to these words of a command line is a refusal."""
+        self.assert_refused(self.served.run(*words, **options), status, pattern)
+
+
 def write_package(directory, name, script, **manifest):
     """Makes the package of a Python plugin. `manifest` replaces or adds top-level keys as TOML text."""
     package = pathlib.Path(directory)
