@@ -169,9 +169,14 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
       outcome.status = apply_status::duplicate;
       return outcome;
     }
-    auto first = remove_live(record.dot);
     const auto id = record.dot;
-    return isolate(run, {id, {std::move(*first), std::move(record)}});
+    const path where = find_live(id)->path;
+    auto first = remove_live(where, id);
+    auto seen = seen_instead_of(first, tree_.find(where));
+    first.previous_value.reset();
+    auto outcome = isolate(run, {id, {std::move(first), std::move(record)}});
+    if (seen && view(where) != seen->previous_value) outcome.seen_instead = std::move(seen);
+    return outcome;
   }
   if (run == own_run()) {
     const auto id = record.dot;
@@ -301,17 +306,23 @@ void context_engine::store_siblings(const path& where, std::vector<sibling> sibl
   if (shows_value(tree_.find(where))) ++values_;
 }
 
-std::optional<change_record> context_engine::remove_live(const dot& id) {
+/// Not null for a change that `live_` has.
+const tree_entry* context_engine::find_live(const dot& id) const {
   const tree_entry* holder = nullptr;
-  const auto is_it = [&](const sibling& each) { return each.dot() == id; };
   tree_.visit_from({}, [&](const tree_entry& entry) {
-    if (std::ranges::any_of(entry.siblings.all(), is_it)) holder = &entry;
+    if (std::ranges::any_of(entry.siblings.all(), [&](const sibling& each) { return each.dot() == id; })) holder = &entry;
     return holder == nullptr;
   });
-  if (!holder) return std::nullopt;
-  const path where = holder->path;
+  return holder;
+}
+
+/// Returns the change, with the value that readers saw while it was there.
+change_record context_engine::remove_live(const path& where, const dot& id) {
+  const auto* holder = tree_.find(where);
+  const auto is_it = [&](const sibling& each) { return each.dot() == id; };
   const auto siblings = holder->siblings.all();
   auto record = std::ranges::find_if(siblings, is_it)->to_record(where);
+  record.previous_value = view_of(holder);
   std::vector<sibling> remaining;
   std::ranges::remove_copy_if(siblings, std::back_inserter(remaining), is_it);
   live_.remove(id);

@@ -67,6 +67,9 @@ struct apply_outcome {
   apply_status status = apply_status::applied;
   /// In the order in which they became part of the state, which is the order to store them in.
   std::vector<applied_change> applied;
+  /// What readers see now where this alarm took from them what they saw, as watchers are told it: the write that counts
+  /// instead, or an erasure that nobody made. It is no change of its own, and not to be stored.
+  std::optional<change_record> seen_instead;
   /// Of `refused`, `malformed` and `overflow`; of `applied`, why a waiting change was not let through, or what is odd.
   std::optional<error> problem;
   /// Somebody else writes under a node's identity: one dot was used for two changes (`corrupt_data`), or a change claims what
@@ -178,7 +181,8 @@ private:
   std::optional<value> view_of(const tree_entry* entry) const;
   bool shows_value(const tree_entry* entry) const;
   std::optional<change_record> seen_instead_of(const change_record& record, const tree_entry* entry) const;
-  std::optional<change_record> remove_live(const dot& id);
+  const tree_entry* find_live(const dot& id) const;
+  change_record remove_live(const path& where, const dot& id);
   bool take_time(const change_record& record, std::uint64_t now_ms);
 
   node_id self_;

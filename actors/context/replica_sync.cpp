@@ -128,6 +128,8 @@ void replica_state::apply(caf::actor_id link, apply_records wanted) {
       queue_.add(encode_record(change.record));
       announce(std::move(change));
     }
+    if (outcome.seen_instead && !watchers_.empty())
+      news_.push_back(std::make_shared<const change_record>(std::move(*outcome.seen_instead)));
     if (outcome.status == apply_status::malformed) {
       carry_out(link, {close_session{std::move(*outcome.problem)}});
       return commit();

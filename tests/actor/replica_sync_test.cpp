@@ -305,6 +305,25 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what ma
   CHECK(seen[2].second == value{"y"});
 }
 
+TEST_CASE_FIXTURE(pair_fixture, "a watcher is told when a value that readers saw goes into quarantine") {
+  played_peer peer{*this, 9};
+  std::vector<change_record> seen;
+  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+    return {[&seen](const context_changed& changed) {
+      for (const auto& change : changed.changes) seen.push_back(*change);
+    }};
+  })});
+  tell(a.actor, watch_context{path{"/x"}, watcher});
+  peer.push({put({test::node(9), 1, 1}, "/x", 1)});
+  peer.push({put({test::node(9), 1, 1}, "/x", 2)});
+  CHECK_FALSE(a.read("/x"));
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[1].operation == operation::erase);
+  CHECK(seen[1].previous_value == value{1});
+  REQUIRE(system.demand<void>(a.actor, settle_context{}));
+  CHECK(a.store.log().size() == 1);
+}
+
 // -- two replicas -----------------------------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(pair_fixture, "a change is at the other node at once") {
