@@ -100,11 +100,12 @@ struct sync_heads {
   std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
   std::vector<node_id> links;
   std::vector<run_id> declined;
+  bool busy = false;  ///< Pushes wait for the sender's disk, so the receiver does not take its own for lost.
 
   static constexpr auto fields() {
     return std::tuple{required("vector", &sync_heads::vector), required("root", &sync_heads::root),
                       required("batch", &sync_heads::batch), optional("links", &sync_heads::links),
-                      optional("declined", &sync_heads::declined)};
+                      optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };

@@ -9,8 +9,7 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t max_pull_ranges = 1024;
-/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep it far below, until the disk
-/// of this node hesitates so long that it takes them for lost and sends them again.
+/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep it far below.
 constexpr std::size_t max_processing = 1024;
 
 run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
@@ -167,8 +166,8 @@ void sync_session::on(const sync_heads& heads, actions& wishes) {
 
   compare_roots(heads, wishes);
 
-  const bool no_progress =
-      !in_flight_.empty() && released_ == then_.released && in_flight_.front().batch <= then_.pushes;
+  const bool no_progress = !heads.busy && !in_flight_.empty() && released_ == then_.released &&
+                           in_flight_.front().batch <= then_.pushes;
   if (in_flight_.empty() || no_progress) presume_lost_what_is_unacknowledged();
   for (const auto& each : then_.committed.entries())
     if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(run_of(each), each.seq);
@@ -201,7 +200,7 @@ void sync_session::close(error_code code, std::string why, actions& wishes) {
 }
 
 sync_heads sync_session::heads() const {
-  return {view_.committed, view_.root, processed_, view_.links, view_.declined};
+  return {view_.committed, view_.root, processed_, view_.links, view_.declined, !processing_.empty() || !view_.takes_pushes};
 }
 
 // -- what the peer has -----------------------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ using sync_action = std::variant<send_message, read_log, apply_records, report_m
 /// Each side tells what it has (`sync_hello`, then `sync_heads` each second) and pushes what the other lacks: changes
 /// as they are committed, older ones from the log. Pushes are numbered and acknowledged; only so many bytes may be
 /// unacknowledged. A peer that does not keep up loses its queue, is told the heads, and gets the rest from the log at
-/// its own pace.
+/// its own pace. Pushes that a peer shows no sign of for two seconds are taken for lost and sent again, but not while its heads
+/// say that it is busy: a disk that refuses or hesitates is not flooded.
 ///
 /// Who pushes what: a change that the peer can have from its origin directly, because the two are connected, is left to
 /// the origin, or every node of a full mesh would send every change to every other. What the peer still lacks a second or two
