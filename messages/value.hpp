@@ -62,7 +62,8 @@ public:
   static result<value> from_msgpack(std::string_view bytes, const codec_limits& limits = {});
   /// Takes bytes that `msgpack()` returned earlier. Unchecked: only for bytes that this process wrote or verified.
   static value from_canonical(std::string bytes) noexcept;
-  /// Takes JSON text; the error names line and column. `"base64:..."` strings stay strings.
+  /// Takes JSON text; the error names line and column: `invalid_argument` when it is not JSON, `limit_exceeded` when it passes the
+  /// limits or has a number beyond 64 bits, which is named with its place. `"base64:..."` strings stay strings.
   static result<value> from_json(std::string_view text, const codec_limits& limits = {});
 
   /// What kind of value this is. O(1).

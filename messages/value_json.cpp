@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <troupe/messages/msgpack_reader.hpp>
+#include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
@@ -125,7 +126,10 @@ public:
   bool boolean(bool flag) override { return add(value{flag}); }
   bool number_integer(std::int64_t number) override { return add(value{number}); }
   bool number_unsigned(std::uint64_t number) override { return add(value{number}); }
-  bool number_float(double number, const std::string&) override { return add(value{number}); }
+  bool number_float(double number, const std::string& digits) override {
+    const bool is_integer = digits.find_first_of(".eE") == std::string::npos;  // beyond 64 bits
+    return is_integer ? refuse_number(digits) : add(value{number});
+  }
   bool string(std::string& text) override {
     return check_length("bytes in a string", text.size(), limits_.string_bytes) && add(value{text});
   }
@@ -144,7 +148,9 @@ public:
       return stop(error_code::invalid_argument, std::string{"not valid JSON: "} + twice.what());
     }
   }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) override {
+  bool parse_error(std::size_t, const std::string& token, const nlohmann::json::exception& error) override {
+    constexpr int number_overflow = 406;
+    if (error.id == number_overflow) return refuse_number(token);
     // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; `stop` tells the place.
     std::string_view what = error.what();
     what.remove_prefix(what.find("] ") + 2);
@@ -180,6 +186,25 @@ private:
     return true;
   }
   bool count_element() { return check_length("elements", ++elements_, limits_.elements); }
+  bool refuse_number(std::string_view digits) {
+    constexpr std::size_t most = 64;
+    return stop(error_code::limit_exceeded,
+                "the JSON text has the number " + std::string{digits.substr(0, most)} + (digits.size() > most ? "..." : "") +
+                    where() + ", which is beyond 64 bits and would change; a string keeps it as it is");
+  }
+  /// `" at /a/0"`: the JSON Pointer (RFC 6901) of what is read now; empty for the whole text.
+  std::string where() const {
+    constexpr std::size_t most = 256;
+    std::string pointer;
+    for (const auto& each : open_) {
+      pointer += '/';
+      if (!each.is_map) pointer += std::to_string(each.elements.size());
+      else
+        for (const char letter : each.key) pointer += letter == '~' ? "~0" : letter == '/' ? "~1" : std::string(1, letter);
+    }
+    if (pointer.empty()) return {};
+    return " at " + std::string{utf8_prefix(pointer, most)} + (pointer.size() > most ? "..." : "");
+  }
   bool check_length(std::string_view what, std::uint64_t length, std::uint64_t bound) {
     if (length <= bound) return true;
     return stop(error_code::limit_exceeded, "the JSON text has too many " + std::string{what} + "; at most " +

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include <troupe/messages/utf8.hpp>
@@ -91,10 +92,15 @@ std::optional<value> read_binary(std::string_view text) {
   return bytes ? std::optional{value::binary(*bytes)} : std::nullopt;
 }
 
-std::optional<value> read_json(std::string_view text, value_type wanted) {
+result<value> read_json(std::string_view text, value_type wanted) {
   auto parsed = value::from_json(text);
-  if (!parsed || parsed->type() != wanted) return std::nullopt;
-  return *std::move(parsed);
+  if (parsed && parsed->type() != wanted) return fail(error_code::invalid_argument, "another type is wanted");
+  return parsed;
+}
+
+result<value> if_any(std::optional<value> read) {
+  if (!read) return fail(error_code::invalid_argument, "another type is wanted");
+  return *std::move(read);
 }
 
 template <class Integer>
@@ -132,24 +138,25 @@ bool convert_exactly(value& given, parameter_type type) {
   return false;
 }
 
-std::optional<value> read_text(std::string_view text, parameter_type type) {
-  if (type != parameter_type::binary && !is_utf8(text)) return std::nullopt;
+result<value> read_text(std::string_view text, parameter_type type) {
+  if (type != parameter_type::binary && !is_utf8(text)) return if_any(std::nullopt);
   switch (type) {
     case parameter_type::any: {
       auto parsed = value::from_json(text);
-      return parsed ? *std::move(parsed) : value{text};
+      const bool is_json = parsed || parsed.error().code == error_code::limit_exceeded;
+      return is_json ? std::move(parsed) : value{text};
     }
     case parameter_type::boolean:
-      if (text != "true" && text != "false") return std::nullopt;
+      if (text != "true" && text != "false") return if_any(std::nullopt);
       return value{text == "true"};
-    case parameter_type::integer: return read_integer(text);
-    case parameter_type::floating: return read_floating(text);
+    case parameter_type::integer: return if_any(read_integer(text));
+    case parameter_type::floating: return if_any(read_floating(text));
     case parameter_type::string: return value{text};
-    case parameter_type::binary: return read_binary(text);
+    case parameter_type::binary: return if_any(read_binary(text));
     case parameter_type::array: return read_json(text, value_type::array);
     case parameter_type::map: return read_json(text, value_type::map);
   }
-  return std::nullopt;
+  return if_any(std::nullopt);
 }
 
 std::partial_ordering compare(const value& number, double bound) noexcept {

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bitset>
+#include <map>
 #include <ranges>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -64,8 +66,10 @@ public:
     for (std::size_t i = 0; i < given_.size(); ++i) {
       const std::size_t at = validator_.find_rule(given_[i].first, i);
       const auto text = at < rules_.size() ? given_[i].second.as_string() : std::nullopt;
-      auto meant = text ? read_text(*text, rules_[at].spec().type) : std::nullopt;
+      if (!text) continue;
+      auto meant = read_text(*text, rules_[at].spec().type);
       if (meant) given_[i].second = *std::move(meant);
+      else if (meant.error().code == error_code::limit_exceeded) beyond_limits_.emplace(i, std::move(meant.error().message));
     }
   }
 
@@ -82,6 +86,8 @@ public:
         problems_.push_back({name, "one value", "a second value, " + shown(given), {}});
       } else if (seen_[at] = true; given.is_nil() && rules_[at].takes_nil_as_absent()) {
         absent_by_nil[at] = true;
+      } else if (const auto beyond = beyond_limits_.find(i); beyond != beyond_limits_.end()) {
+        problems_.push_back({name, fmt::format("{} within limits ({})", rules_[at].expectation(), beyond->second), shown(given), {}});
       } else if (auto problem = rules_[at].check(given)) {
         problems_.push_back(*std::move(problem));
       }
@@ -120,6 +126,7 @@ private:
   std::vector<arguments::entry>& given_;
   std::bitset<max_parameters> seen_;
   std::vector<argument_problem> problems_;
+  std::map<std::size_t, std::string> beyond_limits_;  ///< Why a typed value cannot be one, by its place among those given.
 };
 
 namespace {

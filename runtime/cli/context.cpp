@@ -25,9 +25,12 @@ result<path> read_path(const std::string& word) {
 }
 
 /// JSON where it is JSON, and text where it is not: `42` is a number, `dark` a string.
-value read_value(const std::string& word, bool as_string) {
-  if (!as_string)
-    if (auto json = value::from_json(word)) return std::move(*json);
+result<value> read_value(const std::string& word, bool as_string) {
+  if (as_string) return value{word};
+  auto json = value::from_json(word);
+  if (json) return json;
+  if (json.error().code == error_code::limit_exceeded)
+    return fail(json.error().code, "the value cannot be kept: " + json.error().message + "; --string takes it as text");
   return value{word};
 }
 
@@ -116,7 +119,10 @@ result<value> read_json_file(const std::string& file) {
   generous.frame_bytes = generous.string_bytes = max_import_bytes;
   generous.elements = max_import_bytes;
   auto parsed = value::from_json(text, generous);
-  if (!parsed) return fail(parsed.error().code, file + " is " + parsed.error().message);
+  if (!parsed) {
+    const bool is_json = parsed.error().code == error_code::limit_exceeded;
+    return fail(parsed.error().code, file + " is " + (is_json ? "not imported: " : "") + parsed.error().message);
+  }
   return parsed;
 }
 
@@ -269,9 +275,11 @@ void add_context(CLI::App& parent, app_state& app) {
   auto given = std::make_shared<std::string>();
   auto as_string = std::make_shared<bool>(false);
   auto* set = add_path_command(*group, app, "set", "Writes a value; returns when it is durable", true,
-                               [&app, given, as_string](client& node, const path& where) {
+                               [&app, given, as_string](client& node, const path& where) -> result<void> {
+                                 auto read = read_value(*given, *as_string);
+                                 if (!read) return fail(std::move(read.error()));
                                  return print_change(app, node.call<change_accepted>(
-                                     "context.set", set_value{where, read_value(*given, *as_string)}, app.deadline));
+                                     "context.set", set_value{where, std::move(*read)}, app.deadline));
                                });
   set->add_option("value", *given, "JSON, or text")->required();
   set->add_flag("--string", *as_string, "Take the value as text even if it is JSON");

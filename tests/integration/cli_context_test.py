@@ -26,6 +26,15 @@ class Context(ServedTest):
         self.assertEqual(troupe("context", "set", "--data-dir", self.served.data, "/v", "--", "--dashes").returncode, SUCCESS)
         self.assertEqual(self.served.do("context", "get", "/v"), "--dashes\n")
 
+    def test_a_number_that_would_change_is_refused_and_is_text_where_that_is_said(self):
+        self.served.do("context", "set", "/v", "kept")
+        for written, place in [("18446744073709551616", ""), ('{"a": [-9223372036854775809]}', " at /a/0"), ("1e999", "")]:
+            self.refuse(7, "the value cannot be kept: the JSON text has the number [-0-9e]+" + place + ", which is beyond 64 bits .*--string",
+                        "context", "set", "/v", written)
+        self.assertEqual(self.served.do("context", "get", "/v"), "kept\n")
+        self.served.do("context", "set", "/v", "18446744073709551616", "--string")
+        self.assertEqual(self.served.ask("context", "get", "/v"), "18446744073709551616")
+
     def test_text_cannot_command_the_terminal(self):
         self.served.do("context", "set", "/red", "\x1b[31mred\x07\u009b0m")
         for words in (["get", "/red"], ["list"], ["explain", "/red"], ["export"]):
@@ -54,7 +63,8 @@ class Context(ServedTest):
                               (b'{"a": 1} x', r"bad.json is not valid JSON: .*line 1, column 10"),
                               (b'{"a": 1, "a": 2}', r"bad.json is not valid JSON: .*\"a\""),
                               (b"[" * 100 + b"]" * 100, r"bad.json is .*(deep|nest)"),
-                              (b"[1e999]", r"bad.json is not valid JSON")]:
+                              (b"[1e999]", r"bad.json is not imported: the JSON text has the number 1e999 at /0, which is beyond 64 bits"),
+                              (b'{"a": {"n": 18446744073709551616}}', r"bad.json is not imported: .* number 18446744073709551616 at /a/n, which")]:
             with self.subTest(text=text[:20]):
                 bad.write_bytes(text)
                 done = self.served.run("context", "import", bad, "/in")

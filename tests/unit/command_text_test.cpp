@@ -116,6 +116,19 @@ TEST_CASE("text is read by the type that is wanted") {
   CHECK(read_text("hello", parameter_type::any) == value{"hello"});
 }
 
+TEST_CASE("JSON with a number beyond 64 bits is refused where it stands, not taken as another number or as text") {
+  constexpr std::string_view large = R"({"n":18446744073709551616})";
+  CHECK(read_text(large, parameter_type::map).error().code == error_code::limit_exceeded);
+  CHECK(read_text(large, parameter_type::any).error().code == error_code::limit_exceeded);
+  CHECK(read_text(large, parameter_type::string) == value{large});
+  const auto spec = command_spec{"put"}.param({.name = "data", .type = parameter_type::any});
+  const auto refused = understood(spec, {large});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == error_code::invalid_argument);
+  CHECK(refused.error().message.find("within limits (the JSON text has the number 18446744073709551616 at /n") != std::string::npos);
+  CHECK(problems_of(command_spec{"put"}.param({.name = "data", .type = parameter_type::map}), {large}).find("at /n") != std::string::npos);
+}
+
 TEST_CASE("binary text is base64 behind its prefix, else its own bytes") {
   const auto read = [](std::string_view text) { return read_text(text, parameter_type::binary); };
   CHECK(read("abc") == value::binary("abc"));
