@@ -389,7 +389,8 @@ value_explained context_engine::explain(const path& where) const {
       if (record.path == where) tell(record, false);
   }
   if (isolated > 0) told.rule += "; in quarantine, because one dot was given to several writes: " + std::to_string(isolated) + " of them";
-  if (left_out > 0) told.rule += "; left out, as they are too large for one answer: the values of " + std::to_string(left_out) + " writes";
+  if (left_out > 0)
+    told.rule += "; left out, too large for one answer: the values of " + std::to_string(left_out) + (left_out == 1 ? " write" : " writes");
   return told;
 }
 

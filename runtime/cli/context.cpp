@@ -95,7 +95,8 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
     if (!page->more || left == 0) {
       if (app.json) print_json(value::array(shown));
       if (page->more)
-        remark(app, "these are the first " + show_count(limit) + " values; there are more; see them with --limit");
+        remark(app, std::string{limit == 1 ? "this is the first value" : "these are the first " + show_count(limit) + " values"} +
+                        "; there are more; see them with --limit");
       return {};
     }
     wanted.after = page->entries.back().path;
@@ -141,7 +142,7 @@ public:
   void show(std::size_t done) {
     if (!seen_) return;
     begun_ = true;
-    std::fprintf(stderr, "\r%s %s of %s values", what_, show_count(done).c_str(), show_count(all_).c_str());
+    std::fprintf(stderr, "\r%s %s of %s", what_, show_count(done).c_str(), show_count(all_, "value").c_str());
   }
 
 private:
@@ -163,9 +164,10 @@ result<values_imported> send_entries(app_state& app, client& node, const std::ve
       chunk.entries.push_back(entries[at]);
     }
     auto written = node.call<values_imported>("context.import", chunk, app.deadline);
-    if (!written)
-      return fail(written.error().code, written.error().message +
-                                            (only_check || first == 0 ? "" : " (" + show_count(total.written) + " values were imported before)"));
+    if (!written) {
+      const auto before = " (" + show_count(total.written, "value") + (total.written == 1 ? " was" : " were") + " imported before)";
+      return fail(written.error().code, written.error().message + (only_check || first == 0 ? "" : before));
+    }
     total.written += written->written;
     total.unchanged += written->unchanged;
     progress.show(at);
@@ -182,7 +184,7 @@ result<void> import(app_state& app, client& node, const std::string& file, const
   const auto total = send_entries(app, node, entries, false);
   if (!total) return fail(total.error());
   if (app.json) print_json(to_value(*total));
-  else std::printf("%s %s written below %s, %s unchanged\n", show_count(total->written).c_str(), total->written == 1 ? "value" : "values",
+  else std::printf("%s written below %s, %s unchanged\n", show_count(total->written, "value").c_str(),
                    safe_text(show_path(prefix)).c_str(), show_count(total->unchanged).c_str());
   return {};
 }
@@ -241,8 +243,8 @@ result<void> verify(app_state& app, client& node, const path& prefix, const std:
     if (there) members.insert(members.end(), {{"there", to_value(*there)}, {"equal", same}});
     return print_json(value::map(std::move(members))), result<void>{};
   }
-  std::printf("%s: %s values, %s conflicts, hash %s: %s\n", safe_text(show_path(prefix)).c_str(),
-              show_count(here->entries).c_str(), show_count(here->conflicts).c_str(), to_string(here->hash).c_str(),
+  std::printf("%s: %s, %s, hash %s: %s\n", safe_text(show_path(prefix)).c_str(),
+              show_count(here->entries, "value").c_str(), show_count(here->conflicts, "conflict").c_str(), to_string(here->hash).c_str(),
               here->sound ? "sound" : "DAMAGED: the hash does not match the values");
   if (there) std::printf("%s: hash %s: %s\n", safe_text(*against).c_str(), to_string(there->hash).c_str(), same ? "equal" : "DIFFERENT");
   return {};

@@ -67,4 +67,8 @@ std::string show_count(std::uint64_t number) {
   return digits;
 }
 
+std::string show_count(std::uint64_t number, std::string_view noun) {
+  return show_count(number) + " " + std::string{noun} + (number == 1 ? "" : "s");
+}
+
 }  // namespace troupe::cli

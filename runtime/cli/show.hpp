@@ -82,5 +82,7 @@ std::string show_duration(std::chrono::nanoseconds duration);
 std::string show_time(std::uint64_t milliseconds);
 /// `"12,345"`
 std::string show_count(std::uint64_t number);
+/// `"1 value"`, `"12,345 values"`. @param noun One whose plural ends in s.
+std::string show_count(std::uint64_t number, std::string_view noun);
 
 }  // namespace troupe::cli
