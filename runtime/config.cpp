@@ -1,5 +1,7 @@
 #include <troupe/runtime/config.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -14,6 +16,8 @@ namespace troupe {
 
 namespace {
 
+constexpr std::array<std::string_view, 8> variables{"TROUPE_DATA_DIR", "TROUPE_NAME",    "TROUPE_CLUSTER",   "TROUPE_LISTEN",
+                                                    "TROUPE_JOIN",     "TROUPE_SANDBOX", "TROUPE_LOG_LEVEL", "TROUPE_LOG_FORMAT"};
 constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_list = 256;
 constexpr std::size_t max_file_bytes = std::size_t{1} << 20;
@@ -160,6 +164,19 @@ result<config> apply_environment(config base, const std::function<const char*(co
   choose("TROUPE_LOG_FORMAT", base.style);
   if (!outcome) return fail(outcome.error());
   return base;
+}
+
+result<void> check_spelling_of_variables(const std::vector<std::string_view>& environment) {
+  constexpr std::string_view prefix = "TROUPE_";
+  for (const auto entry : environment) {
+    const auto name = entry.substr(0, entry.find('='));
+    if (!name.starts_with(prefix) || std::ranges::find(variables, name) != variables.end()) continue;
+    const auto slips = std::min<std::size_t>((name.size() - prefix.size()) / 3, 2);
+    if (const auto meant = nearest(name, variables, slips, 1); !meant.empty())
+      return fail(error_code::invalid_argument,
+                  "there is no environment variable " + repaired_utf8(name) + did_you_mean(meant));
+  }
+  return {};
 }
 
 result<void> check_config(const config& settings) {

@@ -81,6 +81,11 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
 /// @param variable Gives the value of an environment variable, or null.
 result<config> apply_environment(config base, const std::function<const char*(const char*)>& variable);
 
+/// Finds a variable that was meant to be one of these and is misspelt: it begins with `TROUPE_`, and one slip or two lead from it to
+/// the name of one, but not more than one for each three letters behind `TROUPE_`. Others may belong to other programs.
+/// @param environment Entries of the form `NAME=value`. The error names the first such variable, and the one that is meant.
+result<void> check_spelling_of_variables(const std::vector<std::string_view>& environment);
+
 /// Checks everything that can be checked without looking at the machine. The error names the field.
 result<void> check_config(const config& settings);
 

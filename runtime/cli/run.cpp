@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
-#include <unistd.h>
+#include <unistd.h>  // also environ
 
 #include <troupe/runtime/host.hpp>
 
@@ -54,6 +54,9 @@ result<config> read_settings(const app_state& app, const run_options& given) {
     if (!read) return read;
     settings = std::move(*read);
   }
+  std::vector<std::string_view> variables;
+  for (char** each = environ; *each != nullptr; ++each) variables.emplace_back(*each);
+  if (auto spelt = check_spelling_of_variables(variables); !spelt) return fail(std::move(spelt.error()));
   auto applied = apply_environment(std::move(settings), [](const char* name) -> const char* { return std::getenv(name); });
   if (!applied) return applied;
   settings = std::move(*applied);
@@ -125,6 +128,9 @@ void serve(app_state& app, config settings) {
 
 void add_run(CLI::App& parent, app_state& app) {
   auto* command = parent.add_subcommand("run", "Runs a node until Ctrl-C");
+  command->footer("The environment variables TROUPE_DATA_DIR, TROUPE_NAME, TROUPE_CLUSTER, TROUPE_LISTEN, TROUPE_JOIN\n"
+                  "(comma-separated), TROUPE_SANDBOX, TROUPE_LOG_LEVEL and TROUPE_LOG_FORMAT set the same; flags count more,\n"
+                  "the file less. One of them that is misspelt is an error.");
   auto given = std::make_shared<run_options>();
   command->add_option_function<std::string>(
       "--data-dir", [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },

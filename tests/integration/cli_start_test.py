@@ -73,6 +73,11 @@ class WrongStart(NodeTest):
                 self.refuse(USAGE, pattern, "--data-dir", self.directory / "never", env=environment(**{name: text}))
         self.assertFalse((self.directory / "never").exists())
 
+    def test_a_misspelt_variable_is_named_with_the_one_that_is_meant(self):
+        self.refuse(USAGE, 'there is no environment variable TROUPE_DATA_DRI; did you mean "TROUPE_DATA_DIR"',
+                    "--data-dir", self.directory / "never", env=environment(TROUPE_DATA_DRI="x"))
+        self.assertFalse((self.directory / "never").exists())
+
     def test_a_wrong_address_is_named(self):
         for text, pattern in [("127.0.0.1", "has no port"), ("127.0.0.1:99999", "no port from 0 to 65535"),
                               ("127.0.0.1:http", "no port from 0 to 65535"), (":7400", "has no host"),

@@ -224,6 +224,25 @@ TEST_CASE("a variable with a wrong value is named, with what would be right") {
   CHECK(apply({{"TROUPE_SANDBOX", "nine"}, {"TROUPE_LOG_FORMAT", "xml"}}).error().message.starts_with("TROUPE_SANDBOX"));
 }
 
+TEST_CASE("a variable that is misspelt is named with the one that is meant; others may belong to other programs") {
+  const auto misspelt = [](std::vector<std::string_view> environment) {
+    const auto checked = check_spelling_of_variables(environment);
+    if (checked) return std::string{"nothing is wrong"};
+    CHECK(checked.error().code == error_code::invalid_argument);
+    return checked.error().message;
+  };
+  CHECK(misspelt({"HOME=/root", "TROUPE_DATA_DRI=/x"}) ==
+        "there is no environment variable TROUPE_DATA_DRI; did you mean \"TROUPE_DATA_DIR\"?");
+  CHECK(misspelt({"TROUPE_NAEM="}).ends_with("TROUPE_NAEM; did you mean \"TROUPE_NAME\"?"));
+  CHECK(misspelt({"TROUPE_LOGLEVEL=x=y"}).ends_with("TROUPE_LOGLEVEL; did you mean \"TROUPE_LOG_LEVEL\"?"));
+  CHECK(misspelt({"TROUPE_LISTNE\xff=1"}).find("TROUPE_LISTNE?;") != std::string::npos);
+  for (const char* entry : {"TROUPE_DATA_DIR=/x", "TROUPE_NAME=x", "TROUPE_JOIN=", "TROUPE_LOG_FORMAT=json", "TROUPE_BINARY=/x", "TROUPE_SOURCE=/x",
+                            "TROUPE_PACKAGES=/x", "TROUPE_CACHE=/x", "TROUPE_HOME=/x", "TROUPE_=1", "TROUPE_SOCKET=3", "TRUPE_NAME=x", ""}) {
+    INFO(entry);
+    CHECK(misspelt({entry}) == "nothing is wrong");
+  }
+}
+
 // -- what must hold in the end --------------------------------------------------------------------------------------------
 
 TEST_CASE("settings are checked, and the field is named with what would be right") {
