@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <troupe/actors/links/link_session.hpp>
+#include <troupe/tests/support/frames.hpp>
 
 namespace troupe::test {
 
@@ -60,34 +61,6 @@ struct recorded_outcome {
   }
   error_code code() const { return outcome && !*outcome ? outcome->error().code : error_code::none; }
 };
-
-/// Frames as the other side would send them.
-inline std::string request_frame(std::uint32_t id, std::string_view method = "m",
-                                 std::string_view params = rpc::no_params) {
-  std::string bytes;
-  rpc::append_request(bytes, id, method, params);
-  return bytes;
-}
-inline std::string response_frame(std::uint32_t id, std::string_view payload = rpc::nil) {
-  std::string bytes;
-  rpc::append_response(bytes, id, payload);
-  return bytes;
-}
-inline std::string failure_frame(std::uint32_t id, const error& failure) {
-  std::string bytes;
-  rpc::append_failure(bytes, id, failure);
-  return bytes;
-}
-inline std::string cancel_frame(std::uint32_t id) {
-  std::string bytes;
-  rpc::append_notification(bytes, "cancel", value::map({{"msgid", id}}).msgpack());
-  return bytes;
-}
-inline std::string notice_frame(std::string_view method, std::string_view params = rpc::no_params) {
-  std::string bytes;
-  rpc::append_notification(bytes, method, params);
-  return bytes;
-}
 
 /// A session with its events, at a time that the test moves.
 class session_fixture {
