@@ -32,14 +32,10 @@ class LinkTest(NodeTest):
         self.served.do("exec", "notes.count")
         self.assertEqual(self.served.root_hash(), self.before)
         self.assertEqual(self.served.run("context", "verify").returncode, SUCCESS)
-        self.assertLess(self.memory(), 400 << 20)
+        self.assertLess(self.served.memory(), 400 << 20)
         self.assertNotRegex(self.served.log_text(), "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
         self.stop_all()
         super().tearDown()
-
-    def memory(self):
-        status = pathlib.Path(f"/proc/{self.served.pid}/status").read_text()
-        return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) * 1024
 
     def cluster(self):
         return uuid.UUID(self.served.ask("node", "info")["cluster"]).bytes
@@ -299,7 +295,7 @@ class Counts(LinkTest):
     def test_a_reader_that_does_not_read_costs_itself(self):
         with self.opened("client", RawLink.client) as setup:
             setup.ask("context.set", path="/big", value="x" * 1_000_000)
-            before = self.memory()
+            before = self.served.memory()
             with self.opened("client", RawLink.client) as link:
                 link.socket.settimeout(3)
                 try:
@@ -307,7 +303,7 @@ class Counts(LinkTest):
                         link.send([0, 1000 + i, "context.get", [{"path": "/big"}]])
                 except OSError:
                     pass  # it is not read from any more, which is the point
-                self.assertLess(self.memory() - before, 200 << 20)
+                self.assertLess(self.served.memory() - before, 200 << 20)
                 self.assertEqual(self.served.do("context", "get", "/kept"), "value\n")
             self.assertIsNone(setup.ask("context.delete", path="/big")[0])
         self.before = self.served.root_hash()  # which tells of the deletion

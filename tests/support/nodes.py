@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -111,6 +112,11 @@ class Node:
     @property
     def pid(self):
         return self.process.pid
+
+    def memory(self):
+        """Bytes of its memory that are its own."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) * 1024
 
     def log_text(self):
         return self.log.read_bytes().decode("utf-8", "replace")
