@@ -1,0 +1,297 @@
+"""What a plugin with the Python SDK does on its socket, whatever the node does. Run: python3 -B tests/unit/python_sdk_conversation_test.py"""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import socket
+import sys
+import time
+import unittest
+from typing import Any, List
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from python_sdk import ScriptedHost  # noqa: E402
+
+import troupe_plugin as sdk  # noqa: E402
+from troupe_plugin import Cancelled, Plugin, TroupeError  # noqa: E402
+
+
+class Conversations(unittest.TestCase):
+    """A plugin on its socket, the test playing a node that may do anything."""
+
+    def setUp(self) -> None:
+        self.plugin = Plugin("p", "1.2.3")
+        self.seen: List[Any] = []
+
+        @self.plugin.command("get")
+        def get(call: Any, path: str = "/a") -> Any:
+            try:
+                return call.context.get(path)
+            except TroupeError as failure:
+                self.seen.append(failure)
+                raise
+
+        @self.plugin.command("poll")
+        def poll(call: Any) -> Any:
+            call.log.info("polling")
+            while not call.cancelled:
+                pass
+            return "stopped early"
+
+        @self.plugin.command("patient")
+        def patient(call: Any) -> Any:
+            for _ in range(2):
+                try:
+                    return call.context.get("/a", timeout=0.001)
+                except TroupeError as failure:
+                    self.seen.append(failure.code)
+            return call.context.get("/b")
+
+    def begin(self, *, stopped_clock: bool = False) -> ScriptedHost:
+        host = ScriptedHost(self.plugin, stopped_clock=stopped_clock)
+        self.addCleanup(host.socket.close)
+        host.open()
+        return host
+
+    def execute(self, host: ScriptedHost, msgid: int, command: str = "p.get", **params: Any) -> None:
+        host.send([0, msgid, "command.execute", [{"command": command, "arguments": {}, **params}]])
+
+    def test_the_plugin_introduces_itself(self) -> None:
+        host = self.begin()
+        expected = {"protocol": [1, 1], "kind": "plugin", "name": "p", "version": "1.2.3", "sdk": "python/0.1"}
+        self.assertEqual({name: host.hello[name] for name in expected}, expected)
+        host.end()
+
+    def test_the_end_of_the_socket_ends_the_plugin_quietly(self) -> None:
+        host = self.begin()
+        self.assertEqual(host.end(), 0)
+        self.assertEqual(host.stderr.getvalue(), "")
+
+    def test_the_end_of_the_socket_ends_a_command_that_waits(self) -> None:
+        host = self.begin()
+        self.execute(host, 1)
+        host.receive()
+        self.assertEqual(host.end(), 0)
+        self.assertEqual((self.seen, host.stderr.getvalue()), ([], ""))
+
+    def test_what_is_sent_to_a_node_that_has_gone_ends_the_plugin(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            link = sdk.Link(theirs, time.monotonic)
+            ours.close()
+            link.session.notify("log", {})
+            with self.assertRaises(sdk.Disconnected):
+                link.drain()
+
+    def test_a_malformed_frame_ends_the_plugin_with_one_line(self) -> None:
+        host = self.begin()
+        host.socket.sendall(b"\xc1")
+        self.assertEqual(host.join(), 1)
+        self.assertRegex(host.stderr.getvalue(), r"\Aplugin p: .*not MessagePack.*\n\Z")
+
+    def test_a_malformed_frame_during_a_command_is_not_the_commands_failure(self) -> None:
+        host = self.begin()
+        self.execute(host, 1)
+        host.receive()
+        host.send([9])
+        self.assertEqual(host.join(), 1)
+        self.assertEqual(host.stderr.getvalue().count("\n"), 1)
+
+    def test_a_refused_session_ends_the_plugin_with_the_reason(self) -> None:
+        host = ScriptedHost(self.plugin)
+        _, msgid, _, _ = host.receive()
+        host.send([1, msgid, ["version_mismatch", "speak 2", None], None])
+        self.assertEqual(host.join(), 1)
+        self.assertEqual(host.stderr.getvalue(), "plugin p: version_mismatch: speak 2\n")
+
+    def test_a_session_answer_that_is_not_one_ends_the_plugin(self) -> None:
+        wrongs = (("protocol", 2, "protocol 2"), ("node", "x", "`node`"), ("capabilities", None, "`capabilities`"))
+        for name, wrong, text in wrongs:
+            host = ScriptedHost(self.plugin)
+            host.open(**{name: wrong})
+            self.assertEqual(host.join(), 1)
+            self.assertIn(text, host.stderr.getvalue())
+
+    def test_a_waiting_command_lets_pings_through_and_queues_commands(self) -> None:
+        host = self.begin()
+        self.execute(host, 1, trace=b"t" * 16, deadline_ms=5000)
+        kind, asked, method, [params] = host.receive()
+        self.assertEqual((kind, method, params["path"], params["trace"]), (0, "context.get", "/a", b"t" * 16))
+        self.assertTrue(0 < params["deadline_ms"] <= 5000)
+        self.execute(host, 2, arguments={"path": "/b"})
+        host.send([0, 3, "ping", [{}]])
+        self.assertEqual(host.receive(), [1, 3, None, None])
+        host.send([1, asked, None, {"found": True, "value": 5}])
+        self.assertEqual(host.receive(), [1, 1, None, 5])
+        _, asked, _, [params] = host.receive()
+        self.assertEqual(params["path"], "/b")
+        self.assertTrue(9000 < params["deadline_ms"] <= 10000)
+        self.assertNotIn("trace", params)
+        host.send([1, asked, None, {"found": False, "value": None}])
+        self.assertEqual(host.receive(), [1, 2, None, None])
+        host.end()
+
+    def test_a_cancelled_command_learns_of_it_in_its_next_answerless_wait(self) -> None:
+        host = self.begin()
+        self.execute(host, 1)
+        host.receive()
+        host.send([2, "cancel", [{"msgid": 1}]])
+        _, msgid, error, _ = host.receive()
+        self.assertEqual((msgid, error[0]), (1, "cancelled"))
+        self.assertIsInstance(self.seen[0], Cancelled)
+        host.end()
+
+    def test_a_computation_can_look_whether_it_is_cancelled(self) -> None:
+        host = self.begin()
+        self.execute(host, 1, "p.poll")
+        self.assertEqual(host.receive(), [2, "log", [{"level": "info", "message": "polling"}]])
+        host.send([0, 2, "ping", [{}]])
+        self.assertEqual(host.receive(), [1, 2, None, None])
+        host.send([2, "cancel", [{"msgid": 1}]])
+        self.assertEqual(host.receive(), [1, 1, None, "stopped early"])
+        host.end()
+
+    def test_answers_that_come_too_late_are_not_taken_for_others(self) -> None:
+        host = self.begin()
+        self.execute(host, 1, "p.patient")
+        first, second, third = host.receive(), host.receive(), host.receive()
+        self.assertEqual([each[3][0]["path"] for each in (first, second, third)], ["/a", "/a", "/b"])
+        for asked, value in ((second, "late"), (first, "later"), (third, "right")):
+            host.send([1, asked[1], None, {"found": True, "value": value}])
+        self.assertEqual(host.receive(), [1, 1, None, "right"])
+        self.assertEqual(self.seen, ["deadline_exceeded"] * 2)
+        host.end()
+
+    def test_the_deadline_of_a_command_bounds_what_it_asks(self) -> None:
+        host = self.begin(stopped_clock=True)
+        self.execute(host, 1, deadline_ms=500)
+        host.receive()
+        host.now += 0.5
+        host.send([0, 2, "ping", [{}]])  # it wakes up and looks at the clock
+        errors = dict(host.receive()[1:3] for _ in range(2))
+        self.assertEqual((errors[1][0], errors[2]), ("deadline_exceeded", None))
+        host.end()
+
+    def test_a_timeout_of_any_length_is_one(self) -> None:
+        @self.plugin.command("wait")
+        def wait(call: Any, seconds: float) -> Any:
+            return call.context.get("/a", timeout=seconds)
+
+        host = self.begin(stopped_clock=True)
+        for seconds in (math.inf, 1e300):
+            self.execute(host, 1, "p.wait", arguments={"seconds": seconds})
+            _, asked, _, [params] = host.receive()
+            self.assertEqual(params["deadline_ms"], 86_400_000)
+            host.send([1, asked, None, {"found": True, "value": 1}])
+            self.assertEqual(host.receive(), [1, 1, None, 1])
+        self.execute(host, 1, "p.wait", arguments={"seconds": -math.inf})
+        self.assertEqual(host.receive()[2][0], "deadline_exceeded")
+        host.end()
+
+    def test_a_call_that_was_kept_beyond_its_command_is_of_no_use(self) -> None:
+        kept: List[Any] = []
+
+        @self.plugin.command("keep")
+        def keep(call: Any) -> None:
+            kept.append(call)
+
+        @self.plugin.command("use")
+        def use(call: Any) -> Any:
+            uses = (
+                lambda old: old.context.get("/a"), lambda old: old.execute("x.y"), lambda old: old.log.info("x"),
+                lambda old: old.cancelled,
+            )  # fmt: skip
+            for each in uses:
+                with self.assertRaisesRegex(RuntimeError, "this call is over"):
+                    each(kept[0])
+            return "well"
+
+        host = self.begin()
+        self.execute(host, 1, "p.keep")
+        self.assertEqual(host.receive(), [1, 1, None, None])
+        self.execute(host, 2, "p.use")
+        self.assertEqual(host.receive(), [1, 2, None, "well"])
+        host.end()
+
+    def test_a_computation_learns_that_the_plugin_is_to_stop(self) -> None:
+        host = self.begin()
+        self.execute(host, 1, "p.poll")
+        host.receive()
+        host.send([0, 2, "plugin.stop", [{}]])
+        self.assertEqual(host.receive(), [1, 1, None, "stopped early"])
+        self.assertEqual(host.receive(), [1, 2, None, None])
+        self.assertEqual(host.join(), 0)
+
+    def test_a_command_whose_deadline_passed_in_the_queue_does_not_run(self) -> None:
+        host = self.begin(stopped_clock=True)
+        self.execute(host, 1)
+        asked = host.receive()
+        self.execute(host, 2, deadline_ms=500)
+        host.send([0, 3, "ping", [{}]])
+        host.receive()  # the deadline has begun to run
+        host.now += 0.5
+        host.send([1, asked[1], None, {"found": False, "value": None}])
+        host.receive()
+        _, msgid, error, _ = host.receive()
+        self.assertEqual((msgid, error[0]), (2, "deadline_exceeded"))
+        self.assertIn("waited for its turn", error[1])
+        host.end()
+
+    def test_stop_lets_the_running_command_finish(self) -> None:
+        host = self.begin()
+        self.execute(host, 1)
+        asked = host.receive()
+        self.execute(host, 2)
+        host.send([0, 3, "plugin.stop", [{}]])
+        self.assertEqual(host.receive()[1:3], [2, ["unavailable", "the plugin is stopping", None]])
+        host.send([1, asked[1], None, {"found": True, "value": 1}])
+        self.assertEqual(host.receive(), [1, 1, None, 1])
+        self.assertEqual(host.receive(), [1, 3, None, None])
+        self.assertEqual(host.join(), 0)
+
+    def test_commands_that_are_not_well_formed_are_answered(self) -> None:
+        host = self.begin()
+        for params, code in (
+            ({"command": 5, "arguments": {}}, "invalid_argument"),
+            ({"arguments": {}}, "invalid_argument"),
+            ({"command": "p.get", "arguments": []}, "invalid_argument"),
+            ({"command": "p.get", "arguments": {"pth": "/a"}}, "invalid_argument"),
+            ({"command": "p.got", "arguments": {}}, "not_found"),
+        ):
+            host.send([0, 4, "command.execute", [params]])
+            self.assertEqual(host.receive()[2][0], code)
+        host.end()
+
+    def test_answers_of_the_node_that_lack_a_field_are_errors(self) -> None:
+        host = self.begin()
+        for answer in (None, {}, {"found": 1, "value": 2}, {"found": True}):
+            self.execute(host, 1)
+            host.send([1, host.receive()[1], None, answer])
+            self.assertEqual(host.receive()[2][0], "internal")
+        host.end()
+
+    def test_error_codes_of_a_newer_node_are_errors_still(self) -> None:
+        host = self.begin()
+        self.execute(host, 1)
+        host.send([1, host.receive()[1], ["brand_new", "what"], None])
+        self.assertEqual(host.receive()[2], ["handler_failed", "what", None])
+        host.end()
+
+    def test_a_node_that_writes_before_it_reads_does_not_block_the_plugin(self) -> None:
+        @self.plugin.command("big")
+        def big(call: Any) -> Any:
+            return b"x" * (4 << 20)
+
+        host = self.begin()
+        self.execute(host, 1, "p.big")
+        for msgid in range(2, 3000):  # more than the socket's buffers hold
+            self.execute(host, msgid, "p.nothing", ballast=b"y" * 2000)
+        self.assertEqual(host.receive()[3], b"x" * (4 << 20))
+        refusals = {host.receive()[2][0] for _ in range(2, 3000)}
+        self.assertEqual(refusals, {"not_found", "overloaded"})
+        host.end()
+
+
+if __name__ == "__main__":
+    unittest.main()
