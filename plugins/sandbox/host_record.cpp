@@ -39,6 +39,20 @@ bool is_ours(const fs::path& directory) {
          directory.filename().string().starts_with(group_prefix) && is_cgroup(directory);
 }
 
+/// The first line of a record: which file it was written to. Nothing when the file cannot be looked at.
+std::string name_itself(const unique_fd& file) {
+  struct ::stat seen{};
+  if (::fstat(file.get(), &seen) != 0) return {};
+  return "record " + std::to_string(seen.st_dev) + ' ' + std::to_string(seen.st_ino);
+}
+
+/// @param itself The line with which the record must begin.
+bool is_copy(const fs::path& record, const std::string& itself) {
+  std::ifstream lines{record};
+  std::string first;
+  return !std::getline(lines, first) || itself.empty() || first != itself;
+}
+
 bool remove_groups(const fs::path& record) {
   std::ifstream lines{record};
   bool all = true;
@@ -55,10 +69,14 @@ result<host_record> host_record::open(const fs::path& directory) {
   const auto tag = random_tag();
   const auto file = directory / (tag + std::string{file_suffix});
   unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::write(fd.get(), "\n", 1) != 1)
+  const auto refuse = [&] {
     return fail(error_code::storage_failure,
                 "the sandbox cannot keep its record " + file.string() + ": " + std::strerror(errno));
-  return host_record{file, std::string{group_prefix} + tag + '-', std::move(fd)};
+  };
+  if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return refuse();
+  auto text = name_itself(fd) + '\n';
+  if (::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return refuse();
+  return host_record{file, std::string{group_prefix} + tag + '-', std::move(fd), std::move(text)};
 }
 
 host_record::~host_record() {
@@ -95,6 +113,10 @@ result<std::size_t> host_record::remove_leftovers(const fs::path& directory) {
     if (entry.path().extension() != file_suffix) continue;
     const unique_fd fd{::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
     if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    if (is_copy(entry.path(), name_itself(fd))) {
+      ::unlink(entry.path().c_str());
+      continue;
+    }
     if (!remove_groups(entry.path()))
       return fail(error_code::unavailable, "control groups named in " + entry.path().string() +
                                                " cannot be removed; end the processes in them");

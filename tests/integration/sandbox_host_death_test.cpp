@@ -10,6 +10,17 @@
 using namespace troupe;
 using namespace troupe::test;
 
+namespace {
+
+/// With which a record names itself.
+std::string first_line(const fs::path& record) {
+  struct ::stat seen{};
+  REQUIRE(::stat(record.c_str(), &seen) == 0);
+  return "record " + std::to_string(seen.st_dev) + ' ' + std::to_string(seen.st_ino);
+}
+
+}  // namespace
+
 TEST_SUITE("sandbox of a killed host") {
   /// Starts a plugin in a process of its own, which never ends by itself.
   pid_t start_host(const sandbox_fixture& fixture, const sandbox_spec& spec, int ready) {
@@ -77,6 +88,9 @@ TEST_SUITE("sandbox of a killed host") {
     const auto lines = [&] {
       std::vector<std::string> all;
       std::ifstream in{file};
+      std::string itself;
+      std::getline(in, itself);
+      CHECK(itself == first_line(file));
       for (std::string line; std::getline(in, line);)
         if (!line.empty()) all.push_back(line);
       return all;
@@ -95,10 +109,26 @@ TEST_SUITE("sandbox of a killed host") {
     CHECK(lines().empty());
   }
 
+  TEST_CASE_FIXTURE(sandbox_fixture, "a copy of a record does nothing to the host that lives") {
+    auto sandbox = open();
+    auto process = sandbox->create(shell("sleep 1000; true"));
+    REQUIRE(process);
+    fs::copy(root / "records", root / "copied");
+    write(root / "copied" / "old.sandbox", "\n/sys/fs/cgroup/troupe-0123-notes\n");
+    write(root / "copied" / "empty.sandbox", "");
+    CHECK(host_record::remove_leftovers(root / "copied").value() == 0);
+    CHECK(fs::is_empty(root / "copied"));
+    CHECK_FALSE(sandbox->poll_exit("probe").value());
+    CHECK_FALSE(wait_readable(process->pidfd.get(), 0ms));
+    REQUIRE(sandbox->destroy("probe", 0ms));
+  }
+
   TEST_CASE_FIXTURE(sandbox_fixture, "records are believed only about control groups of ours") {
     fs::create_directory(root / "records");
     fs::create_directory(root / "troupe-precious");
-    write(root / "records" / "0123.sandbox", (root / "troupe-precious").string() + "\n/\nrelative\n/sys/fs/cgroup\n");
+    const auto record = root / "records" / "0123.sandbox";
+    write(record, "");
+    write(record, first_line(record) + '\n' + (root / "troupe-precious").string() + "\n/\nrelative\n/sys/fs/cgroup\n");
     write(root / "records" / "notes.txt", "not a record");
     auto sandbox = open();
     CHECK(sandbox->remove_leftovers().value() == 1);
