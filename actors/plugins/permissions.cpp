@@ -68,7 +68,14 @@ permission_decision permissions::check_subtree(capability_verb verb, std::string
 result<permission_decision> permissions::check(std::string_view operation) const {
   const auto parsed = operation_request::parse(operation);
   if (!parsed) return fail(parsed.error());
-  return check(parsed->verb, parsed->resource);
+  std::string_view resource = parsed->resource;
+  const bool is_tree = resource_kind_of(parsed->verb) == resource_kind::path && resource.ends_with("/**");
+  if (is_tree) resource.remove_suffix(3);
+  if (resource.find('*') != std::string_view::npos)
+    return fail(error_code::invalid_argument,
+                "\"" + std::string{operation} + "\" asks about a pattern; ask about one resource, such as context.read:/app/theme, " +
+                    "or about a path and everything below it, such as context.read:/app/**");
+  return is_tree ? check_subtree(parsed->verb, resource) : check(parsed->verb, resource);
 }
 
 result<void> permissions::request(capability asked) { return requested_.add(std::move(asked), "requests"); }

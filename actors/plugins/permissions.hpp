@@ -41,7 +41,8 @@ public:
   permission_decision check(capability_verb verb, std::string_view resource) const;
   /// Whether the plugin may do this with a context path and everything below it. A denial anywhere below refuses it.
   permission_decision check_subtree(capability_verb verb, std::string_view path) const;
-  /// The same for a written operation, such as `context.read:/app/theme`. Fails when the text is malformed.
+  /// The same for a written operation: one resource, such as `context.read:/app/theme`, or a path and everything below it, such
+  /// as `context.read:/app/**`. Fails when the text is malformed or has any other wildcard.
   result<permission_decision> check(std::string_view operation) const;
 
   /// Adds to what the plugin asks for, grants or denies. Adding what is there changes nothing. Fails with

@@ -97,12 +97,12 @@ result<void> audit(app_state& app, client& node, const search_audit& wanted) {
 
 /// A subcommand with the name of a plugin and one more word.
 void add_pair(CLI::App& group, app_state& app, const std::string& name, const std::string& summary, const std::string& word,
-              const std::function<result<void>(client&, const std::string&, const std::string&)>& act) {
+              const std::string& meaning, const std::function<result<void>(client&, const std::string&, const std::string&)>& act) {
   auto* command = add_client_command(group, app, name, summary);
   auto plugin = std::make_shared<std::string>();
   auto second = std::make_shared<std::string>();
   command->add_option("plugin", *plugin, "Name of the plugin")->required();
-  command->add_option(word, *second, "verb:pattern, such as context.read:/app/**")->required();
+  command->add_option(word, *second, meaning)->required();
   command->callback([&app, plugin, second, act] {
     with_node(app, [&](client& node) { return act(node, *plugin, *second); });
   });
@@ -138,15 +138,17 @@ void add_plugin(CLI::App& parent, app_state& app) {
   usage_command->add_option("plugin", *name, "Name of the plugin")->required();
   usage_command->callback([&app, name] { with_node(app, [&](client& node) { return show_usage(app, node, *name); }); });
 
-  add_pair(*group, app, "grant", "Gives a plugin a capability, from its next message on", "capability",
+  const std::string a_capability = "verb:pattern, such as context.read:/app/**";
+  add_pair(*group, app, "grant", "Gives a plugin a capability, from its next message on", "capability", a_capability,
            [&app](client& node, const std::string& plugin, const std::string& capability) {
              return grant(app, node, plugin, capability);
            });
-  add_pair(*group, app, "revoke", "Takes a capability from a plugin, from its next message on", "capability",
+  add_pair(*group, app, "revoke", "Takes a capability from a plugin, from its next message on", "capability", a_capability,
            [&app](client& node, const std::string& plugin, const std::string& capability) {
              return revoke(app, node, plugin, capability);
            });
   add_pair(*group, app, "check", "Whether a plugin may do something now (exit code 4 when not)", "operation",
+           "verb:resource, such as context.read:/app/theme, or verb:path/** for a path and everything below it",
            [&app](client& node, const std::string& plugin, const std::string& operation) {
              return check(app, node, plugin, operation);
            });

@@ -329,6 +329,24 @@ TEST_SUITE("permissions") {
     CHECK(policy.check("stat").error().code == error_code::invalid_argument);
   }
 
+  TEST_CASE("a written operation may be about a path and everything below it, and has no other wildcard") {
+    const auto policy = user_with({"context.read:/app/**", "fs.read:/usr/**"}, {"context.read:/app/**", "fs.read:/usr/**"},
+                                  {"context.read:/app/secret"});
+    CHECK(policy.check("context.read:/app/**").value() == refused("denied by context.read:/app/secret"));
+    CHECK(policy.check("context.read:/app/notes/**").value() == allowed("context.read:/app/**"));
+    CHECK(policy.check("context.read:/**").value() == refused("denied by context.read:/app/secret"));
+    CHECK(policy.check("context.write:/**").value() == refused("not granted"));
+    CHECK(policy.check("fs.read:/usr/share/**").value() == allowed("fs.read:/usr/**"));
+    for (const auto* text : {"context.read:/app/*", "context.read:/*/x/**", "context.read:/app/**/x", "context.read:**",
+                             "command.execute:notes.**", "event.publish:notes.*"}) {
+      CAPTURE(text);
+      const auto asked = policy.check(text);
+      REQUIRE_FALSE(asked);
+      CHECK(asked.error().code == error_code::invalid_argument);
+      CHECK(asked.error().message.find("asks about a pattern; ask about one resource") != std::string::npos);
+    }
+  }
+
   TEST_CASE("a subtree is allowed when one rule covers all of it and no denial reaches into it") {
     auto policy = user_with({"context.read:/app/**", "context.read:/one/*"}, {"context.read:/app/**", "context.read:/one/*"},
                             {"context.read:/app/secret/**", "context.read:/app/exact", "context.read:/app/mail/*/body"});
