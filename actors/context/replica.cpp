@@ -118,7 +118,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
 
 void replica_state::announce(applied_change change) {
   if (change.conflict && conflicts_.take())
-    log_->info("context.conflict path=\"{}\" dot={}", printable(change.record.path.text(), 1024), to_string(change.record.dot));
+    log_->info("context.conflict path={} dot={}", printable_quoted(change.record.path.text(), 1024), to_string(change.record.dot));
   if (!change.visible || watchers_.empty()) return;
   news_.push_back(std::make_shared<const change_record>(std::move(change.instead ? *change.instead : change.record)));
 }
@@ -295,7 +295,7 @@ void replica_state::checkpoint_when_due() {
     checkpoint(state, upto, [this](const result<void>& outcome) {
       checkpointing_ = false;
       // The log holds everything; the next try comes with the next changes.
-      if (!outcome) log_->error("context.checkpoint_failed reason=\"{}\"", printable(outcome.error().message));
+      if (!outcome) log_->error("context.checkpoint_failed reason={}", printable_quoted(outcome.error().message));
     });
   });
 }

@@ -102,7 +102,7 @@ void replica_state::carry_out(caf::actor_id link, sync_session::actions actions)
                   to_string(roots->theirs));
     } else {
       const auto& reason = std::get<close_session>(action).reason;
-      log_->warn("context.sync_ended peer={} reason=\"{}\"", to_string(found->second.node), printable(reason.message));
+      log_->warn("context.sync_ended peer={} reason={}", to_string(found->second.node), printable_quoted(reason.message));
       tell(self_, found->second.link, close_link{reason.message});
       lose(link);
       return;
@@ -148,8 +148,8 @@ void replica_state::tell_problem(const dot& id, const apply_outcome& outcome) {
   const auto* event = !outcome.alarm                                     ? "change_refused"
                       : outcome.problem->code == error_code::corrupt_data ? "equivocation"
                                                                           : "identity_claimed";
-  log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason=\"{}\"", event,
-            to_string(id), printable(outcome.problem->message));
+  log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason={}", event,
+            to_string(id), printable_quoted(outcome.problem->message));
 }
 
 /// Acknowledges the pushes of a peer that are durable by now.
