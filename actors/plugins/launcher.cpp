@@ -29,11 +29,11 @@ public:
       : self_(self), log_(log.logger("plugins")), reader_(std::move(reader)) {
     sandbox_ = make([this](std::string_view plugin, std::string_view operation) { return check(plugin, operation); });
     if (!sandbox_) {
-      log_->error("plugin.no_sandbox reason=\"{}\"", sandbox_.error().message);
+      log_->error("plugin.no_sandbox reason={}", printable_quoted(sandbox_.error().message));
       return;
     }
     if (const auto cleaned = (*sandbox_)->remove_leftovers(); !cleaned)
-      log_->warn("plugin.leftovers reason=\"{}\"", cleaned.error().message);
+      log_->warn("plugin.leftovers reason={}", printable_quoted(cleaned.error().message));
     else if (*cleaned > 0) log_->info("plugin.leftovers hosts={}", *cleaned);
   }
 
@@ -156,7 +156,8 @@ private:
       const auto status = exited ? *exited : std::nullopt;
       if (status && !state.exit_told && !state.ending) {
         state.exit_told = true;
-        tell(self_, state.watcher, plugin_exited{plugin, *status});
+        log_output(plugin, state, now);  // what it printed since, at its very end
+        tell(self_, state.watcher, plugin_exited{plugin, *status, printable(state.lines.last())});
       }
       if (!state.ending) continue;
       if (status || now >= state.force_at) gone.emplace_back(plugin, status);
@@ -188,6 +189,7 @@ private:
     auto& state = found->second;
     auto destroyed = (*sandbox_)->destroy(plugin, 0ms);
     log_output(plugin, state, clock::now());
+    const auto last_output = printable(state.lines.last());
     auto ended = std::exchange(state.ended, {});
     if (destroyed) {
       for (const auto& line : state.lines.finish()) log_line(plugin, line);
@@ -199,7 +201,7 @@ private:
       state.exit_told = true;
     }
     for (auto& promise : ended) {
-      if (destroyed) promise.deliver(plugin_ended{status});
+      if (destroyed) promise.deliver(plugin_ended{status, last_output});
       else promise.deliver(to_caf(destroyed.error()));
     }
   }
@@ -212,7 +214,7 @@ private:
   }
 
   void log_line(const std::string& plugin, const std::string& line) {
-    log_->info("plugin.output plugin={} line=\"{}\"", plugin, printable(line));
+    log_->info("plugin.output plugin={} line={}", plugin, printable_quoted(line));
   }
 
   result<permission_decision> check(std::string_view plugin, std::string_view operation) const {

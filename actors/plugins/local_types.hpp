@@ -41,6 +41,7 @@ struct verify_package {
 struct plugin_exited {
   std::string plugin;
   exit_status status;
+  std::string last_output = {};  ///< The end of what it printed, fit for a line.
 };
 /// A plugin uses more than its limits; it is to be ended. Told once in a run.
 struct plugin_exceeded {
@@ -76,6 +77,7 @@ struct end_plugin {
 /// The answer.
 struct plugin_ended {
   std::optional<exit_status> status;  ///< How it ended, unless it was by force or long ago.
+  std::string last_output = {};       ///< As in `plugin_exited`.
 };
 
 /// Asks the launcher what a plugin uses.

@@ -1,8 +1,21 @@
 #include <troupe/actors/plugins/output_lines.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe {
+
+namespace {
+
+/// Puts a line behind others, of which the first goes when they are too many.
+void keep_line(std::deque<std::string>& lines, std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
+  if (line.empty()) return;
+  lines.emplace_back(line.substr(line.size() - std::min(line.size(), output_lines::max_last_bytes)));
+  if (lines.size() > output_lines::max_last_lines) lines.pop_front();
+}
+
+}  // namespace
 
 std::vector<std::string> output_lines::take(std::string_view bytes, time_point now) {
   std::vector<std::string> lines;
@@ -18,6 +31,7 @@ std::vector<std::string> output_lines::take(std::string_view bytes, time_point n
 }
 
 void output_lines::emit(std::vector<std::string>& lines, time_point now) {
+  keep_line(last_, partial_);
   if (now - second_ >= std::chrono::seconds{1}) {
     second_ = now;
     this_second_ = 0;
@@ -35,6 +49,14 @@ std::vector<std::string> output_lines::finish() {
   std::vector<std::string> lines;
   if (!partial_.empty()) lines.push_back(std::exchange(partial_, {}));
   return lines;
+}
+
+std::string output_lines::last() const {
+  auto lines = last_;
+  keep_line(lines, partial_);
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
+  return text.substr(text.size() - std::min(text.size(), max_last_bytes));
 }
 
 std::uint64_t output_lines::take_dropped() noexcept { return std::exchange(dropped_, 0); }

@@ -169,6 +169,17 @@ TEST_CASE_FIXTURE(fixture, "a plugin that could not be ended is ended by a later
   CHECK(launch());
 }
 
+TEST_CASE_FIXTURE(fixture, "what a plugin prints forges no field of the log, and its end says what it printed last") {
+  const auto launched = launch();
+  REQUIRE(launched);
+  const std::string text = "x\" plugin=\"other\n\x1b[2J bad\n";
+  REQUIRE(::write(launched->socket->get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  const auto ended = end().get();
+  REQUIRE(ended);
+  CHECK(ended->last_output == "x\" plugin=\"other; \\x1b[2J bad");
+  CHECK(log.contains(R"(plugin.output plugin=notes line="x\" plugin=\"other")"));
+}
+
 TEST_CASE_FIXTURE(fixture, "only an order ends a plugin that could not be ended, and its exit is no news then") {
   REQUIRE(launch());
   refuse_ends(stuck);

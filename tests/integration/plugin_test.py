@@ -197,6 +197,16 @@ class Lifecycle(PluginTest):
 
 
 class Permissions(PluginTest):
+    def test_a_question_about_all_below_a_path_is_answered_for_all_of_it(self):
+        self.served.do("plugin", "load", PACKAGES / "wordcount")
+        check = ("plugin", "check", "wordcount")
+        self.served.do("plugin", "grant", "wordcount", "context.read:/secret/**")
+        self.assertEqual(self.served.do(*check, "context.read:/secret/**"), "allowed: context.read:/secret/**\n")
+        self.served.do("plugin", "revoke", "wordcount", "context.read:/secret/deep")
+        denied = self.served.run(*check, "context.read:/secret/**")
+        self.assertEqual((denied.returncode, denied.stdout), (DENIED, "denied: denied by context.read:/secret/deep\n"))
+        self.refuse(USAGE, r"asks about a pattern; ask about one resource", *check, "context.read:/secret/*")
+
     def test_a_grant_and_its_revocation_count_from_the_next_message_on(self):
         self.served.do("context", "set", "/secret/key", "hunter2")
         self.served.do("plugin", "load", PACKAGES / "wordcount")
@@ -327,9 +337,13 @@ class Manifests(PluginTest):
         self.assertEqual(self.served.plugin("sleeper")["level"], "system")
 
     def test_a_program_that_is_no_plugin_is_told_apart(self):
-        for script, pattern in [("raise SystemExit(3)", "the plugin odd ended with exit status 3"),
+        for script, pattern in [("raise SystemExit(3)", r"the plugin odd ended with exit status 3\n"),
+                                ("def f():\n    raise ValueError('\\x1b[2J bad')\nf()",
+                                 r"the plugin odd ended with exit status 1, it said: .*; ValueError: \\x1b\[2J bad\n"),
                                 ("import os; os.kill(os.getpid(), 9)", "the plugin odd ended with exit status 137"),
-                                ("print('hello')", "the plugin odd ended with exit status 0")]:
+                                ("pass", r"the plugin odd ended with exit status 0 before it opened its session; "
+                                         r"does it call plugin\.run\(\)\?\n"),
+                                ("print('hello')", r"before it opened its session; does it call plugin\.run\(\)\? It said: hello\n")]:
             with self.subTest(script=script):
                 package = write_package(self.directory / f"odd-{len(script)}", "odd", script)
                 self.refuse(UNAVAILABLE, pattern, "plugin", "load", package)

@@ -24,6 +24,22 @@ TEST_CASE("output is cut into its lines") {
   CHECK(output.finish().empty());
 }
 
+TEST_CASE("the last lines are kept, bounded, whether they were logged or not") {
+  output_lines output;
+  CHECK(output.last().empty());
+  (void)output.take("one\ntwo\n  three\n\n \t\n", start);
+  CHECK(output.last() == "one; two; three");
+  (void)output.take("fo", start);
+  CHECK(output.last() == "two; three; fo");
+  for (int i = 0; i < 1000; ++i) (void)output.take("flood\n", start);
+  (void)output.take("the reason\n", start);
+  CHECK(output.last() == "flood; flood; the reason");
+  CHECK(output.take_dropped() > 0);
+  (void)output.take(std::string(10'000, 'x') + "end", start);
+  CHECK(output.last().size() == output_lines::max_last_bytes);
+  CHECK(output.last().ends_with("xend"));
+}
+
 TEST_CASE("a line may come in pieces") {
   output_lines output;
   CHECK(output.take("on", start).empty());
