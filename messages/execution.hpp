@@ -19,6 +19,7 @@ struct execute_command {
   principal_ptr caller;                    ///< Never empty.
   std::chrono::milliseconds deadline{0};   ///< Time left to the caller; 0 means the command's own timeout.
   trace_id trace;
+  std::uint64_t ticket = 0;                ///< By which the sender may withdraw it; 0 when it will not.
 };
 
 /// Asks the handler of a command to do its work. Answered with the result.

@@ -62,15 +62,16 @@ struct service_call {
   binary params;
   std::chrono::milliseconds deadline{0};
   trace_id trace;
+  std::uint64_t ticket = 0;                 ///< By which the sender may withdraw it; 0 when it will not.
 
   static constexpr auto fields() {
     return std::tuple{required("caller", &service_call::caller), required("method", &service_call::method),
                       required("params", &service_call::params), required("deadline_ms", &service_call::deadline),
-                      optional("trace", &service_call::trace)};
+                      optional("trace", &service_call::trace), optional("ticket", &service_call::ticket)};
   }
   friend bool operator==(const service_call& a, const service_call& b) {
     return *a.caller == *b.caller && a.method == b.method && a.params == b.params && a.deadline == b.deadline &&
-           a.trace == b.trace;
+           a.trace == b.trace && a.ticket == b.ticket;
   }
 };
 

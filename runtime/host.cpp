@@ -140,6 +140,12 @@ result<void> host_commands::add(command_spec spec, function run, run_on where, s
                                 add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
+result<void> host_commands::add(command_spec spec, long_function run, std::vector<custom_check> checks) {
+  worker_handler handler{[run = std::move(run)](arguments& given, const command_context& about) { return run(given, about.stop); }};
+  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
+                                add_command{std::move(spec), std::move(handler), std::move(checks)});
+}
+
 result<void> host_commands::remove(const std::string& name) {
   return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline, remove_commands{{name}});
 }

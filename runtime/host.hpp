@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,9 @@ class host_commands {
 public:
   /// It may take values out of the arguments.
   using function = std::function<result<value>(arguments&)>;
+  /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for the result any more, because the
+  /// caller has withdrawn the request or gone, its deadline has passed, or the host is being stopped; and fails with `cancelled`.
+  using long_function = std::function<result<value>(arguments&, std::stop_token)>;
 
   /// Offers a command. What the function throws becomes the command's error. Fails when the specification is wrong or the name
   /// is taken.
@@ -81,6 +85,8 @@ public:
   /// @param checks of parameters, beyond what the specification says: given a value of the parameter's type, each returns what
   ///               is wanted instead, in words, or nothing. They run inside the dispatcher and must be cheap.
   result<void> add(command_spec spec, function run, run_on where = run_on::worker, std::vector<custom_check> checks = {});
+  /// Offers a command that takes long, on a worker.
+  result<void> add(command_spec spec, long_function run, std::vector<custom_check> checks = {});
   result<void> remove(const std::string& name);
   /// In the order of their names.
   result<std::vector<command_spec>> list() const;

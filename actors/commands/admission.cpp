@@ -114,6 +114,8 @@ admission_release admission::release(command_state& command, std::uint32_t slot,
   return freed;
 }
 
+void admission::withdraw(queue_ticket ticket) { leave(commands_[ticket.slot], ticket); }
+
 void admission::withdraw_waiting() noexcept {
   for (auto& command : commands_) command.queue.clear();
   by_deadline_.clear();

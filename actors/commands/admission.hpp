@@ -46,7 +46,7 @@ struct enum_names<rejection_reason> {
 /// A request was let in: `finished` or `abandoned` has to be called for it exactly once.
 struct admitted {};
 /// A request waits. Its ticket comes back exactly once: from `finished` or `abandoned` as the one to run or as expired, from
-/// `expire`, or from `remove`.
+/// `expire`, or from `remove`; or goes back with `withdraw`.
 struct queued {
   queue_ticket ticket;
 };
@@ -103,6 +103,9 @@ public:
 
   /// One execution that was let in never began: it gives back its place and says nothing of how long the command takes.
   admission_release abandoned(command_index index, time_point now);
+
+  /// Takes one request out, whose ticket has not come back.
+  void withdraw(queue_ticket ticket);
 
   /// Takes all requests out, of all commands: none of their tickets comes back.
   void withdraw_waiting() noexcept;

@@ -26,6 +26,7 @@ dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_con
 dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   return {
       [this](execute_command& wanted) { return execute<value>(wanted); },
+      [this](const withdraw_request& gone) { withdraw(gone.ticket); },
       [this](add_command& offered) { return reply(add(offered)); },
       [this](const remove_commands& gone) {
         for (const auto& name : gone.names) remove(name);

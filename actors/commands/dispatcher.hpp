@@ -10,10 +10,12 @@ namespace troupe {
 /// The one door for all commands of a node. A request passes six steps, and each is decided by a class of its own that
 /// knows no actors: resolve (`resolver`), permit (`permit`), validate (`validator`), admit (`admission`), run
 /// (`work_schedule`, for functions that may wait; cheap ones run inside the dispatcher, and actors are asked) and record
-/// (`performance_monitor`). Every request is answered: with the result, an error, or at its deadline.
+/// (`performance_monitor`). Every request is answered: with the result, an error, or when it is withdrawn or comes to its deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),
+    // The sender withdraws what it asked for, over a link or not: what waits never runs, and what runs is asked to stop.
+    caf::result<void>(withdraw_request),
     // Offers a command, or takes commands back. Requests that wait for a removed command are answered `unavailable`.
     caf::result<void>(add_command), caf::result<void>(remove_commands), caf::result<void>(withdraw_commands),
     // Lists and describes commands.

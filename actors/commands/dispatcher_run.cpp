@@ -34,6 +34,7 @@ void dispatcher_state::start(waiting_request asked, time_point now) {
   const auto& handler = handlers_[asked.request.index.slot];
   if (const auto* actor = std::get_if<command_handler_actor>(&handler)) return ask_handler(*actor, std::move(asked), now);
   const auto work = schedule_.add(asked.request.deadline);
+  keep_place(asked.request.origin, work);
   functions_.emplace(work, function_run{std::move(asked), std::get<std::shared_ptr<const command_function>>(handler), now});
   give_out_work(now);
   schedule_expiry();
@@ -42,14 +43,17 @@ void dispatcher_state::start(waiting_request asked, time_point now) {
 void dispatcher_state::ask_handler(const command_handler_actor& handler, waiting_request asked, time_point now) {
   auto& request = asked.request;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(request.deadline - now);
-  auto finish = [this, promise = std::move(asked.promise), now, index = request.index,
-                 spec = request.spec](result<value> outcome) mutable {
+  const auto ticket = ++last_invocation_;
+  keep_place(request.origin, handled_request{handler, ticket});
+  auto finish = [this, promise = std::move(asked.promise), now, index = request.index, spec = request.spec,
+                 origin = request.origin](result<value> outcome) mutable {
     const auto ended = outcome_of(outcome);
+    forget_place(origin);
     promise.deliver(std::move(outcome));
     record(index, spec->name, ended, now, self_->clock().now());
   };
   ask(self_, handler, request.deadline - now,
-      invoke_command{request.spec->name, std::move(request.given), request.caller->name, std::max(left, 1ms), request.trace})
+      invocation{{request.spec->name, std::move(request.given), request.caller->name, std::max(left, 1ms), request.trace}, ticket})
       .then([finish](value& answer) mutable { finish(std::move(answer)); },
             [finish](const error& failure) mutable { finish(fail(failure)); });
 }
@@ -64,7 +68,8 @@ void dispatcher_state::give_out_work(time_point now) {
     auto& request = run.asked.request;
     run.started = now;
     tell(self_, workers_[next->worker], run_function{next->work, std::move(run.function), std::move(request.given),
-                                                     request.caller, request.trace, request.deadline});
+                                                     request.caller, request.trace, request.deadline,
+                                                     run.stop.get_token()});
   }
 }
 
@@ -72,15 +77,15 @@ void dispatcher_state::finish_function(function_done& done) {
   const auto overdue = schedule_.finished(done.execution);
   if (!overdue) return;
   auto run = functions_.extract(done.execution);
-  auto& [asked, function, started] = run.mapped();
+  auto& [asked, function, started, stop] = run.mapped();
   const auto now = self_->clock().now();
-  if (*overdue) {  // answered and counted at its deadline
+  if (*overdue) {  // answered and counted when nobody waited for it any more
     log_->warn("command.late command={} after_ms={}", asked.request.spec->name,
                std::chrono::duration_cast<std::chrono::milliseconds>(now - started).count());
     release(admission_.finished(asked.request.index, now - started, now), now);
   } else {
     const auto outcome = outcome_of(done.outcome);
-    asked.promise.deliver(std::move(done.outcome));
+    answer(asked, std::move(done.outcome));
     record(asked.request.index, asked.request.spec->name, outcome, started, now);
   }
   give_out_work(now);
@@ -105,32 +110,36 @@ void dispatcher_state::expire() {
   expiry_scheduled_ = false;
   const time_point now = self_->clock().now();
   for (const auto& ticket : admission_.expire(now)) expire(ticket);
-  for (const auto& late : schedule_.expire(now)) expire(late, now);
+  for (const auto& late : schedule_.expire(now)) end_early(late, command_outcome::timeout, now);
   if (stopping_) check_stopped(now);
   if (!waiting_.empty() || !schedule_.is_idle()) schedule_expiry();
 }
 
 void dispatcher_state::expire(queue_ticket ticket) {
   auto gone = waiting_.extract(ticket.number);
-  auto& [request, promise] = gone.mapped();
+  const auto& request = gone.mapped().request;
   monitor_.record_unstarted(request.index, request.spec->name, command_outcome::timeout);
-  promise.deliver(
-      fail(error_code::deadline_exceeded, "the command " + request.spec->name + " waited for its turn until its deadline"));
+  answer(gone.mapped(),
+         fail(error_code::deadline_exceeded, "the command " + request.spec->name + " waited for its turn until its deadline"));
 }
 
-void dispatcher_state::expire(const work_schedule::late_work& late, time_point now) {
-  auto found = functions_.find(late.work);
-  auto& [request, promise] = found->second.asked;
-  const auto& command = request.spec->name;
-  if (late.started) {  // its place is free when the function returns
-    monitor_.record_command(request.index, command, now - found->second.started, command_outcome::timeout);
-    log_->warn("command.timed_out command={}", command);
-    promise.deliver(fail(error_code::deadline_exceeded, "the command " + command + " did not finish in time"));
-    return;
+/// Answers for a function in whose result nobody is interested any more, because of its deadline or a withdrawal.
+void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted, command_outcome outcome, time_point now) {
+  auto found = functions_.find(unwanted.work);
+  auto& [asked, function, started, stop] = found->second;
+  const auto index = asked.request.index;
+  const auto& command = asked.request.spec->name;
+  const bool is_late = outcome == command_outcome::timeout;
+  if (unwanted.started) {  // its place is free when the function returns
+    stop.request_stop();
+    monitor_.record_command(index, command, now - started, outcome);
+    if (is_late) log_->warn("command.timed_out command={}", command);
+    return answer(asked, is_late ? fail(error_code::deadline_exceeded, "the command " + command + " did not finish in time")
+                                 : fail(withdrawn(command)));
   }
-  monitor_.record_unstarted(request.index, command, command_outcome::timeout);
-  promise.deliver(fail(error_code::deadline_exceeded, "the command " + command + " waited for a worker until its deadline"));
-  const auto index = request.index;
+  monitor_.record_unstarted(index, command, outcome);
+  answer(asked, is_late ? fail(error_code::deadline_exceeded, "the command " + command + " waited for a worker until its deadline")
+                        : fail(withdrawn(command)));
   functions_.erase(found);
   release(admission_.abandoned(index, now), now);
 }
@@ -147,6 +156,7 @@ caf::result<void> dispatcher_state::stop(const stop_commands& order) {
   auto promise = *stopped_;
   stop_by_ = now + order.deadline;
   turn_away_all_who_wait();
+  for (const auto work : schedule_.running()) functions_.at(work).stop.request_stop();
   check_stopped(now);
   return promise;
 }
@@ -155,7 +165,7 @@ caf::result<void> dispatcher_state::stop(const stop_commands& order) {
 void dispatcher_state::turn_away_all_who_wait() {
   const auto turn_away = [this](waiting_request& asked) {
     monitor_.record_unstarted(asked.request.index, asked.request.spec->name, command_outcome::rejected);
-    asked.promise.deliver(fail(error_code::unavailable, "the node is being stopped"));
+    answer(asked, fail(error_code::unavailable, "the node is being stopped"));
   };
   admission_.withdraw_waiting();
   for (auto& [ticket, asked] : std::exchange(waiting_, {})) turn_away(asked);

@@ -28,7 +28,7 @@ void dispatcher_state::remove(const std::string& command) {
   for (const auto& ticket : admission_.remove(*index)) {
     auto gone = waiting_.extract(ticket.number);
     monitor_.record_unstarted(*index, command, command_outcome::rejected);
-    gone.mapped().promise.deliver(fail(error_code::unavailable, "the command " + command + " was removed"));
+    answer(gone.mapped(), fail(error_code::unavailable, "the command " + command + " was removed"));
   }
   handlers_[index->slot] = {};
   log_->debug("command.removed command={}", command);
@@ -94,7 +94,7 @@ caf::result<payload> dispatcher_state::serve(service_call& call) {
 caf::result<payload> dispatcher_state::serve_execute(service_call& call) {
   auto wanted = decode_checked<execute_request>(call.params.bytes);
   if (!wanted) return to_caf(std::move(wanted.error()));
-  execute_command request{std::move(wanted->command), std::move(wanted->arguments), call.caller, call.deadline, call.trace};
+  execute_command request{std::move(wanted->command), std::move(wanted->arguments), call.caller, call.deadline, call.trace, call.ticket};
   return execute<payload>(request);
 }
 

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include <caf/actor_control_block.hpp>
 
 #include <troupe/actors/commands/admission.hpp>
 #include <troupe/actors/commands/caller_cache.hpp>
@@ -35,7 +39,7 @@ private:
 };
 
 /// The state behind `dispatcher_actor`. The steps up to admission are in dispatcher.cpp, running and the passing of time in
-/// dispatcher_run.cpp, the register and what links ask in dispatcher_service.cpp.
+/// dispatcher_run.cpp, withdrawing in dispatcher_withdraw.cpp, the register and what links ask in dispatcher_service.cpp.
 class dispatcher_state {
 public:
   using interface = dispatcher_actor;
@@ -49,6 +53,26 @@ private:
   using clock_type = std::chrono::steady_clock;
   using time_point = clock_type::time_point;
 
+  /// Names a request to whoever may withdraw it: its sender, by a ticket that is not 0.
+  struct request_origin {
+    caf::actor_id sender = caf::invalid_actor_id;
+    std::uint64_t ticket = 0;
+
+    friend bool operator==(const request_origin&, const request_origin&) = default;
+  };
+  struct origin_hash {
+    std::size_t operator()(const request_origin& origin) const noexcept {
+      return std::hash<std::uint64_t>{}(origin.ticket * 0x9e3779b97f4a7c15u ^ origin.sender);
+    }
+  };
+  /// A request that a handler was asked for.
+  struct handled_request {
+    command_handler_actor handler;
+    std::uint64_t ticket;
+  };
+  /// Where a request is until it is answered.
+  using request_place = std::variant<queue_ticket, work_schedule::work_id, handled_request>;
+
   /// A request that has passed validation.
   struct accepted_request {
     command_index index;
@@ -57,6 +81,7 @@ private:
     principal_ptr caller;
     trace_id trace;
     time_point deadline;
+    request_origin origin;
   };
   struct waiting_request {
     accepted_request request;
@@ -67,6 +92,7 @@ private:
     waiting_request asked;
     std::shared_ptr<const command_function> function;
     time_point started;
+    std::stop_source stop{};
   };
   using stored_handler = std::variant<inline_handler, std::shared_ptr<const command_function>, command_handler_actor>;
 
@@ -83,11 +109,16 @@ private:
   void finish_function(function_done& done);
   void record(const command_index& index, const std::string& command, command_outcome outcome, time_point started, time_point now);
   void release(const admission_release& freed, time_point now);
+  void answer(waiting_request& asked, result<value> outcome);
+  void keep_place(const request_origin& origin, request_place place);
+  void forget_place(const request_origin& origin);
+  void withdraw(std::uint64_t ticket);
+  void withdraw_waiting(queue_ticket ticket);
 
   // -- time ---------------------------------------------------------------------------------------------------------------
   void expire();
   void expire(queue_ticket ticket);
-  void expire(const work_schedule::late_work& late, time_point now);
+  void end_early(const work_schedule::unwanted_work& unwanted, command_outcome outcome, time_point now);
   void schedule_expiry();
   caf::result<void> stop(const stop_commands& order);
   void turn_away_all_who_wait();
@@ -117,12 +148,17 @@ private:
   std::unordered_map<std::uint64_t, waiting_request> waiting_;                ///< By ticket; bounded by admission.
   std::unordered_map<work_schedule::work_id, function_run> functions_;  ///< Those that the schedule knows.
   std::vector<worker_actor> workers_;
+  /// Of those requests that may be withdrawn; bounded as the requests are.
+  std::unordered_map<request_origin, request_place, origin_hash> places_;
+  std::uint64_t last_invocation_ = 0;
   bool stopping_ = false;
   std::optional<caf::typed_response_promise<void>> stopped_;  ///< Until it is answered.
   time_point stop_by_;
   bool expiry_scheduled_ = false;
 };
 
+/// The error for whoever has withdrawn a request.
+error withdrawn(const std::string& command);
 /// The error for a caller whose capabilities are malformed.
 error malformed_capabilities();
 
@@ -173,10 +209,14 @@ caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
   if (const auto* function = std::get_if<inline_handler>(&handler))
     return detail::to_answer(run_inline(*function, command, wanted, deadline, now), static_cast<const Answer*>(nullptr));
 
-  auto promise = self_->template make_response_promise<Answer>();
-  waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller, wanted.trace, deadline},
+  const auto& sender = self_->current_sender();
+  const auto origin = sender ? request_origin{sender->id(), wanted.ticket} : request_origin{};
+  auto promise = self_->template make_response_promise<Answer>();  // takes the sender
+  waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller, wanted.trace, deadline,
+                         origin},
                         outcome_promise{promise}};
   if (const auto* wait = std::get_if<queued>(&verdict)) {
+    keep_place(origin, wait->ticket);
     waiting_.emplace(wait->ticket.number, std::move(asked));
     schedule_expiry();
   } else {

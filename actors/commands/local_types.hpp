@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,14 +25,27 @@ struct command_context {
   std::string_view principal;                       ///< The name of the caller. Valid during the call.
   trace_id trace;
   std::chrono::steady_clock::time_point deadline;   ///< When nobody waits for the answer any more.
+  /// Asked to stop when that is so already: the caller has withdrawn the request or gone, its deadline has passed, or the node is
+  /// being stopped. A function that takes long looks at it, and returns `cancelled`. Nobody asks inside the dispatcher.
+  std::stop_token stop;
 };
 
 /// A function that handles a command. It may take values out of the arguments, which nobody needs after it. What it throws
 /// becomes `handler_failed`.
 using command_function = std::function<result<value>(arguments&, const command_context&)>;
 
-/// An actor that handles commands: an actor of the host, or the supervisor of a plugin.
-using command_handler_actor = caf::typed_actor<caf::result<value>(invoke_command)>;
+/// Asks the handler of a command to do its work. Answered with the result.
+struct invocation {
+  invoke_command command;
+  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
+};
+
+/// An actor that handles commands, such as the supervisor of a plugin.
+using command_handler_actor = caf::typed_actor<
+    // Runs a command.
+    caf::result<value>(invocation),
+    // Its result is not wanted any more: the work should end, and the invocation be answered `cancelled`.
+    caf::result<void>(withdraw_request)>;
 
 /// Runs inside the dispatcher, so it must be cheap and never wait.
 struct inline_handler {
@@ -67,6 +81,7 @@ struct run_function {
   principal_ptr caller;
   trace_id trace;
   std::chrono::steady_clock::time_point deadline;
+  std::stop_token stop;
 };
 
 /// A worker has finished.
@@ -75,7 +90,8 @@ struct function_done {
   result<value> outcome;
 };
 
-/// Asks the dispatcher to take no more requests and to wait, at most `deadline`, for the functions that run. Fails with their
+/// Asks the dispatcher to take no more requests, to ask the functions that run to stop, and to wait for them, at most
+/// `deadline`. Fails with their
 /// commands' names when some have not returned by then.
 struct stop_commands {
   std::chrono::milliseconds deadline{0};
@@ -93,6 +109,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
   CAF_ADD_TYPE_ID(troupe_commands, (troupe::withdraw_commands))
+  CAF_ADD_TYPE_ID(troupe_commands, (troupe::invocation))
 CAF_END_TYPE_ID_BLOCK(troupe_commands)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)
@@ -101,3 +118,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::run_function)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::function_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_commands)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::withdraw_commands)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::invocation)

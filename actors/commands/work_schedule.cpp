@@ -32,17 +32,29 @@ std::optional<bool> work_schedule::finished(work_id work) {
   return was.overdue;
 }
 
-std::vector<work_schedule::late_work> work_schedule::expire(time_point now) {
-  std::vector<late_work> late;
+std::vector<work_schedule::unwanted_work> work_schedule::expire(time_point now) {
+  std::vector<unwanted_work> late;
   while (!by_deadline_.empty() && by_deadline_.begin()->first <= now) {
     const auto work = by_deadline_.begin()->second;
     by_deadline_.erase(by_deadline_.begin());
-    const auto started = running_.find(work);
-    if (started != running_.end()) started->second.overdue = true;
-    else waiting_.erase(work);
-    late.push_back({work, started != running_.end()});
+    late.push_back(give_up(work));
   }
   return late;
+}
+
+std::optional<work_schedule::unwanted_work> work_schedule::withdraw(work_id work) {
+  const auto waits = waiting_.find(work);
+  const auto runs = running_.find(work);
+  if (waits == waiting_.end() && (runs == running_.end() || runs->second.overdue)) return std::nullopt;
+  by_deadline_.erase({waits != waiting_.end() ? waits->second : runs->second.deadline, work});
+  return give_up(work);
+}
+
+work_schedule::unwanted_work work_schedule::give_up(work_id work) {
+  const auto started = running_.find(work);
+  if (started != running_.end()) started->second.overdue = true;
+  else waiting_.erase(work);
+  return {work, started != running_.end()};
 }
 
 std::vector<work_schedule::work_id> work_schedule::withdraw_waiting() {

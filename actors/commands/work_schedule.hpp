@@ -15,7 +15,7 @@ namespace troupe {
 ///
 /// First come, first served. Work is given to a worker when that one is idle and not before, so that nothing waits behind
 /// a function that hangs while other workers are free. What is still waiting at its deadline never runs. What runs then is
-/// overdue: nobody waits for it any more, but its worker is busy until it ends.
+/// overdue: nobody waits for it any more, but its worker is busy until it ends. The same holds for work that is withdrawn.
 ///
 /// Every operation is O(log work). Bounded by the caller, who asks `is_full` before taking a request in.
 class work_schedule {
@@ -31,8 +31,8 @@ public:
     work_id work = 0;
     worker_index worker = 0;
   };
-  /// Work that has come to its deadline.
-  struct late_work {
+  /// Work that nobody waits for any more.
+  struct unwanted_work {
     work_id work = 0;
     bool started = false;  ///< When it has not, it is gone; else it is overdue.
   };
@@ -54,7 +54,9 @@ public:
   std::optional<bool> finished(work_id work);
 
   /// All work whose deadline is at or before `now`, earliest deadline first. Each is returned once.
-  std::vector<late_work> expire(time_point now);
+  std::vector<unwanted_work> expire(time_point now);
+  /// Nobody waits for this work any more, as if it had come to its deadline. Nothing for work that is overdue or unknown.
+  std::optional<unwanted_work> withdraw(work_id work);
   /// Takes all work out that waits, in order: it will never run.
   std::vector<work_id> withdraw_waiting();
 
@@ -72,6 +74,8 @@ private:
     time_point deadline;
     bool overdue = false;
   };
+
+  unwanted_work give_up(work_id work);
 
   std::size_t max_workers_;
   std::size_t max_waiting_;

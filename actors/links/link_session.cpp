@@ -19,6 +19,7 @@ constexpr std::size_t frame_overhead = 1 + 1 + 5 + 5 + 1;
 constexpr std::size_t short_message_bytes = 512;
 
 std::uint32_t wire_id(std::uint32_t slot, std::uint32_t use) noexcept { return use << slot_bits | slot; }
+std::uint32_t slot_of(std::uint32_t wire_id) noexcept { return wire_id & ((1u << slot_bits) - 1); }
 
 /// How many bytes could be the header of an array or a map: those that are not ASCII. Eight at a time.
 std::size_t possible_containers(std::string_view bytes) noexcept {
@@ -115,7 +116,7 @@ result<void> link_session::check_room(const rpc::request& request) const {
 }
 
 result<void> link_session::receive_response(const rpc::response& response) {
-  const std::uint32_t slot = response.id & ((1u << slot_bits) - 1);
+  const std::uint32_t slot = slot_of(response.id);
   const bool known = slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == response.id;
   if (!known) {
     if (late_replies_ == 0) return strike("a reply to no open call");
@@ -132,8 +133,10 @@ result<void> link_session::receive_notification(const rpc::notification& notice,
   if (notice.method == "cancel" && !awaiting_opening_) {
     const auto cancel = decode_checked<rpc::cancel_notice>(notice.params);
     if (!cancel) return strike("a cancel without msgid");
-    answer_early(cancel->msgid,
-                 {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}});
+    const auto withdrawn =
+        answer_early(cancel->msgid,
+                     {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}});
+    if (withdrawn) events.on_withdrawn(*withdrawn);
     return {};
   }
   events.on_notification(notice.method, notice.params);
@@ -172,6 +175,12 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
   return id;
 }
 
+void link_session::withdraw(std::uint32_t call) {
+  const auto slot = slot_of(call);
+  if (slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == call)
+    give_up_call(slot, {error_code::cancelled, "the call was withdrawn", {}});
+}
+
 result<void> link_session::notify(std::string_view method, std::string_view params) {
   return emit(method.size() + params.size(), [&] { rpc::append_notification(output_, method, params); });
 }
@@ -203,11 +212,12 @@ std::optional<std::uint32_t> link_session::close_request(request_serial request)
 }
 
 /// Answers a request in place of its owner, for whom it goes on to count.
-void link_session::answer_early(std::uint32_t id, const error& why) {
+std::optional<request_serial> link_session::answer_early(std::uint32_t id, const error& why) {
   const auto found = answerable_.extract(id);
-  if (!found) return;
+  if (!found) return std::nullopt;
   serving_.at(found.mapped()).is_answered = true;
   append_refusal(id, why);
+  return found.mapped();
 }
 
 /// Always appends something, so that every request is answered.
@@ -285,13 +295,9 @@ void link_session::expire_calls(time_point now) {
   std::size_t expired = 0;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     if (!slots_[slot].open || slots_[slot].deadline > now) continue;
-    const auto id = wire_id(slot, slots_[slot].use);
-    auto done = close_call(slot);
     ++expired;
-    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{id}));
-    done(fail(error_code::deadline_exceeded, "no answer before the deadline"));
+    give_up_call(slot, {error_code::deadline_exceeded, "no answer before the deadline", {}});
   }
-  late_replies_ += expired;
   if (expired == 0 || unheard_since_) return;
   // It may be busy with a call that it was given before, and speak when that one is done.
   unheard_since_ = now;
@@ -340,13 +346,23 @@ link_session::completion link_session::close_call(std::uint32_t slot) {
   return std::exchange(place.done, nullptr);
 }
 
-void link_session::end(const error& reason) {
+/// Its answer may come yet, or may never.
+void link_session::give_up_call(std::uint32_t slot, const error& why) {
+  rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{wire_id(slot, slots_[slot].use)}));
+  ++late_replies_;
+  close_call(slot)(fail(why));
+}
+
+std::vector<request_serial> link_session::end(const error& reason) {
   ended_ = reason;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].open) close_call(slot)(fail(reason));
+  std::vector<request_serial> unanswered;
+  for (const auto& [id, serial] : answerable_) unanswered.push_back(serial);
   serving_.clear();
   answerable_.clear();
   serving_bytes_ = 0;
+  return unanswered;
 }
 
 }  // namespace troupe

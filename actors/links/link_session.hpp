@@ -47,6 +47,8 @@ public:
   virtual void on_request(request_serial request, std::string_view method, std::string_view params,
                           const rpc::envelope& beside) = 0;
   virtual void on_notification(std::string_view method, std::string_view params) = 0;
+  /// The other side does not wait for the answer to this request any more; it must be answered all the same.
+  virtual void on_withdrawn(request_serial request) = 0;
 };
 
 /// One side of a connection that speaks MessagePack-RPC: bytes in, events out, bytes out. Knows no socket, actor or clock.
@@ -73,10 +75,14 @@ public:
   result<void> receive(std::string_view bytes, time_point now, link_events& events);
 
   /// Starts a call. @param params The bytes of a parameter map. @param deadline When to give up; the completion is then told
-  /// `deadline_exceeded` and the other side `cancel`.
+  /// `deadline_exceeded` and the other side `cancel`. @returns the call's number, never used twice while it is open.
   /// Fails without calling `done` and without a trace when a bound is reached, when the message cannot be sent (`limit_exceeded`,
   /// or `internal` when it is malformed), or when the session has ended.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline, completion done);
+
+  /// Withdraws a call by the number that `call` returned: its completion is told `cancelled`, the other side `cancel`. No effect
+  /// when the call has ended.
+  void withdraw(std::uint32_t call);
 
   /// Fails as `call` does.
   result<void> notify(std::string_view method, std::string_view params);
@@ -94,8 +100,9 @@ public:
   /// True while a call of ours or a request of theirs waits for its answer.
   bool has_deadlines() const noexcept { return open_calls_ > 0 || !answerable_.empty(); }
 
-  /// Fails every open call with `reason`, and every later one.
-  void end(const error& reason);
+  /// Fails every open call with `reason`, and every later one. @returns the requests that still waited for their answers, which
+  /// nobody needs any more.
+  std::vector<request_serial> end(const error& reason);
 
   /// Bytes to send. The owner takes and clears them.
   std::string& output() noexcept { return output_; }
@@ -151,12 +158,13 @@ private:
   result<void> check_output(std::size_t more) const;
   result<void> check_frame(std::string_view frame) const;
   std::optional<std::uint32_t> close_request(request_serial request);
-  void answer_early(std::uint32_t id, const error& why);
+  std::optional<request_serial> answer_early(std::uint32_t id, const error& why);
   void append_refusal(std::uint32_t id, const error& failure);
   result<void> ping_when_idle(time_point now);
   void expire_calls(time_point now);
   void expire_requests(time_point now);
   completion close_call(std::uint32_t slot);
+  void give_up_call(std::uint32_t slot, const error& why);
 
   link_limits limits_;
   msgpack_scanner scanner_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {
@@ -185,7 +186,7 @@ void link_state::on_request(request_serial request, std::string_view method, std
 
 void link_state::serve(const route& to, request_serial request, std::string_view params, const rpc::envelope& beside) {
   ask(self_, to.service, beside.deadline + answer_grace,
-      service_call{caller_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
+      service_call{caller_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace, request})
       .then(
           [this, request](const payload& answer) {
             stream_.refresh(session_);
@@ -210,6 +211,8 @@ void link_state::on_notification(std::string_view method, std::string_view param
     log_->warn("link.notice_refused link=\"{}\" method={} reason={}", setup_.label, printable_quoted(method, 64),
                printable_quoted(found.error().message));
 }
+
+void link_state::on_withdrawn(request_serial request) { withdraw_call(self_, setup_.services, request); }
 
 /// What a service has not taken yet is counted, so that reading pauses when it does not keep up.
 void link_state::pass_on(const route& to, std::string_view method, std::string_view params) {
@@ -250,7 +253,7 @@ void link_state::end(const error& reason) {
   if (reason.code == error_code::unavailable)
     log_->info("link.closed link=\"{}\" reason={}", setup_.label, printable_quoted(reason.message));
   else log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code), printable_quoted(reason.message));
-  session_.end(reason);
+  for (const auto request : session_.end(reason)) on_withdrawn(request);
   stream_.flush(session_);
   stream_.close();
   self_->quit(to_caf(reason));

@@ -28,6 +28,7 @@ private:
   void on_request(request_serial request, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
+  void on_withdrawn(request_serial request) override;
 
   // -- session ------------------------------------------------------------------------------------------------------
   void greet();

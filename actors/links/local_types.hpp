@@ -45,6 +45,12 @@ struct peer_up {
   std::uint64_t incarnation = 0;
 };
 
+/// Tells an actor that the answer to a request of the sender's is not wanted any more. It is answered all the same, soon and with
+/// `cancelled` where the work can be ended. Passed over when there is no such request, or no longer.
+struct withdraw_request {
+  std::uint64_t ticket = 0;  ///< As it was named in the request.
+};
+
 /// Lets time pass in an actor. A slow tick comes back for as long as the actor lives, a fast one while there is need.
 enum class tick : std::uint8_t { slow, fast };
 
@@ -67,6 +73,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe_links, caf::first_custom_type_id + 1200)
   CAF_ADD_TYPE_ID(troupe_links, (troupe::tick))
   CAF_ADD_TYPE_ID(troupe_links, (troupe::dial_address))
   CAF_ADD_TYPE_ID(troupe_links, (troupe::connected_socket))
+  CAF_ADD_TYPE_ID(troupe_links, (troupe::withdraw_request))
 CAF_END_TYPE_ID_BLOCK(troupe_links)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::link_opened)
@@ -74,3 +81,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::peer_up)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::dial_address)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::connected_socket)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::withdraw_request)

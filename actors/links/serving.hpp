@@ -5,6 +5,8 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <troupe/actors/kernel/errors.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/link.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
 
@@ -31,6 +33,13 @@ caf::result<payload> serve_with(const service_call& call, Make&& make) {
   auto made = std::forward<Make>(make)(*wanted);
   if (!made) return to_caf(std::move(made.error()));
   return to_payload(*made);
+}
+
+/// Withdraws what this actor has asked for in a `service_call` with that ticket.
+template <class Self>
+void withdraw_call(Self* self, const service_table& services, std::uint64_t ticket) {
+  if (const auto found = services.find(service::commands); found != services.end())
+    tell(self, caf::actor_cast<withdrawal_sink>(found->second), withdraw_request{ticket});
 }
 
 // -- continuations of `ask`: what to do with another actor's answer ------------------------------------------------------

@@ -20,7 +20,9 @@ namespace troupe {
 /// identity on everything it says, and checks every message against the policy of the moment at which it is handled.
 using supervisor_actor = caf::typed_actor<
     // Runs a command of the plugin. Calls that are open when it dies are answered `plugin_crashed`.
-    caf::result<value>(invoke_command),
+    caf::result<value>(invocation),
+    // An answer is not wanted any more: tells the plugin, and answers `cancelled`.
+    caf::result<void>(withdraw_request),
     // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a stop the supervisor ends.
     caf::result<void>(plugin_order),
     // What is known of it.

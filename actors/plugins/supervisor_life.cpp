@@ -4,6 +4,7 @@
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/utf8.hpp>
@@ -51,13 +52,14 @@ supervisor_state::~supervisor_state() {
 supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
   tick_after(self_, slow_interval, tick::slow);
   return {
-      [this](const invoke_command& wanted) { return invoke(wanted); },
+      [this](const invocation& asked) { return invoke(asked); },
+      [this](const withdraw_request& gone) { withdraw(gone); },
       [this](plugin_order order) { return obey(order); },
       [this](no_parameters) { return describe(); },
       [this](const alter_grant& change) { return reply(alter(change)); },
       [this](const plugin_exited& exited) {
         if (run_)
-          fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " ended with " + to_string(exited.status), {}},
+          fail_run({error_code::plugin_crashed, describe_exit(exited.status, exited.last_output, reached()), {}},
                    exited.status.is_success() ? exit_reason::normal : exit_reason::abnormal);
       },
       [this](const plugin_exceeded& found) {
@@ -125,13 +127,13 @@ void supervisor_state::connect(const plugin_launched& launched) {
   limits.ping_interval = 1s;
   process_ = launched.process;
   const auto connection = self_->add_scribe(launched.socket->release());
-  run_ = std::make_shared<run>(stream{self_, connection}, limits, now());
+  run_ = std::make_shared<run>(++runs_, stream{self_, connection}, limits, now());
   run_->session.await_opening();
   run_->bytes.start();
   std::string layers;
   for (const auto& layer : launched.layers)
     layers += (layers.empty() ? "" : "; ") + layer.name + ": " + layer.mechanism;
-  log_->info("plugin.launched plugin={} process={} layers=\"{}\"", plugin(), process_, layers);
+  log_->info("plugin.launched plugin={} process={} layers={}", plugin(), process_, printable_quoted(layers));
 }
 
 void supervisor_state::open_session(std::uint32_t id, std::string_view method, std::string_view params) {
@@ -235,6 +237,15 @@ void supervisor_state::settle_starts(const result<void>& outcome) {
 
 // -- ending -------------------------------------------------------------------------------------------------------------
 
+std::string supervisor_state::describe_exit(const exit_status& status, const std::string& last_output, stage reached) const {
+  auto text = "the plugin " + plugin() + " ended with " + to_string(status);
+  if (reached == stage::running) return text;
+  const bool is_silent = status.is_success() && reached == stage::launched;
+  if (is_silent) text += " before it opened its session; does it call plugin.run()?";
+  if (!last_output.empty()) text += (is_silent ? " It said: " : ", it said: ") + last_output;
+  return text;
+}
+
 /// Ends the run. @param patience When the process is ending by itself: how long to wait for its status, which says why it fell.
 void supervisor_state::fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience) {
   // What is to go need not behave, but nothing more is taken from it; the end of the connection ends the stop's call.
@@ -242,11 +253,16 @@ void supervisor_state::fail_run(error reason, exit_reason kind, std::chrono::mil
   if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
   reason = cut_error(std::move(reason));
   const bool first_start = phase_ == plugin_phase::starting && !starting_.empty();
+  const auto reached_stage = reached();
   problem_ = reason.message;
   phase_ = plugin_phase::failed;
   disconnect({error_code::plugin_crashed, reason.message, {}});
   ++generation_;
-  fall_ = fall{.reason = std::move(reason), .kind = kind, .may_restart = !first_start, .patience = patience};
+  fall_ = fall{.reason = std::move(reason),
+               .kind = kind,
+               .reached = reached_stage,
+               .may_restart = !first_start,
+               .patience = patience};
   end_fallen();
   if (patience.count() == 0) tell_fall();
 }
@@ -254,7 +270,7 @@ void supervisor_state::fail_run(error reason, exit_reason kind, std::chrono::mil
 void supervisor_state::tell_fall() {
   if (std::exchange(fall_->is_told, true)) return;
   const auto& reason = fall_->reason;
-  log_->warn("plugin.ended plugin={} reason=\"{}\"", plugin(), printable(reason.message));
+  log_->warn("plugin.ended plugin={} reason={}", plugin(), printable_quoted(reason.message));
   audit("plugin.ended", plugin(), reason.message);
   // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
   if (!fall_->may_restart) {
@@ -280,7 +296,7 @@ void supervisor_state::end_fallen() {
             problem_ = "the plugin " + plugin() + " has not ended: " + why.message;
             settle_starts(fail(why.code, problem_));
             if (std::exchange(fall_->stuck, true)) return;
-            log_->error("plugin.not_ended plugin={} reason=\"{}\"", plugin(), printable(why.message));
+            log_->error("plugin.not_ended plugin={} reason={}", plugin(), printable_quoted(why.message));
             audit("plugin.not_ended", plugin(), why.message);
             withdraw_all();
           });
@@ -288,7 +304,7 @@ void supervisor_state::end_fallen() {
 
 void supervisor_state::take_end(const plugin_ended& end) {
   if (!fall_->is_told && end.status) {
-    fall_->reason.message = "the plugin " + plugin() + " ended with " + to_string(*end.status);
+    fall_->reason.message = describe_exit(*end.status, end.last_output, fall_->reached);
     fall_->kind = end.status->is_success() ? exit_reason::normal : exit_reason::abnormal;
   }
   problem_ = fall_->reason.message;
@@ -311,7 +327,7 @@ void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
   if (decision.action == restart_action::leave) return;
   phase_ = plugin_phase::quarantined;
   problem_ = "ended too often; the last time: " + reason.message;
-  log_->error("plugin.quarantined plugin={} reason=\"{}\"", plugin(), printable(reason.message));
+  log_->error("plugin.quarantined plugin={} reason={}", plugin(), printable_quoted(reason.message));
   audit("plugin.quarantined", plugin(), reason.message);
 }
 
@@ -320,7 +336,8 @@ void supervisor_state::disconnect(const error& reason) {
   const auto ended = std::exchange(run_, nullptr);
   if (!ended) return;
   process_ = 0;
-  ended->session.end(reason);
+  for (const auto request : ended->session.end(reason))
+    withdraw_call(self_, setup_.environment.services, ended->ticket(request));
   ended->bytes.flush(ended->session);
   ended->bytes.close();
 }

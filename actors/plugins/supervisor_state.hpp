@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <random>
+#include <unordered_map>
 
 #include <caf/io/typed_broker.hpp>
 
@@ -60,15 +61,17 @@ private:
   void on_request(std::uint32_t id, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
-  caf::result<value> invoke(const invoke_command& wanted);
+  void on_withdrawn(request_serial request) override;
+  caf::result<value> invoke(const invocation& asked);
+  void withdraw(const withdraw_request& gone);
   void tell_denial(const call_decision& decision, trace_id trace);
   void forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
   void read(const caf::io::new_data_msg& data);
   void pass_time(tick pace);
   void schedule_tick();
   void flush();
-  void call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
-            link_session::completion done);
+  std::optional<std::uint32_t> call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+                                    link_session::completion done);
 
   // -- policy (supervisor_policy.cpp) -------------------------------------------------------------------------------
   launch_plugin describe_launch() const;
@@ -83,18 +86,32 @@ private:
 
   /// One process of the plugin, from its launch to its end.
   struct run {
-    run(stream connection, const link_limits& limits, link_session::time_point now)
-        : bytes(connection), session(limits, now) {}
+    run(std::uint32_t which, stream connection, const link_limits& limits, link_session::time_point now)
+        : number(which), bytes(connection), session(limits, now) {}
 
+    /// By which a request of this run is withdrawn.
+    std::uint64_t ticket(request_serial request) const noexcept { return std::uint64_t{number} << 32 | request; }
+
+    std::uint32_t number;  ///< Counts the runs of the plugin.
     stream bytes;
     link_session session;
     bool opened = false;
+    std::unordered_map<std::uint64_t, std::uint32_t> invocations;  ///< Calls that are open, by their tickets.
   };
+
+  /// How far a run has come.
+  enum class stage : std::uint8_t { launched, opened, running };
+  stage reached() const noexcept {
+    return phase_ != plugin_phase::starting ? stage::running : run_ && run_->opened ? stage::opened : stage::launched;
+  }
+  /// How its process ended, and of one that never ran what its author needs to know.
+  std::string describe_exit(const exit_status& status, const std::string& last_output, stage reached) const;
 
   /// A run that has ended by itself, until nothing of it is left.
   struct fall {
     error reason;
     exit_reason kind = exit_reason::abnormal;
+    stage reached = stage::running;
     bool may_restart = false;
     std::chrono::milliseconds patience{0};  ///< For the process to end by itself, which then says reason and kind.
     bool is_told = false;                   ///< That it fell, and why.
@@ -116,6 +133,7 @@ private:
   link_session::time_point start_by_;
   std::optional<link_session::time_point> restart_at_;
   std::uint64_t generation_ = 0;  ///< Counts runs, so that answers meant for an earlier one are recognised.
+  std::uint32_t runs_ = 0;
   std::uint64_t process_ = 0;
   std::vector<std::string> commands_;
   std::size_t open_offers_ = 0;  ///< Commands that the dispatcher was offered and has not answered for, of any run.

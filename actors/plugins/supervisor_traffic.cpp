@@ -1,6 +1,7 @@
 // What passes between a plugin and the node, and whether it may.
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 
@@ -20,7 +21,8 @@ constexpr std::uint64_t max_denials_told = 20;  // a second
 
 // -- into the plugin ----------------------------------------------------------------------------------------------------
 
-caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
+caf::result<value> supervisor_state::invoke(const invocation& asked) {
+  const auto& wanted = asked.command;
   if (phase_ != plugin_phase::running)
     return to_caf({error_code::unavailable, "the plugin " + plugin() + " is " + std::string{name_of(phase_)}, {}});
   const auto decision = policy_.check(capability_verb::command_provide, wanted.command);
@@ -33,22 +35,36 @@ caf::result<value> supervisor_state::invoke(const invoke_command& wanted) {
   const auto deadline = std::min(wanted.deadline, setup_.manifest->deadlines.call);
   auto passed_on = wanted;
   passed_on.deadline = deadline;
-  call("command.execute", encode(passed_on), deadline, [promise](result<std::string_view> answer) mutable {
+  const auto ticket = asked.ticket;
+  const auto id = call("command.execute", encode(passed_on), deadline,
+                       [promise, ticket, asked = std::weak_ptr{run_}](result<std::string_view> answer) mutable {
+    if (const auto run = asked.lock()) run->invocations.erase(ticket);
     if (!answer) return promise.deliver(to_caf(cut_error(std::move(answer.error()))));
     auto read = value::from_msgpack(*answer);
     if (read) promise.deliver(std::move(*read));
     else promise.deliver(to_caf(std::move(read.error())));
   });
+  if (id && ticket != 0) run_->invocations.emplace(ticket, *id);
   return promise;
 }
 
-/// Starts a call; when a bound refuses it, `done` is told.
-void supervisor_state::call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
+void supervisor_state::withdraw(const withdraw_request& gone) {
+  if (!run_) return;
+  const auto found = run_->invocations.find(gone.ticket);
+  if (found == run_->invocations.end()) return;
+  run_->bytes.refresh(run_->session);
+  run_->session.withdraw(found->second);
+  flush();
+}
+
+/// Starts a call and returns its number; when a bound refuses it, `done` is told.
+std::optional<std::uint32_t> supervisor_state::call(std::string_view method, std::string_view params, std::chrono::milliseconds deadline,
                             link_session::completion done) {
   run_->bytes.refresh(run_->session);
   const auto started = run_->session.call(method, params, now() + deadline, done);
   if (!started) done(fail(started.error()));
   flush();
+  return started ? std::optional{*started} : std::nullopt;
 }
 
 // -- out of the plugin --------------------------------------------------------------------------------------------------
@@ -96,13 +112,15 @@ void supervisor_state::on_request(std::uint32_t id, std::string_view method, std
 void supervisor_state::tell_denial(const call_decision& decision, trace_id trace) {
   ++denials_;
   if (++denials_this_second_ > max_denials_told) return;
-  log_->warn("plugin.denied plugin={} operation=\"{}\" rule=\"{}\"", plugin(), printable(decision.operation, 1100), decision.rule);
+  log_->warn("plugin.denied plugin={} operation={} rule={}", plugin(), printable_quoted(decision.operation, 1100),
+             printable_quoted(decision.rule, 1100));
   audit("plugin.denied", decision.operation, decision.rule, trace);
 }
 
 void supervisor_state::forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
   ask(self_, to.service, beside.deadline + answer_grace,
-      service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace})
+      service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace,
+                   run_->ticket(id)})
       .then(
           [this, id, asked = std::weak_ptr{run_}](const payload& answer) {
             if (!run_ || asked.lock() != run_) return;
@@ -117,10 +135,14 @@ void supervisor_state::forward(const route& to, std::uint32_t id, std::string_vi
           });
 }
 
+void supervisor_state::on_withdrawn(request_serial request) {
+  if (run_) withdraw_call(self_, setup_.environment.services, run_->ticket(request));
+}
+
 void supervisor_state::on_notification(std::string_view method, std::string_view params) {
   if (method != "log") {
     if (++log_lines_ > max_log_lines) ++log_lines_dropped_;
-    else log_->warn("plugin.notice_refused plugin={} method=\"{}\"", plugin(), printable(method, 64));
+    else log_->warn("plugin.notice_refused plugin={} method={}", plugin(), printable_quoted(method, 64));
     return;
   }
   const auto line = decode_checked<log_line>(params);
@@ -132,7 +154,7 @@ void supervisor_state::on_notification(std::string_view method, std::string_view
                      : line->level == "warning" ? spdlog::level::warn
                      : line->level == "error"   ? spdlog::level::err
                                                 : spdlog::level::info;
-  log_->log(level, "plugin.log plugin={} line=\"{}\"", plugin(), printable(line->message));
+  log_->log(level, "plugin.log plugin={} line={}", plugin(), printable_quoted(line->message));
 }
 
 void supervisor_state::flush() {
@@ -196,7 +218,7 @@ void supervisor_state::audit(std::string event, std::string subject, std::string
           },
           [this](const error& why) {
             if (audit_problem_.empty())
-              log_->error("plugin.not_audited plugin={} reason=\"{}\"", plugin(), printable(why.message, 1024));
+              log_->error("plugin.not_audited plugin={} reason={}", plugin(), printable_quoted(why.message, 1024));
             audit_problem_ = "the audit trail cannot be written: " + why.message;
           });
 }

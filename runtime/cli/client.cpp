@@ -25,6 +25,7 @@ public:
     session_.refuse(id, {error_code::not_found, "a client does not serve " + std::string{method}, {}});
   }
   void on_notification(std::string_view, std::string_view) override {}
+  void on_withdrawn(request_serial) override {}
 
 private:
   link_session& session_;

@@ -338,6 +338,22 @@ TEST_CASE_FIXTURE(fixture, "a cancelled request is answered so, and its late res
   CHECK(peer.call("ping").failure.code == error_code::none);
 }
 
+TEST_CASE_FIXTURE(fixture, "who serves commands is told which are withdrawn, by the other side or by its end") {
+  fake_service commands{system, [](const service_call&) { return std::optional<result<value>>{}; }};
+  auto peer = connect(principal_kind::client, {{service::commands, commands.actor()}});
+  const auto first = peer.request_with("command.execute", execute_request{"a", {}});
+  const auto second = peer.request_with("command.execute", execute_request{"b", {}});
+  REQUIRE(eventually([&] { return commands.calls().size() == 2; }));
+  const auto asked = commands.calls();
+  CHECK(asked[0].ticket != asked[1].ticket);
+  peer.notify("cancel", value::map({{"msgid", second}}).msgpack());
+  CHECK(peer.expect_response(second).failure.code == error_code::cancelled);
+  CHECK(eventually([&] { return commands.withdrawn() == std::vector{asked[1].ticket}; }));
+  CHECK(first != second);
+  peer.close();
+  CHECK(eventually([&] { return commands.withdrawn() == std::vector{asked[1].ticket, asked[0].ticket}; }));
+}
+
 TEST_CASE_FIXTURE(fixture, "requests that are withdrawn or expire at once are served up to the bound, and the others refused") {
   fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   link_limits narrow;

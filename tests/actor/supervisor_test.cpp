@@ -265,19 +265,35 @@ TEST_CASE_FIXTURE(fixture, "a plugin that does not answer a call costs its calle
   CHECK(info().phase == plugin_phase::running);
 }
 
+TEST_CASE_FIXTURE(fixture, "a plugin is told that a call is withdrawn, and the call ends at once") {
+  make();
+  auto plugin = run();
+  auto asked = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 5});
+  const auto heard = plugin.expect_request("command.execute");
+  auto other = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 6});
+  const auto goes_on = plugin.expect_request("command.execute");
+  for (const std::uint64_t ticket : {5, 5, 77}) REQUIRE(system.ask<void>(supervisor, withdraw_request{ticket}).get());
+  CHECK(asked.code() == error_code::cancelled);
+  CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") == value{heard.id});
+  plugin.respond(heard.id, value{1}.msgpack());  // too late
+  plugin.respond(goes_on.id, value{2}.msgpack());
+  CHECK(other.value() == value{2});
+  CHECK(info().phase == plugin_phase::running);
+}
+
 TEST_CASE_FIXTURE(fixture, "a command that a plugin may no longer provide is withdrawn, and what is asked of it all the same is audited") {
   make();
   auto plugin = run({"notes.add", "notes.list"});
   REQUIRE(alter(alter_grant::kind::revoke, "command.provide:notes.add"));
   CHECK(offered() == strings{"notes.list"});
   CHECK(info().commands == strings{"notes.list"});
-  CHECK(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 1s, {}}).code() == error_code::permission_denied);
+  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() == error_code::permission_denied);
   const auto denied = audit.records("plugin.denied");
   REQUIRE(denied.size() == 1);
   CHECK(denied[0].subject == "command.provide:notes.add");
   CHECK(denied[0].rule == "denied by command.provide:notes.add");
   for (int i = 0; i < 100; ++i)
-    CHECK(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 1s, {}}).code() == error_code::permission_denied);
+    CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() == error_code::permission_denied);
   CHECK(info().denials == 101);
   // Of a flood so many a second are recorded.
   CHECK(audit.records("plugin.denied", 20).size() <= 60);
@@ -285,7 +301,7 @@ TEST_CASE_FIXTURE(fixture, "a command that a plugin may no longer provide is wit
 
 TEST_CASE_FIXTURE(fixture, "a supervisor whose plugin does not run refuses commands") {
   make();
-  const auto outcome = system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 1s, {}});
+  const auto outcome = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}});
   CHECK(outcome.code() == error_code::unavailable);
   CHECK(outcome.problem() == "the plugin notes is discovered");
 }
@@ -554,9 +570,9 @@ TEST_CASE_FIXTURE(fixture, "a plugin that takes no more calls is stopped once, a
   make();
   auto plugin = run();
   std::vector<answer<value>> open;
-  for (int i = 0; i < 256; ++i) open.push_back(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 9s, {}}));
+  for (int i = 0; i < 256; ++i) open.push_back(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}));
   for (int i = 0; i < 256; ++i) plugin.expect_request("command.execute");
-  CHECK(system.ask<value>(supervisor, invoke_command{"notes.add", {}, "host", 9s, {}}).code() == error_code::overloaded);
+  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}).code() == error_code::overloaded);
   CHECK(order(plugin_order::stop).get());
   for (const auto& each : open) CHECK(each.code() == error_code::unavailable);
   CHECK(audit.records("plugin.stopped").size() == 1);

@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <thread>
 
 #include <troupe/tests/support/eventually.hpp>
 #include <troupe/tests/support/host_fixture.hpp>
@@ -216,6 +218,21 @@ TEST_CASE("a host of another cluster learns why it is refused") {
     return peers && !peers->empty() && peers->front().problem.find("cluster") != std::string::npos;
   }));
   CHECK_FALSE(b.peers()->front().connected);
+}
+
+TEST_CASE("a function that takes long is asked to stop when the host stops") {
+  test::temporary_directory place;
+  host host{in(place)};
+  std::promise<void> entered;
+  REQUIRE(host.commands().add(command_spec{"compute"}, [&](arguments&, std::stop_token stop) -> result<value> {
+    entered.set_value();
+    while (!stop.stop_requested()) std::this_thread::yield();
+    return fail(error_code::cancelled, "stopped early");
+  }));
+  auto outcome = host.execute_async("compute");
+  entered.get_future().wait();
+  CHECK(host.stop().empty());
+  CHECK(outcome.get().error().message == "stopped early");
 }
 
 // -- plugins -------------------------------------------------------------------------------------------------------------

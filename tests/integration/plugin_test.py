@@ -28,6 +28,13 @@ def nap(call, seconds: float):
     time.sleep(seconds)
     return "awake"
 
+@plugin.command("wait", summary="Waits until nobody wants the answer")
+def wait(call):
+    print("waiting")
+    while not call.cancelled:
+        time.sleep(0.01)
+    print("withdrawn")
+
 @plugin.command("fall", summary="Ends the process")
 def fall(call, status: int = 3):
     import os
@@ -189,6 +196,18 @@ class Lifecycle(PluginTest):
         self.assertEqual(len(self.served.audit("notes", "plugin.stopped")), 1)
         self.served.do("plugin", "load", PACKAGES / "notes")
         self.assertEqual(self.served.ask("exec", "notes.count"), 0)
+
+    def test_a_command_whose_caller_is_interrupted_is_withdrawn_from_the_plugin(self):
+        self.served.do("plugin", "load", self.sleeper())
+        asking = subprocess.Popen([str(PROGRAM), "exec", "sleeper.wait", "--data-dir", str(self.served.data)],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+        self.addCleanup(asking.kill)
+        self.assertTrue(wait_until(lambda: 'line="waiting"' in self.served.log_text()))
+        asking.send_signal(signal.SIGINT)
+        asking.wait(timeout=10)
+        self.assertTrue(wait_until(lambda: 'line="withdrawn"' in self.served.log_text()))
+        [measured] = self.served.ask("metrics", "sleeper.wait")
+        self.assertEqual((measured["execution_count"], measured["error_count"]), (1, 1))
 
     def test_what_a_plugin_prints_is_in_the_log(self):
         self.served.do("plugin", "load", self.sleeper())

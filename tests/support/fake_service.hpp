@@ -22,9 +22,9 @@ public:
   using serving = std::function<std::optional<result<value>>(const service_call&)>;
 
   explicit fake_service(system_fixture& system, serving serve = [](const service_call&) { return result<value>{value{}}; }) {
-    actor_ = system.own(service_actor{system.caf().spawn([memory = memory_, serve](service_actor::pointer self) {
+    actor_ = caf::actor_cast<service_actor>(system.own(full_service{system.caf().spawn([memory = memory_, serve](full_service::pointer self) {
       const auto held = std::make_shared<std::vector<caf::typed_response_promise<payload>>>();
-      return service_actor::behavior_type{
+      return full_service::behavior_type{
           [memory, serve, self, held](const service_call& call) -> caf::result<payload> {
             memory->keep(memory->calls, call);
             const auto outcome = serve(call);
@@ -44,10 +44,13 @@ public:
             }
             held_notices->push_back(self->make_response_promise<void>());
             return held_notices->back();
-          }};
-    })});
+          },
+          [memory](const withdraw_request& gone) { memory->keep(memory->withdrawn, gone.ticket); }};
+    })}));
   }
 
+  /// The tickets of the calls that it was told are withdrawn.
+  std::vector<std::uint64_t> withdrawn() const { return memory_->copy(memory_->withdrawn); }
   const service_actor& actor() const { return actor_; }
   std::vector<service_call> calls() const { return memory_->copy(memory_->calls); }
   std::vector<service_notice> notices() const { return memory_->copy(memory_->notices); }
@@ -55,11 +58,14 @@ public:
   void take_notices(bool takes) { memory_->takes_notices = takes; }
 
 private:
+  using full_service = service_actor::extend<caf::result<void>(withdraw_request)>;
+
   struct memory {
     std::mutex guard;
     std::atomic<bool> takes_notices = true;
     std::vector<service_call> calls;
     std::vector<service_notice> notices;
+    std::vector<std::uint64_t> withdrawn;
 
     template <class T>
     void keep(std::vector<T>& where, const T& what) {

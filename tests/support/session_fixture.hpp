@@ -40,8 +40,11 @@ public:
     notices.push_back({std::string{method}, std::string{params}});
   }
 
+  void on_withdrawn(request_serial serial) override { withdrawn.push_back(serial); }
+
   std::vector<request> requests;
   std::vector<notice> notices;
+  std::vector<request_serial> withdrawn;
 };
 
 /// The outcome of one call, and how often it was told.

@@ -76,6 +76,35 @@ TEST_CASE("a call that is not answered is given up at its deadline, and the othe
   CHECK(outcome.told == 1);
 }
 
+TEST_CASE("a call that is withdrawn ends so, and the other side is told; its late answer is no strike") {
+  recorded_outcome outcome, other;
+  session_fixture link;
+  const auto id = link.call(outcome);
+  const auto goes_on = link.call(other);
+  link.sent();
+  link.session.withdraw(*id);
+  CHECK(outcome.code() == error_code::cancelled);
+  CHECK(link.sent() == notice_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
+  link.session.withdraw(*id);
+  link.session.withdraw(77);
+  CHECK(outcome.told == 1);
+  CHECK(link.sent().empty());
+  REQUIRE(link.receive(response_frame(*id)));
+  CHECK(link.session.strikes() == 0);
+  CHECK(link.session.calls_in_flight() == 1);
+  REQUIRE(link.receive(response_frame(*goes_on)));
+  CHECK(other.told == 1);
+}
+
+TEST_CASE("the end of a session names the requests that nobody waits for any more") {
+  session_fixture link;
+  const auto answered = link.serve(1), withdrawn = link.serve(2), open = link.serve(3);
+  link.session.respond(answered, rpc::nil);
+  REQUIRE(link.receive(cancel_frame(2)));
+  CHECK(link.session.end({error_code::unavailable, "gone", {}}) == std::vector{open});
+  CHECK(link.events.withdrawn == std::vector{withdrawn});
+}
+
 TEST_CASE("a call may be made from the answer to another") {
   recorded_outcome outer, inner;
   session_fixture link;
@@ -216,6 +245,7 @@ TEST_CASE("a cancelled request is answered with that, and the owner's answer is 
   REQUIRE(link.receive(cancel_frame(7)));
   CHECK(link.sent() == failure_frame(7, {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}}));
   CHECK(link.events.notices.empty());
+  CHECK(link.events.withdrawn == std::vector{request});
   CHECK_FALSE(link.session.respond(request, rpc::nil));
   CHECK(link.sent().empty());
 }

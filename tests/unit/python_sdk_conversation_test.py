@@ -135,8 +135,9 @@ class Conversations(unittest.TestCase):
     def test_a_cancelled_command_learns_of_it_in_its_next_answerless_wait(self) -> None:
         host = self.begin()
         self.execute(host, 1)
-        host.receive()
+        asked = host.receive()
         host.send([2, "cancel", [{"msgid": 1}]])
+        self.assertEqual(host.receive(), [2, "cancel", [{"msgid": asked[1]}]])
         _, msgid, error, _ = host.receive()
         self.assertEqual((msgid, error[0]), (1, "cancelled"))
         self.assertIsInstance(self.seen[0], Cancelled)
@@ -155,8 +156,9 @@ class Conversations(unittest.TestCase):
     def test_answers_that_come_too_late_are_not_taken_for_others(self) -> None:
         host = self.begin()
         self.execute(host, 1, "p.patient")
-        first, second, third = host.receive(), host.receive(), host.receive()
+        first, first_gone, second, second_gone, third = (host.receive() for _ in range(5))
         self.assertEqual([each[3][0]["path"] for each in (first, second, third)], ["/a", "/a", "/b"])
+        self.assertEqual([first_gone, second_gone], [[2, "cancel", [{"msgid": each[1]}]] for each in (first, second)])
         for asked, value in ((second, "late"), (first, "later"), (third, "right")):
             host.send([1, asked[1], None, {"found": True, "value": value}])
         self.assertEqual(host.receive(), [1, 1, None, "right"])
@@ -166,10 +168,12 @@ class Conversations(unittest.TestCase):
     def test_the_deadline_of_a_command_bounds_what_it_asks(self) -> None:
         host = self.begin(stopped_clock=True)
         self.execute(host, 1, deadline_ms=500)
-        host.receive()
+        asked = host.receive()
         host.now += 0.5
         host.send([0, 2, "ping", [{}]])  # it wakes up and looks at the clock
-        errors = dict(host.receive()[1:3] for _ in range(2))
+        said = [host.receive() for _ in range(3)]
+        self.assertIn([2, "cancel", [{"msgid": asked[1]}]], said)
+        errors = dict(each[1:3] for each in said if each[0] == 1)
         self.assertEqual((errors[1][0], errors[2]), ("deadline_exceeded", None))
         host.end()
 

@@ -123,6 +123,7 @@ TEST_CASE("sdk plugin: answers that come too late are not taken for others") {
   sdk::test_host host{plugin};
   const auto running = host.begin("p.run");
   const auto late = receive_request(host, "context.get");
+  CHECK(json(host.receive()) == json(notice_frame("cancel", value::map({{"msgid", late}}).msgpack())));
   const auto right = receive_request(host, "context.get");
   host.send(answer_frame(late, an_answer) + answer_frame(right, value::map({{"found", true}, {"value", "right"}})));
   CHECK(host.wait(running) == value{"right"});

@@ -60,6 +60,25 @@ TEST_CASE("nothing waits behind work that hangs while another worker is free") {
   CHECK(schedule.running().front() == hangs);
 }
 
+TEST_CASE("work that is withdrawn is gone when it waits, and overdue when it runs; once") {
+  work_schedule schedule{1, 10};
+  const auto runs = schedule.add(begin + 10s), waits = schedule.add(begin + 1s);
+  start_all(schedule);
+  const auto gone = schedule.withdraw(waits);
+  REQUIRE(gone);
+  CHECK(gone->work == waits);
+  CHECK_FALSE(gone->started);
+  CHECK(schedule.waiting() == 0);
+  const auto overdue = schedule.withdraw(runs);
+  REQUIRE(overdue);
+  CHECK(overdue->started);
+  CHECK_FALSE(schedule.withdraw(waits));
+  CHECK_FALSE(schedule.withdraw(runs));
+  CHECK(schedule.expire(begin + 1h).empty());
+  CHECK(schedule.finished(runs) == true);
+  CHECK(schedule.is_idle());
+}
+
 TEST_CASE("what waits at its deadline is gone and never runs") {
   work_schedule schedule{1, 10};
   const auto runs = schedule.add(begin + 10s), waits = schedule.add(begin + 1s);

@@ -70,7 +70,10 @@ std::optional<result<std::string>> session::take_answer(std::uint32_t id) {
   return answer;
 }
 
-void session::abandon(std::uint32_t id) { asked_.erase(id); }
+void session::abandon(std::uint32_t id) {
+  const auto asked = asked_.extract(id);
+  if (asked && !asked.mapped()) (void)notify("cancel", encode(rpc::cancel_notice{id}));  // the deadline serves too
+}
 
 incoming_request* session::next_request() {
   running_.reset();

@@ -58,7 +58,7 @@ public:
 
   /// The answer to a request when it is there: the bytes of the result, or the node's refusal.
   std::optional<result<std::string>> take_answer(std::uint32_t id);
-  /// Forgets a request; its answer will be dropped when it comes.
+  /// Forgets a request, and withdraws it when it has not been answered.
   void abandon(std::uint32_t id);
 
   /// Takes the oldest request from the queue; null when none waits. It is the running one, and valid, until this is

@@ -251,8 +251,10 @@ class Session:
         return self._answers.pop(msgid, None)
 
     def abandon(self, msgid: int) -> None:
-        """Forgets a request; its answer will be dropped when it comes."""
-        self._awaited.discard(msgid)
+        """Forgets a request, and withdraws it when it has not been answered."""
+        if msgid in self._awaited:
+            self._awaited.remove(msgid)
+            self.notify("cancel", {"msgid": msgid})
         self._answers.pop(msgid, None)
 
     def notify(self, method: str, params: Mapping[str, Any]) -> None:
