@@ -6,7 +6,7 @@ JOBS  ?= $(shell nproc)
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 
 .DEFAULT_GOAL := build
-.PHONY: help packages build demo test bench asan tsan coverage format tidy clean
+.PHONY: help packages build demo test bench asan coverage format tidy clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,11 +37,6 @@ asan: packages ## Runs all tests with the address and undefined-behaviour saniti
 	@cmake --build build-asan -j $(JOBS)
 	@cd build-asan && $(CTEST)
 
-tsan: packages ## Runs all tests with the thread sanitizer, CAF instrumented too
-	@cmake --preset tsan
-	@cmake --build build-tsan -j $(JOBS)
-	@cd build-tsan && $(CTEST)
-
 coverage: packages ## Runs all tests and measures line coverage; fails below 95 %
 	@cmake --preset coverage
 	@cmake --build build-coverage -j $(JOBS)
@@ -60,4 +55,4 @@ tidy: build ## Lints the sources
 	@git ls-files 'messages/*.cpp' 'plugins/*.cpp' 'actors/*.cpp' 'runtime/*.cpp' | xargs clang-tidy -p $(BUILD) --quiet
 
 clean: ## Removes what was built
-	@rm -rf build build-asan build-tsan build-coverage
+	@rm -rf build build-asan build-coverage

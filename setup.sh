@@ -2,8 +2,7 @@
 # Provides what Troupe builds against. `make` calls it; it can be called alone:
 #
 #   ./setup.sh packages [MORE...]   install the missing Debian packages, and MORE (root or sudo)
-#   ./setup.sh caf [SANITIZERS]     build CAF once into the per-user cache, with sanitizers such as thread if given; prints its
-#                                   prefix on the last line
+#   ./setup.sh caf                  build CAF once into the per-user cache; prints its prefix on the last line
 #
 # Environment:
 #   TROUPE_CACHE   where CAF is kept (default: ${XDG_CACHE_HOME:-~/.cache}/troupe)
@@ -113,8 +112,6 @@ cache_directory() {
 }
 
 build_caf() {
-  local sanitizers=${1:-}
-  [[ "$sanitizers" =~ ^[a-z,]*$ ]] || die "'$sanitizers' is no list of sanitizers, such as thread"
   local cache
   cache=$(cache_directory)
   local compiler=${CXX:-g++}
@@ -124,11 +121,6 @@ build_caf() {
   identity=gcc
   "$compiler" -dM -E -x c++ /dev/null | grep -q __clang__ && identity=clang
   identity=$identity-$("$compiler" -dumpfullversion -dumpversion)-$(uname -m)
-  local flags=()
-  if [ -n "$sanitizers" ]; then
-    identity+=-$sanitizers
-    flags=(-DCMAKE_CXX_FLAGS="-fsanitize=$sanitizers -g1 -fno-omit-frame-pointer")
-  fi
   prefix=$cache/caf-$CAF_VERSION-r$CAF_RECIPE-$identity
   if [ ! -f "$prefix/complete" ]; then
     mkdir -p "$cache"
@@ -151,7 +143,7 @@ build_caf() {
     if ! { cmake -S "$work/source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" \
              -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_CXX_COMPILER="$compiler" -DBUILD_SHARED_LIBS=OFF \
              -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DCAF_ENABLE_TESTING=OFF -DCAF_ENABLE_TOOLS=OFF -DCAF_ENABLE_EXAMPLES=OFF \
-             -DCAF_ENABLE_OPENSSL_MODULE=OFF "${flags[@]}" >"$work/log" 2>&1 &&
+             -DCAF_ENABLE_OPENSSL_MODULE=OFF >"$work/log" 2>&1 &&
            build_with_progress "$work/log" env NINJA_STATUS='[%f/%t] ' cmake --build "$work/build" &&
            cmake --install "$work/build" >>"$work/log" 2>&1; }; then
       tail -n 30 "$work/log" >&2
@@ -165,6 +157,6 @@ build_caf() {
 
 case ${1:-} in
   packages) install_packages "${@:2}" ;;
-  caf) build_caf "${@:2}" ;;
-  *) die "usage: ./setup.sh packages [MORE...] | caf [SANITIZERS]" ;;
+  caf) build_caf ;;
+  *) die "usage: ./setup.sh packages [MORE...] | caf" ;;
 esac

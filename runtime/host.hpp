@@ -75,6 +75,7 @@ public:
   using function = std::function<result<value>(arguments&)>;
   /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for the result any more, because the
   /// caller has withdrawn the request or gone, its deadline has passed, or the host is being stopped; and fails with `cancelled`.
+  /// What it registers with the token runs inside the dispatcher and must neither wait nor throw.
   using long_function = std::function<result<value>(arguments&, std::stop_token)>;
 
   /// Offers a command. What the function throws becomes the command's error. Fails when the specification is wrong or the name

@@ -80,8 +80,9 @@ void dispatcher_state::finish_function(function_done& done) {
   auto& [asked, function, started, stop] = run.mapped();
   const auto now = self_->clock().now();
   if (*overdue) {  // answered and counted when nobody waited for it any more
-    log_->warn("command.late command={} after_ms={}", asked.request.spec->name,
-               std::chrono::duration_cast<std::chrono::milliseconds>(now - started).count());
+    if (now >= asked.request.deadline)
+      log_->warn("command.late command={} after_ms={}", asked.request.spec->name,
+                 std::chrono::duration_cast<std::chrono::milliseconds>(now - started).count());
     release(admission_.finished(asked.request.index, now - started, now), now);
   } else {
     const auto outcome = outcome_of(done.outcome);

@@ -26,7 +26,8 @@ struct command_context {
   trace_id trace;
   std::chrono::steady_clock::time_point deadline;   ///< When nobody waits for the answer any more.
   /// Asked to stop when that is so already: the caller has withdrawn the request or gone, its deadline has passed, or the node is
-  /// being stopped. A function that takes long looks at it, and returns `cancelled`. Nobody asks inside the dispatcher.
+  /// being stopped. A function that takes long looks at it, and returns `cancelled`. What is registered with it runs inside the
+  /// dispatcher and must neither wait nor throw. Functions inside the dispatcher are never asked.
   std::stop_token stop;
 };
 

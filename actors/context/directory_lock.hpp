@@ -15,6 +15,9 @@ public:
   /// @returns already_exists, naming the process that holds it, or storage_failure.
   static result<directory_lock> take(const std::string& directory, const std::string& name);
 
+  /// Whether somebody holds the lock now. Not for deciding whether to `take` it, which may fail all the same.
+  static bool is_taken(const std::string& directory, const std::string& name);
+
   directory_lock(directory_lock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
   directory_lock& operator=(directory_lock&& other) noexcept {
     std::swap(file_, other.file_);

@@ -17,6 +17,8 @@ namespace troupe {
 
 namespace {
 
+constexpr const char* lock_name = "context.lock";
+
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
 constexpr std::int64_t schema_version = 1;
 
@@ -112,6 +114,8 @@ constexpr const char* wrong_hash = "its hash does not match";
 
 // -- opening ---------------------------------------------------------------------------------------------------------
 
+bool context_store::is_in_use(const std::string& directory) { return directory_lock::is_taken(directory, lock_name); }
+
 result<context_store> context_store::open(const std::string& directory, const store_identity& fresh,
                                           store_options options) {
   std::error_code failure;
@@ -121,7 +125,7 @@ result<context_store> context_store::open(const std::string& directory, const st
   // One that was there may serve others too; the files are private in any case.
   if (!was_there && ::chmod(directory.c_str(), 0700) != 0)
     return system_failure("'" + directory + "' cannot be made private", errno);
-  auto lock = directory_lock::take(directory, "context.lock");
+  auto lock = directory_lock::take(directory, lock_name);
   if (!lock) return fail(std::move(lock.error()));
 
   const auto file = directory + "/context.db";

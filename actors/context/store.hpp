@@ -42,6 +42,9 @@ struct store_options {
 /// Blocking; belongs to a detached actor. Everything it hands out is a copy.
 class context_store {
 public:
+  /// Whether some process has the store in `directory` open now.
+  static bool is_in_use(const std::string& directory);
+
   /// Opens the store in `directory`, or makes one. A directory that it makes has mode 0700; the files have 0600. O(size): the
   /// whole file is read once, to find torn pages; see `check_took`.
   /// @param fresh given to a new store; a store that exists keeps its own.

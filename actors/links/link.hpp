@@ -25,7 +25,7 @@ using service_actor = caf::typed_actor<
     // Takes a notification. The sender is the link.
     caf::result<void>(service_notice)>;
 
-/// Who serves what. Whoever serves the commands also takes `withdraw_request`: they alone may take long.
+/// Who serves what. Whoever serves the commands also takes `withdraw_request`: nothing else can be withdrawn.
 using service_table = std::map<service, service_actor>;
 
 /// An actor that can be told that an answer is not wanted any more.

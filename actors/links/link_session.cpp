@@ -178,7 +178,7 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
 void link_session::withdraw(std::uint32_t call) {
   const auto slot = slot_of(call);
   if (slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == call)
-    give_up_call(slot, {error_code::cancelled, "the call was withdrawn", {}});
+    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{call}));
 }
 
 result<void> link_session::notify(std::string_view method, std::string_view params) {
@@ -295,9 +295,13 @@ void link_session::expire_calls(time_point now) {
   std::size_t expired = 0;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     if (!slots_[slot].open || slots_[slot].deadline > now) continue;
+    const auto id = wire_id(slot, slots_[slot].use);
+    auto done = close_call(slot);
     ++expired;
-    give_up_call(slot, {error_code::deadline_exceeded, "no answer before the deadline", {}});
+    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{id}));
+    done(fail(error_code::deadline_exceeded, "no answer before the deadline"));
   }
+  late_replies_ += expired;
   if (expired == 0 || unheard_since_) return;
   // It may be busy with a call that it was given before, and speak when that one is done.
   unheard_since_ = now;
@@ -344,13 +348,6 @@ link_session::completion link_session::close_call(std::uint32_t slot) {
   --open_calls_;
   free_slots_.push_back(slot);
   return std::exchange(place.done, nullptr);
-}
-
-/// Its answer may come yet, or may never.
-void link_session::give_up_call(std::uint32_t slot, const error& why) {
-  rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{wire_id(slot, slots_[slot].use)}));
-  ++late_replies_;
-  close_call(slot)(fail(why));
 }
 
 std::vector<request_serial> link_session::end(const error& reason) {

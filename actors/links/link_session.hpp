@@ -80,8 +80,8 @@ public:
   /// or `internal` when it is malformed), or when the session has ended.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline, completion done);
 
-  /// Withdraws a call by the number that `call` returned: its completion is told `cancelled`, the other side `cancel`. No effect
-  /// when the call has ended.
+  /// Tells the other side `cancel` for a call, by the number that `call` returned. The call goes on until it is answered or comes to
+  /// its deadline: so long the other side may be busy with it. No effect when it has ended.
   void withdraw(std::uint32_t call);
 
   /// Fails as `call` does.
@@ -164,7 +164,6 @@ private:
   void expire_calls(time_point now);
   void expire_requests(time_point now);
   completion close_call(std::uint32_t slot);
-  void give_up_call(std::uint32_t slot, const error& why);
 
   link_limits limits_;
   msgpack_scanner scanner_;

@@ -21,7 +21,7 @@ namespace troupe {
 using supervisor_actor = caf::typed_actor<
     // Runs a command of the plugin. Calls that are open when it dies are answered `plugin_crashed`.
     caf::result<value>(invocation),
-    // An answer is not wanted any more: tells the plugin, and answers `cancelled`.
+    // An answer is not wanted any more: tells the plugin, which answers when it has stopped.
     caf::result<void>(withdraw_request),
     // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a stop the supervisor ends.
     caf::result<void>(plugin_order),

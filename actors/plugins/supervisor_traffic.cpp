@@ -50,10 +50,10 @@ caf::result<value> supervisor_state::invoke(const invocation& asked) {
 
 void supervisor_state::withdraw(const withdraw_request& gone) {
   if (!run_) return;
-  const auto found = run_->invocations.find(gone.ticket);
-  if (found == run_->invocations.end()) return;
+  const auto found = run_->invocations.extract(gone.ticket);
+  if (!found) return;
   run_->bytes.refresh(run_->session);
-  run_->session.withdraw(found->second);
+  run_->session.withdraw(found.mapped());
   flush();
 }
 

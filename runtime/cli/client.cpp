@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/links/sockets.hpp>
 
 namespace troupe::cli {
@@ -61,7 +62,7 @@ result<std::string> client::call_bytes(std::string_view method, std::string_view
                                        std::chrono::milliseconds deadline) {
   std::optional<result<std::string>> outcome;
   const auto until = clock::now() + deadline;
-  auto started = session_->call(method, rpc::with_envelope(params, {deadline, {}}), until, [&](result<std::string_view> answer) {
+  auto started = session_->call(method, rpc::with_envelope(params, {deadline, {random_uuid()}}), until, [&](result<std::string_view> answer) {
     if (answer) outcome = std::string{*answer};
     else outcome = fail(std::move(answer.error()));
   });

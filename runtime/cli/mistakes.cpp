@@ -48,6 +48,10 @@ error with_help(const std::string& name, const std::string& what) {
 std::string what_is_wrong(const CLI::App& command, const std::string& name, const CLI::ParseError& problem) {
   const auto known = subcommands_of(command);
   const auto unknown = command.remaining();
+  // A wrong value is the mistake, whatever has not been looked at behind it.
+  const bool is_value = dynamic_cast<const CLI::ValidationError*>(&problem) != nullptr ||
+                        dynamic_cast<const CLI::ConversionError*>(&problem) != nullptr;
+  if (is_value) return problem.what();
   if (unknown.empty()) {
     if (!known.empty()) return "\"" + name + "\" needs a subcommand: " + joined(known);
     return problem.what();

@@ -1,5 +1,9 @@
 #include <troupe/runtime/cli/app.hpp>
 
+#include <chrono>
+#include <poll.h>
+
+#include <troupe/actors/context/store.hpp>
 #include <troupe/messages/node.hpp>
 
 namespace troupe::cli {
@@ -49,11 +53,18 @@ void add_node(CLI::App& parent, app_state& app) {
   add_client_command(*group, app, "peers", "The other nodes")->callback([&app] {
     with_node(app, [&app](client& node) { return print_peers(app, node); });
   });
-  add_client_command(*group, app, "stop", "Stops the node")->callback([&app] {
+  add_client_command(*group, app, "stop", "Stops the node, and waits until it has")->callback([&app] {
     with_node(app, [&app](client& node) -> result<void> {
-      auto stopped = node.call<void>("node.stop", no_parameters{}, app.deadline);
-      if (stopped) confirm(app, "the node is stopping");
-      return stopped;
+      const auto give_up = std::chrono::steady_clock::now() + app.deadline;
+      auto asked = node.call<void>("node.stop", no_parameters{}, app.deadline);
+      if (!asked) return asked;
+      while (context_store::is_in_use(app.data_dir)) {
+        if (std::chrono::steady_clock::now() >= give_up)
+          return fail(error_code::deadline_exceeded, "the node is stopping, but has not stopped yet");
+        ::poll(nullptr, 0, 10);
+      }
+      confirm(app, "the node has stopped");
+      return {};
     });
   });
 }

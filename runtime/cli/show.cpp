@@ -41,7 +41,22 @@ void table::print(std::string_view empty) const {
   for (const auto& row : rows_) print_row(row);
 }
 
+namespace {
+
+/// Its two largest units.
+std::string show_long_duration(std::int64_t seconds) {
+  const auto two = [](std::int64_t large, const char* unit, std::int64_t small, const char* smaller_unit) {
+    return std::to_string(large) + unit + std::to_string(small) + smaller_unit;
+  };
+  if (seconds < 3600) return two(seconds / 60, " min ", seconds % 60, " s");
+  if (seconds < 86'400) return two(seconds / 3600, " h ", seconds / 60 % 60, " min");
+  return two(seconds / 86'400, " d ", seconds / 3600 % 24, " h");
+}
+
+}  // namespace
+
 std::string show_duration(std::chrono::nanoseconds duration) {
+  if (duration >= std::chrono::minutes{1}) return show_long_duration(std::chrono::floor<std::chrono::seconds>(duration).count());
   const auto ns = static_cast<double>(duration.count());
   char text[32];
   if (ns < 1e3) std::snprintf(text, sizeof text, "%.0f ns", ns);

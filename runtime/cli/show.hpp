@@ -76,7 +76,7 @@ private:
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// `"1.234 ms"` and the like, three digits and the unit that fits.
+/// `"1.23 ms"` and the like, three digits and the unit that fits; from a minute on the two units that fit, as in `"37 min 50 s"`.
 std::string show_duration(std::chrono::nanoseconds duration);
 /// `"2026-01-31 12:30:45.123"`, UTC.
 std::string show_time(std::uint64_t milliseconds);

@@ -265,7 +265,7 @@ TEST_CASE_FIXTURE(fixture, "a plugin that does not answer a call costs its calle
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin is told that a call is withdrawn, and the call ends at once") {
+TEST_CASE_FIXTURE(fixture, "a plugin is told once that a call is withdrawn, and what it answers is the answer") {
   make();
   auto plugin = run();
   auto asked = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 5});
@@ -273,9 +273,9 @@ TEST_CASE_FIXTURE(fixture, "a plugin is told that a call is withdrawn, and the c
   auto other = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 6});
   const auto goes_on = plugin.expect_request("command.execute");
   for (const std::uint64_t ticket : {5, 5, 77}) REQUIRE(system.ask<void>(supervisor, withdraw_request{ticket}).get());
-  CHECK(asked.code() == error_code::cancelled);
   CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") == value{heard.id});
-  plugin.respond(heard.id, value{1}.msgpack());  // too late
+  plugin.refuse(heard.id, {error_code::cancelled, "stopped early", {}});
+  CHECK(asked.problem() == "stopped early");
   plugin.respond(goes_on.id, value{2}.msgpack());
   CHECK(other.value() == value{2});
   CHECK(info().phase == plugin_phase::running);

@@ -117,10 +117,9 @@ def replicate(claims, a, b, c, tables):
     claims.begin("all three nodes converge within 5 s")
     for table in tables:
         print(f"  {table.name}: {a.do('context', 'import', table, f'/iso/{table.stem}').strip()}", flush=True)
-    begin = time.monotonic()
     took = wait_until(lambda: converged([a, b, c]), 30)
     leaves = a.ask("context", "verify")["here"]["entries"]
-    claims.check(took is not None and time.monotonic() - begin < 5,
+    claims.check(took is not None and took < 5,
                  f"{leaves:,} values, {took:.2f} s after the import" if took is not None else "not within 30 s")
     claims.begin("B's export equals the source files")
     same = all(json.loads(b.do("context", "export", f"/iso/{table.stem}")) == json.loads(table.read_text())

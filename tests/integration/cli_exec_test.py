@@ -37,6 +37,8 @@ class Commands(ServedTest):
                 (USAGE, '"tags": expected an array of at most 32 elements, received "3"' + ".*" + usage, ["notes.add", "text=x", "tags=3"]),
                 (USAGE, '"limit": expected an integer from 1 to 1000, received "x"', ["notes.find", "text=", "limit=x"]),
                 (USAGE, '"limit": expected an integer from 1 to 1000, received 5000', ["notes.find", "text=", "limit=5000"]),
+                (USAGE, '--deadline: ', ["notes.find", "text=", "--deadline", "abc"]),
+                (USAGE, '--deadline: ', ["notes.find", "text=", "--deadline", "0"]),
                 (USAGE, 'expected at most 2 arguments, received "4"', ["notes.find", "h", "3", "4"])]:
             with self.subTest(words=words):
                 self.refuse(status, pattern, "exec", *words)

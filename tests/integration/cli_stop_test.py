@@ -64,7 +64,7 @@ class EndingAndReturning(NodeTest):
 
     def test_interrupt_terminate_and_the_stop_command_all_end_well(self):
         for end in (lambda n: n.stop(signal.SIGINT), lambda n: n.stop(signal.SIGTERM),
-                    lambda n: (self.assertEqual(n.do("node", "stop"), "the node is stopping\n"), n.process.wait(timeout=20))[1],
+                    lambda n: (self.assertEqual(n.do("node", "stop"), "the node has stopped\n"), n.process.wait(timeout=20))[1],
                     lambda n: (self.assertEqual(n.ask("node", "stop"), {}), n.process.wait(timeout=20))[1]):
             node = self.start()
             self.assertEqual(end(node), SUCCESS, node.log_text())
@@ -72,6 +72,15 @@ class EndingAndReturning(NodeTest):
             self.assert_refused(node.run("node", "info"), UNAVAILABLE, "no node answers")
             node.process.stdout.close()
         self.assert_nothing_left()
+
+    def test_a_node_can_be_started_again_as_soon_as_the_stop_command_returns(self):
+        node = self.start("--plugin", PACKAGES / "notes")
+        stopped = node.process
+        node.do("node", "stop")
+        node.start("--plugin", PACKAGES / "notes")
+        self.assertEqual(stopped.wait(timeout=20), SUCCESS)
+        stopped.stdout.close()
+        self.stop_all()
 
     def test_a_stop_ends_plugins_and_open_links_too(self):
         node = self.start("--plugin", PACKAGES / "notes", "--plugin", PACKAGES / "wordcount")

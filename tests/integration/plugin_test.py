@@ -18,7 +18,7 @@ SOURCE = pathlib.Path(os.environ.get("TROUPE_SOURCE", pathlib.Path(__file__).res
 
 SLEEPER = """
 import time
-from troupe_plugin import Plugin
+from troupe_plugin import Cancelled, Plugin
 
 plugin = Plugin("sleeper", "1.0.0")
 
@@ -34,6 +34,7 @@ def wait(call):
     while not call.cancelled:
         time.sleep(0.01)
     print("withdrawn")
+    raise Cancelled
 
 @plugin.command("fall", summary="Ends the process")
 def fall(call, status: int = 3):

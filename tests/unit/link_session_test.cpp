@@ -76,22 +76,23 @@ TEST_CASE("a call that is not answered is given up at its deadline, and the othe
   CHECK(outcome.told == 1);
 }
 
-TEST_CASE("a call that is withdrawn ends so, and the other side is told; its late answer is no strike") {
+TEST_CASE("the other side is told that a call is withdrawn, and the call is open until it is answered") {
   recorded_outcome outcome, other;
   session_fixture link;
   const auto id = link.call(outcome);
   const auto goes_on = link.call(other);
   link.sent();
   link.session.withdraw(*id);
-  CHECK(outcome.code() == error_code::cancelled);
+  CHECK(outcome.told == 0);
   CHECK(link.sent() == notice_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
+  CHECK(link.session.calls_in_flight() == 2);
+  REQUIRE(link.receive(failure_frame(*id, {error_code::cancelled, "withdrawn", {}})));
+  CHECK(outcome.code() == error_code::cancelled);
+  CHECK(outcome.told == 1);
+  CHECK(link.session.calls_in_flight() == 1);
   link.session.withdraw(*id);
   link.session.withdraw(77);
-  CHECK(outcome.told == 1);
   CHECK(link.sent().empty());
-  REQUIRE(link.receive(response_frame(*id)));
-  CHECK(link.session.strikes() == 0);
-  CHECK(link.session.calls_in_flight() == 1);
   REQUIRE(link.receive(response_frame(*goes_on)));
   CHECK(other.told == 1);
 }
