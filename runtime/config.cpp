@@ -1,7 +1,6 @@
 #include <troupe/runtime/config.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -16,8 +15,6 @@ namespace troupe {
 
 namespace {
 
-constexpr std::array<std::string_view, 8> variables{"TROUPE_DATA_DIR", "TROUPE_NAME",    "TROUPE_CLUSTER",   "TROUPE_LISTEN",
-                                                    "TROUPE_JOIN",     "TROUPE_SANDBOX", "TROUPE_LOG_LEVEL", "TROUPE_LOG_FORMAT"};
 constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_list = 256;
 constexpr std::size_t max_file_bytes = std::size_t{1} << 20;
@@ -168,6 +165,11 @@ result<config> apply_environment(config base, const std::function<const char*(co
 
 result<void> check_spelling_of_variables(const std::vector<std::string_view>& environment) {
   constexpr std::string_view prefix = "TROUPE_";
+  std::vector<std::string_view> variables;  // whatever is looked for
+  (void)apply_environment({}, [&](const char* name) -> const char* {
+    variables.emplace_back(name);
+    return nullptr;
+  });
   for (const auto entry : environment) {
     const auto name = entry.substr(0, entry.find('='));
     if (!name.starts_with(prefix) || std::ranges::find(variables, name) != variables.end()) continue;

@@ -26,6 +26,10 @@ bool catch_signals() {
   struct sigaction action {};
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
+  struct sigaction before {};
+  // Who has it ignored, as nohup does, wants the node to outlive the terminal.
+  if (sigaction(SIGHUP, nullptr, &before) != 0) return false;
+  if (before.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, nullptr) != 0) return false;
   return sigaction(SIGINT, &action, nullptr) == 0 && sigaction(SIGTERM, &action, nullptr) == 0;
 }
 
@@ -110,7 +114,7 @@ void serve(app_state& app, config settings) {
   std::optional<stop_request> wanted;
   while (!wanted) {
     if (const int number = take_signal(std::chrono::milliseconds{100}); number != 0)
-      wanted = stop_request{number == SIGINT ? "interrupted" : "terminated"};
+      wanted = stop_request{number == SIGINT ? "interrupted" : number == SIGHUP ? "the terminal was closed" : "terminated"};
     else wanted = node.wait_for_stop_request(std::chrono::milliseconds{0});
   }
   // A second signal does not wait.

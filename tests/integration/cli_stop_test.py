@@ -63,7 +63,7 @@ class EndingAndReturning(NodeTest):
         self.assertIn("node.started", log)
 
     def test_interrupt_terminate_and_the_stop_command_all_end_well(self):
-        for end in (lambda n: n.stop(signal.SIGINT), lambda n: n.stop(signal.SIGTERM),
+        for end in (lambda n: n.stop(signal.SIGINT), lambda n: n.stop(signal.SIGTERM), lambda n: n.stop(signal.SIGHUP),
                     lambda n: (self.assertEqual(n.do("node", "stop"), "the node has stopped\n"), n.process.wait(timeout=20))[1],
                     lambda n: (self.assertEqual(n.ask("node", "stop"), {}), n.process.wait(timeout=20))[1]):
             node = self.start()
