@@ -4,7 +4,6 @@
 #include <utility>
 
 #include <troupe/actors/kernel/messaging.hpp>
-#include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {
@@ -180,24 +179,31 @@ void link_state::on_request(request_serial request, std::string_view method, std
   if (phase_ == phase::opening) return answer_greeting(request, method, params);
   if (phase_ == phase::closed) return;
   const auto found = find_route(setup_.services, caller_->kind, method);
-  if (found) serve(*found, request, params, beside);
+  if (found) serve({*found, request, std::string{params}, beside, now()});
   else session_.refuse(request, found.error());
 }
 
-void link_state::serve(const route& to, request_serial request, std::string_view params, const rpc::envelope& beside) {
-  ask(self_, to.service, beside.deadline + answer_grace,
-      service_call{caller_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace, request})
-      .then(
-          [this, request](const payload& answer) {
-            stream_.refresh(session_);
-            session_.respond(request, answer.msgpack.bytes);
-            stream_.flush(session_);
-          },
-          [this, request](const error& failure) {
-            stream_.refresh(session_);
-            session_.refuse(request, failure);
-            stream_.flush(session_);
-          });
+void link_state::serve(routed_request asked) {
+  const auto at = asked.came;
+  if (!asked.to.rule->reads) return hand_on(std::move(asked), at);
+  if (auto ready = reads_.enter(std::move(asked))) hand_on(std::move(*ready), at);
+}
+
+void link_state::hand_on(routed_request asked, link_session::time_point at) {
+  const auto request = asked.request;
+  auto wanted = asked.call(caller_, request, at);
+  const auto limit = wanted.deadline + answer_grace;
+  const auto finish = [this, reads = asked.to.rule->reads](auto&& tell_other_side) {
+    stream_.refresh(session_);
+    tell_other_side();
+    stream_.flush(session_);
+    if (!reads) return;
+    if (auto next = reads_.leave()) hand_on(std::move(*next), now());
+  };
+  ask(self_, asked.to.service, limit, std::move(wanted))
+      .then([this, request, finish](
+                const payload& answer) { finish([&] { session_.respond(request, answer.msgpack.bytes); }); },
+            [this, request, finish](const error& failure) { finish([&] { session_.refuse(request, failure); }); });
 }
 
 void link_state::on_notification(std::string_view method, std::string_view params) {

@@ -3,6 +3,8 @@
 #include <caf/io/typed_broker.hpp>
 
 #include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/read_window.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/links/stream.hpp>
 
 namespace troupe {
@@ -40,7 +42,8 @@ private:
 
   // -- traffic ------------------------------------------------------------------------------------------------------
   caf::result<payload> call(const call_remote& wanted);
-  void serve(const route& to, request_serial request, std::string_view params, const rpc::envelope& beside);
+  void serve(routed_request asked);
+  void hand_on(routed_request asked, link_session::time_point at);
   void pass_on(const route& to, std::string_view method, std::string_view params);
   void settle(result<void> outcome);
   void close(const std::string& reason);
@@ -60,6 +63,7 @@ private:
   link_session session_;
   std::shared_ptr<spdlog::logger> log_;
   principal_ptr caller_;
+  read_window<routed_request> reads_{max_reads_at_once};
   phase phase_ = phase::opening;
   bool fast_tick_ = false;
   std::uint64_t notices_refused_ = 0;  ///< Since the last slow tick.

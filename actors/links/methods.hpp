@@ -39,6 +39,7 @@ struct method_rule {
   std::string_view parameter;       ///< Names the resource.
   std::string_view summary;
   method_kind kind = method_kind::request;
+  bool reads = false;               ///< Its answer may be large and is made at once: few of one link are worked on together.
 };
 
 /// All methods, in the order of their names.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include <caf/typed_response_promise.hpp>
@@ -34,6 +37,25 @@ caf::result<payload> serve_with(const service_call& call, Make&& make) {
   if (!made) return to_caf(std::move(made.error()));
   return to_payload(*made);
 }
+
+/// A request that came over a link, on its way to the service of its method.
+struct routed_request {
+  route to;
+  request_serial request;
+  std::string params;
+  rpc::envelope beside;
+  std::chrono::steady_clock::time_point came;
+
+  /// What to ask the service, which has the time that is left. Takes the parameters.
+  service_call call(principal_ptr caller, std::uint64_t ticket, std::chrono::steady_clock::time_point at) {
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(at - came);
+    const auto left = std::max(beside.deadline - waited, std::chrono::milliseconds{1});
+    return {std::move(caller), std::string{to.rule->name}, {std::move(params)}, left, beside.trace, ticket};
+  }
+};
+
+/// Of one link's, which with the longest answers there can be bounds them to 128 MiB.
+inline constexpr std::size_t max_reads_at_once = 16;
 
 /// Withdraws what this actor has asked for in a `service_call` with that ticket.
 template <class Self>

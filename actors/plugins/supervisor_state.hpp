@@ -6,6 +6,8 @@
 
 #include <caf/io/typed_broker.hpp>
 
+#include <troupe/actors/links/read_window.hpp>
+#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/links/stream.hpp>
 #include <troupe/actors/plugins/call_check.hpp>
 #include <troupe/actors/plugins/restart_policy.hpp>
@@ -65,7 +67,8 @@ private:
   caf::result<value> invoke(const invocation& asked);
   void withdraw(const withdraw_request& gone);
   void tell_denial(const call_decision& decision, trace_id trace);
-  void forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside);
+  void forward(routed_request asked);
+  void hand_on(routed_request asked, link_session::time_point at);
   void read(const caf::io::new_data_msg& data);
   void pass_time(tick pace);
   void schedule_tick();
@@ -96,6 +99,7 @@ private:
     stream bytes;
     link_session session;
     bool opened = false;
+    read_window<routed_request> reads{max_reads_at_once};
     std::unordered_map<std::uint64_t, std::uint32_t> invocations;  ///< Calls that are open, by their tickets.
   };
 

@@ -1,7 +1,6 @@
 // What passes between a plugin and the node, and whether it may.
 
 #include <troupe/actors/kernel/messaging.hpp>
-#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 
@@ -103,7 +102,7 @@ void supervisor_state::on_request(std::uint32_t id, std::string_view method, std
     session.refuse(id, {error_code::permission_denied, "the plugin " + plugin() + " is not allowed " + decision->operation + ": " +
                                                            decision->rule, {}});
   } else {
-    forward(*to, id, params, beside);
+    forward({*to, id, std::string{params}, beside, now()});
   }
 }
 
@@ -117,22 +116,28 @@ void supervisor_state::tell_denial(const call_decision& decision, trace_id trace
   audit("plugin.denied", decision.operation, decision.rule, trace);
 }
 
-void supervisor_state::forward(const route& to, std::uint32_t id, std::string_view params, const rpc::envelope& beside) {
-  ask(self_, to.service, beside.deadline + answer_grace,
-      service_call{principal_, std::string{to.rule->name}, {std::string{params}}, beside.deadline, beside.trace,
-                   run_->ticket(id)})
-      .then(
-          [this, id, asked = std::weak_ptr{run_}](const payload& answer) {
-            if (!run_ || asked.lock() != run_) return;
-            run_->bytes.refresh(run_->session);
-            run_->session.respond(id, answer.msgpack.bytes);
-            flush();
-          },
-          [this, id, asked = std::weak_ptr{run_}](const error& failure) {
-            if (!run_ || asked.lock() != run_) return;
-            run_->session.refuse(id, failure);
-            flush();
-          });
+void supervisor_state::forward(routed_request asked) {
+  const auto at = asked.came;
+  if (!asked.to.rule->reads) return hand_on(std::move(asked), at);
+  if (auto ready = run_->reads.enter(std::move(asked))) hand_on(std::move(*ready), at);
+}
+
+void supervisor_state::hand_on(routed_request asked, link_session::time_point at) {
+  const auto request = asked.request;
+  auto wanted = asked.call(principal_, run_->ticket(request), at);
+  const auto limit = wanted.deadline + answer_grace;
+  const auto finish = [this, reads = asked.to.rule->reads, of = std::weak_ptr{run_}](auto&& tell_plugin) {
+    if (!run_ || of.lock() != run_) return;
+    run_->bytes.refresh(run_->session);
+    tell_plugin();
+    flush();
+    if (!reads || !run_) return;
+    if (auto next = run_->reads.leave()) hand_on(std::move(*next), now());
+  };
+  ask(self_, asked.to.service, limit, std::move(wanted))
+      .then([this, request, finish](
+                const payload& answer) { finish([&] { run_->session.respond(request, answer.msgpack.bytes); }); },
+            [this, request, finish](const error& failure) { finish([&] { run_->session.refuse(request, failure); }); });
 }
 
 void supervisor_state::on_withdrawn(request_serial request) {

@@ -65,6 +65,14 @@ struct recorded_outcome {
   error_code code() const { return outcome && !*outcome ? outcome->error().code : error_code::none; }
 };
 
+/// Limits with which an idle other side is pinged each second and may be silent for five.
+inline link_limits pinging() {
+  link_limits limits;
+  limits.ping_interval = std::chrono::seconds{1};
+  limits.silence = std::chrono::seconds{5};
+  return limits;
+}
+
 /// A session with its events, at a time that the test moves.
 class session_fixture {
 public:
