@@ -12,8 +12,7 @@ from tree import CODE_FOLDERS, code, without_text  # noqa: E402
 FOLDERS = {"messages": (), "plugins": ("messages",), "actors": ("messages", "plugins"),
            "runtime": ("messages", "plugins", "actors")}
 ACTORS = {"kernel": (), "links": ("kernel",), "commands": ("kernel", "links"), "context": ("kernel", "links"),
-          "monitor": ("kernel", "links"), "events": ("kernel", "links"),
-          "plugins": ("kernel", "links", "commands", "context", "events", "monitor")}
+          "monitor": ("kernel", "links"), "plugins": ("kernel", "links", "commands", "context", "monitor")}
 
 # What is in a plugin's own process, and the one header of its folder that it shares with the host.
 SDKS = ("plugins/sdk/", "plugins/examples/")
