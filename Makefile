@@ -46,8 +46,7 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 95 
 	  --filter 'messages/' --filter 'plugins/' --filter 'actors/' --filter 'runtime/' \
 	  --exclude-unreachable-branches --fail-under-line 95 --txt build-coverage/coverage.txt --print-summary
 
-format: ## Formats the sources
-	@./setup.sh packages clang-format
+format: packages ## Formats the sources
 	@git ls-files '*.hpp' '*.cpp' | xargs clang-format -i
 
 tidy: build ## Lints the sources

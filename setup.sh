@@ -18,7 +18,7 @@ readonly PACKAGES=(
   libmsgpack-cxx-dev libspdlog-dev libfmt-dev doctest-dev librapidcheck-dev
   libsqlite3-dev libseccomp-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
   libssl-dev libexpected-dev libxxhash-dev libzstd-dev libre2-dev libmimalloc-dev pkg-config
-  bubblewrap iso-codes python3 python3-msgpack gcovr
+  bubblewrap iso-codes python3 python3-msgpack gcovr clang-format
 )
 
 say() { printf 'troupe setup: %s\n' "$*" >&2; }

@@ -25,8 +25,8 @@ struct bare_request {
 }  // namespace troupe::bench
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_bench, caf::first_custom_type_id)
-  CAF_ADD_TYPE_ID(troupe_bench, (troupe::bench::bare_frame))
-  CAF_ADD_TYPE_ID(troupe_bench, (troupe::bench::bare_request))
+CAF_ADD_TYPE_ID(troupe_bench, (troupe::bench::bare_frame))
+CAF_ADD_TYPE_ID(troupe_bench, (troupe::bench::bare_request))
 CAF_END_TYPE_ID_BLOCK(troupe_bench)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::bench::bare_frame)

@@ -25,9 +25,11 @@ constexpr double target = 0.5;
 
 const std::string command = "bench.echo";
 
-command_spec echo_spec() { return command_spec{command}.summary("Answers with its text").param<std::string>("text"); }
+command_spec echo_spec() {
+  return command_spec{command}.summary("Answers with its text").param<std::string>("text");
+}
 
-// -- beside: a bare typed actor ---------------------------------------------------------------------------------------
+// -- beside: a bare typed actor -------------------------------------------------------------------
 
 using bare_actor = caf::typed_actor<caf::result<std::string>(bare_request)>;
 
@@ -37,11 +39,15 @@ bare_actor spawn_bare(caf::actor_system& system) {
   });
 }
 
-bare_request make_bare_request(std::uint64_t number) { return {std::string{view(echo_text_of(number))}}; }
+bare_request make_bare_request(std::uint64_t number) {
+  return {std::string{view(echo_text_of(number))}};
+}
 
-bool is_right_bare_answer(std::uint64_t number, const std::string& answer) { return is_echo_text_of(number, answer); }
+bool is_right_bare_answer(std::uint64_t number, const std::string& answer) {
+  return is_echo_text_of(number, answer);
+}
 
-// -- ours: the dispatcher ---------------------------------------------------------------------------------------------
+// -- ours: the dispatcher -------------------------------------------------------------------------
 
 result<dispatcher_actor> spawn_dispatcher_with_echo(caf::actor_system& system) {
   auto dispatcher = spawn_dispatcher(system, {}, log_target{});
@@ -56,10 +62,12 @@ result<dispatcher_actor> spawn_dispatcher_with_echo(caf::actor_system& system) {
   return dispatcher;
 }
 
-/// A caller that needs its capability, as a plugin or another program does; the host itself is let through at once.
+/// A caller that needs its capability, as a plugin or another program does; the host itself is let
+/// through at once.
 principal_ptr make_caller() {
-  return std::make_shared<const principal>(
-      principal{.name = "bench", .kind = principal_kind::client, .capabilities = {"command.execute:bench.*"}});
+  return std::make_shared<const principal>(principal{.name = "bench",
+                                                     .kind = principal_kind::client,
+                                                     .capabilities = {"command.execute:bench.*"}});
 }
 
 bool is_right_answer(std::uint64_t number, const value& answer) {
@@ -67,8 +75,9 @@ bool is_right_answer(std::uint64_t number, const value& answer) {
   return text && is_echo_text_of(number, *text);
 }
 
-result<void> compare_dispatcher(harness& with, caf::actor_system& system, const dispatcher_actor& dispatcher,
-                                const bare_actor& bare, std::string name, pipeline plan) {
+result<void> compare_dispatcher(harness& with, caf::actor_system& system,
+                                const dispatcher_actor& dispatcher, const bare_actor& bare,
+                                std::string name, pipeline plan) {
   const auto make = [caller = make_caller()](std::uint64_t number) {
     arguments given;
     given.entries().emplace_back("text", value{view(echo_text_of(number))});
@@ -78,10 +87,14 @@ result<void> compare_dispatcher(harness& with, caf::actor_system& system, const 
       .suite = "commands",
       .name = std::move(name),
       .unit = "commands/s",
-      .ours = {"dispatcher", [&] { return run_pipeline<value>(system, dispatcher, plan, make, is_right_answer); }},
+      .ours = {"dispatcher",
+               [&] {
+                 return run_pipeline<value>(system, dispatcher, plan, make, is_right_answer);
+               }},
       .beside = {"bare CAF actor",
                  [&] {
-                   return run_pipeline<std::string>(system, bare, plan, make_bare_request, is_right_bare_answer);
+                   return run_pipeline<std::string>(system, bare, plan, make_bare_request,
+                                                    is_right_bare_answer);
                  }},
       .target = target,
   });
@@ -103,7 +116,7 @@ result<void> compare_dispatcher(harness& with) {
   return done;
 }
 
-// -- ours: a host -----------------------------------------------------------------------------------------------------
+// -- ours: a host ---------------------------------------------------------------------------------
 
 /// A directory that is deleted with this object.
 class scratch_directory {
@@ -111,7 +124,8 @@ public:
   static result<scratch_directory> make() {
     auto name = (std::filesystem::temp_directory_path() / "troupe-bench-XXXXXX").native();
     if (::mkdtemp(name.data()) == nullptr)
-      return fail(error_code::storage_failure, "no directory can be made in " + std::filesystem::temp_directory_path().native());
+      return fail(error_code::storage_failure,
+                  "no directory can be made in " + std::filesystem::temp_directory_path().native());
     return scratch_directory{std::move(name)};
   }
   scratch_directory(scratch_directory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
@@ -129,13 +143,15 @@ private:
   std::filesystem::path path_;
 };
 
-/// Calls `ask_once(number)`, which says whether the answer was right, one after the other on this thread.
+/// Calls `ask_once(number)`, which says whether the answer was right, one after the other on this
+/// thread.
 template <class AskOnce>
 result<double> run_serially(std::size_t requests, AskOnce&& ask_once) {
   const auto began = std::chrono::steady_clock::now();
   for (std::uint64_t number = 0; number < requests; ++number)
     if (result<void> right = ask_once(number); !right) return fail(std::move(right.error()));
-  return static_cast<double>(requests) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return static_cast<double>(requests) /
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
 
 result<void> right_or_not(bool right) {
@@ -152,17 +168,22 @@ result<void> execute_once(host& on, std::uint64_t number) {
 result<void> request_once(caf::scoped_actor& self, const bare_actor& bare, std::uint64_t number) {
   result<void> outcome;
   self->request(bare, caf::infinite, make_bare_request(number))
-      .receive([&](const std::string& answer) { outcome = right_or_not(is_right_bare_answer(number, answer)); },
-               [&](const caf::error& why) { outcome = fail(from_caf(why)); });
+      .receive(
+          [&](const std::string& answer) {
+            outcome = right_or_not(is_right_bare_answer(number, answer));
+          },
+          [&](const caf::error& why) { outcome = fail(from_caf(why)); });
   return outcome;
 }
 
 result<void> compare_host(harness& with) {
   const auto directory = scratch_directory::make();
   if (!directory) return fail(directory.error());
-  host host{config{.data_dir = directory->path(), .sandbox = sandbox_kind::none, .serve_clients = false}};
+  host host{
+      config{.data_dir = directory->path(), .sandbox = sandbox_kind::none, .serve_clients = false}};
   auto added = host.commands().add(
-      echo_spec(), [](const arguments& given) -> result<value> { return *given.find("text"); }, run_on::dispatcher);
+      echo_spec(), [](const arguments& given) -> result<value> { return *given.find("text"); },
+      run_on::dispatcher);
   if (!added) return added;
   caf::scoped_actor self{caf_access::system(host)};
   const auto bare = spawn_bare(caf_access::system(host));
@@ -172,10 +193,15 @@ result<void> compare_host(harness& with) {
       .name = "host.execute, one thread",
       .unit = "commands/s",
       .ours = {"host.execute",
-               [&] { return run_serially(requests, [&](std::uint64_t number) { return execute_once(host, number); }); }},
+               [&] {
+                 return run_serially(
+                     requests, [&](std::uint64_t number) { return execute_once(host, number); });
+               }},
       .beside = {"bare CAF scoped actor",
                  [&] {
-                   return run_serially(requests, [&](std::uint64_t number) { return request_once(self, bare, number); });
+                   return run_serially(requests, [&](std::uint64_t number) {
+                     return request_once(self, bare, number);
+                   });
                  }},
       .target = target,
   });

@@ -83,7 +83,8 @@ std::size_t answer_rpc(std::string_view arrived, std::string& out) {
 result<std::pair<unique_fd, unique_fd>> connected_pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return fail(error_code::unavailable, std::string{"no pair of sockets can be had: "} + std::strerror(errno));
+    return fail(error_code::unavailable,
+                std::string{"no pair of sockets can be had: "} + std::strerror(errno));
   return std::pair{unique_fd{ends[0]}, unique_fd{ends[1]}};
 }
 

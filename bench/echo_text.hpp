@@ -13,7 +13,8 @@ using echo_text = std::array<char, 64>;
 
 inline std::string_view view(const echo_text& text) noexcept { return {text.data(), text.size()}; }
 
-/// The text of one operation. Cheap, as both sides of a comparison make it for every operation to compare what comes back.
+/// The text of one operation. Cheap, as both sides of a comparison make it for every operation to
+/// compare what comes back.
 inline echo_text echo_text_of(std::uint64_t operation) noexcept {
   echo_text text;
   std::uint64_t state = operation;

@@ -30,8 +30,9 @@ void show_progress(const comparison& wanted, std::size_t run, std::size_t runs) 
 
 void show_result(const measurement& made) {
   fmt::print(stderr, "{}{}: {}: {:.0f} {}, {} {:.0f}: ratio {:.2f} ({} {:.2f})\n",
-             isatty(STDERR_FILENO) ? "\r\x1b[K" : "", made.suite, made.name, made.ours.median, made.unit,
-             made.beside_name, made.beside.median, made.ratio, made.met() ? "reaches" : "MISSES", made.target);
+             isatty(STDERR_FILENO) ? "\r\x1b[K" : "", made.suite, made.name, made.ours.median,
+             made.unit, made.beside_name, made.beside.median, made.ratio,
+             made.met() ? "reaches" : "MISSES", made.target);
 }
 
 result<double> run_once(const contender& side) {
@@ -69,7 +70,8 @@ result<void> harness::compare(const comparison& wanted) {
                    .beside = summarise(std::move(beside)),
                    .target = wanted.target};
   made.ratio = made.ours.median / made.beside.median;
-  if (wanted.sufficient) made.target = std::min(made.target, *wanted.sufficient / made.beside.median);
+  if (wanted.sufficient)
+    made.target = std::min(made.target, *wanted.sufficient / made.beside.median);
   show_result(made);
   measurements_.push_back(std::move(made));
   return {};

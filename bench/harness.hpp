@@ -17,8 +17,9 @@ enum class effort {
   quick,  ///< With a quarter of the operations: for everyday use.
 };
 
-/// One side of a comparison. `run` performs the whole work once, verifies every result and returns operations per second;
-/// a wrong result is an error. What it needs is set up before, so that it is not measured.
+/// One side of a comparison. `run` performs the whole work once, verifies every result and returns
+/// operations per second; a wrong result is an error. What it needs is set up before, so that it is
+/// not measured.
 struct contender {
   std::string name;
   std::function<result<double>()> run;
@@ -28,7 +29,7 @@ struct contender {
 struct comparison {
   std::string suite;
   std::string name;
-  std::string unit;                  ///< Of the figures, such as `calls/s`; larger is better.
+  std::string unit;  ///< Of the figures, such as `calls/s`; larger is better.
   contender ours;
   contender beside;
   double target = 1.0;               ///< The least ratio of ours to the other.
@@ -54,18 +55,21 @@ struct measurement {
   std::string beside_name;
   figures beside;
   double ratio = 0;   ///< Of the medians: ours to the other.
-  double target = 0;  ///< The least ratio that was asked for; where a sufficient figure was named, at most what reaches it.
+  double target = 0;  ///< The least ratio that was asked for; where a sufficient figure was named,
+                      ///< at most what reaches it.
   bool met() const noexcept { return ratio >= target; }
 };
 
-/// Measures comparisons and collects what came out. Both sides are warmed up with one run each and then run alternately
-/// (A B A B), so that a machine that is busy for a while slows both.
+/// Measures comparisons and collects what came out. Both sides are warmed up with one run each and
+/// then run alternately (A B A B), so that a machine that is busy for a while slows both.
 class harness {
 public:
   explicit harness(effort wanted) : effort_(wanted) {}
 
   /// How many operations one run should make, where `full` are right for a full measurement.
-  std::size_t operations(std::size_t full) const noexcept { return effort_ == effort::full ? full : full / 4; }
+  std::size_t operations(std::size_t full) const noexcept {
+    return effort_ == effort::full ? full : full / 4;
+  }
   /// Of each side that count.
   static constexpr std::size_t runs = 10;
 

@@ -22,7 +22,8 @@ std::string processor_model() {
 }
 
 std::string memory_size() {
-  const double bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  const double bytes =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   return fmt::format("{:.1f} GiB", bytes / (1 << 30));
 }
 
@@ -42,12 +43,9 @@ facts describe_machine() {
 }
 
 facts describe_versions() {
-  return {{"troupe", std::string{version}},
-          {"commit", std::string{built_from_commit}},
-          {"caf", TROUPE_CAF_VERSION},
-          {"compiler", TROUPE_COMPILER},
-          {"allocator", TROUPE_ALLOCATOR},
-          {"build", TROUPE_BUILD_TYPE}};
+  return {{"troupe", std::string{version}}, {"commit", std::string{built_from_commit}},
+          {"caf", TROUPE_CAF_VERSION},      {"compiler", TROUPE_COMPILER},
+          {"allocator", TROUPE_ALLOCATOR},  {"build", TROUPE_BUILD_TYPE}};
 }
 
 }  // namespace troupe::bench

@@ -18,9 +18,10 @@ namespace {
 /// How `troupe-bench` ends. Part of its interface: scripts rely on these numbers.
 enum exit_code : int { all_met = 0, target_missed = 1, usage = 2, failed = 3 };
 
-constexpr const char* footer = R"(Every figure is measured beside something else that does the same work in the same run. Both sides
-are warmed up and run alternately; figures are medians, and what counts is their ratio. All results
-are verified.
+constexpr const char* footer =
+    R"(Every figure is measured beside something else that does the same work in the same run.
+Both sides are warmed up and run alternately; figures are medians, and what counts is their ratio.
+All results are verified.
 
 Exit codes:
   0 every target is reached   1 a target is missed   2 wrong arguments
@@ -59,12 +60,15 @@ bool can_be_written(const std::string& directory) {
 int measure(const options& wanted) {
   using namespace troupe;
   if (!can_be_written(wanted.results))
-    return report_failure({error_code::storage_failure, "reports cannot be written to " + wanted.results, {}});
+    return report_failure(
+        {error_code::storage_failure, "reports cannot be written to " + wanted.results, {}});
   register_messages();
   caf::init_global_meta_objects<caf::id_block::troupe_bench>();
   bench::harness harness{wanted.quick ? bench::effort::quick : bench::effort::full};
   for (const auto& each : bench::all_suites()) {
-    if (!wanted.suites.empty() && std::ranges::find(wanted.suites, each.name) == wanted.suites.end()) continue;
+    if (!wanted.suites.empty() &&
+        std::ranges::find(wanted.suites, each.name) == wanted.suites.end())
+      continue;
     if (auto done = each.run(harness); !done) return report_failure(done.error());
   }
   const auto& all = harness.measurements();
@@ -86,7 +90,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(suite_names()))
       ->take_all()
       ->allow_extra_args(false);
-  program.add_option("--results", wanted.results, "Directory of the reports")->capture_default_str();
+  program.add_option("--results", wanted.results, "Directory of the reports")
+      ->capture_default_str();
   program.add_flag("--quick", wanted.quick, "Shorter runs, for everyday use");
   program.add_flag("--json", wanted.json, "Print the summary as JSON");
   program.add_flag("--list", list, "List the suites and end");

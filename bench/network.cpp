@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t in_flight = 256;
 constexpr std::size_t calls = 200'000;
 
-// -- ours: a link -----------------------------------------------------------------------------------------------------
+// -- ours: a link ---------------------------------------------------------------------------------
 
 call_remote make_call(std::uint64_t number) {
   call_remote call{.method = "bench.echo", .deadline = 30s, .trace = {uuid{{1, 2, 3, 4}}}};
@@ -43,13 +43,14 @@ bool is_right_reply(std::uint64_t number, const payload& reply) {
   return text && in.at_end() && is_echo_text_of(number, *text);
 }
 
-// -- beside it: a bare broker -----------------------------------------------------------------------------------------
+// -- beside it: a bare broker ---------------------------------------------------------------------
 
-/// Sends the frames of requests as they are and answers the oldest request with the next frame that arrives. Reads as much
-/// at once as a link does.
+/// Sends the frames of requests as they are and answers the oldest request with the next frame that
+/// arrives. Reads as much at once as a link does.
 class bare_broker_state {
 public:
-  bare_broker_state(caf::io::broker* self, unique_fd socket) : self_(self), socket_(std::move(socket)) {}
+  bare_broker_state(caf::io::broker* self, unique_fd socket)
+      : self_(self), socket_(std::move(socket)) {}
 
   caf::behavior make_behavior() {
     connection_ = self_->add_scribe(socket_.release());
@@ -60,7 +61,9 @@ public:
           self_->flush(connection_);
           return waiting_.emplace_back(self_->make_response_promise<bare_frame>());
         },
-        [this](const caf::io::new_data_msg& data) { take({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}); },
+        [this](const caf::io::new_data_msg& data) {
+          take({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()});
+        },
         [this](const caf::io::connection_closed_msg&) { self_->quit(); },
     };
   }
@@ -70,7 +73,8 @@ private:
     const bool continuing = !arrived_.empty();
     if (continuing) arrived_.append(bytes);
     std::string_view rest = continuing ? std::string_view{arrived_} : bytes;
-    for (bare_frame answer; rest.size() >= answer.text.size(); rest.remove_prefix(answer.text.size())) {
+    for (bare_frame answer; rest.size() >= answer.text.size();
+         rest.remove_prefix(answer.text.size())) {
       std::memcpy(answer.text.data(), rest.data(), answer.text.size());
       waiting_.front().deliver(answer);
       waiting_.pop_front();
@@ -112,11 +116,15 @@ result<void> measure_network(harness& with) {
       .suite = "network",
       .name = "64-byte calls over a link, 256 in flight",
       .unit = "calls/s",
-      .ours = {"link", [&] { return run_pipeline<payload>(system, link, plan, make_call, is_right_reply); }},
+      .ours = {"link",
+               [&] {
+                 return run_pipeline<payload>(system, link, plan, make_call, is_right_reply);
+               }},
       .beside = {"bare CAF broker",
                  [&] {
                    return run_pipeline<bare_frame>(
-                       system, bare, plan, [](std::uint64_t number) { return bare_frame{echo_text_of(number)}; },
+                       system, bare, plan,
+                       [](std::uint64_t number) { return bare_frame{echo_text_of(number)}; },
                        [](std::uint64_t number, const bare_frame& reply) {
                          return is_echo_text_of(number, view(reply.text));
                        });

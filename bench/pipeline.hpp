@@ -16,7 +16,8 @@
 
 namespace troupe::bench {
 
-/// How requests are made: so many, and at most so many of them unanswered at any time. Both are at least 1.
+/// How requests are made: so many, and at most so many of them unanswered at any time. Both are at
+/// least 1.
 struct pipeline {
   std::size_t requests;
   std::size_t in_flight;
@@ -24,8 +25,9 @@ struct pipeline {
 
 /// The actor behind `run_pipeline`: makes the next request when an answer has come and was right.
 ///
-/// Requests are plain messages, and so are the answers; they come in the order of the requests. CAF searches an actor's open
-/// requests one by one, so with many of them in flight a client that kept them would take longer than what is measured.
+/// Requests are plain messages, and so are the answers; they come in the order of the requests. CAF
+/// searches an actor's open requests one by one, so with many of them in flight a client that kept
+/// them would take longer than what is measured.
 template <class Answer, class Handle, class Make, class Verify>
 class pipeline_client {
 public:
@@ -35,15 +37,23 @@ public:
 
   pipeline_client(caf::event_based_actor* self, Handle to, pipeline plan, Make make, Verify verify,
                   std::shared_ptr<outcome_promise> outcome)
-      : self_(self), to_(std::move(to)), plan_(plan), make_(make), verify_(verify), outcome_(std::move(outcome)) {}
+      : self_(self),
+        to_(std::move(to)),
+        plan_(plan),
+        make_(make),
+        verify_(verify),
+        outcome_(std::move(outcome)) {}
 
   caf::behavior make_behavior() {
-    self_->set_error_handler([this](const caf::error& failure) { finish(fail(from_caf(failure))); });
+    self_->set_error_handler(
+        [this](const caf::error& failure) { finish(fail(from_caf(failure))); });
     tick_after(self_, longest_run, tick::slow);
     while (sent_ < std::min(plan_.in_flight, plan_.requests)) make_request();
     return {
         [this](const Answer& answer) { take(answer); },
-        [this](tick) { finish(fail(error_code::deadline_exceeded, "it did not finish in two minutes")); },
+        [this](tick) {
+          finish(fail(error_code::deadline_exceeded, "it did not finish in two minutes"));
+        },
     };
   }
 
@@ -54,7 +64,8 @@ private:
 
   void take(const Answer& answer) {
     if (!verify_(answered_, answer))
-      return finish(fail(error_code::corrupt_data, "the answer to request " + std::to_string(answered_) + " is wrong"));
+      return finish(fail(error_code::corrupt_data,
+                         "the answer to request " + std::to_string(answered_) + " is wrong"));
     if (++answered_ == plan_.requests) return finish(std::chrono::steady_clock::now());
     if (sent_ < plan_.requests) make_request();
   }
@@ -76,10 +87,12 @@ private:
 };
 
 /// Makes requests of `to` from one actor and waits until all is answered.
-/// @param make Makes the request of a number; counted from 0. @param verify Whether the answer to this number is right.
+/// @param make Makes the request of a number; counted from 0. @param verify Whether the answer to
+/// this number is right.
 /// @returns requests per second, or the first error or wrong answer.
 template <class Answer, class Handle, class Make, class Verify>
-result<double> run_pipeline(caf::actor_system& system, const Handle& to, pipeline plan, Make make, Verify verify) {
+result<double> run_pipeline(caf::actor_system& system, const Handle& to, pipeline plan, Make make,
+                            Verify verify) {
   using client = pipeline_client<Answer, Handle, Make, Verify>;
   auto outcome = std::make_shared<typename client::outcome_promise>();
   auto finished = outcome->get_future();

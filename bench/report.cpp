@@ -62,13 +62,17 @@ std::string run_json(std::string_view date, const std::vector<measurement>& all)
 using row = std::vector<std::string>;
 
 /// A figure with its spread, such as `312345 ± 4 %`.
-std::string shown(const figures& side) { return fmt::format("{:.0f} ± {:.0f} %", side.median, 100 * side.spread); }
+std::string shown(const figures& side) {
+  return fmt::format("{:.0f} ± {:.0f} %", side.median, 100 * side.spread);
+}
 
 std::vector<row> table_rows(const std::vector<measurement>& all) {
-  std::vector<row> rows{{"suite", "what", "unit", "ours", "beside it", "beside", "ratio", "target", "met"}};
+  std::vector<row> rows{
+      {"suite", "what", "unit", "ours", "beside it", "beside", "ratio", "target", "met"}};
   for (const auto& made : all)
-    rows.push_back({made.suite, made.name, made.unit, shown(made.ours), made.beside_name, shown(made.beside),
-                    fmt::format("{:.2f}", made.ratio), fmt::format("{:.2f}", made.target), made.met() ? "yes" : "NO"});
+    rows.push_back({made.suite, made.name, made.unit, shown(made.ours), made.beside_name,
+                    shown(made.beside), fmt::format("{:.2f}", made.ratio),
+                    fmt::format("{:.2f}", made.target), made.met() ? "yes" : "NO"});
   return rows;
 }
 
@@ -96,13 +100,15 @@ result<void> write_file(const std::filesystem::path& file, const std::string& te
   std::ofstream out{file, std::ios::binary};
   out << text;
   out.close();
-  if (!out) return fail(error_code::storage_failure, "the report cannot be written to " + file.native());
+  if (!out)
+    return fail(error_code::storage_failure, "the report cannot be written to " + file.native());
   return {};
 }
 
 /// The columns that a text takes, when each character takes one.
 std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -121,7 +127,8 @@ std::string summary_text(const std::vector<measurement>& all) {
   std::string text;
   for (const auto& each : rows) {
     std::string line;
-    for (std::size_t i = 0; i < each.size(); ++i) line += each[i] + std::string(widths[i] - columns(each[i]) + 2, ' ');
+    for (std::size_t i = 0; i < each.size(); ++i)
+      line += each[i] + std::string(widths[i] - columns(each[i]) + 2, ' ');
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return text;

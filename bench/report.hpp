@@ -8,7 +8,8 @@
 
 namespace troupe::bench {
 
-/// The measurements as a JSON list of `{suite, name, unit, ours, beside, beside_name, ratio, target, met}`.
+/// The measurements as a JSON list of `{suite, name, unit, ours, beside, beside_name, ratio,
+/// target, met}`.
 std::string summary_json(const std::vector<measurement>& all);
 
 /// The measurements as a table for people.
@@ -21,6 +22,7 @@ std::string summary_text(const std::vector<measurement>& all);
 /// - `<directory>/<date>/table.md`: a table with machine and versions
 ///
 /// The date is the time in UTC, to the second. @returns the directory that was made.
-result<std::filesystem::path> write_report(const std::filesystem::path& directory, const std::vector<measurement>& all);
+result<std::filesystem::path> write_report(const std::filesystem::path& directory,
+                                           const std::vector<measurement>& all);
 
 }  // namespace troupe::bench

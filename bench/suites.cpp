@@ -7,8 +7,10 @@ namespace troupe::bench {
 namespace {
 
 constexpr std::array<suite, 2> suites{{
-    {"commands", "Inline commands through the dispatcher, beside requests to a bare CAF actor", measure_commands},
-    {"network", "Calls over a link, beside a bare CAF broker with frames of fixed length", measure_network},
+    {"commands", "Inline commands through the dispatcher, beside requests to a bare CAF actor",
+     measure_commands},
+    {"network", "Calls over a link, beside a bare CAF broker with frames of fixed length",
+     measure_network},
 }};
 
 }  // namespace

@@ -5,8 +5,10 @@
 namespace troupe::codec {
 
 void write(msgpack_writer& out, const std::string& x) {
-  if (is_utf8(x)) out.string(x);
-  else out.string(repaired_utf8(x));
+  if (is_utf8(x))
+    out.string(x);
+  else
+    out.string(repaired_utf8(x));
 }
 
 bool read(msgpack_reader& in, value& x, problem& why) {
@@ -48,7 +50,9 @@ bool read(msgpack_reader& in, arguments& x, problem& why) {
   const auto count = in.read_map();
   if (!count) return expected(why, "a map of arguments");
   if (*count > max_arguments)
-    return why.what = "has " + std::to_string(*count) + " arguments; at most " + std::to_string(max_arguments) + " are accepted", false;
+    return why.what = "has " + std::to_string(*count) + " arguments; at most " +
+                      std::to_string(max_arguments) + " are accepted",
+           false;
   x = arguments{};
   for (std::uint32_t i = 0; i < *count; ++i) {
     const auto name = in.read_string();
@@ -66,9 +70,12 @@ void write(msgpack_writer& out, const error& x) {
   out.array(3);
   out.string(to_string(x.code));
   write(out, x.message);
-  if (x.detail.empty()) out.nil();
-  else if (check_msgpack(x.detail, {})) out.raw(x.detail);
-  else write(out, x.detail);
+  if (x.detail.empty())
+    out.nil();
+  else if (check_msgpack(x.detail, {}))
+    out.raw(x.detail);
+  else
+    write(out, x.detail);
 }
 
 bool read(msgpack_reader& in, error& x, problem& why) {
@@ -77,9 +84,11 @@ bool read(msgpack_reader& in, error& x, problem& why) {
   const auto name = count && *count >= 2 ? in.read_string() : std::nullopt;
   const auto message = name ? in.read_string() : std::nullopt;
   if (!message) return expected(why, "an error ([code, message, detail])");
-  // A code that this build does not know, or that says there is no error, is still an error of the other side.
+  // A code that this build does not know, or that says there is no error, is still an error of the
+  // other side.
   const auto code = parse_error_code(*name).value_or(error_code::none);
-  x = error{code == error_code::none ? error_code::handler_failed : code, std::string{*message}, {}};
+  x = error{
+      code == error_code::none ? error_code::handler_failed : code, std::string{*message}, {}};
   for (std::uint32_t i = 2; i < *count; ++i) {
     const auto detail = in.skip();
     if (!detail) return expected(why, "an error ([code, message, detail])");

@@ -32,11 +32,13 @@ struct binary {
 
 namespace codec {
 
-// The msgpack form of each type that a field may have. A described struct is a map of its field names; enumerations are
-// their names; ids are 16 bytes of binary; durations are the integer count of their own unit.
+// The msgpack form of each type that a field may have. A described struct is a map of its field
+// names; enumerations are their names; ids are 16 bytes of binary; durations are the integer count
+// of their own unit.
 //
-// For each type, `write` appends its form, and `read` takes the next value of the input; `read` returns false and says why
-// when that is something else, and what it read into holds anything then.
+// For each type, `write` appends its form, and `read` takes the next value of the input; `read`
+// returns false and says why when that is something else, and what it read into holds anything
+// then.
 
 /// Why decoding stopped: the field, outermost first, and what was expected there.
 struct problem {
@@ -58,17 +60,22 @@ inline bool read(msgpack_reader& in, bool& x, problem& why) {
 
 template <std::integral T>
 void write(msgpack_writer& out, T x) {
-  if constexpr (std::is_signed_v<T>) out.integer(x);
-  else out.unsigned_integer(x);
+  if constexpr (std::is_signed_v<T>)
+    out.integer(x);
+  else
+    out.unsigned_integer(x);
 }
 template <std::integral T>
 bool read(msgpack_reader& in, T& x, problem& why) {
   const auto got = [&] {
-    if constexpr (std::is_signed_v<T>) return in.read_signed();
-    else return in.read_unsigned();
+    if constexpr (std::is_signed_v<T>)
+      return in.read_signed();
+    else
+      return in.read_unsigned();
   }();
   if (!got || !std::in_range<T>(*got))
-    return expected(why, std::is_signed_v<T> ? "an integer in range" : "a non-negative integer in range");
+    return expected(
+        why, std::is_signed_v<T> ? "an integer in range" : "a non-negative integer in range");
   x = static_cast<T>(*got);
   return true;
 }
@@ -123,11 +130,13 @@ inline bool read(msgpack_reader& in, timestamp& x, problem& why) { return read(i
 void write(msgpack_writer& out, const version_vector& x);
 bool read(msgpack_reader& in, version_vector& x, problem& why);
 
-/// A map of at most `max_arguments` parameter names to values; a larger one is refused by its announced length.
+/// A map of at most `max_arguments` parameter names to values; a larger one is refused by its
+/// announced length.
 void write(msgpack_writer& out, const arguments& x);
 bool read(msgpack_reader& in, arguments& x, problem& why);
 
-/// `[code, message, detail]`, or nil for the code `none`. A detail that is not one msgpack value is written as a string.
+/// `[code, message, detail]`, or nil for the code `none`. A detail that is not one msgpack value is
+/// written as a string.
 void write(msgpack_writer& out, const error& x);
 bool read(msgpack_reader& in, error& x, problem& why);
 
@@ -138,7 +147,8 @@ void write(msgpack_writer& out, std::chrono::duration<Rep, Period> x) {
 template <class Rep, class Period>
 bool read(msgpack_reader& in, std::chrono::duration<Rep, Period>& x, problem& why) {
   const auto got = in.read_signed();
-  return got ? (x = std::chrono::duration<Rep, Period>{*got}, true) : expected(why, "a duration (an integer)");
+  return got ? (x = std::chrono::duration<Rep, Period>{*got}, true)
+             : expected(why, "a duration (an integer)");
 }
 
 template <named_enum E>
@@ -151,7 +161,8 @@ bool read(msgpack_reader& in, E& x, problem& why) {
   const auto got = name ? parse_enum<E>(*name) : std::nullopt;
   if (got) return x = *got, true;
   std::string names;
-  for (const auto& entry : enum_names<E>::names) names += (names.empty() ? "" : ", ") + std::string{entry.name};
+  for (const auto& entry : enum_names<E>::names)
+    names += (names.empty() ? "" : ", ") + std::string{entry.name};
   return expected(why, "one of " + names);
 }
 
@@ -175,8 +186,10 @@ bool read(msgpack_reader& in, std::shared_ptr<const T>& x, problem& why);
 /// An optional `value` that holds nil cannot be told from an absent one; both are written as nil.
 template <class T>
 void write(msgpack_writer& out, const std::optional<T>& x) {
-  if (x) write(out, *x);
-  else out.nil();
+  if (x)
+    write(out, *x);
+  else
+    out.nil();
 }
 template <class T>
 bool read(msgpack_reader& in, std::optional<T>& x, problem& why) {
@@ -194,7 +207,8 @@ bool read(msgpack_reader& in, std::vector<T>& x, problem& why) {
   const auto count = in.read_array();
   if (!count) return expected(why, "an array");
   x.clear();
-  // Many elements may be announced, and be too small to be any; no more memory is set aside than bytes have arrived.
+  // Many elements may be announced, and be too small to be any; no more memory is set aside than
+  // bytes have arrived.
   x.reserve(std::min<std::size_t>(*count, in.rest().size() / sizeof(T)));
   for (std::uint32_t i = 0; i < *count; ++i) {
     if (!read(in, x.emplace_back(), why)) {
@@ -215,7 +229,8 @@ void write(msgpack_writer& out, const T& x) {
   });
 }
 
-/// Unknown fields are passed over, so that a newer peer may send more; of a field sent twice the last counts.
+/// Unknown fields are passed over, so that a newer peer may send more; of a field sent twice the
+/// last counts.
 template <described T>
 bool read(msgpack_reader& in, T& x, problem& why) {
   const auto pairs = in.read_map();
@@ -288,10 +303,12 @@ result<T> decode_checked(std::string_view bytes) {
   return message;
 }
 
-/// Reads a message from bytes of any origin: exactly one message within the limits. The error names the field at fault.
+/// Reads a message from bytes of any origin: exactly one message within the limits. The error names
+/// the field at fault.
 template <class T>
 result<T> decode(std::string_view bytes, const codec_limits& limits = {}) {
-  if (auto checked = check_msgpack(bytes, limits); !checked) return fail(std::move(checked.error()));
+  if (auto checked = check_msgpack(bytes, limits); !checked)
+    return fail(std::move(checked.error()));
   return decode_checked<T>(bytes);
 }
 

@@ -26,7 +26,8 @@ const value& arguments::require(std::string_view name) const {
 
 void arguments::wrong_type(std::string_view name, const value& given, std::string_view wanted) {
   throw std::invalid_argument{"parameter \"" + std::string{name} + "\" is of type " +
-                              std::string{to_string(given.type())} + " where " + std::string{wanted} + " is needed"};
+                              std::string{to_string(given.type())} + " where " +
+                              std::string{wanted} + " is needed"};
 }
 
 }  // namespace troupe

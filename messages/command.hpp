@@ -17,18 +17,28 @@
 namespace troupe {
 
 /// What a parameter accepts.
-enum class parameter_type : std::uint8_t { any, boolean, integer, floating, string, binary, array, map };
+enum class parameter_type : std::uint8_t {
+  any,
+  boolean,
+  integer,
+  floating,
+  string,
+  binary,
+  array,
+  map
+};
 
 template <>
 struct enum_names<parameter_type> {
-  static constexpr std::array<enumerator<parameter_type>, 8> names{{{parameter_type::any, "any"},
-                                                                    {parameter_type::boolean, "boolean"},
-                                                                    {parameter_type::integer, "integer"},
-                                                                    {parameter_type::floating, "floating"},
-                                                                    {parameter_type::string, "string"},
-                                                                    {parameter_type::binary, "binary"},
-                                                                    {parameter_type::array, "array"},
-                                                                    {parameter_type::map, "map"}}};
+  static constexpr std::array<enumerator<parameter_type>, 8> names{
+      {{parameter_type::any, "any"},
+       {parameter_type::boolean, "boolean"},
+       {parameter_type::integer, "integer"},
+       {parameter_type::floating, "floating"},
+       {parameter_type::string, "string"},
+       {parameter_type::binary, "binary"},
+       {parameter_type::array, "array"},
+       {parameter_type::map, "map"}}};
 };
 
 /// One parameter of a command.
@@ -36,22 +46,27 @@ struct parameter_spec {
   std::string name;
   parameter_type type = parameter_type::any;
   std::string summary;
-  std::optional<value> default_value;   ///< Without one, the parameter is required.
-  std::optional<double> minimum;        ///< Of a number, or of the length of a string, binary or array.
+  std::optional<value> default_value;  ///< Without one, the parameter is required.
+  std::optional<double> minimum;  ///< Of a number, or of the length of a string, binary or array.
   std::optional<double> maximum;
-  std::vector<std::string> choices;     ///< When not empty, the strings that are accepted.
-  std::string pattern;                  ///< When not empty, an RE2 regular expression that a string matches whole.
+  std::vector<std::string> choices;  ///< When not empty, the strings that are accepted.
+  std::string pattern;  ///< When not empty, an RE2 regular expression that a string matches whole.
 
   static constexpr auto fields() {
-    return std::tuple{required("name", &parameter_spec::name),          required("type", &parameter_spec::type),
-                      optional("summary", &parameter_spec::summary),    optional("default", &parameter_spec::default_value),
-                      optional("minimum", &parameter_spec::minimum),    optional("maximum", &parameter_spec::maximum),
-                      optional("choices", &parameter_spec::choices),    optional("pattern", &parameter_spec::pattern)};
+    return std::tuple{required("name", &parameter_spec::name),
+                      required("type", &parameter_spec::type),
+                      optional("summary", &parameter_spec::summary),
+                      optional("default", &parameter_spec::default_value),
+                      optional("minimum", &parameter_spec::minimum),
+                      optional("maximum", &parameter_spec::maximum),
+                      optional("choices", &parameter_spec::choices),
+                      optional("pattern", &parameter_spec::pattern)};
   }
   friend bool operator==(const parameter_spec&, const parameter_spec&) = default;
 };
 
-/// The validated arguments of one execution: parameter names and values. A command has few, so this is a flat list.
+/// The validated arguments of one execution: parameter names and values. A command has few, so this
+/// is a flat list.
 class arguments {
 public:
   /// One parameter and its value.
@@ -68,7 +83,8 @@ public:
   void set(std::string_view name, value given);
 
   /// The value as `bool`, an integer type, `double`, `std::string` or `value`.
-  /// @throws std::out_of_range when it is absent, std::invalid_argument when it has another type. The dispatcher turns
+  /// @throws std::out_of_range when it is absent, std::invalid_argument when it has another type.
+  /// The dispatcher turns
   ///         both into an error of the command.
   template <class T>
   T get(std::string_view name) const;
@@ -84,19 +100,21 @@ public:
   friend bool operator==(const arguments&, const arguments&) = default;
 
 private:
-  [[noreturn]] static void wrong_type(std::string_view name, const value& given, std::string_view wanted);
+  [[noreturn]] static void wrong_type(std::string_view name, const value& given,
+                                      std::string_view wanted);
   const value& require(std::string_view name) const;
 
   std::vector<entry> entries_;
 };
 
-/// A command as data: what it is called, what it takes, who may run it and how much of it may run at once.
+/// A command as data: what it is called, what it takes, who may run it and how much of it may run
+/// at once.
 struct command_spec {
-  std::string name;         ///< `area.verb`: lower-case words, digits, `_` and `-`, joined by dots.
+  std::string name;  ///< `area.verb`: lower-case words, digits, `_` and `-`, joined by dots.
   std::string summary_text;
   std::string description;
   std::vector<parameter_spec> parameters;
-  std::string capability;   ///< Needed to run it; empty means `command.execute:<name>`.
+  std::string capability;  ///< Needed to run it; empty means `command.execute:<name>`.
   std::chrono::milliseconds timeout{30'000};  ///< Upper bound of one execution, 1 ms to 1 day.
   std::uint32_t concurrency = 64;             ///< Executions at once; at least 1.
   std::uint32_t queue = 256;                  ///< Requests that may wait for a free place.
@@ -108,7 +126,8 @@ struct command_spec {
   /// One-line description.
   command_spec& summary(std::string text) & { return summary_text = std::move(text), *this; }
   command_spec&& summary(std::string text) && { return std::move(summary(std::move(text))); }
-  /// Adds a parameter of the C++ type `T`: `bool`, an integer, a floating point number, `std::string` or `value`.
+  /// Adds a parameter of the C++ type `T`: `bool`, an integer, a floating point number,
+  /// `std::string` or `value`.
   template <class T>
   command_spec& param(std::string parameter, std::string text = {}) &;
   template <class T>
@@ -116,11 +135,17 @@ struct command_spec {
     return std::move(param<T>(std::move(parameter), std::move(text)));
   }
   /// Adds a parameter described in full.
-  command_spec& param(parameter_spec parameter) & { return parameters.push_back(std::move(parameter)), *this; }
-  command_spec&& param(parameter_spec parameter) && { return std::move(param(std::move(parameter))); }
+  command_spec& param(parameter_spec parameter) & {
+    return parameters.push_back(std::move(parameter)), *this;
+  }
+  command_spec&& param(parameter_spec parameter) && {
+    return std::move(param(std::move(parameter)));
+  }
   /// Sets the upper bound of one execution.
   command_spec& with_timeout(std::chrono::milliseconds bound) & { return timeout = bound, *this; }
-  command_spec&& with_timeout(std::chrono::milliseconds bound) && { return std::move(with_timeout(bound)); }
+  command_spec&& with_timeout(std::chrono::milliseconds bound) && {
+    return std::move(with_timeout(bound));
+  }
   /// Sets how many executions may run at once, and how many requests may wait for a free place.
   command_spec& with_concurrency(std::uint32_t running, std::uint32_t waiting) & {
     return concurrency = running, queue = waiting, *this;
@@ -144,20 +169,30 @@ struct command_spec {
 };
 
 /// How an execution ended.
-enum class command_outcome : std::uint8_t { ok, invalid, denied, rejected, error, timeout, cancelled };
+enum class command_outcome : std::uint8_t {
+  ok,
+  invalid,
+  denied,
+  rejected,
+  error,
+  timeout,
+  cancelled
+};
 
 template <>
 struct enum_names<command_outcome> {
-  static constexpr std::array<enumerator<command_outcome>, 7> names{{{command_outcome::ok, "ok"},
-                                                                     {command_outcome::invalid, "invalid"},
-                                                                     {command_outcome::denied, "denied"},
-                                                                     {command_outcome::rejected, "rejected"},
-                                                                     {command_outcome::error, "error"},
-                                                                     {command_outcome::timeout, "timeout"},
-                                                                     {command_outcome::cancelled, "cancelled"}}};
+  static constexpr std::array<enumerator<command_outcome>, 7> names{
+      {{command_outcome::ok, "ok"},
+       {command_outcome::invalid, "invalid"},
+       {command_outcome::denied, "denied"},
+       {command_outcome::rejected, "rejected"},
+       {command_outcome::error, "error"},
+       {command_outcome::timeout, "timeout"},
+       {command_outcome::cancelled, "cancelled"}}};
 };
 
-/// The performance of one command since the start or the last reset. Times are of execution alone, without waiting.
+/// The performance of one command since the start or the last reset. Times are of execution alone,
+/// without waiting.
 struct command_metrics {
   std::string name;
   std::uint64_t execution_count = 0;  ///< Finished requests, whatever their outcome.
@@ -165,13 +200,14 @@ struct command_metrics {
   std::chrono::nanoseconds avg_execution_time{0};
   std::chrono::nanoseconds max_execution_time{0};
   std::chrono::nanoseconds min_execution_time{0};
-  std::uint64_t error_count = 0;      ///< Finished with anything but `ok`.
-  double success_rate = 0.0;          ///< `ok` of finished, in percent; 0 before the first.
-  std::chrono::nanoseconds p50{0};    ///< Quantiles with a relative error of at most 2 %.
+  std::uint64_t error_count = 0;    ///< Finished with anything but `ok`.
+  double success_rate = 0.0;        ///< `ok` of finished, in percent; 0 before the first.
+  std::chrono::nanoseconds p50{0};  ///< Quantiles with a relative error of at most 2 %.
   std::chrono::nanoseconds p90{0};
   std::chrono::nanoseconds p99{0};
   std::chrono::nanoseconds p999{0};
-  std::vector<std::uint64_t> outcomes;  ///< A count for each `command_outcome`, in the order of its values.
+  std::vector<std::uint64_t>
+      outcomes;  ///< A count for each `command_outcome`, in the order of its values.
 
   static constexpr auto fields() {
     return std::tuple{required("name", &command_metrics::name),
@@ -191,7 +227,7 @@ struct command_metrics {
   friend bool operator==(const command_metrics&, const command_metrics&) = default;
 };
 
-// -- implementation of the templates above --------------------------------------------------------------------------
+// -- implementation of the templates above --------------------------------------------------------
 
 template <class T>
 T arguments::get(std::string_view name) const {
@@ -203,16 +239,19 @@ T arguments::get(std::string_view name) const {
     wrong_type(name, given, "a boolean");
   } else if constexpr (std::is_integral_v<T>) {
     if constexpr (std::is_signed_v<T>) {
-      if (auto number = given.as_integer(); number && std::in_range<T>(*number)) return static_cast<T>(*number);
+      if (auto number = given.as_integer(); number && std::in_range<T>(*number))
+        return static_cast<T>(*number);
     } else {
-      if (auto number = given.as_unsigned(); number && std::in_range<T>(*number)) return static_cast<T>(*number);
+      if (auto number = given.as_unsigned(); number && std::in_range<T>(*number))
+        return static_cast<T>(*number);
     }
     wrong_type(name, given, "an integer in the range of its type");
   } else if constexpr (std::is_floating_point_v<T>) {
     if (auto number = given.as_double()) return static_cast<T>(*number);
     wrong_type(name, given, "a number");
   } else {
-    static_assert(std::is_same_v<T, std::string>, "use bool, an integer, double, std::string or troupe::value");
+    static_assert(std::is_same_v<T, std::string>,
+                  "use bool, an integer, double, std::string or troupe::value");
     if (auto text = given.as_string()) return std::string{*text};
     wrong_type(name, given, "a string");
   }
@@ -232,7 +271,8 @@ command_spec& command_spec::param(std::string parameter, std::string text) & {
   } else if constexpr (std::is_floating_point_v<T>) {
     spec.type = parameter_type::floating;
   } else {
-    static_assert(std::is_same_v<T, std::string>, "use bool, an integer, double, std::string or troupe::value");
+    static_assert(std::is_same_v<T, std::string>,
+                  "use bool, an integer, double, std::string or troupe::value");
     spec.type = parameter_type::string;
   }
   return param(std::move(spec));

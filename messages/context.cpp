@@ -15,9 +15,12 @@ namespace {
 
 void append_escaped(std::string& out, std::string_view segment) {
   for (const char c : segment) {
-    if (c == '~') out += "~0";
-    else if (c == '/') out += "~1";
-    else out += c;
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
   }
 }
 
@@ -38,21 +41,28 @@ auto find_run(Entries& entries, const node_id& origin, std::uint64_t incarnation
 
 result<path> path::parse(std::string_view text) {
   const auto start = utf8_prefix(text, 80);
-  const auto quoted = [&] { return "\"" + std::string{start} + (start.size() < text.size() ? "…\"" : "\""); };
+  const auto quoted = [&] {
+    return "\"" + std::string{start} + (start.size() < text.size() ? "…\"" : "\"");
+  };
   if (text.size() > max_bytes)
-    return fail(error_code::invalid_argument, "a path of " + std::to_string(text.size()) + " bytes is too long; at most " +
+    return fail(error_code::invalid_argument, "a path of " + std::to_string(text.size()) +
+                                                  " bytes is too long; at most " +
                                                   std::to_string(max_bytes) + " are accepted");
   if (!is_utf8(text)) return fail(error_code::invalid_argument, "a path is not UTF-8");
   if (!text.empty() && text.front() != '/')
-    return fail(error_code::invalid_argument,
-                "the path " + quoted() + " must start with '/', such as \"/" + std::string{start} + "\"");
+    return fail(
+        error_code::invalid_argument,
+        "the path " + quoted() + " must start with '/', such as \"/" + std::string{start} + "\"");
   if (text.size() > 1 && text.back() == '/')
-    return fail(error_code::invalid_argument, "the path " + quoted() + " ends with '/'; leave that out");
+    return fail(error_code::invalid_argument,
+                "the path " + quoted() + " ends with '/'; leave that out");
   if (text.find("//") != std::string_view::npos)
-    return fail(error_code::invalid_argument, "the path " + quoted() + " has an empty name between two '/'");
+    return fail(error_code::invalid_argument,
+                "the path " + quoted() + " has an empty name between two '/'");
   if (text.find('\0') != std::string_view::npos)
     return fail(error_code::invalid_argument, "a path contains a zero byte");
-  for (auto tilde = text.find('~'); tilde != std::string_view::npos; tilde = text.find('~', tilde + 1)) {
+  for (auto tilde = text.find('~'); tilde != std::string_view::npos;
+       tilde = text.find('~', tilde + 1)) {
     const char next = tilde + 1 < text.size() ? text[tilde + 1] : ' ';
     if (next != '0' && next != '1')
       return fail(error_code::invalid_argument,
@@ -70,7 +80,8 @@ path::path(std::string_view text) {
 }
 
 result<path> path::child(std::string_view name) const {
-  if (name.empty()) return fail(error_code::invalid_argument, "an empty name cannot be part of a path");
+  if (name.empty())
+    return fail(error_code::invalid_argument, "an empty name cannot be part of a path");
   std::string text = text_ + '/';
   append_escaped(text, name);
   return parse(text);
@@ -85,15 +96,19 @@ path path::parent() const {
 std::vector<std::string> path::segments() const {
   std::vector<std::string> all;
   for (std::size_t i = 0; i < text_.size(); ++i) {
-    if (text_[i] == '/') all.emplace_back();
-    else if (text_[i] == '~') all.back() += text_[++i] == '0' ? '~' : '/';
-    else all.back() += text_[i];
+    if (text_[i] == '/')
+      all.emplace_back();
+    else if (text_[i] == '~')
+      all.back() += text_[++i] == '0' ? '~' : '/';
+    else
+      all.back() += text_[i];
   }
   return all;
 }
 
 bool path::contains(const path& other) const noexcept {
-  return other.text_.starts_with(text_) && (other.text_.size() == text_.size() || other.text_[text_.size()] == '/');
+  return other.text_.starts_with(text_) &&
+         (other.text_.size() == text_.size() || other.text_[text_.size()] == '/');
 }
 
 std::string to_string(const dot& id) {
@@ -116,7 +131,8 @@ version_vector::version_vector(std::vector<version_entry> entries) : entries_(st
   std::sort(entries_.begin(), entries_.end());
   std::size_t kept = 0;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (i + 1 < entries_.size() && same_run(entries_[i], entries_[i + 1])) continue;  // the higher one follows
+    if (i + 1 < entries_.size() && same_run(entries_[i], entries_[i + 1]))
+      continue;  // the higher one follows
     if (entries_[i].seq > 0) entries_[kept++] = entries_[i];
   }
   entries_.resize(kept);
@@ -124,21 +140,26 @@ version_vector::version_vector(std::vector<version_entry> entries) : entries_(st
 
 std::uint64_t version_vector::at(const node_id& origin, std::uint64_t incarnation) const noexcept {
   const auto found = find_run(entries_, origin, incarnation);
-  const bool there = found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
+  const bool there =
+      found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
   return there ? found->seq : 0;
 }
 
 bool version_vector::covers(const version_vector& other) const noexcept {
-  return std::all_of(other.entries_.begin(), other.entries_.end(),
-                     [&](const version_entry& entry) { return entry.seq <= at(entry.origin, entry.incarnation); });
+  return std::all_of(other.entries_.begin(), other.entries_.end(), [&](const version_entry& entry) {
+    return entry.seq <= at(entry.origin, entry.incarnation);
+  });
 }
 
 void version_vector::raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq) {
   if (seq == 0) return;
   const auto found = find_run(entries_, origin, incarnation);
-  const bool there = found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
-  if (!there) entries_.insert(found, version_entry{origin, incarnation, seq});
-  else if (found->seq < seq) found->seq = seq;
+  const bool there =
+      found != entries_.end() && found->origin == origin && found->incarnation == incarnation;
+  if (!there)
+    entries_.insert(found, version_entry{origin, incarnation, seq});
+  else if (found->seq < seq)
+    found->seq = seq;
 }
 
 std::string to_string(const state_hash& hash) {

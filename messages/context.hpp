@@ -14,8 +14,8 @@
 
 namespace troupe {
 
-/// A place in the context tree: non-empty UTF-8 segments, each after a `/`, escaped as in JSON Pointer (RFC 6901: `~0` is `~`, `~1`
-/// is `/`). The empty path is the root. At most 1 KiB.
+/// A place in the context tree: non-empty UTF-8 segments, each after a `/`, escaped as in JSON
+/// Pointer (RFC 6901: `~0` is `~`, `~1` is `/`). The empty path is the root. At most 1 KiB.
 class path {
 public:
   /// Longer paths are refused.
@@ -26,10 +26,12 @@ public:
 
   /// The error names the path, what is wrong and what would be right.
   static result<path> parse(std::string_view text);
-  /// @throws std::invalid_argument when `text` is not a path. For paths that are written in a program.
+  /// @throws std::invalid_argument when `text` is not a path. For paths that are written in a
+  /// program.
   explicit path(std::string_view text);
 
-  /// The path of the child with this unescaped name; fails when it would be too long or the name is not UTF-8.
+  /// The path of the child with this unescaped name; fails when it would be too long or the name is
+  /// not UTF-8.
   result<path> child(std::string_view name) const;
   /// The path without its last segment; the root's parent is the root.
   path parent() const;
@@ -43,14 +45,16 @@ public:
   /// The escaped text, such as `/app/theme`; empty for the root.
   const std::string& text() const noexcept { return text_; }
 
-  /// Byte order of the text; the subtree of a path is not contiguous in it, see `actors/context/tree.hpp`.
+  /// Byte order of the text; the subtree of a path is not contiguous in it, see
+  /// `actors/context/tree.hpp`.
   friend auto operator<=>(const path&, const path&) = default;
 
 private:
   std::string text_;
 };
 
-/// Names one change for good: the `seq`-th (from 1) of one run (`incarnation`) of one node (`origin`).
+/// Names one change for good: the `seq`-th (from 1) of one run (`incarnation`) of one node
+/// (`origin`).
 struct dot {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -66,8 +70,9 @@ struct dot {
 /// `"origin/incarnation/seq"`.
 std::string to_string(const dot& id);
 
-/// Hybrid logical time: the upper 48 bits are milliseconds since 1970, the lower 16 a counter. Orders concurrent changes
-/// only; what happened before what is told by dots. (Kulkarni et al., "Logical Physical Clocks", 2014.)
+/// Hybrid logical time: the upper 48 bits are milliseconds since 1970, the lower 16 a counter.
+/// Orders concurrent changes only; what happened before what is told by dots. (Kulkarni et al.,
+/// "Logical Physical Clocks", 2014.)
 struct timestamp {
   std::uint64_t ticks = 0;
 
@@ -87,7 +92,8 @@ enum class operation : std::uint8_t { put, erase };
 
 template <>
 struct enum_names<operation> {
-  static constexpr std::array<enumerator<operation>, 2> names{{{operation::put, "put"}, {operation::erase, "erase"}}};
+  static constexpr std::array<enumerator<operation>, 2> names{
+      {{operation::put, "put"}, {operation::erase, "erase"}}};
 };
 
 /// One change of one path, the unit that nodes exchange and store.
@@ -95,14 +101,15 @@ struct change_record {
   /// The format that this build writes. A record of a newer format is refused, not guessed at.
   static constexpr std::uint32_t current_format = 1;
 
-  struct dot dot;                     ///< Unique; also tells the origin.
-  struct timestamp timestamp;         ///< When, by the origin's hybrid clock.
-  class path path;                    ///< Where.
+  struct dot dot;              ///< Unique; also tells the origin.
+  struct timestamp timestamp;  ///< When, by the origin's hybrid clock.
+  class path path;             ///< Where.
   enum operation operation = operation::put;
-  value new_value;                    ///< For `put`; nil otherwise.
-  std::vector<struct dot> observed;   ///< The writes that this one overwrote, as its writer saw them.
-  std::string principal;              ///< On whose behalf.
-  trace_id trace;                     ///< The request that caused it.
+  value new_value;  ///< For `put`; nil otherwise.
+  std::vector<struct dot>
+      observed;           ///< The writes that this one overwrote, as its writer saw them.
+  std::string principal;  ///< On whose behalf.
+  trace_id trace;         ///< The request that caused it.
   std::uint32_t format = current_format;
 
   /// Kept by the replica that shows a change to watchers; never sent between nodes.
@@ -126,9 +133,9 @@ struct change_record {
   }
   /// Equal in everything that travels.
   friend bool operator==(const change_record& a, const change_record& b) {
-    return a.dot == b.dot && a.timestamp == b.timestamp && a.path == b.path && a.operation == b.operation &&
-           a.new_value == b.new_value && a.observed == b.observed && a.principal == b.principal && a.trace == b.trace &&
-           a.format == b.format;
+    return a.dot == b.dot && a.timestamp == b.timestamp && a.path == b.path &&
+           a.operation == b.operation && a.new_value == b.new_value && a.observed == b.observed &&
+           a.principal == b.principal && a.trace == b.trace && a.format == b.format;
   }
 };
 
@@ -139,14 +146,15 @@ struct version_entry {
   std::uint64_t seq = 0;
 
   static constexpr auto fields() {
-    return std::tuple{required("origin", &version_entry::origin), required("incarnation", &version_entry::incarnation),
+    return std::tuple{required("origin", &version_entry::origin),
+                      required("incarnation", &version_entry::incarnation),
                       required("seq", &version_entry::seq)};
   }
   friend auto operator<=>(const version_entry&, const version_entry&) = default;
 };
 
-/// The changes that a replica has processed, as the highest contiguous sequence number per run of a node. Sorted, one entry
-/// for each run. O(log n) look-up; n is the number of runs known.
+/// The changes that a replica has processed, as the highest contiguous sequence number per run of a
+/// node. Sorted, one entry for each run. O(log n) look-up; n is the number of runs known.
 class version_vector {
 public:
   version_vector() = default;
@@ -176,7 +184,8 @@ struct context_entry {
   class value value;
 
   static constexpr auto fields() {
-    return std::tuple{required("path", &context_entry::path), required("value", &context_entry::value)};
+    return std::tuple{required("path", &context_entry::path),
+                      required("value", &context_entry::value)};
   }
   friend bool operator==(const context_entry&, const context_entry&) = default;
 };

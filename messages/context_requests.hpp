@@ -22,7 +22,8 @@ struct value_found {
   bool found = false;
   class value value;
   static constexpr auto fields() {
-    return std::tuple{required("found", &value_found::found), optional("value", &value_found::value)};
+    return std::tuple{required("found", &value_found::found),
+                      optional("value", &value_found::value)};
   }
   friend bool operator==(const value_found&, const value_found&) = default;
 };
@@ -44,7 +45,8 @@ struct erase_value {
   class path path;
   enum durability durability = durability::durable;
   static constexpr auto fields() {
-    return std::tuple{required("path", &erase_value::path), optional("durability", &erase_value::durability)};
+    return std::tuple{required("path", &erase_value::path),
+                      optional("durability", &erase_value::durability)};
   }
   friend bool operator==(const erase_value&, const erase_value&) = default;
 };
@@ -59,11 +61,13 @@ struct change_accepted {
 /// `context.list`: the entries at and below a path, in the order of the tree.
 struct list_values {
   path prefix;
-  path after;                  ///< The last path of the page before; the root for the first page.
-  std::uint32_t limit = 1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page. The first page may
-                               ///< have one more, when a value stands at the root.
+  path after;  ///< The last path of the page before; the root for the first page.
+  std::uint32_t limit =
+      1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page. The
+             ///< first page may have one more, when a value stands at the root.
   static constexpr auto fields() {
-    return std::tuple{optional("prefix", &list_values::prefix), optional("after", &list_values::after),
+    return std::tuple{optional("prefix", &list_values::prefix),
+                      optional("after", &list_values::after),
                       optional("limit", &list_values::limit)};
   }
   friend bool operator==(const list_values&, const list_values&) = default;
@@ -73,21 +77,24 @@ struct list_values {
 struct value_page {
   std::vector<context_entry> entries;
   bool more = false;
-  state_hash hash;  ///< Of the subtree when the page was made: pages with equal hashes belong to one state.
+  state_hash hash;  ///< Of the subtree when the page was made: pages with equal hashes belong to
+                    ///< one state.
   static constexpr auto fields() {
-    return std::tuple{required("entries", &value_page::entries), required("more", &value_page::more),
-                      optional("hash", &value_page::hash)};
+    return std::tuple{required("entries", &value_page::entries),
+                      required("more", &value_page::more), optional("hash", &value_page::hash)};
   }
   friend bool operator==(const value_page&, const value_page&) = default;
 };
 
-/// `context.import`: writes many entries, each a change of its own, in one group commit. Writes none when one is refused.
+/// `context.import`: writes many entries, each a change of its own, in one group commit. Writes
+/// none when one is refused.
 struct import_values {
   std::vector<context_entry> entries;
   enum durability durability = durability::durable;
   bool only_check = false;  ///< Write nothing; tell whether the entries would be accepted.
   static constexpr auto fields() {
-    return std::tuple{required("entries", &import_values::entries), optional("durability", &import_values::durability),
+    return std::tuple{required("entries", &import_values::entries),
+                      optional("durability", &import_values::durability),
                       optional("only_check", &import_values::only_check)};
   }
   friend bool operator==(const import_values&, const import_values&) = default;
@@ -138,13 +145,15 @@ struct value_explained {
   std::string rule;  ///< The strategy that decides, and why.
   std::vector<competing_write> writes;
   static constexpr auto fields() {
-    return std::tuple{required("conflict", &value_explained::conflict), required("rule", &value_explained::rule),
+    return std::tuple{required("conflict", &value_explained::conflict),
+                      required("rule", &value_explained::rule),
                       required("writes", &value_explained::writes)};
   }
   friend bool operator==(const value_explained&, const value_explained&) = default;
 };
 
-/// `context.verify`: the hash of a subtree, computed anew from its entries and compared with the one kept up to date.
+/// `context.verify`: the hash of a subtree, computed anew from its entries and compared with the
+/// one kept up to date.
 struct verify_values {
   path prefix;
   static constexpr auto fields() { return std::tuple{optional("prefix", &verify_values::prefix)}; }
@@ -159,7 +168,8 @@ struct values_verified {
   std::uint64_t conflicts = 0;  ///< Paths with more than one competing write, in the whole tree.
   version_vector vector;
   static constexpr auto fields() {
-    return std::tuple{required("sound", &values_verified::sound), required("hash", &values_verified::hash),
+    return std::tuple{required("sound", &values_verified::sound),
+                      required("hash", &values_verified::hash),
                       required("entries", &values_verified::entries),
                       required("conflicts", &values_verified::conflicts),
                       required("vector", &values_verified::vector)};

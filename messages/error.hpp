@@ -11,8 +11,9 @@
 
 namespace troupe {
 
-/// Everything that can go wrong, in one list: the host API, the actors, the wire and the exit codes of the command line
-/// speak of failures in these words and no others. The names travel on the wire; the numbers do not.
+/// Everything that can go wrong, in one list: the host API, the actors, the wire and the exit codes
+/// of the command line speak of failures in these words and no others. The names travel on the
+/// wire; the numbers do not.
 enum class error_code : std::uint8_t {
   none = 0,            ///< No error. Never sent.
   invalid_argument,    ///< A parameter, file, path or setting is malformed.
@@ -67,8 +68,10 @@ inline constexpr std::array<error_code_name, 17> error_code_names{{
 /// A failure as a value: what kind, in words for a person, and structured detail for a program.
 struct error {
   error_code code = error_code::internal;
-  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8; what is not is repaired when it is sent.
-  std::string detail;   ///< A msgpack map with structured detail, or empty. See `value::from_msgpack`. Other text is sent as a string.
+  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8; what is
+                        ///< not is repaired when it is sent.
+  std::string detail;   ///< A msgpack map with structured detail, or empty. See
+                        ///< `value::from_msgpack`. Other text is sent as a string.
 
   friend bool operator==(const error&, const error&) = default;
 };
@@ -86,6 +89,8 @@ inline tl::unexpected<error> fail(error_code code, std::string message, std::str
 }
 
 /// Passes the failure of one result on as that of another.
-inline tl::unexpected<error> fail(error failure) { return tl::unexpected<error>(std::move(failure)); }
+inline tl::unexpected<error> fail(error failure) {
+  return tl::unexpected<error>(std::move(failure));
+}
 
 }  // namespace troupe

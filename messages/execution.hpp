@@ -11,29 +11,32 @@
 
 namespace troupe {
 
-/// Asks the dispatcher to run a command. Answered with the command's result. Never leaves the process: over links it is an
-/// `execute_request`, whose caller, deadline and trace the link knows.
+/// Asks the dispatcher to run a command. Answered with the command's result. Never leaves the
+/// process: over links it is an `execute_request`, whose caller, deadline and trace the link knows.
 struct execute_command {
   std::string command;
   class arguments arguments;
-  principal_ptr caller;                    ///< Never empty.
-  std::chrono::milliseconds deadline{0};   ///< Time left to the caller; 0 means the command's own timeout.
+  principal_ptr caller;  ///< Never empty.
+  std::chrono::milliseconds deadline{
+      0};  ///< Time left to the caller; 0 means the command's own timeout.
   trace_id trace;
-  std::uint64_t ticket = 0;                ///< By which the sender may withdraw it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
 };
 
 /// Asks the handler of a command to do its work. Answered with the result.
 struct invoke_command {
   std::string command;
   class arguments arguments;
-  std::string principal;                   ///< The name of the caller.
-  std::chrono::milliseconds deadline{0};   ///< Time left; always positive.
+  std::string principal;                  ///< The name of the caller.
+  std::chrono::milliseconds deadline{0};  ///< Time left; always positive.
   trace_id trace;
 
   static constexpr auto fields() {
-    return std::tuple{required("command", &invoke_command::command), required("arguments", &invoke_command::arguments),
+    return std::tuple{required("command", &invoke_command::command),
+                      required("arguments", &invoke_command::arguments),
                       required("principal", &invoke_command::principal),
-                      optional("deadline_ms", &invoke_command::deadline), optional("trace", &invoke_command::trace)};
+                      optional("deadline_ms", &invoke_command::deadline),
+                      optional("trace", &invoke_command::trace)};
   }
   friend bool operator==(const invoke_command&, const invoke_command&) = default;
 };
@@ -50,7 +53,8 @@ struct execute_request {
   friend bool operator==(const execute_request&, const execute_request&) = default;
 };
 
-/// Parameters of `command.list`: asks for the commands that the caller may run, in the order of their names.
+/// Parameters of `command.list`: asks for the commands that the caller may run, in the order of
+/// their names.
 struct list_commands {
   std::string prefix;
 
@@ -62,16 +66,20 @@ struct list_commands {
 struct command_list {
   std::vector<command_spec> commands;
 
-  static constexpr auto fields() { return std::tuple{required("commands", &command_list::commands)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("commands", &command_list::commands)};
+  }
   friend bool operator==(const command_list&, const command_list&) = default;
 };
 
-/// Parameters of `command.describe`: asks for one command in full. Answered with a `command_spec`; a command that the caller
-/// may not run is `not_found`.
+/// Parameters of `command.describe`: asks for one command in full. Answered with a `command_spec`;
+/// a command that the caller may not run is `not_found`.
 struct describe_command {
   std::string command;
 
-  static constexpr auto fields() { return std::tuple{required("command", &describe_command::command)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("command", &describe_command::command)};
+  }
   friend bool operator==(const describe_command&, const describe_command&) = default;
 };
 
@@ -87,7 +95,9 @@ struct get_metrics {
 struct metrics_list {
   std::vector<command_metrics> commands;
 
-  static constexpr auto fields() { return std::tuple{required("commands", &metrics_list::commands)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("commands", &metrics_list::commands)};
+  }
   friend bool operator==(const metrics_list&, const metrics_list&) = default;
 };
 
@@ -97,7 +107,8 @@ struct reset_metrics {
   friend bool operator==(const reset_metrics&, const reset_metrics&) = default;
 };
 
-/// Asks the dispatcher to forget the named commands, as when their plugin has gone. Unknown names are passed over.
+/// Asks the dispatcher to forget the named commands, as when their plugin has gone. Unknown names
+/// are passed over.
 struct remove_commands {
   std::vector<std::string> names;
 

@@ -33,15 +33,18 @@ constexpr field<Struct, Member> optional(std::string_view name, Member Struct::*
   return {name, member, presence::optional};
 }
 
-/// A message struct: it lists its fields once, in a static `fields()` that returns a tuple of `field`. CAF's `inspect`
-/// (actors/kernel/inspect.hpp) and the msgpack form (messages/codec.hpp) are both generated from that list.
+/// A message struct: it lists its fields once, in a static `fields()` that returns a tuple of
+/// `field`. CAF's `inspect` (actors/kernel/inspect.hpp) and the msgpack form (messages/codec.hpp)
+/// are both generated from that list.
 ///
 ///     struct greeting {
 ///       std::string name;
 ///       static constexpr auto fields() { return std::tuple{required("name", &greeting::name)}; }
 ///     };
 template <class T>
-concept described = requires { T::fields(); };
+concept described = requires {
+  T::fields();
+};
 
 /// Calls `visit(field)` for each field, in order.
 template <described T, class Visitor>
@@ -56,13 +59,16 @@ struct enumerator {
   std::string_view name;
 };
 
-/// Specialise to give an enumeration its wire names: `static constexpr std::array<enumerator<E>, N> names`.
+/// Specialise to give an enumeration its wire names: `static constexpr std::array<enumerator<E>, N>
+/// names`.
 template <class Enum>
 struct enum_names;
 
 /// An enumeration that travels by name.
 template <class T>
-concept named_enum = std::is_enum_v<T> && requires { enum_names<T>::names; };
+concept named_enum = std::is_enum_v<T> && requires {
+  enum_names<T>::names;
+};
 
 /// The wire name; `"?"` for a value without one.
 template <named_enum E>

@@ -11,7 +11,9 @@ int hex_digit(char c) noexcept {
   return -1;
 }
 
-constexpr bool is_hyphen_position(std::size_t i) noexcept { return i == 8 || i == 13 || i == 18 || i == 23; }
+constexpr bool is_hyphen_position(std::size_t i) noexcept {
+  return i == 8 || i == 13 || i == 18 || i == 23;
+}
 
 }  // namespace
 

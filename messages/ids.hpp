@@ -27,10 +27,12 @@ std::string to_string(const uuid& id);
 /// Accepts 32 hexadecimal digits in the 8-4-4-4-12 form, either case.
 std::optional<uuid> parse_uuid(std::string_view text) noexcept;
 
-/// Turns 16 random bytes into a version 4 UUID. The randomness is the caller's, so tests can choose it.
+/// Turns 16 random bytes into a version 4 UUID. The randomness is the caller's, so tests can choose
+/// it.
 uuid make_random_uuid(std::array<std::uint8_t, 16> random) noexcept;
 
-/// Two numbers as 16 bytes, least significant byte first whatever the machine: what an id is made from is the same everywhere.
+/// Two numbers as 16 bytes, least significant byte first whatever the machine: what an id is made
+/// from is the same everywhere.
 std::array<std::uint8_t, 16> little_endian(std::uint64_t first, std::uint64_t second) noexcept;
 
 /// A UUID that cannot be confused with one that names another kind of thing.
@@ -48,10 +50,11 @@ std::string to_string(const strong_id<Tag>& id) {
   return to_string(id.id);
 }
 
-using node_id = strong_id<struct node_id_tag>;        ///< A node, for as long as its data directory lives.
+using node_id =
+    strong_id<struct node_id_tag>;  ///< A node, for as long as its data directory lives.
 using cluster_id = strong_id<struct cluster_id_tag>;  ///< The set of nodes that share one context.
-using trace_id = strong_id<struct trace_id_tag>;      ///< One request and all the work that it causes.
-using change_id = strong_id<struct change_id_tag>;    ///< One change of the context.
+using trace_id = strong_id<struct trace_id_tag>;  ///< One request and all the work that it causes.
+using change_id = strong_id<struct change_id_tag>;  ///< One change of the context.
 
 }  // namespace troupe
 
@@ -67,5 +70,7 @@ struct std::hash<troupe::uuid> {
 
 template <class Tag>
 struct std::hash<troupe::strong_id<Tag>> {
-  std::size_t operator()(const troupe::strong_id<Tag>& id) const noexcept { return std::hash<troupe::uuid>{}(id.id); }
+  std::size_t operator()(const troupe::strong_id<Tag>& id) const noexcept {
+    return std::hash<troupe::uuid>{}(id.id);
+  }
 };

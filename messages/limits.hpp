@@ -7,9 +7,10 @@ namespace troupe {
 
 /// What a decoder accepts. Every bound is checked before memory is spent on what it bounds.
 struct codec_limits {
-  std::size_t frame_bytes = std::size_t{8} << 20;   ///< One whole message.
-  std::uint32_t depth = 64;                         ///< Containers within containers; at most 64.
-  std::uint64_t elements = std::uint64_t{1} << 20;  ///< Everything in one message: scalars and containers.
+  std::size_t frame_bytes = std::size_t{8} << 20;  ///< One whole message.
+  std::uint32_t depth = 64;                        ///< Containers within containers; at most 64.
+  std::uint64_t elements = std::uint64_t{1}
+                           << 20;  ///< Everything in one message: scalars and containers.
   std::size_t string_bytes = std::size_t{8} << 20;  ///< One string or binary.
 };
 

@@ -10,9 +10,9 @@ result<std::uint32_t> agree_on_protocol(const std::vector<std::uint32_t>& offere
   const auto agreed = std::min(offered[1], highest_protocol);
   if (agreed < std::max(offered[0], lowest_protocol))
     return fail(error_code::version_mismatch,
-                "no shared protocol version: this node speaks " + std::to_string(lowest_protocol) + " to " +
-                    std::to_string(highest_protocol) + ", the other side " + std::to_string(offered[0]) + " to " +
-                    std::to_string(offered[1]));
+                "no shared protocol version: this node speaks " + std::to_string(lowest_protocol) +
+                    " to " + std::to_string(highest_protocol) + ", the other side " +
+                    std::to_string(offered[0]) + " to " + std::to_string(offered[1]));
   return agreed;
 }
 

@@ -12,7 +12,8 @@
 
 namespace troupe {
 
-/// The msgpack bytes of a reply or of a parameter map, on their way between a link and the actor that understands them.
+/// The msgpack bytes of a reply or of a parameter map, on their way between a link and the actor
+/// that understands them.
 struct payload {
   binary msgpack;
 
@@ -20,28 +21,32 @@ struct payload {
   friend bool operator==(const payload&, const payload&) = default;
 };
 
-/// Asks a link to call the program on its other side. Answered with a `payload`, the other side's error, or an error of the
-/// link: `deadline_exceeded`, `unavailable` when it ends first, `overloaded` when its bounds are reached.
+/// Asks a link to call the program on its other side. Answered with a `payload`, the other side's
+/// error, or an error of the link: `deadline_exceeded`, `unavailable` when it ends first,
+/// `overloaded` when its bounds are reached.
 struct call_remote {
   std::string method;
-  binary params;                            ///< The bytes of a parameter map.
-  std::chrono::milliseconds deadline{0};    ///< Time that is left; must be positive.
+  binary params;                          ///< The bytes of a parameter map.
+  std::chrono::milliseconds deadline{0};  ///< Time that is left; must be positive.
   trace_id trace;
 
   static constexpr auto fields() {
-    return std::tuple{required("method", &call_remote::method), required("params", &call_remote::params),
-                      required("deadline_ms", &call_remote::deadline), optional("trace", &call_remote::trace)};
+    return std::tuple{
+        required("method", &call_remote::method), required("params", &call_remote::params),
+        required("deadline_ms", &call_remote::deadline), optional("trace", &call_remote::trace)};
   }
   friend bool operator==(const call_remote&, const call_remote&) = default;
 };
 
-/// Asks a link to notify the program on its other side. Answered once it is in the output buffer, or with `overloaded`.
+/// Asks a link to notify the program on its other side. Answered once it is in the output buffer,
+/// or with `overloaded`.
 struct notify_remote {
   std::string method;
   binary params;
 
   static constexpr auto fields() {
-    return std::tuple{required("method", &notify_remote::method), required("params", &notify_remote::params)};
+    return std::tuple{required("method", &notify_remote::method),
+                      required("params", &notify_remote::params)};
   }
   friend bool operator==(const notify_remote&, const notify_remote&) = default;
 };
@@ -54,24 +59,25 @@ struct close_link {
   friend bool operator==(const close_link&, const close_link&) = default;
 };
 
-/// A request that came over a link, for the actor that serves its method. The principal is stamped by the link. Answered
-/// with the `payload` of the result or an error.
+/// A request that came over a link, for the actor that serves its method. The principal is stamped
+/// by the link. Answered with the `payload` of the result or an error.
 struct service_call {
-  principal_ptr caller;                     ///< Never empty.
+  principal_ptr caller;  ///< Never empty.
   std::string method;
   binary params;
   std::chrono::milliseconds deadline{0};
   trace_id trace;
-  std::uint64_t ticket = 0;                 ///< By which the sender may withdraw it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
 
   static constexpr auto fields() {
-    return std::tuple{required("caller", &service_call::caller), required("method", &service_call::method),
-                      required("params", &service_call::params), required("deadline_ms", &service_call::deadline),
-                      optional("trace", &service_call::trace), optional("ticket", &service_call::ticket)};
+    return std::tuple{
+        required("caller", &service_call::caller), required("method", &service_call::method),
+        required("params", &service_call::params), required("deadline_ms", &service_call::deadline),
+        optional("trace", &service_call::trace),   optional("ticket", &service_call::ticket)};
   }
   friend bool operator==(const service_call& a, const service_call& b) {
-    return *a.caller == *b.caller && a.method == b.method && a.params == b.params && a.deadline == b.deadline &&
-           a.trace == b.trace && a.ticket == b.ticket;
+    return *a.caller == *b.caller && a.method == b.method && a.params == b.params &&
+           a.deadline == b.deadline && a.trace == b.trace && a.ticket == b.ticket;
   }
 };
 
@@ -82,7 +88,8 @@ struct service_notice {
   binary params;
 
   static constexpr auto fields() {
-    return std::tuple{required("caller", &service_notice::caller), required("method", &service_notice::method),
+    return std::tuple{required("caller", &service_notice::caller),
+                      required("method", &service_notice::method),
                       required("params", &service_notice::params)};
   }
   friend bool operator==(const service_notice& a, const service_notice& b) {
@@ -95,27 +102,33 @@ enum class session_kind : std::uint8_t { plugin, client, peer };
 
 template <>
 struct enum_names<session_kind> {
-  static constexpr std::array<enumerator<session_kind>, 3> names{
-      {{session_kind::plugin, "plugin"}, {session_kind::client, "client"}, {session_kind::peer, "peer"}}};
+  static constexpr std::array<enumerator<session_kind>, 3> names{{{session_kind::plugin, "plugin"},
+                                                                  {session_kind::client, "client"},
+                                                                  {session_kind::peer, "peer"}}};
 };
 
 /// The first request on every link.
 struct session_open {
-  std::vector<std::uint32_t> protocol;  ///< The lowest and the highest version that the opener speaks.
+  std::vector<std::uint32_t>
+      protocol;  ///< The lowest and the highest version that the opener speaks.
   session_kind kind = session_kind::client;
-  std::string name;                     ///< For people. Of a plugin: must be the name in its manifest.
-  std::string version;                  ///< Of a plugin.
-  std::string sdk;                      ///< Of a plugin: which SDK it was built with.
-  cluster_id cluster;                   ///< Of a peer.
-  node_id node;                         ///< Of a peer.
-  std::uint64_t incarnation = 0;        ///< Of a peer.
-  std::string address;                  ///< Of a peer: where it listens, `host:port`; empty when it does not.
+  std::string name;               ///< For people. Of a plugin: must be the name in its manifest.
+  std::string version;            ///< Of a plugin.
+  std::string sdk;                ///< Of a plugin: which SDK it was built with.
+  cluster_id cluster;             ///< Of a peer.
+  node_id node;                   ///< Of a peer.
+  std::uint64_t incarnation = 0;  ///< Of a peer.
+  std::string address;  ///< Of a peer: where it listens, `host:port`; empty when it does not.
 
   static constexpr auto fields() {
-    return std::tuple{required("protocol", &session_open::protocol),       required("kind", &session_open::kind),
-                      required("name", &session_open::name),               optional("version", &session_open::version),
-                      optional("sdk", &session_open::sdk),                 optional("cluster", &session_open::cluster),
-                      optional("node", &session_open::node),               optional("incarnation", &session_open::incarnation),
+    return std::tuple{required("protocol", &session_open::protocol),
+                      required("kind", &session_open::kind),
+                      required("name", &session_open::name),
+                      optional("version", &session_open::version),
+                      optional("sdk", &session_open::sdk),
+                      optional("cluster", &session_open::cluster),
+                      optional("node", &session_open::node),
+                      optional("incarnation", &session_open::incarnation),
                       optional("address", &session_open::address)};
   }
   friend bool operator==(const session_open&, const session_open&) = default;

@@ -18,7 +18,8 @@ std::uint64_t sign_extend(std::uint64_t number, unsigned bytes) noexcept {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(number << shift) >> shift);
 }
 
-msgpack_header scalar(msgpack_kind kind, unsigned bytes, std::uint64_t integer = 0, double floating = 0) noexcept {
+msgpack_header scalar(msgpack_kind kind, unsigned bytes, std::uint64_t integer = 0,
+                      double floating = 0) noexcept {
   return {kind, static_cast<std::uint8_t>(bytes), 0, integer, floating};
 }
 
@@ -27,7 +28,8 @@ msgpack_header sized(msgpack_kind kind, unsigned bytes, std::uint64_t length) no
 }
 
 /// A header whose lead byte is followed by `width` bytes that hold a length.
-msgpack_header with_length(std::string_view bytes, msgpack_kind kind, unsigned width, unsigned extra = 0) noexcept {
+msgpack_header with_length(std::string_view bytes, msgpack_kind kind, unsigned width,
+                           unsigned extra = 0) noexcept {
   if (bytes.size() < 1 + width + extra) return {};
   return sized(kind, 1 + width + extra, big_endian(bytes.data() + 1, width));
 }
@@ -37,8 +39,9 @@ msgpack_header number(std::string_view bytes, msgpack_kind kind, unsigned width)
   std::uint64_t bits = big_endian(bytes.data() + 1, width);
   if (kind == msgpack_kind::floating)
     return scalar(kind, 1 + width, 0,
-                  width == 4 ? static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits)))
-                             : std::bit_cast<double>(bits));
+                  width == 4
+                      ? static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits)))
+                      : std::bit_cast<double>(bits));
   if (kind == msgpack_kind::signed_integer) {
     bits = sign_extend(bits, width);
     if (static_cast<std::int64_t>(bits) >= 0) kind = msgpack_kind::unsigned_integer;
@@ -77,7 +80,11 @@ msgpack_header read_msgpack_header(std::string_view bytes) noexcept {
     case 0xd1: return number(bytes, signed_integer, 2);
     case 0xd2: return number(bytes, signed_integer, 4);
     case 0xd3: return number(bytes, signed_integer, 8);
-    case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8:
+    case 0xd4:
+    case 0xd5:
+    case 0xd6:
+    case 0xd7:
+    case 0xd8:
       return bytes.size() < 2 ? msgpack_header{} : sized(extension, 2, 1u << (lead - 0xd4));
     case 0xd9: return with_length(bytes, string, 1);
     case 0xda: return with_length(bytes, string, 2);
@@ -105,9 +112,10 @@ std::optional<bool> msgpack_reader::read_bool() noexcept {
 
 std::optional<std::int64_t> msgpack_reader::read_signed() noexcept {
   const auto header = read_msgpack_header(rest_);
-  const bool fits = header.kind == msgpack_kind::signed_integer ||
-                    (header.kind == msgpack_kind::unsigned_integer &&
-                     header.integer <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  const bool fits =
+      header.kind == msgpack_kind::signed_integer ||
+      (header.kind == msgpack_kind::unsigned_integer &&
+       header.integer <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
   if (!fits) return std::nullopt;
   rest_.remove_prefix(header.bytes);
   return static_cast<std::int64_t>(header.integer);
@@ -126,16 +134,22 @@ std::optional<double> msgpack_reader::read_double() noexcept {
   switch (header.kind) {
     case msgpack_kind::floating: number = header.floating; break;
     case msgpack_kind::unsigned_integer: number = static_cast<double>(header.integer); break;
-    case msgpack_kind::signed_integer: number = static_cast<double>(static_cast<std::int64_t>(header.integer)); break;
+    case msgpack_kind::signed_integer:
+      number = static_cast<double>(static_cast<std::int64_t>(header.integer));
+      break;
     default: return std::nullopt;
   }
   rest_.remove_prefix(header.bytes);
   return number;
 }
 
-std::optional<std::string_view> msgpack_reader::read_string() noexcept { return read_payload(msgpack_kind::string); }
+std::optional<std::string_view> msgpack_reader::read_string() noexcept {
+  return read_payload(msgpack_kind::string);
+}
 
-std::optional<std::string_view> msgpack_reader::read_binary() noexcept { return read_payload(msgpack_kind::binary); }
+std::optional<std::string_view> msgpack_reader::read_binary() noexcept {
+  return read_payload(msgpack_kind::binary);
+}
 
 std::optional<std::string_view> msgpack_reader::read_payload(msgpack_kind kind) noexcept {
   const auto header = read_msgpack_header(rest_);

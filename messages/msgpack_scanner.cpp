@@ -11,8 +11,9 @@ namespace troupe {
 namespace {
 
 tl::unexpected<error> too_much(std::string_view what, std::uint64_t bound) {
-  return fail(error_code::limit_exceeded,
-              "a message with " + std::string{what} + " was refused; at most " + std::to_string(bound) + " are accepted");
+  return fail(error_code::limit_exceeded, "a message with " + std::string{what} +
+                                              " was refused; at most " + std::to_string(bound) +
+                                              " are accepted");
 }
 
 }  // namespace
@@ -26,33 +27,40 @@ result<std::size_t> msgpack_scanner::scan(std::string_view buffer) {
     const std::string_view rest = buffer.substr(std::min(position_, buffer.size()));
     const msgpack_header header = read_msgpack_header(rest);
     if (header.kind == msgpack_kind::truncated) {
-      if (buffer.size() > limits_.frame_bytes) return too_much("too many bytes", limits_.frame_bytes);
+      if (buffer.size() > limits_.frame_bytes)
+        return too_much("too many bytes", limits_.frame_bytes);
       return 0;
     }
     if (header.kind == msgpack_kind::invalid)
-      return fail(error_code::protocol_violation, "the byte 0xc1 at offset " + std::to_string(position_) + " is not msgpack");
+      return fail(error_code::protocol_violation,
+                  "the byte 0xc1 at offset " + std::to_string(position_) + " is not msgpack");
     if (header.kind == msgpack_kind::extension)
-      return fail(error_code::protocol_violation, "a msgpack extension type at offset " + std::to_string(position_) +
+      return fail(error_code::protocol_violation, "a msgpack extension type at offset " +
+                                                      std::to_string(position_) +
                                                       " was refused; use the plain types");
     if (elements_ + 1 > limits_.elements) return too_much("too many elements", limits_.elements);
 
     std::size_t bytes = header.bytes;
     const bool is_string = header.kind == msgpack_kind::string;
     if (is_string || header.kind == msgpack_kind::binary) {
-      if (header.length > limits_.string_bytes) return too_much("too long a string (bytes)", limits_.string_bytes);
+      if (header.length > limits_.string_bytes)
+        return too_much("too long a string (bytes)", limits_.string_bytes);
       bytes += header.length;
     }
-    if (position_ + bytes > limits_.frame_bytes) return too_much("too many bytes", limits_.frame_bytes);
+    if (position_ + bytes > limits_.frame_bytes)
+      return too_much("too many bytes", limits_.frame_bytes);
     if (rest.size() < bytes) return 0;
     if (is_string && !is_utf8(rest.substr(header.bytes, header.length)))
-      return fail(error_code::protocol_violation,
-                  "the string at offset " + std::to_string(position_) + " is not UTF-8; send other bytes as binary");
+      return fail(error_code::protocol_violation, "the string at offset " +
+                                                      std::to_string(position_) +
+                                                      " is not UTF-8; send other bytes as binary");
 
     position_ += bytes;
     ++elements_;
     if (depth_ > 0) --pending_[depth_ - 1];
     if (header.kind == msgpack_kind::array || header.kind == msgpack_kind::map) {
-      const auto children = header.kind == msgpack_kind::map ? 2 * std::uint64_t{header.length} : header.length;
+      const auto children =
+          header.kind == msgpack_kind::map ? 2 * std::uint64_t{header.length} : header.length;
       if (auto opened = open_container(children); !opened) return fail(std::move(opened.error()));
     }
     while (depth_ > 0 && pending_[depth_ - 1] == 0) --depth_;
@@ -66,7 +74,8 @@ result<std::size_t> msgpack_scanner::scan(std::string_view buffer) {
 
 result<void> msgpack_scanner::open_container(std::uint64_t children) {
   if (depth_ >= limits_.depth) return too_much("too deep nesting (levels)", limits_.depth);
-  if (elements_ + children > limits_.elements) return too_much("too many elements", limits_.elements);
+  if (elements_ + children > limits_.elements)
+    return too_much("too many elements", limits_.elements);
   pending_[depth_++] = children;
   return {};
 }

@@ -23,7 +23,8 @@ public:
   void boolean(bool flag) { flag ? packer_.pack_true() : packer_.pack_false(); }
   void integer(std::int64_t number) { packer_.pack_int64(number); }
   void unsigned_integer(std::uint64_t number) { packer_.pack_uint64(number); }
-  /// Always 64 bit: msgpack-c's `pack_double` turns 7.0 into the integer 7 and loses the sign of -0.0.
+  /// Always 64 bit: msgpack-c's `pack_double` turns 7.0 into the integer 7 and loses the sign of
+  /// -0.0.
   void floating(double number) {
     auto bits = std::bit_cast<std::uint64_t>(number);
     if constexpr (std::endian::native == std::endian::little) bits = __builtin_bswap64(bits);

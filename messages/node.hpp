@@ -23,11 +23,11 @@ struct node_info {
   std::string version;
   cluster_id cluster;
   std::uint64_t incarnation = 0;
-  std::uint64_t process = 0;       ///< The operating system's process id.
+  std::uint64_t process = 0;  ///< The operating system's process id.
   std::uint64_t uptime_ms = 0;
   std::string data_dir;
-  std::string listens;             ///< `host:port` for peers; empty when it does not listen.
-  std::string sandbox;             ///< How plugins are confined.
+  std::string listens;  ///< `host:port` for peers; empty when it does not listen.
+  std::string sandbox;  ///< How plugins are confined.
   state_hash root_hash;
   std::uint64_t entries = 0;
   std::uint64_t conflicts = 0;
@@ -51,15 +51,17 @@ struct node_info {
 
 /// One other node, as this node sees it.
 struct peer_info {
-  std::string address;     ///< Where it listens or was dialed.
+  std::string address;  ///< Where it listens or was dialed.
   bool connected = false;
-  node_id id;              ///< Nil until it was met.
+  node_id id;  ///< Nil until it was met.
   std::string name;
   std::uint64_t incarnation = 0;
-  std::string problem;     ///< Why there is no connection, or nothing.
+  std::string problem;  ///< Why there is no connection, or nothing.
   static constexpr auto fields() {
-    return std::tuple{required("address", &peer_info::address), required("connected", &peer_info::connected),
-                      optional("id", &peer_info::id),           optional("name", &peer_info::name),
+    return std::tuple{required("address", &peer_info::address),
+                      required("connected", &peer_info::connected),
+                      optional("id", &peer_info::id),
+                      optional("name", &peer_info::name),
                       optional("incarnation", &peer_info::incarnation),
                       optional("problem", &peer_info::problem)};
   }
@@ -76,17 +78,22 @@ struct peer_list {
 /// `peers.known`: where nodes listen, told to every new peer.
 struct peers_known {
   std::vector<std::string> addresses;
-  static constexpr auto fields() { return std::tuple{required("addresses", &peers_known::addresses)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("addresses", &peers_known::addresses)};
+  }
   friend bool operator==(const peers_known&, const peers_known&) = default;
 };
 
 /// `plugin.load`: starts the plugin of a package directory.
 struct load_plugin {
-  std::string package;              ///< Absolute path of a directory with a `plugin.toml`.
-  std::vector<std::string> grants;  ///< What the operator grants of what the manifest requests; empty grants all of it.
-  permission_level level = permission_level::user;  ///< The most that the package may be trusted with; one that asks for more is refused.
+  std::string package;  ///< Absolute path of a directory with a `plugin.toml`.
+  std::vector<std::string>
+      grants;  ///< What the operator grants of what the manifest requests; empty grants all of it.
+  permission_level level = permission_level::user;  ///< The most that the package may be trusted
+                                                    ///< with; one that asks for more is refused.
   static constexpr auto fields() {
-    return std::tuple{required("package", &load_plugin::package), optional("grants", &load_plugin::grants),
+    return std::tuple{required("package", &load_plugin::package),
+                      optional("grants", &load_plugin::grants),
                       optional("level", &load_plugin::level)};
   }
   friend bool operator==(const load_plugin&, const load_plugin&) = default;
@@ -122,7 +129,8 @@ struct change_grant {
   std::string plugin;
   std::string capability;
   static constexpr auto fields() {
-    return std::tuple{required("plugin", &change_grant::plugin), required("capability", &change_grant::capability)};
+    return std::tuple{required("plugin", &change_grant::plugin),
+                      required("capability", &change_grant::capability)};
   }
   friend bool operator==(const change_grant&, const change_grant&) = default;
 };
@@ -138,9 +146,10 @@ struct plugin_info {
   std::vector<std::string> commands;
   std::uint64_t restarts = 0;
   std::uint64_t denials = 0;
-  std::uint64_t process = 0;              ///< The operating system's process id of the sandbox; 0 when there is none.
+  std::uint64_t process =
+      0;  ///< The operating system's process id of the sandbox; 0 when there is none.
   resource_limits limits;
-  std::string problem;                    ///< Why it is not running, or nothing.
+  std::string problem;  ///< Why it is not running, or nothing.
   static constexpr auto fields() {
     return std::tuple{required("name", &plugin_info::name),
                       required("version", &plugin_info::version),
@@ -165,18 +174,23 @@ struct plugin_list {
   friend bool operator==(const plugin_list&, const plugin_list&) = default;
 };
 
-/// One line of the audit trail: who was allowed, denied, given or deprived of what, and by which rule.
+/// One line of the audit trail: who was allowed, denied, given or deprived of what, and by which
+/// rule.
 struct audit_record {
   std::uint64_t time_ms = 0;  ///< Since 1970.
-  std::string event;          ///< `plugin.denied`, `plugin.granted`, `plugin.revoked`, `plugin.started`, `plugin.ended` …
+  std::string event;  ///< `plugin.denied`, `plugin.granted`, `plugin.revoked`, `plugin.started`,
+                      ///< `plugin.ended` …
   std::string principal;
-  std::string subject;        ///< The capability or thing in question.
-  std::string rule;           ///< What decided.
+  std::string subject;  ///< The capability or thing in question.
+  std::string rule;     ///< What decided.
   trace_id trace;
   static constexpr auto fields() {
-    return std::tuple{required("time_ms", &audit_record::time_ms), required("event", &audit_record::event),
-                      required("principal", &audit_record::principal), required("subject", &audit_record::subject),
-                      required("rule", &audit_record::rule), optional("trace", &audit_record::trace)};
+    return std::tuple{required("time_ms", &audit_record::time_ms),
+                      required("event", &audit_record::event),
+                      required("principal", &audit_record::principal),
+                      required("subject", &audit_record::subject),
+                      required("rule", &audit_record::rule),
+                      optional("trace", &audit_record::trace)};
   }
   friend bool operator==(const audit_record&, const audit_record&) = default;
 };
@@ -187,7 +201,8 @@ struct search_audit {
   std::string event;          ///< Only this event; empty for all.
   std::uint32_t limit = 100;  ///< At most 1,000.
   static constexpr auto fields() {
-    return std::tuple{optional("principal", &search_audit::principal), optional("event", &search_audit::event),
+    return std::tuple{optional("principal", &search_audit::principal),
+                      optional("event", &search_audit::event),
                       optional("limit", &search_audit::limit)};
   }
   friend bool operator==(const search_audit&, const search_audit&) = default;

@@ -17,9 +17,10 @@ enum class permission_level : std::uint8_t {
 
 template <>
 struct enum_names<permission_level> {
-  static constexpr std::array<enumerator<permission_level>, 3> names{{{permission_level::system, "system"},
-                                                                      {permission_level::user, "user"},
-                                                                      {permission_level::restricted, "restricted"}}};
+  static constexpr std::array<enumerator<permission_level>, 3> names{
+      {{permission_level::system, "system"},
+       {permission_level::user, "user"},
+       {permission_level::restricted, "restricted"}}};
 };
 
 /// What a plugin may consume. Zero means none, not unlimited.
@@ -45,13 +46,15 @@ struct resource_limits {
 /// The budgets that a level has when its manifest names none.
 resource_limits default_limits(permission_level level) noexcept;
 
-/// The answer to `plugin.check`, and what every check of a plugin's rights says: whether something is allowed, and by which rule.
+/// The answer to `plugin.check`, and what every check of a plugin's rights says: whether something
+/// is allowed, and by which rule.
 struct permission_decision {
   bool allowed = false;
   std::string rule;  ///< The capability that decided, or in words why none did.
 
   static constexpr auto fields() {
-    return std::tuple{required("allowed", &permission_decision::allowed), required("rule", &permission_decision::rule)};
+    return std::tuple{required("allowed", &permission_decision::allowed),
+                      required("rule", &permission_decision::rule)};
   }
   friend bool operator==(const permission_decision&, const permission_decision&) = default;
 };
@@ -61,7 +64,8 @@ struct resource_usage {
   std::uint64_t memory_bytes = 0;
   std::uint64_t cpu_milliseconds = 0;
   std::uint32_t processes = 0;
-  std::string memory_mechanism;   ///< Which kernel mechanism holds the limit, such as `"cgroup v1"` or `"rlimit"`.
+  std::string memory_mechanism;  ///< Which kernel mechanism holds the limit, such as `"cgroup v1"`
+                                 ///< or `"rlimit"`.
   std::string cpu_mechanism;
   std::string process_mechanism;
 
@@ -77,17 +81,26 @@ struct resource_usage {
 };
 
 /// Where a plugin is in its life.
-enum class plugin_phase : std::uint8_t { discovered, starting, running, stopping, stopped, failed, quarantined };
+enum class plugin_phase : std::uint8_t {
+  discovered,
+  starting,
+  running,
+  stopping,
+  stopped,
+  failed,
+  quarantined
+};
 
 template <>
 struct enum_names<plugin_phase> {
-  static constexpr std::array<enumerator<plugin_phase>, 7> names{{{plugin_phase::discovered, "discovered"},
-                                                                  {plugin_phase::starting, "starting"},
-                                                                  {plugin_phase::running, "running"},
-                                                                  {plugin_phase::stopping, "stopping"},
-                                                                  {plugin_phase::stopped, "stopped"},
-                                                                  {plugin_phase::failed, "failed"},
-                                                                  {plugin_phase::quarantined, "quarantined"}}};
+  static constexpr std::array<enumerator<plugin_phase>, 7> names{
+      {{plugin_phase::discovered, "discovered"},
+       {plugin_phase::starting, "starting"},
+       {plugin_phase::running, "running"},
+       {plugin_phase::stopping, "stopping"},
+       {plugin_phase::stopped, "stopped"},
+       {plugin_phase::failed, "failed"},
+       {plugin_phase::quarantined, "quarantined"}}};
 };
 
 }  // namespace troupe

@@ -11,7 +11,9 @@ namespace troupe {
 /// The answer of a plugin to `plugin.start`: the commands that it contributes.
 struct plugin_started {
   std::vector<command_spec> commands;
-  static constexpr auto fields() { return std::tuple{optional("commands", &plugin_started::commands)}; }
+  static constexpr auto fields() {
+    return std::tuple{optional("commands", &plugin_started::commands)};
+  }
   friend bool operator==(const plugin_started&, const plugin_started&) = default;
 };
 
@@ -28,7 +30,9 @@ struct log_line {
 /// `grants.changed`: what the plugin may do from now on.
 struct grants_changed {
   std::vector<std::string> capabilities;
-  static constexpr auto fields() { return std::tuple{required("capabilities", &grants_changed::capabilities)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("capabilities", &grants_changed::capabilities)};
+  }
   friend bool operator==(const grants_changed&, const grants_changed&) = default;
 };
 

@@ -21,26 +21,32 @@ enum class principal_kind : std::uint8_t {
 
 template <>
 struct enum_names<principal_kind> {
-  static constexpr std::array<enumerator<principal_kind>, 5> names{{{principal_kind::host, "host"},
-                                                                    {principal_kind::client, "client"},
-                                                                    {principal_kind::plugin, "plugin"},
-                                                                    {principal_kind::peer, "peer"},
-                                                                    {principal_kind::system, "system"}}};
+  static constexpr std::array<enumerator<principal_kind>, 5> names{
+      {{principal_kind::host, "host"},
+       {principal_kind::client, "client"},
+       {principal_kind::plugin, "plugin"},
+       {principal_kind::peer, "peer"},
+       {principal_kind::system, "system"}}};
 };
 
-/// On whose behalf something happens. Stamped by the link that knows who is on its other side, never taken from there.
+/// On whose behalf something happens. Stamped by the link that knows who is on its other side,
+/// never taken from there.
 struct principal {
   std::string name;
   principal_kind kind = principal_kind::client;
-  std::vector<std::string> capabilities;  ///< Patterns of what it may do (`"command.execute:notes.*"`).
-  std::vector<std::string> denied;        ///< Patterns of what it may not do, whatever its capabilities say.
+  std::vector<std::string>
+      capabilities;  ///< Patterns of what it may do (`"command.execute:notes.*"`).
+  std::vector<std::string>
+      denied;  ///< Patterns of what it may not do, whatever its capabilities say.
 
-  /// A client that runs as the operating-system user who runs this node. Does not travel: it says nothing elsewhere.
+  /// A client that runs as the operating-system user who runs this node. Does not travel: it says
+  /// nothing elsewhere.
   bool same_user = false;
 
   static constexpr auto fields() {
     return std::tuple{required("name", &principal::name), required("kind", &principal::kind),
-                      optional("capabilities", &principal::capabilities), optional("denied", &principal::denied)};
+                      optional("capabilities", &principal::capabilities),
+                      optional("denied", &principal::denied)};
   }
   friend bool operator==(const principal&, const principal&) = default;
 };

@@ -5,8 +5,9 @@ namespace troupe::rpc {
 namespace {
 
 tl::unexpected<error> malformed(std::string_view what) {
-  return fail(error_code::protocol_violation,
-              std::string{what} + "; send [0, msgid, method, [params]], [1, msgid, error, result] or [2, method, [params]]");
+  return fail(error_code::protocol_violation, std::string{what} +
+                                                  "; send [0, msgid, method, [params]], [1, msgid, "
+                                                  "error, result] or [2, method, [params]]");
 }
 
 /// Reads `[{...}]`; an empty array stands for no parameters.
@@ -65,7 +66,8 @@ result<frame> parse(std::string_view bytes) {
   return malformed("a message is not a MessagePack-RPC frame");
 }
 
-void append_request(std::string& out, std::uint32_t id, std::string_view method, std::string_view params) {
+void append_request(std::string& out, std::uint32_t id, std::string_view method,
+                    std::string_view params) {
   msgpack_writer writer{out};
   writer.array(4);
   writer.unsigned_integer(0);

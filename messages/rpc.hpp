@@ -11,8 +11,8 @@
 
 namespace troupe::rpc {
 
-// MessagePack-RPC frames (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md). `params` is an array that holds
-// one map of named parameters; here it is handled as the bytes of that map.
+// MessagePack-RPC frames (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md). `params`
+// is an array that holds one map of named parameters; here it is handled as the bytes of that map.
 
 /// `[0, msgid, method, [params]]`
 struct request {
@@ -47,12 +47,14 @@ inline constexpr std::string_view nil{"\xc0", 1};
 result<frame> parse(std::string_view bytes);
 
 /// Appends frames to an output buffer. `params` and `payload` are msgpack bytes.
-void append_request(std::string& out, std::uint32_t id, std::string_view method, std::string_view params);
+void append_request(std::string& out, std::uint32_t id, std::string_view method,
+                    std::string_view params);
 void append_response(std::string& out, std::uint32_t id, std::string_view payload);
 void append_failure(std::string& out, std::uint32_t id, const error& failure);
 void append_notification(std::string& out, std::string_view method, std::string_view params);
 
-/// Parameters of the notice `cancel`: the sender does not wait for the answer to this request any more.
+/// Parameters of the notice `cancel`: the sender does not wait for the answer to this request any
+/// more.
 struct cancel_notice {
   std::uint32_t msgid = 0;
 
@@ -65,11 +67,13 @@ struct envelope {
   trace_id trace;
 
   static constexpr auto fields() {
-    return std::tuple{optional("deadline_ms", &envelope::deadline), optional("trace", &envelope::trace)};
+    return std::tuple{optional("deadline_ms", &envelope::deadline),
+                      optional("trace", &envelope::trace)};
   }
 };
 
-/// The bytes of a parameter map with the envelope's parameters added. @param params The bytes of a map.
+/// The bytes of a parameter map with the envelope's parameters added. @param params The bytes of a
+/// map.
 std::string with_envelope(std::string_view params, const envelope& beside);
 
 }  // namespace troupe::rpc

@@ -16,7 +16,8 @@ struct run_id {
   std::uint64_t incarnation = 0;
 
   static constexpr auto fields() {
-    return std::tuple{required("origin", &run_id::origin), required("incarnation", &run_id::incarnation)};
+    return std::tuple{required("origin", &run_id::origin),
+                      required("incarnation", &run_id::incarnation)};
   }
   friend auto operator<=>(const run_id&, const run_id&) = default;
 };
@@ -29,7 +30,8 @@ struct dot_range {
   std::uint64_t last = 0;
 
   static constexpr auto fields() {
-    return std::tuple{required("origin", &dot_range::origin), required("incarnation", &dot_range::incarnation),
+    return std::tuple{required("origin", &dot_range::origin),
+                      required("incarnation", &dot_range::incarnation),
                       required("first", &dot_range::first), required("last", &dot_range::last)};
   }
   friend auto operator<=>(const dot_range&, const dot_range&) = default;
@@ -40,18 +42,23 @@ struct sync_hello {
   cluster_id cluster;
   node_id node;
   std::uint64_t incarnation = 0;
-  version_vector vector;         ///< What the sender has committed.
-  state_hash root;               ///< Hash of all its siblings; all-zero while some of them are not committed yet.
-  std::uint64_t strategies =
-      0;  ///< Hash of its conflict strategies: where it differs, the same siblings are read differently.
+  version_vector vector;  ///< What the sender has committed.
+  state_hash
+      root;  ///< Hash of all its siblings; all-zero while some of them are not committed yet.
+  std::uint64_t strategies = 0;  ///< Hash of its conflict strategies: where it differs, the same
+                                 ///< siblings are read differently.
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
   std::vector<run_id> declined;  ///< Runs of which the sender takes no further changes.
 
   static constexpr auto fields() {
-    return std::tuple{required("cluster", &sync_hello::cluster),       required("node", &sync_hello::node),
-                      required("incarnation", &sync_hello::incarnation), required("vector", &sync_hello::vector),
-                      required("root", &sync_hello::root),             required("strategies", &sync_hello::strategies),
-                      optional("links", &sync_hello::links),           optional("declined", &sync_hello::declined)};
+    return std::tuple{required("cluster", &sync_hello::cluster),
+                      required("node", &sync_hello::node),
+                      required("incarnation", &sync_hello::incarnation),
+                      required("vector", &sync_hello::vector),
+                      required("root", &sync_hello::root),
+                      required("strategies", &sync_hello::strategies),
+                      optional("links", &sync_hello::links),
+                      optional("declined", &sync_hello::declined)};
   }
   friend bool operator==(const sync_hello&, const sync_hello&) = default;
 };
@@ -75,7 +82,8 @@ struct sync_push {
   binary payload;
 
   static constexpr auto fields() {
-    return std::tuple{required("batch", &sync_push::batch), required("encoding", &sync_push::encoding),
+    return std::tuple{required("batch", &sync_push::batch),
+                      required("encoding", &sync_push::encoding),
                       required("payload", &sync_push::payload)};
   }
   friend bool operator==(const sync_push&, const sync_push&) = default;
@@ -92,20 +100,22 @@ struct sync_ack {
   friend bool operator==(const sync_ack&, const sync_ack&) = default;
 };
 
-/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it cannot keep up with
-/// pushing.
+/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it
+/// cannot keep up with pushing.
 struct sync_heads {
   version_vector vector;
-  state_hash root;  ///< As in `sync_hello`.
+  state_hash root;          ///< As in `sync_hello`.
   std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
   std::vector<node_id> links;
   std::vector<run_id> declined;
-  bool busy = false;  ///< Pushes wait for the sender's disk, so the receiver does not take its own for lost.
+  bool busy = false;  ///< Pushes wait for the sender's disk, so the receiver does not take its own
+                      ///< for lost.
 
   static constexpr auto fields() {
-    return std::tuple{required("vector", &sync_heads::vector), required("root", &sync_heads::root),
-                      required("batch", &sync_heads::batch), optional("links", &sync_heads::links),
-                      optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy)};
+    return std::tuple{
+        required("vector", &sync_heads::vector),     required("root", &sync_heads::root),
+        required("batch", &sync_heads::batch),       optional("links", &sync_heads::links),
+        optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };

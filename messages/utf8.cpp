@@ -8,7 +8,8 @@ namespace troupe {
 
 namespace {
 
-/// How many bytes follow a lead byte, and the range that the first of them must be in. `follow` 0 means: not a lead byte.
+/// How many bytes follow a lead byte, and the range that the first of them must be in. `follow` 0
+/// means: not a lead byte.
 struct lead_rule {
   unsigned follow, low, high;
 };
@@ -24,12 +25,14 @@ constexpr lead_rule rule_of(unsigned char lead) noexcept {
   return {0, 0, 0};
 }
 
-/// The bytes of the character at the start of `text`, which is not empty; 0 when it is not well-formed.
+/// The bytes of the character at the start of `text`, which is not empty; 0 when it is not
+/// well-formed.
 std::size_t character_bytes(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   if (byte(0) < 0x80) return 1;
   const lead_rule rule = rule_of(byte(0));
-  if (rule.follow == 0 || text.size() <= rule.follow || byte(1) < rule.low || byte(1) > rule.high) return 0;
+  if (rule.follow == 0 || text.size() <= rule.follow || byte(1) < rule.low || byte(1) > rule.high)
+    return 0;
   for (unsigned i = 2; i <= rule.follow; ++i)
     if ((byte(i) & 0xc0) != 0x80) return 0;
   return rule.follow + 1;
@@ -59,8 +62,10 @@ std::string repaired_utf8(std::string_view text) {
   repaired.reserve(text.size());
   while (!text.empty()) {
     const auto bytes = character_bytes(text);
-    if (bytes == 0) repaired += '?';
-    else repaired += text.substr(0, bytes);
+    if (bytes == 0)
+      repaired += '?';
+    else
+      repaired += text.substr(0, bytes);
     text.remove_prefix(std::max<std::size_t>(bytes, 1));
   }
   return repaired;
@@ -70,7 +75,8 @@ std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) noexc
   if (text.size() <= max_bytes) return text;
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
   auto end = max_bytes;
-  for (int back = 0; back < 3 && end > 0 && continues(text[end]); ++back) --end;  // to the start of the character that is cut
+  for (int back = 0; back < 3 && end > 0 && continues(text[end]); ++back)
+    --end;  // to the start of the character that is cut
   return text.substr(0, end);
 }
 

@@ -21,8 +21,8 @@ std::string packed(Write&& write) {
   return bytes;
 }
 
-/// Appends the canonical form of the element at the reader. The bytes have passed the scanner, so nesting is bounded and
-/// nothing is missing; what is left to find wrong are keys.
+/// Appends the canonical form of the element at the reader. The bytes have passed the scanner, so
+/// nesting is bounded and nothing is missing; what is left to find wrong are keys.
 result<void> append_canonical(msgpack_reader& reader, std::string& out);
 
 result<void> append_canonical_map(msgpack_reader& reader, std::string& out) {
@@ -34,16 +34,21 @@ result<void> append_canonical_map(msgpack_reader& reader, std::string& out) {
   std::vector<member> members;
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto key = reader.read_string();
-    if (!key) return fail(error_code::invalid_argument, "a map has a key that is not a string; use string keys");
+    if (!key)
+      return fail(error_code::invalid_argument,
+                  "a map has a key that is not a string; use string keys");
     std::string bytes;
     if (auto done = append_canonical(reader, bytes); !done) return done;
     members.push_back({*key, std::move(bytes)});
   }
-  std::sort(members.begin(), members.end(), [](const member& a, const member& b) { return a.key < b.key; });
-  const auto twice = std::adjacent_find(members.begin(), members.end(),
-                                        [](const member& a, const member& b) { return a.key == b.key; });
+  std::sort(members.begin(), members.end(),
+            [](const member& a, const member& b) { return a.key < b.key; });
+  const auto twice =
+      std::adjacent_find(members.begin(), members.end(),
+                         [](const member& a, const member& b) { return a.key == b.key; });
   if (twice != members.end())
-    return fail(error_code::invalid_argument, "a map has the key \"" + std::string{twice->key} + "\" twice");
+    return fail(error_code::invalid_argument,
+                "a map has the key \"" + std::string{twice->key} + "\" twice");
   msgpack_writer writer{out};
   writer.map(members.size());
   for (const auto& each : members) {
@@ -70,9 +75,7 @@ result<void> append_canonical(msgpack_reader& reader, std::string& out) {
       break;
     }
     case msgpack_kind::map: return append_canonical_map(reader, out);
-    default:
-      reader.skip();
-      writer.nil();
+    default: reader.skip(); writer.nil();
   }
   return {};
 }
@@ -94,15 +97,23 @@ constexpr value_type type_of_lead(unsigned lead) noexcept {
 }
 
 void require_utf8(std::string_view text, const char* what) {
-  if (!is_utf8(text)) throw std::invalid_argument{std::string{what} + " is not UTF-8; use value::binary for other bytes"};
+  if (!is_utf8(text))
+    throw std::invalid_argument{std::string{what} +
+                                " is not UTF-8; use value::binary for other bytes"};
 }
 
-/// For what a container is to hold. Each level of nesting takes a byte, so that short elements need no look.
+/// For what a container is to hold. Each level of nesting takes a byte, so that short elements need
+/// no look.
 void require_depth(const value& element) {
-  constexpr codec_limits inside{.frame_bytes = std::numeric_limits<std::size_t>::max(), .depth = codec_limits{}.depth - 1,
-                                .elements = std::numeric_limits<std::uint64_t>::max(), .string_bytes = std::numeric_limits<std::size_t>::max()};
-  if (element.msgpack().size() <= inside.depth || element.size() == 0 || check_msgpack(element.msgpack(), inside)) return;
-  throw std::invalid_argument{"a value is nested too deep; at most " + std::to_string(codec_limits{}.depth) + " levels are accepted"};
+  constexpr codec_limits inside{.frame_bytes = std::numeric_limits<std::size_t>::max(),
+                                .depth = codec_limits{}.depth - 1,
+                                .elements = std::numeric_limits<std::uint64_t>::max(),
+                                .string_bytes = std::numeric_limits<std::size_t>::max()};
+  if (element.msgpack().size() <= inside.depth || element.size() == 0 ||
+      check_msgpack(element.msgpack(), inside))
+    return;
+  throw std::invalid_argument{"a value is nested too deep; at most " +
+                              std::to_string(codec_limits{}.depth) + " levels are accepted"};
 }
 
 }  // namespace
@@ -157,13 +168,15 @@ value value::array(const std::vector<value>& elements) {
 }
 
 value value::map(std::vector<member> members) {
-  std::sort(members.begin(), members.end(), [](const member& a, const member& b) { return a.first < b.first; });
+  std::sort(members.begin(), members.end(),
+            [](const member& a, const member& b) { return a.first < b.first; });
   return from_canonical(packed([&](auto& writer) {
     writer.map(members.size());
     for (std::size_t i = 0; i < members.size(); ++i) {
       const auto& [key, each] = members[i];
       require_utf8(key, "a key of a map");
-      if (i > 0 && members[i - 1].first == key) throw std::invalid_argument{"a map has the key \"" + key + "\" twice"};
+      if (i > 0 && members[i - 1].first == key)
+        throw std::invalid_argument{"a map has the key \"" + key + "\" twice"};
       require_depth(each);
       writer.string(key);
       writer.raw(each.msgpack());
@@ -172,7 +185,8 @@ value value::map(std::vector<member> members) {
 }
 
 result<value> value::from_msgpack(std::string_view bytes, const codec_limits& limits) {
-  if (auto checked = check_msgpack(bytes, limits); !checked) return fail(std::move(checked.error()));
+  if (auto checked = check_msgpack(bytes, limits); !checked)
+    return fail(std::move(checked.error()));
   std::string canonical;
   canonical.reserve(bytes.size());
   msgpack_reader reader{bytes};
@@ -194,15 +208,25 @@ constinit const std::array<value_type, 256> value::type_by_lead = [] {
 
 std::optional<bool> value::as_bool() const noexcept { return msgpack_reader{bytes_}.read_bool(); }
 
-std::optional<std::int64_t> value::as_integer() const noexcept { return msgpack_reader{bytes_}.read_signed(); }
+std::optional<std::int64_t> value::as_integer() const noexcept {
+  return msgpack_reader{bytes_}.read_signed();
+}
 
-std::optional<std::uint64_t> value::as_unsigned() const noexcept { return msgpack_reader{bytes_}.read_unsigned(); }
+std::optional<std::uint64_t> value::as_unsigned() const noexcept {
+  return msgpack_reader{bytes_}.read_unsigned();
+}
 
-std::optional<double> value::as_double() const noexcept { return msgpack_reader{bytes_}.read_double(); }
+std::optional<double> value::as_double() const noexcept {
+  return msgpack_reader{bytes_}.read_double();
+}
 
-std::optional<std::string_view> value::as_string() const noexcept { return msgpack_reader{bytes_}.read_string(); }
+std::optional<std::string_view> value::as_string() const noexcept {
+  return msgpack_reader{bytes_}.read_string();
+}
 
-std::optional<std::string_view> value::as_binary() const noexcept { return msgpack_reader{bytes_}.read_binary(); }
+std::optional<std::string_view> value::as_binary() const noexcept {
+  return msgpack_reader{bytes_}.read_binary();
+}
 
 std::size_t value::size() const noexcept {
   const auto header = read_msgpack_header(bytes_);
@@ -214,7 +238,8 @@ std::vector<value> value::elements() const {
   msgpack_reader reader{bytes_};
   const auto count = reader.read_array().value_or(0);
   all.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) all.push_back(from_canonical(std::string{*reader.skip()}));
+  for (std::uint32_t i = 0; i < count; ++i)
+    all.push_back(from_canonical(std::string{*reader.skip()}));
   return all;
 }
 

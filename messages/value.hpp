@@ -17,7 +17,16 @@
 namespace troupe {
 
 /// The kinds of `value`. Integers keep their full signed or unsigned 64 bits.
-enum class value_type : std::uint8_t { nil, boolean, integer, floating, string, binary, array, map };
+enum class value_type : std::uint8_t {
+  nil,
+  boolean,
+  integer,
+  floating,
+  string,
+  binary,
+  array,
+  map
+};
 
 /// The name shown to people, such as `"integer"`.
 std::string_view to_string(value_type type) noexcept;
@@ -25,11 +34,12 @@ std::string_view to_string(value_type type) noexcept;
 /// How `value::to_json` lays out its text.
 enum class json_style : std::uint8_t { compact, pretty };
 
-/// A JSON-like value, kept as the canonical msgpack bytes that travel and are stored: copying is one string copy,
-/// sending and storing need no conversion, and equal values have equal bytes.
+/// A JSON-like value, kept as the canonical msgpack bytes that travel and are stored: copying is
+/// one string copy, sending and storing need no conversion, and equal values have equal bytes.
 ///
-/// Canonical means: shortest integer form, doubles as 64 bit, map keys are unique strings in byte order. Whatever comes
-/// from outside is validated and, where needed, rewritten on entry, so a `value` always holds one well-formed value.
+/// Canonical means: shortest integer form, doubles as 64 bit, map keys are unique strings in byte
+/// order. Whatever comes from outside is validated and, where needed, rewritten on entry, so a
+/// `value` always holds one well-formed value.
 class value {
 public:
   /// One entry of a map.
@@ -39,10 +49,11 @@ public:
   value();
   value(std::nullptr_t);
   value(bool boolean);
-  value(std::integral auto number)
-    requires(!std::same_as<decltype(number), bool> && !std::same_as<decltype(number), char>)
-      : bytes_(std::signed_integral<decltype(number)> ? pack_signed(static_cast<std::int64_t>(number))
-                                                     : pack_unsigned(static_cast<std::uint64_t>(number))) {}
+  value(std::integral auto number) requires(!std::same_as<decltype(number), bool> &&
+                                            !std::same_as<decltype(number), char>)
+      : bytes_(std::signed_integral<decltype(number)>
+                   ? pack_signed(static_cast<std::int64_t>(number))
+                   : pack_unsigned(static_cast<std::uint64_t>(number))) {}
   value(double number);
   /// @param text UTF-8. @throws std::invalid_argument when it is not.
   value(std::string_view text);
@@ -51,29 +62,35 @@ public:
 
   /// Raw bytes; shown in JSON as a string of the form `"base64:..."`.
   static value binary(std::string_view bytes);
-  /// An array of copies of these, in this order. @throws std::invalid_argument when containers would be nested deeper than
-  /// `codec_limits::depth`. Only elements that are containers are looked into for that.
+  /// An array of copies of these, in this order. @throws std::invalid_argument when containers
+  /// would be nested deeper than `codec_limits::depth`. Only elements that are containers are
+  /// looked into for that.
   static value array(const std::vector<value>& elements);
-  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8, or as `array` does. Order of the members does not
-  /// matter.
+  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8, or as `array` does.
+  /// Order of the members does not matter.
   static value map(std::vector<member> members);
 
-  /// Takes msgpack from outside: exactly one value, no extension types, string keys, within the limits.
+  /// Takes msgpack from outside: exactly one value, no extension types, string keys, within the
+  /// limits.
   static result<value> from_msgpack(std::string_view bytes, const codec_limits& limits = {});
-  /// Takes bytes that `msgpack()` returned earlier. Unchecked: only for bytes that this process wrote or verified.
+  /// Takes bytes that `msgpack()` returned earlier. Unchecked: only for bytes that this process
+  /// wrote or verified.
   static value from_canonical(std::string bytes) noexcept;
-  /// Takes JSON text; the error names line and column: `invalid_argument` when it is not JSON, `limit_exceeded` when it passes the
-  /// limits or has a number beyond 64 bits, which is named with its place. `"base64:..."` strings stay strings.
+  /// Takes JSON text; the error names line and column: `invalid_argument` when it is not JSON,
+  /// `limit_exceeded` when it passes the limits or has a number beyond 64 bits, which is named with
+  /// its place. `"base64:..."` strings stay strings.
   static result<value> from_json(std::string_view text, const codec_limits& limits = {});
 
   /// What kind of value this is. O(1).
   value_type type() const noexcept {
-    return bytes_.empty() ? value_type::nil : type_by_lead[static_cast<unsigned char>(bytes_.front())];
+    return bytes_.empty() ? value_type::nil
+                          : type_by_lead[static_cast<unsigned char>(bytes_.front())];
   }
   /// True for nil, which is also what a default-made value is.
   bool is_nil() const noexcept { return type() == value_type::nil; }
 
-  /// This and the following: the content as one C++ type, nothing when the value is of another kind.
+  /// This and the following: the content as one C++ type, nothing when the value is of another
+  /// kind.
   std::optional<bool> as_bool() const noexcept;
   /// Nothing when the integer does not fit the type asked for.
   std::optional<std::int64_t> as_integer() const noexcept;
@@ -93,7 +110,8 @@ public:
   /// The member of a map with this key. O(bytes) without copying the others.
   std::optional<value> find(std::string_view key) const;
 
-  /// Doubles that are not numbers become `null`, as JSON has no word for them. Control characters are escaped, all of them.
+  /// Doubles that are not numbers become `null`, as JSON has no word for them. Control characters
+  /// are escaped, all of them.
   std::string to_json(json_style style = json_style::compact) const;
 
   /// The canonical bytes.

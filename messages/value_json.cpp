@@ -1,4 +1,5 @@
-// The JSON side of `value`, apart from the rest so that nlohmann-json is parsed by one translation unit.
+// The JSON side of `value`, apart from the rest so that nlohmann-json is parsed by one translation
+// unit.
 #include <troupe/messages/value.hpp>
 
 #include <algorithm>
@@ -20,14 +21,17 @@ namespace {
 using json = nlohmann::ordered_json;
 
 std::string base64(std::string_view bytes) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t group = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j) bits = bits << 8 | (j < group ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    for (std::size_t j = 0; j < 4; ++j) text += j <= group ? digits[bits >> (18 - 6 * j) & 63] : '=';
+    for (std::size_t j = 0; j < 3; ++j)
+      bits = bits << 8 | (j < group ? static_cast<unsigned char>(bytes[i + j]) : 0u);
+    for (std::size_t j = 0; j < 4; ++j)
+      text += j <= group ? digits[bits >> (18 - 6 * j) & 63] : '=';
   }
   return text;
 }
@@ -47,7 +51,8 @@ json to_json_tree(msgpack_reader& reader) {
       return all;
     }
     case msgpack_kind::map: {
-      // Keys are unique already; pushing onto the underlying vector avoids a linear search for each.
+      // Keys are unique already; pushing onto the underlying vector avoids a linear search for
+      // each.
       json::object_t all;
       for (auto left = *reader.read_map(); left > 0; --left) {
         std::string key{*reader.read_string()};
@@ -59,17 +64,21 @@ json to_json_tree(msgpack_reader& reader) {
   }
 }
 
-/// JSON lets the control characters above U+001F stand as they are, but a terminal obeys some of them.
+/// JSON lets the control characters above U+001F stand as they are, but a terminal obeys some of
+/// them.
 std::string with_controls_escaped(std::string json) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string escaped;
   std::size_t copied = 0;
   for (std::size_t at = 0; at < json.size(); ++at) {
     const auto byte = static_cast<unsigned char>(json[at]);
-    const bool is_two = byte == 0xc2 && static_cast<unsigned char>(json[at + 1]) < 0xa0;  // U+0080 to U+009F
+    const bool is_two =
+        byte == 0xc2 && static_cast<unsigned char>(json[at + 1]) < 0xa0;  // U+0080 to U+009F
     if (byte != 0x7f && !is_two) continue;
     const auto code = is_two ? static_cast<unsigned char>(json[at + 1]) : byte;
-    escaped.append(json, copied, at - copied).append("\\u00").append({digits[code >> 4], digits[code & 15]});
+    escaped.append(json, copied, at - copied)
+        .append("\\u00")
+        .append({digits[code >> 4], digits[code & 15]});
     at += is_two ? 1 : 0;
     copied = at + 1;
   }
@@ -92,8 +101,12 @@ public:
     *reached_ = at_++;
     return *this;
   }
-  friend bool operator==(const tracked_position& a, const tracked_position& b) { return a.at_ == b.at_; }
-  friend bool operator!=(const tracked_position& a, const tracked_position& b) { return a.at_ != b.at_; }
+  friend bool operator==(const tracked_position& a, const tracked_position& b) {
+    return a.at_ == b.at_;
+  }
+  friend bool operator!=(const tracked_position& a, const tracked_position& b) {
+    return a.at_ != b.at_;
+  }
 
 private:
   const char* at_;
@@ -104,11 +117,12 @@ private:
 std::string place_in(std::string_view text, const char* at) {
   const auto before = text.substr(0, static_cast<std::size_t>(at - text.data()));
   const auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
-         std::to_string(1 + before.size() - line_start);
+  return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) +
+         ", column " + std::to_string(1 + before.size() - line_start);
 }
 
-/// Builds a value while nlohmann's parser reads, so that depth and size are checked before anything deep exists.
+/// Builds a value while nlohmann's parser reads, so that depth and size are checked before anything
+/// deep exists.
 class value_builder : public nlohmann::json_sax<nlohmann::json> {
 public:
   value_builder(std::string_view text, const codec_limits& limits)
@@ -116,7 +130,8 @@ public:
 
   result<value> build() && {
     const char* const end = text_.data() + text_.size();
-    nlohmann::json::sax_parse(tracked_position{text_.data(), reached_}, tracked_position{end, reached_}, this);
+    nlohmann::json::sax_parse(tracked_position{text_.data(), reached_},
+                              tracked_position{end, reached_}, this);
     if (!problem_) check_length("bytes", root_.msgpack().size(), limits_.frame_bytes);
     if (problem_) return fail(std::move(*problem_));
     return std::move(root_);
@@ -148,10 +163,12 @@ public:
       return stop(error_code::invalid_argument, std::string{"not valid JSON: "} + twice.what());
     }
   }
-  bool parse_error(std::size_t, const std::string& token, const nlohmann::json::exception& error) override {
+  bool parse_error(std::size_t, const std::string& token,
+                   const nlohmann::json::exception& error) override {
     constexpr int number_overflow = 406;
     if (error.id == number_overflow) return refuse_number(token);
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; `stop` tells the place.
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; `stop`
+    // tells the place.
     std::string_view what = error.what();
     what.remove_prefix(what.find("] ") + 2);
     if (what.starts_with("parse error at")) what.remove_prefix(what.find(": ") + 2);
@@ -169,7 +186,8 @@ private:
   bool open(bool is_map) {
     if (open_.size() >= std::min(limits_.depth, codec_limits{}.depth))
       return stop(error_code::limit_exceeded, "the JSON text is nested too deep; at most " +
-                                                  std::to_string(open_.size()) + " levels are accepted");
+                                                  std::to_string(open_.size()) +
+                                                  " levels are accepted");
     open_.push_back({is_map, {}, {}, {}});
     return true;
   }
@@ -180,17 +198,21 @@ private:
   }
   bool add(value next) {
     if (!count_element()) return false;
-    if (open_.empty()) root_ = std::move(next);
-    else if (open_.back().is_map) open_.back().members.emplace_back(open_.back().key, std::move(next));
-    else open_.back().elements.push_back(std::move(next));
+    if (open_.empty())
+      root_ = std::move(next);
+    else if (open_.back().is_map)
+      open_.back().members.emplace_back(open_.back().key, std::move(next));
+    else
+      open_.back().elements.push_back(std::move(next));
     return true;
   }
   bool count_element() { return check_length("elements", ++elements_, limits_.elements); }
   bool refuse_number(std::string_view digits) {
     constexpr std::size_t most = 64;
     return stop(error_code::limit_exceeded,
-                "the JSON text has the number " + std::string{digits.substr(0, most)} + (digits.size() > most ? "..." : "") +
-                    where() + ", which is beyond 64 bits and would change; a string keeps it as it is");
+                "the JSON text has the number " + std::string{digits.substr(0, most)} +
+                    (digits.size() > most ? "..." : "") + where() +
+                    ", which is beyond 64 bits and would change; a string keeps it as it is");
   }
   /// `" at /a/0"`: the JSON Pointer (RFC 6901) of what is read now; empty for the whole text.
   std::string where() const {
@@ -198,17 +220,20 @@ private:
     std::string pointer;
     for (const auto& each : open_) {
       pointer += '/';
-      if (!each.is_map) pointer += std::to_string(each.elements.size());
+      if (!each.is_map)
+        pointer += std::to_string(each.elements.size());
       else
-        for (const char letter : each.key) pointer += letter == '~' ? "~0" : letter == '/' ? "~1" : std::string(1, letter);
+        for (const char letter : each.key)
+          pointer += letter == '~' ? "~0" : letter == '/' ? "~1" : std::string(1, letter);
     }
     if (pointer.empty()) return {};
     return " at " + std::string{utf8_prefix(pointer, most)} + (pointer.size() > most ? "..." : "");
   }
   bool check_length(std::string_view what, std::uint64_t length, std::uint64_t bound) {
     if (length <= bound) return true;
-    return stop(error_code::limit_exceeded, "the JSON text has too many " + std::string{what} + "; at most " +
-                                                std::to_string(bound) + " are accepted");
+    return stop(error_code::limit_exceeded, "the JSON text has too many " + std::string{what} +
+                                                "; at most " + std::to_string(bound) +
+                                                " are accepted");
   }
   bool stop(error_code code, std::string what) {
     problem_ = error{code, std::move(what) + " (at " + place_in(text_, reached_) + ")", {}};

@@ -17,10 +17,12 @@ std::string quoted(std::string_view text) {
   return '"' + std::string{utf8_prefix(text, 80)} + (text.size() > 80 ? "…\"" : "\"");
 }
 
-/// Walks over the segments of a text without copying. A path's segments each follow a '/', a name's are between dots.
+/// Walks over the segments of a text without copying. A path's segments each follow a '/', a name's
+/// are between dots.
 class segment_cursor {
 public:
-  segment_cursor(std::string_view text, char separator) noexcept : text_{text}, separator_{separator} {
+  segment_cursor(std::string_view text, char separator) noexcept
+      : text_{text}, separator_{separator} {
     if (separator == '/' && !text.empty()) begin_ = 1;
     done_ = text.empty();
     if (!done_) find_end();
@@ -55,7 +57,8 @@ bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
   return text.size() >= head.size() + tail.size() && text.starts_with(head) && text.ends_with(tail);
 }
 
-/// Whether the segments of a pattern match those of a text, of which `fits` compares one with one. Backtracks to the latest
+/// Whether the segments of a pattern match those of a text, of which `fits` compares one with one.
+/// Backtracks to the latest
 /// `**` only, behind which few segments follow.
 template <class Fits>
 bool match_segments(segment_cursor pattern, segment_cursor text, Fits fits) noexcept {
@@ -87,20 +90,23 @@ std::optional<std::string> problem_of_segments(std::string_view pattern, char se
   for (segment_cursor at{pattern, separator}; !at.done(); at.advance()) {
     const auto segment = at.segment();
     if (segment.empty()) return "has an empty segment";
-    if (segment == "." || segment == "..") return "has the segment " + quoted(segment) + "; name the place itself";
+    if (segment == "." || segment == "..")
+      return "has the segment " + quoted(segment) + "; name the place itself";
     if (segment != "**" && segment.find("**") != std::string_view::npos)
       return "has '**' beside other characters; '**' stands alone between separators";
     const bool is_stars = segment == "**";
-    if (!is_stars && std::ranges::count(segment, '*') > 1) return "has more than one '*' in the segment " + quoted(segment);
+    if (!is_stars && std::ranges::count(segment, '*') > 1)
+      return "has more than one '*' in the segment " + quoted(segment);
     has_stars = has_stars || is_stars;
     since_stars = is_stars ? 0 : since_stars + 1;
     if (has_stars && since_stars > glob::max_segments_behind_stars)
-      return "has more than " + std::to_string(glob::max_segments_behind_stars) + " segments behind a '**'";
+      return "has more than " + std::to_string(glob::max_segments_behind_stars) +
+             " segments behind a '**'";
     wildcards += segment.find('*') == std::string_view::npos ? 0 : 1;
   }
   if (wildcards > glob::max_wildcards)
-    return "has " + std::to_string(wildcards) + " wildcards; at most " + std::to_string(glob::max_wildcards) +
-           " are accepted";
+    return "has " + std::to_string(wildcards) + " wildcards; at most " +
+           std::to_string(glob::max_wildcards) + " are accepted";
   return std::nullopt;
 }
 
@@ -110,7 +116,8 @@ struct verb_and_rest {
   bool has_rest;
 };
 
-/// Cuts `verb:rest` and checks that the verb is known and that it has resources if and only if some are given.
+/// Cuts `verb:rest` and checks that the verb is known and that it has resources if and only if some
+/// are given.
 result<verb_and_rest> split_verb(std::string_view text) {
   const auto colon = text.find(':');
   const auto name = text.substr(0, colon);
@@ -119,18 +126,22 @@ result<verb_and_rest> split_verb(std::string_view text) {
     std::vector<std::string_view> known;
     for (const auto& entry : enum_names<capability_verb>::names) known.push_back(entry.name);
     const auto close = nearest(name, known);
-    return fail(error_code::invalid_argument,
-                quoted(name) + " is not a capability" +
-                    (close.empty() ? "; one is a verb with what it is for, such as \"context.read:/app/**\"" : did_you_mean(close)));
+    return fail(
+        error_code::invalid_argument,
+        quoted(name) + " is not a capability" +
+            (close.empty() ? "; one is a verb with what it is for, such as \"context.read:/app/**\""
+                           : did_you_mean(close)));
   }
   const bool has_rest = colon != std::string_view::npos;
   const auto kind = resource_kind_of(*verb);
   if (kind == resource_kind::none && has_rest)
-    return fail(error_code::invalid_argument, "the capability " + quoted(text) + " names a resource, but \"" +
-                                                  std::string{name} + "\" has none; write it alone");
+    return fail(error_code::invalid_argument, "the capability " + quoted(text) +
+                                                  " names a resource, but \"" + std::string{name} +
+                                                  "\" has none; write it alone");
   if (kind != resource_kind::none && !has_rest)
-    return fail(error_code::invalid_argument, "the capability " + quoted(text) + " names no resource; write \"" +
-                                                  std::string{name} + (kind == resource_kind::path ? ":/…\"" : ":…\""));
+    return fail(error_code::invalid_argument,
+                "the capability " + quoted(text) + " names no resource; write \"" +
+                    std::string{name} + (kind == resource_kind::path ? ":/…\"" : ":…\""));
   return verb_and_rest{*verb, has_rest ? text.substr(colon + 1) : std::string_view{}, has_rest};
 }
 
@@ -158,7 +169,8 @@ result<glob> glob::compile(std::string_view pattern, resource_kind kind) {
     return fail(error_code::invalid_argument, "the pattern " + quoted(pattern) + ' ' + what);
   };
   if (pattern.empty()) return wrong("is empty");
-  if (pattern.size() > max_bytes) return wrong("is longer than " + std::to_string(max_bytes) + " bytes");
+  if (pattern.size() > max_bytes)
+    return wrong("is longer than " + std::to_string(max_bytes) + " bytes");
   if (!is_utf8(pattern) || pattern.find('\0') != std::string_view::npos)
     return fail(error_code::invalid_argument, "a pattern is not UTF-8 text");
   const char separator = separator_of(kind);
@@ -172,8 +184,10 @@ result<glob> glob::compile(std::string_view pattern, resource_kind kind) {
   const bool is_tree = pattern.substr(first_star).starts_with("**");
   // `**` may stand for nothing, and then the separator before it is not there either.
   compiled.literal_bytes_ = is_tree && first_star > 0 ? first_star - 1 : first_star;
-  if (first_star == pattern.size()) compiled.shape_ = shape::literal;
-  else compiled.shape_ = is_tree && first_star + 2 == pattern.size() ? shape::subtree : shape::general;
+  if (first_star == pattern.size())
+    compiled.shape_ = shape::literal;
+  else
+    compiled.shape_ = is_tree && first_star + 2 == pattern.size() ? shape::subtree : shape::general;
   return compiled;
 }
 
@@ -182,21 +196,26 @@ bool glob::matches(std::string_view resource) const noexcept {
   switch (shape_) {
     case shape::literal: return resource.size() == literal_bytes_;
     case shape::subtree:
-      return literal_bytes_ == 0 || resource.size() == literal_bytes_ || resource[literal_bytes_] == separator_;
+      return literal_bytes_ == 0 || resource.size() == literal_bytes_ ||
+             resource[literal_bytes_] == separator_;
     case shape::general: break;
   }
   return matches_segments(resource);
 }
 
 bool glob::matches_segments(std::string_view resource) const noexcept {
-  return match_segments(segment_cursor{text_, separator_}, segment_cursor{resource, separator_}, matches_segment);
+  return match_segments(segment_cursor{text_, separator_}, segment_cursor{resource, separator_},
+                        matches_segment);
 }
 
 bool glob::includes(const glob& other) const noexcept {
-  // A `*` of the other pattern is a byte that only a `*` of this one can stand for, and so is a `**` among its segments.
+  // A `*` of the other pattern is a byte that only a `*` of this one can stand for, and so is a
+  // `**` among its segments.
   return separator_ == other.separator_ &&
          match_segments(segment_cursor{text_, separator_}, segment_cursor{other.text_, separator_},
-                        [](std::string_view mine, std::string_view its) { return its != "**" && matches_segment(mine, its); });
+                        [](std::string_view mine, std::string_view its) {
+                          return its != "**" && matches_segment(mine, its);
+                        });
 }
 
 bool glob::may_meet(const glob& other) const noexcept {

@@ -45,15 +45,17 @@ struct enum_names<capability_verb> {
   }};
 };
 
-/// What the resources of a verb look like: paths (`/a/b`), dotted names (`a.b`, also `host:port`), or none at all.
+/// What the resources of a verb look like: paths (`/a/b`), dotted names (`a.b`, also `host:port`),
+/// or none at all.
 enum class resource_kind : std::uint8_t { path, name, none };
 
 /// Total: every verb has one kind.
 resource_kind resource_kind_of(capability_verb verb) noexcept;
 
-/// A compiled glob pattern over segments: `*`, once in a segment, stands for any run of bytes within it, `**`, alone in its
-/// segment, for any number of whole segments, also none. So `/app/**` matches `/app`, `/app/x` and `/app/x/y`; `/app/*` only `/app/x`.
-/// Every other byte stands for itself.
+/// A compiled glob pattern over segments: `*`, once in a segment, stands for any run of bytes
+/// within it, `**`, alone in its segment, for any number of whole segments, also none. So `/app/**`
+/// matches `/app`, `/app/x` and `/app/x/y`; `/app/*` only `/app/x`. Every other byte stands for
+/// itself.
 class glob {
 public:
   /// Bounds that keep a match small whatever the pattern is.
@@ -62,19 +64,23 @@ public:
   /// Until the next `**`, or the end.
   static constexpr std::size_t max_segments_behind_stars = 4;
 
-  /// @param kind `path` or `name`. The error names the pattern, what is wrong and what would be right.
+  /// @param kind `path` or `name`. The error names the pattern, what is wrong and what would be
+  /// right.
   static result<glob> compile(std::string_view pattern, resource_kind kind);
 
-  /// Cuts both into segments and compares; backtracks to the latest `**` only (the greedy method: an earlier one never needs to
-  /// be tried again), behind which at most `max_segments_behind_stars` are compared anew: O(pattern + resource) byte steps.
-  /// No allocation. A pattern that is literal, or literal up to a final `**`, costs one comparison of bytes.
+  /// Cuts both into segments and compares; backtracks to the latest `**` only (the greedy method:
+  /// an earlier one never needs to be tried again), behind which at most
+  /// `max_segments_behind_stars` are compared anew: O(pattern + resource) byte steps. No
+  /// allocation. A pattern that is literal, or literal up to a final `**`, costs one comparison of
+  /// bytes.
   bool matches(std::string_view resource) const noexcept;
-  /// Whether this pattern is known to match everything that the other one matches. Errs on the safe side: of some pairs that
-  /// only differ in the order of their wildcards (`**/*` and `*/**`) neither includes the other. Costs as much as a match.
+  /// Whether this pattern is known to match everything that the other one matches. Errs on the safe
+  /// side: of some pairs that only differ in the order of their wildcards (`**/*` and `*/**`)
+  /// neither includes the other. Costs as much as a match.
   bool includes(const glob& other) const noexcept;
 
-  /// Whether there may be something that both match. Errs on the side of true: what follows the first wildcard of two patterns
-  /// is not compared.
+  /// Whether there may be something that both match. Errs on the side of true: what follows the
+  /// first wildcard of two patterns is not compared.
   bool may_meet(const glob& other) const noexcept;
 
   const std::string& text() const noexcept { return text_; }
@@ -90,7 +96,8 @@ private:
   shape shape_ = shape::literal;
 };
 
-/// One right: `verb:pattern`, such as `context.read:/app/**`, or a verb without resources alone, such as `state`.
+/// One right: `verb:pattern`, such as `context.read:/app/**`, or a verb without resources alone,
+/// such as `state`.
 class capability {
 public:
   /// The error names the text, what is wrong with it and the nearest known verb.
@@ -101,21 +108,29 @@ public:
 
   capability_verb verb() const noexcept { return verb_; }
   /// Whether this right covers `resource`; verbs without resources cover every one.
-  bool covers(std::string_view resource) const noexcept { return !pattern_ || pattern_->matches(resource); }
+  bool covers(std::string_view resource) const noexcept {
+    return !pattern_ || pattern_->matches(resource);
+  }
   /// Whether this right is known to cover all that the other one covers; see `glob::includes`.
   bool includes(const capability& other) const noexcept {
-    return verb_ == other.verb_ && (!pattern_ || (other.pattern_ && pattern_->includes(*other.pattern_)));
+    return verb_ == other.verb_ &&
+           (!pattern_ || (other.pattern_ && pattern_->includes(*other.pattern_)));
   }
   /// Whether there may be something that both cover; see `glob::may_meet`.
   bool may_meet(const capability& other) const noexcept {
-    return verb_ == other.verb_ && (!pattern_ || (other.pattern_ && pattern_->may_meet(*other.pattern_)));
+    return verb_ == other.verb_ &&
+           (!pattern_ || (other.pattern_ && pattern_->may_meet(*other.pattern_)));
   }
   /// `verb:pattern`, as it was written.
   const std::string& text() const noexcept { return text_; }
   /// The pattern alone; empty for verbs without resources.
-  std::string_view pattern() const noexcept { return pattern_ ? std::string_view{pattern_->text()} : std::string_view{}; }
+  std::string_view pattern() const noexcept {
+    return pattern_ ? std::string_view{pattern_->text()} : std::string_view{};
+  }
 
-  friend bool operator==(const capability& a, const capability& b) noexcept { return a.text_ == b.text_; }
+  friend bool operator==(const capability& a, const capability& b) noexcept {
+    return a.text_ == b.text_;
+  }
 
 private:
   capability() = default;

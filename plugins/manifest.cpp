@@ -13,8 +13,10 @@ namespace troupe {
 
 namespace {
 
-/// What the node calls other parties: a plugin of that name would pass for one of them in logs and in the audit trail.
-constexpr std::array<std::string_view, 5> reserved_names{"system", "host", "client", "peer", "plugin"};
+/// What the node calls other parties: a plugin of that name would pass for one of them in logs and
+/// in the audit trail.
+constexpr std::array<std::string_view, 5> reserved_names{"system", "host", "client", "peer",
+                                                         "plugin"};
 /// How a plugin sees its package.
 constexpr std::string_view seen_package = "/plugin/";
 constexpr std::size_t max_manifest_bytes = 256 * 1024;
@@ -27,19 +29,22 @@ constexpr std::int64_t tebibyte = std::int64_t{1} << 40;
 constexpr std::int64_t second = 1000, minute = 60 * second, hour = 60 * minute;  // in milliseconds
 
 template <class Integer>
-void read_limit(const toml_table& table, std::string_view key, std::int64_t least, std::int64_t most, Integer& limit) {
+void read_limit(const toml_table& table, std::string_view key, std::int64_t least,
+                std::int64_t most, Integer& limit) {
   if (const auto entry = table.find(key)) limit = static_cast<Integer>(entry->integer(least, most));
 }
 
-void read_time(const toml_table& table, std::string_view key, std::int64_t least, std::int64_t most, std::chrono::milliseconds& time) {
-  if (const auto entry = table.find(key)) time = std::chrono::milliseconds{entry->integer(least, most)};
+void read_time(const toml_table& table, std::string_view key, std::int64_t least, std::int64_t most,
+               std::chrono::milliseconds& time) {
+  if (const auto entry = table.find(key))
+    time = std::chrono::milliseconds{entry->integer(least, most)};
 }
 
 resource_limits read_limits(const toml_table& root, permission_level level) {
   auto limits = default_limits(level);
   const auto table = root.find_table("resource_limits",
-                                {"max_memory_bytes", "max_cpu_percent", "max_storage_bytes", "max_network_bytes",
-                                 "max_processes", "max_open_files"});
+                                     {"max_memory_bytes", "max_cpu_percent", "max_storage_bytes",
+                                      "max_network_bytes", "max_processes", "max_open_files"});
   if (!table) return limits;
   read_limit(*table, "max_memory_bytes", 4 * mebibyte, tebibyte, limits.max_memory_bytes);
   read_limit(*table, "max_cpu_percent", 1, 6400, limits.max_cpu_percent);
@@ -64,7 +69,8 @@ plugin_deadlines read_deadlines(const toml_table& root) {
   plugin_deadlines deadlines;
   const auto table = root.find_table("deadlines", {"start_ms", "call_ms", "stop_ms"});
   if (!table) return deadlines;
-  read_time(*table, "start_ms", 1, std::chrono::milliseconds{max_start_deadline}.count(), deadlines.start);
+  read_time(*table, "start_ms", 1, std::chrono::milliseconds{max_start_deadline}.count(),
+            deadlines.start);
   read_time(*table, "call_ms", 1, hour, deadlines.call);
   read_time(*table, "stop_ms", 1, minute, deadlines.stop);
   return deadlines;
@@ -73,9 +79,13 @@ plugin_deadlines read_deadlines(const toml_table& root) {
 std::string read_name(const toml_entry& entry) {
   auto name = entry.text(0, max_text_bytes);
   if (!is_plugin_name(name))
-    entry.reject("\"" + name + "\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
+    entry.reject(
+        "\"" + name +
+        "\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
   if (std::ranges::find(reserved_names, name) != reserved_names.end())
-    entry.reject("\"" + name + "\" is reserved, as are system, host, client, peer and plugin; choose another name");
+    entry.reject(
+        "\"" + name +
+        "\" is reserved, as are system, host, client, peer and plugin; choose another name");
   return name;
 }
 
@@ -109,7 +119,8 @@ std::vector<capability> read_denied(const toml_table& root) {
   return all;
 }
 
-std::map<std::string, std::string> read_integrity(const toml_table& root, const std::string& program) {
+std::map<std::string, std::string> read_integrity(const toml_table& root,
+                                                  const std::string& program) {
   std::map<std::string, std::string> sums;
   const auto entry = root.find("integrity");
   if (!entry) return sums;
@@ -129,16 +140,20 @@ std::map<std::string, std::string> read_integrity(const toml_table& root, const 
 }
 
 /// Checks what the package holds of what its manifest names.
-void check_package(const std::filesystem::path& package, const plugin_manifest& manifest, const toml_table& root) {
+void check_package(const std::filesystem::path& package, const plugin_manifest& manifest,
+                   const toml_table& root) {
   const auto entry = root.require("entry");
   const auto& program = manifest.entry.front();
   const auto file = program.starts_with('/') ? std::filesystem::path{program}
                                              : entry.unwrap(file_in_package(package, program));
   std::error_code problem;
-  if (!std::filesystem::is_regular_file(file, problem)) entry.reject("there is no program \"" + program + '"');
-  if (::access(file.c_str(), X_OK) != 0) entry.reject("\"" + program + "\" may not be executed; set its mode with chmod +x");
+  if (!std::filesystem::is_regular_file(file, problem))
+    entry.reject("there is no program \"" + program + '"');
+  if (::access(file.c_str(), X_OK) != 0)
+    entry.reject("\"" + program + "\" may not be executed; set its mode with chmod +x");
   if (const auto integrity = root.find("integrity")) {
-    // A program that reads its own code from the package, such as an interpreter, is no better than that file.
+    // A program that reads its own code from the package, such as an interpreter, is no better than
+    // that file.
     for (const std::string_view word : manifest.entry) {
       const auto name = word.starts_with(seen_package) ? word.substr(seen_package.size()) : word;
       if (!manifest.integrity.contains(std::string{name}) && file_in_package(package, name))
@@ -154,7 +169,8 @@ plugin_manifest read_manifest(const toml_table& root) {
   manifest.name = read_name(root.require("name"));
   const auto version = root.require("version");
   manifest.version = version.unwrap(semver::parse(version.text(0, max_text_bytes)));
-  if (const auto entry = root.find("description")) manifest.description = entry->text(0, max_text_bytes);
+  if (const auto entry = root.find("description"))
+    manifest.description = entry->text(0, max_text_bytes);
   manifest.entry = read_entry(root.require("entry"));
   if (const auto entry = root.find("permission_level"))
     manifest.permission_level = entry->enumeration<permission_level>();
@@ -168,15 +184,20 @@ plugin_manifest read_manifest(const toml_table& root) {
 }
 
 /// @param package where the rest of the package is, or null to read the text alone.
-result<plugin_manifest> parse(std::string_view text, std::string_view file_name, const std::filesystem::path* package) {
+result<plugin_manifest> parse(std::string_view text, std::string_view file_name,
+                              const std::filesystem::path* package) {
   const toml_reporter report{file_name};
   try {
     if (text.size() > max_manifest_bytes)
-      report.reject({}, "", "a manifest has at most " + std::to_string(max_manifest_bytes) + " bytes");
+      report.reject({}, "",
+                    "a manifest has at most " + std::to_string(max_manifest_bytes) + " bytes");
     const auto parsed = parse_toml(text, report);
-    const toml_table root{report, parsed, "",
-                            {"name", "version", "description", "entry", "permission_level", "capabilities", "denied",
-                             "resource_limits", "restart", "deadlines", "integrity"}};
+    const toml_table root{
+        report,
+        parsed,
+        "",
+        {"name", "version", "description", "entry", "permission_level", "capabilities", "denied",
+         "resource_limits", "restart", "deadlines", "integrity"}};
     auto manifest = read_manifest(root);
     if (package) check_package(*package, manifest, root);
     return manifest;
@@ -189,9 +210,10 @@ result<plugin_manifest> parse(std::string_view text, std::string_view file_name,
 
 bool is_plugin_name(std::string_view text) noexcept {
   const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-  return !text.empty() && text.size() <= 32 && is_letter(text.front()) && std::ranges::all_of(text, [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
+  return !text.empty() && text.size() <= 32 && is_letter(text.front()) &&
+         std::ranges::all_of(text, [&](char c) {
+           return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
 }
 
 result<plugin_manifest> parse_manifest(std::string_view text, std::string_view file_name) {
@@ -201,14 +223,18 @@ result<plugin_manifest> parse_manifest(std::string_view text, std::string_view f
 result<plugin_manifest> load_manifest(const std::filesystem::path& package) {
   const auto file = package / "plugin.toml";
   const auto fd = open_regular(file);
-  if (!fd) return fail(error_code::not_found, "the package " + package.string() + " has no readable file plugin.toml");
+  if (!fd)
+    return fail(error_code::not_found,
+                "the package " + package.string() + " has no readable file plugin.toml");
   // One byte more than is accepted, so that a longer file is seen to be longer.
   std::string text(max_manifest_bytes + 1, '\0');
   std::size_t used = 0;
   ssize_t count = 1;
-  while (used < text.size() && (count = ::read(fd->get(), text.data() + used, text.size() - used)) > 0)
+  while (used < text.size() &&
+         (count = ::read(fd->get(), text.data() + used, text.size() - used)) > 0)
     used += static_cast<std::size_t>(count);
-  if (count < 0) return fail(error_code::storage_failure, "the file " + file.string() + " could not be read");
+  if (count < 0)
+    return fail(error_code::storage_failure, "the file " + file.string() + " could not be read");
   text.resize(used);
   return parse(text, file.string(), &package);
 }

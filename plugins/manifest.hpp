@@ -25,12 +25,14 @@ enum class restart_mode : std::uint8_t {
 
 template <>
 struct enum_names<restart_mode> {
-  static constexpr std::array<enumerator<restart_mode>, 3> names{{{restart_mode::permanent, "permanent"},
-                                                                  {restart_mode::transient, "transient"},
-                                                                  {restart_mode::temporary, "temporary"}}};
+  static constexpr std::array<enumerator<restart_mode>, 3> names{
+      {{restart_mode::permanent, "permanent"},
+       {restart_mode::transient, "transient"},
+       {restart_mode::temporary, "temporary"}}};
 };
 
-/// How often a plugin may be restarted before it is quarantined: `intensity` times within any `period`.
+/// How often a plugin may be restarted before it is quarantined: `intensity` times within any
+/// `period`.
 struct restart_spec {
   restart_mode mode = restart_mode::permanent;
   std::uint32_t intensity = 3;
@@ -51,7 +53,8 @@ struct plugin_deadlines {
   friend bool operator==(const plugin_deadlines&, const plugin_deadlines&) = default;
 };
 
-/// A capability that the plugin would like to have, and what it needs it for, in words for the operator.
+/// A capability that the plugin would like to have, and what it needs it for, in words for the
+/// operator.
 struct requested_capability {
   class capability capability;
   std::string reason;
@@ -61,24 +64,23 @@ struct requested_capability {
 
 /// What a package says of itself, in the `plugin.toml` at its root:
 ///
-///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}, none of the reserved names; required
-///     version = "1.4.0"                        # semantic version; required
+///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}, none of the reserved
+///     names; required version = "1.4.0"                        # semantic version; required
 ///     description = "Keeps short notes"        # at most 1 KiB
-///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone; required
-///     permission_level = "user"                # user, restricted (the default), or system where the operator allows it
-///     denied = ["context.read:/app/secret/**"] # capabilities that it must never have
+///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone;
+///     required permission_level = "user"                # user, restricted (the default), or
+///     system where the operator allows it denied = ["context.read:/app/secret/**"] # capabilities
+///     that it must never have
 ///
 ///     [[capabilities]]                         # at most 64, and as many denied
 ///     capability = "context.read:/app/**"
 ///     reason = "shows the notes of the open document"
 ///
-///     [resource_limits]                        # each defaults to its level's, see `default_limits`
-///     max_memory_bytes = 134_217_728           # 4 MiB to 1 TiB
-///     max_cpu_percent = 50                     # of one core: 1 to 6400
-///     max_storage_bytes = 8_388_608            # 0 to 1 TiB
-///     max_network_bytes = 0                    # an hour: 0 to 1 TiB
-///     max_processes = 16                       # 1 to 4096
-///     max_open_files = 64                      # 8 to 65536
+///     [resource_limits]                        # each defaults to its level's, see
+///     `default_limits` max_memory_bytes = 134_217_728           # 4 MiB to 1 TiB max_cpu_percent =
+///     50                     # of one core: 1 to 6400 max_storage_bytes = 8_388_608            # 0
+///     to 1 TiB max_network_bytes = 0                    # an hour: 0 to 1 TiB max_processes = 16
+///     # 1 to 4096 max_open_files = 64                      # 8 to 65536
 ///
 ///     [restart]
 ///     mode = "permanent"                       # or transient, temporary
@@ -90,12 +92,13 @@ struct requested_capability {
 ///     call_ms = 30_000                         # to an hour
 ///     stop_ms = 5_000                          # to a minute
 ///
-///     [integrity]                              # SHA-256 of files of the package, of at most 1 GiB together
-///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+///     [integrity]                              # SHA-256 of files of the package, of at most 1 GiB
+///     together "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ///
-/// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file of the package; an
-/// absolute one is found in the sandbox, where `/usr` is the host's. A package with an integrity table lists in it each of
-/// its files that the entry names, such as the script of an interpreter.
+/// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file
+/// of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A package
+/// with an integrity table lists in it each of its files that the entry names, such as the script
+/// of an interpreter.
 struct plugin_manifest {
   std::string name;
   semver version;
@@ -107,7 +110,8 @@ struct plugin_manifest {
   struct resource_limits resource_limits;
   restart_spec restart;
   plugin_deadlines deadlines;
-  std::map<std::string, std::string> integrity;  ///< File, relative to the package, to 64 lower-case hexadecimal digits.
+  std::map<std::string, std::string>
+      integrity;  ///< File, relative to the package, to 64 lower-case hexadecimal digits.
 };
 
 /// Whether this may name a plugin: `[a-z][a-z0-9_-]{0,31}`.
@@ -115,17 +119,18 @@ bool is_plugin_name(std::string_view text) noexcept;
 
 /// The manifest in `text`. Pure: nothing of the package is looked at.
 ///
-/// The first mistake ends it, as `invalid_argument` with a message of the form `file:line:column: key: what is wrong`; an
-/// unknown key comes with the nearest known one. At most 256 KiB are accepted.
+/// The first mistake ends it, as `invalid_argument` with a message of the form `file:line:column:
+/// key: what is wrong`; an unknown key comes with the nearest known one. At most 256 KiB are
+/// accepted.
 /// @param file_name how messages call the file.
 result<plugin_manifest> parse_manifest(std::string_view text, std::string_view file_name);
 
-/// The manifest of the package in this directory, checked against the package: its program exists, may be executed and
-/// lies inside, and each file of the integrity table has its sum.
+/// The manifest of the package in this directory, checked against the package: its program exists,
+/// may be executed and lies inside, and each file of the integrity table has its sum.
 ///
-/// Fails with `not_found` when there is no readable `plugin.toml`, with `invalid_argument` as `parse_manifest` and when the
-/// program is not usable, and with `corrupt_data` when a file differs from its sum, see `verify_integrity`. Reads every listed
-/// file.
+/// Fails with `not_found` when there is no readable `plugin.toml`, with `invalid_argument` as
+/// `parse_manifest` and when the program is not usable, and with `corrupt_data` when a file differs
+/// from its sum, see `verify_integrity`. Reads every listed file.
 result<plugin_manifest> load_manifest(const std::filesystem::path& package);
 
 }  // namespace troupe

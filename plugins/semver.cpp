@@ -19,12 +19,15 @@ bool is_identifier_byte(char c) noexcept {
 
 bool is_numeric(std::string_view text) noexcept { return std::ranges::all_of(text, is_digit); }
 
-bool has_leading_zero(std::string_view digits) noexcept { return digits.size() > 1 && digits.front() == '0'; }
+bool has_leading_zero(std::string_view digits) noexcept {
+  return digits.size() > 1 && digits.front() == '0';
+}
 
 std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
   std::uint64_t number = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (text.empty() || !is_numeric(text) || has_leading_zero(text) || problem != std::errc{}) return std::nullopt;
+  if (text.empty() || !is_numeric(text) || has_leading_zero(text) || problem != std::errc{})
+    return std::nullopt;
   return number;
 }
 
@@ -45,7 +48,8 @@ bool is_identifier(std::string_view part) noexcept {
 
 std::weak_ordering compare_identifiers(const std::string& a, const std::string& b) noexcept {
   const bool a_numeric = is_numeric(a), b_numeric = is_numeric(b);
-  if (a_numeric != b_numeric) return a_numeric ? std::weak_ordering::less : std::weak_ordering::greater;
+  if (a_numeric != b_numeric)
+    return a_numeric ? std::weak_ordering::less : std::weak_ordering::greater;
   // Without leading zeros, the longer number is the greater one.
   if (a_numeric && a.size() != b.size()) return a.size() <=> b.size();
   return a.compare(b) <=> 0;
@@ -55,10 +59,12 @@ std::weak_ordering compare_identifiers(const std::string& a, const std::string& 
 
 result<semver> semver::parse(std::string_view text) {
   const auto wrong = [&](std::string_view what) {
-    return fail(error_code::invalid_argument, "the version \"" + std::string{text.substr(0, max_semver_bytes)} + "\" " +
-                                                  std::string{what} + "; a version is like 1.4.0 or 2.0.0-rc.1");
+    return fail(error_code::invalid_argument,
+                "the version \"" + std::string{text.substr(0, max_semver_bytes)} + "\" " +
+                    std::string{what} + "; a version is like 1.4.0 or 2.0.0-rc.1");
   };
-  if (text.size() > max_semver_bytes) return wrong("is longer than " + std::to_string(max_semver_bytes) + " bytes");
+  if (text.size() > max_semver_bytes)
+    return wrong("is longer than " + std::to_string(max_semver_bytes) + " bytes");
 
   semver parsed;
   std::string_view rest = text;
@@ -93,14 +99,16 @@ std::weak_ordering operator<=>(const semver& a, const semver& b) noexcept {
   if (const auto order = a.patch <=> b.patch; order != 0) return order;
   if (a.prerelease.empty() != b.prerelease.empty())
     return a.prerelease.empty() ? std::weak_ordering::greater : std::weak_ordering::less;
-  return std::lexicographical_compare_three_way(a.prerelease.begin(), a.prerelease.end(), b.prerelease.begin(),
-                                                b.prerelease.end(), compare_identifiers);
+  return std::lexicographical_compare_three_way(a.prerelease.begin(), a.prerelease.end(),
+                                                b.prerelease.begin(), b.prerelease.end(),
+                                                compare_identifiers);
 }
 
 std::string to_string(const semver& version) {
-  std::string text =
-      std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' + std::to_string(version.patch);
-  for (std::size_t i = 0; i < version.prerelease.size(); ++i) text += (i == 0 ? '-' : '.') + version.prerelease[i];
+  std::string text = std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' +
+                     std::to_string(version.patch);
+  for (std::size_t i = 0; i < version.prerelease.size(); ++i)
+    text += (i == 0 ? '-' : '.') + version.prerelease[i];
   if (!version.build.empty()) text += '+' + version.build;
   return text;
 }

@@ -10,7 +10,8 @@
 
 namespace troupe {
 
-/// A version as Semantic Versioning 2.0.0 defines it: `major.minor.patch`, then `-prerelease` and `+build` when present.
+/// A version as Semantic Versioning 2.0.0 defines it: `major.minor.patch`, then `-prerelease` and
+/// `+build` when present.
 struct semver {
   std::uint64_t major = 0;
   std::uint64_t minor = 0;
@@ -21,7 +22,8 @@ struct semver {
   /// At most 128 bytes. The error names the text, what is wrong with it and what would be right.
   static result<semver> parse(std::string_view text);
 
-  /// Precedence by the specification's chapter 11: a prerelease comes before its release, the build does not count.
+  /// Precedence by the specification's chapter 11: a prerelease comes before its release, the build
+  /// does not count.
   friend std::weak_ordering operator<=>(const semver& a, const semver& b) noexcept;
   friend bool operator==(const semver& a, const semver& b) noexcept { return (a <=> b) == 0; }
 };

@@ -46,12 +46,14 @@ std::string hint(std::string_view key, std::initializer_list<std::string_view> k
   return close.empty() ? "; known here are " + joined(known) : did_you_mean(close);
 }
 
-/// Refuses a text whose tables and arrays would lie too deep within each other: toml++ bounds that for values in brackets, but
-/// not for the parts of a dotted key, and takes its tables down by recursion. Skips strings and comments, and takes any other
-/// text for TOML; where it is none, the parser stops at the same place or before. O(bytes).
+/// Refuses a text whose tables and arrays would lie too deep within each other: toml++ bounds that
+/// for values in brackets, but not for the parts of a dotted key, and takes its tables down by
+/// recursion. Skips strings and comments, and takes any other text for TOML; where it is none, the
+/// parser stops at the same place or before. O(bytes).
 class nesting_check {
 public:
-  nesting_check(std::string_view text, const toml_reporter& report) : text_{text}, report_{report} {}
+  nesting_check(std::string_view text, const toml_reporter& report)
+      : text_{text}, report_{report} {}
 
   void run() {
     while (at_ < text_.size()) {
@@ -65,13 +67,20 @@ public:
         at_ = std::min(text_.find('\n', at_), text_.size());
         continue;
       }
-      if (c == '.') count_dot();
-      else if (c == '[' || c == '{') open();
-      else if (c == ']' || c == '}') close();
-      else if (c == '\n') end_line();
-      else if (c == '=') begin_value();
-      else if (c == ',') end_value();
-      else if (c != ' ' && c != '\t') begin_key();
+      if (c == '.')
+        count_dot();
+      else if (c == '[' || c == '{')
+        open();
+      else if (c == ']' || c == '}')
+        close();
+      else if (c == '\n')
+        end_line();
+      else if (c == '=')
+        begin_value();
+      else if (c == ',')
+        end_value();
+      else if (c != ' ' && c != '\t')
+        begin_key();
       ++at_;
     }
   }
@@ -119,23 +128,30 @@ private:
   void check() const {
     if (around_ + dots_ < max_nesting) return;
     const auto before = text_.substr(line_begin_, key_begin_ - line_begin_);
-    const auto column = 1 + std::ranges::count_if(before, [](char c) { return (c & 0xc0) != 0x80; });
+    const auto column =
+        1 + std::ranges::count_if(before, [](char c) { return (c & 0xc0) != 0x80; });
     const toml::source_position place{line_, static_cast<toml::source_index>(column)};
     report_.reject({place, place, nullptr}, "",
-                   "the key is nested too deep; there may be at most " + std::to_string(max_nesting) + " levels");
+                   "the key is nested too deep; there may be at most " +
+                       std::to_string(max_nesting) + " levels");
   }
 
-  /// Of one line, or of several when it begins with three quotes. What is not closed ends with its line or the text.
+  /// Of one line, or of several when it begins with three quotes. What is not closed ends with its
+  /// line or the text.
   void skip_string(char quote) {
     const std::string three(3, quote);
     const bool several = text_.substr(at_).starts_with(three);
     for (at_ += several ? 3 : 1; at_ < text_.size(); ++at_) {
       const char c = text_[at_];
       if (c == '\n' && !several) return;
-      if (c == '\n') new_line();
-      else if (c == '\\' && quote == '"' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n') ++at_;
-      else if (several && text_.substr(at_).starts_with(three)) return skip_end(quote);
-      else if (!several && c == quote) return void(++at_);
+      if (c == '\n')
+        new_line();
+      else if (c == '\\' && quote == '"' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n')
+        ++at_;
+      else if (several && text_.substr(at_).starts_with(three))
+        return skip_end(quote);
+      else if (!several && c == quote)
+        return void(++at_);
     }
   }
   /// Up to two quotes may stand before the three that close.
@@ -148,19 +164,21 @@ private:
   std::size_t at_ = 0;
   std::size_t line_begin_ = 0;
   toml::source_index line_ = 1;
-  std::size_t key_begin_ = std::string_view::npos;  ///< Of the key or value at hand, if one has begun.
-  std::size_t dots_ = 0;                            ///< In it.
-  std::size_t key_dots_ = 0;                        ///< In the key, while it is the value that is at hand.
-  std::vector<std::size_t> outside_;                ///< For each bracket that is open, the dots of the key before it.
-  std::size_t around_ = 0;                          ///< The sum of those, and one for each bracket.
+  std::size_t key_begin_ =
+      std::string_view::npos;  ///< Of the key or value at hand, if one has begun.
+  std::size_t dots_ = 0;       ///< In it.
+  std::size_t key_dots_ = 0;   ///< In the key, while it is the value that is at hand.
+  std::vector<std::size_t>
+      outside_;             ///< For each bracket that is open, the dots of the key before it.
+  std::size_t around_ = 0;  ///< The sum of those, and one for each bracket.
 };
 
 }  // namespace
 
 void give_up_toml() { throw std::logic_error{"malformed"}; }
 
-void toml_reporter::reject(const toml::source_region& place, std::string_view key, const std::string& what,
-                           error_code code) const {
+void toml_reporter::reject(const toml::source_region& place, std::string_view key,
+                           const std::string& what, error_code code) const {
   std::string text = file_name_ + ':' + std::to_string(std::max(place.begin.line, 1u)) + ':' +
                      std::to_string(std::max(place.begin.column, 1u)) + ": ";
   if (!key.empty()) text += cut(key) + ": ";
@@ -186,7 +204,8 @@ void toml_entry::reject_type(std::string_view wanted) const {
   reject("must be " + std::string{wanted} + ", not " + std::string{type_name(node_->type())});
 }
 
-void toml_entry::reject_choice(const std::string& written, const std::vector<std::string_view>& known) const {
+void toml_entry::reject_choice(const std::string& written,
+                               const std::vector<std::string_view>& known) const {
   reject("must be one of " + joined(known) + ", not \"" + cut(written) + '"');
 }
 
@@ -195,8 +214,8 @@ std::string toml_entry::text(std::size_t min_bytes, std::size_t max_bytes) const
   if (!found) reject_type("a string");
   const std::string& taken = found->get();
   if (taken.size() < min_bytes || taken.size() > max_bytes)
-    reject("must have " + std::to_string(min_bytes) + " to " + std::to_string(max_bytes) + " bytes, not " +
-           std::to_string(taken.size()));
+    reject("must have " + std::to_string(min_bytes) + " to " + std::to_string(max_bytes) +
+           " bytes, not " + std::to_string(taken.size()));
   if (taken.find('\0') != std::string::npos) reject("must not contain a zero byte");
   return taken;
 }
@@ -220,7 +239,8 @@ std::vector<toml_entry> toml_entry::elements(std::size_t max_count) const {
   const auto* found = node_->as_array();
   if (!found) reject_type("an array");
   if (found->size() > max_count)
-    reject("must have at most " + std::to_string(max_count) + " elements, not " + std::to_string(found->size()));
+    reject("must have at most " + std::to_string(max_count) + " elements, not " +
+           std::to_string(found->size()));
   std::vector<toml_entry> all;
   for (std::size_t i = 0; i < found->size(); ++i)
     all.emplace_back(*report_, *found->get(i), key_ + '[' + std::to_string(i) + ']');
@@ -238,7 +258,8 @@ toml_table::toml_table(const toml_reporter& report, const toml::table& table, st
     : report_{&report}, table_{&table}, prefix_{std::move(prefix)} {
   for (const auto& [key, node] : table)
     if (std::ranges::find(known, key.str()) == known.end())
-      report.reject(key.source(), prefix_ + std::string{key.str()}, "is not a known key" + hint(utf8_prefix(key.str(), max_quoted), known));
+      report.reject(key.source(), prefix_ + std::string{key.str()},
+                    "is not a known key" + hint(utf8_prefix(key.str(), max_quoted), known));
 }
 
 toml_table::toml_table(const toml_entry& entry, std::initializer_list<std::string_view> known)
@@ -250,8 +271,8 @@ std::optional<toml_entry> toml_table::find(std::string_view key) const {
   return toml_entry{*report_, *node, prefix_ + std::string{key}};
 }
 
-std::optional<toml_table> toml_table::find_table(std::string_view key,
-                                                 std::initializer_list<std::string_view> known) const {
+std::optional<toml_table> toml_table::find_table(
+    std::string_view key, std::initializer_list<std::string_view> known) const {
   const auto entry = find(key);
   if (!entry) return std::nullopt;
   return toml_table{*entry, known};

@@ -12,9 +12,10 @@ namespace troupe {
 [[noreturn]] void give_up_toml();
 }  // namespace troupe
 
-// The parser of toml++ 3.3 asserts that a table's name begins well, which a malformed file decides: `[=` ends the program, or
-// is undefined where assertions are off. The files read here are other people's, so a failed assertion is an exception. For
-// that to be the same everywhere, toml++ is included here only.
+// The parser of toml++ 3.3 asserts that a table's name begins well, which a malformed file decides:
+// `[=` ends the program, or is undefined where assertions are off. The files read here are other
+// people's, so a failed assertion is an exception. For that to be the same everywhere, toml++ is
+// included here only.
 #if __has_include(<toml++/impl/preprocessor.hpp>)
 #include <toml++/impl/preprocessor.hpp>
 #else
@@ -31,18 +32,21 @@ namespace troupe {
 
 namespace troupe {
 
-/// The first mistake of a TOML file. Readers below throw it; whoever parses catches it and returns its error.
+/// The first mistake of a TOML file. Readers below throw it; whoever parses catches it and returns
+/// its error.
 struct toml_mistake {
   error failure;
 };
 
-/// Turns places in a TOML file into errors about them, of the form `file:line:column: key: what is wrong`.
+/// Turns places in a TOML file into errors about them, of the form `file:line:column: key: what is
+/// wrong`.
 class toml_reporter {
 public:
   explicit toml_reporter(std::string_view file_name) : file_name_{file_name} {}
 
   /// Of a long key only the beginning is quoted. @throws toml_mistake always.
-  [[noreturn]] void reject(const toml::source_region& place, std::string_view key, const std::string& what,
+  [[noreturn]] void reject(const toml::source_region& place, std::string_view key,
+                           const std::string& what,
                            error_code code = error_code::invalid_argument) const;
 
 private:
@@ -50,17 +54,20 @@ private:
 };
 
 /// The table that `text` is.
-/// @throws toml_mistake when it is no TOML, or has tables and arrays more than 64 deep within each other.
+/// @throws toml_mistake when it is no TOML, or has tables and arrays more than 64 deep within each
+/// other.
 toml::table parse_toml(std::string_view text, const toml_reporter& report);
 
-/// One value of the file and the dotted key it stands under. Refers to the reporter and the parsed file, which outlive it.
-/// Every function throws `toml_mistake` when the value is not what it asks for.
+/// One value of the file and the dotted key it stands under. Refers to the reporter and the parsed
+/// file, which outlive it. Every function throws `toml_mistake` when the value is not what it asks
+/// for.
 class toml_entry {
 public:
   toml_entry(const toml_reporter& report, const toml::node& node, std::string key)
       : report_{&report}, node_{&node}, key_{std::move(key)} {}
 
-  [[noreturn]] void reject(const std::string& what, error_code code = error_code::invalid_argument) const;
+  [[noreturn]] void reject(const std::string& what,
+                           error_code code = error_code::invalid_argument) const;
 
   /// What was made of this value, or its error with the place in the file before it.
   template <class T>
@@ -95,7 +102,8 @@ public:
 
 private:
   [[noreturn]] void reject_type(std::string_view wanted) const;
-  [[noreturn]] void reject_choice(const std::string& written, const std::vector<std::string_view>& known) const;
+  [[noreturn]] void reject_choice(const std::string& written,
+                                  const std::vector<std::string_view>& known) const;
 
   const toml_reporter* report_;
   const toml::node* node_;
@@ -114,7 +122,8 @@ public:
 
   std::optional<toml_entry> find(std::string_view key) const;
   /// The sub-table with this key and these keys, if there is one.
-  std::optional<toml_table> find_table(std::string_view key, std::initializer_list<std::string_view> known) const;
+  std::optional<toml_table> find_table(std::string_view key,
+                                       std::initializer_list<std::string_view> known) const;
   /// @throws toml_mistake when the key is missing.
   toml_entry require(std::string_view key) const;
 

@@ -25,7 +25,8 @@ public:
   /// Gives the descriptor away, unclosed.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
-  /// Closes what is owned and takes `fd` over. A failing `close` has still closed the descriptor on Linux.
+  /// Closes what is owned and takes `fd` over. A failing `close` has still closed the descriptor on
+  /// Linux.
   void reset(int fd = -1) noexcept {
     const int old = std::exchange(fd_, fd);
     if (old >= 0) ::close(old);

@@ -1,6 +1,7 @@
 #pragma once
 
-// For hosts that use CAF themselves: the actor system of a host, and its actors by their typed handles.
+// For hosts that use CAF themselves: the actor system of a host, and its actors by their typed
+// handles.
 
 #include <caf/actor_system.hpp>
 
@@ -14,9 +15,10 @@ struct caf_access {
   static caf::actor_system& system(host& from);
   static const node_actors& actors(host& from);
 
-  /// Starts a node in an actor system that the program owns and that outlives it. Call `register_messages` before making the
-  /// system, and load `caf::io::middleman` in its configuration. When the start fails and a part of the node does not stop either,
-  /// the error names it: the system then waits for its end.
+  /// Starts a node in an actor system that the program owns and that outlives it. Call
+  /// `register_messages` before making the system, and load `caf::io::middleman` in its
+  /// configuration. When the start fails and a part of the node does not stop either, the error
+  /// names it: the system then waits for its end.
   static result<std::unique_ptr<node>> start_node(caf::actor_system& system, config settings);
 };
 

@@ -5,8 +5,8 @@
 
 namespace troupe {
 
-/// Whether one thread may call a function that another may take away at any moment. Nobody waits at it: once it is closed no call
-/// begins, while one that has begun goes on.
+/// Whether one thread may call a function that another may take away at any moment. Nobody waits at
+/// it: once it is closed no call begins, while one that has begun goes on.
 class call_gate {
 public:
   /// Whether a call begins; `end` follows it then. For one thread at a time.

@@ -25,7 +25,8 @@ namespace {
 caf::behavior run_call(caf::event_based_actor* self, const std::shared_ptr<pending_call>& call) {
   end_by_exceptions(*self);
   ask(self, call->dispatcher(), call->limit(), call->take())
-      .then([call](value& answer) { call->finish(std::move(answer)); }, [call](const error& why) { call->finish(fail(why)); });
+      .then([call](value& answer) { call->finish(std::move(answer)); },
+            [call](const error& why) { call->finish(fail(why)); });
   return {};
 }
 
@@ -47,7 +48,8 @@ public:
 
 private:
   void keep_watcher(const watch_context& added) {
-    keep(added.watcher, "the function that watches " + (added.prefix.is_root() ? "/" : added.prefix.text()));
+    keep(added.watcher,
+         "the function that watches " + (added.prefix.is_root() ? "/" : added.prefix.text()));
     watchers_.emplace(added.watcher.id(), added.watcher);
     if (stopping_) dismiss(added.watcher);
   }
@@ -71,8 +73,10 @@ private:
   caf::result<stop_report> stop(const stop_children& order) {
     stopping_ = self_->make_response_promise<stop_report>();
     for (const auto& [id, watcher] : watchers_) dismiss(watcher);
-    if (functions_.empty()) finish();
-    else tick_after(self_, order.deadline, tick::fast);
+    if (functions_.empty())
+      finish();
+    else
+      tick_after(self_, order.deadline, tick::fast);
     return *stopping_;
   }
 
@@ -84,15 +88,19 @@ private:
   }
 
   interface::pointer self_;
-  // The replica bounds how many watch it, the dispatcher how many commands wait; the others end at once.
+  // The replica bounds how many watch it, the dispatcher how many commands wait; the others end at
+  // once.
   std::map<caf::actor_id, std::string> functions_;
-  std::map<caf::actor_id, context_watcher> watchers_;  ///< Those of them that end when they are told to.
+  std::map<caf::actor_id, context_watcher>
+      watchers_;  ///< Those of them that end when they are told to.
   watch_list ends_;
   std::optional<caf::typed_response_promise<stop_report>> stopping_;
 };
 
 }  // namespace
 
-function_keeper spawn_function_keeper(caf::actor_system& system) { return spawn_shell<function_keeper_state>(system); }
+function_keeper spawn_function_keeper(caf::actor_system& system) {
+  return spawn_shell<function_keeper_state>(system);
+}
 
 }  // namespace troupe

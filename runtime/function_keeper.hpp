@@ -14,15 +14,20 @@
 
 namespace troupe {
 
-/// A command that a program runs without waiting, and the function that it wants to be told with. That is called exactly once:
-/// with the outcome, or with `unavailable` when this goes before there is one.
+/// A command that a program runs without waiting, and the function that it wants to be told with.
+/// That is called exactly once: with the outcome, or with `unavailable` when this goes before there
+/// is one.
 class pending_call {
 public:
   using callback = std::function<void(result<value>)>;
 
   /// @param limit For the answer of the dispatcher.
-  pending_call(dispatcher_actor dispatcher, execute_command wanted, std::chrono::milliseconds limit, callback done)
-      : dispatcher_(std::move(dispatcher)), wanted_(std::move(wanted)), limit_(limit), done_(std::move(done)) {}
+  pending_call(dispatcher_actor dispatcher, execute_command wanted, std::chrono::milliseconds limit,
+               callback done)
+      : dispatcher_(std::move(dispatcher)),
+        wanted_(std::move(wanted)),
+        limit_(limit),
+        done_(std::move(done)) {}
   pending_call(const pending_call&) = delete;
   pending_call& operator=(const pending_call&) = delete;
   ~pending_call();
@@ -46,15 +51,16 @@ struct start_call {
   std::shared_ptr<pending_call> call;
 };
 
-/// Knows the actors of a host that call functions of the program: of watches, and of commands that it does not wait for. A stop
-/// ends them, waits for no longer than it may, and names those whose function does not return.
+/// Knows the actors of a host that call functions of the program: of watches, and of commands that
+/// it does not wait for. A stop ends them, waits for no longer than it may, and names those whose
+/// function does not return.
 using function_keeper = caf::typed_actor<
     // Keeps this watcher until it ends.
     caf::result<void>(watch_context),
     // Runs a command and calls the function with its outcome.
     caf::result<void>(start_call),
-    // Ends all watchers and waits for the calls, whose commands have ended; then ends itself. Answered with the functions that
-    // have not returned within the deadline.
+    // Ends all watchers and waits for the calls, whose commands have ended; then ends itself.
+    // Answered with the functions that have not returned within the deadline.
     caf::result<stop_report>(stop_children),
     // The deadline.
     caf::result<void>(tick)>;
@@ -64,7 +70,7 @@ function_keeper spawn_function_keeper(caf::actor_system& system);
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_runtime, caf::first_custom_type_id + 1290)
-  CAF_ADD_TYPE_ID(troupe_runtime, (troupe::start_call))
+CAF_ADD_TYPE_ID(troupe_runtime, (troupe::start_call))
 CAF_END_TYPE_ID_BLOCK(troupe_runtime)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::start_call)

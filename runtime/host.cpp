@@ -16,7 +16,8 @@ using namespace std::chrono_literals;
 
 constexpr auto answer_deadline = 10s;
 constexpr auto disk_deadline = 60s;
-constexpr auto plugin_deadline = load_deadline + 10s;  // for what a manifest may ask for, and no less
+constexpr auto plugin_deadline =
+    load_deadline + 10s;  // for what a manifest may ask for, and no less
 constexpr std::chrono::milliseconds longest_deadline = 24h;
 constexpr auto slack = 1s;  // so that the dispatcher's own deadline error comes first
 
@@ -31,17 +32,19 @@ log_target log_of(const config& settings) {
                      : settings.level == log_level::info    ? spdlog::level::info
                      : settings.level == log_level::warning ? spdlog::level::warn
                                                             : spdlog::level::err;
-  return standard_error_log(settings.style == log_style::json ? log_format::json : log_format::text, level);
+  return standard_error_log(settings.style == log_style::json ? log_format::json : log_format::text,
+                            level);
 }
 
 }  // namespace
 
-// -- host -----------------------------------------------------------------------------------------------------------------
+// -- host -----------------------------------------------------------------------------------------
 
 host::impl::impl()
     : system_settings((register_messages(), system_config{})),
       system(std::make_unique<caf::actor_system>(system_settings)),
-      caller(std::make_shared<const principal>(principal{.name = "host", .kind = principal_kind::host})),
+      caller(std::make_shared<const principal>(
+          principal{.name = "host", .kind = principal_kind::host})),
       stop_requested(std::make_shared<std::promise<stop_request>>()),
       wanted_stop(stop_requested->get_future().share()),
       stop_outcome(stopped.get_future().share()) {}
@@ -66,11 +69,15 @@ result<void> host::impl::start(config given) {
 std::vector<std::string> host::impl::stop() {
   const auto until = std::chrono::steady_clock::now() + node->settings().stop_deadline;
   auto blocked = node->stop().blocked;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      until - std::chrono::steady_clock::now());
   const auto for_functions = std::max<std::chrono::milliseconds>(left, 20ms);
-  auto ended = ask_and_wait<stop_report>(*system, functions, for_functions + slack, stop_children{for_functions});
-  if (ended) std::move(ended->blocked.begin(), ended->blocked.end(), std::back_inserter(blocked));
-  else blocked.push_back("function_keeper: " + ended.error().message);
+  auto ended = ask_and_wait<stop_report>(*system, functions, for_functions + slack,
+                                         stop_children{for_functions});
+  if (ended)
+    std::move(ended->blocked.begin(), ended->blocked.end(), std::back_inserter(blocked));
+  else
+    blocked.push_back("function_keeper: " + ended.error().message);
   return blocked;
 }
 
@@ -83,7 +90,8 @@ host::host(config settings) : impl_(std::make_unique<impl>()) {
 
 host::~host() {
   stop();
-  // What blocks holds its threads, and CAF would wait for them without end: all that they use is left behind with them.
+  // What blocks holds its threads, and CAF would wait for them without end: all that they use is
+  // left behind with them.
   if (impl_->left_behind) (void)impl_.release();
 }
 
@@ -96,25 +104,37 @@ std::vector<std::string> host::stop() {
   return impl_->stop_outcome.get();
 }
 
-result<value> host::execute(const std::string& command, arguments given, std::chrono::milliseconds deadline) {
-  return impl_->ask<value>(
-      impl_->node->actors().dispatcher, answer_limit(deadline),
-      execute_command{command, std::move(given), impl_->caller, std::min(deadline, longest_deadline), {random_uuid()}});
+result<value> host::execute(const std::string& command, arguments given,
+                            std::chrono::milliseconds deadline) {
+  return impl_->ask<value>(impl_->node->actors().dispatcher, answer_limit(deadline),
+                           execute_command{command,
+                                           std::move(given),
+                                           impl_->caller,
+                                           std::min(deadline, longest_deadline),
+                                           {random_uuid()}});
 }
 
 std::future<result<value>> host::execute_async(const std::string& command, arguments given,
                                                std::chrono::milliseconds deadline) {
   auto promise = std::make_shared<std::promise<result<value>>>();
   auto future = promise->get_future();
-  execute(command, std::move(given), [promise](result<value> outcome) { promise->set_value(std::move(outcome)); }, deadline);
+  execute(
+      command, std::move(given),
+      [promise](result<value> outcome) { promise->set_value(std::move(outcome)); }, deadline);
   return future;
 }
 
-void host::execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline) {
+void host::execute(const std::string& command, arguments given, callback done,
+                   std::chrono::milliseconds deadline) {
   if (!impl_->running) return done(fail(error_code::unavailable, "the host has been stopped"));
-  execute_command wanted{command, std::move(given), impl_->caller, std::min(deadline, longest_deadline), {random_uuid()}};
-  tell(impl_->functions, start_call{std::make_shared<pending_call>(impl_->node->actors().dispatcher, std::move(wanted),
-                                                                   answer_limit(deadline), std::move(done))});
+  execute_command wanted{command,
+                         std::move(given),
+                         impl_->caller,
+                         std::min(deadline, longest_deadline),
+                         {random_uuid()}};
+  tell(impl_->functions, start_call{std::make_shared<pending_call>(
+                             impl_->node->actors().dispatcher, std::move(wanted),
+                             answer_limit(deadline), std::move(done))});
 }
 
 std::string host::address() const { return impl_->node->address(); }
@@ -126,52 +146,67 @@ result<std::vector<peer_info>> host::peers() const {
 }
 
 std::optional<stop_request> host::wait_for_stop_request(std::chrono::milliseconds deadline) const {
-  if (impl_->wanted_stop.wait_for(std::min(deadline, longest_deadline)) != std::future_status::ready) return std::nullopt;
+  if (impl_->wanted_stop.wait_for(std::min(deadline, longest_deadline)) !=
+      std::future_status::ready)
+    return std::nullopt;
   return impl_->wanted_stop.get();
 }
 
-// -- commands -------------------------------------------------------------------------------------------------------------
+// -- commands -------------------------------------------------------------------------------------
 
-result<void> host_commands::add(command_spec spec, function run, run_on where, std::vector<custom_check> checks) {
-  auto wrapped = [run = std::move(run)](arguments& given, const command_context&) { return run(given); };
+result<void> host_commands::add(command_spec spec, function run, run_on where,
+                                std::vector<custom_check> checks) {
+  auto wrapped = [run = std::move(run)](arguments& given, const command_context&) {
+    return run(given);
+  };
   auto handler = where == run_on::worker ? command_handler{worker_handler{std::move(wrapped)}}
                                          : command_handler{inline_handler{std::move(wrapped)}};
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
-                                add_command{std::move(spec), std::move(handler), std::move(checks)});
+  return host_.impl_->ask<void>(
+      host_.impl_->node->actors().dispatcher, answer_deadline,
+      add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
-result<void> host_commands::add(command_spec spec, long_function run, std::vector<custom_check> checks) {
-  worker_handler handler{[run = std::move(run)](arguments& given, const command_context& about) { return run(given, about.stop); }};
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
-                                add_command{std::move(spec), std::move(handler), std::move(checks)});
+result<void> host_commands::add(command_spec spec, long_function run,
+                                std::vector<custom_check> checks) {
+  worker_handler handler{[run = std::move(run)](arguments& given, const command_context& about) {
+    return run(given, about.stop);
+  }};
+  return host_.impl_->ask<void>(
+      host_.impl_->node->actors().dispatcher, answer_deadline,
+      add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
 result<void> host_commands::remove(const std::string& name) {
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline, remove_commands{{name}});
+  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
+                                remove_commands{{name}});
 }
 
 result<std::vector<command_spec>> host_commands::list() const {
-  auto all = host_.impl_->ask<command_list>(host_.impl_->node->actors().dispatcher, answer_deadline, list_commands{});
+  auto all = host_.impl_->ask<command_list>(host_.impl_->node->actors().dispatcher, answer_deadline,
+                                            list_commands{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->commands);
 }
 
 result<std::vector<command_metrics>> host_commands::metrics() const {
-  auto all = host_.impl_->ask<metrics_list>(host_.impl_->node->actors().dispatcher, answer_deadline, get_metrics{});
+  auto all = host_.impl_->ask<metrics_list>(host_.impl_->node->actors().dispatcher, answer_deadline,
+                                            get_metrics{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->commands);
 }
 
 result<void> host_commands::reset_metrics() {
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline, troupe::reset_metrics{});
+  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
+                                troupe::reset_metrics{});
 }
 
-// -- context --------------------------------------------------------------------------------------------------------------
+// -- context --------------------------------------------------------------------------------------
 
 result<value> host_context::get(std::string_view where) const {
   auto parsed = path::parse(where);
   if (!parsed) return fail(std::move(parsed.error()));
-  auto found = host_.impl_->ask<value_found>(host_.impl_->node->actors().replica, answer_deadline, get_value{*parsed});
+  auto found = host_.impl_->ask<value_found>(host_.impl_->node->actors().replica, answer_deadline,
+                                             get_value{*parsed});
   if (!found) return fail(std::move(found.error()));
   if (!found->found) return fail(error_code::not_found, "there is no value at " + parsed->text());
   return std::move(found->value);
@@ -182,7 +217,8 @@ result<change_id> host_context::set(std::string_view where, value given, durabil
   if (!parsed) return fail(std::move(parsed.error()));
   auto written = host_.impl_->ask<values_written>(
       host_.impl_->node->actors().replica, disk_deadline,
-      write_values{.entries = {{*parsed, std::move(given)}}, .durability = level, .principal = "host"});
+      write_values{
+          .entries = {{*parsed, std::move(given)}}, .durability = level, .principal = "host"});
   if (!written) return fail(std::move(written.error()));
   return written->ids.front();
 }
@@ -190,9 +226,12 @@ result<change_id> host_context::set(std::string_view where, value given, durabil
 result<change_id> host_context::erase(std::string_view where, durability level) {
   auto parsed = path::parse(where);
   if (!parsed) return fail(std::move(parsed.error()));
-  auto written = host_.impl_->ask<values_written>(
-      host_.impl_->node->actors().replica, disk_deadline,
-      write_values{.entries = {{*parsed, {}}}, .what = operation::erase, .durability = level, .principal = "host"});
+  auto written =
+      host_.impl_->ask<values_written>(host_.impl_->node->actors().replica, disk_deadline,
+                                       write_values{.entries = {{*parsed, {}}},
+                                                    .what = operation::erase,
+                                                    .durability = level,
+                                                    .principal = "host"});
   if (!written) return fail(std::move(written.error()));
   return written->ids.front();
 }
@@ -203,7 +242,8 @@ result<std::vector<context_entry>> host_context::list(std::string_view prefix) c
   std::vector<context_entry> all;
   list_values wanted{.prefix = *parsed, .after = {}, .limit = 10'000};
   while (true) {
-    auto page = host_.impl_->ask<value_page>(host_.impl_->node->actors().replica, answer_deadline, wanted);
+    auto page =
+        host_.impl_->ask<value_page>(host_.impl_->node->actors().replica, answer_deadline, wanted);
     if (!page) return fail(std::move(page.error()));
     std::move(page->entries.begin(), page->entries.end(), std::back_inserter(all));
     if (!page->more) return all;
@@ -211,17 +251,19 @@ result<std::vector<context_entry>> host_context::list(std::string_view prefix) c
   }
 }
 
-// -- watch ----------------------------------------------------------------------------------------------------------------
+// -- watch ----------------------------------------------------------------------------------------
 
 namespace {
 
-/// Calls a host's function for each change. Has a thread of its own, because such functions may wait.
+/// Calls a host's function for each change. Has a thread of its own, because such functions may
+/// wait.
 class watcher_state {
 public:
   using interface = context_watcher;
   static constexpr const char* name = "watcher";
 
-  watcher_state(interface::pointer self, std::function<void(const change_record&)> function, std::shared_ptr<call_gate> gate)
+  watcher_state(interface::pointer self, std::function<void(const change_record&)> function,
+                std::shared_ptr<call_gate> gate)
       : self_(self), function_(std::move(function)), gate_(std::move(gate)) {}
   ~watcher_state() { gate_->close(); }
 
@@ -274,25 +316,28 @@ void watch::end() {
 }
 bool watch::active() const { return impl_ && !impl_->gate->closed(); }
 
-watch host_context::watch(std::string_view prefix, std::function<void(const change_record&)> function) {
+watch host_context::watch(std::string_view prefix,
+                          std::function<void(const change_record&)> function) {
   auto parsed = path::parse(prefix);
   if (!parsed || !host_.impl_->running) return {};
   auto gate = std::make_shared<call_gate>();
   auto watcher = spawn_blocking<watcher_state>(*host_.impl_->system, std::move(function), gate);
   const watch_context wanted{*parsed, watcher};
   auto added = host_.impl_->ask<void>(host_.impl_->functions, answer_deadline, wanted);
-  if (added) added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, wanted);
+  if (added)
+    added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, wanted);
   if (!added) {
     gate->close();
     dismiss(watcher);
   }
-  return troupe::watch{std::make_unique<troupe::watch::impl>(troupe::watch::impl{std::move(watcher), std::move(gate)})};
+  return troupe::watch{std::make_unique<troupe::watch::impl>(
+      troupe::watch::impl{std::move(watcher), std::move(gate)})};
 }
 
-// -- plugins --------------------------------------------------------------------------------------------------------------
+// -- plugins --------------------------------------------------------------------------------------
 
-result<plugin_info> host_plugins::load(const std::filesystem::path& package, std::vector<std::string> grants,
-                                       permission_level level) {
+result<plugin_info> host_plugins::load(const std::filesystem::path& package,
+                                       std::vector<std::string> grants, permission_level level) {
   auto place = package_place(package);
   if (!place) return fail(std::move(place.error()));
   return host_.impl_->ask<plugin_info>(host_.impl_->node->actors().plugins, plugin_deadline,
@@ -300,16 +345,18 @@ result<plugin_info> host_plugins::load(const std::filesystem::path& package, std
 }
 
 result<void> host_plugins::unload(const std::string& name) {
-  return host_.impl_->ask<void>(host_.impl_->node->actors().plugins, plugin_deadline, unload_plugin{name});
+  return host_.impl_->ask<void>(host_.impl_->node->actors().plugins, plugin_deadline,
+                                unload_plugin{name});
 }
 
 result<std::vector<plugin_info>> host_plugins::list() const {
-  auto all = host_.impl_->ask<plugin_list>(host_.impl_->node->actors().plugins, answer_deadline, no_parameters{});
+  auto all = host_.impl_->ask<plugin_list>(host_.impl_->node->actors().plugins, answer_deadline,
+                                           no_parameters{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->plugins);
 }
 
-// -- CAF ------------------------------------------------------------------------------------------------------------------
+// -- CAF ------------------------------------------------------------------------------------------
 
 caf::actor_system& caf_access::system(host& from) { return *from.impl_->system; }
 
@@ -317,10 +364,12 @@ const node_actors& caf_access::actors(host& from) { return from.impl_->node->act
 
 result<std::unique_ptr<node>> caf_access::start_node(caf::actor_system& system, config settings) {
   auto log = log_of(settings);
-  auto started = node::start(system, std::move(settings), [](const stop_request&) {}, std::move(log));
+  auto started = node::start(
+      system, std::move(settings), [](const stop_request&) {}, std::move(log));
   if (started) return std::move(*started);
   auto& [why, blocked] = started.error();
-  for (const auto& each : blocked) why.message += "; what was started did not stop in time: " + each;
+  for (const auto& each : blocked)
+    why.message += "; what was started did not stop in time: " + each;
   return fail(std::move(why));
 }
 

@@ -22,13 +22,15 @@
 /// Troupe inside any program: commands, plugins and the replicated context, a few lines away.
 ///
 ///     troupe::host host{troupe::config{.data_dir = "state"}};
-///     host.commands().add(troupe::command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
+///     host.commands().add(troupe::command_spec{"greet"}.summary("Greets
+///     someone").param<std::string>("name"),
 ///                         [](const troupe::arguments& args) {
 ///                           return troupe::value{"Hello, " + args.get<std::string>("name")};
 ///                         });
 ///     auto reply = host.execute("greet", {{"name", "Ada"}});
 ///
-/// Takes over neither `main` nor signals, arguments or the log. Every call here may be made from any thread.
+/// Takes over neither `main` nor signals, arguments or the log. Every call here may be made from
+/// any thread.
 namespace troupe {
 
 /// What constructors throw: a `troupe::error` as an exception.
@@ -51,7 +53,8 @@ public:
   /// No call of the function begins after this returns; one that has begun may still run.
   ~watch();
 
-  /// False when it was never made, or has ended because the function was too slow and changes were missed.
+  /// False when it was never made, or has ended because the function was too slow and changes were
+  /// missed.
   bool active() const;
 
 private:
@@ -73,19 +76,23 @@ class host_commands {
 public:
   /// It may take values out of the arguments.
   using function = std::function<result<value>(arguments&)>;
-  /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for the result any more, because the
-  /// caller has withdrawn the request or gone, its deadline has passed, or the host is being stopped; and fails with `cancelled`.
-  /// What it registers with the token runs inside the dispatcher and must neither wait nor throw.
+  /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for
+  /// the result any more, because the caller has withdrawn the request or gone, its deadline has
+  /// passed, or the host is being stopped; and fails with `cancelled`. What it registers with the
+  /// token runs inside the dispatcher and must neither wait nor throw.
   using long_function = std::function<result<value>(arguments&, std::stop_token)>;
 
-  /// Offers a command. What the function throws becomes the command's error. Fails when the specification is wrong or the name
-  /// is taken.
+  /// Offers a command. What the function throws becomes the command's error. Fails when the
+  /// specification is wrong or the name is taken.
   ///
-  /// A function on a worker that waits for another command keeps its worker meanwhile: when all `config.worker_threads` do so,
-  /// nothing moves until the first deadline.
-  /// @param checks of parameters, beyond what the specification says: given a value of the parameter's type, each returns what
-  ///               is wanted instead, in words, or nothing. They run inside the dispatcher and must be cheap.
-  result<void> add(command_spec spec, function run, run_on where = run_on::worker, std::vector<custom_check> checks = {});
+  /// A function on a worker that waits for another command keeps its worker meanwhile: when all
+  /// `config.worker_threads` do so, nothing moves until the first deadline.
+  /// @param checks of parameters, beyond what the specification says: given a value of the
+  /// parameter's type, each returns what
+  ///               is wanted instead, in words, or nothing. They run inside the dispatcher and must
+  ///               be cheap.
+  result<void> add(command_spec spec, function run, run_on where = run_on::worker,
+                   std::vector<custom_check> checks = {});
   /// Offers a command that takes long, on a worker.
   result<void> add(command_spec spec, long_function run, std::vector<custom_check> checks = {});
   result<void> remove(const std::string& name);
@@ -112,10 +119,12 @@ public:
   result<change_id> erase(std::string_view path, durability level = durability::durable);
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
-  /// Calls the function for every change at and below a path from now on, whoever makes it, one at a time and in order. A
-  /// function that throws ends the watch; so does one that is 10,000 changes behind when more come, and the host's stop;
-  /// `watch::active` tells. Inactive from the start when the path is malformed.
-  [[nodiscard]] troupe::watch watch(std::string_view prefix, std::function<void(const change_record&)> function);
+  /// Calls the function for every change at and below a path from now on, whoever makes it, one at
+  /// a time and in order. A function that throws ends the watch; so does one that is 10,000 changes
+  /// behind when more come, and the host's stop; `watch::active` tells. Inactive from the start
+  /// when the path is malformed.
+  [[nodiscard]] troupe::watch watch(std::string_view prefix,
+                                    std::function<void(const change_record&)> function);
 
 private:
   friend class host;
@@ -129,7 +138,8 @@ public:
   /// Starts the plugin of a package directory. Returns when it runs.
   /// @param grants Of what its manifest requests; empty grants all of it.
   /// @param level The most that the package may be trusted with; one that asks for more is refused.
-  result<plugin_info> load(const std::filesystem::path& package, std::vector<std::string> grants = {},
+  result<plugin_info> load(const std::filesystem::path& package,
+                           std::vector<std::string> grants = {},
                            permission_level level = permission_level::user);
   result<void> unload(const std::string& name);
   result<std::vector<plugin_info>> list() const;
@@ -152,14 +162,17 @@ public:
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
-  /// Runs a command and waits for its result. @param deadline At most a day; 0 for the command's own timeout.
-  result<value> execute(const std::string& command, arguments given = {}, std::chrono::milliseconds deadline = {});
+  /// Runs a command and waits for its result. @param deadline At most a day; 0 for the command's
+  /// own timeout.
+  result<value> execute(const std::string& command, arguments given = {},
+                        std::chrono::milliseconds deadline = {});
   /// The same without waiting.
   std::future<result<value>> execute_async(const std::string& command, arguments given = {},
                                            std::chrono::milliseconds deadline = {});
-  /// The same; the callback is called exactly once, and must neither block nor throw: on a thread of the host, or on the calling
-  /// one when the host has been stopped.
-  void execute(const std::string& command, arguments given, callback done, std::chrono::milliseconds deadline = {});
+  /// The same; the callback is called exactly once, and must neither block nor throw: on a thread
+  /// of the host, or on the calling one when the host has been stopped.
+  void execute(const std::string& command, arguments given, callback done,
+               std::chrono::milliseconds deadline = {});
 
   host_commands commands() { return host_commands{*this}; }
   host_context context() { return host_context{*this}; }
@@ -170,13 +183,15 @@ public:
   /// The other nodes that this one knows.
   result<std::vector<peer_info>> peers() const;
 
-  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or `deadline` passes, at most a day.
+  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or
+  /// `deadline` passes, at most a day.
   /// @returns nothing when the deadline passed.
   std::optional<stop_request> wait_for_stop_request(std::chrono::milliseconds deadline) const;
 
-  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the command, the path of the watch or the
-  /// callback whose function did not return; its thread is then left behind. Calls made afterwards fail with `unavailable`.
-  /// Another call of this waits for the same end and returns the same, so a function that the host runs must not make it.
+  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the command,
+  /// the path of the watch or the callback whose function did not return; its thread is then left
+  /// behind. Calls made afterwards fail with `unavailable`. Another call of this waits for the same
+  /// end and returns the same, so a function that the host runs must not make it.
   std::vector<std::string> stop();
 
 private:

@@ -21,7 +21,8 @@ struct host::impl {
   /// Ends everything, within the node's deadline. @returns what blocked.
   std::vector<std::string> stop();
 
-  /// Asks an actor of the node and waits on the calling thread. `Answer` is `void` for an empty answer.
+  /// Asks an actor of the node and waits on the calling thread. `Answer` is `void` for an empty
+  /// answer.
   template <class Answer, class Handle, class Message>
   result<Answer> ask(const Handle& to, std::chrono::milliseconds deadline, Message message) const {
     if (!running) return fail(error_code::unavailable, "the host has been stopped");
@@ -36,9 +37,11 @@ struct host::impl {
   std::shared_ptr<std::promise<stop_request>> stop_requested;
   std::shared_future<stop_request> wanted_stop;
   std::promise<std::vector<std::string>> stopped;
-  std::shared_future<std::vector<std::string>> stop_outcome;  ///< For all who stop it, whoever was first.
-  std::atomic<bool> running = false;  ///< Calls may come from any thread while another stops the host.
-  bool left_behind = false;           ///< Something did not stop: its threads go on using all of this.
+  std::shared_future<std::vector<std::string>>
+      stop_outcome;  ///< For all who stop it, whoever was first.
+  std::atomic<bool> running =
+      false;                 ///< Calls may come from any thread while another stops the host.
+  bool left_behind = false;  ///< Something did not stop: its threads go on using all of this.
 };
 
 }  // namespace troupe

@@ -18,7 +18,8 @@
 
 namespace troupe {
 
-/// Registers Troupe's messages with CAF. Must run before the first actor system is made; more than once does no harm.
+/// Registers Troupe's messages with CAF. Must run before the first actor system is made; more than
+/// once does no harm.
 void register_messages();
 
 /// CAF's settings as Troupe needs them: I/O loaded, nothing read from the command line or files.
@@ -40,33 +41,40 @@ struct node_actors {
   mesh_actor mesh;
 };
 
-/// Where the package of a plugin is: its absolute path, which must be UTF-8, as it is told to others.
+/// Where the package of a plugin is: its absolute path, which must be UTF-8, as it is told to
+/// others.
 result<std::string> package_place(const std::filesystem::path& package);
 
 /// Why a node has not started.
 struct start_failure {
   error why;
-  std::vector<std::string> blocked;  ///< What had been started and did not stop in time: the actor system waits for it.
+  std::vector<std::string>
+      blocked;  ///< What had been started and did not stop in time: the actor system waits for it.
 };
 
-/// A node: all subsystems, started in order and stopped in reverse. Not thread-safe but for what the actors are.
+/// A node: all subsystems, started in order and stopped in reverse. Not thread-safe but for what
+/// the actors are.
 class node {
 public:
   /// Told when the node should stop: somebody asked over a link, or an essential actor has failed.
   /// Called from an actor; must not block.
   using stop_watcher = std::function<void(stop_request)>;
 
-  /// Opens the data directory, recovers its state and starts everything. Blocks until the node serves.
+  /// Opens the data directory, recovers its state and starts everything. Blocks until the node
+  /// serves.
   /// @param system Outlives the node.
-  static tl::expected<std::unique_ptr<node>, start_failure> start(caf::actor_system& system, config settings,
-                                                                  stop_watcher on_stop, log_target log);
+  static tl::expected<std::unique_ptr<node>, start_failure> start(caf::actor_system& system,
+                                                                  config settings,
+                                                                  stop_watcher on_stop,
+                                                                  log_target log);
 
   /// Stops, if `stop` was not called.
   ~node();
   node(const node&) = delete;
   node& operator=(const node&) = delete;
 
-  /// Stops everything within the configured deadline. @returns what did not stop in time. The second time it does nothing.
+  /// Stops everything within the configured deadline. @returns what did not stop in time. The
+  /// second time it does nothing.
   stop_report stop();
 
   const node_actors& actors() const noexcept { return actors_; }
@@ -79,16 +87,19 @@ public:
 private:
   node(caf::actor_system& system, config settings, log_target log);
 
-  /// The sockets on which it listens. The listeners have duplicates, so that they can be started again.
+  /// The sockets on which it listens. The listeners have duplicates, so that they can be started
+  /// again.
   struct doors {
     unique_fd peers, clients;
   };
 
   result<void> launch(stop_watcher on_stop);
   result<void> check_surroundings();
-  std::vector<child_spec> children(context_engine engine, context_store store, const stop_watcher& on_stop);
+  std::vector<child_spec> children(context_engine engine, context_store store,
+                                   const stop_watcher& on_stop);
   /// @param open Without it, once the stop has begun, there is nothing to start.
-  caf::actor start_listener(const std::weak_ptr<doors>& open, unique_fd doors::*which, listener_setup setup);
+  caf::actor start_listener(const std::weak_ptr<doors>& open, unique_fd doors::*which,
+                            listener_setup setup);
   std::filesystem::path socket_file() const { return settings_.data_dir / "troupe.sock"; }
   sandbox_factory make_sandbox() const;
 

@@ -29,7 +29,8 @@ public:
     return {
         [this](no_parameters) {
           auto promise = self_->make_response_promise<node_info>();
-          describe([promise](node_info info) mutable { promise.deliver(std::move(info)); }, deliver_error(promise));
+          describe([promise](node_info info) mutable { promise.deliver(std::move(info)); },
+                   deliver_error(promise));
           return promise;
         },
         [this](const service_call& call) -> caf::result<payload> {
@@ -56,8 +57,10 @@ private:
               info.root_hash = now.tree.hash();
               info.entries = now.values;
               info.conflicts = now.conflicts;
-              info.uptime_ms = static_cast<std::uint64_t>(
-                  std::chrono::duration_cast<std::chrono::milliseconds>(self_->clock().now() - started_).count());
+              info.uptime_ms =
+                  static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                 self_->clock().now() - started_)
+                                                 .count());
               done(std::move(info));
             },
             failed);
@@ -72,9 +75,11 @@ private:
 
 }  // namespace
 
-node_service_actor spawn_node_service(caf::actor_system& system, node_info about, replica_actor replica,
+node_service_actor spawn_node_service(caf::actor_system& system, node_info about,
+                                      replica_actor replica,
                                       std::function<void(stop_request)> on_stop) {
-  return spawn_shell<node_service_state>(system, std::move(about), std::move(replica), std::move(on_stop));
+  return spawn_shell<node_service_state>(system, std::move(about), std::move(replica),
+                                         std::move(on_stop));
 }
 
 }  // namespace troupe

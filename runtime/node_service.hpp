@@ -11,11 +11,14 @@
 namespace troupe {
 
 /// Tells about the node itself, and takes the order to stop it: `node.info` and `node.stop`.
-using node_service_actor = caf::typed_actor<caf::result<node_info>(no_parameters), caf::result<payload>(service_call),
-                                            caf::result<void>(service_notice)>;
+using node_service_actor =
+    caf::typed_actor<caf::result<node_info>(no_parameters), caf::result<payload>(service_call),
+                     caf::result<void>(service_notice)>;
 
-/// @param about What does not change. @param on_stop Called when somebody asks for the node's end; must not block.
-node_service_actor spawn_node_service(caf::actor_system& system, node_info about, replica_actor replica,
+/// @param about What does not change. @param on_stop Called when somebody asks for the node's end;
+/// must not block.
+node_service_actor spawn_node_service(caf::actor_system& system, node_info about,
+                                      replica_actor replica,
                                       std::function<void(stop_request)> on_stop);
 
 }  // namespace troupe

@@ -21,7 +21,8 @@ constexpr nanoseconds longest_duration = std::chrono::hours{24};
 
 /// How long until `places` executions have ended, when `concurrency` of them run at once.
 nanoseconds time_for(std::size_t places, nanoseconds usual, std::uint32_t concurrency) noexcept {
-  const double time = static_cast<double>(usual.count()) * static_cast<double>(places) / concurrency;
+  const double time =
+      static_cast<double>(usual.count()) * static_cast<double>(places) / concurrency;
   const auto most = static_cast<double>(longest_duration.count());
   return nanoseconds{static_cast<nanoseconds::rep>(std::min(time, most))};
 }
@@ -36,7 +37,8 @@ void admission::add(command_index index, std::uint32_t concurrency, std::uint32_
   if (concurrency == 0) throw std::invalid_argument{"a command needs a concurrency of at least 1"};
   if (index.slot >= commands_.size()) commands_.resize(index.slot + std::size_t{1});
   command_state& command = commands_[index.slot];
-  if (command.serial != 0) throw std::invalid_argument{"the command that has this slot must be removed first"};
+  if (command.serial != 0)
+    throw std::invalid_argument{"the command that has this slot must be removed first"};
   command = command_state{.serial = index.serial, .concurrency = concurrency, .queue_bound = queue};
 }
 
@@ -72,11 +74,13 @@ std::optional<rejected> admission::why_not_wait(const command_state& command, ti
                                                 time_point now) const {
   const bool queue_full = command.queue.size() >= command.queue_bound;
   if (queue_full || waiting() >= max_waiting_)
-    return rejected{
-        queue_full ? rejection_reason::queue_full : rejection_reason::node_full,
-        command.usual_duration ? advised(time_for(1, *command.usual_duration, command.concurrency)) : admission::blind_retry};
+    return rejected{queue_full ? rejection_reason::queue_full : rejection_reason::node_full,
+                    command.usual_duration
+                        ? advised(time_for(1, *command.usual_duration, command.concurrency))
+                        : admission::blind_retry};
   if (!command.usual_duration) return std::nullopt;
-  const nanoseconds wait = time_for(command.queue.size() + 1, *command.usual_duration, command.concurrency);
+  const nanoseconds wait =
+      time_for(command.queue.size() + 1, *command.usual_duration, command.concurrency);
   if (wait < deadline - now) return std::nullopt;
   return rejected{rejection_reason::deadline_too_near, advised(wait - (deadline - now))};
 }
@@ -86,7 +90,8 @@ admission_release admission::finished(command_index index, nanoseconds duration,
   if (command == nullptr || command->running == 0) return {};
   duration = std::clamp(duration, nanoseconds{0}, longest_duration);
   command->usual_duration =
-      command->usual_duration ? *command->usual_duration + (duration - *command->usual_duration) / 8 : duration;
+      command->usual_duration ? *command->usual_duration + (duration - *command->usual_duration) / 8
+                              : duration;
   return release(*command, index.slot, now);
 }
 
@@ -160,7 +165,8 @@ admission::command_state* admission::find(command_index index) noexcept {
 error to_error(const rejected& verdict, std::string_view command) {
   const auto name = in_quotes(command);
   std::vector<value::member> detail{{"reason", name_of(verdict.reason)}};
-  if (verdict.retry_after.count() > 0) detail.emplace_back("retry_after_ms", verdict.retry_after.count());
+  if (verdict.retry_after.count() > 0)
+    detail.emplace_back("retry_after_ms", verdict.retry_after.count());
   const auto made = [&](error_code code, std::string message) {
     return error{code, std::move(message), value::map(detail).msgpack()};
   };
@@ -170,10 +176,12 @@ error to_error(const rejected& verdict, std::string_view command) {
       return made(error_code::deadline_exceeded,
                   fmt::format("the deadline for command {} had passed when it arrived", name));
     case rejection_reason::deadline_too_near:
-      return made(error_code::overloaded,
-                  fmt::format("command {} is busy and could not start before its deadline{}", name, retry));
+      return made(
+          error_code::overloaded,
+          fmt::format("command {} is busy and could not start before its deadline{}", name, retry));
     case rejection_reason::queue_full:
-      return made(error_code::overloaded, fmt::format("the queue of command {} is full{}", name, retry));
+      return made(error_code::overloaded,
+                  fmt::format("the queue of command {} is full{}", name, retry));
     case rejection_reason::node_full:
       return made(error_code::overloaded,
                   fmt::format("command {} cannot wait as the node's queue is full{}", name, retry));

@@ -45,8 +45,8 @@ struct enum_names<rejection_reason> {
 
 /// A request was let in: `finished` or `abandoned` has to be called for it exactly once.
 struct admitted {};
-/// A request waits. Its ticket comes back exactly once: from `finished` or `abandoned` as the one to run or as expired, from
-/// `expire`, or from `remove`; or goes back with `withdraw`.
+/// A request waits. Its ticket comes back exactly once: from `finished` or `abandoned` as the one
+/// to run or as expired, from `expire`, or from `remove`; or goes back with `withdraw`.
 struct queued {
   queue_ticket ticket;
 };
@@ -61,19 +61,23 @@ using admission_verdict = std::variant<admitted, queued, rejected>;
 
 /// What the end of one execution means for those who wait.
 struct admission_release {
-  std::optional<queue_ticket> run;    ///< Runs now, in the place that became free; counts as admitted.
-  std::vector<queue_ticket> expired;  ///< Came to the head of the queue after their deadlines, and are out of it.
+  std::optional<queue_ticket>
+      run;  ///< Runs now, in the place that became free; counts as admitted.
+  std::vector<queue_ticket>
+      expired;  ///< Came to the head of the queue after their deadlines, and are out of it.
 };
 
-/// The fourth step of a command: is there a place for it now, soon enough, or not? Limits how many executions of each
-/// command run at once and how many wait, and turns away at once what cannot start before its deadline.
+/// The fourth step of a command: is there a place for it now, soon enough, or not? Limits how many
+/// executions of each command run at once and how many wait, and turns away at once what cannot
+/// start before its deadline.
 ///
-/// The waiting time is expected from the command's own recent durations: an exponentially weighted mean with gain 1/8
-/// (as in Jacobson, "Congestion Avoidance and Control", 1988). Before the first execution has finished nothing is
-/// known, and requests wait.
+/// The waiting time is expected from the command's own recent durations: an exponentially weighted
+/// mean with gain 1/8 (as in Jacobson, "Congestion Avoidance and Control", 1988). Before the first
+/// execution has finished nothing is known, and requests wait.
 ///
-/// First come, first served. Letting a request in and ending an execution take O(1) and no allocation while nobody
-/// waits, queue operations O(log waiting). Memory: one small record for each command, one for each waiting request.
+/// First come, first served. Letting a request in and ending an execution take O(1) and no
+/// allocation while nobody waits, queue operations O(log waiting). Memory: one small record for
+/// each command, one for each waiting request.
 class admission {
 public:
   using clock = std::chrono::steady_clock;
@@ -87,21 +91,25 @@ public:
   /// @param max_waiting how many requests may wait, over all commands together.
   explicit admission(std::size_t max_waiting = default_max_waiting) : max_waiting_(max_waiting) {}
 
-  /// Makes a command known, before its first `offer`. @param concurrency at least 1. @param queue may be 0.
-  /// @throws std::invalid_argument when `concurrency` is 0, or when the slot holds a command that was not removed.
+  /// Makes a command known, before its first `offer`. @param concurrency at least 1. @param queue
+  /// may be 0.
+  /// @throws std::invalid_argument when `concurrency` is 0, or when the slot holds a command that
+  /// was not removed.
   void add(command_index index, std::uint32_t concurrency, std::uint32_t queue);
 
-  /// Forgets a command. Returns the tickets that waited, in order: nobody will run them. Executions that still run may
-  /// call `finished`; it has no effect any more.
+  /// Forgets a command. Returns the tickets that waited, in order: nobody will run them. Executions
+  /// that still run may call `finished`; it has no effect any more.
   std::vector<queue_ticket> remove(command_index index);
 
   /// Asks for a place.
   admission_verdict offer(command_index index, time_point deadline, time_point now);
 
   /// One execution ended, however it ended, after running for `duration`.
-  admission_release finished(command_index index, std::chrono::nanoseconds duration, time_point now);
+  admission_release finished(command_index index, std::chrono::nanoseconds duration,
+                             time_point now);
 
-  /// One execution that was let in never began: it gives back its place and says nothing of how long the command takes.
+  /// One execution that was let in never began: it gives back its place and says nothing of how
+  /// long the command takes.
   admission_release abandoned(command_index index, time_point now);
 
   /// Takes one request out, whose ticket has not come back.
@@ -110,7 +118,8 @@ public:
   /// Takes all requests out, of all commands: none of their tickets comes back.
   void withdraw_waiting() noexcept;
 
-  /// Takes all requests out whose deadline is at or before `now` and returns them, earliest deadline first.
+  /// Takes all requests out whose deadline is at or before `now` and returns them, earliest
+  /// deadline first.
   std::vector<queue_ticket> expire(time_point now);
 
   /// How many executions of a command run now; 0 for one that is not known.
@@ -127,12 +136,14 @@ private:
     std::uint32_t queue_bound = 0;
     std::uint32_t running = 0;
     std::optional<std::chrono::nanoseconds> usual_duration{};
-    std::map<std::uint64_t, time_point> queue{};  ///< Ticket numbers, which come in order, and deadlines.
+    std::map<std::uint64_t, time_point>
+        queue{};  ///< Ticket numbers, which come in order, and deadlines.
   };
 
   command_state* find(command_index index) noexcept;
   const command_state* find(command_index index) const noexcept;
-  std::optional<rejected> why_not_wait(const command_state& command, time_point deadline, time_point now) const;
+  std::optional<rejected> why_not_wait(const command_state& command, time_point deadline,
+                                       time_point now) const;
   admission_release release(command_state& command, std::uint32_t slot, time_point now);
   void leave(command_state& command, queue_ticket ticket);
 
@@ -142,8 +153,8 @@ private:
   std::set<std::pair<time_point, queue_ticket>> by_deadline_;
 };
 
-/// The error that tells a caller of a rejection: `overloaded`, `deadline_exceeded` or `unavailable`. The detail is the
-/// map `{reason, retry_after_ms?}`.
+/// The error that tells a caller of a rejection: `overloaded`, `deadline_exceeded` or
+/// `unavailable`. The detail is the map `{reason, retry_after_ms?}`.
 error to_error(const rejected& verdict, std::string_view command);
 
 }  // namespace troupe

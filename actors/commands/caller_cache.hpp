@@ -10,8 +10,8 @@
 
 namespace troupe {
 
-/// A caller and which commands it was found to be allowed lately. Neither permits nor commands ever change, and a serial is
-/// never used twice, so what was found once holds.
+/// A caller and which commands it was found to be allowed lately. Neither permits nor commands ever
+/// change, and a serial is never used twice, so what was found once holds.
 class known_caller {
 public:
   explicit known_caller(permit rights) : rights_(std::move(rights)) {}
@@ -31,12 +31,14 @@ private:
   std::array<std::uint64_t, 16> allowed_{};  ///< Serials of commands.
 };
 
-/// The permits of those who called lately, so that capabilities are compiled once for a session. At most 1,024.
+/// The permits of those who called lately, so that capabilities are compiled once for a session. At
+/// most 1,024.
 class caller_cache {
 public:
   /// Null when the caller's capabilities are malformed. Valid until the next call.
   known_caller* find(const principal_ptr& caller) {
-    if (const auto found = callers_.find(caller.get()); found != callers_.end()) return &found->second;
+    if (const auto found = callers_.find(caller.get()); found != callers_.end())
+      return &found->second;
     auto made = permit::make(caller);
     if (!made) return nullptr;
     if (callers_.size() >= max_callers) callers_.clear();  // whoever is missing is made anew
@@ -46,7 +48,8 @@ public:
 private:
   static constexpr std::size_t max_callers = 1024;
 
-  std::unordered_map<const principal*, known_caller> callers_;  ///< Each permit keeps its principal, so keys stay unique.
+  std::unordered_map<const principal*, known_caller>
+      callers_;  ///< Each permit keeps its principal, so keys stay unique.
 };
 
 }  // namespace troupe

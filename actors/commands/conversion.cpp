@@ -18,7 +18,8 @@ constexpr double two_to_63 = 0x1p63;
 constexpr double two_to_64 = 0x1p64;
 
 std::optional<value> integral(double number) {
-  if (!(number >= -two_to_63 && number < two_to_64) || number != std::trunc(number)) return std::nullopt;
+  if (!(number >= -two_to_63 && number < two_to_64) || number != std::trunc(number))
+    return std::nullopt;
   if (number < two_to_63) return value{static_cast<std::int64_t>(number)};
   return value{static_cast<std::uint64_t>(number)};
 }
@@ -51,7 +52,8 @@ std::optional<value> read_integer(std::string_view text) {
 
 std::optional<value> read_floating(std::string_view text) {
   if (const auto integer = read_integer(text)) return exact_double(*integer);
-  if (text.find_first_of(".eE") == std::string_view::npos) return std::nullopt;  // an integer beyond 64 bits
+  if (text.find_first_of(".eE") == std::string_view::npos)
+    return std::nullopt;  // an integer beyond 64 bits
   const auto number = parse_number<double>(text);
   if (!number || !std::isfinite(*number)) return std::nullopt;
   return value{*number};
@@ -61,7 +63,8 @@ constexpr std::array<std::int8_t, 256> base64_digits = [] {
   std::array<std::int8_t, 256> values{};
   values.fill(-1);
   std::int8_t next = 0;
-  for (const char c : std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"})
+  for (const char c :
+       std::string_view{"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"})
     values[static_cast<unsigned char>(c)] = next++;
   return values;
 }();
@@ -94,7 +97,8 @@ std::optional<value> read_binary(std::string_view text) {
 
 result<value> read_json(std::string_view text, value_type wanted) {
   auto parsed = value::from_json(text);
-  if (parsed && parsed->type() != wanted) return fail(error_code::invalid_argument, "another type is wanted");
+  if (parsed && parsed->type() != wanted)
+    return fail(error_code::invalid_argument, "another type is wanted");
   return parsed;
 }
 

@@ -5,8 +5,10 @@
 namespace troupe {
 
 void outcome_promise::deliver(result<value> outcome) {
-  if (!outcome) return std::visit([&](auto& to) { to.deliver(to_caf(std::move(outcome.error()))); }, to_);
-  if (auto* local = std::get_if<caf::typed_response_promise<value>>(&to_)) return local->deliver(std::move(*outcome));
+  if (!outcome)
+    return std::visit([&](auto& to) { to.deliver(to_caf(std::move(outcome.error()))); }, to_);
+  if (auto* local = std::get_if<caf::typed_response_promise<value>>(&to_))
+    return local->deliver(std::move(*outcome));
   std::get<payload_promise>(to_).deliver(payload{{std::move(*outcome).msgpack()}});
 }
 
@@ -14,7 +16,8 @@ error malformed_capabilities() {
   return {error_code::permission_denied, "the caller's capabilities are malformed", {}};
 }
 
-dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_config& config, const log_target& log)
+dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_config& config,
+                                   const log_target& log)
     : self_(self),
       registry_(config.max_commands),
       resolver_(registry_),
@@ -41,8 +44,8 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
       [this](reset_metrics) { monitor_.reset_metrics(); },
       [this](service_call& call) { return serve(call); },
       [this](const service_notice& notice) {
-        log_->warn("command.notice_refused caller={} method={}", printable_quoted(notice.caller->name, 64),
-                   printable_quoted(notice.method, 64));
+        log_->warn("command.notice_refused caller={} method={}",
+                   printable_quoted(notice.caller->name, 64), printable_quoted(notice.method, 64));
       },
       [this](const stop_commands& order) { return stop(order); },
       [this](function_done& done) { finish_function(done); },
@@ -50,7 +53,8 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   };
 }
 
-dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config, const log_target& log) {
+dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config,
+                                  const log_target& log) {
   return spawn_shell<dispatcher_state>(system, config, log);
 }
 

@@ -21,39 +21,48 @@ command_outcome outcome_of(const result<value>& outcome) noexcept {
 
 }  // namespace
 
-// -- running -------------------------------------------------------------------------------------------------------------
+// -- running --------------------------------------------------------------------------------------
 
-result<value> dispatcher_state::run_inline(const inline_handler& function, const registered_command& command,
-                                           execute_command& wanted, time_point deadline, time_point started) {
-  auto outcome = call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
+result<value> dispatcher_state::run_inline(const inline_handler& function,
+                                           const registered_command& command,
+                                           execute_command& wanted, time_point deadline,
+                                           time_point started) {
+  auto outcome =
+      call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
   record(command.index, command.spec->name, outcome_of(outcome), started, self_->clock().now());
   return outcome;
 }
 
 void dispatcher_state::start(waiting_request asked, time_point now) {
   const auto& handler = handlers_[asked.request.index.slot];
-  if (const auto* actor = std::get_if<command_handler_actor>(&handler)) return ask_handler(*actor, std::move(asked), now);
+  if (const auto* actor = std::get_if<command_handler_actor>(&handler))
+    return ask_handler(*actor, std::move(asked), now);
   const auto work = schedule_.add(asked.request.deadline);
   keep_place(asked.request.origin, work);
-  functions_.emplace(work, function_run{std::move(asked), std::get<std::shared_ptr<const command_function>>(handler), now});
+  functions_.emplace(work,
+                     function_run{std::move(asked),
+                                  std::get<std::shared_ptr<const command_function>>(handler), now});
   give_out_work(now);
   schedule_expiry();
 }
 
-void dispatcher_state::ask_handler(const command_handler_actor& handler, waiting_request asked, time_point now) {
+void dispatcher_state::ask_handler(const command_handler_actor& handler, waiting_request asked,
+                                   time_point now) {
   auto& request = asked.request;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(request.deadline - now);
   const auto ticket = ++last_invocation_;
   keep_place(request.origin, handled_request{handler, ticket});
-  auto finish = [this, promise = std::move(asked.promise), now, index = request.index, spec = request.spec,
-                 origin = request.origin](result<value> outcome) mutable {
+  auto finish = [this, promise = std::move(asked.promise), now, index = request.index,
+                 spec = request.spec, origin = request.origin](result<value> outcome) mutable {
     const auto ended = outcome_of(outcome);
     forget_place(origin);
     promise.deliver(std::move(outcome));
     record(index, spec->name, ended, now, self_->clock().now());
   };
   ask(self_, handler, request.deadline - now,
-      invocation{{request.spec->name, std::move(request.given), request.caller->name, std::max(left, 1ms), request.trace}, ticket})
+      invocation{{request.spec->name, std::move(request.given), request.caller->name,
+                  std::max(left, 1ms), request.trace},
+                 ticket})
       .then([finish](value& answer) mutable { finish(std::move(answer)); },
             [finish](const error& failure) mutable { finish(fail(failure)); });
 }
@@ -67,9 +76,9 @@ void dispatcher_state::give_out_work(time_point now) {
     auto& run = functions_.at(next->work);
     auto& request = run.asked.request;
     run.started = now;
-    tell(self_, workers_[next->worker], run_function{next->work, std::move(run.function), std::move(request.given),
-                                                     request.caller, request.trace, request.deadline,
-                                                     run.stop.get_token()});
+    tell(self_, workers_[next->worker],
+         run_function{next->work, std::move(run.function), std::move(request.given), request.caller,
+                      request.trace, request.deadline, run.stop.get_token()});
   }
 }
 
@@ -93,8 +102,8 @@ void dispatcher_state::finish_function(function_done& done) {
   if (stopping_) check_stopped(now);
 }
 
-void dispatcher_state::record(const command_index& index, const std::string& command, command_outcome outcome,
-                              time_point started, time_point now) {
+void dispatcher_state::record(const command_index& index, const std::string& command,
+                              command_outcome outcome, time_point started, time_point now) {
   const auto duration = now - started;
   monitor_.record_command(index, command, duration, outcome);
   release(admission_.finished(index, duration, now), now);
@@ -105,7 +114,7 @@ void dispatcher_state::release(const admission_release& freed, time_point now) {
   if (freed.run) start(std::move(waiting_.extract(freed.run->number).mapped()), now);
 }
 
-// -- time ----------------------------------------------------------------------------------------------------------------
+// -- time -----------------------------------------------------------------------------------------
 
 void dispatcher_state::expire() {
   expiry_scheduled_ = false;
@@ -121,11 +130,14 @@ void dispatcher_state::expire(queue_ticket ticket) {
   const auto& request = gone.mapped().request;
   monitor_.record_unstarted(request.index, request.spec->name, command_outcome::timeout);
   answer(gone.mapped(),
-         fail(error_code::deadline_exceeded, "the command " + request.spec->name + " waited for its turn until its deadline"));
+         fail(error_code::deadline_exceeded,
+              "the command " + request.spec->name + " waited for its turn until its deadline"));
 }
 
-/// Answers for a function in whose result nobody is interested any more, because of its deadline or a withdrawal.
-void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted, command_outcome outcome, time_point now) {
+/// Answers for a function in whose result nobody is interested any more, because of its deadline or
+/// a withdrawal.
+void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted,
+                                 command_outcome outcome, time_point now) {
   auto found = functions_.find(unwanted.work);
   auto& [asked, function, started, stop] = found->second;
   const auto index = asked.request.index;
@@ -135,11 +147,13 @@ void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted, c
     stop.request_stop();
     monitor_.record_command(index, command, now - started, outcome);
     if (is_late) log_->warn("command.timed_out command={}", command);
-    return answer(asked, is_late ? fail(error_code::deadline_exceeded, "the command " + command + " did not finish in time")
+    return answer(asked, is_late ? fail(error_code::deadline_exceeded,
+                                        "the command " + command + " did not finish in time")
                                  : fail(withdrawn(command)));
   }
   monitor_.record_unstarted(index, command, outcome);
-  answer(asked, is_late ? fail(error_code::deadline_exceeded, "the command " + command + " waited for a worker until its deadline")
+  answer(asked, is_late ? fail(error_code::deadline_exceeded,
+                               "the command " + command + " waited for a worker until its deadline")
                         : fail(withdrawn(command)));
   functions_.erase(found);
   release(admission_.abandoned(index, now), now);
@@ -151,7 +165,8 @@ void dispatcher_state::schedule_expiry() {
 }
 
 caf::result<void> dispatcher_state::stop(const stop_commands& order) {
-  if (std::exchange(stopping_, true)) return to_caf({error_code::already_exists, "the commands are being stopped already", {}});
+  if (std::exchange(stopping_, true))
+    return to_caf({error_code::already_exists, "the commands are being stopped already", {}});
   const auto now = self_->clock().now();
   stopped_ = self_->make_response_promise<void>();
   auto promise = *stopped_;
@@ -165,12 +180,14 @@ caf::result<void> dispatcher_state::stop(const stop_commands& order) {
 /// Nothing new begins during a stop.
 void dispatcher_state::turn_away_all_who_wait() {
   const auto turn_away = [this](waiting_request& asked) {
-    monitor_.record_unstarted(asked.request.index, asked.request.spec->name, command_outcome::rejected);
+    monitor_.record_unstarted(asked.request.index, asked.request.spec->name,
+                              command_outcome::rejected);
     answer(asked, fail(error_code::unavailable, "the node is being stopped"));
   };
   admission_.withdraw_waiting();
   for (auto& [ticket, asked] : std::exchange(waiting_, {})) turn_away(asked);
-  for (const auto work : schedule_.withdraw_waiting()) turn_away(functions_.extract(work).mapped().asked);
+  for (const auto work : schedule_.withdraw_waiting())
+    turn_away(functions_.extract(work).mapped().asked);
 }
 
 void dispatcher_state::check_stopped(time_point now) {
@@ -179,8 +196,10 @@ void dispatcher_state::check_stopped(time_point now) {
   if (running.empty()) return std::exchange(stopped_, std::nullopt)->deliver();
   if (now < stop_by_) return;
   std::string names;
-  for (const auto work : running) names += (names.empty() ? "" : ", ") + functions_.at(work).asked.request.spec->name;
-  std::exchange(stopped_, std::nullopt)->deliver(to_caf({error_code::deadline_exceeded, "still running: " + names, {}}));
+  for (const auto work : running)
+    names += (names.empty() ? "" : ", ") + functions_.at(work).asked.request.spec->name;
+  std::exchange(stopped_, std::nullopt)
+      ->deliver(to_caf({error_code::deadline_exceeded, "still running: " + names, {}}));
 }
 
 }  // namespace troupe

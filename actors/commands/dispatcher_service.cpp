@@ -4,7 +4,7 @@
 
 namespace troupe {
 
-// -- the register --------------------------------------------------------------------------------------------------------
+// -- the register ---------------------------------------------------------------------------------
 
 result<void> dispatcher_state::add(add_command& offered) {
   const auto running = offered.spec.concurrency;
@@ -16,8 +16,10 @@ result<void> dispatcher_state::add(add_command& offered) {
   if (handlers_.size() <= index->slot) handlers_.resize(index->slot + 1);
   if (auto* function = std::get_if<worker_handler>(&offered.handler))
     handlers_[index->slot] = std::make_shared<const command_function>(std::move(function->run));
-  else if (auto* quick = std::get_if<inline_handler>(&offered.handler)) handlers_[index->slot] = std::move(*quick);
-  else handlers_[index->slot] = std::get<command_handler_actor>(offered.handler);
+  else if (auto* quick = std::get_if<inline_handler>(&offered.handler))
+    handlers_[index->slot] = std::move(*quick);
+  else
+    handlers_[index->slot] = std::get<command_handler_actor>(offered.handler);
   log_->debug("command.added command={}", name);
   return {};
 }
@@ -46,12 +48,14 @@ command_list dispatcher_state::list(const list_commands& wanted, const permit* b
   command_list all;
   for (const auto& spec : registry_.list()) {
     if (!spec->name.starts_with(wanted.prefix)) continue;
-    if (by == nullptr || by->decide(*registry_.find(spec->name)).allowed) all.commands.push_back(*spec);
+    if (by == nullptr || by->decide(*registry_.find(spec->name)).allowed)
+      all.commands.push_back(*spec);
   }
   return all;
 }
 
-result<command_spec> dispatcher_state::describe(const describe_command& wanted, const permit* by) const {
+result<command_spec> dispatcher_state::describe(const describe_command& wanted,
+                                                const permit* by) const {
   const auto found = resolver_.look_up(wanted.command, [by](const registered_command& each) {
     return by == nullptr || by->decide(each).allowed;
   });
@@ -61,12 +65,13 @@ result<command_spec> dispatcher_state::describe(const describe_command& wanted, 
 
 result<metrics_list> dispatcher_state::metrics(const get_metrics& wanted) const {
   if (wanted.command.empty()) return metrics_list{monitor_.get_all_command_metrics()};
-  if (auto one = monitor_.get_command_metrics(wanted.command)) return metrics_list{{std::move(*one)}};
+  if (auto one = monitor_.get_command_metrics(wanted.command))
+    return metrics_list{{std::move(*one)}};
   if (auto known = resolver_.resolve(wanted.command); !known) return fail(known.error());
   return metrics_list{};
 }
 
-// -- over links ----------------------------------------------------------------------------------------------------------
+// -- over links -----------------------------------------------------------------------------------
 
 caf::result<payload> dispatcher_state::serve(service_call& call) {
   if (call.method == "command.execute") return serve_execute(call);
@@ -94,7 +99,12 @@ caf::result<payload> dispatcher_state::serve(service_call& call) {
 caf::result<payload> dispatcher_state::serve_execute(service_call& call) {
   auto wanted = decode_checked<execute_request>(call.params.bytes);
   if (!wanted) return to_caf(std::move(wanted.error()));
-  execute_command request{std::move(wanted->command), std::move(wanted->arguments), call.caller, call.deadline, call.trace, call.ticket};
+  execute_command request{std::move(wanted->command),
+                          std::move(wanted->arguments),
+                          call.caller,
+                          call.deadline,
+                          call.trace,
+                          call.ticket};
   return execute<payload>(request);
 }
 

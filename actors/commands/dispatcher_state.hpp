@@ -38,8 +38,9 @@ private:
   std::variant<caf::typed_response_promise<value>, payload_promise> to_;
 };
 
-/// The state behind `dispatcher_actor`. The steps up to admission are in dispatcher.cpp, running and the passing of time in
-/// dispatcher_run.cpp, withdrawing in dispatcher_withdraw.cpp, the register and what links ask in dispatcher_service.cpp.
+/// The state behind `dispatcher_actor`. The steps up to admission are in dispatcher.cpp, running
+/// and the passing of time in dispatcher_run.cpp, withdrawing in dispatcher_withdraw.cpp, the
+/// register and what links ask in dispatcher_service.cpp.
 class dispatcher_state {
 public:
   using interface = dispatcher_actor;
@@ -94,20 +95,22 @@ private:
     time_point started;
     std::stop_source stop{};
   };
-  using stored_handler = std::variant<inline_handler, std::shared_ptr<const command_function>, command_handler_actor>;
+  using stored_handler =
+      std::variant<inline_handler, std::shared_ptr<const command_function>, command_handler_actor>;
 
-  // -- the steps ----------------------------------------------------------------------------------------------------------
+  // -- the steps ----------------------------------------------------------------------------------
   template <class Answer>
   caf::result<Answer> execute(execute_command& wanted);
-  result<value> run_inline(const inline_handler& function, const registered_command& command, execute_command& wanted,
-                           time_point deadline, time_point started);
+  result<value> run_inline(const inline_handler& function, const registered_command& command,
+                           execute_command& wanted, time_point deadline, time_point started);
 
-  // -- running ------------------------------------------------------------------------------------------------------------
+  // -- running ------------------------------------------------------------------------------------
   void start(waiting_request asked, time_point now);
   void ask_handler(const command_handler_actor& handler, waiting_request asked, time_point now);
   void give_out_work(time_point now);
   void finish_function(function_done& done);
-  void record(const command_index& index, const std::string& command, command_outcome outcome, time_point started, time_point now);
+  void record(const command_index& index, const std::string& command, command_outcome outcome,
+              time_point started, time_point now);
   void release(const admission_release& freed, time_point now);
   void answer(waiting_request& asked, result<value> outcome);
   void keep_place(const request_origin& origin, request_place place);
@@ -115,16 +118,17 @@ private:
   void withdraw(std::uint64_t ticket);
   void withdraw_waiting(queue_ticket ticket);
 
-  // -- time ---------------------------------------------------------------------------------------------------------------
+  // -- time ---------------------------------------------------------------------------------------
   void expire();
   void expire(queue_ticket ticket);
-  void end_early(const work_schedule::unwanted_work& unwanted, command_outcome outcome, time_point now);
+  void end_early(const work_schedule::unwanted_work& unwanted, command_outcome outcome,
+                 time_point now);
   void schedule_expiry();
   caf::result<void> stop(const stop_commands& order);
   void turn_away_all_who_wait();
   void check_stopped(time_point now);
 
-  // -- the register -------------------------------------------------------------------------------------------------------
+  // -- the register -------------------------------------------------------------------------------
   result<void> add(add_command& offered);
   void remove(const std::string& command);
   bool is_handled_by(const std::string& command, caf::actor_id handler) const;
@@ -132,7 +136,7 @@ private:
   result<command_spec> describe(const describe_command& wanted, const permit* by) const;
   result<metrics_list> metrics(const get_metrics& wanted) const;
 
-  // -- over links ---------------------------------------------------------------------------------------------------------
+  // -- over links ---------------------------------------------------------------------------------
   caf::result<payload> serve(service_call& call);
   caf::result<payload> serve_execute(service_call& call);
 
@@ -145,8 +149,10 @@ private:
   performance_monitor monitor_;
   std::shared_ptr<spdlog::logger> log_;
   std::vector<stored_handler> handlers_;  ///< By the slot of the command's index.
-  std::unordered_map<std::uint64_t, waiting_request> waiting_;                ///< By ticket; bounded by admission.
-  std::unordered_map<work_schedule::work_id, function_run> functions_;  ///< Those that the schedule knows.
+  std::unordered_map<std::uint64_t, waiting_request>
+      waiting_;  ///< By ticket; bounded by admission.
+  std::unordered_map<work_schedule::work_id, function_run>
+      functions_;  ///< Those that the schedule knows.
   std::vector<worker_actor> workers_;
   /// Of those requests that may be withdrawn; bounded as the requests are.
   std::unordered_map<request_origin, request_place, origin_hash> places_;
@@ -162,11 +168,13 @@ error withdrawn(const std::string& command);
 /// The error for a caller whose capabilities are malformed.
 error malformed_capabilities();
 
-// -- the steps --------------------------------------------------------------------------------------------------------------
+// -- the steps ------------------------------------------------------------------------------------
 
 namespace detail {
 
-inline caf::result<value> to_answer(result<value> outcome, const value*) { return reply(std::move(outcome)); }
+inline caf::result<value> to_answer(result<value> outcome, const value*) {
+  return reply(std::move(outcome));
+}
 inline caf::result<payload> to_answer(result<value> outcome, const payload*) {
   if (!outcome) return to_caf(std::move(outcome.error()));
   return payload{{std::move(*outcome).msgpack()}};
@@ -191,29 +199,34 @@ caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
     return to_caf(std::move(why));
   };
 
-  if (!caller->may_run(command)) return turn_away(caller->rights().denial(command), command_outcome::denied);
+  if (!caller->may_run(command))
+    return turn_away(caller->rights().denial(command), command_outcome::denied);
   if (auto valid = command.arguments.validate(wanted.arguments); !valid)
     return turn_away(std::move(valid.error()), command_outcome::invalid);
 
-  const auto limit = wanted.deadline.count() > 0 ? std::min(wanted.deadline, command.spec->timeout) : command.spec->timeout;
+  const auto limit = wanted.deadline.count() > 0 ? std::min(wanted.deadline, command.spec->timeout)
+                                                 : command.spec->timeout;
   const time_point deadline = now + limit;
   const auto& handler = handlers_[command.index.slot];
-  const bool needs_worker = std::holds_alternative<std::shared_ptr<const command_function>>(handler);
-  const auto verdict = needs_worker && schedule_.is_full()
-                           ? admission_verdict{rejected{rejection_reason::node_full, admission::blind_retry}}
-                           : admission_.offer(command.index, deadline, now);
+  const bool needs_worker =
+      std::holds_alternative<std::shared_ptr<const command_function>>(handler);
+  const auto verdict =
+      needs_worker && schedule_.is_full()
+          ? admission_verdict{rejected{rejection_reason::node_full, admission::blind_retry}}
+          : admission_.offer(command.index, deadline, now);
   if (const auto* no = std::get_if<rejected>(&verdict))
     return turn_away(to_error(*no, command.spec->name), command_outcome::rejected);
 
   // What runs inside the dispatcher has always ended before the next request, so it never waits.
   if (const auto* function = std::get_if<inline_handler>(&handler))
-    return detail::to_answer(run_inline(*function, command, wanted, deadline, now), static_cast<const Answer*>(nullptr));
+    return detail::to_answer(run_inline(*function, command, wanted, deadline, now),
+                             static_cast<const Answer*>(nullptr));
 
   const auto& sender = self_->current_sender();
   const auto origin = sender ? request_origin{sender->id(), wanted.ticket} : request_origin{};
   auto promise = self_->template make_response_promise<Answer>();  // takes the sender
-  waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller, wanted.trace, deadline,
-                         origin},
+  waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller,
+                         wanted.trace, deadline, origin},
                         outcome_promise{promise}};
   if (const auto* wait = std::get_if<queued>(&verdict)) {
     keep_place(origin, wait->ticket);

@@ -4,7 +4,9 @@
 
 namespace troupe {
 
-error withdrawn(const std::string& command) { return {error_code::cancelled, "the caller withdrew the command " + command, {}}; }
+error withdrawn(const std::string& command) {
+  return {error_code::cancelled, "the caller withdrew the command " + command, {}};
+}
 
 /// Every request that was let in ends here, but for those that an actor handles.
 void dispatcher_state::answer(waiting_request& asked, result<value> outcome) {

@@ -33,7 +33,8 @@ histogram::nanoseconds histogram::quantile(double q) const noexcept {
     for (std::size_t part = 0; part < parts; ++part) {
       passed += (*groups_[number])[part];
       if (passed >= rank)
-        return std::clamp(nanoseconds{static_cast<std::int64_t>(middle_of(number, part))}, shortest_, longest_);
+        return std::clamp(nanoseconds{static_cast<std::int64_t>(middle_of(number, part))},
+                          shortest_, longest_);
     }
   }
   return longest_;

@@ -8,12 +8,13 @@
 
 namespace troupe {
 
-/// Counts durations so that quantiles can be told with a relative error of at most 1.6 %, in bounded memory and O(1)
-/// for each duration.
+/// Counts durations so that quantiles can be told with a relative error of at most 1.6 %, in
+/// bounded memory and O(1) for each duration.
 ///
-/// Log-linear: every power of two of nanoseconds is divided into 32 equal parts (the scheme of HdrHistogram). Below 64
-/// ns counts are exact. Durations above `longest` (39 hours) count as that long. Each power of two takes 256 bytes from
-/// its first duration on, so a command with durations from 1 µs to 1 ms takes about 3 KiB, and none more than 12 KiB.
+/// Log-linear: every power of two of nanoseconds is divided into 32 equal parts (the scheme of
+/// HdrHistogram). Below 64 ns counts are exact. Durations above `longest` (39 hours) count as that
+/// long. Each power of two takes 256 bytes from its first duration on, so a command with durations
+/// from 1 µs to 1 ms takes about 3 KiB, and none more than 12 KiB.
 class histogram {
 public:
   using nanoseconds = std::chrono::nanoseconds;
@@ -21,20 +22,22 @@ public:
   /// The longest duration that is told apart.
   static constexpr nanoseconds longest{(std::int64_t{1} << 47) - 1};
 
-  /// Counts one duration; a negative one counts as 0. Allocates only on the first of its power of two.
+  /// Counts one duration; a negative one counts as 0. Allocates only on the first of its power of
+  /// two.
   void record(nanoseconds duration);
 
   /// How many durations were recorded.
   std::uint64_t count() const noexcept { return count_; }
-  /// The sum of all recorded; 0 when there are none. Exact, as are `shortest_seen` and `longest_seen`.
+  /// The sum of all recorded; 0 when there are none. Exact, as are `shortest_seen` and
+  /// `longest_seen`.
   nanoseconds total() const noexcept { return total_; }
   /// The shortest recorded duration; 0 when there are none.
   nanoseconds shortest_seen() const noexcept { return shortest_; }
   /// The longest recorded duration; 0 when there are none.
   nanoseconds longest_seen() const noexcept { return longest_; }
 
-  /// The duration that a share `q` (0 to 1, clamped) of the recorded ones does not exceed; 0 when there are none.
-  /// O(buckets).
+  /// The duration that a share `q` (0 to 1, clamped) of the recorded ones does not exceed; 0 when
+  /// there are none. O(buckets).
   nanoseconds quantile(double q) const noexcept;
 
 private:

@@ -22,17 +22,18 @@ namespace troupe {
 
 /// What a function that handles a command knows beside the arguments.
 struct command_context {
-  std::string_view principal;                       ///< The name of the caller. Valid during the call.
+  std::string_view principal;  ///< The name of the caller. Valid during the call.
   trace_id trace;
-  std::chrono::steady_clock::time_point deadline;   ///< When nobody waits for the answer any more.
-  /// Asked to stop when that is so already: the caller has withdrawn the request or gone, its deadline has passed, or the node is
-  /// being stopped. A function that takes long looks at it, and returns `cancelled`. What is registered with it runs inside the
-  /// dispatcher and must neither wait nor throw. Functions inside the dispatcher are never asked.
+  std::chrono::steady_clock::time_point deadline;  ///< When nobody waits for the answer any more.
+  /// Asked to stop when that is so already: the caller has withdrawn the request or gone, its
+  /// deadline has passed, or the node is being stopped. A function that takes long looks at it, and
+  /// returns `cancelled`. What is registered with it runs inside the dispatcher and must neither
+  /// wait nor throw. Functions inside the dispatcher are never asked.
   std::stop_token stop;
 };
 
-/// A function that handles a command. It may take values out of the arguments, which nobody needs after it. What it throws
-/// becomes `handler_failed`.
+/// A function that handles a command. It may take values out of the arguments, which nobody needs
+/// after it. What it throws becomes `handler_failed`.
 using command_function = std::function<result<value>(arguments&, const command_context&)>;
 
 /// Asks the handler of a command to do its work. Answered with the result.
@@ -45,7 +46,8 @@ struct invocation {
 using command_handler_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(invocation),
-    // Its result is not wanted any more: the work should end, and the invocation be answered `cancelled`.
+    // Its result is not wanted any more: the work should end, and the invocation be answered
+    // `cancelled`.
     caf::result<void>(withdraw_request)>;
 
 /// Runs inside the dispatcher, so it must be cheap and never wait.
@@ -67,8 +69,9 @@ struct add_command {
   std::vector<custom_check> checks;
 };
 
-/// Asks the dispatcher to forget the named commands of one handler, as when its plugin has gone. What others offer stays. Sent
-/// by the handler itself, it also undoes an `add_command` before it that has not been answered.
+/// Asks the dispatcher to forget the named commands of one handler, as when its plugin has gone.
+/// What others offer stays. Sent by the handler itself, it also undoes an `add_command` before it
+/// that has not been answered.
 struct withdraw_commands {
   std::vector<std::string> names;
   caf::actor_id handler = caf::invalid_actor_id;
@@ -91,9 +94,9 @@ struct function_done {
   result<value> outcome;
 };
 
-/// Asks the dispatcher to take no more requests, to ask the functions that run to stop, and to wait for them, at most
-/// `deadline`. Fails with their
-/// commands' names when some have not returned by then.
+/// Asks the dispatcher to take no more requests, to ask the functions that run to stop, and to wait
+/// for them, at most `deadline`. Fails with their commands' names when some have not returned by
+/// then.
 struct stop_commands {
   std::chrono::milliseconds deadline{0};
 };
@@ -104,13 +107,13 @@ using function_sink = caf::typed_actor<caf::result<void>(function_done)>;
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::execute_command))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::add_command))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::withdraw_commands))
-  CAF_ADD_TYPE_ID(troupe_commands, (troupe::invocation))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::execute_command))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::add_command))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::withdraw_commands))
+CAF_ADD_TYPE_ID(troupe_commands, (troupe::invocation))
 CAF_END_TYPE_ID_BLOCK(troupe_commands)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)

@@ -16,20 +16,23 @@ namespace {
 constexpr std::size_t max_name_bytes = 64;
 constexpr std::size_t choices_in_words = 8;
 
-constexpr bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+constexpr bool is_letter(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 constexpr bool is_number(parameter_type type) noexcept {
   return type == parameter_type::integer || type == parameter_type::floating;
 }
 
 constexpr bool has_length(parameter_type type) noexcept {
-  return type == parameter_type::string || type == parameter_type::binary || type == parameter_type::array;
+  return type == parameter_type::string || type == parameter_type::binary ||
+         type == parameter_type::array;
 }
 
 std::size_t length_of(const value& given) noexcept {
   if (const auto text = given.as_string())
-    return static_cast<std::size_t>(
-        std::ranges::count_if(*text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        *text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
   if (const auto bytes = given.as_binary()) return bytes->size();
   return given.size();
 }
@@ -68,7 +71,8 @@ std::string in_digits(double number) {
 std::string bounds_in_words(const parameter_spec& spec) {
   const auto unit = unit_of(spec.type);
   if (spec.minimum && spec.maximum)
-    return fmt::format(" {} {} to {}{}", unit.empty() ? "from" : "of", in_digits(*spec.minimum), in_digits(*spec.maximum), unit);
+    return fmt::format(" {} {} to {}{}", unit.empty() ? "from" : "of", in_digits(*spec.minimum),
+                       in_digits(*spec.maximum), unit);
   if (spec.minimum) return fmt::format(" of at least {}{}", in_digits(*spec.minimum), unit);
   if (spec.maximum) return fmt::format(" of at most {}{}", in_digits(*spec.maximum), unit);
   return {};
@@ -78,7 +82,8 @@ std::string choices_in_list(const std::vector<std::string>& choices) {
   std::string text = "one of ";
   for (std::size_t i = 0; i < std::min(choices.size(), choices_in_words); ++i)
     text += (i > 0 ? ", " : "") + in_quotes(choices[i]);
-  if (choices.size() > choices_in_words) text += fmt::format(" and {} more", choices.size() - choices_in_words);
+  if (choices.size() > choices_in_words)
+    text += fmt::format(" and {} more", choices.size() - choices_in_words);
   return text;
 }
 
@@ -86,12 +91,14 @@ std::string choices_in_list(const std::vector<std::string>& choices) {
 
 bool is_parameter_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= max_name_bytes && is_letter(name.front()) &&
-         std::ranges::all_of(name, [](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; });
+         std::ranges::all_of(
+             name, [](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 result<parameter_rule> parameter_rule::make(const parameter_spec& spec, value_check check) {
   const auto refuse = [&](std::string_view why) {
-    return fail(error_code::invalid_argument, fmt::format("parameter {}: {}", in_quotes(spec.name), why));
+    return fail(error_code::invalid_argument,
+                fmt::format("parameter {}: {}", in_quotes(spec.name), why));
   };
   parameter_rule rule{spec, std::move(check)};
   if (const auto defect = rule.find_defect()) return refuse(*defect);
@@ -103,7 +110,8 @@ result<parameter_rule> parameter_rule::make(const parameter_spec& spec, value_ch
   if (spec.default_value && !spec.default_value->is_nil()) {
     value initial = *spec.default_value;
     if (const auto problem = rule.check(initial))
-      return refuse(fmt::format("its default is {}, which is not {}", problem->received, problem->expected));
+      return refuse(
+          fmt::format("its default is {}, which is not {}", problem->received, problem->expected));
     rule.default_ = std::move(initial);
   }
   return rule;
@@ -111,16 +119,19 @@ result<parameter_rule> parameter_rule::make(const parameter_spec& spec, value_ch
 
 std::optional<std::string> parameter_rule::find_defect() const {
   if (!is_parameter_name(spec_->name))
-    return fmt::format("a name is a letter or _ followed by letters, digits, _ and -, {} bytes at most",
-                       max_name_bytes);
+    return fmt::format(
+        "a name is a letter or _ followed by letters, digits, _ and -, {} bytes at most",
+        max_name_bytes);
   if ((spec_->minimum || spec_->maximum) && !is_number(spec_->type) && !has_length(spec_->type))
     return fmt::format("bounds do not apply to the type {}", name_of(spec_->type));
-  if ((spec_->minimum && std::isnan(*spec_->minimum)) || (spec_->maximum && std::isnan(*spec_->maximum)))
+  if ((spec_->minimum && std::isnan(*spec_->minimum)) ||
+      (spec_->maximum && std::isnan(*spec_->maximum)))
     return "a bound is not a number";
   if (spec_->minimum && spec_->maximum && *spec_->minimum > *spec_->maximum)
     return fmt::format("its minimum {} is above its maximum {}", *spec_->minimum, *spec_->maximum);
   if (spec_->type == parameter_type::string) return std::nullopt;
-  if (!spec_->choices.empty()) return fmt::format("choices apply to strings, not to the type {}", name_of(spec_->type));
+  if (!spec_->choices.empty())
+    return fmt::format("choices apply to strings, not to the type {}", name_of(spec_->type));
   if (!spec_->pattern.empty())
     return fmt::format("a pattern applies to strings, not to the type {}", name_of(spec_->type));
   return std::nullopt;
@@ -135,10 +146,11 @@ std::optional<argument_problem> parameter_rule::check(value& given) const {
     if (!wanted) return std::nullopt;
     return problem(given, *std::move(wanted));
   } catch (const std::exception& thrown) {
-    return problem(given,
-                   fmt::format("{} that its own check can judge (which threw: {})", expectation(), thrown.what()));
+    return problem(given, fmt::format("{} that its own check can judge (which threw: {})",
+                                      expectation(), thrown.what()));
   } catch (...) {
-    return problem(given, fmt::format("{} that its own check can judge (which threw)", expectation()));
+    return problem(given,
+                   fmt::format("{} that its own check can judge (which threw)", expectation()));
   }
 }
 
@@ -153,13 +165,15 @@ bool parameter_rule::within_bounds(const value& given) const noexcept {
     return (!spec_->minimum || compare(given, *spec_->minimum) >= 0) &&
            (!spec_->maximum || compare(given, *spec_->maximum) <= 0);
   const auto length = static_cast<double>(length_of(given));
-  return (!spec_->minimum || length >= *spec_->minimum) && (!spec_->maximum || length <= *spec_->maximum);
+  return (!spec_->minimum || length >= *spec_->minimum) &&
+         (!spec_->maximum || length <= *spec_->maximum);
 }
 
 bool parameter_rule::within_strings(const value& given) const {
   if (spec_->choices.empty() && !pattern_) return true;
   const std::string_view text = given.as_string().value_or(std::string_view{});
-  return (spec_->choices.empty() || std::ranges::find(spec_->choices, text) != spec_->choices.end()) &&
+  return (spec_->choices.empty() ||
+          std::ranges::find(spec_->choices, text) != spec_->choices.end()) &&
          (!pattern_ || pattern_->matches(text));
 }
 
@@ -176,7 +190,8 @@ std::string parameter_rule::suggestion_for(const value& given) const {
   };
   if (spec_->type == parameter_type::boolean) return nearest_of(booleans);
   if (!spec_->choices.empty()) return nearest_of(spec_->choices);
-  if (is_number(spec_->type) && (given.type() == value_type::integer || given.type() == value_type::floating)) {
+  if (is_number(spec_->type) &&
+      (given.type() == value_type::integer || given.type() == value_type::floating)) {
     const bool whole = spec_->type == parameter_type::integer;
     const auto if_within = [&](double number) {
       return within_bounds(value{number}) ? in_digits(number) : std::string{};
@@ -193,7 +208,8 @@ std::string parameter_rule::expectation() const {
   if (!spec_->choices.empty()) return choices_in_list(spec_->choices);
   std::string text = std::string{noun_of(spec_->type)} + bounds_in_words(*spec_);
   if (!spec_->pattern.empty())
-    text += fmt::format(" of at most {} bytes that matches {}", text_pattern::max_text_bytes, spec_->pattern);
+    text += fmt::format(" of at most {} bytes that matches {}", text_pattern::max_text_bytes,
+                        spec_->pattern);
   return text;
 }
 

@@ -32,7 +32,9 @@ public:
   }
 
   void add_positional(placed_word word) {
-    while (next_ < spec_.parameters.size() && found_.values.find(spec_.parameters[next_].name) != nullptr) ++next_;
+    while (next_ < spec_.parameters.size() &&
+           found_.values.find(spec_.parameters[next_].name) != nullptr)
+      ++next_;
     if (next_ < spec_.parameters.size()) return add(spec_.parameters[next_].name, word);
     found_.problems.push_back({{}, no_more_words(), in_quotes(word.text), {}, word.offset});
   }
@@ -51,7 +53,8 @@ private:
 
   std::string no_more_words() const {
     const std::size_t count = spec_.parameters.size();
-    return count == 0 ? "no arguments" : fmt::format("at most {} argument{}", count, count == 1 ? "" : "s");
+    return count == 0 ? "no arguments"
+                      : fmt::format("at most {} argument{}", count, count == 1 ? "" : "s");
   }
 
   const command_spec& spec_;

@@ -17,11 +17,12 @@
 
 namespace troupe {
 
-/// The last step of a command: how often it ran, how it ended and how long it took. Kept by name, so the numbers of a
-/// plugin's command go on when the plugin restarts.
+/// The last step of a command: how often it ran, how it ended and how long it took. Kept by name,
+/// so the numbers of a plugin's command go on when the plugin restarts.
 ///
-/// Memory for a command is taken when its first request finishes and bounded from then on (see `histogram`). Numbers of
-/// commands that come after `capacity` others are kept together under the name `other_commands`.
+/// Memory for a command is taken when its first request finishes and bounded from then on (see
+/// `histogram`). Numbers of commands that come after `capacity` others are kept together under the
+/// name `other_commands`.
 class performance_monitor {
 public:
   using nanoseconds = std::chrono::nanoseconds;
@@ -34,13 +35,15 @@ public:
   /// @param capacity how many commands have numbers of their own.
   explicit performance_monitor(std::size_t capacity = default_capacity) : capacity_(capacity) {}
 
-  /// Counts a finished request that ran for `duration`. O(1) and without allocation after a command's first requests.
+  /// Counts a finished request that ran for `duration`. O(1) and without allocation after a
+  /// command's first requests.
   /// @param name the name that the command of this index has.
-  void record_command(command_index index, std::string_view name, nanoseconds duration, command_outcome outcome);
+  void record_command(command_index index, std::string_view name, nanoseconds duration,
+                      command_outcome outcome);
   /// As above where the index is not at hand. O(log commands).
   void record_command(std::string_view name, nanoseconds duration, command_outcome outcome);
-  /// Counts a request that ended before it ran (invalid, denied, rejected, cancelled or timed out while it waited). It
-  /// has no part in the times.
+  /// Counts a request that ended before it ran (invalid, denied, rejected, cancelled or timed out
+  /// while it waited). It has no part in the times.
   void record_unstarted(command_index index, std::string_view name, command_outcome outcome);
 
   /// Nothing for a command that no request finished for.

@@ -13,7 +13,8 @@ std::string_view trust_in(const principal& who) noexcept {
   switch (who.kind) {
     case principal_kind::host: return "the host may run every command";
     case principal_kind::system: return "the node itself may run every command";
-    case principal_kind::client: return who.same_user ? "a client of the same user may run every command" : "";
+    case principal_kind::client:
+      return who.same_user ? "a client of the same user may run every command" : "";
     case principal_kind::plugin:
     case principal_kind::peer: return "";
   }
@@ -31,7 +32,8 @@ result<permit> permit::make(principal_ptr who) {
   permit made{std::move(who)};
   if (!trust_in(*made.who_).empty()) return made;
   const auto malformed = [&](const error& why) {
-    return fail(why.code, fmt::format("{} {}: {}", name_of(made.who_->kind), in_quotes(made.who_->name), why.message));
+    return fail(why.code, fmt::format("{} {}: {}", name_of(made.who_->kind),
+                                      in_quotes(made.who_->name), why.message));
   };
   made.held_.reserve(made.who_->capabilities.size());
   for (const std::string& text : made.who_->capabilities) {
@@ -58,7 +60,8 @@ permit_decision permit::decide(const registered_command& command) const noexcept
   if (const auto trust = trust_in(*who_); !trust.empty()) return {true, trust};
   if (const refusal* refused = find_refusal(command.needs)) return {false, refused->rule};
   for (const capability& each : held_)
-    if (each.verb() == command.needs.verb && each.covers(command.needs.resource)) return {true, each.text()};
+    if (each.verb() == command.needs.verb && each.covers(command.needs.resource))
+      return {true, each.text()};
   return {false, "no capability covers the command"};
 }
 
@@ -67,10 +70,12 @@ error permit::denial(const registered_command& command) const {
   const refusal* refused = find_refusal(command.needs);
   const std::string reason = refused != nullptr ? fmt::format("{} is {}", needs, refused->rule)
                                                 : fmt::format("it lacks the capability {}", needs);
-  return error{error_code::permission_denied,
-               fmt::format("{} {} may not run {}: {}", name_of(who_->kind), in_quotes(who_->name),
-                           in_quotes(command.spec->name), reason),
-               value::map({{"principal", who_->name}, {"command", command.spec->name}, {"needs", needs}}).msgpack()};
+  return error{
+      error_code::permission_denied,
+      fmt::format("{} {} may not run {}: {}", name_of(who_->kind), in_quotes(who_->name),
+                  in_quotes(command.spec->name), reason),
+      value::map({{"principal", who_->name}, {"command", command.spec->name}, {"needs", needs}})
+          .msgpack()};
 }
 
 }  // namespace troupe

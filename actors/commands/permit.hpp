@@ -14,15 +14,17 @@ namespace troupe {
 /// Whether a command may run, and the rule that said so.
 struct permit_decision {
   bool allowed;
-  /// The capability that allows it, or in words why it is or is not allowed. Valid as long as the permit.
+  /// The capability that allows it, or in words why it is or is not allowed. Valid as long as the
+  /// permit.
   std::string_view rule;
 };
 
-/// The second step of a command: may this caller run it? Made once for a session and immutable; a session whose
-/// capabilities change gets a new one.
+/// The second step of a command: may this caller run it? Made once for a session and immutable; a
+/// session whose capabilities change gets a new one.
 ///
-/// The host, the node itself and clients of the same user may run everything. All others need a capability that covers
-/// what the command needs, and no denial that does: a denial wins over every capability.
+/// The host, the node itself and clients of the same user may run everything. All others need a
+/// capability that covers what the command needs, and no denial that does: a denial wins over every
+/// capability.
 class permit {
 public:
   /// The error names the principal and the capability that is malformed. @param who is not null.
@@ -31,7 +33,8 @@ public:
   /// O(capabilities and denials), no allocation.
   permit_decision decide(const registered_command& command) const noexcept;
 
-  /// The `permission_denied` error for a command that this permit does not allow. The detail is the map
+  /// The `permission_denied` error for a command that this permit does not allow. The detail is the
+  /// map
   /// `{principal, command, needs}`.
   error denial(const registered_command& command) const;
 

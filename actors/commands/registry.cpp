@@ -30,7 +30,8 @@ bool is_command_name(std::string_view name) noexcept {
 }
 
 std::size_t bytes_of(const command_spec& spec) {
-  std::size_t bytes = spec.name.size() + spec.summary_text.size() + spec.description.size() + spec.capability.size();
+  std::size_t bytes = spec.name.size() + spec.summary_text.size() + spec.description.size() +
+                      spec.capability.size();
   for (const parameter_spec& each : spec.parameters) {
     bytes += sizeof each + each.name.size() + each.summary.size() + each.pattern.size();
     if (each.default_value) bytes += each.default_value->msgpack().size();
@@ -40,16 +41,22 @@ std::size_t bytes_of(const command_spec& spec) {
 }
 
 std::optional<error> find_malformed(const command_spec& spec) {
-  const auto wrong = [](std::string why) { return error{error_code::invalid_argument, std::move(why), {}}; };
+  const auto wrong = [](std::string why) {
+    return error{error_code::invalid_argument, std::move(why), {}};
+  };
   if (!is_command_name(spec.name))
-    return wrong("a name is lower-case words of letters, digits, _ and - joined by dots, beginning with a letter");
+    return wrong(
+        "a name is lower-case words of letters, digits, _ and - joined by dots, beginning with a "
+        "letter");
   if (spec.timeout < min_timeout || spec.timeout > max_timeout)
-    return wrong(fmt::format("its timeout is {} ms; it must be from 1 ms to 1 day", spec.timeout.count()));
+    return wrong(
+        fmt::format("its timeout is {} ms; it must be from 1 ms to 1 day", spec.timeout.count()));
   if (spec.concurrency == 0) return wrong("its concurrency is 0; it must be at least 1");
   if (!is_utf8(spec.summary_text)) return wrong("its summary is not UTF-8");
   if (!is_utf8(spec.description)) return wrong("its description is not UTF-8");
   for (const parameter_spec& each : spec.parameters) {
-    if (!is_utf8(each.summary)) return wrong(fmt::format("parameter {}: its summary is not UTF-8", in_quotes(each.name)));
+    if (!is_utf8(each.summary))
+      return wrong(fmt::format("parameter {}: its summary is not UTF-8", in_quotes(each.name)));
     if (!std::ranges::all_of(each.choices, is_utf8))
       return wrong(fmt::format("parameter {}: a choice is not UTF-8", in_quotes(each.name)));
   }
@@ -58,7 +65,9 @@ std::optional<error> find_malformed(const command_spec& spec) {
 
 std::optional<error> find_excess(const command_spec& spec) {
   const auto above = [](std::string_view what, std::size_t has, std::size_t limit) {
-    return error{error_code::limit_exceeded, fmt::format("its {} is {}; at most {} is accepted", what, has, limit), {}};
+    return error{error_code::limit_exceeded,
+                 fmt::format("its {} is {}; at most {} is accepted", what, has, limit),
+                 {}};
   };
   if (spec.name.size() > registry::max_name_bytes)
     return above("name's length in bytes", spec.name.size(), registry::max_name_bytes);
@@ -71,12 +80,13 @@ std::optional<error> find_excess(const command_spec& spec) {
 }
 
 std::size_t patterns_of(const command_spec& spec) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(spec.parameters, [](const parameter_spec& each) { return !each.pattern.empty(); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      spec.parameters, [](const parameter_spec& each) { return !each.pattern.empty(); }));
 }
 
 result<operation_request> needed_right(const command_spec& spec) {
-  if (spec.capability.empty()) return operation_request{capability_verb::command_execute, spec.name};
+  if (spec.capability.empty())
+    return operation_request{capability_verb::command_execute, spec.name};
   return operation_request::parse(spec.capability);
 }
 
@@ -95,14 +105,17 @@ result<command_index> registry::add(command_spec spec, std::vector<custom_check>
   if (find(spec.name) != nullptr)
     return refuse({error_code::already_exists, "a command of this name exists already", {}});
   if (size() == capacity_)
-    return refuse(
-        {error_code::limit_exceeded, fmt::format("there are {} commands already, which is the limit", capacity_), {}});
+    return refuse({error_code::limit_exceeded,
+                   fmt::format("there are {} commands already, which is the limit", capacity_),
+                   {}});
   const auto bytes = bytes_of(spec), patterns = patterns_of(spec);
   if (bytes_ + bytes > max_total_bytes || patterns_ + patterns > max_total_patterns)
-    return refuse({error_code::limit_exceeded,
-                   fmt::format("with it, all specifications together have {} bytes and {} patterns; at most {} and {} are accepted",
-                               bytes_ + bytes, patterns_ + patterns, max_total_bytes, max_total_patterns),
-                   {}});
+    return refuse(
+        {error_code::limit_exceeded,
+         fmt::format("with it, all specifications together have {} bytes and {} patterns; at most "
+                     "{} and {} are accepted",
+                     bytes_ + bytes, patterns_ + patterns, max_total_bytes, max_total_patterns),
+         {}});
   auto needs = needed_right(spec);
   if (!needs) return refuse(std::move(needs.error()));
 
@@ -133,7 +146,8 @@ std::uint32_t registry::free_slot() {
 result<command_index> registry::remove(std::string_view name) {
   const registered_command* known = find(name);
   if (known == nullptr)
-    return fail(error_code::not_found, fmt::format("there is no command {} to remove", in_quotes(name)));
+    return fail(error_code::not_found,
+                fmt::format("there is no command {} to remove", in_quotes(name)));
   const command_index index = known->index;
   bytes_ -= bytes_of(*known->spec);
   patterns_ -= patterns_of(*known->spec);

@@ -39,14 +39,19 @@ public:
   static constexpr std::uint32_t max_concurrency = 65'536;
   static constexpr std::uint32_t max_queue = 65'536;
 
-  /// @param capacity how many commands there may be; at least 1. @throws std::invalid_argument when it is 0.
+  /// @param capacity how many commands there may be; at least 1. @throws std::invalid_argument when
+  /// it is 0.
   explicit registry(std::size_t capacity = default_capacity);
 
-  /// Checks the specification and makes the command known. Errors name the command, culprit and what would be right:
+  /// Checks the specification and makes the command known. Errors name the command, culprit and
+  /// what would be right:
   ///
-  /// - `invalid_argument`: a name that is not `[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*`, a timeout outside 1 ms to 1 day, a
-  ///   concurrency of 0, a text that is not UTF-8, a malformed capability or parameter (see `validator::make`)
-  /// - `limit_exceeded`: a name, specification, concurrency or queue that is too large, or too many commands, bytes or
+  /// - `invalid_argument`: a name that is not `[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*`, a timeout outside
+  /// 1 ms to 1 day, a
+  ///   concurrency of 0, a text that is not UTF-8, a malformed capability or parameter (see
+  ///   `validator::make`)
+  /// - `limit_exceeded`: a name, specification, concurrency or queue that is too large, or too many
+  /// commands, bytes or
   ///   patterns in all
   /// - `already_exists`: the name is taken
   result<command_index> add(command_spec spec, std::vector<custom_check> checks = {});
@@ -66,7 +71,8 @@ public:
   std::size_t size() const noexcept { return by_name_.size(); }
   /// How many commands there may be.
   std::size_t capacity() const noexcept { return capacity_; }
-  /// Every command, in no particular order: `for (const auto& [name, command] : registry.commands())`.
+  /// Every command, in no particular order: `for (const auto& [name, command] :
+  /// registry.commands())`.
   const auto& commands() const noexcept { return by_name_; }
 
 private:
@@ -78,7 +84,8 @@ private:
   std::size_t patterns_ = 0;
   std::vector<std::unique_ptr<const registered_command>> slots_;
   std::vector<std::uint32_t> free_;
-  std::unordered_map<std::string_view, const registered_command*> by_name_;  ///< Keys view into the specifications.
+  std::unordered_map<std::string_view, const registered_command*>
+      by_name_;  ///< Keys view into the specifications.
 };
 
 }  // namespace troupe

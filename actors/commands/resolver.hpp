@@ -19,20 +19,23 @@ public:
 
   /// The command with this name. Valid until it is removed; never null. O(1), no allocation.
   ///
-  /// Otherwise `not_found` with at most three names that are nearest by spelling, among those commands for which
-  /// `may_see(const registered_command&)` is true: an error must not tell a caller of commands that it may not run. The
-  /// detail is the map `{suggestions: [name...]}`. O(commands) then.
+  /// Otherwise `not_found` with at most three names that are nearest by spelling, among those
+  /// commands for which `may_see(const registered_command&)` is true: an error must not tell a
+  /// caller of commands that it may not run. The detail is the map `{suggestions: [name...]}`.
+  /// O(commands) then.
   template <class Predicate>
   result<const registered_command*> resolve(std::string_view name, Predicate&& may_see) const {
     if (const registered_command* found = known_.find(name)) return found;
     return fail(unknown(name, may_see));
   }
 
-  /// As above, but a command that the caller may not see is `not_found` like one that there is not: for callers that want
-  /// to know of a command instead of running it, who are not told either that they may not.
+  /// As above, but a command that the caller may not see is `not_found` like one that there is not:
+  /// for callers that want to know of a command instead of running it, who are not told either that
+  /// they may not.
   template <class Predicate>
   result<const registered_command*> look_up(std::string_view name, Predicate&& may_see) const {
-    if (const registered_command* found = known_.find(name); found != nullptr && may_see(*found)) return found;
+    if (const registered_command* found = known_.find(name); found != nullptr && may_see(*found))
+      return found;
     return fail(unknown(name, may_see));
   }
 
@@ -44,7 +47,8 @@ public:
 private:
   template <class Predicate>
   error unknown(std::string_view name, Predicate&& may_see) const {
-    auto visible = known_.commands() | std::views::filter([&](const auto& entry) { return may_see(*entry.second); });
+    auto visible = known_.commands() |
+                   std::views::filter([&](const auto& entry) { return may_see(*entry.second); });
     return not_found(name, nearest(name, visible | std::views::keys));
   }
   static error not_found(std::string_view name, const std::vector<std::string>& suggestions);

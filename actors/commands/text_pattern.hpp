@@ -15,9 +15,10 @@ namespace troupe {
 /// A regular expression that a parameter's string has to match whole, in the syntax of RE2
 /// (https://github.com/google/re2/wiki/Syntax). Characters are Unicode code points.
 ///
-/// Patterns come from plugins and other nodes and are matched where commands are dispatched, so matching must not be open
-/// to attack. RE2 takes at most O(bytes of the text * `size`) time and about 256 KiB, whatever the pattern and the text;
-/// mostly O(bytes of the text). `std::regex` promises neither. The price is that back-references and look-around are refused.
+/// Patterns come from plugins and other nodes and are matched where commands are dispatched, so
+/// matching must not be open to attack. RE2 takes at most O(bytes of the text * `size`) time and
+/// about 256 KiB, whatever the pattern and the text; mostly O(bytes of the text). `std::regex`
+/// promises neither. The price is that back-references and look-around are refused.
 ///
 /// Copies share the compiled pattern, which never changes.
 class text_pattern {

@@ -15,14 +15,18 @@ namespace troupe {
 
 namespace {
 
-constexpr auto rule_name = [](const parameter_rule& rule) -> std::string_view { return rule.spec().name; };
+constexpr auto rule_name = [](const parameter_rule& rule) -> std::string_view {
+  return rule.spec().name;
+};
 
 }  // namespace
 
-result<validator> validator::make(std::shared_ptr<const command_spec> spec, std::vector<custom_check> checks) {
+result<validator> validator::make(std::shared_ptr<const command_spec> spec,
+                                  std::vector<custom_check> checks) {
   if (spec->parameters.size() > max_parameters)
     return fail(error_code::limit_exceeded,
-                fmt::format("it has {} parameters; at most {} are accepted", spec->parameters.size(), max_parameters));
+                fmt::format("it has {} parameters; at most {} are accepted",
+                            spec->parameters.size(), max_parameters));
   validator made{std::move(spec)};
   std::size_t pattern_size = 0;
   for (const parameter_spec& parameter : made.spec_->parameters) {
@@ -30,12 +34,14 @@ result<validator> validator::make(std::shared_ptr<const command_spec> spec, std:
       return fail(error_code::invalid_argument,
                   fmt::format("parameter {}: it is there twice", in_quotes(parameter.name)));
     const auto own = std::ranges::find(checks, parameter.name, &custom_check::parameter);
-    auto rule = parameter_rule::make(parameter, own != checks.end() ? std::move(own->check) : value_check{});
+    auto rule = parameter_rule::make(parameter,
+                                     own != checks.end() ? std::move(own->check) : value_check{});
     if (!rule) return fail(std::move(rule.error()));
     pattern_size += rule->pattern_size();
     if (pattern_size > max_pattern_size)
       return fail(error_code::limit_exceeded,
-                  fmt::format("parameter {}: with its pattern, all patterns have {} instructions; at most {} are accepted",
+                  fmt::format("parameter {}: with its pattern, all patterns have {} instructions; "
+                              "at most {} are accepted",
                               in_quotes(parameter.name), pattern_size, max_pattern_size));
     made.rules_.push_back(*std::move(rule));
     if (own != checks.end()) checks.erase(own);
@@ -45,7 +51,8 @@ result<validator> validator::make(std::shared_ptr<const command_spec> spec, std:
         error_code::invalid_argument,
         fmt::format("there is a check for {}, which is not a parameter or has a check already{}",
                     in_quotes(checks.front().parameter),
-                    did_you_mean(nearest(checks.front().parameter, made.rules_ | std::views::transform(rule_name)))));
+                    did_you_mean(nearest(checks.front().parameter,
+                                         made.rules_ | std::views::transform(rule_name)))));
   return made;
 }
 
@@ -57,7 +64,8 @@ std::size_t validator::find_rule(std::string_view name, std::size_t hint) const 
 /// One validation: what was seen so far and what was wrong with it.
 class validator::run {
 public:
-  run(const validator& rules, arguments& given) : rules_(rules.rules_), validator_(rules), given_(given.entries()) {}
+  run(const validator& rules, arguments& given)
+      : rules_(rules.rules_), validator_(rules), given_(given.entries()) {}
 
   void add(std::vector<argument_problem> found) { problems_ = std::move(found); }
 
@@ -68,8 +76,10 @@ public:
       const auto text = at < rules_.size() ? given_[i].second.as_string() : std::nullopt;
       if (!text) continue;
       auto meant = read_text(*text, rules_[at].spec().type);
-      if (meant) given_[i].second = *std::move(meant);
-      else if (meant.error().code == error_code::limit_exceeded) beyond_limits_.emplace(i, std::move(meant.error().message));
+      if (meant)
+        given_[i].second = *std::move(meant);
+      else if (meant.error().code == error_code::limit_exceeded)
+        beyond_limits_.emplace(i, std::move(meant.error().message));
     }
   }
 
@@ -87,7 +97,11 @@ public:
       } else if (seen_[at] = true; given.is_nil() && rules_[at].takes_nil_as_absent()) {
         absent_by_nil[at] = true;
       } else if (const auto beyond = beyond_limits_.find(i); beyond != beyond_limits_.end()) {
-        problems_.push_back({name, fmt::format("{} within limits ({})", rules_[at].expectation(), beyond->second), shown(given), {}});
+        problems_.push_back(
+            {name,
+             fmt::format("{} within limits ({})", rules_[at].expectation(), beyond->second),
+             shown(given),
+             {}});
       } else if (auto problem = rules_[at].check(given)) {
         problems_.push_back(*std::move(problem));
       }
@@ -95,7 +109,8 @@ public:
     }
     for (std::size_t at = 0; at < rules_.size(); ++at) {
       if (absent_by_nil[at])
-        std::erase_if(given_, [&](const auto& entry) { return entry.first == rules_[at].spec().name; });
+        std::erase_if(given_,
+                      [&](const auto& entry) { return entry.first == rules_[at].spec().name; });
       if (!seen_[at]) complete(rules_[at]);
     }
   }
@@ -109,9 +124,12 @@ private:
   void note_unknown(const std::string& name, const value& given) {
     const auto names = rules_ | std::views::transform(rule_name);
     std::string expected = rules_.empty() ? "no parameters" : "one of the parameters";
-    for (std::size_t i = 0; i < rules_.size(); ++i) expected += (i > 0 ? ", " : " ") + rules_[i].spec().name;
-    auto close = problems_.size() < max_listed_problems ? nearest(name, names) : std::vector<std::string>{};
-    problems_.push_back({name, std::move(expected), shown(given), close.empty() ? std::string{} : close.front()});
+    for (std::size_t i = 0; i < rules_.size(); ++i)
+      expected += (i > 0 ? ", " : " ") + rules_[i].spec().name;
+    auto close =
+        problems_.size() < max_listed_problems ? nearest(name, names) : std::vector<std::string>{};
+    problems_.push_back(
+        {name, std::move(expected), shown(given), close.empty() ? std::string{} : close.front()});
   }
 
   void complete(const parameter_rule& rule) {
@@ -126,7 +144,8 @@ private:
   std::vector<arguments::entry>& given_;
   std::bitset<max_parameters> seen_;
   std::vector<argument_problem> problems_;
-  std::map<std::size_t, std::string> beyond_limits_;  ///< Why a typed value cannot be one, by its place among those given.
+  std::map<std::size_t, std::string>
+      beyond_limits_;  ///< Why a typed value cannot be one, by its place among those given.
 };
 
 namespace {
@@ -134,18 +153,20 @@ namespace {
 result<void> bounded(const command_spec& spec, const arguments& given) {
   if (given.entries().size() <= validator::max_arguments) return {};
   return fail(error_code::limit_exceeded,
-              fmt::format("command {} was given {} arguments; no command takes more than {}", in_quotes(spec.name),
-                          given.entries().size(), validator::max_arguments));
+              fmt::format("command {} was given {} arguments; no command takes more than {}",
+                          in_quotes(spec.name), given.entries().size(), validator::max_arguments));
 }
 
 }  // namespace
 
-/// The usual case, without looking for names: each parameter is there once, in the order of the specification.
+/// The usual case, without looking for names: each parameter is there once, in the order of the
+/// specification.
 bool validator::accepts_in_order(arguments& given) const {
   auto& entries = given.entries();
   if (entries.size() != rules_.size()) return false;
   for (std::size_t i = 0; i < entries.size(); ++i)
-    if (entries[i].first != rule_name(rules_[i]) || !rules_[i].accepts(entries[i].second)) return false;
+    if (entries[i].first != rule_name(rules_[i]) || !rules_[i].accepts(entries[i].second))
+      return false;
   return true;
 }
 

@@ -45,15 +45,18 @@ std::vector<work_schedule::unwanted_work> work_schedule::expire(time_point now) 
 std::optional<work_schedule::unwanted_work> work_schedule::withdraw(work_id work) {
   const auto waits = waiting_.find(work);
   const auto runs = running_.find(work);
-  if (waits == waiting_.end() && (runs == running_.end() || runs->second.overdue)) return std::nullopt;
+  if (waits == waiting_.end() && (runs == running_.end() || runs->second.overdue))
+    return std::nullopt;
   by_deadline_.erase({waits != waiting_.end() ? waits->second : runs->second.deadline, work});
   return give_up(work);
 }
 
 work_schedule::unwanted_work work_schedule::give_up(work_id work) {
   const auto started = running_.find(work);
-  if (started != running_.end()) started->second.overdue = true;
-  else waiting_.erase(work);
+  if (started != running_.end())
+    started->second.overdue = true;
+  else
+    waiting_.erase(work);
   return {work, started != running_.end()};
 }
 

@@ -13,11 +13,13 @@ namespace troupe {
 
 /// The fifth step of a command whose function may wait: when does it run, and on which worker?
 ///
-/// First come, first served. Work is given to a worker when that one is idle and not before, so that nothing waits behind
-/// a function that hangs while other workers are free. What is still waiting at its deadline never runs. What runs then is
-/// overdue: nobody waits for it any more, but its worker is busy until it ends. The same holds for work that is withdrawn.
+/// First come, first served. Work is given to a worker when that one is idle and not before, so
+/// that nothing waits behind a function that hangs while other workers are free. What is still
+/// waiting at its deadline never runs. What runs then is overdue: nobody waits for it any more, but
+/// its worker is busy until it ends. The same holds for work that is withdrawn.
 ///
-/// Every operation is O(log work). Bounded by the caller, who asks `is_full` before taking a request in.
+/// Every operation is O(log work). Bounded by the caller, who asks `is_full` before taking a
+/// request in.
 class work_schedule {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -37,8 +39,10 @@ public:
     bool started = false;  ///< When it has not, it is gone; else it is overdue.
   };
 
-  /// @param max_workers how many workers there may be; at least 1. @param max_waiting how much may wait for one.
-  work_schedule(std::size_t max_workers, std::size_t max_waiting) : max_workers_(max_workers), max_waiting_(max_waiting) {}
+  /// @param max_workers how many workers there may be; at least 1. @param max_waiting how much may
+  /// wait for one.
+  work_schedule(std::size_t max_workers, std::size_t max_waiting)
+      : max_workers_(max_workers), max_waiting_(max_waiting) {}
 
   /// True while all workers are busy and as much waits as may.
   bool is_full() const noexcept {
@@ -47,15 +51,17 @@ public:
 
   /// Takes work in. It waits until `next` returns it.
   work_id add(time_point deadline);
-  /// The oldest waiting work, given to an idle worker, or to a new one while there may be more. Nothing when no work waits
-  /// or all workers are busy.
+  /// The oldest waiting work, given to an idle worker, or to a new one while there may be more.
+  /// Nothing when no work waits or all workers are busy.
   std::optional<assignment> next();
-  /// Work that was started has ended; its worker is idle. @returns whether it was overdue. Nothing for unknown work.
+  /// Work that was started has ended; its worker is idle. @returns whether it was overdue. Nothing
+  /// for unknown work.
   std::optional<bool> finished(work_id work);
 
   /// All work whose deadline is at or before `now`, earliest deadline first. Each is returned once.
   std::vector<unwanted_work> expire(time_point now);
-  /// Nobody waits for this work any more, as if it had come to its deadline. Nothing for work that is overdue or unknown.
+  /// Nobody waits for this work any more, as if it had come to its deadline. Nothing for work that
+  /// is overdue or unknown.
   std::optional<unwanted_work> withdraw(work_id work);
   /// Takes all work out that waits, in order: it will never run.
   std::vector<work_id> withdraw_waiting();

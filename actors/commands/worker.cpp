@@ -20,7 +20,8 @@ public:
     return {[this](run_function& work) {
       const command_context about{work.caller->name, work.trace, work.deadline, work.stop};
       const auto answer_to = caf::actor_cast<function_sink>(self_->current_sender());
-      tell(self_, answer_to, function_done{work.execution, call_function(*work.run, work.given, about)});
+      tell(self_, answer_to,
+           function_done{work.execution, call_function(*work.run, work.given, about)});
     }};
   }
 
@@ -30,9 +31,12 @@ private:
 
 }  // namespace
 
-worker_actor spawn_worker(caf::actor_system& system) { return spawn_blocking<worker_state>(system); }
+worker_actor spawn_worker(caf::actor_system& system) {
+  return spawn_blocking<worker_state>(system);
+}
 
-result<value> call_function(const command_function& run, arguments& given, const command_context& about) noexcept {
+result<value> call_function(const command_function& run, arguments& given,
+                            const command_context& about) noexcept {
   try {
     return run(given, about);
   } catch (const std::exception& problem) {

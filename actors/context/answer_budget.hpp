@@ -7,8 +7,8 @@
 
 namespace troupe {
 
-/// How many values fit into one answer, which has to keep the limits of a frame: about 4 MiB and, beside the first value, 400
-/// Ki parts. The first value always fits, and any two fit into a frame.
+/// How many values fit into one answer, which has to keep the limits of a frame: about 4 MiB and,
+/// beside the first value, 400 Ki parts. The first value always fits, and any two fit into a frame.
 class answer_budget {
 public:
   static constexpr std::size_t max_bytes = std::size_t{4} << 20;

@@ -4,7 +4,8 @@
 
 namespace troupe {
 
-// Counting up the 64 bits as one number carries a full counter into the milliseconds, so no burst can make it wrap.
+// Counting up the 64 bits as one number carries a full counter into the milliseconds, so no burst
+// can make it wrap.
 timestamp hybrid_clock::next(std::uint64_t now_ms) const noexcept {
   return std::max(timestamp{last_.ticks + 1}, timestamp::from_parts(now_ms, 0));
 }
@@ -22,7 +23,8 @@ void hybrid_clock::raise_floor(timestamp given) noexcept {
 }
 
 bool hybrid_clock::resume(timestamp claimed, std::uint64_t now_ms) noexcept {
-  const auto known_ms = std::max(timestamp::from_parts(now_ms, 0).milliseconds(), certain_.milliseconds());
+  const auto known_ms =
+      std::max(timestamp::from_parts(now_ms, 0).milliseconds(), certain_.milliseconds());
   if (claimed.milliseconds() > known_ms + max_resume_ms) return false;
   last_ = std::max(last_, claimed);
   return true;

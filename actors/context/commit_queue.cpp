@@ -38,7 +38,8 @@ commit_queue::batch commit_queue::take() {
   group taken{0, 0};
   while (!groups_.empty()) {
     const auto next = groups_.front();
-    const bool fits = taken.records + next.records <= limits_.max_batch && taken.bytes + next.bytes <= limits_.max_batch_bytes;
+    const bool fits = taken.records + next.records <= limits_.max_batch &&
+                      taken.bytes + next.bytes <= limits_.max_batch_bytes;
     if (taken.records > 0 && !fits) break;
     taken.records += next.records;
     taken.bytes += next.bytes;
@@ -47,8 +48,8 @@ commit_queue::batch commit_queue::take() {
   }
   waiting_bytes_ -= taken.bytes;
   const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(taken.records);
-  under_way_ = std::make_shared<const std::vector<encoded_record>>(std::move_iterator{waiting_.begin()},
-                                                                   std::move_iterator{end});
+  under_way_ = std::make_shared<const std::vector<encoded_record>>(
+      std::move_iterator{waiting_.begin()}, std::move_iterator{end});
   waiting_.erase(waiting_.begin(), end);
   return under_way_;
 }
@@ -68,7 +69,8 @@ void commit_queue::settle(const result<void>& outcome) {
     waiting_.insert(waiting_.begin(), settled->begin(), settled->end());
     groups_.insert(groups_.begin(), groups.begin(), groups.end());
     for (const auto& each : groups) waiting_bytes_ += each.bytes;
-    const auto impatient = std::stable_partition(waiters_.begin(), waiters_.end(), [](const auto& each) { return each.patient; });
+    const auto impatient = std::stable_partition(waiters_.begin(), waiters_.end(),
+                                                 [](const auto& each) { return each.patient; });
     std::move(impatient, waiters_.end(), std::back_inserter(told));
     waiters_.erase(impatient, waiters_.end());
   }

@@ -13,7 +13,8 @@ public:
   using interface = context_reader_actor;
   static constexpr const char* name = "context_reader";
 
-  context_reader_state(interface::pointer self, verified_state state, std::shared_ptr<const conflict_resolution> rule)
+  context_reader_state(interface::pointer self, verified_state state,
+                       std::shared_ptr<const conflict_resolution> rule)
       : self_(self), state_(std::move(state)), rule_(std::move(rule)) {}
 
   interface::behavior_type make_behavior() {

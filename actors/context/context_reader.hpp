@@ -9,7 +9,8 @@
 
 namespace troupe {
 
-/// Reads a snapshot of the context for as long as that takes, so that the replica need not. Answers one request and ends.
+/// Reads a snapshot of the context for as long as that takes, so that the replica need not. Answers
+/// one request and ends.
 using context_reader_actor = caf::typed_actor<
     // O(entries).
     caf::result<values_verified>(verify_values),

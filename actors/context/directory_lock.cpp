@@ -37,7 +37,8 @@ result<directory_lock> directory_lock::take(const std::string& directory, const 
 }
 
 bool directory_lock::is_taken(const std::string& directory, const std::string& name) {
-  const directory_lock probe{::open((directory + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+  const directory_lock probe{
+      ::open((directory + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
   return probe.file_ >= 0 && ::flock(probe.file_, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 

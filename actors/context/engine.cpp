@@ -23,10 +23,12 @@ std::string describe(const change_record& record) {
 }  // namespace
 
 bool equivocation::concerns(const path& where) const {
-  return std::ranges::any_of(records, [&](const change_record& each) { return each.path == where; });
+  return std::ranges::any_of(records,
+                             [&](const change_record& each) { return each.path == where; });
 }
 
-context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_state restored, engine_limits limits,
+context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_state restored,
+                               engine_limits limits,
                                std::shared_ptr<const conflict_resolution> rule)
     : self_(self),
       incarnation_(incarnation),
@@ -42,7 +44,8 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   if (incarnation_ == 0) throw std::invalid_argument("the incarnation of a run is at least 1");
   if (!rule_) throw std::invalid_argument("a context engine needs a conflict resolution");
   if (vector_.at(self_, incarnation_) > 0)
-    throw std::invalid_argument("incarnation " + std::to_string(incarnation_) + " has been used by an earlier run");
+    throw std::invalid_argument("incarnation " + std::to_string(incarnation_) +
+                                " has been used by an earlier run");
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) declined_.insert(run_of(each.dot));
   tree_.visit_from({}, [&](const tree_entry& entry) {
@@ -52,37 +55,46 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   });
 }
 
-// -- local writes ----------------------------------------------------------------------------------------------------
+// -- local writes ---------------------------------------------------------------------------------
 
-result<void> context_engine::check_write(const path& where, const value& given, const std::string& principal) const {
+result<void> context_engine::check_write(const path& where, const value& given,
+                                         const std::string& principal) const {
   if (declined_.contains(own_run()))
-    return fail(error_code::unavailable,
-                "another process writes under this node's identity; stop it and start this node anew");
+    return fail(
+        error_code::unavailable,
+        "another process writes under this node's identity; stop it and start this node anew");
   if (is_within(reserved, where.text()) && principal != "system")
-    return fail(error_code::permission_denied,
-                "'" + where.text() + "' is reserved: below '/_sys' only the principal \"system\" writes");
+    return fail(
+        error_code::permission_denied,
+        "'" + where.text() + "' is reserved: below '/_sys' only the principal \"system\" writes");
   if (principal.size() > limits_.max_principal_bytes || !is_utf8(principal))
     return fail(error_code::invalid_argument, "the principal must be UTF-8 of at most " +
-                                                  std::to_string(limits_.max_principal_bytes) + " bytes");
+                                                  std::to_string(limits_.max_principal_bytes) +
+                                                  " bytes");
   if (const auto problem = too_much(given, limits_))
     return fail(error_code::limit_exceeded, "the value for '" + where.text() + "' " + *problem);
   return {};
 }
 
-result<change_record> context_engine::write(operation op, const path& where, value given, std::string principal,
-                                            trace_id trace, std::uint64_t now_ms) {
+result<change_record> context_engine::write(operation op, const path& where, value given,
+                                            std::string principal, trace_id trace,
+                                            std::uint64_t now_ms) {
   change_record record;
   if (op == operation::put) record.new_value = std::move(given);
-  if (auto allowed = check_write(where, record.new_value, principal); !allowed) return fail(std::move(allowed.error()));
+  if (auto allowed = check_write(where, record.new_value, principal); !allowed)
+    return fail(std::move(allowed.error()));
   const auto* entry = tree_.find(where);
   if (op == operation::erase && !view_of(entry))
-    return fail(error_code::not_found, "'" + where.text() + "' holds no value that could be erased");
+    return fail(error_code::not_found,
+                "'" + where.text() + "' holds no value that could be erased");
 
   if (vector_.at(self_, incarnation_) == 0 && has_too_many_runs(self_))
     return fail(error_code::limit_exceeded,
-                "this node, or all together, wrote in so many runs that no node would take a change of another one");
+                "this node, or all together, wrote in so many runs that no node would take a "
+                "change of another one");
   if (clock_.next(now_ms) >= latest_time)
-    return fail(error_code::unavailable, "this node's clock stands beyond the year 6429; set it right");
+    return fail(error_code::unavailable,
+                "this node's clock stands beyond the year 6429; set it right");
 
   record.dot = {self_, incarnation_, vector_.at(self_, incarnation_) + 1};
   record.timestamp = clock_.tick(now_ms);
@@ -93,13 +105,14 @@ result<change_record> context_engine::write(operation op, const path& where, val
   if (entry)
     for (const auto& each : entry->siblings.all()) record.observed.push_back(each.dot());
   for (const auto& each : quarantine_)
-    if (record.observed.size() < limits_.max_observed && each.concerns(where)) record.observed.push_back(each.dot);
+    if (record.observed.size() < limits_.max_observed && each.concerns(where))
+      record.observed.push_back(each.dot);
   std::ranges::sort(record.observed);
   const auto content = content_hash(record);
   return integrate(std::move(record), content).record;
 }
 
-// -- changes of other nodes ------------------------------------------------------------------------------------------
+// -- changes of other nodes -----------------------------------------------------------------------
 
 bool context_engine::has_too_many_runs(const node_id& origin) const {
   const auto runs = std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
@@ -107,22 +120,27 @@ bool context_engine::has_too_many_runs(const node_id& origin) const {
 }
 
 bool context_engine::claims_our_future(const change_record& record) const {
-  return std::ranges::any_of(record.observed,
-                             [&](const dot& seen) { return run_of(seen) == own_run() && !vector_.covers(seen); });
+  return std::ranges::any_of(record.observed, [&](const dot& seen) {
+    return run_of(seen) == own_run() && !vector_.covers(seen);
+  });
 }
 
 std::optional<std::string> context_engine::passed_bound(const change_record& record) const {
-  const auto unseen = static_cast<std::size_t>(
-      std::ranges::count_if(record.observed, [&](const dot& seen) { return !vector_.covers(seen); }));
+  const auto unseen = static_cast<std::size_t>(std::ranges::count_if(
+      record.observed, [&](const dot& seen) { return !vector_.covers(seen); }));
   if (overwritten_.size() + unseen > limits_.max_overwritten)
     return std::to_string(overwritten_.size()) + " overwritten changes are awaited already";
-  if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 && has_too_many_runs(record.dot.origin))
+  if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 &&
+      has_too_many_runs(record.dot.origin))
     return "too many runs, of its node or of all, are known already";
   const auto* entry = tree_.find(record.path);
-  if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot)) return std::nullopt;
+  if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot))
+    return std::nullopt;
   const auto siblings = entry->siblings.all();
-  if (std::ranges::any_of(siblings, [&](const sibling& each) { return overwrites(record, each); })) return std::nullopt;
-  return "the path has " + std::to_string(siblings.size()) + " concurrent writes already; a write to it makes room";
+  if (std::ranges::any_of(siblings, [&](const sibling& each) { return overwrites(record, each); }))
+    return std::nullopt;
+  return "the path has " + std::to_string(siblings.size()) +
+         " concurrent writes already; a write to it makes room";
 }
 
 apply_outcome context_engine::refuse(const run_id& run, error_code code, std::string why) {
@@ -135,9 +153,9 @@ apply_outcome context_engine::refuse(const run_id& run, error_code code, std::st
 }
 
 apply_outcome context_engine::isolate(const run_id& run, equivocation found) {
-  auto outcome =
-      refuse(run, error_code::corrupt_data,
-             describe(found.records.back()) + " was issued twice: a node runs twice, or its disk was copied");
+  auto outcome = refuse(run, error_code::corrupt_data,
+                        describe(found.records.back()) +
+                            " was issued twice: a node runs twice, or its disk was copied");
   outcome.alarm = true;
   quarantine_.push_back(std::move(found));
   return outcome;
@@ -147,18 +165,20 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
   const auto run = run_of(record.dot);
   if (declined_.contains(run))
     return refuse(run, error_code::unavailable,
-                  "no further change of run " + to_string(run.origin) + "/" + std::to_string(run.incarnation) +
-                      " is taken before the next start");
+                  "no further change of run " + to_string(run.origin) + "/" +
+                      std::to_string(run.incarnation) + " is taken before the next start");
   if (record.format > change_record::current_format && run != own_run())
     return refuse(run, error_code::version_mismatch,
-                  describe(record) + " has format " + std::to_string(record.format) + "; this build reads up to " +
-                      std::to_string(change_record::current_format));
+                  describe(record) + " has format " + std::to_string(record.format) +
+                      "; this build reads up to " + std::to_string(change_record::current_format));
   auto why = malformed(record, limits_);
-  if (!why && record.format > change_record::current_format) why = "it is of this run, which writes an older format";
+  if (!why && record.format > change_record::current_format)
+    why = "it is of this run, which writes an older format";
   if (why) {
     apply_outcome outcome;
     outcome.status = apply_status::malformed;
-    outcome.problem = error{error_code::protocol_violation, describe(record) + " is malformed: " + *why, {}};
+    outcome.problem =
+        error{error_code::protocol_violation, describe(record) + " is malformed: " + *why, {}};
     return outcome;
   }
 
@@ -183,13 +203,16 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     return isolate(run, {id, {std::move(record)}});
   }
   if (claims_our_future(record)) {
-    auto outcome = refuse(run, error_code::already_exists,
-                          describe(record) + " has overwritten changes of this run that this node did not make: another node "
-                                             "runs under its identity");
+    auto outcome =
+        refuse(run, error_code::already_exists,
+               describe(record) +
+                   " has overwritten changes of this run that this node did not make: another node "
+                   "runs under its identity");
     outcome.alarm = true;
     return outcome;
   }
-  if (record.dot.seq > vector_.at(run.origin, run.incarnation) + 1) return buffer(std::move(record));
+  if (record.dot.seq > vector_.at(run.origin, run.incarnation) + 1)
+    return buffer(std::move(record));
   const auto content = content_hash(record);
   return accept(std::move(record), content, now_ms);
 }
@@ -206,25 +229,32 @@ apply_outcome context_engine::buffer(change_record record) {
     }
     case reorder_buffer::outcome::full:
       outcome.status = apply_status::overflow;
-      outcome.problem = error{error_code::overloaded, "too many changes wait for earlier ones; " + describe(record) +
-                                                          " must be sent again", {}};
+      outcome.problem = error{
+          error_code::overloaded,
+          "too many changes wait for earlier ones; " + describe(record) + " must be sent again",
+          {}};
   }
   return outcome;
 }
 
 /// The change is the next of its run. Lets through what waited for it.
-apply_outcome context_engine::accept(change_record record, std::uint64_t content, std::uint64_t now_ms) {
+apply_outcome context_engine::accept(change_record record, std::uint64_t content,
+                                     std::uint64_t now_ms) {
   apply_outcome outcome;
   std::optional<change_record> next{std::move(record)};
   while (next) {
     if (const auto bound = passed_bound(*next)) {
-      outcome.problem = error{error_code::overloaded, describe(*next) + " is not taken now: " + *bound, {}};
+      outcome.problem =
+          error{error_code::overloaded, describe(*next) + " is not taken now: " + *bound, {}};
       break;
     }
     if (!take_time(*next, now_ms)) {
       outcome.alarm = true;
       outcome.problem = error{error_code::already_exists,
-                              describe(*next) + " calls itself one of this node and is far ahead of its time; it is taken, its time is not", {}};
+                              describe(*next) +
+                                  " calls itself one of this node and is far ahead of its time; it "
+                                  "is taken, its time is not",
+                              {}};
     }
     const auto id = next->dot;
     outcome.applied.push_back(integrate(std::move(*next), content));
@@ -239,7 +269,8 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   if (vector_.covers(record.dot)) return {};
   const auto done = vector_.at(record.dot.origin, record.dot.incarnation);
   if (record.dot.seq != done + 1)
-    return fail(error_code::corrupt_data, describe(record) + " follows change " + std::to_string(done) +
+    return fail(error_code::corrupt_data, describe(record) + " follows change " +
+                                              std::to_string(done) +
                                               " of its run in the log; those between are missing");
   if (record.dot.origin == self_) clock_.resume(record.timestamp, now_ms);
   const auto content = content_hash(record);
@@ -247,15 +278,15 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   return {};
 }
 
-/// An earlier run of this node may have been ahead of the wall; its timestamps count all the same, within reason. Returns whether
-/// they are.
+/// An earlier run of this node may have been ahead of the wall; its timestamps count all the same,
+/// within reason. Returns whether they are.
 bool context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
   if (record.dot.origin == self_) return clock_.resume(record.timestamp, now_ms);
   clock_.observe(record.timestamp, now_ms);
   return true;
 }
 
-// -- the state -------------------------------------------------------------------------------------------------------
+// -- the state ------------------------------------------------------------------------------------
 
 bool context_engine::overwrites(const change_record& record, const sibling& existing) const {
   return run_of(existing.dot()) == run_of(record.dot) ||
@@ -270,14 +301,17 @@ applied_change context_engine::integrate(change_record record, std::uint64_t con
   std::vector<sibling> remaining;
   if (entry) {
     for (const auto& each : entry->siblings.all()) {
-      if (overwrites(record, each)) live_.remove(each.dot());
-      else remaining.push_back(each);
+      if (overwrites(record, each))
+        live_.remove(each.dot());
+      else
+        remaining.push_back(each);
     }
   }
   const bool overwritten_before_it_came = overwritten_.erase(record.dot) > 0;
   if (!overwritten_before_it_came) {
     sibling fresh{record, content};
-    remaining.insert(std::ranges::upper_bound(remaining, fresh, sibling::earlier), std::move(fresh));
+    remaining.insert(std::ranges::upper_bound(remaining, fresh, sibling::earlier),
+                     std::move(fresh));
     live_.add(record.dot, content);
   }
   for (const auto& seen : record.observed)
@@ -310,7 +344,9 @@ void context_engine::store_siblings(const path& where, std::vector<sibling> sibl
 const tree_entry* context_engine::find_live(const dot& id) const {
   const tree_entry* holder = nullptr;
   tree_.visit_from({}, [&](const tree_entry& entry) {
-    if (std::ranges::any_of(entry.siblings.all(), [&](const sibling& each) { return each.dot() == id; })) holder = &entry;
+    if (std::ranges::any_of(entry.siblings.all(),
+                            [&](const sibling& each) { return each.dot() == id; }))
+      holder = &entry;
     return holder == nullptr;
   });
   return holder;
@@ -336,11 +372,13 @@ std::optional<value> context_engine::view_of(const tree_entry* entry) const {
   if (siblings.size() == 1)
     return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
   auto resolved = resolve_siblings(*rule_, entry->path, siblings);
-  return resolved.operation == operation::erase ? std::nullopt : std::optional{std::move(resolved.new_value)};
+  return resolved.operation == operation::erase ? std::nullopt
+                                                : std::optional{std::move(resolved.new_value)};
 }
 
 /// The write that readers see now, if it is another one than `record`, with the value before.
-std::optional<change_record> context_engine::seen_instead_of(const change_record& record, const tree_entry* entry) const {
+std::optional<change_record> context_engine::seen_instead_of(const change_record& record,
+                                                             const tree_entry* entry) const {
   change_record seen;
   if (entry) {
     seen = resolve_siblings(*rule_, entry->path, entry->siblings.all());
@@ -349,7 +387,9 @@ std::optional<change_record> context_engine::seen_instead_of(const change_record
     seen.operation = operation::erase;
     seen.new_value = {};
   }
-  if (seen.dot == record.dot && seen.operation == record.operation && seen.new_value == record.new_value) return std::nullopt;
+  if (seen.dot == record.dot && seen.operation == record.operation &&
+      seen.new_value == record.new_value)
+    return std::nullopt;
   seen.previous_value = record.previous_value;
   return seen;
 }
@@ -361,7 +401,9 @@ bool context_engine::shows_value(const tree_entry* entry) const {
   return resolve_siblings(*rule_, entry->path, siblings).operation == operation::put;
 }
 
-std::optional<value> context_engine::view(const path& where) const { return view_of(tree_.find(where)); }
+std::optional<value> context_engine::view(const path& where) const {
+  return view_of(tree_.find(where));
+}
 
 value_explained context_engine::explain(const path& where) const {
   value_explained told;
@@ -370,11 +412,12 @@ value_explained context_engine::explain(const path& where) const {
   const auto tell = [&](const change_record& record, bool wins) {
     const bool fits = budget.take(record.new_value);
     left_out += fits ? 0 : 1;
-    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation, fits ? record.new_value : value{},
-                           record.principal, wins});
+    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation,
+                           fits ? record.new_value : value{}, record.principal, wins});
   };
   const auto* entry = tree_.find(where);
-  told.rule = entry ? "one write overwrote all others that are known" : "no write to this path is known";
+  told.rule =
+      entry ? "one write overwrote all others that are known" : "no write to this path is known";
   if (entry) {
     const auto siblings = entry->siblings.all();
     const auto winner = resolve_siblings(*rule_, where, siblings).dot;
@@ -388,9 +431,12 @@ value_explained context_engine::explain(const path& where) const {
     for (const auto& record : each.records)
       if (record.path == where) tell(record, false);
   }
-  if (isolated > 0) told.rule += "; in quarantine, because one dot was given to several writes: " + std::to_string(isolated) + " of them";
+  if (isolated > 0)
+    told.rule += "; in quarantine, because one dot was given to several writes: " +
+                 std::to_string(isolated) + " of them";
   if (left_out > 0)
-    told.rule += "; left out, too large for one answer: the values of " + std::to_string(left_out) + (left_out == 1 ? " write" : " writes");
+    told.rule += "; left out, too large for one answer: the values of " + std::to_string(left_out) +
+                 (left_out == 1 ? " write" : " writes");
   return told;
 }
 

@@ -19,10 +19,11 @@ bool in_tree_order(const context_entry& a, const context_entry& b) {
 }
 
 bool is_mark(const value& value) {
-  return (value.type() == value_type::array || value.type() == value_type::map) && value.size() == 0;
+  return (value.type() == value_type::array || value.type() == value_type::map) &&
+         value.size() == 0;
 }
 
-// -- flatten ---------------------------------------------------------------------------------------------------------
+// -- flatten --------------------------------------------------------------------------------------
 
 void explode(const path& where, const value& json, std::vector<context_entry>& out) {
   const auto before = out.size();
@@ -38,22 +39,26 @@ void explode(const path& where, const value& json, std::vector<context_entry>& o
     for (const auto& element : json.elements())
       complete = complete && explode_child(std::to_string(position++), element);
   } else {
-    for (const auto& [name, member] : json.members()) complete = complete && explode_child(name, member);
+    for (const auto& [name, member] : json.members())
+      complete = complete && explode_child(name, member);
   }
   if (complete) return;
   out.resize(before);
   out.push_back({where, json});
 }
 
-// -- render ----------------------------------------------------------------------------------------------------------
+// -- render ---------------------------------------------------------------------------------------
 
 using entries_view = std::span<context_entry>;
 
-std::string name_for_people(const path& where) { return where.is_root() ? "the root" : "'" + where.text() + "'"; }
+std::string name_for_people(const path& where) {
+  return where.is_root() ? "the root" : "'" + where.text() + "'";
+}
 
 tl::unexpected<error> not_nested(const path& where, const std::string& why) {
   return fail(error_code::invalid_argument,
-              name_for_people(where) + " " + why + ", which nested JSON cannot show; read it as flat entries");
+              name_for_people(where) + " " + why +
+                  ", which nested JSON cannot show; read it as flat entries");
 }
 
 /// The escaped name of the child of `where` that holds this path or lies above it.
@@ -65,8 +70,8 @@ std::string_view child_segment(const path& where, const path& below) {
 std::optional<std::uint64_t> to_index(std::string_view name) {
   std::uint64_t index = 0;
   const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), index);
-  const bool canonical =
-      problem == std::errc{} && end == name.data() + name.size() && (name.size() == 1 || name[0] != '0');
+  const bool canonical = problem == std::errc{} && end == name.data() + name.size() &&
+                         (name.size() == 1 || name[0] != '0');
   return canonical ? std::optional{index} : std::nullopt;
 }
 
@@ -85,10 +90,10 @@ result<value> assemble(const path& where, entries_view entries) {
   std::vector<value::member> members;
   while (!entries.empty()) {
     const path& first = entries.front().path;
-    const path below{
-        std::string_view{first.text()}.substr(0, where.text().size() + 1 + child_segment(where, first).size())};
-    const auto end =
-        std::ranges::find_if_not(entries, [&](const context_entry& each) { return below.contains(each.path); });
+    const path below{std::string_view{first.text()}.substr(
+        0, where.text().size() + 1 + child_segment(where, first).size())};
+    const auto end = std::ranges::find_if_not(
+        entries, [&](const context_entry& each) { return below.contains(each.path); });
     const auto count = static_cast<std::size_t>(end - entries.begin());
     const auto name = below.segments().back();
     auto child = assemble(below, entries.first(count));
@@ -119,18 +124,21 @@ std::vector<context_entry> flatten(const path& prefix, const value& json) {
 }
 
 result<value> render(const path& prefix, std::vector<context_entry> entries) {
-  if (entries.empty()) return fail(error_code::not_found, "there is nothing at or below " + name_for_people(prefix));
+  if (entries.empty())
+    return fail(error_code::not_found, "there is nothing at or below " + name_for_people(prefix));
   for (const auto& each : entries)
     if (!prefix.contains(each.path))
       return fail(error_code::invalid_argument,
                   name_for_people(each.path) + " does not lie below " + name_for_people(prefix));
   std::ranges::sort(entries, in_tree_order);
   const auto twice = std::ranges::adjacent_find(entries, {}, &context_entry::path);
-  if (twice != entries.end()) return fail(error_code::invalid_argument, name_for_people(twice->path) + " occurs twice");
+  if (twice != entries.end())
+    return fail(error_code::invalid_argument, name_for_people(twice->path) + " occurs twice");
   try {
     return assemble(prefix, entries);
   } catch (const std::invalid_argument&) {
-    return not_nested(prefix, "is nested deeper than " + std::to_string(codec_limits{}.depth) + " levels");
+    return not_nested(prefix,
+                      "is nested deeper than " + std::to_string(codec_limits{}.depth) + " levels");
   }
 }
 

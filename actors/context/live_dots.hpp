@@ -10,8 +10,9 @@
 
 namespace troupe {
 
-/// The content hash of every live sibling by its dot: what tells a harmless duplicate from two different changes under
-/// one dot. 16 to 32 bytes a sibling. What has been overwritten is forgotten.
+/// The content hash of every live sibling by its dot: what tells a harmless duplicate from two
+/// different changes under one dot. 16 to 32 bytes a sibling. What has been overwritten is
+/// forgotten.
 class live_dots {
 public:
   live_dots() = default;

@@ -37,7 +37,8 @@ struct values_written {
 struct append_records {
   std::shared_ptr<const std::vector<encoded_record>> records;
 };
-/// Asks the store for changes of one run, from `first` on, at least one and at most about `max_bytes`.
+/// Asks the store for changes of one run, from `first` on, at least one and at most about
+/// `max_bytes`.
 struct read_records {
   run_id run;
   std::uint64_t first = 0;
@@ -63,7 +64,8 @@ struct watch_context {
   context_watcher watcher;
 };
 
-/// Asks for the state as it is now. The answer is a snapshot: it never changes and may be read on any thread.
+/// Asks for the state as it is now. The answer is a snapshot: it never changes and may be read on
+/// any thread.
 struct take_snapshot {};
 struct snapshot_taken {
   context_tree tree;
@@ -78,17 +80,17 @@ struct settle_context {};
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_context, caf::first_custom_type_id + 1260)
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::write_values))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::values_written))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::append_records))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::read_records))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::records_read))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::write_checkpoint))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::context_changed))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::watch_context))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::take_snapshot))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::snapshot_taken))
-  CAF_ADD_TYPE_ID(troupe_context, (troupe::settle_context))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::write_values))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::values_written))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::append_records))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::read_records))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::records_read))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::write_checkpoint))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::context_changed))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::watch_context))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::take_snapshot))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::snapshot_taken))
+CAF_ADD_TYPE_ID(troupe_context, (troupe::settle_context))
 CAF_END_TYPE_ID_BLOCK(troupe_context)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::write_values)

@@ -6,9 +6,9 @@
 
 namespace troupe {
 
-/// The order in which the context tree keeps its paths: segment by segment, which is byte order with `/` smaller than
-/// every other byte. In this order a path is followed by everything below it before anything else comes, so that each
-/// subtree is one contiguous range.
+/// The order in which the context tree keeps its paths: segment by segment, which is byte order
+/// with `/` smaller than every other byte. In this order a path is followed by everything below it
+/// before anything else comes, so that each subtree is one contiguous range.
 inline std::strong_ordering compare_paths(std::string_view a, std::string_view b) noexcept {
   const auto [left, right] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (left == a.end() || right == b.end()) return a.size() <=> b.size();
@@ -18,7 +18,8 @@ inline std::strong_ordering compare_paths(std::string_view a, std::string_view b
 
 /// True when `candidate` is `top` or below it. The empty path contains everything.
 inline bool is_within(std::string_view top, std::string_view candidate) noexcept {
-  return candidate.starts_with(top) && (candidate.size() == top.size() || candidate[top.size()] == '/');
+  return candidate.starts_with(top) &&
+         (candidate.size() == top.size() || candidate[top.size()] == '/');
 }
 
 }  // namespace troupe

@@ -20,9 +20,9 @@ result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {
     return fail(error_code::protocol_violation,
                 "the payload of sync.push must be one zstd frame that tells its content size");
   if (size > max_bytes)
-    return fail(error_code::protocol_violation, "the payload of sync.push has " + std::to_string(size) +
-                                                    " bytes unpacked; at most " + std::to_string(max_bytes) +
-                                                    " are accepted");
+    return fail(error_code::protocol_violation,
+                "the payload of sync.push has " + std::to_string(size) +
+                    " bytes unpacked; at most " + std::to_string(max_bytes) + " are accepted");
   std::string plain(static_cast<std::size_t>(size), '\0');
   const auto written = ZSTD_decompress(plain.data(), plain.size(), packed.data(), packed.size());
   if (ZSTD_isError(written) || written != plain.size())
@@ -43,7 +43,8 @@ push_batch::push_batch(std::vector<encoded_record> records) : records_(std::move
   for (const auto& each : records_) writer.raw(each.bytes);
   if (plain.size() <= compress_above) return;
   std::string packed(ZSTD_compressBound(plain.size()), '\0');
-  const auto size = ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), compression_level);
+  const auto size =
+      ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), compression_level);
   if (ZSTD_isError(size) || size >= plain.size()) return;
   packed.resize(size);
   packed.shrink_to_fit();
@@ -56,7 +57,8 @@ std::vector<shared_batch> make_batches(std::vector<encoded_record> records) {
   std::vector<encoded_record> open;
   std::size_t bytes = 0;
   const auto close = [&] {
-    if (!open.empty()) batches.push_back(std::make_shared<const push_batch>(std::exchange(open, {})));
+    if (!open.empty())
+      batches.push_back(std::make_shared<const push_batch>(std::exchange(open, {})));
     bytes = 0;
   };
   for (auto& each : records) {
@@ -75,9 +77,11 @@ result<std::vector<change_record>> decode_push(const sync_push& push, const code
     if (!plain) return fail(std::move(plain.error()));
     unpacked = std::move(*plain);
   }
-  auto records = decode<std::vector<change_record>>(unpacked.empty() ? push.payload.bytes : unpacked, limits);
+  auto records =
+      decode<std::vector<change_record>>(unpacked.empty() ? push.payload.bytes : unpacked, limits);
   if (!records)
-    return fail(error_code::protocol_violation, "the payload of sync.push is malformed: " + records.error().message);
+    return fail(error_code::protocol_violation,
+                "the payload of sync.push is malformed: " + records.error().message);
   return records;
 }
 

@@ -20,7 +20,8 @@ struct encoded_record {
 /// Encodes everything of a record that travels.
 encoded_record encode_record(const change_record& record);
 
-/// Committed changes in the form of one `sync_push`, made once and shared by the sessions of all peers. Immutable.
+/// Committed changes in the form of one `sync_push`, made once and shared by the sessions of all
+/// peers. Immutable.
 class push_batch {
 public:
   /// A batch is closed when it would pass this; a larger record travels alone.
@@ -48,8 +49,10 @@ using shared_batch = std::shared_ptr<const push_batch>;
 /// Parts records into batches, keeping their order.
 std::vector<shared_batch> make_batches(std::vector<encoded_record> records);
 
-/// The records of a push. The payload is untrusted: nothing is allocated beyond `limits.frame_bytes`.
+/// The records of a push. The payload is untrusted: nothing is allocated beyond
+/// `limits.frame_bytes`.
 /// @returns protocol_violation when it is not what it says.
-result<std::vector<change_record>> decode_push(const sync_push& push, const codec_limits& limits = {});
+result<std::vector<change_record>> decode_push(const sync_push& push,
+                                               const codec_limits& limits = {});
 
 }  // namespace troupe

@@ -9,14 +9,14 @@
 
 namespace troupe {
 
-/// Values travel and are stored inside messages with the same limits, so they must leave some of each to those: two of the
-/// largest fit into one message.
+/// Values travel and are stored inside messages with the same limits, so they must leave some of
+/// each to those: two of the largest fit into one message.
 std::optional<std::string> too_much(const value& given, const engine_limits& limits) {
   constexpr std::uint64_t elements_around = 64;
   const auto& bytes = given.msgpack();
   if (bytes.size() > limits.max_value_bytes)
-    return "has " + std::to_string(bytes.size()) + " bytes; at most " + std::to_string(limits.max_value_bytes) +
-           " are accepted";
+    return "has " + std::to_string(bytes.size()) + " bytes; at most " +
+           std::to_string(limits.max_value_bytes) + " are accepted";
   if (given.size() == 0) return std::nullopt;
   codec_limits inner;
   inner.depth = max_value_depth;
@@ -32,16 +32,18 @@ std::optional<std::string> malformed(const change_record& record, const engine_l
   if (record.timestamp >= latest_time) return "its timestamp lies beyond the year 6429";
   if (record.principal.size() > limits.max_principal_bytes) return "its principal is too long";
   if (const auto problem = too_much(record.new_value, limits)) return "its value " + *problem;
-  if (record.operation == operation::erase && !record.new_value.is_nil()) return "it erases and carries a value";
+  if (record.operation == operation::erase && !record.new_value.is_nil())
+    return "it erases and carries a value";
   if (record.observed.size() > limits.max_observed)
-    return "it observed " + std::to_string(record.observed.size()) + " changes; at most " + std::to_string(limits.max_observed) +
-           " are accepted";
+    return "it observed " + std::to_string(record.observed.size()) + " changes; at most " +
+           std::to_string(limits.max_observed) + " are accepted";
   if (std::ranges::adjacent_find(record.observed, std::greater_equal{}) != record.observed.end())
     return "what it observed is not in order";
   const auto not_earlier = [&](const dot& seen) {
     return seen.origin == origin && seen.incarnation == incarnation && seen.seq >= seq;
   };
-  if (std::ranges::any_of(record.observed, not_earlier)) return "it observed a later change of its own run";
+  if (std::ranges::any_of(record.observed, not_earlier))
+    return "it observed a later change of its own run";
   return std::nullopt;
 }
 

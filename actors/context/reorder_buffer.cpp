@@ -12,7 +12,8 @@ std::size_t memory_of(const change_record& record) noexcept {
 }  // namespace
 
 reorder_buffer::outcome reorder_buffer::put(change_record&& record) {
-  if (const auto* known = find(record.dot)) return *known == record ? outcome::duplicate : outcome::different_content;
+  if (const auto* known = find(record.dot))
+    return *known == record ? outcome::duplicate : outcome::different_content;
   const auto memory = memory_of(record);
   if (waiting_.size() >= max_records_ || bytes_ + memory > max_bytes_) return outcome::full;
   bytes_ += memory;
@@ -37,7 +38,8 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
 
 void reorder_buffer::drop(const run_id& run) noexcept {
   auto at = waiting_.lower_bound(dot{run.origin, run.incarnation, 0});
-  while (at != waiting_.end() && at->first.origin == run.origin && at->first.incarnation == run.incarnation) {
+  while (at != waiting_.end() && at->first.origin == run.origin &&
+         at->first.incarnation == run.incarnation) {
     bytes_ -= memory_of(at->second);
     at = waiting_.erase(at);
   }

@@ -10,8 +10,8 @@
 
 namespace troupe {
 
-/// Changes that arrived before an earlier change of their run. Bounded: at the bound a change is not taken, and whoever
-/// sent it sends it again later.
+/// Changes that arrived before an earlier change of their run. Bounded: at the bound a change is
+/// not taken, and whoever sent it sends it again later.
 class reorder_buffer {
 public:
   enum class outcome { stored, duplicate, different_content, full };
@@ -20,8 +20,8 @@ public:
   reorder_buffer(std::size_t max_records, std::size_t max_bytes) noexcept
       : max_records_(max_records), max_bytes_(max_bytes) {}
 
-  /// `different_content`: another change with this dot waits already. Takes the record only when it is stored. O(log
-  /// n).
+  /// `different_content`: another change with this dot waits already. Takes the record only when it
+  /// is stored. O(log n).
   outcome put(change_record&& record);
   /// The waiting change with this dot, or null. O(log n).
   const change_record* find(const dot& id) const noexcept;

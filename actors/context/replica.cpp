@@ -13,9 +13,10 @@ using namespace std::chrono_literals;
 constexpr auto interval = 100ms;
 constexpr auto disk_deadline = 60s;
 constexpr auto reader_deadline = 60s;
-constexpr std::size_t max_readers = 2;           // each keeps a thread of the scheduler busy
-constexpr std::size_t max_visited = 50'000;      // entries, for one page; what takes more is read aside
-constexpr std::size_t max_unanswered = 10'000;  // changes that a watcher may be behind when it is told of more
+constexpr std::size_t max_readers = 2;       // each keeps a thread of the scheduler busy
+constexpr std::size_t max_visited = 50'000;  // entries, for one page; what takes more is read aside
+constexpr std::size_t max_unanswered =
+    10'000;  // changes that a watcher may be behind when it is told of more
 constexpr std::size_t max_watchers = 1'000;
 
 }  // namespace
@@ -44,7 +45,10 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
       [this](const list_values& wanted) { return list(wanted); },
       [this](const explain_value& wanted) { return engine_.explain(wanted.path); },
       [this](const verify_values& wanted) { return verify(wanted); },
-      [this](take_snapshot) { return snapshot_taken{engine_.snapshot(), engine_.vector(), engine_.values(), engine_.conflicts()}; },
+      [this](take_snapshot) {
+        return snapshot_taken{engine_.snapshot(), engine_.vector(), engine_.values(),
+                              engine_.conflicts()};
+      },
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },
       [this](const service_call& call) { return serve(call); },
@@ -62,7 +66,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
   };
 }
 
-// -- writing and reading --------------------------------------------------------------------------------------------------
+// -- writing and reading --------------------------------------------------------------------------
 
 /// Of many values all are written or none.
 std::optional<error> replica_state::first_refused(const write_values& wanted) const {
@@ -71,16 +75,21 @@ std::optional<error> replica_state::first_refused(const write_values& wanted) co
   for (std::size_t at = 0; at < count; ++at) {
     const auto& [where, given] = wanted.entries[at];
     if (auto fine = engine_.check_write(where, given, wanted.principal); !fine)
-      return error{fine.error().code, "entry " + std::to_string(at + 1) + " of " + std::to_string(count) + ", " + where.text() + ": " +
-                                          fine.error().message + "; nothing was written", {}};
+      return error{fine.error().code,
+                   "entry " + std::to_string(at + 1) + " of " + std::to_string(count) + ", " +
+                       where.text() + ": " + fine.error().message + "; nothing was written",
+                   {}};
   }
   return std::nullopt;
 }
 
 caf::result<values_written> replica_state::write(const write_values& wanted) {
   if (!queue_.health())
-    return to_caf({error_code::storage_failure, "writes are refused while the disk does: " + queue_.health().error().message, {}});
-  if (queue_.is_full()) return to_caf({error_code::overloaded, "too many changes wait for the disk; try again", {}});
+    return to_caf({error_code::storage_failure,
+                   "writes are refused while the disk does: " + queue_.health().error().message,
+                   {}});
+  if (queue_.is_full())
+    return to_caf({error_code::overloaded, "too many changes wait for the disk; try again", {}});
   if (auto refused = first_refused(wanted)) return to_caf(std::move(*refused));
   const auto now = setup_.clock();
   auto written = std::make_shared<values_written>();
@@ -91,7 +100,8 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
       ++written->unchanged;
       continue;
     }
-    auto record = engine_.write(wanted.what, entry.path, entry.value, wanted.principal, wanted.trace, now);
+    auto record =
+        engine_.write(wanted.what, entry.path, entry.value, wanted.principal, wanted.trace, now);
     if (!record) {
       queue_.add(std::move(records));
       commit();
@@ -99,7 +109,8 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
     }
     written->ids.push_back(record->id());
     records.push_back(encode_record(*record));
-    if (!watchers_.empty()) news_.push_back(std::make_shared<const change_record>(std::move(*record)));
+    if (!watchers_.empty())
+      news_.push_back(std::make_shared<const change_record>(std::move(*record)));
   }
   queue_.add(std::move(records));
   if (wanted.durability == durability::memory) {
@@ -109,8 +120,10 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
   auto promise = self_->make_response_promise<values_written>();
   queue_.notify([promise, written](const result<void>& outcome) mutable {
     if (outcome) return promise.deliver(std::move(*written));
-    promise.deliver(to_caf({error_code::storage_failure, "the change is not durable yet, and is tried again: " +
-                                                             outcome.error().message, {}}));
+    promise.deliver(
+        to_caf({error_code::storage_failure,
+                "the change is not durable yet, and is tried again: " + outcome.error().message,
+                {}}));
   });
   commit();
   return promise;
@@ -118,16 +131,19 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
 
 void replica_state::announce(applied_change change) {
   if (change.conflict && conflicts_.take())
-    log_->info("context.conflict path={} dot={}", printable_quoted(change.record.path.text(), 1024), to_string(change.record.dot));
+    log_->info("context.conflict path={} dot={}", printable_quoted(change.record.path.text(), 1024),
+               to_string(change.record.dot));
   if (!change.visible || watchers_.empty()) return;
-  news_.push_back(std::make_shared<const change_record>(std::move(change.instead ? *change.instead : change.record)));
+  news_.push_back(std::make_shared<const change_record>(
+      std::move(change.instead ? *change.instead : change.record)));
 }
 
 void replica_state::watch(const watch_context& wanted) {
   const auto id = wanted.watcher.id();
   if (watchers_.size() >= max_watchers) {
     log_->warn("context.watch_refused watchers={}", watchers_.size());
-    return self_->send_exit(wanted.watcher, to_caf({error_code::overloaded, "too many watchers", {}}));
+    return self_->send_exit(wanted.watcher,
+                            to_caf({error_code::overloaded, "too many watchers", {}}));
   }
   watchers_[id] = {wanted.prefix, wanted.watcher, 0};
   ends_.watch(self_, wanted.watcher, [this, id](const caf::error&) { watchers_.erase(id); });
@@ -143,26 +159,32 @@ void replica_state::tell_watchers() {
     if (told.changes.empty()) continue;
     if (each.unanswered >= max_unanswered) {
       // It has missed changes from here on, so it must not go on as if it had not.
-      log_->warn("context.watch_ended prefix={} reason=\"{} changes behind\"", printable_quoted(each.prefix.text(), 1024),
-                 each.unanswered);
-      self_->send_exit(each.to, to_caf({error_code::overloaded, "the watcher is too far behind", {}}));
+      log_->warn("context.watch_ended prefix={} reason=\"{} changes behind\"",
+                 printable_quoted(each.prefix.text(), 1024), each.unanswered);
+      self_->send_exit(each.to,
+                       to_caf({error_code::overloaded, "the watcher is too far behind", {}}));
       behind.push_back(id);
       continue;
     }
     const auto count = told.changes.size();
     each.unanswered += count;
     const auto answered = [this, id = id, count] {
-      if (const auto found = watchers_.find(id); found != watchers_.end()) found->second.unanswered -= count;
+      if (const auto found = watchers_.find(id); found != watchers_.end())
+        found->second.unanswered -= count;
     };
-    ask(self_, each.to, 24h, std::move(told)).then(answered, [answered](const error&) { answered(); });
+    ask(self_, each.to, 24h, std::move(told)).then(answered, [answered](const error&) {
+      answered();
+    });
   }
   for (const auto id : behind) watchers_.erase(id);
 }
 
 result<context_reader_actor> replica_state::start_reader() {
   if (readers_ >= max_readers)
-    return fail(error_code::overloaded, "as many readers of the whole context as may are at work; try again");
-  auto made = spawn_context_reader(self_->system(), {engine_.snapshot(), engine_.vector(), engine_.conflicts()},
+    return fail(error_code::overloaded,
+                "as many readers of the whole context as may are at work; try again");
+  auto made = spawn_context_reader(self_->system(),
+                                   {engine_.snapshot(), engine_.vector(), engine_.conflicts()},
                                    engine_.shared_rule());
   ++readers_;
   ends_.watch(self_, made, [this](const caf::error&) { --readers_; });
@@ -170,12 +192,14 @@ result<context_reader_actor> replica_state::start_reader() {
 }
 
 caf::result<value_page> replica_state::list(const list_values& wanted) {
-  if (auto page = list_page(engine_.tree(), engine_.rule(), wanted, max_visited)) return std::move(*page);
+  if (auto page = list_page(engine_.tree(), engine_.rule(), wanted, max_visited))
+    return std::move(*page);
   const auto reader = start_reader();
   if (!reader) return to_caf(reader.error());
   auto promise = self_->make_response_promise<value_page>();
   ask(self_, *reader, reader_deadline, wanted)
-      .then([promise](value_page& page) mutable { promise.deliver(std::move(page)); }, deliver_error(promise));
+      .then([promise](value_page& page) mutable { promise.deliver(std::move(page)); },
+            deliver_error(promise));
   return promise;
 }
 
@@ -184,7 +208,8 @@ caf::result<values_verified> replica_state::verify(const verify_values& wanted) 
   if (!reader) return to_caf(reader.error());
   auto promise = self_->make_response_promise<values_verified>();
   ask(self_, *reader, reader_deadline, wanted)
-      .then([promise](values_verified& report) mutable { promise.deliver(std::move(report)); }, deliver_error(promise));
+      .then([promise](values_verified& report) mutable { promise.deliver(std::move(report)); },
+            deliver_error(promise));
   return promise;
 }
 
@@ -194,7 +219,8 @@ caf::result<payload> replica_state::serve_by_asking(const service_call& call) {
   auto wanted = decode_checked<Request>(call.params.bytes);
   if (!wanted) return to_caf(std::move(wanted.error()));
   auto promise = self_->make_response_promise<payload>();
-  ask(self_, interface{self_}, call.deadline, std::move(*wanted)).then(deliver_encoded<Answer>(promise), deliver_error(promise));
+  ask(self_, interface{self_}, call.deadline, std::move(*wanted))
+      .then(deliver_encoded<Answer>(promise), deliver_error(promise));
   return promise;
 }
 
@@ -202,16 +228,15 @@ caf::result<payload> replica_state::serve(const service_call& call) {
   if (call.method == "context.get")
     return serve_with<get_value>(call, [this](const auto& wanted) {
       auto found = engine_.view(wanted.path);
-      return result<value_found>{value_found{found.has_value(), found ? std::move(*found) : value{}}};
+      return result<value_found>{
+          value_found{found.has_value(), found ? std::move(*found) : value{}}};
     });
-  if (call.method == "context.list")
-    return serve_by_asking<list_values, value_page>(call);
+  if (call.method == "context.list") return serve_by_asking<list_values, value_page>(call);
   if (call.method == "context.explain")
     return serve_with<explain_value>(call, [this](const auto& wanted) {
       return result<value_explained>{engine_.explain(wanted.path)};
     });
-  if (call.method == "context.verify")
-    return serve_by_asking<verify_values, values_verified>(call);
+  if (call.method == "context.verify") return serve_by_asking<verify_values, values_verified>(call);
   write_values write{.entries = {}, .principal = call.caller->name, .trace = call.trace};
   if (call.method == "context.set") {
     auto wanted = decode_checked<set_value>(call.params.bytes);
@@ -240,19 +265,22 @@ caf::result<payload> replica_state::serve(const service_call& call) {
   return to_caf({error_code::not_found, "the context does not serve " + call.method, {}});
 }
 
-caf::result<payload> replica_state::serve_write(const service_call& call, write_values wanted, bool single) {
+caf::result<payload> replica_state::serve_write(const service_call& call, write_values wanted,
+                                                bool single) {
   auto promise = self_->make_response_promise<payload>();
   ask(self_, interface{self_}, call.deadline, std::move(wanted))
       .then(
           [promise, single](const values_written& written) mutable {
-            if (single) promise.deliver(to_payload(change_accepted{written.ids.front()}));
-            else promise.deliver(to_payload(values_imported{written.ids.size(), written.unchanged}));
+            if (single)
+              promise.deliver(to_payload(change_accepted{written.ids.front()}));
+            else
+              promise.deliver(to_payload(values_imported{written.ids.size(), written.unchanged}));
           },
           deliver_error(promise));
   return promise;
 }
 
-// -- durability -----------------------------------------------------------------------------------------------------------
+// -- durability -----------------------------------------------------------------------------------
 
 void replica_state::commit() {
   tell_watchers();
@@ -263,7 +291,8 @@ void replica_state::commit() {
       .then(
           [this, batch] {
             if (std::exchange(disk_refused_, false)) log_->info("context.disk_recovered");
-            committed(*batch);  // before anybody is told: what they do next counts these as committed
+            committed(
+                *batch);  // before anybody is told: what they do next counts these as committed
             queue_.settle({});
             refresh_view();
             for (const auto link : links()) acknowledge(link);
@@ -271,7 +300,8 @@ void replica_state::commit() {
           },
           [this](const error& why) {
             // Tried again at the next tick.
-            if (!std::exchange(disk_refused_, true)) log_->error("context.disk_refused reason={}", printable_quoted(why.message));
+            if (!std::exchange(disk_refused_, true))
+              log_->error("context.disk_refused reason={}", printable_quoted(why.message));
             queue_.settle(fail(why));
           });
 }
@@ -295,7 +325,9 @@ void replica_state::checkpoint_when_due() {
     checkpoint(state, upto, [this](const result<void>& outcome) {
       checkpointing_ = false;
       // The log holds everything; the next try comes with the next changes.
-      if (!outcome) log_->error("context.checkpoint_failed reason={}", printable_quoted(outcome.error().message));
+      if (!outcome)
+        log_->error("context.checkpoint_failed reason={}",
+                    printable_quoted(outcome.error().message));
     });
   });
 }
@@ -314,8 +346,10 @@ void replica_state::checkpoint(std::shared_ptr<const engine_state> state, std::u
 caf::result<void> replica_state::settle() {
   auto promise = self_->make_response_promise<void>();
   auto deliver = [promise](const result<void>& outcome) mutable {
-    if (outcome) promise.deliver();
-    else promise.deliver(to_caf(outcome.error()));
+    if (outcome)
+      promise.deliver();
+    else
+      promise.deliver(to_caf(outcome.error()));
   };
   queue_.notify([this, deliver, state = std::make_shared<const engine_state>(engine_.state()),
                  upto = queue_.added() + unlogged_](const result<void>& outcome) mutable {

@@ -14,14 +14,16 @@
 
 namespace troupe {
 
-/// The context of this node: owns the engine, makes changes durable in groups, and keeps one sync session with every peer.
+/// The context of this node: owns the engine, makes changes durable in groups, and keeps one sync
+/// session with every peer.
 using replica_actor = caf::typed_actor<
     // Writes. Answered at the durability asked for.
     caf::result<values_written>(write_values),
-    // Reads. Verifying, and listing what has many tombstones in it, takes as long as it takes, aside; of these only so many are
-    // under way, and more are refused as `overloaded`.
-    caf::result<value_found>(get_value), caf::result<value_page>(list_values), caf::result<value_explained>(explain_value),
-    caf::result<values_verified>(verify_values), caf::result<snapshot_taken>(take_snapshot),
+    // Reads. Verifying, and listing what has many tombstones in it, takes as long as it takes,
+    // aside; of these only so many are under way, and more are refused as `overloaded`.
+    caf::result<value_found>(get_value), caf::result<value_page>(list_values),
+    caf::result<value_explained>(explain_value), caf::result<values_verified>(verify_values),
+    caf::result<snapshot_taken>(take_snapshot),
     // Tells of changes from now on.
     caf::result<void>(watch_context),
     // A peer can be reached.

@@ -14,7 +14,8 @@
 
 namespace troupe {
 
-/// The state behind `replica_actor`. Writes and reads are in replica.cpp, the exchange with peers in replica_sync.cpp.
+/// The state behind `replica_actor`. Writes and reads are in replica.cpp, the exchange with peers
+/// in replica_sync.cpp.
 class replica_state {
 public:
   using interface = replica_actor;
@@ -43,7 +44,7 @@ private:
     std::size_t unanswered = 0;  ///< Changes.
   };
 
-  // -- writing and reading ------------------------------------------------------------------------------------------
+  // -- writing and reading ------------------------------------------------------------------------
   caf::result<values_written> write(const write_values& wanted);
   std::optional<error> first_refused(const write_values& wanted) const;
   void announce(applied_change change);
@@ -57,7 +58,7 @@ private:
   caf::result<payload> serve_by_asking(const service_call& call);
   caf::result<payload> serve_write(const service_call& call, write_values wanted, bool single);
 
-  // -- durability ---------------------------------------------------------------------------------------------------
+  // -- durability ---------------------------------------------------------------------------------
   void commit();
   void committed(const std::vector<encoded_record>& batch);
   std::uint64_t stored() const noexcept { return queue_.durable() + unlogged_; }
@@ -66,7 +67,7 @@ private:
                   std::function<void(const result<void>&)> done);
   caf::result<void> settle();
 
-  // -- peers --------------------------------------------------------------------------------------------------------
+  // -- peers --------------------------------------------------------------------------------------
   void meet(const peer_up& up);
   void lose(caf::actor_id link);
   void hear(caf::actor_id link, const service_notice& notice);
@@ -89,12 +90,15 @@ private:
   sync_view view_;
   std::map<caf::actor_id, peer> peers_;
   std::map<caf::actor_id, watcher> watchers_;
-  std::vector<std::shared_ptr<const change_record>> news_;  ///< What this message changed, until watchers are told.
-  /// What links said before the mesh introduced them; few, as the introduction is under way. The oldest go first.
+  std::vector<std::shared_ptr<const change_record>>
+      news_;  ///< What this message changed, until watchers are told.
+  /// What links said before the mesh introduced them; few, as the introduction is under way. The
+  /// oldest go first.
   std::deque<std::pair<caf::actor_id, service_notice>> early_;
   watch_list ends_;
   std::shared_ptr<spdlog::logger> log_;
-  // Of the changes that the store has and of those that no log holds: how many the latest checkpoint has, and the latest try.
+  // Of the changes that the store has and of those that no log holds: how many the latest
+  // checkpoint has, and the latest try.
   std::uint64_t unlogged_ = 0;  ///< Replayed at the start, or put in quarantine since.
   std::uint64_t checkpointed_ = 0, checkpoint_tried_ = 0;
   bool checkpointing_ = false;

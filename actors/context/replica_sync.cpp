@@ -1,4 +1,5 @@
-// The exchange of a replica with its peers: carries sync sessions' messages over links and their actions to engine and store.
+// The exchange of a replica with its peers: carries sync sessions' messages over links and their
+// actions to engine and store.
 
 #include <algorithm>
 
@@ -19,11 +20,21 @@ constexpr std::size_t max_early_bytes = std::size_t{16} << 20;
 /// The wire name and bytes of a message.
 std::pair<std::string, std::string> to_notice(const sync_message& message) {
   struct visitor {
-    std::pair<std::string, std::string> operator()(const sync_hello& m) const { return {"sync.hello", encode(m)}; }
-    std::pair<std::string, std::string> operator()(const sync_push& m) const { return {"sync.push", encode(m)}; }
-    std::pair<std::string, std::string> operator()(const sync_ack& m) const { return {"sync.ack", encode(m)}; }
-    std::pair<std::string, std::string> operator()(const sync_heads& m) const { return {"sync.heads", encode(m)}; }
-    std::pair<std::string, std::string> operator()(const sync_pull& m) const { return {"sync.pull", encode(m)}; }
+    std::pair<std::string, std::string> operator()(const sync_hello& m) const {
+      return {"sync.hello", encode(m)};
+    }
+    std::pair<std::string, std::string> operator()(const sync_push& m) const {
+      return {"sync.push", encode(m)};
+    }
+    std::pair<std::string, std::string> operator()(const sync_ack& m) const {
+      return {"sync.ack", encode(m)};
+    }
+    std::pair<std::string, std::string> operator()(const sync_heads& m) const {
+      return {"sync.heads", encode(m)};
+    }
+    std::pair<std::string, std::string> operator()(const sync_pull& m) const {
+      return {"sync.pull", encode(m)};
+    }
   };
   return std::visit(visitor{}, message);
 }
@@ -48,16 +59,18 @@ result<sync_message> from_notice(std::string_view method, std::string_view bytes
 
 void replica_state::meet(const peer_up& up) {
   const auto id = up.link.id();
-  const sync_identity self{setup_.identity.cluster, setup_.identity.node, engine_.own_run().incarnation,
-                           strategies_hash(engine_.rule())};
+  const sync_identity self{setup_.identity.cluster, setup_.identity.node,
+                           engine_.own_run().incarnation, strategies_hash(engine_.rule())};
   peers_[id] = {up.link, up.node, up.name, std::make_unique<sync_session>(self, up.node, view_)};
   ends_.watch(self_, up.link, [this, id](const caf::error&) { lose(id); });
   refresh_view();
   carry_out(id, peers_[id].session->start(steady_ms()));
   for_each_session([](sync_session& session) { return session.links_changed(); });
   for (auto& [link, notice] : std::exchange(early_, {}))
-    if (link == id) hear(link, notice);
-    else early_.emplace_back(link, std::move(notice));
+    if (link == id)
+      hear(link, notice);
+    else
+      early_.emplace_back(link, std::move(notice));
 }
 
 void replica_state::lose(caf::actor_id link) {
@@ -70,7 +83,8 @@ void replica_state::hear(caf::actor_id link, const service_notice& notice) {
   const auto found = peers_.find(link);
   if (found == peers_.end()) {
     const auto of_this_link = [link](const auto& kept) { return kept.first == link; };
-    if (std::ranges::count_if(early_, of_this_link) >= max_early_of_one) return;  // the exchange begins anew with a new link
+    if (std::ranges::count_if(early_, of_this_link) >= max_early_of_one)
+      return;  // the exchange begins anew with a new link
     early_.emplace_back(link, notice);
     std::size_t bytes = 0;
     for (const auto& [from, kept] : early_) bytes += kept.params.bytes.size();
@@ -80,8 +94,10 @@ void replica_state::hear(caf::actor_id link, const service_notice& notice) {
   }
   refresh_view();
   auto message = from_notice(notice.method, notice.params.bytes);
-  if (message) carry_out(found->first, found->second.session->receive(*message));
-  else carry_out(found->first, {close_session{message.error()}});
+  if (message)
+    carry_out(found->first, found->second.session->receive(*message));
+  else
+    carry_out(found->first, {close_session{message.error()}});
 }
 
 void replica_state::carry_out(caf::actor_id link, sync_session::actions actions) {
@@ -95,14 +111,15 @@ void replica_state::carry_out(caf::actor_id link, sync_session::actions actions)
     } else if (auto* records = std::get_if<apply_records>(&action)) {
       apply(link, std::move(*records));
     } else if (auto* mismatch = std::get_if<report_mismatch>(&action)) {
-      log_->error("context.strategies_differ peer={} ours={:016x} theirs={:016x}", to_string(found->second.node),
-                  mismatch->ours, mismatch->theirs);
+      log_->error("context.strategies_differ peer={} ours={:016x} theirs={:016x}",
+                  to_string(found->second.node), mismatch->ours, mismatch->theirs);
     } else if (auto* roots = std::get_if<report_roots>(&action)) {
-      log_->error("context.roots_differ peer={} ours={} theirs={}", to_string(found->second.node), to_string(roots->ours),
-                  to_string(roots->theirs));
+      log_->error("context.roots_differ peer={} ours={} theirs={}", to_string(found->second.node),
+                  to_string(roots->ours), to_string(roots->theirs));
     } else {
       const auto& reason = std::get<close_session>(action).reason;
-      log_->warn("context.sync_ended peer={} reason={}", to_string(found->second.node), printable_quoted(reason.message));
+      log_->warn("context.sync_ended peer={} reason={}", to_string(found->second.node),
+                 printable_quoted(reason.message));
       tell(self_, found->second.link, close_link{reason.message});
       lose(link);
       return;
@@ -112,9 +129,11 @@ void replica_state::carry_out(caf::actor_id link, sync_session::actions actions)
 
 void replica_state::send(peer& to, const sync_message& message) {
   auto [method, bytes] = to_notice(message);
-  // What a link refuses, because its other side does not read, would be missed: the session starts anew with a new link.
+  // What a link refuses, because its other side does not read, would be missed: the session starts
+  // anew with a new link.
   ask(self_, to.link, link_deadline, notify_remote{std::move(method), {std::move(bytes)}})
-      .then([] {}, [this, link = to.link](const error& why) { tell(self_, link, close_link{why.message}); });
+      .then([] {}, [this, link = to.link](
+                       const error& why) { tell(self_, link, close_link{why.message}); });
 }
 
 void replica_state::apply(caf::actor_id link, apply_records wanted) {
@@ -145,11 +164,12 @@ void replica_state::apply(caf::actor_id link, apply_records wanted) {
 
 void replica_state::tell_problem(const dot& id, const apply_outcome& outcome) {
   if (!(outcome.alarm ? alarms_ : refusals_).take()) return;
-  const auto* event = !outcome.alarm                                     ? "change_refused"
+  const auto* event = !outcome.alarm                                      ? "change_refused"
                       : outcome.problem->code == error_code::corrupt_data ? "equivocation"
                                                                           : "identity_claimed";
-  log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn, "context.{} dot={} reason={}", event,
-            to_string(id), printable_quoted(outcome.problem->message));
+  log_->log(outcome.alarm ? spdlog::level::critical : spdlog::level::warn,
+            "context.{} dot={} reason={}", event, to_string(id),
+            printable_quoted(outcome.problem->message));
 }
 
 /// Acknowledges the pushes of a peer that are durable by now.
@@ -195,7 +215,8 @@ std::vector<caf::actor_id> replica_state::links() const {
 /// Time that never goes back, for what repeats itself.
 std::uint64_t replica_state::steady_ms() const {
   const auto since = self_->clock().now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
 }
 
 void replica_state::tell_what_was_not_logged() {
@@ -203,13 +224,16 @@ void replica_state::tell_what_was_not_logged() {
   if (now < next_second_ms_) return;
   next_second_ms_ = now + 1000;
   if (const auto more = conflicts_.next_second()) log_->info("context.conflicts more={}", more);
-  if (const auto more = refusals_.next_second()) log_->warn("context.changes_refused more={}", more);
+  if (const auto more = refusals_.next_second())
+    log_->warn("context.changes_refused more={}", more);
   if (const auto more = alarms_.next_second()) log_->critical("context.alarms more={}", more);
 }
 
-void replica_state::for_each_session(const std::function<sync_session::actions(sync_session&)>& step) {
+void replica_state::for_each_session(
+    const std::function<sync_session::actions(sync_session&)>& step) {
   for (const auto link : links())
-    if (const auto found = peers_.find(link); found != peers_.end()) carry_out(link, step(*found->second.session));
+    if (const auto found = peers_.find(link); found != peers_.end())
+      carry_out(link, step(*found->second.session));
 }
 
 }  // namespace troupe

@@ -12,11 +12,12 @@ struct sqlite3_stmt;
 
 namespace troupe {
 
-/// A prepared SQL statement. Parameters and columns count as in SQLite: parameters from 1, columns from 0.
-/// Keeps its database open.
+/// A prepared SQL statement. Parameters and columns count as in SQLite: parameters from 1, columns
+/// from 0. Keeps its database open.
 class sqlite_statement {
 public:
-  /// Text and binary are bound without a copy: they must live until the next `step` or `run` is done.
+  /// Text and binary are bound without a copy: they must live until the next `step` or `run` is
+  /// done.
   sqlite_statement& bind(int parameter, std::int64_t number);
   sqlite_statement& bind_blob(int parameter, std::string_view bytes);
   sqlite_statement& bind_text(int parameter, std::string_view text);
@@ -40,7 +41,8 @@ private:
   std::unique_ptr<sqlite3_stmt, finalizer> statement_;
 };
 
-/// A connection to one SQLite file; its failures come out as results. Belongs to one thread at a time.
+/// A connection to one SQLite file; its failures come out as results. Belongs to one thread at a
+/// time.
 class sqlite_database {
 public:
   /// Opens a file that exists; an empty one becomes a database with the first write.

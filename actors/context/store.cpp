@@ -30,13 +30,17 @@ constexpr const char* settings =
     "PRAGMA journal_size_limit = 67108864;";
 
 constexpr const char* schema =
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, bytes BLOB NOT NULL, hash INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE runs (run INTEGER PRIMARY KEY, origin BLOB NOT NULL, incarnation INTEGER NOT NULL, hash INTEGER NOT "
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, bytes BLOB NOT NULL, hash INTEGER NOT NULL) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE runs (run INTEGER PRIMARY KEY, origin BLOB NOT NULL, incarnation INTEGER NOT "
+    "NULL, hash INTEGER NOT "
     "NULL,"
     "  UNIQUE (origin, incarnation));"
-    "CREATE TABLE log (run INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL, hash INTEGER NOT NULL,"
+    "CREATE TABLE log (run INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL, hash "
+    "INTEGER NOT NULL,"
     "  PRIMARY KEY (run, seq)) WITHOUT ROWID;"
-    "CREATE TABLE entries (path TEXT PRIMARY KEY, siblings BLOB NOT NULL, hash INTEGER NOT NULL) WITHOUT ROWID;";
+    "CREATE TABLE entries (path TEXT PRIMARY KEY, siblings BLOB NOT NULL, hash INTEGER NOT NULL) "
+    "WITHOUT ROWID;";
 
 /// A sibling as a checkpoint holds it.
 struct stored_sibling {
@@ -48,9 +52,10 @@ struct stored_sibling {
   std::uint64_t content = 0;
 
   static constexpr auto fields() {
-    return std::tuple{required("dot", &stored_sibling::dot),       required("time", &stored_sibling::timestamp),
-                      required("op", &stored_sibling::operation),  required("value", &stored_sibling::value),
-                      required("by", &stored_sibling::principal), required("content", &stored_sibling::content)};
+    return std::tuple{
+        required("dot", &stored_sibling::dot),      required("time", &stored_sibling::timestamp),
+        required("op", &stored_sibling::operation), required("value", &stored_sibling::value),
+        required("by", &stored_sibling::principal), required("content", &stored_sibling::content)};
   }
 };
 
@@ -64,10 +69,12 @@ struct checkpoint_head {
   state_hash root;
 
   static constexpr auto fields() {
-    return std::tuple{
-        required("vector", &checkpoint_head::vector),   required("overwritten", &checkpoint_head::overwritten),
-        required("clock", &checkpoint_head::clock),     required("quarantine", &checkpoint_head::quarantine),
-        required("entries", &checkpoint_head::entries), required("root", &checkpoint_head::root)};
+    return std::tuple{required("vector", &checkpoint_head::vector),
+                      required("overwritten", &checkpoint_head::overwritten),
+                      required("clock", &checkpoint_head::clock),
+                      required("quarantine", &checkpoint_head::quarantine),
+                      required("entries", &checkpoint_head::entries),
+                      required("root", &checkpoint_head::root)};
   }
 };
 
@@ -75,7 +82,8 @@ struct identity_row {
   cluster_id cluster;
   node_id node;
   static constexpr auto fields() {
-    return std::tuple{required("cluster", &identity_row::cluster), required("node", &identity_row::node)};
+    return std::tuple{required("cluster", &identity_row::cluster),
+                      required("node", &identity_row::node)};
   }
 };
 
@@ -94,7 +102,8 @@ std::int64_t row_hash(std::string_view key, std::string_view content) {
 }
 
 std::string log_key(const dot& id) {
-  std::string key{reinterpret_cast<const char*>(id.origin.id.bytes.data()), id.origin.id.bytes.size()};
+  std::string key{reinterpret_cast<const char*>(id.origin.id.bytes.data()),
+                  id.origin.id.bytes.size()};
   for (const auto number : {id.incarnation, id.seq})
     for (int shift = 0; shift < 64; shift += 8) key += static_cast<char>(number >> shift);
   return key;
@@ -112,16 +121,19 @@ constexpr const char* wrong_hash = "its hash does not match";
 
 }  // namespace
 
-// -- opening ---------------------------------------------------------------------------------------------------------
+// -- opening --------------------------------------------------------------------------------------
 
-bool context_store::is_in_use(const std::string& directory) { return directory_lock::is_taken(directory, lock_name); }
+bool context_store::is_in_use(const std::string& directory) {
+  return directory_lock::is_taken(directory, lock_name);
+}
 
 result<context_store> context_store::open(const std::string& directory, const store_identity& fresh,
                                           store_options options) {
   std::error_code failure;
   const bool was_there = std::filesystem::exists(directory, failure);
   std::filesystem::create_directories(directory, failure);
-  if (failure) return system_failure("the directory '" + directory + "' cannot be made", failure.value());
+  if (failure)
+    return system_failure("the directory '" + directory + "' cannot be made", failure.value());
   // One that was there may serve others too; the files are private in any case.
   if (!was_there && ::chmod(directory.c_str(), 0700) != 0)
     return system_failure("'" + directory + "' cannot be made private", errno);
@@ -129,7 +141,8 @@ result<context_store> context_store::open(const std::string& directory, const st
   if (!lock) return fail(std::move(lock.error()));
 
   const auto file = directory + "/context.db";
-  // SQLite gives its side files the mode of the database, so making that private first makes all private.
+  // SQLite gives its side files the mode of the database, so making that private first makes all
+  // private.
   const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (made < 0) return system_failure("'" + file + "' cannot be opened", errno);
   const bool is_private = ::fchmod(made, 0600) == 0;
@@ -148,7 +161,8 @@ result<context_store> context_store::open(const std::string& directory, const st
   const auto page = store.database_.number("PRAGMA page_size");
   if (!page) return fail(page.error());
   const auto pages = options.max_bytes / static_cast<std::uint64_t>(*page);
-  if (auto bounded = store.database_.execute("PRAGMA max_page_count = " + std::to_string(pages)); !bounded)
+  if (auto bounded = store.database_.execute("PRAGMA max_page_count = " + std::to_string(pages));
+      !bounded)
     return fail(std::move(bounded.error()));
   return store;
 }
@@ -164,19 +178,24 @@ result<void> context_store::prepare_schema(const store_identity& fresh) {
   const auto version = database_.number("PRAGMA user_version");
   if (!version) return fail(version.error());
   if (*version > schema_version)
-    return fail(error_code::version_mismatch, "the context store has format " + std::to_string(*version) +
-                                                  "; this build reads up to " + std::to_string(schema_version));
+    return fail(error_code::version_mismatch,
+                "the context store has format " + std::to_string(*version) +
+                    "; this build reads up to " + std::to_string(schema_version));
   const auto mode = database_.text("PRAGMA journal_mode = WAL");
   if (!mode) return fail(mode.error());
   if (*mode != "wal")
-    return fail(error_code::storage_failure, "the file system cannot hold a write-ahead log; use a local disk");
+    return fail(error_code::storage_failure,
+                "the file system cannot hold a write-ahead log; use a local disk");
   if (auto set = database_.execute(settings); !set) return set;
   if (*tables > 0) {
     const auto began = std::chrono::steady_clock::now();
     const auto sound = database_.text("PRAGMA quick_check(1)");
-    check_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began);
+    check_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - began);
     if (!sound) return fail(sound.error());
-    return *sound == "ok" ? result<void>{} : fail(error_code::corrupt_data, "the context store is damaged: " + *sound);
+    return *sound == "ok"
+               ? result<void>{}
+               : fail(error_code::corrupt_data, "the context store is damaged: " + *sound);
   }
   return database_.transact([&]() -> result<void> {
     const auto pragmas = "PRAGMA application_id = " + std::to_string(application_id) +
@@ -192,12 +211,14 @@ result<void> context_store::prepare_statements() {
       {&insert_log_, "INSERT INTO log (run, seq, record, hash) VALUES (?, ?, ?, ?)"},
       {&select_log_, "SELECT seq, record, hash FROM log WHERE run = ? AND seq >= ? ORDER BY seq"},
       {&insert_run_, "INSERT INTO runs (run, origin, incarnation, hash) VALUES (?, ?, ?, ?)"},
-      {&upsert_entry_, "INSERT INTO entries (path, siblings, hash) VALUES (?1, ?2, ?3)"
-                       " ON CONFLICT (path) DO UPDATE SET siblings = ?2, hash = ?3"},
+      {&upsert_entry_,
+       "INSERT INTO entries (path, siblings, hash) VALUES (?1, ?2, ?3)"
+       " ON CONFLICT (path) DO UPDATE SET siblings = ?2, hash = ?3"},
       {&delete_entry_, "DELETE FROM entries WHERE path = ?"},
       {&select_meta_, "SELECT bytes, hash FROM meta WHERE key = ?"},
-      {&upsert_meta_, "INSERT INTO meta (key, bytes, hash) VALUES (?1, ?2, ?3)"
-                      " ON CONFLICT (key) DO UPDATE SET bytes = ?2, hash = ?3"},
+      {&upsert_meta_,
+       "INSERT INTO meta (key, bytes, hash) VALUES (?1, ?2, ?3)"
+       " ON CONFLICT (key) DO UPDATE SET bytes = ?2, hash = ?3"},
   };
   for (const auto& [statement, sql] : wanted) {
     auto prepared = database_.prepare(sql);
@@ -218,7 +239,8 @@ result<void> context_store::read_identity() {
 
 result<void> context_store::read_log_vector() {
   auto runs = database_.prepare(
-      "SELECT run, origin, incarnation, hash, (SELECT max(seq) FROM log WHERE log.run = runs.run) FROM runs");
+      "SELECT run, origin, incarnation, hash, (SELECT max(seq) FROM log WHERE log.run = runs.run) "
+      "FROM runs");
   if (!runs) return fail(std::move(runs.error()));
   for (;;) {
     const auto row = runs->step();
@@ -227,9 +249,11 @@ result<void> context_store::read_log_vector() {
     run_id run{{}, static_cast<std::uint64_t>(runs->integer(2))};
     const auto origin = runs->blob(1);
     const auto name = "run " + std::to_string(runs->integer(0));
-    if (origin.size() != run.origin.id.bytes.size()) return damaged(name, "its origin is not an id");
+    if (origin.size() != run.origin.id.bytes.size())
+      return damaged(name, "its origin is not an id");
     std::memcpy(run.origin.id.bytes.data(), origin.data(), origin.size());
-    if (runs->integer(3) != row_hash(log_key({run.origin, run.incarnation, 0}), std::to_string(runs->integer(0))))
+    if (runs->integer(3) !=
+        row_hash(log_key({run.origin, run.incarnation, 0}), std::to_string(runs->integer(0))))
       return damaged(name, wrong_hash);
     runs_[run] = runs->integer(0);
     log_vector_.raise(run.origin, run.incarnation, static_cast<std::uint64_t>(runs->integer(4)));
@@ -238,7 +262,7 @@ result<void> context_store::read_log_vector() {
   return {};
 }
 
-// -- metadata --------------------------------------------------------------------------------------------------------
+// -- metadata -------------------------------------------------------------------------------------
 
 /// The bytes under a key; empty when there are none.
 result<std::string> context_store::read_meta(const std::string& key) {
@@ -273,14 +297,17 @@ result<std::uint64_t> context_store::begin_incarnation(std::uint64_t at_least) {
   return next;
 }
 
-// -- log -------------------------------------------------------------------------------------------------------------
+// -- log ------------------------------------------------------------------------------------------
 
 result<std::int64_t> context_store::row_of_run(const run_id& run) {
   if (const auto known = runs_.find(run); known != runs_.end()) return known->second;
   const auto row = static_cast<std::int64_t>(runs_.size()) + 1;
-  const std::string_view origin{reinterpret_cast<const char*>(run.origin.id.bytes.data()), run.origin.id.bytes.size()};
+  const std::string_view origin{reinterpret_cast<const char*>(run.origin.id.bytes.data()),
+                                run.origin.id.bytes.size()};
   insert_run_.bind(1, row).bind_blob(2, origin).bind(3, static_cast<std::int64_t>(run.incarnation));
-  auto added = insert_run_.bind(4, row_hash(log_key({run.origin, run.incarnation, 0}), std::to_string(row))).run();
+  auto added =
+      insert_run_.bind(4, row_hash(log_key({run.origin, run.incarnation, 0}), std::to_string(row)))
+          .run();
   if (!added) return fail(std::move(added.error()));
   return runs_[run] = row;
 }
@@ -290,7 +317,8 @@ result<void> context_store::check_logged(const encoded_record& record) {
   if (!known) return fail(known.error());
   // What a checkpoint holds may have left the log.
   if (!known->empty() && known->front().dot == record.dot && known->front().bytes != record.bytes)
-    return fail(error_code::corrupt_data, "another change " + to_string(record.dot) + " is in the log already");
+    return fail(error_code::corrupt_data,
+                "another change " + to_string(record.dot) + " is in the log already");
   return {};
 }
 
@@ -305,12 +333,14 @@ result<void> context_store::append(std::span<const encoded_record> records) {
         continue;
       }
       if (seq != vector.at(origin, incarnation) + 1)
-        return fail(error_code::internal, "change " + to_string(each.dot) + " was to be logged after change " +
-                                              std::to_string(vector.at(origin, incarnation)) + " of its run");
+        return fail(error_code::internal,
+                    "change " + to_string(each.dot) + " was to be logged after change " +
+                        std::to_string(vector.at(origin, incarnation)) + " of its run");
       const auto row = row_of_run({origin, incarnation});
       if (!row) return fail(row.error());
       insert_log_.bind(1, *row).bind(2, static_cast<std::int64_t>(seq)).bind_blob(3, each.bytes);
-      if (auto added = insert_log_.bind(4, row_hash(log_key(each.dot), each.bytes)).run(); !added) return added;
+      if (auto added = insert_log_.bind(4, row_hash(log_key(each.dot), each.bytes)).run(); !added)
+        return added;
       vector.raise(origin, incarnation, seq);
     }
     return {};
@@ -324,7 +354,8 @@ result<void> context_store::append(std::span<const encoded_record> records) {
   return {};
 }
 
-result<encoded_record> context_store::read_record(const sqlite_statement& row, const run_id& run) const {
+result<encoded_record> context_store::read_record(const sqlite_statement& row,
+                                                  const run_id& run) const {
   encoded_record record{{run.origin, run.incarnation, static_cast<std::uint64_t>(row.integer(0))},
                         std::string{row.blob(1)}};
   if (row.integer(2) != row_hash(log_key(record.dot), record.bytes))
@@ -367,7 +398,8 @@ result<void> context_store::replay(const version_vector& checkpointed,
       for (const auto& each : *records) {
         auto record = decode<change_record>(each.bytes, own_data_limits());
         if (!record) return damaged("log row " + to_string(each.dot), record.error().message);
-        if (record->dot != each.dot) return damaged("log row " + to_string(each.dot), "it holds another change");
+        if (record->dot != each.dot)
+          return damaged("log row " + to_string(each.dot), "it holds another change");
         if (auto taken = take(std::move(*record)); !taken) return taken;
       }
       next = records->back().dot.seq + 1;
@@ -385,7 +417,7 @@ std::uint64_t context_store::records_beyond(const version_vector& vector) const 
   return count;
 }
 
-// -- checkpoint ------------------------------------------------------------------------------------------------------
+// -- checkpoint -----------------------------------------------------------------------------------
 
 result<void> context_store::write_entry(const tree_entry* before, const tree_entry* after) {
   if (!after) return delete_entry_.bind_text(1, before->path.text()).run();
@@ -403,13 +435,15 @@ result<void> context_store::checkpoint(const engine_state& state) {
     return fail(error_code::internal, "a checkpoint was to hold changes that are not in the log");
   auto done = database_.transact([&]() -> result<void> {
     result<void> written;
-    context_tree::diff(checkpointed_, state.tree, [&](const tree_entry* before, const tree_entry* after) {
-      written = write_entry(before, after);
-      return written.has_value();
-    });
+    context_tree::diff(checkpointed_, state.tree,
+                       [&](const tree_entry* before, const tree_entry* after) {
+                         written = write_entry(before, after);
+                         return written.has_value();
+                       });
     if (!written) return written;
-    return write_meta("checkpoint", encode(checkpoint_head{state.vector, state.overwritten, state.clock,
-                                                           state.quarantine, state.tree.size(), state.tree.hash()}));
+    return write_meta("checkpoint", encode(checkpoint_head{state.vector, state.overwritten,
+                                                           state.clock, state.quarantine,
+                                                           state.tree.size(), state.tree.hash()}));
   });
   if (!done) return done;
   checkpointed_ = state.tree;

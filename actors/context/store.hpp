@@ -29,15 +29,15 @@ struct store_options {
   std::uint64_t max_bytes = std::uint64_t{64} << 30;
 };
 
-/// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite file in write-ahead
-/// mode that any SQLite tool can read.
+/// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite
+/// file in write-ahead mode that any SQLite tool can read.
 ///
-/// Every row carries a hash over its key and content, checked whenever it is read; a row that fails is named in a
-/// corrupt_data error. Whatever changes is one transaction, synced to disk before the call returns: it is there after a
-/// power cut, or it has never been.
+/// Every row carries a hash over its key and content, checked whenever it is read; a row that fails
+/// is named in a corrupt_data error. Whatever changes is one transaction, synced to disk before the
+/// call returns: it is there after a power cut, or it has never been.
 ///
-/// What grows: the log, by one row for each change, up to `store_options::max_bytes`; peers that were away read it. The
-/// entries of the checkpoint, by one row for each path, tombstones included.
+/// What grows: the log, by one row for each change, up to `store_options::max_bytes`; peers that
+/// were away read it. The entries of the checkpoint, by one row for each path, tombstones included.
 ///
 /// Blocking; belongs to a detached actor. Everything it hands out is a copy.
 class context_store {
@@ -45,11 +45,11 @@ public:
   /// Whether some process has the store in `directory` open now.
   static bool is_in_use(const std::string& directory);
 
-  /// Opens the store in `directory`, or makes one. A directory that it makes has mode 0700; the files have 0600. O(size): the
-  /// whole file is read once, to find torn pages; see `check_took`.
+  /// Opens the store in `directory`, or makes one. A directory that it makes has mode 0700; the
+  /// files have 0600. O(size): the whole file is read once, to find torn pages; see `check_took`.
   /// @param fresh given to a new store; a store that exists keeps its own.
-  /// @returns already_exists when another process (or this one) has it open; corrupt_data; version_mismatch when a
-  /// newer
+  /// @returns already_exists when another process (or this one) has it open; corrupt_data;
+  /// version_mismatch when a newer
   ///          build wrote it; storage_failure.
   static result<context_store> open(const std::string& directory, const store_identity& fresh,
                                     store_options options = {});
@@ -59,31 +59,37 @@ public:
   ~context_store() = default;
 
   const store_identity& identity() const noexcept { return identity_; }
-  /// How long reading the whole file took when it was opened. It grows with the log, which is not trimmed.
+  /// How long reading the whole file took when it was opened. It grows with the log, which is not
+  /// trimmed.
   std::chrono::milliseconds check_took() const noexcept { return check_took_; }
 
   /// The incarnation of a new run, durably taken: greater than every earlier one.
-  /// @param at_least give a number that grows with time, so that a store set back to an old copy does not repeat an
-  /// incarnation.
+  /// @param at_least give a number that grows with time, so that a store set back to an old copy
+  /// does not repeat an incarnation.
   result<std::uint64_t> begin_incarnation(std::uint64_t at_least);
 
   /// What the latest checkpoint holds; empty when there is none. O(entries).
   result<engine_state> load_checkpoint();
   /// Hands out the changes of the log that are not in `checkpointed`, those of one run in order.
   /// @returns the first failure of reading or of `take`.
-  result<void> replay(const version_vector& checkpointed, const std::function<result<void>(change_record&&)>& take);
+  result<void> replay(const version_vector& checkpointed,
+                      const std::function<result<void>(change_record&&)>& take);
 
   /// Group commit: appends all records to the log, or none. Each must be the next of its run.
   result<void> append(std::span<const encoded_record> records);
-  /// Changes of one run from `first` on, in order: as many as fit in `max_bytes`, but at least one if there is one.
-  result<std::vector<encoded_record>> read_log(const run_id& run, std::uint64_t first, std::size_t max_bytes);
+  /// Changes of one run from `first` on, in order: as many as fit in `max_bytes`, but at least one
+  /// if there is one.
+  result<std::vector<encoded_record>> read_log(const run_id& run, std::uint64_t first,
+                                               std::size_t max_bytes);
   /// What the log holds: all of `1..seq` of each run.
   const version_vector& log_vector() const noexcept { return log_vector_; }
 
-  /// Makes the state what the next start begins with. Writes only entries that changed since the previous checkpoint.
+  /// Makes the state what the next start begins with. Writes only entries that changed since the
+  /// previous checkpoint.
   /// @returns internal when the state holds changes that are not in the log: append those first.
   result<void> checkpoint(const engine_state& state);
-  /// Changes appended, or found in the log at the start, that no checkpoint holds: what the next start has to replay.
+  /// Changes appended, or found in the log at the start, that no checkpoint holds: what the next
+  /// start has to replay.
   std::uint64_t records_since_checkpoint() const noexcept { return since_checkpoint_; }
 
 private:
@@ -104,7 +110,8 @@ private:
 
   directory_lock lock_;  // declared first: released when the database is closed
   sqlite_database database_;
-  sqlite_statement insert_log_, select_log_, insert_run_, upsert_entry_, delete_entry_, select_meta_, upsert_meta_;
+  sqlite_statement insert_log_, select_log_, insert_run_, upsert_entry_, delete_entry_,
+      select_meta_, upsert_meta_;
   store_identity identity_;
   std::map<run_id, std::int64_t> runs_;
   version_vector log_vector_;

@@ -7,7 +7,8 @@
 
 namespace troupe {
 
-/// Owns the store of a replica, on a thread of its own because disks make it wait. Takes one request after the other.
+/// Owns the store of a replica, on a thread of its own because disks make it wait. Takes one
+/// request after the other.
 using store_keeper_actor = caf::typed_actor<
     // Makes changes durable. Answered when they are.
     caf::result<void>(append_records),

@@ -20,13 +20,17 @@ bool conflict_resolution::conflicts(const change_record& local, const change_rec
          !has_observed(remote, local.dot);
 }
 
-change_record last_writer_wins::resolve(const change_record& local, const change_record& remote) const {
-  return std::tie(local.timestamp, local.dot) < std::tie(remote.timestamp, remote.dot) ? remote : local;
+change_record last_writer_wins::resolve(const change_record& local,
+                                        const change_record& remote) const {
+  return std::tie(local.timestamp, local.dot) < std::tie(remote.timestamp, remote.dot) ? remote
+                                                                                       : local;
 }
 
-change_record resolve_siblings(const conflict_resolution& rule, const path& where, std::span<const sibling> siblings) {
+change_record resolve_siblings(const conflict_resolution& rule, const path& where,
+                               std::span<const sibling> siblings) {
   auto resolved = siblings.front().to_record(where);
-  for (const auto& next : siblings.subspan(1)) resolved = rule.resolve(resolved, next.to_record(where));
+  for (const auto& next : siblings.subspan(1))
+    resolved = rule.resolve(resolved, next.to_record(where));
   return resolved;
 }
 

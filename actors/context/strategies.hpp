@@ -9,9 +9,9 @@
 
 namespace troupe {
 
-/// How concurrent writes of one path become the one value that readers see. Implementations are pure and repeatable:
-/// equal arguments give equal results on every node, at every time. Nothing is written by resolving: the writes stay
-/// siblings until the next write overwrites them.
+/// How concurrent writes of one path become the one value that readers see. Implementations are
+/// pure and repeatable: equal arguments give equal results on every node, at every time. Nothing is
+/// written by resolving: the writes stay siblings until the next write overwrites them.
 ///
 /// Records made from siblings carry no `observed` and no `trace`, as the state keeps neither.
 class conflict_resolution {
@@ -26,7 +26,8 @@ public:
   /// The record that both become. Of two siblings, `local` is the earlier one by (timestamp, dot).
   virtual change_record resolve(const change_record& local, const change_record& remote) const = 0;
 
-  /// True when neither write knew of the other: same path, different dots, and neither observed the other.
+  /// True when neither write knew of the other: same path, different dots, and neither observed the
+  /// other.
   virtual bool conflicts(const change_record& local, const change_record& remote) const;
 };
 
@@ -40,8 +41,10 @@ public:
   change_record resolve(const change_record& local, const change_record& remote) const override;
 };
 
-/// The record that readers of `where` see: `rule.resolve` folded over the siblings in their order. O(siblings).
-change_record resolve_siblings(const conflict_resolution& rule, const path& where, std::span<const sibling> siblings);
+/// The record that readers of `where` see: `rule.resolve` folded over the siblings in their order.
+/// O(siblings).
+change_record resolve_siblings(const conflict_resolution& rule, const path& where,
+                               std::span<const sibling> siblings);
 
 /// What nodes compare at the handshake to know that they resolve alike.
 std::uint64_t strategies_hash(const conflict_resolution& rule) noexcept;

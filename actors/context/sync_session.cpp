@@ -9,7 +9,8 @@ namespace troupe {
 namespace {
 
 constexpr std::size_t max_pull_ranges = 1024;
-/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep it far below.
+/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep
+/// it far below.
 constexpr std::size_t max_processing = 1024;
 
 run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
@@ -22,23 +23,24 @@ std::uint64_t at(const version_vector& vector, const run_id& run) noexcept {
 
 }  // namespace
 
-sync_session::sync_session(const sync_identity& self, node_id peer, const sync_view& view, sync_limits limits)
+sync_session::sync_session(const sync_identity& self, node_id peer, const sync_view& view,
+                           sync_limits limits)
     : self_(self), peer_(peer), view_(view), limits_(limits) {}
 
-// -- events ----------------------------------------------------------------------------------------------------------
+// -- events ---------------------------------------------------------------------------------------
 
 sync_session::actions sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  return {send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed, view_.root,
-                                  self_.strategies, view_.links, view_.declined}}};
+  return {send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed,
+                                  view_.root, self_.strategies, view_.links, view_.declined}}};
 }
 
 sync_session::actions sync_session::receive(const sync_message& message) {
   actions wishes;
   if (phase_ == phase::closed) return wishes;
   if ((phase_ == phase::waiting) != std::holds_alternative<sync_hello>(message)) {
-    close(error_code::protocol_violation, "sync.hello must be the first message of a peer and is sent only once",
-          wishes);
+    close(error_code::protocol_violation,
+          "sync.hello must be the first message of a peer and is sent only once", wishes);
     return wishes;
   }
   std::visit([&](const auto& each) { on(each, wishes); }, message);
@@ -72,9 +74,12 @@ sync_session::actions sync_session::log_read(std::vector<encoded_record> records
   const auto run = *std::exchange(reading_, std::nullopt);
   auto& progress = progress_[run];
   std::uint64_t next = reached(run) + 1;  // the peer may have got some of them elsewhere meanwhile
-  std::erase_if(records, [&](const encoded_record& each) { return run_of(each.dot) != run || each.dot.seq < next; });
+  std::erase_if(records, [&](const encoded_record& each) {
+    return run_of(each.dot) != run || each.dot.seq < next;
+  });
   if (records.empty() || records.front().dot.seq != next) {
-    if (progress.owed >= next) progress.owed = next - 1;  // the log cannot help; owed again at the next heads
+    if (progress.owed >= next)
+      progress.owed = next - 1;  // the log cannot help; owed again at the next heads
   } else {
     for (const auto& batch : make_batches(std::move(records))) push(*batch, wishes);
   }
@@ -88,7 +93,8 @@ sync_session::actions sync_session::processed(std::uint64_t batch) {
   if (phase_ != phase::open || done == processing_.end()) return wishes;
   processed_ = std::max(processed_, batch);
   std::vector<version_entry> reached;
-  for (const auto& run : done->runs) reached.push_back({run.origin, run.incarnation, at(view_.committed, run)});
+  for (const auto& run : done->runs)
+    reached.push_back({run.origin, run.incarnation, at(view_.committed, run)});
   processing_.erase(done);
   wishes.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
   if (!pulled_) pull_missing(wishes);
@@ -110,29 +116,36 @@ sync_session::actions sync_session::tick(std::uint64_t now_ms) {
   return wishes;
 }
 
-// -- messages --------------------------------------------------------------------------------------------------------
+// -- messages -------------------------------------------------------------------------------------
 
 void sync_session::on(const sync_hello& hello, actions& wishes) {
   if (hello.cluster != self_.cluster)
-    return close(error_code::permission_denied, "the peer belongs to cluster " + to_string(hello.cluster) +
-                                                    ", this node to " + to_string(self_.cluster), wishes);
+    return close(error_code::permission_denied,
+                 "the peer belongs to cluster " + to_string(hello.cluster) + ", this node to " +
+                     to_string(self_.cluster),
+                 wishes);
   if (hello.node == self_.node)
     return close(error_code::already_exists,
-                 "the peer has the id of this node: it is a copy of it, or this node itself", wishes);
+                 "the peer has the id of this node: it is a copy of it, or this node itself",
+                 wishes);
   if (!peer_.is_nil() && hello.node != peer_)
-    return close(error_code::protocol_violation, "the peer calls itself " + to_string(hello.node) + " and is " +
-                                                     to_string(peer_), wishes);
+    return close(error_code::protocol_violation,
+                 "the peer calls itself " + to_string(hello.node) + " and is " + to_string(peer_),
+                 wishes);
   if (!learn(hello.vector, wishes)) return;
   peer_ = hello.node;
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
   recently_ = {view_.committed, pushes_, released_};
-  if (hello.strategies != self_.strategies) wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
+  if (hello.strategies != self_.strategies)
+    wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
-  // The peer's other links may not be up yet, so what counts here is who is connected with this node.
+  // The peer's other links may not be up yet, so what counts here is who is connected with this
+  // node.
   const auto will_hear_of_it = [&](const node_id& origin) {
-    return origin != self_.node && origin != peer_ && std::ranges::binary_search(view_.links, origin);
+    return origin != self_.node && origin != peer_ &&
+           std::ranges::binary_search(view_.links, origin);
   };
   for (const auto& each : view_.committed.entries())
     if (!will_hear_of_it(each.origin)) owe(run_of(each), each.seq);
@@ -150,7 +163,8 @@ void sync_session::on(const sync_push& push, actions& wishes) {
     pushed.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
     received.runs.insert(run_of(each.dot));
   }
-  if (!has_reached(version_vector{std::move(pushed)}, wishes)) return;  // it has committed what it pushes
+  if (!has_reached(version_vector{std::move(pushed)}, wishes))
+    return;  // it has committed what it pushes
   processing_.push_back(std::move(received));
   wishes.push_back(apply_records{push.batch, std::move(*records)});
 }
@@ -200,12 +214,14 @@ void sync_session::close(error_code code, std::string why, actions& wishes) {
 }
 
 sync_heads sync_session::heads() const {
-  return {view_.committed, view_.root, processed_, view_.links, view_.declined, !processing_.empty() || !view_.takes_pushes};
+  return {view_.committed, view_.root,     processed_,
+          view_.links,     view_.declined, !processing_.empty() || !view_.takes_pushes};
 }
 
-// -- what the peer has -----------------------------------------------------------------------------------------------
+// -- what the peer has ----------------------------------------------------------------------------
 
-/// Closes the session and returns false when the peer knows of a future that this run does not have.
+/// Closes the session and returns false when the peer knows of a future that this run does not
+/// have.
 bool sync_session::learn(const version_vector& vector, actions& wishes) {
   const run_id own{self_.node, self_.incarnation};
   if (at(vector, own) > at(view_.committed, own)) {
@@ -226,12 +242,14 @@ bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
   std::ranges::merge(theirs_.entries(), vector.entries(), std::back_inserter(both));
   theirs_ = version_vector{std::move(both)};
   if (theirs_.entries().size() <= limits_.max_runs) return true;
-  close(error_code::limit_exceeded, "the peer knows of more than " + std::to_string(limits_.max_runs) + " runs", wishes);
+  close(error_code::limit_exceeded,
+        "the peer knows of more than " + std::to_string(limits_.max_runs) + " runs", wishes);
   return false;
 }
 
 void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
-  const bool comparable = heads.root != state_hash{} && view_.root != state_hash{} && heads.vector == view_.committed;
+  const bool comparable =
+      heads.root != state_hash{} && view_.root != state_hash{} && heads.vector == view_.committed;
   if (!comparable || heads.root == view_.root || roots_reported_) return;
   roots_reported_ = true;
   wishes.push_back(report_roots{view_.root, heads.root});
@@ -239,8 +257,10 @@ void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
 
 bool sync_session::release(std::uint64_t batch, actions& wishes) {
   if (batch > pushes_) {
-    close(error_code::protocol_violation, "the peer acknowledges push " + std::to_string(batch) + "; there were " +
-                                              std::to_string(pushes_), wishes);
+    close(error_code::protocol_violation,
+          "the peer acknowledges push " + std::to_string(batch) + "; there were " +
+              std::to_string(pushes_),
+          wishes);
     return false;
   }
   released_ = std::max(released_, batch);
@@ -262,7 +282,7 @@ std::uint64_t sync_session::reached(const run_id& run) const noexcept {
   return std::max(at(theirs_, run), known == progress_.end() ? 0 : known->second.sent);
 }
 
-// -- pushing ---------------------------------------------------------------------------------------------------------
+// -- pushing --------------------------------------------------------------------------------------
 
 void sync_session::owe(const run_id& run, std::uint64_t upto) {
   auto& owed = progress_[run].owed;
@@ -270,8 +290,8 @@ void sync_session::owe(const run_id& run, std::uint64_t upto) {
 }
 
 bool sync_session::has_room() const noexcept {
-  return in_flight_.empty() ||
-         (in_flight_bytes_ < limits_.max_in_flight_bytes && in_flight_.size() < limits_.max_in_flight_batches);
+  return in_flight_.empty() || (in_flight_bytes_ < limits_.max_in_flight_bytes &&
+                                in_flight_.size() < limits_.max_in_flight_batches);
 }
 
 void sync_session::push_what_is_owed(actions& wishes) {
@@ -292,7 +312,8 @@ void sync_session::push_from_queue(actions& wishes) {
     const auto known = progress_.find(run);
     const bool owed = known != progress_.end() && each.dot.seq <= known->second.owed;
     if (each.dot.seq < expected->second || !owed || their_declined_.contains(run)) continue;
-    if (each.dot.seq > expected->second) return drop_queue();  // what comes before is not in the queue
+    if (each.dot.seq > expected->second)
+      return drop_queue();  // what comes before is not in the queue
     needed.push_back(each);
     ++expected->second;
   }
@@ -335,8 +356,10 @@ void sync_session::pull_missing(actions& wishes) {
   sync_pull pull;
   for (auto range : view_.missing) {
     range.last = std::min(range.last, at(theirs_, run_of(range)));
-    const bool others_turn = range.origin != peer_ && std::ranges::binary_search(view_.links, range.origin);
-    if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges) pull.ranges.push_back(range);
+    const bool others_turn =
+        range.origin != peer_ && std::ranges::binary_search(view_.links, range.origin);
+    if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)
+      pull.ranges.push_back(range);
   }
   if (pull.ranges.empty()) return;
   pulled_ = true;

@@ -16,7 +16,9 @@ bool is_before(std::string_view a, std::string_view b) noexcept { return compare
 std::string_view key_of(const tree_entry& entry) noexcept { return entry.path.text(); }
 std::string_view key_of(const tree_child& child) noexcept { return child.low; }
 
-tree_summary summary_of(const tree_entry& entry) { return {1, entry_hash(key_of(entry), entry.siblings.all())}; }
+tree_summary summary_of(const tree_entry& entry) {
+  return {1, entry_hash(key_of(entry), entry.siblings.all())};
+}
 
 tree_summary summary_of(const tree_node& node) {
   tree_summary total;
@@ -25,21 +27,23 @@ tree_summary summary_of(const tree_node& node) {
   return total;
 }
 
-// -- finding ---------------------------------------------------------------------------------------------------------
+// -- finding --------------------------------------------------------------------------------------
 
 /// The position of the first entry for which `before`, true for a prefix of all keys, is false.
 template <class Before>
 std::size_t boundary_in_leaf(const tree_node& leaf, const Before& before) {
-  const auto end = std::partition_point(leaf.entries.begin(), leaf.entries.end(),
-                                        [&](const tree_entry& entry) { return before(key_of(entry)); });
+  const auto end =
+      std::partition_point(leaf.entries.begin(), leaf.entries.end(),
+                           [&](const tree_entry& entry) { return before(key_of(entry)); });
   return static_cast<std::size_t>(end - leaf.entries.begin());
 }
 
 /// The child in which that boundary lies. The first child has no lower bound of its own.
 template <class Before>
 std::size_t boundary_child(const tree_node& inner, const Before& before) {
-  const auto end = std::partition_point(inner.children.begin() + 1, inner.children.end(),
-                                        [&](const tree_child& child) { return before(key_of(child)); });
+  const auto end =
+      std::partition_point(inner.children.begin() + 1, inner.children.end(),
+                           [&](const tree_child& child) { return before(key_of(child)); });
   return static_cast<std::size_t>(end - inner.children.begin()) - 1;
 }
 
@@ -82,7 +86,7 @@ bool visit_node(const tree_node& node, std::string_view from, const context_tree
   return true;
 }
 
-// -- changing --------------------------------------------------------------------------------------------------------
+// -- changing -------------------------------------------------------------------------------------
 
 template <class Item>
 std::vector<Item> move_tail(std::vector<Item>& items, std::size_t from) {
@@ -93,7 +97,8 @@ std::vector<Item> move_tail(std::vector<Item>& items, std::size_t from) {
   return tail;
 }
 
-/// Moves the upper half of an overfull node into a new one and returns that as a child of the same parent.
+/// Moves the upper half of an overfull node into a new one and returns that as a child of the same
+/// parent.
 tree_child split(tree_node& node) {
   auto upper = tree_node_ptr{new tree_node{node.level}};
   auto& fresh = upper.unique();
@@ -116,7 +121,8 @@ put_outcome put_into(tree_node_ptr& where, const path& key, sibling_list&& sibli
   auto& node = where.unique();
   put_outcome outcome;
   if (node.is_leaf()) {
-    const auto at = node.entries.begin() + static_cast<std::ptrdiff_t>(place_in_leaf(node, key.text()));
+    const auto at =
+        node.entries.begin() + static_cast<std::ptrdiff_t>(place_in_leaf(node, key.text()));
     outcome.added = {1, entry_hash(key.text(), siblings.all())};
     if (at != node.entries.end() && at->path == key) {
       outcome.removed = summary_of(*at);
@@ -132,7 +138,8 @@ put_outcome put_into(tree_node_ptr& where, const path& key, sibling_list&& sibli
     summary -= outcome.removed;
     if (outcome.split_off) {
       summary -= outcome.split_off->summary;
-      node.children.insert(node.children.begin() + static_cast<std::ptrdiff_t>(i) + 1, std::move(*outcome.split_off));
+      node.children.insert(node.children.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                           std::move(*outcome.split_off));
       outcome.split_off.reset();
     }
   }
@@ -146,7 +153,8 @@ void append(std::vector<Item>& to, std::vector<Item>& from) {
   from.clear();
 }
 
-/// Joins the children `i` and `i + 1`, and parts them again in the middle if that is too much for one node.
+/// Joins the children `i` and `i + 1`, and parts them again in the middle if that is too much for
+/// one node.
 void rebalance(tree_node& parent, std::size_t i) {
   auto& left = parent.children[i];
   auto& right = parent.children[i + 1];
@@ -180,9 +188,10 @@ tree_summary erase_from(tree_node_ptr& where, std::string_view key) {
   return removed;
 }
 
-// -- comparing -------------------------------------------------------------------------------------------------------
+// -- comparing ------------------------------------------------------------------------------------
 
-/// What is left of a tree while two are walked side by side: whole nodes where nothing has forced a look inside.
+/// What is left of a tree while two are walked side by side: whole nodes where nothing has forced a
+/// look inside.
 class pending_items {
 public:
   struct item {
@@ -201,7 +210,8 @@ public:
     const auto& node = *next().node;
     pop();
     for (auto i = node.entries.size(); i-- > 0;) items_.push_back({nullptr, &node.entries[i]});
-    for (auto i = node.children.size(); i-- > 0;) items_.push_back({node.children[i].node.get(), nullptr});
+    for (auto i = node.children.size(); i-- > 0;)
+      items_.push_back({node.children[i].node.get(), nullptr});
   }
 
 private:
@@ -220,7 +230,9 @@ std::string_view first_key(const pending_items::item& item) {
 
 /// Opens whichever of two next items hides more, at least one of them being a node.
 void open_higher(pending_items& a, pending_items& b) {
-  const auto height = [](const pending_items& items) { return items.next().node ? items.next().node->level + 1 : 0; };
+  const auto height = [](const pending_items& items) {
+    return items.next().node ? items.next().node->level + 1 : 0;
+  };
   const auto a_height = height(a), b_height = height(b);
   if (a_height >= b_height) a.open();
   if (b_height >= a_height) b.open();
@@ -235,13 +247,14 @@ bool step_alone(pending_items& items, const Report& report) {
   return report(entry);
 }
 
-// -- verifying -------------------------------------------------------------------------------------------------------
+// -- verifying ------------------------------------------------------------------------------------
 
 result<void> damaged(std::string what) {
   return fail(error_code::corrupt_data, "the context tree is damaged: " + what);
 }
 
-/// Checks the nodes below and counts them up. `last` is the greatest key so far, or null at the start.
+/// Checks the nodes below and counts them up. `last` is the greatest key so far, or null at the
+/// start.
 result<tree_summary> verify_node(const tree_node& node, bool is_root, const std::string*& last) {
   if (node.items() > tree_node::max_items || (!is_root && node.items() < tree_node::min_items))
     return fail(damaged("a node holds " + std::to_string(node.items()) + " items").error());
@@ -258,10 +271,13 @@ result<tree_summary> verify_node(const tree_node& node, bool is_root, const std:
     if (&child != &node.children.front() && last && !is_before(*last, child.low))
       return fail(damaged("'" + *last + "' lies before its bound '" + child.low + "'").error());
     if (&child != &node.children.front() && is_before(first_key(*child.node), child.low))
-      return fail(damaged("'" + std::string{first_key(*child.node)} + "' lies before its bound '" + child.low + "'").error());
+      return fail(damaged("'" + std::string{first_key(*child.node)} + "' lies before its bound '" +
+                          child.low + "'")
+                      .error());
     auto below = verify_node(*child.node, false, last);
     if (!below) return below;
-    if (*below != child.summary) return fail(damaged("the hash below '" + child.low + "' is wrong").error());
+    if (*below != child.summary)
+      return fail(damaged("the hash below '" + child.low + "' is wrong").error());
     total += *below;
   }
   return total;
@@ -273,14 +289,17 @@ tree_summary context_tree::subtree(const path& top) const {
   auto total = summary_before(root_.get(), [&](std::string_view key) {
     return is_before(key, top.text()) || is_within(top.text(), key);
   });
-  total -= summary_before(root_.get(), [&](std::string_view key) { return is_before(key, top.text()); });
+  total -=
+      summary_before(root_.get(), [&](std::string_view key) { return is_before(key, top.text()); });
   return total;
 }
 
 tree_summary context_tree::range(const path& first, const path& last) const {
   if (!is_before(first.text(), last.text())) return {};
-  auto total = summary_before(root_.get(), [&](std::string_view key) { return is_before(key, last.text()); });
-  total -= summary_before(root_.get(), [&](std::string_view key) { return is_before(key, first.text()); });
+  auto total = summary_before(root_.get(),
+                              [&](std::string_view key) { return is_before(key, last.text()); });
+  total -= summary_before(root_.get(),
+                          [&](std::string_view key) { return is_before(key, first.text()); });
   return total;
 }
 
@@ -289,7 +308,8 @@ const tree_entry* context_tree::find(const path& where) const noexcept {
   while (node && !node->is_leaf()) node = node->children[child_for(*node, where.text())].node.get();
   if (!node) return nullptr;
   const auto at = place_in_leaf(*node, where.text());
-  return at < node->entries.size() && node->entries[at].path == where ? &node->entries[at] : nullptr;
+  return at < node->entries.size() && node->entries[at].path == where ? &node->entries[at]
+                                                                      : nullptr;
 }
 
 void context_tree::put(const path& where, sibling_list siblings) {
@@ -323,10 +343,13 @@ void context_tree::visit_from(const path& from, const visitor& visit) const {
 }
 
 void context_tree::visit_subtree(const path& top, const visitor& visit) const {
-  visit_from(top, [&](const tree_entry& entry) { return is_within(top.text(), entry.path.text()) && visit(entry); });
+  visit_from(top, [&](const tree_entry& entry) {
+    return is_within(top.text(), entry.path.text()) && visit(entry);
+  });
 }
 
-void context_tree::diff(const context_tree& before, const context_tree& after, const difference_visitor& visit) {
+void context_tree::diff(const context_tree& before, const context_tree& after,
+                        const difference_visitor& visit) {
   const auto removed = [&](const tree_entry* entry) { return visit(entry, nullptr); };
   const auto added = [&](const tree_entry* entry) { return visit(nullptr, entry); };
   pending_items a{before.root_.get()}, b{after.root_.get()};
@@ -357,7 +380,8 @@ void context_tree::diff(const context_tree& before, const context_tree& after, c
 }
 
 result<void> context_tree::verify() const {
-  if (!root_) return total_ == tree_summary{} ? result<void>{} : damaged("it is empty and has a hash");
+  if (!root_)
+    return total_ == tree_summary{} ? result<void>{} : damaged("it is empty and has a hash");
   const std::string* last = nullptr;
   const auto total = verify_node(*root_, true, last);
   if (!total) return fail(total.error());

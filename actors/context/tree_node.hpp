@@ -30,8 +30,9 @@ struct tree_summary {
 
 struct tree_node;
 
-/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it can tell with acquire order that it is
-/// the only one, which is what makes changing in place safe, and it is one word small.
+/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it can tell with
+/// acquire order that it is the only one, which is what makes changing in place safe, and it is one
+/// word small.
 class tree_node_ptr {
 public:
   tree_node_ptr() = default;
@@ -50,8 +51,8 @@ public:
   const tree_node* operator->() const noexcept { return node_; }
   explicit operator bool() const noexcept { return node_ != nullptr; }
 
-  /// The node for changing: itself when this is the only reference, else a copy of it that this now refers to. Every
-  /// reference on the way here must have been made unique first.
+  /// The node for changing: itself when this is the only reference, else a copy of it that this now
+  /// refers to. Every reference on the way here must have been made unique first.
   tree_node& unique();
 
 private:
@@ -60,19 +61,21 @@ private:
 
 /// One child of an inner node.
 struct tree_child {
-  std::string low;  ///< Not after any key of this child, and after every key of the child before it.
+  std::string
+      low;  ///< Not after any key of this child, and after every key of the child before it.
   tree_node_ptr node;
   tree_summary summary;
 };
 
-/// A node is a leaf (`level` 0) with entries, or an inner node with children of the level below; the other list is
-/// empty.
+/// A node is a leaf (`level` 0) with entries, or an inner node with children of the level below;
+/// the other list is empty.
 struct tree_node {
   static constexpr std::size_t max_items = 32;
   static constexpr std::size_t min_items = max_items / 2 - 1;  ///< Only the root may hold fewer.
 
   explicit tree_node(std::uint32_t level_of_node) noexcept : level(level_of_node) {}
-  tree_node(const tree_node& other) : level(other.level), entries(other.entries), children(other.children) {}
+  tree_node(const tree_node& other)
+      : level(other.level), entries(other.entries), children(other.children) {}
   tree_node& operator=(const tree_node&) = delete;
 
   bool is_leaf() const noexcept { return level == 0; }
@@ -93,7 +96,8 @@ inline tree_node_ptr::~tree_node_ptr() {
 }
 
 inline tree_node& tree_node_ptr::unique() {
-  if (node_->references.load(std::memory_order_acquire) != 1) *this = tree_node_ptr{new tree_node{*node_}};
+  if (node_->references.load(std::memory_order_acquire) != 1)
+    *this = tree_node_ptr{new tree_node{*node_}};
   return *node_;
 }
 

@@ -13,8 +13,8 @@ constexpr std::uint32_t max_entries = 10'000;
 
 }  // namespace
 
-std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& rule, const list_values& wanted,
-                                    std::size_t max_visited) {
+std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& rule,
+                                    const list_values& wanted, std::size_t max_visited) {
   value_page page;
   page.hash = tree.subtree(wanted.prefix).hash;
   const std::size_t limit = std::clamp<std::uint32_t>(wanted.limit, 1, max_entries);
@@ -29,8 +29,9 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
     const auto record = resolve_siblings(rule, entry.path, entry.siblings.all());
     if (record.operation == operation::erase) return true;
     const bool ends_with_root = !page.entries.empty() && page.entries.back().path.is_root();
-    const bool was_full = std::exchange(
-        full, full || page.entries.size() >= limit || !budget.take(record.new_value, entry.path.text().size()));
+    const bool was_full =
+        std::exchange(full, full || page.entries.size() >= limit ||
+                                !budget.take(record.new_value, entry.path.text().size()));
     if (was_full || (full && !ends_with_root)) {
       page.more = true;
       return false;
@@ -42,7 +43,8 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
   return page;
 }
 
-values_verified verify_subtree(const verified_state& state, const conflict_resolution& rule, const path& prefix) {
+values_verified verify_subtree(const verified_state& state, const conflict_resolution& rule,
+                               const path& prefix) {
   const auto& tree = state.tree;
   values_verified report{.sound = tree.verify().has_value(),
                          .hash = tree.subtree(prefix).hash,
@@ -52,7 +54,8 @@ values_verified verify_subtree(const verified_state& state, const conflict_resol
   state_hash recomputed;
   tree.visit_subtree(prefix, [&](const tree_entry& entry) {
     recomputed = add(recomputed, entry_hash(entry.path.text(), entry.siblings.all()));
-    if (resolve_siblings(rule, entry.path, entry.siblings.all()).operation == operation::put) ++report.entries;
+    if (resolve_siblings(rule, entry.path, entry.siblings.all()).operation == operation::put)
+      ++report.entries;
     return true;
   });
   report.sound = report.sound && recomputed == report.hash;

@@ -9,7 +9,8 @@ namespace troupe {
 wall_clock system_wall_clock() {
   return [] {
     using namespace std::chrono;
-    return static_cast<std::uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+    return static_cast<std::uint64_t>(
+        duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
   };
 }
 

@@ -10,9 +10,11 @@ namespace {
 
 error from_system_error(caf::sec code, const caf::error& failure) {
   switch (code) {
-    case caf::sec::request_timeout: return {error_code::deadline_exceeded, "no answer before the deadline", {}};
+    case caf::sec::request_timeout:
+      return {error_code::deadline_exceeded, "no answer before the deadline", {}};
     case caf::sec::request_receiver_down:
-    case caf::sec::broken_promise: return {error_code::unavailable, "the actor that was asked has ended", {}};
+    case caf::sec::broken_promise:
+      return {error_code::unavailable, "the actor that was asked has ended", {}};
     default: return {error_code::internal, caf::to_string(failure), {}};
   }
 }

@@ -14,8 +14,8 @@ namespace troupe {
 /// The form in which an error crosses between actors.
 caf::error to_caf(error failure);
 
-/// Turns what an actor answered back into an error. CAF's own failures get the code that says the same: a request timeout
-/// is `deadline_exceeded`, a receiver that is down `unavailable`.
+/// Turns what an actor answered back into an error. CAF's own failures get the code that says the
+/// same: a request timeout is `deadline_exceeded`, a receiver that is down `unavailable`.
 error from_caf(const caf::error& failure);
 
 /// The error of an actor whose handler has thrown this, which is a defect of the handler.
@@ -28,8 +28,10 @@ std::string end_reason(const caf::error& reason);
 template <class T>
 caf::result<T> reply(result<T> outcome) {
   if (outcome) {
-    if constexpr (std::is_void_v<T>) return {};
-    else return std::move(*outcome);
+    if constexpr (std::is_void_v<T>)
+      return {};
+    else
+      return std::move(*outcome);
   }
   return to_caf(std::move(outcome.error()));
 }

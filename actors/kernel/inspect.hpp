@@ -1,6 +1,7 @@
 #pragma once
 
-// CAF's `inspect` for everything that messages are made of, generated from the field lists of `messages/`.
+// CAF's `inspect` for everything that messages are made of, generated from the field lists of
+// `messages/`.
 
 #include <memory>
 #include <string>
@@ -26,7 +27,9 @@ inline caf::string_view to_caf(std::string_view text) { return {text.data(), tex
 template <class Inspector, described T>
 bool inspect(Inspector& f, T& x) {
   return std::apply(
-      [&](const auto&... each) { return f.object(x).fields(f.field(detail::to_caf(each.name), x.*each.member)...); },
+      [&](const auto&... each) {
+        return f.object(x).fields(f.field(detail::to_caf(each.name), x.*each.member)...);
+      },
       T::fields());
 }
 
@@ -55,7 +58,8 @@ bool inspect(Inspector& f, error_code& x) {
 
 template <class Inspector>
 bool inspect(Inspector& f, error& x) {
-  return f.object(x).fields(f.field("code", x.code), f.field("message", x.message), f.field("detail", x.detail));
+  return f.object(x).fields(f.field("code", x.code), f.field("message", x.message),
+                            f.field("detail", x.detail));
 }
 
 template <class Inspector>
@@ -103,7 +107,9 @@ bool inspect(Inspector& f, path& x) {
 template <class Inspector>
 bool inspect(Inspector& f, version_vector& x) {
   auto get = [&]() -> decltype(auto) { return x.entries(); };
-  auto set = [&](std::vector<version_entry> entries) { return x = version_vector{std::move(entries)}, true; };
+  auto set = [&](std::vector<version_entry> entries) {
+    return x = version_vector{std::move(entries)}, true;
+  };
   return f.object(x).fields(f.field("entries", get, set));
 }
 

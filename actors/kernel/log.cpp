@@ -1,8 +1,8 @@
 #include <troupe/actors/kernel/log.hpp>
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/pattern_formatter.h>
 
 #include <fmt/format.h>
 
@@ -15,7 +15,8 @@ namespace {
 /// Writes the message of a line as the inside of a JSON string.
 class json_text_flag : public spdlog::custom_flag_formatter {
 public:
-  void format(const spdlog::details::log_msg& line, const std::tm&, spdlog::memory_buf_t& out) override {
+  void format(const spdlog::details::log_msg& line, const std::tm&,
+              spdlog::memory_buf_t& out) override {
     for (const char c : repaired_utf8({line.payload.data(), line.payload.size()})) {
       const auto byte = static_cast<unsigned char>(c);
       if (c == '"' || c == '\\') {
@@ -28,7 +29,9 @@ public:
       }
     }
   }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<json_text_flag>(); }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<json_text_flag>();
+  }
 };
 
 std::unique_ptr<spdlog::formatter> make_formatter(log_format format) {
@@ -37,7 +40,8 @@ std::unique_ptr<spdlog::formatter> make_formatter(log_format format) {
     formatter->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%L%$ %n %v");
   } else {
     formatter->add_flag<json_text_flag>('*');
-    formatter->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","subsystem":"%n","line":"%*"})");
+    formatter->set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","subsystem":"%n","line":"%*"})");
   }
   return formatter;
 }
@@ -73,7 +77,9 @@ std::string escaped(std::string_view text, std::size_t max_bytes, std::string_vi
     const auto next = at + 1 < repaired.size() ? static_cast<unsigned char>(repaired[at + 1]) : 0u;
     if (byte < 0x20 || byte == 0x7f) {
       shown += fmt::format("\\x{:02x}", byte);
-    } else if (byte == 0xc2 && next < 0xa0) {  // U+0080 to U+009F, among them another beginning of terminal sequences
+    } else if (byte == 0xc2 &&
+               next <
+                   0xa0) {  // U+0080 to U+009F, among them another beginning of terminal sequences
       shown += fmt::format("\\u{:04x}", next);
       ++at;
     } else {
@@ -87,7 +93,9 @@ std::string escaped(std::string_view text, std::size_t max_bytes, std::string_vi
 
 }  // namespace
 
-std::string printable(std::string_view text, std::size_t max_bytes) { return escaped(text, max_bytes, {}); }
+std::string printable(std::string_view text, std::size_t max_bytes) {
+  return escaped(text, max_bytes, {});
+}
 
 std::string printable_quoted(std::string_view text, std::size_t max_bytes) {
   return '"' + escaped(text, max_bytes, "\"\\") + '"';

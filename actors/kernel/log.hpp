@@ -11,8 +11,8 @@ namespace troupe {
 /// How log lines are written.
 enum class log_format : std::uint8_t { text, json };
 
-/// Where the lines of all subsystems go. Copied into every actor that logs; the sinks themselves are spdlog's and may be
-/// used from any thread.
+/// Where the lines of all subsystems go. Copied into every actor that logs; the sinks themselves
+/// are spdlog's and may be used from any thread.
 class log_target {
 public:
   /// Discards everything.
@@ -20,7 +20,8 @@ public:
   /// @param sink Where the lines go; shared by all subsystems. @param format JSON lines or text.
   log_target(spdlog::sink_ptr sink, log_format format, spdlog::level::level_enum level);
 
-  /// The logger of one subsystem. Every line starts with a stable event id, then `key=value` fields:
+  /// The logger of one subsystem. Every line starts with a stable event id, then `key=value`
+  /// fields:
   ///
   ///     log->warn("plugin.denied plugin={} operation={}", name, printable_quoted(operation));
   std::shared_ptr<spdlog::logger> logger(std::string_view subsystem) const;
@@ -34,12 +35,12 @@ private:
 /// The target that `troupe run` uses: standard error.
 log_target standard_error_log(log_format format, spdlog::level::level_enum level);
 
-/// Makes text from outside fit for one log line: control characters become `\xNN`, what is not UTF-8 becomes `?`, and at
-/// most `max_bytes` of the text are kept.
+/// Makes text from outside fit for one log line: control characters become `\xNN`, what is not
+/// UTF-8 becomes `?`, and at most `max_bytes` of the text are kept.
 std::string printable(std::string_view text, std::size_t max_bytes = 4096);
 
-/// The same between double quotes, for a value that may contain blanks: a `"` or `\` in it has a `\` before it, so that no text
-/// can end its own field and begin another.
+/// The same between double quotes, for a value that may contain blanks: a `"` or `\` in it has a
+/// `\` before it, so that no text can end its own field and begin another.
 std::string printable_quoted(std::string_view text, std::size_t max_bytes = 4096);
 
 }  // namespace troupe

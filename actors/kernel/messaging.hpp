@@ -33,18 +33,21 @@ void dismiss(const Handle& whom) {
   caf::anon_send_exit(whom, caf::exit_reason::user_shutdown);
 }
 
-/// An answer that is on its way. Exactly one of the two handlers runs, at the latest when the deadline passes.
+/// An answer that is on its way. Exactly one of the two handlers runs, at the latest when the
+/// deadline passes.
 template <class Response>
 class pending_answer {
 public:
   explicit pending_answer(Response response) : response_(std::move(response)) {}
 
-  /// @param on_value Takes the answer, or nothing when the answer is empty. @param on_error Takes a `troupe::error`.
+  /// @param on_value Takes the answer, or nothing when the answer is empty. @param on_error Takes a
+  /// `troupe::error`.
   template <class OnValue, class OnError>
   void then(OnValue on_value, OnError on_error) && {
-    std::move(response_).then(std::move(on_value), [on_error = std::move(on_error)](const caf::error& failure) mutable {
-      on_error(from_caf(failure));
-    });
+    std::move(response_).then(std::move(on_value),
+                              [on_error = std::move(on_error)](const caf::error& failure) mutable {
+                                on_error(from_caf(failure));
+                              });
   }
 
 private:
@@ -64,7 +67,8 @@ void tick_after(Self* self, Duration delay, Message&& message) {
   self->delayed_send(self, bounded_timespan(delay), std::forward<Message>(message));
 }
 
-/// Watches other actors and says when they end. One per actor; bounded by the number of actors watched.
+/// Watches other actors and says when they end. One per actor; bounded by the number of actors
+/// watched.
 class watch_list {
 public:
   using on_end = std::function<void(const caf::error& reason)>;

@@ -8,20 +8,24 @@
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/timespan.hpp>
 
-// What threads that are not actors do with actors: the host's own, and the one that starts and stops a node.
+// What threads that are not actors do with actors: the host's own, and the one that starts and
+// stops a node.
 
 namespace troupe {
 
-/// Asks an actor and waits on the calling thread, at most `deadline` and at most a day. Never call it from an actor: it blocks.
-/// `Answer` is `void` for an empty answer.
+/// Asks an actor and waits on the calling thread, at most `deadline` and at most a day. Never call
+/// it from an actor: it blocks. `Answer` is `void` for an empty answer.
 template <class Answer, class Handle, class Duration, class Message>
-result<Answer> ask_and_wait(caf::actor_system& system, const Handle& to, Duration deadline, Message message) {
+result<Answer> ask_and_wait(caf::actor_system& system, const Handle& to, Duration deadline,
+                            Message message) {
   caf::scoped_actor self{system};
   result<Answer> outcome = fail(error_code::internal, "no answer");
   auto pending = self->request(to, bounded_timespan(deadline), std::move(message));
   const auto failed = [&](const caf::error& why) { outcome = fail(from_caf(why)); };
-  if constexpr (std::is_void_v<Answer>) pending.receive([&] { outcome = {}; }, failed);
-  else pending.receive([&](Answer& answer) { outcome = std::move(answer); }, failed);
+  if constexpr (std::is_void_v<Answer>)
+    pending.receive([&] { outcome = {}; }, failed);
+  else
+    pending.receive([&](Answer& answer) { outcome = std::move(answer); }, failed);
   return outcome;
 }
 

@@ -19,8 +19,8 @@ public:
   using interface = supervisor_tree;
   static constexpr const char* name = "supervisor_tree";
 
-  supervisor_tree_state(interface::pointer self, std::vector<child_spec> children, failure_watcher on_failure,
-                        const log_target& log)
+  supervisor_tree_state(interface::pointer self, std::vector<child_spec> children,
+                        failure_watcher on_failure, const log_target& log)
       : self_(self), on_failure_(std::move(on_failure)), log_(log.logger("kernel")) {
     ends_.attach(self_);
     for (auto& spec : children) children_.push_back({std::move(spec), nullptr, {}});
@@ -29,7 +29,8 @@ public:
 
   interface::behavior_type make_behavior() {
     return {[this](const stop_children& order) -> caf::result<stop_report> {
-      if (stopping_) return to_caf({error_code::unavailable, "the children are being stopped already", {}});
+      if (stopping_)
+        return to_caf({error_code::unavailable, "the children are being stopped already", {}});
       stop_by_ = self_->clock().now() + bounded_timespan(order.deadline);
       to_stop_ = children_.size();
       stopping_ = self_->make_response_promise<stop_report>();
@@ -49,7 +50,8 @@ private:
 
   void start(child& which) {
     which.actor = which.spec.start();
-    ends_.watch(self_, which.actor, [this, &which](const caf::error& reason) { on_end(which, reason); });
+    ends_.watch(self_, which.actor,
+                [this, &which](const caf::error& reason) { on_end(which, reason); });
   }
 
   void on_end(child& which, const caf::error& reason) {
@@ -58,10 +60,13 @@ private:
       if (&which == current_) stopped();
       return;
     }
-    log_->error("kernel.child_ended child={} reason={}", which.spec.name, printable_quoted(end_reason(reason)));
+    log_->error("kernel.child_ended child={} reason={}", which.spec.name,
+                printable_quoted(end_reason(reason)));
     const auto now = self_->clock().now();
-    while (!which.restarts.empty() && now - which.restarts.front() > 1min) which.restarts.pop_front();
-    if (which.spec.kind == child_kind::replaceable && which.restarts.size() < child_spec::max_restarts) {
+    while (!which.restarts.empty() && now - which.restarts.front() > 1min)
+      which.restarts.pop_front();
+    if (which.spec.kind == child_kind::replaceable &&
+        which.restarts.size() < child_spec::max_restarts) {
       which.restarts.push_back(now);
       start(which);
     } else if (auto told = std::exchange(on_failure_, nullptr)) {
@@ -69,7 +74,7 @@ private:
     }
   }
 
-  // -- stopping: one child after the other, from the last to the first ---------------------------------------------------
+  // -- stopping: one child after the other, from the last to the first ----------------------------
 
   void stop_next() {
     while (to_stop_ > 0 && !children_[to_stop_ - 1].actor) --to_stop_;
@@ -107,15 +112,19 @@ private:
     report_.blocked.push_back(std::move(what));
   }
 
-  /// What the current child may take of the time that is left for all, for its farewell or its exit.
+  /// What the current child may take of the time that is left for all, for its farewell or its
+  /// exit.
   caf::timespan allowance() const {
     const caf::timespan left = stop_by_ - self_->clock().now();
-    return std::max<caf::timespan>(std::min<caf::timespan>(left / 2, current_->spec.stop_deadline), 20ms);
+    return std::max<caf::timespan>(std::min<caf::timespan>(left / 2, current_->spec.stop_deadline),
+                                   20ms);
   }
 
-  /// What a child is told of its allowance: less, so that it can still say in time what has kept it.
+  /// What a child is told of its allowance: less, so that it can still say in time what has kept
+  /// it.
   static std::chrono::milliseconds told(caf::timespan allowed) {
-    return std::chrono::floor<std::chrono::milliseconds>(allowed - std::min<caf::timespan>(allowed / 4, 250ms));
+    return std::chrono::floor<std::chrono::milliseconds>(
+        allowed - std::min<caf::timespan>(allowed / 4, 250ms));
   }
 
   void stopped() {
@@ -128,7 +137,8 @@ private:
   interface::pointer self_;
   failure_watcher on_failure_;
   std::shared_ptr<spdlog::logger> log_;
-  std::deque<child> children_;  // a deque, and none is removed: watchers hold references to its elements
+  std::deque<child>
+      children_;  // a deque, and none is removed: watchers hold references to its elements
   watch_list ends_;
   std::optional<caf::typed_response_promise<stop_report>> stopping_;
   stop_report report_;
@@ -142,7 +152,8 @@ private:
 
 supervisor_tree spawn_supervisor_tree(caf::actor_system& system, std::vector<child_spec> children,
                                       failure_watcher on_failure, const log_target& log) {
-  return spawn_shell<supervisor_tree_state>(system, std::move(children), std::move(on_failure), log);
+  return spawn_shell<supervisor_tree_state>(system, std::move(children), std::move(on_failure),
+                                            log);
 }
 
 }  // namespace troupe

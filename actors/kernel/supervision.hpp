@@ -17,8 +17,10 @@ namespace troupe {
 
 /// What the end of a child means.
 enum class child_kind : std::uint8_t {
-  essential,    ///< Others hold its handle: when it ends by itself, the watcher is told, who stops the tree.
-  replaceable,  ///< Nobody holds its handle: it is started again, at most `max_restarts` times in a minute.
+  essential,    ///< Others hold its handle: when it ends by itself, the watcher is told, who stops
+                ///< the tree.
+  replaceable,  ///< Nobody holds its handle: it is started again, at most `max_restarts` times in a
+                ///< minute.
 };
 
 /// A child of a supervisor, as data (after Erlang/OTP's child specifications).
@@ -26,23 +28,27 @@ struct child_spec {
   std::string name;
   std::function<caf::actor()> start;
   child_kind kind = child_kind::essential;
-  /// Makes what it is asked before it is told to exit, such as to make all durable, from the time that it has to answer. Answered
-  /// empty, or with an error that says what keeps it. Nothing for a child that needs no farewell.
+  /// Makes what it is asked before it is told to exit, such as to make all durable, from the time
+  /// that it has to answer. Answered empty, or with an error that says what keeps it. Nothing for a
+  /// child that needs no farewell.
   std::function<caf::message(std::chrono::milliseconds)> farewell;
-  std::chrono::milliseconds stop_deadline{5'000};    ///< At most, for the farewell and again for the exit.
+  std::chrono::milliseconds stop_deadline{
+      5'000};  ///< At most, for the farewell and again for the exit.
 
   static constexpr std::size_t max_restarts = 5;
 };
 
 /// How a stop went.
 struct stop_report {
-  /// What did not end in time, in the order of stopping: the name of a child, with what it said of itself if it did.
+  /// What did not end in time, in the order of stopping: the name of a child, with what it said of
+  /// itself if it did.
   std::vector<std::string> blocked;
 };
 
-/// Asks for the end of all children, in reverse order of their start, within `deadline` for all together. A farewell or an exit may
-/// take at most half of what is then left, so that a child that blocks leaves time to those after it; and at least 20 ms, so that
-/// a child that blocks when nothing is left adds 40 ms. Refused with `unavailable` while a stop is under way.
+/// Asks for the end of all children, in reverse order of their start, within `deadline` for all
+/// together. A farewell or an exit may take at most half of what is then left, so that a child that
+/// blocks leaves time to those after it; and at least 20 ms, so that a child that blocks when
+/// nothing is left adds 40 ms. Refused with `unavailable` while a stop is under way.
 struct stop_children {
   std::chrono::milliseconds deadline{10'000};
 };
@@ -67,8 +73,8 @@ supervisor_tree spawn_supervisor_tree(caf::actor_system& system, std::vector<chi
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_kernel, caf::first_custom_type_id + 1190)
-  CAF_ADD_TYPE_ID(troupe_kernel, (troupe::stop_children))
-  CAF_ADD_TYPE_ID(troupe_kernel, (troupe::stop_report))
+CAF_ADD_TYPE_ID(troupe_kernel, (troupe::stop_children))
+CAF_ADD_TYPE_ID(troupe_kernel, (troupe::stop_report))
 CAF_END_TYPE_ID_BLOCK(troupe_kernel)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_children)

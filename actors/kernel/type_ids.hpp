@@ -1,8 +1,9 @@
 #pragma once
 
-// The ids that CAF needs for every type that actors exchange. Messages that may leave a process come from `messages/` and are
-// listed here, once; types that only live inside one process (handles, functions, snapshots) are listed by the folder that
-// owns them, in a block of its own. The distance to CAF's first free id leaves room for the host's own block.
+// The ids that CAF needs for every type that actors exchange. Messages that may leave a process
+// come from `messages/` and are listed here, once; types that only live inside one process
+// (handles, functions, snapshots) are listed by the folder that owns them, in a block of its own.
+// The distance to CAF's first free id leaves room for the host's own block.
 
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@
 #include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/sync.hpp>
 
-/// Every message that may leave the process: `X(type)` for each. The type ids and the round-trip tests are made from this list.
+/// Every message that may leave the process: `X(type)` for each. The type ids and the round-trip
+/// tests are made from this list.
 #define TROUPE_MESSAGES(X)       \
   X(troupe::value)               \
   X(troupe::payload)             \
@@ -83,9 +85,9 @@
   X(troupe::audit_list)
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_messages, caf::first_custom_type_id + 1000)
-  CAF_ADD_TYPE_ID(troupe_messages, (troupe::error_code))
+CAF_ADD_TYPE_ID(troupe_messages, (troupe::error_code))
 #define TROUPE_ADD_TYPE_ID(type) CAF_ADD_TYPE_ID(troupe_messages, (type))
-  TROUPE_MESSAGES(TROUPE_ADD_TYPE_ID)
+TROUPE_MESSAGES(TROUPE_ADD_TYPE_ID)
 #undef TROUPE_ADD_TYPE_ID
 CAF_END_TYPE_ID_BLOCK(troupe_messages)
 

@@ -29,6 +29,8 @@ public:
 
 }  // namespace
 
-dialer_actor spawn_dialer(caf::actor_system& system) { return spawn_blocking<dialer_state>(system); }
+dialer_actor spawn_dialer(caf::actor_system& system) {
+  return spawn_blocking<dialer_state>(system);
+}
 
 }  // namespace troupe

@@ -25,7 +25,8 @@ using service_actor = caf::typed_actor<
     // Takes a notification. The sender is the link.
     caf::result<void>(service_notice)>;
 
-/// Who serves what. Whoever serves the commands also takes `withdraw_request`: nothing else can be withdrawn.
+/// Who serves what. Whoever serves the commands also takes `withdraw_request`: nothing else can be
+/// withdrawn.
 using service_table = std::map<service, service_actor>;
 
 /// An actor that can be told that an answer is not wanted any more.
@@ -40,10 +41,10 @@ struct route {
   service_actor service;
 };
 
-/// Finds it: the method must exist and be of this kind, this kind of principal must be allowed to call it, and the node must
-/// serve it.
-result<route> find_route(const service_table& services, principal_kind caller, std::string_view method,
-                         method_kind kind = method_kind::request);
+/// Finds it: the method must exist and be of this kind, this kind of principal must be allowed to
+/// call it, and the node must serve it.
+result<route> find_route(const service_table& services, principal_kind caller,
+                         std::string_view method, method_kind kind = method_kind::request);
 
 /// What the accepting side decides about a `session.open`.
 struct session_grant {
@@ -54,20 +55,22 @@ struct session_grant {
 /// Decides without waiting; an error is sent to the other side and ends the link.
 using session_gate = std::function<result<session_grant>(const session_open&)>;
 
-/// Everything a link depends on. With neither `gate` nor `open` there is no greeting: both sides know each other.
+/// Everything a link depends on. With neither `gate` nor `open` there is no greeting: both sides
+/// know each other.
 struct link_setup {
-  std::string label;                  ///< For logs, such as `client` or `peer 127.0.0.1:7000`.
+  std::string label;  ///< For logs, such as `client` or `peer 127.0.0.1:7000`.
   link_limits limits;
   log_target log;
   service_table services;
-  session_gate gate;                  ///< Of the accepting side.
-  std::optional<session_open> open;   ///< Of the dialing side: what to say first.
-  principal other_side;               ///< Without a gate: who is there, as far as it is known before it answers.
-  std::optional<link_owner> owner;    ///< Told when the session has begun.
+  session_gate gate;                 ///< Of the accepting side.
+  std::optional<session_open> open;  ///< Of the dialing side: what to say first.
+  principal other_side;  ///< Without a gate: who is there, as far as it is known before it answers.
+  std::optional<link_owner> owner;  ///< Told when the session has begun.
 };
 
-/// How much longer than its caller's deadline the service of a request is waited for. The caller is answered at its deadline; the
-/// request keeps its place among those in flight until its service answers or this has passed as well.
+/// How much longer than its caller's deadline the service of a request is waited for. The caller is
+/// answered at its deadline; the request keeps its place among those in flight until its service
+/// answers or this has passed as well.
 inline constexpr std::chrono::milliseconds answer_grace{10'000};
 
 /// What a side may call itself in `session.open` and its answer.

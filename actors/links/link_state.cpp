@@ -12,10 +12,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto fast_interval = 20ms;   // while answers are awaited: how late a deadline may be noticed
+constexpr auto fast_interval =
+    20ms;  // while answers are awaited: how late a deadline may be noticed
 constexpr auto slow_interval = 1000ms;
-constexpr auto notice_deadline = 60s;        // for a service to take a notice
-constexpr std::size_t notice_overhead = 256;  // bytes of a message beside its text
+constexpr auto notice_deadline = 60s;            // for a service to take a notice
+constexpr std::size_t notice_overhead = 256;     // bytes of a message beside its text
 constexpr std::uint64_t max_refusals_told = 10;  // a second; the others are counted
 constexpr std::size_t max_reason_bytes = 512;
 
@@ -27,8 +28,9 @@ struct closing_notice {
 
 result<void> check_session_name(std::string_view name) {
   if (name.size() <= max_session_name_bytes) return {};
-  return fail(error_code::invalid_argument, "the name of the other side has " + std::to_string(name.size()) +
-                                                " bytes; at most " + std::to_string(max_session_name_bytes) + " are accepted");
+  return fail(error_code::invalid_argument,
+              "the name of the other side has " + std::to_string(name.size()) + " bytes; at most " +
+                  std::to_string(max_session_name_bytes) + " are accepted");
 }
 
 }  // namespace
@@ -39,7 +41,8 @@ link_state::link_state(pointer self, caf::io::connection_handle connection, link
 link_state::link_state(pointer self, unique_fd socket, link_setup setup)
     : link_state(self, caf::io::connection_handle{}, std::move(socket), std::move(setup)) {}
 
-link_state::link_state(pointer self, caf::io::connection_handle connection, unique_fd socket, link_setup setup)
+link_state::link_state(pointer self, caf::io::connection_handle connection, unique_fd socket,
+                       link_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       socket_(std::move(socket)),
@@ -53,9 +56,12 @@ link_state::interface::behavior_type link_state::make_behavior() {
   if (socket_) stream_ = stream{self_, self_->add_scribe(socket_.release())};
   stream_.start();
   tick_after(self_, slow_interval, tick::slow);
-  if (setup_.open) greet();
-  else if (setup_.gate) session_.await_opening();
-  else phase_ = phase::open;
+  if (setup_.open)
+    greet();
+  else if (setup_.gate)
+    session_.await_opening();
+  else
+    phase_ = phase::open;
   return {
       [this](const call_remote& wanted) { return call(wanted); },
       [this](const notify_remote& notice) -> caf::result<void> {
@@ -67,7 +73,8 @@ link_state::interface::behavior_type link_state::make_behavior() {
       [this](const close_link& wanted) { close(wanted.reason); },
       [this](const caf::io::new_data_msg& data) {
         stream_.refresh(session_);
-        settle(session_.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now(), *this));
+        settle(session_.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()},
+                                now(), *this));
       },
       [this](const caf::io::connection_closed_msg&) {
         end({error_code::unavailable, "the other side closed the link", {}});
@@ -76,16 +83,20 @@ link_state::interface::behavior_type link_state::make_behavior() {
   };
 }
 
-// -- session ----------------------------------------------------------------------------------------------------------
+// -- session --------------------------------------------------------------------------------------
 
 void link_state::greet() {
   auto started = session_.call("session.open", encode(*setup_.open), now() + setup_.limits.silence,
                                [this](result<std::string_view> answer) {
-                                 auto accepted = answer ? decode_checked<session_accepted>(*answer)
-                                                        : result<session_accepted>{fail(answer.error())};
-                                 auto checked = accepted ? check_acceptance(*accepted) : result<void>{fail(accepted.error())};
-                                 if (checked) begin_dialed(*accepted);
-                                 else end(checked.error());
+                                 auto accepted =
+                                     answer ? decode_checked<session_accepted>(*answer)
+                                            : result<session_accepted>{fail(answer.error())};
+                                 auto checked = accepted ? check_acceptance(*accepted)
+                                                         : result<void>{fail(accepted.error())};
+                                 if (checked)
+                                   begin_dialed(*accepted);
+                                 else
+                                   end(checked.error());
                                });
   if (!started) end(started.error());
   stream_.flush(session_);
@@ -95,18 +106,23 @@ void link_state::greet() {
 result<void> link_state::check_acceptance(const session_accepted& answer) const {
   const auto& said = *setup_.open;
   if (answer.protocol < said.protocol.at(0) || answer.protocol > said.protocol.at(1))
-    return fail(error_code::version_mismatch, "the other side answered with protocol version " + std::to_string(answer.protocol) +
+    return fail(error_code::version_mismatch, "the other side answered with protocol version " +
+                                                  std::to_string(answer.protocol) +
                                                   ", which was not offered");
-  if (answer.node.is_nil()) return fail(error_code::protocol_violation, "the other side did not tell its node id");
+  if (answer.node.is_nil())
+    return fail(error_code::protocol_violation, "the other side did not tell its node id");
   if (!answer.cluster.is_nil() && answer.cluster != said.cluster)
-    return fail(error_code::permission_denied, "the other side is of the cluster " + to_string(answer.cluster) + ", not of " +
-                                                   to_string(said.cluster) + "; nodes of one cluster are started with the same --cluster");
+    return fail(error_code::permission_denied,
+                "the other side is of the cluster " + to_string(answer.cluster) + ", not of " +
+                    to_string(said.cluster) +
+                    "; nodes of one cluster are started with the same --cluster");
   return check_session_name(answer.node_name);
 }
 
 void link_state::begin_dialed(const session_accepted& answer) {
   phase_ = phase::open;
-  caller_ = std::make_shared<principal>(principal{.name = to_string(answer.node), .kind = principal_kind::peer});
+  caller_ = std::make_shared<principal>(
+      principal{.name = to_string(answer.node), .kind = principal_kind::peer});
   announce({.kind = session_kind::peer,
             .node = answer.node,
             .name = answer.node_name,
@@ -115,7 +131,8 @@ void link_state::begin_dialed(const session_accepted& answer) {
             .dialed = true});
 }
 
-void link_state::answer_greeting(request_serial request, std::string_view method, std::string_view params) {
+void link_state::answer_greeting(request_serial request, std::string_view method,
+                                 std::string_view params) {
   auto grant = admit(method, params);
   if (!grant) {
     session_.refuse(request, grant.error());
@@ -127,14 +144,17 @@ void link_state::answer_greeting(request_serial request, std::string_view method
 
 result<session_grant> link_state::admit(std::string_view method, std::string_view params) {
   if (!setup_.gate)
-    return fail(error_code::protocol_violation, "this side dialed; it asks first, and was asked " + printable(method, 64));
+    return fail(error_code::protocol_violation,
+                "this side dialed; it asks first, and was asked " + printable(method, 64));
   if (method != "session.open")
-    return fail(error_code::protocol_violation, "the first request must be session.open, not " + printable(method, 64));
+    return fail(error_code::protocol_violation,
+                "the first request must be session.open, not " + printable(method, 64));
   auto opening = decode_checked<session_open>(params);
   if (!opening) return fail(std::move(opening.error()));
   const auto agreed = agree_on_protocol(opening->protocol);
   if (!agreed) return fail(agreed.error());
-  if (auto checked = check_session_name(opening->name); !checked) return fail(std::move(checked.error()));
+  if (auto checked = check_session_name(opening->name); !checked)
+    return fail(std::move(checked.error()));
   auto granted = setup_.gate(*opening);
   if (!granted) return granted;
   granted->answer.protocol = *agreed;
@@ -149,38 +169,46 @@ result<session_grant> link_state::admit(std::string_view method, std::string_vie
 }
 
 void link_state::announce(link_opened opened) {
-  log_->info("link.opened link=\"{}\" kind={} name={}", setup_.label, name_of(opened.kind), printable_quoted(opened.name, 64));
+  log_->info("link.opened link=\"{}\" kind={} name={}", setup_.label, name_of(opened.kind),
+             printable_quoted(opened.name, 64));
   if (!setup_.owner) return;
   opened.link = caf::actor_cast<link_actor>(self_);
   tell(self_, *setup_.owner, std::move(opened));
 }
 
-// -- traffic ----------------------------------------------------------------------------------------------------------
+// -- traffic --------------------------------------------------------------------------------------
 
 caf::result<payload> link_state::call(const call_remote& wanted) {
-  if (phase_ != phase::open) return to_caf({error_code::unavailable, "the link is not open yet", {}});
-  if (wanted.deadline.count() <= 0) return to_caf({error_code::deadline_exceeded, "no time was left for the call", {}});
+  if (phase_ != phase::open)
+    return to_caf({error_code::unavailable, "the link is not open yet", {}});
+  if (wanted.deadline.count() <= 0)
+    return to_caf({error_code::deadline_exceeded, "no time was left for the call", {}});
   stream_.refresh(session_);
   auto promise = self_->make_response_promise<payload>();
   const rpc::envelope beside{wanted.deadline, wanted.trace};
-  auto started = session_.call(wanted.method, rpc::with_envelope(wanted.params.bytes, beside), now() + wanted.deadline,
-                               [promise](result<std::string_view> answer) mutable {
-                                 if (answer) promise.deliver(payload{{std::string{*answer}}});
-                                 else promise.deliver(to_caf(std::move(answer.error())));
-                               });
+  auto started =
+      session_.call(wanted.method, rpc::with_envelope(wanted.params.bytes, beside),
+                    now() + wanted.deadline, [promise](result<std::string_view> answer) mutable {
+                      if (answer)
+                        promise.deliver(payload{{std::string{*answer}}});
+                      else
+                        promise.deliver(to_caf(std::move(answer.error())));
+                    });
   if (!started) promise.deliver(to_caf(std::move(started.error())));
   stream_.flush(session_);
   schedule_tick();
   return promise;
 }
 
-void link_state::on_request(request_serial request, std::string_view method, std::string_view params,
-                            const rpc::envelope& beside) {
+void link_state::on_request(request_serial request, std::string_view method,
+                            std::string_view params, const rpc::envelope& beside) {
   if (phase_ == phase::opening) return answer_greeting(request, method, params);
   if (phase_ == phase::closed) return;
   const auto found = find_route(setup_.services, caller_->kind, method);
-  if (found) serve({*found, request, std::string{params}, beside, now()});
-  else session_.refuse(request, found.error());
+  if (found)
+    serve({*found, request, std::string{params}, beside, now()});
+  else
+    session_.refuse(request, found.error());
 }
 
 void link_state::serve(routed_request asked) {
@@ -201,24 +229,34 @@ void link_state::hand_on(routed_request asked, link_session::time_point at) {
     if (auto next = reads_.leave()) hand_on(std::move(*next), now());
   };
   ask(self_, asked.to.service, limit, std::move(wanted))
-      .then([this, request, finish](
-                const payload& answer) { finish([&] { session_.respond(request, answer.msgpack.bytes); }); },
-            [this, request, finish](const error& failure) { finish([&] { session_.refuse(request, failure); }); });
+      .then(
+          [this, request, finish](const payload& answer) {
+            finish([&] { session_.respond(request, answer.msgpack.bytes); });
+          },
+          [this, request, finish](const error& failure) {
+            finish([&] { session_.refuse(request, failure); });
+          });
 }
 
 void link_state::on_notification(std::string_view method, std::string_view params) {
   if (phase_ == phase::opening)
-    return end({error_code::protocol_violation, "the first message must be session.open, not the notice " + printable(method, 64), {}});
+    return end({error_code::protocol_violation,
+                "the first message must be session.open, not the notice " + printable(method, 64),
+                {}});
   if (phase_ == phase::closed) return;
-  if (method == "session.closed" && caller_->kind == principal_kind::peer) return hear_closing(params);
+  if (method == "session.closed" && caller_->kind == principal_kind::peer)
+    return hear_closing(params);
   const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notice);
-  if (found) pass_on(*found, method, params);
+  if (found)
+    pass_on(*found, method, params);
   else if (++notices_refused_ <= max_refusals_told)
-    log_->warn("link.notice_refused link=\"{}\" method={} reason={}", setup_.label, printable_quoted(method, 64),
-               printable_quoted(found.error().message));
+    log_->warn("link.notice_refused link=\"{}\" method={} reason={}", setup_.label,
+               printable_quoted(method, 64), printable_quoted(found.error().message));
 }
 
-void link_state::on_withdrawn(request_serial request) { withdraw_call(self_, setup_.services, request); }
+void link_state::on_withdrawn(request_serial request) {
+  withdraw_call(self_, setup_.services, request);
+}
 
 /// What a service has not taken yet is counted, so that reading pauses when it does not keep up.
 void link_state::pass_on(const route& to, std::string_view method, std::string_view params) {
@@ -229,7 +267,8 @@ void link_state::pass_on(const route& to, std::string_view method, std::string_v
     stream_.flush(session_);
     schedule_tick();
   };
-  ask(self_, to.service, notice_deadline, service_notice{caller_, std::string{method}, {std::string{params}}})
+  ask(self_, to.service, notice_deadline,
+      service_notice{caller_, std::string{method}, {std::string{params}}})
       .then(taken, [taken](const error&) { taken(); });
 }
 
@@ -239,7 +278,8 @@ void link_state::settle(result<void> outcome) {
   schedule_tick();
 }
 
-/// Whoever closes a link to a peer tells why, so that it can be seen there too: the peer is going to dial again.
+/// Whoever closes a link to a peer tells why, so that it can be seen there too: the peer is going
+/// to dial again.
 void link_state::close(const std::string& reason) {
   if (phase_ == phase::open && caller_->kind == principal_kind::peer)
     (void)session_.notify("session.closed", encode(closing_notice{reason}));  // a courtesy
@@ -250,7 +290,9 @@ void link_state::hear_closing(std::string_view params) {
   const auto closing = decode_checked<closing_notice>(params);
   if (!closing) return end(closing.error());
   end({error_code::unavailable,
-       "the other side closed the link: " + std::string{utf8_prefix(closing->reason, max_reason_bytes)}, {}});
+       "the other side closed the link: " +
+           std::string{utf8_prefix(closing->reason, max_reason_bytes)},
+       {}});
 }
 
 void link_state::end(const error& reason) {
@@ -258,7 +300,9 @@ void link_state::end(const error& reason) {
   phase_ = phase::closed;
   if (reason.code == error_code::unavailable)
     log_->info("link.closed link=\"{}\" reason={}", setup_.label, printable_quoted(reason.message));
-  else log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code), printable_quoted(reason.message));
+  else
+    log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code),
+               printable_quoted(reason.message));
   for (const auto request : session_.end(reason)) on_withdrawn(request);
   stream_.flush(session_);
   stream_.close();
@@ -271,7 +315,8 @@ void link_state::pass_time(tick pace) {
   } else {
     tick_after(self_, slow_interval, tick::slow);
     if (const auto refused = std::exchange(notices_refused_, 0); refused > max_refusals_told)
-      log_->warn("link.notices_refused link=\"{}\" more={}", setup_.label, refused - max_refusals_told);
+      log_->warn("link.notices_refused link=\"{}\" more={}", setup_.label,
+                 refused - max_refusals_told);
   }
   stream_.refresh(session_);
   if (phase_ == phase::opening && now() - began_ > setup_.limits.silence)
@@ -279,7 +324,8 @@ void link_state::pass_time(tick pace) {
   settle(session_.tick(now()));
 }
 
-/// A slow tick is always on its way. While answers are awaited a fast one is added, so that deadlines are kept.
+/// A slow tick is always on its way. While answers are awaited a fast one is added, so that
+/// deadlines are kept.
 void link_state::schedule_tick() {
   if (fast_tick_ || phase_ == phase::closed) return;
   if (!session_.has_deadlines() && !stream_.paused()) return;
@@ -287,16 +333,20 @@ void link_state::schedule_tick() {
   tick_after(self_, fast_interval, tick::fast);
 }
 
-result<route> find_route(const service_table& services, principal_kind caller, std::string_view method, method_kind kind) {
+result<route> find_route(const service_table& services, principal_kind caller,
+                         std::string_view method, method_kind kind) {
   auto rule = find_method(method);
   if (!rule) return fail(std::move(rule.error()));
-  if ((*rule)->name == "session.open") return fail(error_code::protocol_violation, "the session is open already");
+  if ((*rule)->name == "session.open")
+    return fail(error_code::protocol_violation, "the session is open already");
   if (!may_call(**rule, caller))
     return fail(error_code::permission_denied,
                 "a " + std::string{name_of(caller)} + " may not call " + std::string{method});
   if ((*rule)->kind != kind)
-    return fail(error_code::protocol_violation, std::string{method} + (kind == method_kind::request ? " is a notice, which has no answer"
-                                                                                                     : " is a request, and needs an id"));
+    return fail(
+        error_code::protocol_violation,
+        std::string{method} + (kind == method_kind::request ? " is a notice, which has no answer"
+                                                            : " is a request, and needs an id"));
   const auto found = services.find((*rule)->service);
   if (found == services.end())
     return fail(error_code::unavailable, "this node does not serve " + std::string{method});

@@ -9,11 +9,13 @@
 
 namespace troupe {
 
-/// The state behind `link_actor`: a broker that owns one connection. It opens the session, stamps the other side's identity
-/// on everything that comes in, checks each method against the method table, and passes requests on to the services.
+/// The state behind `link_actor`: a broker that owns one connection. It opens the session, stamps
+/// the other side's identity on everything that comes in, checks each method against the method
+/// table, and passes requests on to the services.
 class link_state : public link_events {
 public:
-  using interface = link_actor::extend_with<caf::io::connection_handler>::extend<caf::result<void>(tick)>;
+  using interface =
+      link_actor::extend_with<caf::io::connection_handler>::extend<caf::result<void>(tick)>;
   using pointer = interface::broker_pointer;
   static constexpr const char* name = "link";
 
@@ -32,7 +34,7 @@ private:
   void on_notification(std::string_view method, std::string_view params) override;
   void on_withdrawn(request_serial request) override;
 
-  // -- session ------------------------------------------------------------------------------------------------------
+  // -- session ------------------------------------------------------------------------------------
   void greet();
   void answer_greeting(request_serial request, std::string_view method, std::string_view params);
   result<session_grant> admit(std::string_view method, std::string_view params);
@@ -40,7 +42,7 @@ private:
   void begin_dialed(const session_accepted& answer);
   void announce(link_opened opened);
 
-  // -- traffic ------------------------------------------------------------------------------------------------------
+  // -- traffic ------------------------------------------------------------------------------------
   caf::result<payload> call(const call_remote& wanted);
   void serve(routed_request asked);
   void hand_on(routed_request asked, link_session::time_point at);
@@ -53,7 +55,8 @@ private:
   void schedule_tick();
   link_session::time_point now() const { return self_->clock().now(); }
 
-  link_state(pointer self, caf::io::connection_handle connection, unique_fd socket, link_setup setup);
+  link_state(pointer self, caf::io::connection_handle connection, unique_fd socket,
+             link_setup setup);
 
   pointer self_;
   link_setup setup_;

@@ -18,22 +18,31 @@ public:
   static constexpr const char* name = "listener";
 
   listener_state(pointer self, unique_fd socket, listener_setup setup)
-      : self_(self), socket_(std::move(socket)), setup_(std::move(setup)), log_(setup_.log.logger("links")) {
+      : self_(self),
+        socket_(std::move(socket)),
+        setup_(std::move(setup)),
+        log_(setup_.log.logger("links")) {
     ends_.attach(self_);
   }
-  /// The links go with their listener: nobody else knows all of them, and the actor system waits for every actor.
+  /// The links go with their listener: nobody else knows all of them, and the actor system waits
+  /// for every actor.
   ~listener_state() {
     for (const auto& [id, link] : links_) dismiss(link);
   }
 
   interface::behavior_type make_behavior() {
-    // A descriptor that could not be had is a socket that was closed; CAF would end the program for it.
-    if (socket_) self_->add_doorman(socket_.release());
-    else tell(self_, self_, caf::io::acceptor_closed_msg{});
+    // A descriptor that could not be had is a socket that was closed; CAF would end the program for
+    // it.
+    if (socket_)
+      self_->add_doorman(socket_.release());
+    else
+      tell(self_, self_, caf::io::acceptor_closed_msg{});
     return {
         [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
         [this](const caf::io::acceptor_closed_msg&) {
-          self_->quit(to_caf({error_code::unavailable, "the listening socket " + setup_.label + " is not open", {}}));
+          self_->quit(to_caf({error_code::unavailable,
+                              "the listening socket " + setup_.label + " is not open",
+                              {}}));
         },
     };
   }
@@ -45,14 +54,15 @@ private:
                      ? setup_.setup_for(static_cast<int>(connection.id()))
                      : result<link_setup>{fail(error_code::overloaded, "too many connections")};
     if (!setup) {
-      log_->warn("link.refused listener=\"{}\" reason={}", setup_.label, printable_quoted(setup.error().message));
+      log_->warn("link.refused listener=\"{}\" reason={}", setup_.label,
+                 printable_quoted(setup.error().message));
       close_later(*self_, connection);
       return;
     }
     auto scribe = self_->take(connection);
     caf::actor_config config{self_->context()};
-    auto link = self_->system().spawn_class<broker_shell<link_state>, caf::no_spawn_options>(config, connection,
-                                                                                             std::move(*setup));
+    auto link = self_->system().spawn_class<broker_shell<link_state>, caf::no_spawn_options>(
+        config, connection, std::move(*setup));
     auto* broker = caf::actor_cast<caf::abstract_actor*>(link);
     static_cast<broker_shell<link_state>*>(broker)->move_scribe(std::move(scribe));
     links_[link.id()] = link;

@@ -30,11 +30,11 @@ using link_actor = caf::typed_actor<
 struct link_opened {
   link_actor link;
   session_kind kind = session_kind::client;
-  node_id node;                              ///< Of a peer, as all that follows.
+  node_id node;  ///< Of a peer, as all that follows.
   std::string name;
   std::uint64_t incarnation = 0;
-  std::string address;                       ///< Where the peer listens; of a dialed link: what was dialed.
-  bool dialed = false;                       ///< This side opened the connection.
+  std::string address;  ///< Where the peer listens; of a dialed link: what was dialed.
+  bool dialed = false;  ///< This side opened the connection.
 };
 
 /// A replica of the context on another node can be reached over this link.
@@ -45,13 +45,15 @@ struct peer_up {
   std::uint64_t incarnation = 0;
 };
 
-/// Tells an actor that the answer to a request of the sender's is not wanted any more. It is answered all the same, soon and with
-/// `cancelled` where the work can be ended. Passed over when there is no such request, or no longer.
+/// Tells an actor that the answer to a request of the sender's is not wanted any more. It is
+/// answered all the same, soon and with `cancelled` where the work can be ended. Passed over when
+/// there is no such request, or no longer.
 struct withdraw_request {
   std::uint64_t ticket = 0;  ///< As it was named in the request.
 };
 
-/// Lets time pass in an actor. A slow tick comes back for as long as the actor lives, a fast one while there is need.
+/// Lets time pass in an actor. A slow tick comes back for as long as the actor lives, a fast one
+/// while there is need.
 enum class tick : std::uint8_t { slow, fast };
 
 /// Asks for a connection to `host:port`.
@@ -60,7 +62,8 @@ struct dial_address {
   std::chrono::milliseconds deadline{5'000};
 };
 
-/// A connected socket. Whoever takes the descriptor out owns it; otherwise it closes with the message.
+/// A connected socket. Whoever takes the descriptor out owns it; otherwise it closes with the
+/// message.
 struct connected_socket {
   std::shared_ptr<unique_fd> fd;
 };
@@ -68,12 +71,12 @@ struct connected_socket {
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_links, caf::first_custom_type_id + 1200)
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::link_opened))
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::peer_up))
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::tick))
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::dial_address))
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::connected_socket))
-  CAF_ADD_TYPE_ID(troupe_links, (troupe::withdraw_request))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::link_opened))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::peer_up))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::tick))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::dial_address))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::connected_socket))
+CAF_ADD_TYPE_ID(troupe_links, (troupe::withdraw_request))
 CAF_END_TYPE_ID_BLOCK(troupe_links)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::link_opened)

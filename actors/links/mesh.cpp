@@ -18,8 +18,9 @@ constexpr auto interval = 100ms;
 constexpr auto dial_deadline = 3000ms;
 constexpr auto resolve_deadline = 60s;  // name servers have their own, shorter one
 
-/// An address that another node tells of, in the one way to write it, if it may be dialed. As nodes listen on the loopback only,
-/// nothing else can lead to one; and for these addresses nobody has to be asked, who may let the dialer wait.
+/// An address that another node tells of, in the one way to write it, if it may be dialed. As nodes
+/// listen on the loopback only, nothing else can lead to one; and for these addresses nobody has to
+/// be asked, who may let the dialer wait.
 std::optional<std::string> learnable(const std::string& address) {
   const auto where = parse_endpoint(address);
   if (!where || !is_loopback(where->host) || where->port == 0) return std::nullopt;
@@ -34,7 +35,8 @@ public:
   mesh_state(interface::pointer self, mesh_setup setup)
       : self_(self),
         setup_(std::move(setup)),
-        book_(setup_.introduction.node, setup_.introduction.incarnation, setup_.introduction.address),
+        book_(setup_.introduction.node, setup_.introduction.incarnation,
+              setup_.introduction.address),
         log_(setup_.log.logger("mesh")),
         random_(std::random_device{}()) {
     ends_.attach(self_);
@@ -61,14 +63,16 @@ public:
   }
 
 private:
-  /// One at a time, so that the dialer has little before it when it is to stop, and what matters most is dialed next.
+  /// One at a time, so that the dialer has little before it when it is to stop, and what matters
+  /// most is dialed next.
   void dial_next() {
     if (is_dialing_) return;
     const auto due = book_.next_due(now());
     if (!due) return;
     is_dialing_ = true;
     const auto& address = *due;
-    ask(self_, setup_.dialer, resolve_deadline + dial_deadline, dial_address{address, dial_deadline})
+    ask(self_, setup_.dialer, resolve_deadline + dial_deadline,
+        dial_address{address, dial_deadline})
         .then(
             [this, address](const connected_socket& socket) {
               is_dialing_ = false;
@@ -94,35 +98,43 @@ private:
                             .owner = link_owner{self_}});
     dialing_[link.id()] = address;
     dialed_[link.id()] = link;
-    ends_.watch(self_, link, [this, link_id = link.id()](const caf::error& why) { lose(link_id, from_caf(why)); });
+    ends_.watch(self_, link, [this, link_id = link.id()](const caf::error& why) {
+      lose(link_id, from_caf(why));
+    });
   }
 
   void meet(const link_opened& opened) {
     const auto id = opened.link.id();
-    if (!opened.dialed) ends_.watch(self_, opened.link, [this, id](const caf::error& why) { lose(id, from_caf(why)); });
+    if (!opened.dialed)
+      ends_.watch(self_, opened.link,
+                  [this, id](const caf::error& why) { lose(id, from_caf(why)); });
     dialing_.erase(id);
     const auto verdict = book_.connected(id, opened.node, opened.name, opened.incarnation,
                                          opened.dialed ? opened.address : std::string{}, now());
     if (verdict.close) close(*verdict.close, verdict.reason);
     if (!verdict.keep) {
-      log_->log(is_self(opened) ? spdlog::level::debug : spdlog::level::warn, "mesh.refused node={} name={} reason={}",
-                to_string(opened.node), printable_quoted(opened.name, 64), printable_quoted(verdict.reason.message));
+      log_->log(is_self(opened) ? spdlog::level::debug : spdlog::level::warn,
+                "mesh.refused node={} name={} reason={}", to_string(opened.node),
+                printable_quoted(opened.name, 64), printable_quoted(verdict.reason.message));
       tell(self_, opened.link, close_link{verdict.reason.message});
       return;
     }
     links_[id] = opened.link;
     log_->info("mesh.connected node={} name={} incarnation={}", to_string(opened.node),
                printable_quoted(opened.name, 64), opened.incarnation);
-    if (const auto address = learnable(opened.address); address && setup_.discover && !opened.dialed)
+    if (const auto address = learnable(opened.address);
+        address && setup_.discover && !opened.dialed)
       book_.learn(*address, opened.node, opened.incarnation, now());
-    tell(self_, opened.link, notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
+    tell(self_, opened.link,
+         notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
     tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
   }
 
   void learn(const service_notice& notice) {
     const auto known = decode_checked<peers_known>(notice.params.bytes);
     if (!setup_.discover) return;
-    if (!known) return log_->warn("mesh.notice_refused reason={}", printable_quoted(known.error().message));
+    if (!known)
+      return log_->warn("mesh.notice_refused reason={}", printable_quoted(known.error().message));
     for (const auto& told : known->addresses)
       if (const auto address = learnable(told)) book_.learn(*address, now());
   }
@@ -135,7 +147,8 @@ private:
   void lose(caf::actor_id link, const error& why) {
     links_.erase(link);
     dialed_.erase(link);
-    if (const auto dialed = dialing_.extract(link)) give_up(dialed.mapped(), why);
+    if (const auto dialed = dialing_.extract(link))
+      give_up(dialed.mapped(), why);
     else if (const auto node = book_.disconnected(link, why, jitter(), now()))
       log_->warn("mesh.lost node={} reason={}", to_string(*node), printable_quoted(why.message));
   }
@@ -147,7 +160,8 @@ private:
 
   /// An address of this node that it was given under another name leads back to it.
   bool is_self(const link_opened& opened) const {
-    return opened.node == setup_.introduction.node && opened.incarnation == setup_.introduction.incarnation;
+    return opened.node == setup_.introduction.node &&
+           opened.incarnation == setup_.introduction.incarnation;
   }
 
   double jitter() { return std::uniform_real_distribution<>{}(random_); }
@@ -161,8 +175,9 @@ private:
   watch_list ends_;
   bool is_dialing_ = false;
   std::map<caf::actor_id, std::string> dialing_;
-  std::map<caf::actor_id, link_actor> links_;   ///< To the nodes that are connected.
-  std::map<caf::actor_id, link_actor> dialed_;  ///< Those that this actor has started and that go with it.
+  std::map<caf::actor_id, link_actor> links_;  ///< To the nodes that are connected.
+  std::map<caf::actor_id, link_actor>
+      dialed_;  ///< Those that this actor has started and that go with it.
 };
 
 }  // namespace
@@ -173,18 +188,26 @@ mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup) {
 
 result<session_grant> admit_peer(const session_open& opening, const session_open& own) {
   if (opening.kind != session_kind::peer)
-    return fail(error_code::permission_denied, "this address is for peers; clients use the unix socket");
+    return fail(error_code::permission_denied,
+                "this address is for peers; clients use the unix socket");
   if (opening.cluster != own.cluster)
-    return fail(error_code::permission_denied, "the cluster id " + to_string(opening.cluster) + " is not this node's, " +
-                                                   to_string(own.cluster) + "; nodes of one cluster are started with the same --cluster");
-  if (opening.node.is_nil()) return fail(error_code::invalid_argument, "a peer must tell its node id");
+    return fail(error_code::permission_denied,
+                "the cluster id " + to_string(opening.cluster) + " is not this node's, " +
+                    to_string(own.cluster) +
+                    "; nodes of one cluster are started with the same --cluster");
+  if (opening.node.is_nil())
+    return fail(error_code::invalid_argument, "a peer must tell its node id");
   if (opening.node == own.node && opening.incarnation != own.incarnation)
-    return fail(error_code::already_exists, "the node id " + to_string(own.node) +
-                                                " is this node's own; the data directory was copied: give the copy its own");
+    return fail(error_code::already_exists,
+                "the node id " + to_string(own.node) +
+                    " is this node's own; the data directory was copied: give the copy its own");
   return session_grant{
       {.name = to_string(opening.node), .kind = principal_kind::peer, .capabilities = {}},
-      {.node = own.node, .node_name = own.name, .incarnation = own.incarnation,
-       .cluster = own.cluster, .capabilities = {}}};
+      {.node = own.node,
+       .node_name = own.name,
+       .incarnation = own.incarnation,
+       .cluster = own.cluster,
+       .capabilities = {}}};
 }
 
 }  // namespace troupe

@@ -8,7 +8,8 @@
 
 namespace troupe {
 
-/// Whoever exchanges state with other nodes: told of each connection that stays. Its end is seen by watching the link.
+/// Whoever exchanges state with other nodes: told of each connection that stays. Its end is seen by
+/// watching the link.
 using peer_watcher = caf::typed_actor<caf::result<void>(peer_up)>;
 
 /// Keeps this node connected with the others.
@@ -31,14 +32,15 @@ struct mesh_setup {
   bool discover = true;            ///< Also dial the nodes that others tell of, on this machine.
   link_limits limits;
   log_target log;
-  service_table services;          ///< What peers may ask of this node.
+  service_table services;  ///< What peers may ask of this node.
   peer_watcher replica;
-  dialer_actor dialer;             ///< Makes the connections.
+  dialer_actor dialer;  ///< Makes the connections.
 };
 
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);
 
-/// Decides about a peer's `session.open`: the cluster must be the same. The link puts the agreed protocol into the answer.
+/// Decides about a peer's `session.open`: the cluster must be the same. The link puts the agreed
+/// protocol into the answer.
 result<session_grant> admit_peer(const session_open& opening, const session_open& own);
 
 }  // namespace troupe

@@ -29,17 +29,19 @@ enum class resource_scope : std::uint8_t {
   subtree,  ///< The context path that the parameter names and everything below it.
 };
 
-/// One row of the method table: what can be called over a link, by whom, and what a plugin must be allowed for it.
+/// One row of the method table: what can be called over a link, by whom, and what a plugin must be
+/// allowed for it.
 struct method_rule {
   std::string_view name;
   enum service service;
   method_callers callers;
-  std::string_view verb;            ///< Of the capability, such as `context.read`; empty when none is needed.
+  std::string_view verb;  ///< Of the capability, such as `context.read`; empty when none is needed.
   resource_scope scope = resource_scope::none;
-  std::string_view parameter;       ///< Names the resource.
+  std::string_view parameter;  ///< Names the resource.
   std::string_view summary;
   method_kind kind = method_kind::request;
-  bool reads = false;               ///< Its answer may be large and is made at once: few of one link are worked on together.
+  bool reads = false;  ///< Its answer may be large and is made at once: few of one link are worked
+                       ///< on together.
 };
 
 /// All methods, in the order of their names.

@@ -17,7 +17,7 @@ std::chrono::milliseconds lengthened(std::chrono::milliseconds wait, double jitt
 peer_book::peer_book(node_id self, std::uint64_t incarnation, std::string own_address)
     : self_(self), incarnation_(incarnation), own_address_(std::move(own_address)) {}
 
-// -- addresses --------------------------------------------------------------------------------------------------------
+// -- addresses ------------------------------------------------------------------------------------
 
 void peer_book::give(const std::string& address, time_point now) {
   if (places_.size() >= max_addresses && !places_.contains(address)) make_room();
@@ -26,7 +26,8 @@ void peer_book::give(const std::string& address, time_point now) {
 
 void peer_book::learn(const std::string& address, time_point now) { find_or_add(address, now); }
 
-void peer_book::learn(const std::string& address, const node_id& node, std::uint64_t incarnation, time_point now) {
+void peer_book::learn(const std::string& address, const node_id& node, std::uint64_t incarnation,
+                      time_point now) {
   auto* at = find_or_add(address, now);
   if (at == nullptr || (at->is_trusted() && at->node != node)) return;
   at->node = node;
@@ -42,12 +43,13 @@ peer_book::place* peer_book::find_or_add(const std::string& address, time_point 
 }
 
 void peer_book::make_room() {
-  const auto spare = std::find_if(places_.begin(), places_.end(),
-                                  [](const auto& each) { return !each.second.is_trusted() && !each.second.pending; });
+  const auto spare = std::find_if(places_.begin(), places_.end(), [](const auto& each) {
+    return !each.second.is_trusted() && !each.second.pending;
+  });
   if (spare != places_.end()) places_.erase(spare);
 }
 
-// -- dialing ----------------------------------------------------------------------------------------------------------
+// -- dialing --------------------------------------------------------------------------------------
 
 std::optional<std::string> peer_book::next_due(time_point now) {
   auto next = places_.end();
@@ -63,17 +65,21 @@ std::optional<std::string> peer_book::next_due(time_point now) {
 
 bool peer_book::is_due(const place& at, time_point now) const {
   if (at.pending || at.link || at.next_dial > now) return false;
-  // A place whose node is connected the other way round needs no second connection. After a new start it may listen elsewhere.
+  // A place whose node is connected the other way round needs no second connection. After a new
+  // start it may listen elsewhere.
   const auto who = members_.find(at.node);
   return who == members_.end() || who->second.incarnation != at.incarnation;
 }
 
-void peer_book::dial_failed(const std::string& address, const error& why, double jitter, time_point now) {
+void peer_book::dial_failed(const std::string& address, const error& why, double jitter,
+                            time_point now) {
   const auto found = places_.find(address);
   if (found == places_.end()) return;
   auto& at = found->second;
-  if (++at.failures >= max_failures && !at.is_trusted()) places_.erase(found);
-  else retry_later(at, why, jitter, now);
+  if (++at.failures >= max_failures && !at.is_trusted())
+    places_.erase(found);
+  else
+    retry_later(at, why, jitter, now);
 }
 
 void peer_book::retry_later(place& at, const error& why, double jitter, time_point now) {
@@ -84,15 +90,17 @@ void peer_book::retry_later(place& at, const error& why, double jitter, time_poi
   at.retry = std::min(at.retry * 2, last_retry);
 }
 
-// -- connections ------------------------------------------------------------------------------------------------------
+// -- connections ----------------------------------------------------------------------------------
 
 peer_book::verdict peer_book::refuse(const std::string& dialed, error reason, time_point now) {
-  if (const auto at = places_.find(dialed); at != places_.end()) retry_later(at->second, reason, 0, now);
+  if (const auto at = places_.find(dialed); at != places_.end())
+    retry_later(at->second, reason, 0, now);
   return {false, std::nullopt, std::move(reason)};
 }
 
-peer_book::verdict peer_book::connected(connection link, const node_id& node, const std::string& name,
-                                        std::uint64_t incarnation, const std::string& dialed, time_point now) {
+peer_book::verdict peer_book::connected(connection link, const node_id& node,
+                                        const std::string& name, std::uint64_t incarnation,
+                                        const std::string& dialed, time_point now) {
   const auto place_dialed = places_.find(dialed);
   auto* at = place_dialed != places_.end() ? &place_dialed->second : nullptr;
   const auto refuse_for_good = [&](std::string why) {
@@ -109,8 +117,9 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node, co
     return refuse_for_good("this is the node itself");
   }
   if (node == self_)
-    return refuse_for_good("another node runs with the id of this one, " + to_string(node) +
-                           "; its data directory was copied: give the copy a data directory of its own");
+    return refuse_for_good(
+        "another node runs with the id of this one, " + to_string(node) +
+        "; its data directory was copied: give the copy a data directory of its own");
 
   if (at != nullptr) {
     at->met = true;
@@ -123,12 +132,14 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node, co
   if (const auto found = members_.find(node); found != members_.end()) {
     const auto& known = found->second;
     if (incarnation < known.incarnation)
-      return refuse_for_good("node " + to_string(node) + " is connected with the newer incarnation " +
-                             std::to_string(known.incarnation) + "; its data directory may have been copied");
+      return refuse_for_good(
+          "node " + to_string(node) + " is connected with the newer incarnation " +
+          std::to_string(known.incarnation) + "; its data directory may have been copied");
     const bool dialed_by_smaller = dialed.empty() ? node < self_ : self_ < node;
     const bool same_direction = known.was_dialed == !dialed.empty();
     if (incarnation == known.incarnation && !same_direction && !dialed_by_smaller)
-      return refuse(dialed, {error_code::already_exists, "the nodes are connected already", {}}, now);
+      return refuse(dialed, {error_code::already_exists, "the nodes are connected already", {}},
+                    now);
     replaced = known.link;
     reason = {error_code::already_exists, "replaced by a newer connection of the same node", {}};
   }
@@ -143,7 +154,8 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node, co
   return {true, replaced, reason};
 }
 
-std::optional<node_id> peer_book::disconnected(connection link, const error& why, double jitter, time_point now) {
+std::optional<node_id> peer_book::disconnected(connection link, const error& why, double jitter,
+                                               time_point now) {
   const auto gone = std::find_if(members_.begin(), members_.end(),
                                  [&](const auto& each) { return each.second.link == link; });
   const bool was_member = gone != members_.end();
@@ -152,7 +164,8 @@ std::optional<node_id> peer_book::disconnected(connection link, const error& why
       if (now - at.linked_at >= success_after) at.retry = first_retry;
       retry_later(at, why, jitter, now);
     } else if (was_member && at.node == gone->first && !at.link && !at.pending) {
-      // It was not dialed while its node was connected the other way round, so its time has most likely passed.
+      // It was not dialed while its node was connected the other way round, so its time has most
+      // likely passed.
       if (now - gone->second.since >= success_after) at.retry = first_retry;
       at.next_dial = std::max(at.next_dial, now + lengthened(at.retry, jitter));
     }
@@ -163,7 +176,7 @@ std::optional<node_id> peer_book::disconnected(connection link, const error& why
   return node;
 }
 
-// -- what is known ----------------------------------------------------------------------------------------------------
+// -- what is known --------------------------------------------------------------------------------
 
 std::vector<peer_info> peer_book::peers() const {
   std::vector<peer_info> all;
@@ -181,8 +194,12 @@ std::vector<peer_info> peer_book::peers() const {
   }
   for (const auto& [node, member] : members_)
     if (std::find(shown.begin(), shown.end(), node) == shown.end())
-      all.push_back({.address = {}, .connected = true, .id = node, .name = member.name,
-                     .incarnation = member.incarnation, .problem = {}});
+      all.push_back({.address = {},
+                     .connected = true,
+                     .id = node,
+                     .name = member.name,
+                     .incarnation = member.incarnation,
+                     .problem = {}});
   return all;
 }
 

@@ -7,16 +7,18 @@
 
 namespace troupe {
 
-/// Bounds how many requests with large answers the services work on at once for one link: answers are made faster than they are
-/// sent, and what has been answered and not yet been taken by the link is bounded by nothing else. The others wait, first come,
-/// first served; how many may is for the caller to bound. Every operation is O(1).
+/// Bounds how many requests with large answers the services work on at once for one link: answers
+/// are made faster than they are sent, and what has been answered and not yet been taken by the
+/// link is bounded by nothing else. The others wait, first come, first served; how many may is for
+/// the caller to bound. Every operation is O(1).
 template <class Request>
 class read_window {
 public:
   /// @param at_once at least 1.
   explicit read_window(std::size_t at_once) : at_once_(at_once) {}
 
-  /// Takes a request in. @returns it when it can be handed on now; otherwise it waits until `leave` returns it.
+  /// Takes a request in. @returns it when it can be handed on now; otherwise it waits until `leave`
+  /// returns it.
   std::optional<Request> enter(Request request) {
     if (under_way_ == at_once_) {
       waiting_.push_back(std::move(request));

@@ -47,10 +47,13 @@ struct routed_request {
   std::chrono::steady_clock::time_point came;
 
   /// What to ask the service, which has the time that is left. Takes the parameters.
-  service_call call(principal_ptr caller, std::uint64_t ticket, std::chrono::steady_clock::time_point at) {
+  service_call call(principal_ptr caller, std::uint64_t ticket,
+                    std::chrono::steady_clock::time_point at) {
     const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(at - came);
     const auto left = std::max(beside.deadline - waited, std::chrono::milliseconds{1});
-    return {std::move(caller), std::string{to.rule->name}, {std::move(params)}, left, beside.trace, ticket};
+    return {std::move(caller),   std::string{to.rule->name},
+            {std::move(params)}, left,
+            beside.trace,        ticket};
   }
 };
 
@@ -64,7 +67,7 @@ void withdraw_call(Self* self, const service_table& services, std::uint64_t tick
     tell(self, caf::actor_cast<withdrawal_sink>(found->second), withdraw_request{ticket});
 }
 
-// -- continuations of `ask`: what to do with another actor's answer ------------------------------------------------------
+// -- continuations of `ask`: what to do with another actor's answer -------------------------------
 
 template <class Answer>
 auto deliver_encoded(payload_promise promise) {

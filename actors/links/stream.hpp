@@ -12,8 +12,8 @@
 
 namespace troupe {
 
-/// The bytes of one connection inside a broker: moves what a `link_session` wants to send to CAF's buffers in batches, and
-/// pauses reading while the session wants it.
+/// The bytes of one connection inside a broker: moves what a `link_session` wants to send to CAF's
+/// buffers in batches, and pauses reading while the session wants it.
 class stream {
 public:
   /// How much is read at once.
@@ -29,8 +29,8 @@ public:
     await_turn();
   }
 
-  /// Call before anything that may produce output: tells the session what the other side has not taken. CAF shows what waits to be
-  /// written, not what it is just writing.
+  /// Call before anything that may produce output: tells the session what the other side has not
+  /// taken. CAF shows what waits to be written, not what it is just writing.
   void refresh(link_session& session) {
     session.set_unsent(open() ? broker_->wr_buf(connection_).size() : 0);
   }
@@ -46,8 +46,10 @@ public:
     refresh(session);
     if (session.reading_paused() == paused_ || !*turned_) return;
     paused_ = !paused_;
-    if (paused_) broker_->halt(connection_);
-    else broker_->trigger(connection_);
+    if (paused_)
+      broker_->halt(connection_);
+    else
+      broker_->trigger(connection_);
     await_turn();
   }
 
@@ -60,8 +62,8 @@ public:
   bool open() const { return broker_->valid(connection_); }
 
 private:
-  /// Of two changes in one turn of CAF's I/O loop the loop would see neither, while the connection believes in both. So the
-  /// next one waits for the turn to end.
+  /// Of two changes in one turn of CAF's I/O loop the loop would see neither, while the connection
+  /// believes in both. So the next one waits for the turn to end.
   void await_turn() {
     turned_ = std::make_shared<bool>(false);
     broker_->backend().post([turned = turned_] { *turned = true; });
@@ -70,7 +72,8 @@ private:
   caf::io::abstract_broker* broker_;
   caf::io::connection_handle connection_;
   bool paused_ = false;
-  std::shared_ptr<bool> turned_ = std::make_shared<bool>(true);  ///< Touched by the I/O thread only.
+  std::shared_ptr<bool> turned_ =
+      std::make_shared<bool>(true);  ///< Touched by the I/O thread only.
 };
 
 }  // namespace troupe

@@ -14,7 +14,8 @@ namespace {
 constexpr std::uint32_t max_results = 1000;
 constexpr std::size_t max_text_bytes = 1024;
 
-/// At most so many bytes, in whole characters: what is recorded may come from a party that writes as much as it likes.
+/// At most so many bytes, in whole characters: what is recorded may come from a party that writes
+/// as much as it likes.
 std::string shortened(std::string_view text) {
   constexpr std::string_view mark = "…";
   if (text.size() <= max_text_bytes) return repaired_utf8(text);
@@ -23,7 +24,8 @@ std::string shortened(std::string_view text) {
 
 /// The record with all of its texts shortened, so that a bound on records is a bound on memory.
 audit_record shortened(audit_record record) {
-  for (auto* text : {&record.event, &record.principal, &record.subject, &record.rule}) *text = shortened(*text);
+  for (auto* text : {&record.event, &record.principal, &record.subject, &record.rule})
+    *text = shortened(*text);
   return record;
 }
 
@@ -36,7 +38,8 @@ public:
       : setup_(std::move(setup)),
         file_(setup_.directory, setup_.max_file_bytes),
         log_(setup_.log.logger("audit")) {
-    for (auto& record : file_.load(setup_.max_in_memory)) newest_.push_back(shortened(std::move(record)));
+    for (auto& record : file_.load(setup_.max_in_memory))
+      newest_.push_back(shortened(std::move(record)));
   }
 
   interface::behavior_type make_behavior() {
@@ -44,7 +47,8 @@ public:
         [this](audit_record& record) -> caf::result<void> { return reply(add(std::move(record))); },
         [this](const search_audit& wanted) { return search(wanted); },
         [this](const service_call& call) {
-          return serve_with<search_audit>(call, [this](const auto& wanted) { return result<audit_list>{search(wanted)}; });
+          return serve_with<search_audit>(
+              call, [this](const auto& wanted) { return result<audit_list>{search(wanted)}; });
         },
         [](const service_notice&) {},
     };
@@ -54,10 +58,12 @@ private:
   result<void> add(audit_record record) {
     record = shortened(std::move(record));
     if (record.time_ms == 0) record.time_ms = setup_.clock();
-    log_->info("audit.{} principal={} subject={} rule={}", printable(record.event), printable_quoted(record.principal, 128),
-               printable_quoted(record.subject, 1024), printable_quoted(record.rule, 1024));
+    log_->info("audit.{} principal={} subject={} rule={}", printable(record.event),
+               printable_quoted(record.principal, 128), printable_quoted(record.subject, 1024),
+               printable_quoted(record.rule, 1024));
     auto written = file_.append(record);
-    if (!written) log_->error("audit.write_failed reason={}", printable_quoted(written.error().message));
+    if (!written)
+      log_->error("audit.write_failed reason={}", printable_quoted(written.error().message));
     newest_.push_back(std::move(record));
     if (newest_.size() > setup_.max_in_memory) newest_.pop_front();
     return written;

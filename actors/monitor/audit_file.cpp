@@ -19,7 +19,8 @@ std::string text_of(const value& line, std::string_view key) {
   return found ? std::string{found->as_string().value_or("")} : std::string{};
 }
 
-/// True when the last line was cut off, as by a full disk or a crash: what is appended must not become part of it.
+/// True when the last line was cut off, as by a full disk or a crash: what is appended must not
+/// become part of it.
 bool ends_torn(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary | std::ios::ate};
   return in.tellg() > 0 && in.seekg(-1, std::ios::end).get() != '\n';
@@ -51,7 +52,8 @@ result<audit_record> parse_json_line(std::string_view line) {
   auto parsed = value::from_json(line);
   if (!parsed) return fail(std::move(parsed.error()));
   const auto time = parsed->find("time_ms");
-  if (!time || !time->as_unsigned()) return fail(error_code::corrupt_data, "an audit line has no time");
+  if (!time || !time->as_unsigned())
+    return fail(error_code::corrupt_data, "an audit line has no time");
   return audit_record{.time_ms = *time->as_unsigned(),
                       .event = text_of(*parsed, "event"),
                       .principal = text_of(*parsed, "principal"),
@@ -61,7 +63,9 @@ result<audit_record> parse_json_line(std::string_view line) {
 }
 
 audit_file::audit_file(std::filesystem::path directory, std::size_t max_bytes)
-    : current_(directory / "audit.jsonl"), previous_(directory / "audit.1.jsonl"), max_bytes_(max_bytes) {}
+    : current_(directory / "audit.jsonl"),
+      previous_(directory / "audit.1.jsonl"),
+      max_bytes_(max_bytes) {}
 
 std::vector<audit_record> audit_file::load(std::size_t max_records) const {
   std::vector<audit_record> all;
@@ -70,7 +74,8 @@ std::vector<audit_record> audit_file::load(std::size_t max_records) const {
     for (std::string line; std::getline(in, line);)
       if (auto record = parse_json_line(line)) all.push_back(std::move(*record));
   }
-  if (all.size() > max_records) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(max_records));
+  if (all.size() > max_records)
+    all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(max_records));
   return all;
 }
 
@@ -83,7 +88,8 @@ result<void> audit_file::open() {
     out_.reset();
     return failed("cannot be opened");
   }
-  if (S_ISREG(status.st_mode)) fchmod(out_.get(), 0600);  // an older one may have been readable by others
+  if (S_ISREG(status.st_mode))
+    fchmod(out_.get(), 0600);  // an older one may have been readable by others
   bytes_ = static_cast<std::size_t>(status.st_size);
   if (torn && !write_all(out_.get(), "\n")) {
     out_.reset();
@@ -114,7 +120,8 @@ result<void> audit_file::append(const audit_record& record) {
 }
 
 tl::unexpected<error> audit_file::failed(std::string_view how) const {
-  return fail(error_code::storage_failure, "the audit file " + current_.native() + " " + std::string{how});
+  return fail(error_code::storage_failure,
+              "the audit file " + current_.native() + " " + std::string{how});
 }
 
 }  // namespace troupe

@@ -11,17 +11,19 @@
 
 namespace troupe {
 
-/// The audit trail on disk: JSON lines in `audit.jsonl`, and the file before it in `audit.1.jsonl`, so that at most twice
-/// `max_bytes` are kept. Only its owner may read it, and no program that is started inherits it.
+/// The audit trail on disk: JSON lines in `audit.jsonl`, and the file before it in `audit.1.jsonl`,
+/// so that at most twice `max_bytes` are kept. Only its owner may read it, and no program that is
+/// started inherits it.
 class audit_file {
 public:
   audit_file(std::filesystem::path directory, std::size_t max_bytes);
 
-  /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed over.
+  /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed
+  /// over.
   std::vector<audit_record> load(std::size_t max_records) const;
 
-  /// Appends a line, to a new file when this one has no room for it. Fails with `storage_failure`, also when the full file cannot
-  /// be renamed; the next one tries again.
+  /// Appends a line, to a new file when this one has no room for it. Fails with `storage_failure`,
+  /// also when the full file cannot be renamed; the next one tries again.
   result<void> append(const audit_record& record);
 
 private:

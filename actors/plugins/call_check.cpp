@@ -14,7 +14,8 @@ result<std::string> find_text(std::string_view params, std::string_view key) {
   std::optional<std::string> found;
   for (auto left = in.read_map().value_or(0); left > 0; --left) {
     const auto name = in.read_string();
-    if (!name) return fail(error_code::invalid_argument, "the parameters have a key that is not a string");
+    if (!name)
+      return fail(error_code::invalid_argument, "the parameters have a key that is not a string");
     if (*name != key) {
       in.skip();
       continue;
@@ -28,7 +29,8 @@ result<std::string> find_text(std::string_view params, std::string_view key) {
 
 }  // namespace
 
-result<call_decision> check_call(const permissions& policy, const method_rule& rule, std::string_view params) {
+result<call_decision> check_call(const permissions& policy, const method_rule& rule,
+                                 std::string_view params) {
   const auto verb = parse_enum<capability_verb>(rule.verb);
   if (!verb) return call_decision{true, {}, "no capability needed"};
   auto resource = find_text(params, rule.parameter);
@@ -40,13 +42,17 @@ result<call_decision> check_call(const permissions& policy, const method_rule& r
     resource = parsed->text();
   } else if (resource->size() > registry::max_name_bytes) {
     // No such command can exist, and what is refused by name is logged and recorded.
-    return fail(error_code::limit_exceeded, std::string{rule.parameter} + " has " + std::to_string(resource->size()) +
-                                                " bytes; at most " + std::to_string(registry::max_name_bytes) + " are accepted");
+    return fail(error_code::limit_exceeded,
+                std::string{rule.parameter} + " has " + std::to_string(resource->size()) +
+                    " bytes; at most " + std::to_string(registry::max_name_bytes) +
+                    " are accepted");
   }
-  const auto decision = rule.scope == resource_scope::subtree ? policy.check_subtree(*verb, *resource)
-                                                              : policy.check(*verb, *resource);
+  const auto decision = rule.scope == resource_scope::subtree
+                            ? policy.check_subtree(*verb, *resource)
+                            : policy.check(*verb, *resource);
   const bool is_root = resource->empty() && resource_kind_of(*verb) == resource_kind::path;
-  return call_decision{decision.allowed, std::string{rule.verb} + ":" + (is_root ? "/" : *resource), decision.rule};
+  return call_decision{decision.allowed, std::string{rule.verb} + ":" + (is_root ? "/" : *resource),
+                       decision.rule};
 }
 
 }  // namespace troupe

@@ -25,16 +25,20 @@ public:
   using interface = launcher_actor;
   static constexpr const char* name = "launcher";
 
-  launcher_state(interface::pointer self, const sandbox_factory& make, package_reader_actor reader, const log_target& log)
+  launcher_state(interface::pointer self, const sandbox_factory& make, package_reader_actor reader,
+                 const log_target& log)
       : self_(self), log_(log.logger("plugins")), reader_(std::move(reader)) {
-    sandbox_ = make([this](std::string_view plugin, std::string_view operation) { return check(plugin, operation); });
+    sandbox_ = make([this](std::string_view plugin, std::string_view operation) {
+      return check(plugin, operation);
+    });
     if (!sandbox_) {
       log_->error("plugin.no_sandbox reason={}", printable_quoted(sandbox_.error().message));
       return;
     }
     if (const auto cleaned = (*sandbox_)->remove_leftovers(); !cleaned)
       log_->warn("plugin.leftovers reason={}", printable_quoted(cleaned.error().message));
-    else if (*cleaned > 0) log_->info("plugin.leftovers hosts={}", *cleaned);
+    else if (*cleaned > 0)
+      log_->info("plugin.leftovers hosts={}", *cleaned);
   }
 
   interface::behavior_type make_behavior() {
@@ -92,13 +96,18 @@ private:
       const auto found = verifying_.find(plugin);
       return found != verifying_.end() && found->second == turn && verifying_.erase(plugin) > 0;
     };
-    ask(self_, reader_, wanted.spec.start_deadline, verify_package{wanted.spec.package, wanted.manifest})
+    ask(self_, reader_, wanted.spec.start_deadline,
+        verify_package{wanted.spec.package, wanted.manifest})
         .then(
             [this, promise, wanted, is_wanted]() mutable {
-              auto started = is_wanted() ? start(wanted)
-                                         : fail(error_code::unavailable, "the plugin " + wanted.spec.plugin + " was ended before it started");
-              if (started) promise.deliver(std::move(*started));
-              else promise.deliver(to_caf(std::move(started.error())));
+              auto started =
+                  is_wanted() ? start(wanted)
+                              : fail(error_code::unavailable, "the plugin " + wanted.spec.plugin +
+                                                                  " was ended before it started");
+              if (started)
+                promise.deliver(std::move(*started));
+              else
+                promise.deliver(to_caf(std::move(started.error())));
             },
             [promise, is_wanted](const error& why) mutable {
               is_wanted();
@@ -114,13 +123,18 @@ private:
       if (std::filesystem::is_regular_file(file, ignored)) spec.readable.push_back(file);
     for (const auto& tree : wanted.trees) {
       const auto fine = check_readable(tree);
-      if (fine) spec.readable.push_back(tree);
-      else log_->warn("plugin.not_shown plugin={} reason={}", wanted.spec.plugin, printable_quoted(fine.error().message));
+      if (fine)
+        spec.readable.push_back(tree);
+      else
+        log_->warn("plugin.not_shown plugin={} reason={}", wanted.spec.plugin,
+                   printable_quoted(fine.error().message));
     }
     auto made = (*sandbox_)->create(spec);
     if (!made) return fail(std::move(made.error()));
     auto& plugin = running_[wanted.spec.plugin];
-    plugin = running_plugin{.watcher = wanted.watcher, .output = std::move(made->output), .check_at = clock::now() + limits_interval};
+    plugin = running_plugin{.watcher = wanted.watcher,
+                            .output = std::move(made->output),
+                            .check_at = clock::now() + limits_interval};
     schedule_tick();
     return plugin_launched{std::make_shared<unique_fd>(std::move(made->socket)),
                            static_cast<std::uint64_t>(made->pid), std::move(made->layers)};
@@ -160,16 +174,20 @@ private:
         tell(self_, state.watcher, plugin_exited{plugin, *status, printable(state.lines.last())});
       }
       if (!state.ending) continue;
-      if (status || now >= state.force_at) gone.emplace_back(plugin, status);
-      else if (now >= state.ask_at && !std::exchange(state.asked, true)) (void)(*sandbox_)->request_stop(plugin);
+      if (status || now >= state.force_at)
+        gone.emplace_back(plugin, status);
+      else if (now >= state.ask_at && !std::exchange(state.asked, true))
+        (void)(*sandbox_)->request_stop(plugin);
     }
     for (const auto& [plugin, status] : gone) bury(plugin, status);
     check_limits(now);
   }
 
-  /// To look at a plugin may mean to look at every process of the machine: so at most one at a time, in turn.
+  /// To look at a plugin may mean to look at every process of the machine: so at most one at a
+  /// time, in turn.
   void check_limits(clock::time_point now) {
-    const auto next = std::ranges::min_element(running_, {}, [](const auto& entry) { return entry.second.check_at; });
+    const auto next = std::ranges::min_element(
+        running_, {}, [](const auto& entry) { return entry.second.check_at; });
     if (next == running_.end() || next->second.check_at > now) return;
     auto& [plugin, state] = *next;
     state.check_at = now + limits_interval;
@@ -201,13 +219,16 @@ private:
       state.exit_told = true;
     }
     for (auto& promise : ended) {
-      if (destroyed) promise.deliver(plugin_ended{status, last_output});
-      else promise.deliver(to_caf(destroyed.error()));
+      if (destroyed)
+        promise.deliver(plugin_ended{status, last_output});
+      else
+        promise.deliver(to_caf(destroyed.error()));
     }
   }
 
   void log_output(const std::string& plugin, running_plugin& state, clock::time_point now) {
-    for (const auto& line : state.lines.take(read_available(state.output.get(), max_output_at_once), now))
+    for (const auto& line :
+         state.lines.take(read_available(state.output.get(), max_output_at_once), now))
       log_line(plugin, line);
     if (const auto dropped = state.lines.take_dropped(); dropped > 0)
       log_->warn("plugin.output_dropped plugin={} lines={}", plugin, dropped);
@@ -230,14 +251,16 @@ private:
   std::map<std::string, std::shared_ptr<const permissions>, std::less<>> policies_;
   result<std::unique_ptr<plugin_sandbox>> sandbox_;
   std::map<std::string, running_plugin> running_;
-  std::map<std::string, std::uint64_t> verifying_;  ///< Launches whose package is being verified, each with a number of its own.
+  std::map<std::string, std::uint64_t>
+      verifying_;  ///< Launches whose package is being verified, each with a number of its own.
   std::uint64_t turns_ = 0;
   bool ticking_ = false;
 };
 
 }  // namespace
 
-launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make, package_reader_actor reader, const log_target& log) {
+launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make,
+                              package_reader_actor reader, const log_target& log) {
   return spawn_blocking<launcher_state>(system, std::move(make), std::move(reader), log);
 }
 

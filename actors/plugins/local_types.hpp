@@ -49,15 +49,19 @@ struct plugin_exceeded {
   std::string what;
 };
 /// Told of the ends of plugins, and of what asks for one.
-using exit_watcher = caf::typed_actor<caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded)>;
+using exit_watcher =
+    caf::typed_actor<caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded)>;
 
-/// Asks the launcher to start a plugin, once the files of its package have been found to have the sums of the manifest.
+/// Asks the launcher to start a plugin, once the files of its package have been found to have the
+/// sums of the manifest.
 struct launch_plugin {
   sandbox_spec spec;
   exit_watcher watcher;
   std::shared_ptr<const plugin_manifest> manifest;
-  std::vector<std::filesystem::path> files;  ///< What the plugin may read beside `spec.readable`, where it is a regular file.
-  std::vector<std::filesystem::path> trees;  ///< The same, where it is a directory that can be shown.
+  std::vector<std::filesystem::path>
+      files;  ///< What the plugin may read beside `spec.readable`, where it is a regular file.
+  std::vector<std::filesystem::path>
+      trees;  ///< The same, where it is a directory that can be shown.
 };
 /// A plugin's process runs.
 struct plugin_launched {
@@ -66,8 +70,8 @@ struct plugin_launched {
   std::vector<sandbox_layer> layers;
 };
 
-/// Asks the launcher to end a plugin: after `patience`, in which it may end by itself, politely, and `grace` later by force.
-/// Answered when nothing of it is left.
+/// Asks the launcher to end a plugin: after `patience`, in which it may end by itself, politely,
+/// and `grace` later by force. Answered when nothing of it is left.
 struct end_plugin {
   std::string plugin;
   std::chrono::milliseconds grace{0};
@@ -98,7 +102,8 @@ struct check_operation {
 
 /// Starts, or stops, a supervisor's plugin. Answered when it runs, or has gone.
 enum class plugin_order : std::uint8_t { start, stop };
-/// Stops all plugins of a manager, which then ends. The error names those that were still running after this time.
+/// Stops all plugins of a manager, which then ends. The error names those that were still running
+/// after this time.
 struct stop_plugins {
   std::chrono::milliseconds deadline{10'000};
 };
@@ -113,21 +118,21 @@ struct alter_grant {
 }  // namespace troupe
 
 CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::read_package))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::package_read))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exited))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::launch_plugin))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_launched))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::end_plugin))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::track_plugin))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::stop_plugins))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::verify_package))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exceeded))
-  CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_ended))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::read_package))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::package_read))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exited))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::launch_plugin))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_launched))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::end_plugin))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::track_plugin))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::stop_plugins))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::verify_package))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exceeded))
+CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_ended))
 CAF_END_TYPE_ID_BLOCK(troupe_plugins)
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_package)

@@ -19,7 +19,9 @@ public:
   static constexpr const char* name = "plugin_manager";
 
   manager_state(interface::pointer self, plugin_environment environment)
-      : self_(self), environment_(std::move(environment)), log_(environment_.log.logger("plugins")) {
+      : self_(self),
+        environment_(std::move(environment)),
+        log_(environment_.log.logger("plugins")) {
     ends_.attach(self_);
   }
   ~manager_state() {
@@ -35,7 +37,9 @@ public:
         [this](no_parameters) { return list(); },
         [this](const stop_plugins& order) { return stop_all(order.deadline); },
         [this](const service_call& call) { return serve(call); },
-        [this](const service_notice& notice) { log_->warn("plugin.notice_refused method={}", printable_quoted(notice.method, 64)); },
+        [this](const service_notice& notice) {
+          log_->warn("plugin.notice_refused method={}", printable_quoted(notice.method, 64));
+        },
     };
   }
 
@@ -51,51 +55,71 @@ private:
     if (stopping_) return to_caf(node_stops());
     auto promise = self_->make_response_promise<plugin_info>();
     ask(self_, environment_.launcher, read_deadline, read_package{wanted.package})
-        .then([this, promise, wanted](const package_read& package) mutable { check(promise, wanted, package.manifest); },
-              deliver_error(promise));
+        .then(
+            [this, promise, wanted](const package_read& package) mutable {
+              check(promise, wanted, package.manifest);
+            },
+            deliver_error(promise));
     return promise;
   }
 
-  /// Refuses a package that wants more than the operator allows, or the name of what belongs to somebody else: a plugin may
-  /// execute every command that begins with its name.
-  void check(info_promise promise, const load_plugin& wanted, const std::shared_ptr<const plugin_manifest>& manifest) {
+  /// Refuses a package that wants more than the operator allows, or the name of what belongs to
+  /// somebody else: a plugin may execute every command that begins with its name.
+  void check(info_promise promise, const load_plugin& wanted,
+             const std::shared_ptr<const plugin_manifest>& manifest) {
     if (manifest->permission_level < wanted.level) {  // the order is that of trust
       const std::string asked{name_of(manifest->permission_level)};
-      return promise.deliver(to_caf({error_code::permission_denied,
-                                     "the plugin " + manifest->name + " asks for the permission level " + asked + ", and " +
-                                         std::string{name_of(wanted.level)} + " is the most that it may have; allow it with --level " +
-                                         asked + " (plugin_level = \"" + asked + "\" in a configuration)", {}}));
+      return promise.deliver(
+          to_caf({error_code::permission_denied,
+                  "the plugin " + manifest->name + " asks for the permission level " + asked +
+                      ", and " + std::string{name_of(wanted.level)} +
+                      " is the most that it may have; allow it with --level " + asked +
+                      " (plugin_level = \"" + asked + "\" in a configuration)",
+                  {}}));
     }
-    if (plugins_.contains(manifest->name)) return promise.deliver(to_caf(is_loaded(manifest->name)));
+    if (plugins_.contains(manifest->name))
+      return promise.deliver(to_caf(is_loaded(manifest->name)));
     ask(self_, environment_.dispatcher, names_deadline, list_commands{manifest->name})
         .then(
             [this, promise, wanted, manifest](const command_list& offered) mutable {
               for (const auto& command : offered.commands)
-                if (command.name == manifest->name || command.name.starts_with(manifest->name + '.'))
-                  return promise.deliver(to_caf({error_code::already_exists,
-                                                 "the plugin cannot be named " + manifest->name + ": the command " + command.name +
-                                                     " belongs to somebody else", {}}));
+                if (command.name == manifest->name ||
+                    command.name.starts_with(manifest->name + '.'))
+                  return promise.deliver(
+                      to_caf({error_code::already_exists,
+                              "the plugin cannot be named " + manifest->name + ": the command " +
+                                  command.name + " belongs to somebody else",
+                              {}}));
               start(promise, wanted, manifest);
             },
             deliver_error(promise));
   }
 
-  void start(info_promise promise, const load_plugin& wanted, const std::shared_ptr<const plugin_manifest>& manifest) {
-    if (stopping_) return promise.deliver(to_caf(node_stops()));  // the stop came while the package was read
-    if (plugins_.contains(manifest->name)) return promise.deliver(to_caf(is_loaded(manifest->name)));
+  void start(info_promise promise, const load_plugin& wanted,
+             const std::shared_ptr<const plugin_manifest>& manifest) {
+    if (stopping_)
+      return promise.deliver(to_caf(node_stops()));  // the stop came while the package was read
+    if (plugins_.contains(manifest->name))
+      return promise.deliver(to_caf(is_loaded(manifest->name)));
     if (plugins_.size() >= max_plugins)
-      return promise.deliver(to_caf({error_code::limit_exceeded, "at most " + std::to_string(max_plugins) + " plugins can be loaded", {}}));
-    if (auto policy = make_policy(*manifest, wanted.grants); !policy) return promise.deliver(to_caf(policy.error()));
-    auto supervisor = spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
+      return promise.deliver(
+          to_caf({error_code::limit_exceeded,
+                  "at most " + std::to_string(max_plugins) + " plugins can be loaded",
+                  {}}));
+    if (auto policy = make_policy(*manifest, wanted.grants); !policy)
+      return promise.deliver(to_caf(policy.error()));
+    auto supervisor =
+        spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
     plugins_[manifest->name] = {supervisor, manifest};
-    ends_.watch(self_, supervisor, [this, plugin_name = manifest->name, which = supervisor.address()](const caf::error&) {
-      forget(plugin_name, which);
-    });
+    ends_.watch(self_, supervisor,
+                [this, plugin_name = manifest->name,
+                 which = supervisor.address()](const caf::error&) { forget(plugin_name, which); });
     ask(self_, supervisor, manifest->deadlines.start + order_slack, plugin_order::start)
         .then(
             [this, promise, supervisor]() mutable {
               ask(self_, supervisor, answer_deadline, no_parameters{})
-                  .then([promise](plugin_info& info) mutable { promise.deliver(std::move(info)); }, deliver_error(promise));
+                  .then([promise](plugin_info& info) mutable { promise.deliver(std::move(info)); },
+                        deliver_error(promise));
             },
             [this, promise, supervisor, plugin_name = manifest->name](const error& why) mutable {
               // A plugin that could not be started leaves nothing behind.
@@ -110,21 +134,25 @@ private:
   }
 
   static error is_loaded(const std::string& plugin_name) {
-    return {error_code::already_exists, "the plugin " + plugin_name + " is loaded already; unload it first", {}};
+    return {error_code::already_exists,
+            "the plugin " + plugin_name + " is loaded already; unload it first",
+            {}};
   }
   static error node_stops() { return {error_code::unavailable, "the node is stopping", {}}; }
 
   /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.
   void forget(const std::string& plugin_name, const caf::actor_addr& which) {
     const auto found = plugins_.find(plugin_name);
-    if (found != plugins_.end() && found->second.supervisor.address() == which) plugins_.erase(found);
+    if (found != plugins_.end() && found->second.supervisor.address() == which)
+      plugins_.erase(found);
   }
 
   caf::result<void> unload(const std::string& wanted) {
     const auto found = find(wanted);
     if (!found) return to_caf(found.error());
     auto promise = self_->make_response_promise<void>();
-    ask(self_, (*found)->supervisor, (*found)->manifest->deadlines.stop * 2 + order_slack, plugin_order::stop)
+    ask(self_, (*found)->supervisor, (*found)->manifest->deadlines.stop * 2 + order_slack,
+        plugin_order::stop)
         .then(
             [this, promise, wanted, which = (*found)->supervisor.address()]() mutable {
               forget(wanted, which);
@@ -141,8 +169,10 @@ private:
     const auto blocked = std::make_shared<std::string>();
     auto one_less = [this, promise, open, blocked]() mutable {
       if (--*open > 0) return;
-      if (blocked->empty()) promise.deliver();
-      else promise.deliver(to_caf({error_code::deadline_exceeded, "still running: " + *blocked, {}}));
+      if (blocked->empty())
+        promise.deliver();
+      else
+        promise.deliver(to_caf({error_code::deadline_exceeded, "still running: " + *blocked, {}}));
       self_->quit();
     };
     for (const auto& [plugin_name, each] : plugins_)
@@ -162,7 +192,8 @@ private:
     return promise;
   }
 
-  /// Asks every supervisor; one that does not answer in time is shown with its name and the problem.
+  /// Asks every supervisor; one that does not answer in time is shown with its name and the
+  /// problem.
   template <class Done>
   void collect(Done done) {
     const auto all = std::make_shared<std::map<std::string, plugin_info>>();
@@ -186,10 +217,11 @@ private:
   result<const plugin*> find(const std::string& wanted) const {
     const auto found = plugins_.find(wanted);
     if (found != plugins_.end()) return &found->second;
-    return fail(error_code::not_found, "there is no plugin \"" + wanted + "\"; `troupe plugin list` shows those there are");
+    return fail(error_code::not_found, "there is no plugin \"" + wanted +
+                                           "\"; `troupe plugin list` shows those there are");
   }
 
-  // -- over links -----------------------------------------------------------------------------------------------------
+  // -- over links ---------------------------------------------------------------------------------
 
   caf::result<payload> serve(const service_call& call) {
     auto promise = self_->make_response_promise<payload>();
@@ -200,12 +232,14 @@ private:
       });
     } else if (call.method == "plugin.unload") {
       with<unload_plugin>(promise, call, [&](const unload_plugin& wanted) {
-        ask(self_, interface{self_}, call.deadline, wanted).then(deliver_done(promise), deliver_error(promise));
+        ask(self_, interface{self_}, call.deadline, wanted)
+            .then(deliver_done(promise), deliver_error(promise));
       });
     } else if (call.method == "plugin.list") {
       collect(deliver_encoded<plugin_list>(promise));
     } else if (call.method == "plugin.grant" || call.method == "plugin.revoke") {
-      const auto what = call.method == "plugin.grant" ? alter_grant::kind::grant : alter_grant::kind::revoke;
+      const auto what =
+          call.method == "plugin.grant" ? alter_grant::kind::grant : alter_grant::kind::revoke;
       with<change_grant>(promise, call, [&](const change_grant& wanted) {
         for_plugin(promise, wanted.plugin, [&](const plugin& found) {
           ask(self_, found.supervisor, answer_deadline, alter_grant{what, wanted.capability})
@@ -215,7 +249,8 @@ private:
     } else if (call.method == "plugin.check") {
       with<check_permission>(promise, call, [&](const check_permission& wanted) {
         for_plugin(promise, wanted.plugin, [&](const plugin&) {
-          ask(self_, environment_.launcher, answer_deadline, check_operation{wanted.plugin, wanted.operation})
+          ask(self_, environment_.launcher, answer_deadline,
+              check_operation{wanted.plugin, wanted.operation})
               .then(deliver_encoded<permission_decision>(promise), deliver_error(promise));
         });
       });
@@ -227,7 +262,8 @@ private:
         });
       });
     } else {
-      promise.deliver(to_caf({error_code::not_found, "the plugin manager does not serve " + call.method, {}}));
+      promise.deliver(
+          to_caf({error_code::not_found, "the plugin manager does not serve " + call.method, {}}));
     }
     return promise;
   }
@@ -236,15 +272,19 @@ private:
   template <class Request, class Next>
   void with(payload_promise& promise, const service_call& call, Next&& next) {
     const auto wanted = decode_checked<Request>(call.params.bytes);
-    if (wanted) next(*wanted);
-    else promise.deliver(to_caf(wanted.error()));
+    if (wanted)
+      next(*wanted);
+    else
+      promise.deliver(to_caf(wanted.error()));
   }
 
   template <class Next>
   void for_plugin(payload_promise& promise, const std::string& wanted, Next&& next) {
     const auto found = find(wanted);
-    if (found) next(**found);
-    else promise.deliver(to_caf(found.error()));
+    if (found)
+      next(**found);
+    else
+      promise.deliver(to_caf(found.error()));
   }
 
   interface::pointer self_;
@@ -257,7 +297,8 @@ private:
 
 }  // namespace
 
-plugin_manager_actor spawn_plugin_manager(caf::actor_system& system, plugin_environment environment) {
+plugin_manager_actor spawn_plugin_manager(caf::actor_system& system,
+                                          plugin_environment environment) {
   return spawn_shell<manager_state>(system, std::move(environment));
 }
 

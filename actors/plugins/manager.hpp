@@ -8,7 +8,8 @@
 
 namespace troupe {
 
-/// Knows the plugins of a node: reads their packages, starts a supervisor for each and passes orders on to it.
+/// Knows the plugins of a node: reads their packages, starts a supervisor for each and passes
+/// orders on to it.
 using plugin_manager_actor = caf::typed_actor<
     // Starts the plugin of a package. Answered when it runs, or with why it does not.
     caf::result<plugin_info>(load_plugin),
@@ -28,10 +29,12 @@ inline constexpr std::chrono::seconds names_deadline{20};
 /// Beyond a plugin's own deadlines: for the launcher to make or end the sandbox.
 inline constexpr std::chrono::seconds order_slack{20};
 /// For all that the load of a plugin may take whose manifest asks for the most.
-inline constexpr std::chrono::seconds load_deadline = read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
+inline constexpr std::chrono::seconds load_deadline =
+    read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
 
-/// Starts the manager of a node without any plugins. It owns the supervisors that it starts and ends after a stop; one that ends
-/// otherwise dismisses them. Never fails.
-plugin_manager_actor spawn_plugin_manager(caf::actor_system& system, plugin_environment environment);
+/// Starts the manager of a node without any plugins. It owns the supervisors that it starts and
+/// ends after a stop; one that ends otherwise dismisses them. Never fails.
+plugin_manager_actor spawn_plugin_manager(caf::actor_system& system,
+                                          plugin_environment environment);
 
 }  // namespace troupe

@@ -11,7 +11,8 @@ namespace {
 void keep_line(std::deque<std::string>& lines, std::string_view line) {
   line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
   if (line.empty()) return;
-  lines.emplace_back(line.substr(line.size() - std::min(line.size(), output_lines::max_last_bytes)));
+  lines.emplace_back(
+      line.substr(line.size() - std::min(line.size(), output_lines::max_last_bytes)));
   if (lines.size() > output_lines::max_last_lines) lines.pop_front();
 }
 

@@ -18,12 +18,14 @@ public:
   static constexpr std::size_t max_last_lines = 3;
   static constexpr std::size_t max_last_bytes = 512;
 
-  /// Takes bytes as they come; returns the lines to log. A longer line is cut into pieces of `max_line_bytes`.
+  /// Takes bytes as they come; returns the lines to log. A longer line is cut into pieces of
+  /// `max_line_bytes`.
   std::vector<std::string> take(std::string_view bytes, time_point now);
   /// The beginning of a line that never ended.
   std::vector<std::string> finish();
-  /// The end of what was printed, logged or not: at most `max_last_lines` lines that are not blank, without what they are
-  /// indented by, in one with "; " between them, and of that at most the last `max_last_bytes`.
+  /// The end of what was printed, logged or not: at most `max_last_lines` lines that are not blank,
+  /// without what they are indented by, in one with "; " between them, and of that at most the last
+  /// `max_last_bytes`.
   std::string last() const;
   /// Lines beyond the rate since this was last asked.
   std::uint64_t take_dropped() noexcept;

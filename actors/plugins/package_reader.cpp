@@ -21,13 +21,17 @@ public:
           if (!manifest) return to_caf(std::move(manifest.error()));
           return package_read{std::make_shared<const plugin_manifest>(std::move(*manifest))};
         },
-        [](const verify_package& wanted) { return reply(verify_integrity(wanted.directory, wanted.manifest->integrity)); },
+        [](const verify_package& wanted) {
+          return reply(verify_integrity(wanted.directory, wanted.manifest->integrity));
+        },
     };
   }
 };
 
 }  // namespace
 
-package_reader_actor spawn_package_reader(caf::actor_system& system) { return spawn_blocking<package_reader_state>(system); }
+package_reader_actor spawn_package_reader(caf::actor_system& system) {
+  return spawn_blocking<package_reader_state>(system);
+}
 
 }  // namespace troupe

@@ -6,8 +6,8 @@
 
 namespace troupe {
 
-/// Reads packages, one at a time: on a thread of its own, since their files may be large and the disk slow, and neither may hold
-/// up the plugins that run.
+/// Reads packages, one at a time: on a thread of its own, since their files may be large and the
+/// disk slow, and neither may hold up the plugins that run.
 using package_reader_actor = caf::typed_actor<
     // Reads and checks a package.
     caf::result<package_read>(read_package),

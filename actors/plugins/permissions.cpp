@@ -23,16 +23,19 @@ bool is_well_formed(capability_verb verb, std::string_view resource) noexcept {
     case resource_kind::name: return !resource.empty();
     case resource_kind::path: break;
   }
-  if (verb == capability_verb::fs_read) return resource.starts_with('/') && !has_deceptive_segment(resource);
+  if (verb == capability_verb::fs_read)
+    return resource.starts_with('/') && !has_deceptive_segment(resource);
   return resource.empty() || resource.starts_with('/');
 }
 
 std::vector<std::string> default_capabilities(std::string_view plugin, permission_level level) {
   const std::string name{plugin};
-  std::vector<std::string> all{"state", "log", "command.provide:" + name + ".**", "command.execute:" + name + ".**"};
+  std::vector<std::string> all{"state", "log", "command.provide:" + name + ".**",
+                               "command.execute:" + name + ".**"};
   if (level == permission_level::user)
-    all.insert(all.end(), {"context.read:/plugins/" + name + "/**", "context.write:/plugins/" + name + "/**",
-                           "event.publish:" + name + ".**", "event.subscribe:" + name + ".**"});
+    all.insert(all.end(),
+               {"context.read:/plugins/" + name + "/**", "context.write:/plugins/" + name + "/**",
+                "event.publish:" + name + ".**", "event.subscribe:" + name + ".**"});
   return all;
 }
 
@@ -40,7 +43,8 @@ std::vector<std::string> default_capabilities(std::string_view plugin, permissio
 
 permissions::permissions(std::string_view plugin, permission_level level) : level_{level} {
   if (level_ == permission_level::system) return;
-  for (const auto& text : default_capabilities(plugin, level)) (void)defaults_.add(capability{text}, "defaults");
+  for (const auto& text : default_capabilities(plugin, level))
+    (void)defaults_.add(capability{text}, "defaults");
 }
 
 permission_decision permissions::check(capability_verb verb, std::string_view resource) const {
@@ -50,18 +54,21 @@ permission_decision permissions::check(capability_verb verb, std::string_view re
   if (const auto* rule = defaults_.find(verb, resource)) return {true, rule->text()};
   const auto* granted = granted_.find(verb, resource);
   if (!granted) return {false, "not granted"};
-  if (!requested_.find(verb, resource)) return {false, "granted by " + granted->text() + " but not requested"};
+  if (!requested_.find(verb, resource))
+    return {false, "granted by " + granted->text() + " but not requested"};
   return {true, granted->text()};
 }
 
 permission_decision permissions::check_subtree(capability_verb verb, std::string_view path) const {
   if (!is_well_formed(verb, path)) return {false, "malformed resource"};
-  if (const auto* rule = denied_.find_overlap(verb, path)) return {false, "denied by " + rule->text()};
+  if (const auto* rule = denied_.find_overlap(verb, path))
+    return {false, "denied by " + rule->text()};
   if (level_ == permission_level::system) return {true, "level system"};
   if (const auto* rule = defaults_.find_subtree(verb, path)) return {true, rule->text()};
   const auto* granted = granted_.find_subtree(verb, path);
   if (!granted) return {false, "not granted"};
-  if (!requested_.find_subtree(verb, path)) return {false, "granted by " + granted->text() + " but not requested"};
+  if (!requested_.find_subtree(verb, path))
+    return {false, "granted by " + granted->text() + " but not requested"};
   return {true, granted->text()};
 }
 
@@ -69,20 +76,33 @@ result<permission_decision> permissions::check(std::string_view operation) const
   const auto parsed = operation_request::parse(operation);
   if (!parsed) return fail(parsed.error());
   std::string_view resource = parsed->resource;
-  const bool is_tree = resource_kind_of(parsed->verb) == resource_kind::path && resource.ends_with("/**");
+  const bool is_tree =
+      resource_kind_of(parsed->verb) == resource_kind::path && resource.ends_with("/**");
   if (is_tree) resource.remove_suffix(3);
   if (resource.find('*') != std::string_view::npos)
-    return fail(error_code::invalid_argument,
-                "\"" + std::string{operation} + "\" asks about a pattern; ask about one resource, such as context.read:/app/theme, " +
-                    "or about a path and everything below it, such as context.read:/app/**");
+    return fail(
+        error_code::invalid_argument,
+        "\"" + std::string{operation} +
+            "\" asks about a pattern; ask about one resource, such as context.read:/app/theme, " +
+            "or about a path and everything below it, such as context.read:/app/**");
   return is_tree ? check_subtree(parsed->verb, resource) : check(parsed->verb, resource);
 }
 
-result<void> permissions::request(capability asked) { return requested_.add(std::move(asked), "requests"); }
-result<void> permissions::grant(capability granted) { return granted_.add(std::move(granted), "grants"); }
-result<void> permissions::deny(capability denied) { return denied_.add(std::move(denied), "denials"); }
-result<void> permissions::revoke(const capability& granted) { return granted_.remove(granted, "grants"); }
-result<void> permissions::allow(const capability& denied) { return denied_.remove(denied, "denials"); }
+result<void> permissions::request(capability asked) {
+  return requested_.add(std::move(asked), "requests");
+}
+result<void> permissions::grant(capability granted) {
+  return granted_.add(std::move(granted), "grants");
+}
+result<void> permissions::deny(capability denied) {
+  return denied_.add(std::move(denied), "denials");
+}
+result<void> permissions::revoke(const capability& granted) {
+  return granted_.remove(granted, "grants");
+}
+result<void> permissions::allow(const capability& denied) {
+  return denied_.remove(denied, "denials");
+}
 
 bool permissions::gives_some_of(const capability& what) const noexcept {
   return level_ == permission_level::system || defaults_.meets(what) || granted_.meets(what);
@@ -100,7 +120,8 @@ std::vector<std::string> permissions::effective() const {
   for (const auto& text : requested_.texts()) {
     const capability asked{text};
     const auto& granted = granted_.of(asked.verb());
-    if (std::ranges::any_of(granted, [&](const capability& given) { return given.includes(asked); })) {
+    if (std::ranges::any_of(granted,
+                            [&](const capability& given) { return given.includes(asked); })) {
       add(asked);
       continue;
     }
@@ -108,7 +129,9 @@ std::vector<std::string> permissions::effective() const {
       if (asked.includes(given)) add(given);
   }
   const auto denied = denied_.texts();
-  std::erase_if(all, [&](const std::string& text) { return std::ranges::find(denied, text) != denied.end(); });
+  std::erase_if(all, [&](const std::string& text) {
+    return std::ranges::find(denied, text) != denied.end();
+  });
   return all;
 }
 
@@ -117,27 +140,35 @@ std::vector<std::string> permissions::defaults() const {
   return defaults_.texts();
 }
 
-const capability* permissions::rule_set::find(capability_verb verb, std::string_view resource) const noexcept {
+const capability* permissions::rule_set::find(capability_verb verb,
+                                              std::string_view resource) const noexcept {
   const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
-  const auto found = std::ranges::find_if(rules, [&](const capability& rule) { return rule.covers(resource); });
+  const auto found =
+      std::ranges::find_if(rules, [&](const capability& rule) { return rule.covers(resource); });
   return found == rules.end() ? nullptr : &*found;
 }
 
-const capability* permissions::rule_set::find_subtree(capability_verb verb, std::string_view path) const noexcept {
-  // A pattern that ends in `**` and covers a path covers all that is below it; no other pattern does.
-  const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
-  const auto found = std::ranges::find_if(
-      rules, [&](const capability& rule) { return rule.pattern().ends_with("**") && rule.covers(path); });
-  return found == rules.end() ? nullptr : &*found;
-}
-
-const capability* permissions::rule_set::find_overlap(capability_verb verb, std::string_view path) const noexcept {
+const capability* permissions::rule_set::find_subtree(capability_verb verb,
+                                                      std::string_view path) const noexcept {
+  // A pattern that ends in `**` and covers a path covers all that is below it; no other pattern
+  // does.
   const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
   const auto found = std::ranges::find_if(rules, [&](const capability& rule) {
-    // What a pattern begins with says where its matches are; what follows a wildcard is not looked at, to be on the safe side.
+    return rule.pattern().ends_with("**") && rule.covers(path);
+  });
+  return found == rules.end() ? nullptr : &*found;
+}
+
+const capability* permissions::rule_set::find_overlap(capability_verb verb,
+                                                      std::string_view path) const noexcept {
+  const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
+  const auto found = std::ranges::find_if(rules, [&](const capability& rule) {
+    // What a pattern begins with says where its matches are; what follows a wildcard is not looked
+    // at, to be on the safe side.
     const auto wildcard = rule.pattern().find('*');
     const auto literal = rule.pattern().substr(0, wildcard);
-    const bool is_below = literal.starts_with(path) && (literal.size() == path.size() || literal[path.size()] == '/');
+    const bool is_below =
+        literal.starts_with(path) && (literal.size() == path.size() || literal[path.size()] == '/');
     const bool may_reach = wildcard != std::string_view::npos && path.starts_with(literal);
     return is_below || may_reach || rule.covers(path);
   });
@@ -145,14 +176,16 @@ const capability* permissions::rule_set::find_overlap(capability_verb verb, std:
 }
 
 bool permissions::rule_set::meets(const capability& what) const noexcept {
-  return std::ranges::any_of(of(what.verb()), [&](const capability& rule) { return rule.may_meet(what); });
+  return std::ranges::any_of(of(what.verb()),
+                             [&](const capability& rule) { return rule.may_meet(what); });
 }
 
 result<void> permissions::rule_set::add(capability rule, std::string_view set_name) {
   if (std::ranges::find(texts_, rule.text()) != texts_.end()) return {};
   if (texts_.size() >= max_rules)
-    return fail(error_code::limit_exceeded, "the " + std::string{set_name} + " of a plugin are full with " +
-                                                std::to_string(max_rules) + "; remove one before adding " + rule.text());
+    return fail(error_code::limit_exceeded,
+                "the " + std::string{set_name} + " of a plugin are full with " +
+                    std::to_string(max_rules) + "; remove one before adding " + rule.text());
   texts_.push_back(rule.text());
   by_verb_[static_cast<std::size_t>(rule.verb())].push_back(std::move(rule));
   return {};
@@ -160,8 +193,8 @@ result<void> permissions::rule_set::add(capability rule, std::string_view set_na
 
 result<void> permissions::rule_set::remove(const capability& rule, std::string_view set_name) {
   if (std::erase(texts_, rule.text()) == 0)
-    return fail(error_code::not_found,
-                rule.text() + " is not among the " + std::string{set_name} + " of the plugin; give its exact text");
+    return fail(error_code::not_found, rule.text() + " is not among the " + std::string{set_name} +
+                                           " of the plugin; give its exact text");
   std::erase(by_verb_[static_cast<std::size_t>(rule.verb())], rule);
   return {};
 }

@@ -7,7 +7,8 @@ namespace troupe {
 
 using std::chrono::milliseconds;
 
-restart_policy::restart_policy(restart_spec spec, backoff_config backoff) : spec_{spec}, backoff_{backoff} {}
+restart_policy::restart_policy(restart_spec spec, backoff_config backoff)
+    : spec_{spec}, backoff_{backoff} {}
 
 restart_decision restart_policy::on_exit(exit_reason reason, time_point now, double jitter) {
   if (quarantined_) return {restart_action::quarantine, milliseconds{0}};
@@ -43,8 +44,9 @@ bool restart_policy::wants_restart(exit_reason reason) const noexcept {
 milliseconds restart_policy::delay_of_next(double jitter) const noexcept {
   // Beyond 2^30 every delay is the longest one; the cap keeps the shift defined.
   const auto doublings = std::min<std::size_t>(in_a_row_, 30);
-  const auto full = std::min(static_cast<double>(backoff_.first.count()) * std::ldexp(1.0, static_cast<int>(doublings)),
-                             static_cast<double>(backoff_.longest.count()));
+  const auto full = std::min(
+      static_cast<double>(backoff_.first.count()) * std::ldexp(1.0, static_cast<int>(doublings)),
+      static_cast<double>(backoff_.longest.count()));
   return milliseconds{std::llround(full * (1.0 - std::clamp(jitter, 0.0, 1.0) / 2))};
 }
 

@@ -14,9 +14,9 @@ enum class exit_reason : std::uint8_t {
   abnormal,  ///< Everything else: another status, a signal, a missed deadline, a broken protocol.
 };
 
-/// How long a restart waits. The n-th restart in a row waits `first × 2^(n-1)`, at most `longest`, of which the jitter takes
-/// away up to half, so that plugins that fell together do not rise together. A run of more than `steady` ends a row, whatever the
-/// period of the plugin is.
+/// How long a restart waits. The n-th restart in a row waits `first × 2^(n-1)`, at most `longest`,
+/// of which the jitter takes away up to half, so that plugins that fell together do not rise
+/// together. A run of more than `steady` ends a row, whatever the period of the plugin is.
 struct backoff_config {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest{std::chrono::seconds{10}};
@@ -38,8 +38,9 @@ struct restart_decision {
   friend bool operator==(const restart_decision&, const restart_decision&) = default;
 };
 
-/// When a fallen plugin is started again: the child specification of Erlang/OTP's supervisors (mode, intensity, period),
-/// with exponential backoff, and with quarantine where OTP's supervisor would end itself.
+/// When a fallen plugin is started again: the child specification of Erlang/OTP's supervisors
+/// (mode, intensity, period), with exponential backoff, and with quarantine where OTP's supervisor
+/// would end itself.
 ///
 /// Pure: time and randomness come in. Keeps at most `intensity` time points.
 class restart_policy {
@@ -50,8 +51,8 @@ public:
 
   /// @param now not before that of earlier calls.
   /// @param jitter in [0, 1); values outside are clamped.
-  /// More than `intensity` restarts within the latest `period` are refused with `quarantine`, and so is every exit after
-  /// that until `clear`.
+  /// More than `intensity` restarts within the latest `period` are refused with `quarantine`, and
+  /// so is every exit after that until `clear`.
   restart_decision on_exit(exit_reason reason, time_point now, double jitter);
 
   /// Forgets the past: an operator has enabled the plugin again.

@@ -16,14 +16,16 @@
 
 namespace troupe {
 
-/// The only way into and out of one plugin. Owns its connection, its permissions and its restart policy, stamps its
-/// identity on everything it says, and checks every message against the policy of the moment at which it is handled.
+/// The only way into and out of one plugin. Owns its connection, its permissions and its restart
+/// policy, stamps its identity on everything it says, and checks every message against the policy
+/// of the moment at which it is handled.
 using supervisor_actor = caf::typed_actor<
     // Runs a command of the plugin. Calls that are open when it dies are answered `plugin_crashed`.
     caf::result<value>(invocation),
     // An answer is not wanted any more: tells the plugin, which answers when it has stopped.
     caf::result<void>(withdraw_request),
-    // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a stop the supervisor ends.
+    // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a
+    // stop the supervisor ends.
     caf::result<void>(plugin_order),
     // What is known of it.
     caf::result<plugin_info>(no_parameters),
@@ -37,9 +39,9 @@ struct plugin_environment {
   launcher_actor launcher;
   dispatcher_actor dispatcher;
   audit_actor audit;
-  service_table services;                    ///< What plugins may ask of the node.
-  session_accepted introduction;             ///< What the node says of itself.
-  std::filesystem::path python_sdk;          ///< Directory of the Python SDK; empty when there is none.
+  service_table services;            ///< What plugins may ask of the node.
+  session_accepted introduction;     ///< What the node says of itself.
+  std::filesystem::path python_sdk;  ///< Directory of the Python SDK; empty when there is none.
   log_target log;
 };
 
@@ -51,11 +53,13 @@ struct supervisor_setup {
   plugin_environment environment;
 };
 
-/// Starts the supervisor of a plugin, not yet the plugin: that is an order of its own. The supervisor ends after a stop, or when
-/// whoever started it dismisses it; its plugin ends with it in any case. @throws tl::bad_expected_access when `make_policy` fails for the setup.
+/// Starts the supervisor of a plugin, not yet the plugin: that is an order of its own. The
+/// supervisor ends after a stop, or when whoever started it dismisses it; its plugin ends with it
+/// in any case. @throws tl::bad_expected_access when `make_policy` fails for the setup.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup);
 
 /// The policy that a manifest and the operator's grants make. Fails when a grant is malformed.
-result<permissions> make_policy(const plugin_manifest& manifest, const std::vector<std::string>& grants);
+result<permissions> make_policy(const plugin_manifest& manifest,
+                                const std::vector<std::string>& grants);
 
 }  // namespace troupe

@@ -20,8 +20,9 @@ constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another 
 constexpr auto longest_wait = 60s;     // between two attempts to end what does not end
 constexpr std::size_t max_commands = 256;
 
-constexpr auto offer_deadline = 30s;   // of the dispatcher, which the plugin's own deadlines do not concern
-constexpr auto exit_patience = 2s;     // for a process that has closed its connection
+constexpr auto offer_deadline =
+    30s;  // of the dispatcher, which the plugin's own deadlines do not concern
+constexpr auto exit_patience = 2s;  // for a process that has closed its connection
 constexpr std::size_t max_message_bytes = 1024;
 constexpr std::size_t max_detail_bytes = 64 * 1024;
 
@@ -45,7 +46,8 @@ supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
 
 supervisor_state::~supervisor_state() {
   if (phase_ == plugin_phase::stopped) return;
-  if (!commands_.empty()) tell(setup_.environment.dispatcher, withdraw_commands{commands_, self_->id()});
+  if (!commands_.empty())
+    tell(setup_.environment.dispatcher, withdraw_commands{commands_, self_->id()});
   tell(setup_.environment.launcher, end_plugin{.plugin = plugin(), .for_good = true});
 }
 
@@ -59,7 +61,9 @@ supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
       [this](const alter_grant& change) { return reply(alter(change)); },
       [this](const plugin_exited& exited) {
         if (run_)
-          fail_run({error_code::plugin_crashed, describe_exit(exited.status, exited.last_output, reached()), {}},
+          fail_run({error_code::plugin_crashed,
+                    describe_exit(exited.status, exited.last_output, reached()),
+                    {}},
                    exited.status.is_success() ? exit_reason::normal : exit_reason::abnormal);
       },
       [this](const plugin_exceeded& found) {
@@ -70,8 +74,9 @@ supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
       [this](tick pace) { pass_time(pace); },
       [this](const caf::io::new_data_msg& data) { read(data); },
       [this](const caf::io::connection_closed_msg&) {
-        fail_run({error_code::plugin_crashed, "the plugin " + plugin() + " closed its connection", {}}, exit_reason::abnormal,
-                 exit_patience);
+        fail_run(
+            {error_code::plugin_crashed, "the plugin " + plugin() + " closed its connection", {}},
+            exit_reason::abnormal, exit_patience);
       },
   };
 }
@@ -88,7 +93,8 @@ caf::result<void> supervisor_state::obey(plugin_order order) {
     return promise;
   }
   if (phase_ == plugin_phase::stopping || phase_ == plugin_phase::stopped) {
-    promise.deliver(to_caf({error_code::unavailable, "the plugin " + plugin() + " is being stopped", {}}));
+    promise.deliver(
+        to_caf({error_code::unavailable, "the plugin " + plugin() + " is being stopped", {}}));
     return promise;
   }
   starting_.push_back(promise);
@@ -99,7 +105,7 @@ caf::result<void> supervisor_state::obey(plugin_order order) {
   return promise;
 }
 
-// -- starting -----------------------------------------------------------------------------------------------------------
+// -- starting -------------------------------------------------------------------------------------
 
 void supervisor_state::launch() {
   phase_ = plugin_phase::starting;
@@ -115,7 +121,8 @@ void supervisor_state::launch() {
             if (generation == generation_ && phase_ == plugin_phase::starting) connect(launched);
           },
           [this, generation](const error& why) {
-            if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
+            if (generation == generation_ && phase_ == plugin_phase::starting)
+              fail_run(why, exit_reason::abnormal);
           });
 }
 
@@ -133,17 +140,20 @@ void supervisor_state::connect(const plugin_launched& launched) {
   std::string layers;
   for (const auto& layer : launched.layers)
     layers += (layers.empty() ? "" : "; ") + layer.name + ": " + layer.mechanism;
-  log_->info("plugin.launched plugin={} process={} layers={}", plugin(), process_, printable_quoted(layers));
+  log_->info("plugin.launched plugin={} process={} layers={}", plugin(), process_,
+             printable_quoted(layers));
 }
 
-void supervisor_state::open_session(std::uint32_t id, std::string_view method, std::string_view params) {
+void supervisor_state::open_session(std::uint32_t id, std::string_view method,
+                                    std::string_view params) {
   auto& session = run_->session;
   const auto opening = [&]() -> result<session_open> {
     if (method != "session.open")
       return fail(error_code::protocol_violation, "the first request must be session.open");
     auto read = decode_checked<session_open>(params);
     if (!read) return read;
-    if (auto agreed = agree_on_protocol(read->protocol); !agreed) return fail(std::move(agreed.error()));
+    if (auto agreed = agree_on_protocol(read->protocol); !agreed)
+      return fail(std::move(agreed.error()));
     if (read->kind != session_kind::plugin || read->name != plugin())
       return fail(error_code::permission_denied, "this connection is for the plugin " + plugin());
     return read;
@@ -164,9 +174,12 @@ void supervisor_state::open_session(std::uint32_t id, std::string_view method, s
 void supervisor_state::ask_commands() {
   const auto take = [this, generation = generation_](const result<std::string_view>& answer) {
     if (generation != generation_ || phase_ != plugin_phase::starting) return;
-    auto started = answer ? decode_checked<plugin_started>(*answer) : result<plugin_started>{fail(answer.error())};
-    if (started) offer_commands(std::move(started->commands));
-    else fail_run(started.error(), exit_reason::abnormal);
+    auto started = answer ? decode_checked<plugin_started>(*answer)
+                          : result<plugin_started>{fail(answer.error())};
+    if (started)
+      offer_commands(std::move(started->commands));
+    else
+      fail_run(started.error(), exit_reason::abnormal);
   };
   call("plugin.start", rpc::no_params, setup_.manifest->deadlines.start, take);
 }
@@ -174,21 +187,27 @@ void supervisor_state::ask_commands() {
 void supervisor_state::offer_commands(std::vector<command_spec> commands) {
   withdraw_all();
   if (commands.size() > max_commands)
-    return fail_run({error_code::limit_exceeded, "the plugin " + plugin() + " offers " + std::to_string(commands.size()) +
-                                                     " commands; at most " + std::to_string(max_commands) + " are accepted", {}},
+    return fail_run({error_code::limit_exceeded,
+                     "the plugin " + plugin() + " offers " + std::to_string(commands.size()) +
+                         " commands; at most " + std::to_string(max_commands) + " are accepted",
+                     {}},
                     exit_reason::abnormal);
   for (const auto& spec : commands) {
     if (spec.name.size() > registry::max_name_bytes)
-      return fail_run({error_code::limit_exceeded, "the plugin " + plugin() + " offers a command with a name of " +
-                                                       std::to_string(spec.name.size()) + " bytes; at most " +
-                                                       std::to_string(registry::max_name_bytes) + " are accepted", {}},
+      return fail_run({error_code::limit_exceeded,
+                       "the plugin " + plugin() + " offers a command with a name of " +
+                           std::to_string(spec.name.size()) + " bytes; at most " +
+                           std::to_string(registry::max_name_bytes) + " are accepted",
+                       {}},
                       exit_reason::abnormal);
     const auto decision = policy_.check(capability_verb::command_provide, spec.name);
     if (decision.allowed) continue;
     audit("plugin.denied", "command.provide:" + spec.name, decision.rule);
     ++denials_;
-    return fail_run({error_code::permission_denied, "the plugin " + plugin() + " may not provide the command " +
-                                                        spec.name + "; its commands start with " + plugin() + ".", {}},
+    return fail_run({error_code::permission_denied,
+                     "the plugin " + plugin() + " may not provide the command " + spec.name +
+                         "; its commands start with " + plugin() + ".",
+                     {}},
                     exit_reason::abnormal);
   }
   if (commands.empty()) return become_running();
@@ -197,13 +216,15 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
     spec.timeout = std::min(spec.timeout, setup_.manifest->deadlines.call);
     const auto command = spec.name;
     ++open_offers_;
-    ask(self_, setup_.environment.dispatcher, offer_deadline, add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
+    ask(self_, setup_.environment.dispatcher, offer_deadline,
+        add_command{std::move(spec), caf::actor_cast<command_handler_actor>(self_), {}})
         .then(
             [this, command, open, generation = generation_] {
               --open_offers_;
               if (generation != generation_ || phase_ != plugin_phase::starting) {
                 // It came too late for its run.
-                tell(self_, setup_.environment.dispatcher, withdraw_commands{{command}, self_->id()});
+                tell(self_, setup_.environment.dispatcher,
+                     withdraw_commands{{command}, self_->id()});
                 return settle_stop();
               }
               commands_.push_back(command);
@@ -213,7 +234,8 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
               --open_offers_;
               // It may have been taken all the same, after this was given up.
               tell(self_, setup_.environment.dispatcher, withdraw_commands{{command}, self_->id()});
-              if (generation == generation_ && phase_ == plugin_phase::starting) fail_run(why, exit_reason::abnormal);
+              if (generation == generation_ && phase_ == plugin_phase::starting)
+                fail_run(why, exit_reason::abnormal);
               settle_stop();
             });
   }
@@ -222,22 +244,25 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
 void supervisor_state::become_running() {
   phase_ = plugin_phase::running;
   std::sort(commands_.begin(), commands_.end());
-  log_->info("plugin.running plugin={} version={} commands={}", plugin(), to_string(setup_.manifest->version),
-             commands_.size());
+  log_->info("plugin.running plugin={} version={} commands={}", plugin(),
+             to_string(setup_.manifest->version), commands_.size());
   audit("plugin.started", setup_.package.native(), "operator");
   settle_starts({});
 }
 
 void supervisor_state::settle_starts(const result<void>& outcome) {
   for (auto& promise : std::exchange(starting_, {})) {
-    if (outcome) promise.deliver();
-    else promise.deliver(to_caf(outcome.error()));
+    if (outcome)
+      promise.deliver();
+    else
+      promise.deliver(to_caf(outcome.error()));
   }
 }
 
-// -- ending -------------------------------------------------------------------------------------------------------------
+// -- ending ---------------------------------------------------------------------------------------
 
-std::string supervisor_state::describe_exit(const exit_status& status, const std::string& last_output, stage reached) const {
+std::string supervisor_state::describe_exit(const exit_status& status,
+                                            const std::string& last_output, stage reached) const {
   auto text = "the plugin " + plugin() + " ended with " + to_string(status);
   if (reached == stage::running) return text;
   const bool is_silent = status.is_success() && reached == stage::launched;
@@ -246,10 +271,14 @@ std::string supervisor_state::describe_exit(const exit_status& status, const std
   return text;
 }
 
-/// Ends the run. @param patience When the process is ending by itself: how long to wait for its status, which says why it fell.
-void supervisor_state::fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience) {
-  // What is to go need not behave, but nothing more is taken from it; the end of the connection ends the stop's call.
-  if (phase_ == plugin_phase::stopping) return disconnect({error_code::unavailable, "the plugin has stopped", {}});
+/// Ends the run. @param patience When the process is ending by itself: how long to wait for its
+/// status, which says why it fell.
+void supervisor_state::fail_run(error reason, exit_reason kind,
+                                std::chrono::milliseconds patience) {
+  // What is to go need not behave, but nothing more is taken from it; the end of the connection
+  // ends the stop's call.
+  if (phase_ == plugin_phase::stopping)
+    return disconnect({error_code::unavailable, "the plugin has stopped", {}});
   if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
   reason = cut_error(std::move(reason));
   const bool first_start = phase_ == plugin_phase::starting && !starting_.empty();
@@ -279,11 +308,13 @@ void supervisor_state::tell_fall() {
   }
 }
 
-/// The next run may start only when nothing of the last one is left. What cannot be ended is tried again, but less and less
-/// often: each attempt may hold up the launcher, and with it every other plugin.
+/// The next run may start only when nothing of the last one is left. What cannot be ended is tried
+/// again, but less and less often: each attempt may hold up the launcher, and with it every other
+/// plugin.
 void supervisor_state::end_fallen() {
   fall_->retry_at.reset();
-  ask(self_, setup_.environment.launcher, 30s, end_plugin{.plugin = plugin(), .patience = fall_->patience})
+  ask(self_, setup_.environment.launcher, 30s,
+      end_plugin{.plugin = plugin(), .patience = fall_->patience})
       .then(
           [this, generation = generation_](const plugin_ended& end) {
             if (generation == generation_) take_end(end);
@@ -296,7 +327,8 @@ void supervisor_state::end_fallen() {
             problem_ = "the plugin " + plugin() + " has not ended: " + why.message;
             settle_starts(fail(why.code, problem_));
             if (std::exchange(fall_->stuck, true)) return;
-            log_->error("plugin.not_ended plugin={} reason={}", plugin(), printable_quoted(why.message));
+            log_->error("plugin.not_ended plugin={} reason={}", plugin(),
+                        printable_quoted(why.message));
             audit("plugin.not_ended", plugin(), why.message);
             withdraw_all();
           });
@@ -310,12 +342,15 @@ void supervisor_state::take_end(const plugin_ended& end) {
   problem_ = fall_->reason.message;
   tell_fall();
   const auto ended = *std::exchange(fall_, std::nullopt);
-  if (!starting_.empty()) launch();
-  else if (ended.may_restart) decide_restart(ended.reason, ended.kind);
+  if (!starting_.empty())
+    launch();
+  else if (ended.may_restart)
+    decide_restart(ended.reason, ended.kind);
 }
 
 void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
-  const auto decision = restarts_.on_exit(kind, now(), std::uniform_real_distribution<>{0, 1}(random_));
+  const auto decision =
+      restarts_.on_exit(kind, now(), std::uniform_real_distribution<>{0, 1}(random_));
   if (decision.action == restart_action::restart) {
     restart_at_ = now() + decision.delay;
     ++restarted_;
@@ -367,22 +402,26 @@ void supervisor_state::finish_stop() {
       .then([end](const plugin_ended&) { end({}); }, [end](const error& why) { end(fail(why)); });
 }
 
-/// A command that the dispatcher may still take is waited for: nobody could withdraw it when the supervisor has ended.
+/// A command that the dispatcher may still take is waited for: nobody could withdraw it when the
+/// supervisor has ended.
 void supervisor_state::settle_stop() {
   if (!ended_ || open_offers_ > 0 || phase_ == plugin_phase::stopped) return;
   withdraw_all();
   phase_ = plugin_phase::stopped;
   audit("plugin.stopped", plugin(), *ended_ ? "operator" : ended_->error().message);
   for (auto& promise : std::exchange(stopping_, {})) {
-    if (*ended_) promise.deliver();
-    else promise.deliver(to_caf(ended_->error()));
+    if (*ended_)
+      promise.deliver();
+    else
+      promise.deliver(to_caf(ended_->error()));
   }
   self_->quit();
 }
 
 void supervisor_state::withdraw_all() {
   if (commands_.empty()) return;
-  tell(self_, setup_.environment.dispatcher, withdraw_commands{std::exchange(commands_, {}), self_->id()});
+  tell(self_, setup_.environment.dispatcher,
+       withdraw_commands{std::exchange(commands_, {}), self_->id()});
 }
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup) {

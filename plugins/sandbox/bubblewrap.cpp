@@ -26,45 +26,56 @@ constexpr std::uint32_t sandbox_processes = 2;
 fs::path find_program(const fs::path& program) {
   if (program.is_absolute()) return ::access(program.c_str(), X_OK) == 0 ? program : fs::path{};
   for (const fs::path directory : {"/usr/bin", "/bin", "/usr/local/bin"})
-    if (auto candidate = directory / program; ::access(candidate.c_str(), X_OK) == 0) return candidate;
+    if (auto candidate = directory / program; ::access(candidate.c_str(), X_OK) == 0)
+      return candidate;
   return {};
 }
 
 /// The last thing a program wrote, on one line, without control characters.
 std::string quoted_output(int output) {
   auto text = read_available(output, max_quoted_output);
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, ' ');
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; }, ' ');
   while (text.ends_with(' ')) text.pop_back();
   return text.empty() ? "it said nothing" : "it said: " + text;
 }
 
 /// Turns the step at which a launch stopped into advice.
-error explain(const launch_report& report, const sandbox_spec& spec, const exit_status& status, int output) {
+error explain(const launch_report& report, const sandbox_spec& spec, const exit_status& status,
+              int output) {
   const auto& step = report.failed_step;
   const std::string reason = std::strerror(report.failed_errno);
   const std::string plugin = "the plugin " + spec.plugin + " was not started: ";
   if (step.empty())
-    return {error_code::unavailable, plugin + "bwrap ended with " + to_string(status) + ", " + quoted_output(output), {}};
+    return {error_code::unavailable,
+            plugin + "bwrap ended with " + to_string(status) + ", " + quoted_output(output),
+            {}};
   if (step == "landlock" && report.failed_errno == ENOSYS)
     return {error_code::unavailable,
-            plugin + "the kernel has no Landlock; boot with it (lsm=landlock), or go without it: "
-                     "sandbox_allow = [\"no-landlock\"] in a configuration",
+            plugin +
+                "the kernel has no Landlock; boot with it (lsm=landlock), or go without it: "
+                "sandbox_allow = [\"no-landlock\"] in a configuration",
             {}};
   if (step.starts_with("execute "))
     return {error_code::invalid_argument,
             plugin + "its program " + step.substr(8) + " cannot be executed: " + reason +
                 "; its files must be readable by every user, and an interpreter must be below /usr",
             {}};
-  return {report.failed_errno == EPERM || report.failed_errno == EACCES ? error_code::permission_denied
-                                                                        : error_code::unavailable,
-          plugin + "the step \"" + step + "\" failed: " + reason, {}};
+  return {report.failed_errno == EPERM || report.failed_errno == EACCES
+              ? error_code::permission_denied
+              : error_code::unavailable,
+          plugin + "the step \"" + step + "\" failed: " + reason,
+          {}};
 }
 
-std::string or_none(std::string_view mechanism) { return mechanism.empty() ? "none" : std::string{mechanism}; }
+std::string or_none(std::string_view mechanism) {
+  return mechanism.empty() ? "none" : std::string{mechanism};
+}
 
 /// What holds each limit, given which control groups there are.
 std::string memory_mechanism(const cgroup& groups) {
-  return groups.memory_mechanism().empty() ? "rlimit and sampling" : std::string{groups.memory_mechanism()};
+  return groups.memory_mechanism().empty() ? "rlimit and sampling"
+                                           : std::string{groups.memory_mechanism()};
 }
 std::string process_mechanism(const cgroup& groups) {
   return groups.process_mechanism().empty() ? "rlimit" : std::string{groups.process_mechanism()};
@@ -72,7 +83,8 @@ std::string process_mechanism(const cgroup& groups) {
 
 std::vector<sandbox_layer> layers_of(const cgroup& groups, const std::string& landlock_abi) {
   return {{"namespaces", "bubblewrap"},
-          {"files", landlock_abi == "0" ? "mount namespace" : "mount namespace, landlock " + landlock_abi},
+          {"files",
+           landlock_abi == "0" ? "mount namespace" : "mount namespace, landlock " + landlock_abi},
           {"system calls", "seccomp"},
           {"storage", "tmpfs, bytes and inodes"},
           {"memory", memory_mechanism(groups)},
@@ -83,19 +95,22 @@ std::vector<sandbox_layer> layers_of(const cgroup& groups, const std::string& la
 
 }  // namespace
 
-result<std::unique_ptr<bubblewrap>> bubblewrap::open(bubblewrap_config config, permission_check check) {
+result<std::unique_ptr<bubblewrap>> bubblewrap::open(bubblewrap_config config,
+                                                     permission_check check) {
   const auto bwrap = find_program(config.bwrap);
   if (bwrap.empty())
-    return fail(error_code::unavailable, "the program " + config.bwrap.string() +
-                                             " is missing; install bubblewrap (apt-get install bubblewrap), or choose the "
-                                             "sandbox \"none\"");
+    return fail(error_code::unavailable,
+                "the program " + config.bwrap.string() +
+                    " is missing; install bubblewrap (apt-get install bubblewrap), or choose the "
+                    "sandbox \"none\"");
   if (!config.plugin_init.is_absolute() || find_program(config.plugin_init).empty())
     return fail(error_code::unavailable, "there is no program \"" + config.plugin_init.string() +
                                              "\"; give the absolute path of troupe-plugin-init");
   auto record = host_record::open(config.record_directory);
   if (!record) return fail(std::move(record.error()));
   config.bwrap = bwrap;
-  return std::unique_ptr<bubblewrap>{new bubblewrap{std::move(config), std::move(check), std::move(*record)}};
+  return std::unique_ptr<bubblewrap>{
+      new bubblewrap{std::move(config), std::move(check), std::move(*record)}};
 }
 
 bubblewrap::bubblewrap(bubblewrap_config config, permission_check check, host_record record)
@@ -112,7 +127,8 @@ bubblewrap::~bubblewrap() {
 result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   if (auto fine = check_spec(spec); !fine) return fail(std::move(fine.error()));
   if (instances_.contains(spec.plugin))
-    return fail(error_code::already_exists, "the plugin " + spec.plugin + " has a sandbox already; destroy that first");
+    return fail(error_code::already_exists,
+                "the plugin " + spec.plugin + " has a sandbox already; destroy that first");
   const auto name = record_.prefix() + spec.plugin + '-' + std::to_string(++created_);
   auto recorded = record_groups(name);
   if (!recorded) return fail(std::move(recorded.error()));
@@ -147,14 +163,16 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
     tree.wait(max_wait_for_end);
     remove_groups();
     if (!report) return fail(std::move(report.error()));
-    return fail(explain(*report, spec, ended.value_or(exit_status{.status = 0, .signal = SIGKILL}), launched->output.get()));
+    return fail(explain(*report, spec, ended.value_or(exit_status{.status = 0, .signal = SIGKILL}),
+                        launched->output.get()));
   }
 
   unique_fd observer{::fcntl(tree.pidfd(), F_DUPFD_CLOEXEC, 0)};
-  sandboxed_process process{launched->pid, std::move(observer), std::move(launched->socket), std::move(launched->output),
-                            layers_of(groups, report->ready_text)};
-  instances_.emplace(spec.plugin, instance{std::move(tree), std::move(report->entry), std::move(groups), std::move(*recorded),
-                                            spec.resource_limits.max_memory_bytes, slot});
+  sandboxed_process process{launched->pid, std::move(observer), std::move(launched->socket),
+                            std::move(launched->output), layers_of(groups, report->ready_text)};
+  instances_.emplace(spec.plugin,
+                     instance{std::move(tree), std::move(report->entry), std::move(groups),
+                              std::move(*recorded), spec.resource_limits.max_memory_bytes, slot});
   return process;
 }
 
@@ -170,21 +188,25 @@ result<std::optional<exit_status>> bubblewrap::poll_exit(std::string_view plugin
   return (*found)->tree.wait(milliseconds{0});
 }
 
-result<std::optional<exit_status>> bubblewrap::destroy(std::string_view plugin, milliseconds grace) {
+result<std::optional<exit_status>> bubblewrap::destroy(std::string_view plugin,
+                                                       milliseconds grace) {
   const auto found = find(plugin);
   if (!found) return std::optional<exit_status>{};
   auto& [tree, entry, groups, recorded, max_memory_bytes, slot] = **found;
   if (grace > milliseconds{0}) {
-    if (auto asked = signal_process(entry.get(), SIGTERM); !asked) return fail(std::move(asked.error()));
+    if (auto asked = signal_process(entry.get(), SIGTERM); !asked)
+      return fail(std::move(asked.error()));
     tree.wait(grace);
   }
   tree.kill();
   const auto status = tree.wait(max_wait_for_end);
   if (!status)
     return fail(error_code::deadline_exceeded,
-                "the plugin " + std::string{plugin} + " has been killed but the kernel has not ended it; try again");
+                "the plugin " + std::string{plugin} +
+                    " has been killed but the kernel has not ended it; try again");
   if (!groups.remove(max_wait_for_end))
-    return fail(error_code::unavailable, "a control group of the plugin " + std::string{plugin} + " cannot be removed");
+    return fail(error_code::unavailable,
+                "a control group of the plugin " + std::string{plugin} + " cannot be removed");
   record_.remove(recorded);
   instances_.erase(instances_.find(plugin));
   return status;
@@ -194,12 +216,14 @@ result<resource_usage> bubblewrap::track_resources(std::string_view plugin) {
   const auto found = find(plugin);
   if (!found) return fail(found.error());
   const auto& groups = (*found)->groups;
-  auto memory = groups.memory_bytes(), cpu = groups.cpu_milliseconds(), processes = groups.processes();
+  auto memory = groups.memory_bytes(), cpu = groups.cpu_milliseconds(),
+       processes = groups.processes();
   if (!memory || !cpu || !processes) {
     const auto sampled = sample(**found);
     memory = memory.value_or(sampled.memory_bytes);
     cpu = cpu.value_or(sampled.cpu_milliseconds);
-    processes = processes.value_or(sampled.processes - std::min(sampled.processes, sandbox_processes));
+    processes =
+        processes.value_or(sampled.processes - std::min(sampled.processes, sandbox_processes));
   }
   return resource_usage{.memory_bytes = *memory,
                         .cpu_milliseconds = *cpu,
@@ -216,8 +240,9 @@ result<void> bubblewrap::check_limits(std::string_view plugin) {
   if (!one.groups.memory_mechanism().empty()) return {};
   const auto used = sample(one).memory_bytes;
   if (used <= one.max_memory_bytes) return {};
-  return fail(error_code::limit_exceeded, "the plugin " + std::string{plugin} + " uses " + std::to_string(used) +
-                                              " bytes of memory; it may use " + std::to_string(one.max_memory_bytes));
+  return fail(error_code::limit_exceeded,
+              "the plugin " + std::string{plugin} + " uses " + std::to_string(used) +
+                  " bytes of memory; it may use " + std::to_string(one.max_memory_bytes));
 }
 
 /// The number of a process that has been reaped may be that of another one.
@@ -225,7 +250,9 @@ process_sample bubblewrap::sample(instance& one) {
   return one.tree.wait(milliseconds{0}) ? process_sample{} : sample_process_tree(one.tree.pid());
 }
 
-result<std::size_t> bubblewrap::remove_leftovers() { return host_record::remove_leftovers(config_.record_directory); }
+result<std::size_t> bubblewrap::remove_leftovers() {
+  return host_record::remove_leftovers(config_.record_directory);
+}
 
 std::uint32_t bubblewrap::free_slot() const {
   std::uint32_t slot = 0;
@@ -245,7 +272,8 @@ result<std::vector<fs::path>> bubblewrap::record_groups(const std::string& name)
 result<bubblewrap::instance*> bubblewrap::find(std::string_view plugin) {
   const auto found = instances_.find(plugin);
   if (found == instances_.end())
-    return fail(error_code::not_found, "there is no sandbox of a plugin \"" + std::string{plugin} + '"');
+    return fail(error_code::not_found,
+                "there is no sandbox of a plugin \"" + std::string{plugin} + '"');
   return &found->second;
 }
 

@@ -20,12 +20,15 @@
 namespace troupe {
 
 struct bubblewrap_config {
-  /// Absolute and not below `/tmp`, or a name that is looked for in `/usr/bin`, `/bin` and `/usr/local/bin`.
+  /// Absolute and not below `/tmp`, or a name that is looked for in `/usr/bin`, `/bin` and
+  /// `/usr/local/bin`.
   std::filesystem::path bwrap = "bwrap";
-  std::filesystem::path plugin_init;       ///< The `troupe-plugin-init` program, absolute.
-  std::filesystem::path record_directory;  ///< Where the record for `remove_leftovers` is kept; made when missing.
-  uid_t first_identity = 2'000'000'000;    ///< When the host is root, plugins run as this user, the next, and so on.
-  std::vector<weaker_mode> allow;          ///< What may be done without.
+  std::filesystem::path plugin_init;  ///< The `troupe-plugin-init` program, absolute.
+  std::filesystem::path
+      record_directory;  ///< Where the record for `remove_leftovers` is kept; made when missing.
+  uid_t first_identity =
+      2'000'000'000;  ///< When the host is root, plugins run as this user, the next, and so on.
+  std::vector<weaker_mode> allow;  ///< What may be done without.
   cgroup_site cgroups = cgroup_site::find();
 };
 
@@ -33,26 +36,34 @@ struct bubblewrap_config {
 ///
 /// What holds a plugin, from the outside in:
 ///
-/// - a process namespace around bwrap itself, so that ending one process ends all; the kernel ends that one with the host;
-/// - control groups for memory, CPU and processes where this host may make them, else `RLIMIT_NPROC`, and `RLIMIT_DATA` for each
+/// - a process namespace around bwrap itself, so that ending one process ends all; the kernel ends
+/// that one with the host;
+/// - control groups for memory, CPU and processes where this host may make them, else
+/// `RLIMIT_NPROC`, and `RLIMIT_DATA` for each
 ///   process with `check_limits` for all of them together;
 /// - an unprivileged user: the host's own, or one of its own for each plugin when the host is root;
-/// - bwrap: every namespace unshared (so no network), no capabilities. It sees `/usr` and the loader's cache of the host,
-///   its package at `/plugin` and what `readable` lists, all read-only; `/proc` of its own processes; a `/dev` of the harmless
-///   devices; `/tmp` and `/dev/shm` in one tmpfs that is limited in bytes and in inodes. The package and the readable paths
-///   must be readable by that user;
+/// - bwrap: every namespace unshared (so no network), no capabilities. It sees `/usr` and the
+/// loader's cache of the host,
+///   its package at `/plugin` and what `readable` lists, all read-only; `/proc` of its own
+///   processes; a `/dev` of the harmless devices; `/tmp` and `/dev/shm` in one tmpfs that is
+///   limited in bytes and in inodes. The package and the readable paths must be readable by that
+///   user;
 /// - plugin-init: closes descriptors, sets rlimits, applies Landlock and the system call filter.
 ///
-/// A program that a signal has ended shows, by bwrap, as exit status 128 and the number of the signal.
+/// A program that a signal has ended shows, by bwrap, as exit status 128 and the number of the
+/// signal.
 ///
-/// The tmpfs is made in a mount namespace of the plugin's own, so the host's mounts never change. Nothing of a plugin
-/// outlives the host but empty control groups, which `remove_leftovers` removes.
+/// The tmpfs is made in a mount namespace of the plugin's own, so the host's mounts never change.
+/// Nothing of a plugin outlives the host but empty control groups, which `remove_leftovers`
+/// removes.
 ///
-/// The program finds: its package as working directory and `/plugin`, descriptor 3 as its socket, standard input empty, and
-/// the variables `PATH`, `HOME`, `TMPDIR`, `LANG`, `TROUPE_PLUGIN` (its name), `TROUPE_SOCKET` (`3`) and those of the spec.
+/// The program finds: its package as working directory and `/plugin`, descriptor 3 as its socket,
+/// standard input empty, and the variables `PATH`, `HOME`, `TMPDIR`, `LANG`, `TROUPE_PLUGIN` (its
+/// name), `TROUPE_SOCKET` (`3`) and those of the spec.
 class bubblewrap final : public plugin_sandbox {
 public:
-  /// `unavailable` when bwrap or plugin-init is missing, with what to install; `storage_failure` for the record.
+  /// `unavailable` when bwrap or plugin-init is missing, with what to install; `storage_failure`
+  /// for the record.
   static result<std::unique_ptr<bubblewrap>> open(bubblewrap_config config, permission_check check);
   /// Ends every plugin, without grace.
   ~bubblewrap() override;
@@ -61,9 +72,11 @@ public:
   result<sandboxed_process> create(const sandbox_spec& spec) override;
   result<void> request_stop(std::string_view plugin) override;
   result<std::optional<exit_status>> poll_exit(std::string_view plugin) override;
-  result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds grace) override;
+  result<std::optional<exit_status>> destroy(std::string_view plugin,
+                                             std::chrono::milliseconds grace) override;
   result<resource_usage> track_resources(std::string_view plugin) override;
-  /// Without a control group for memory, compares what the processes have in memory, shared pages among it, with the limit.
+  /// Without a control group for memory, compares what the processes have in memory, shared pages
+  /// among it, with the limit.
   result<void> check_limits(std::string_view plugin) override;
   result<std::size_t> remove_leftovers() override;
 
@@ -73,7 +86,8 @@ private:
     process_handle tree;
     unique_fd entry;  ///< pidfd of the plugin's own program.
     cgroup groups;
-    std::vector<std::filesystem::path> recorded;  ///< The directories of the groups, as the record has them.
+    std::vector<std::filesystem::path>
+        recorded;  ///< The directories of the groups, as the record has them.
     std::uint64_t max_memory_bytes;
     std::uint32_t slot;  ///< Which of the identities it has.
   };

@@ -26,13 +26,16 @@ struct bwrap_settings {
   bool limit_data = false;  ///< Whether `RLIMIT_DATA` is what holds the memory limit.
 };
 
-/// Whether a place outside can be shown inside: absolute, existing, and none that the sandbox fills itself. The error names it.
+/// Whether a place outside can be shown inside: absolute, existing, and none that the sandbox fills
+/// itself. The error names it.
 result<void> check_readable(const std::filesystem::path& path);
 
-/// Checks a spec against what the sandbox can show: names, absolute existing paths, a program. The error names the culprit.
+/// Checks a spec against what the sandbox can show: names, absolute existing paths, a program. The
+/// error names the culprit.
 result<void> check_spec(const sandbox_spec& spec);
 
-/// The staging tree, the bwrap command around plugin-init around the entry, and the environment. The spec has been checked.
+/// The staging tree, the bwrap command around plugin-init around the entry, and the environment.
+/// The spec has been checked.
 launch_plan make_bwrap_plan(const sandbox_spec& spec, const bwrap_settings& settings);
 
 /// The variables of every plugin, and those of its spec, as `NAME=value`.

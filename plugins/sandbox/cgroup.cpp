@@ -26,7 +26,9 @@ constexpr std::uint64_t cpu_period_microseconds = 100'000;
 /// Beside the plugin's own: bwrap outside, and its first process inside the sandbox.
 constexpr std::uint64_t sandbox_processes = 2;
 
-std::optional<std::uint64_t> read_number(const fs::path& file) { return parse_leading_number(read_kernel_file(file)); }
+std::optional<std::uint64_t> read_number(const fs::path& file) {
+  return parse_leading_number(read_kernel_file(file));
+}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -77,7 +79,9 @@ bool wait_until(Condition condition, milliseconds max_wait) {
   return true;
 }
 
-bool remove_directory(const fs::path& directory) { return ::rmdir(directory.c_str()) == 0 || errno == ENOENT; }
+bool remove_directory(const fs::path& directory) {
+  return ::rmdir(directory.c_str()) == 0 || errno == ENOENT;
+}
 
 }  // namespace
 
@@ -90,10 +94,13 @@ cgroup_site cgroup_site::find(std::string_view mountinfo, std::string_view self_
     const auto first = line.find(':');
     const auto second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const auto controllers = split(std::string_view{line}.substr(first + 1, second - first - 1), ',');
+    const auto controllers =
+        split(std::string_view{line}.substr(first + 1, second - first - 1), ',');
     const int version = controllers.empty() ? 2 : 1;
     for (const auto& mount : mounts) {
-      if (mount.version != version || (version == 1 && !contains(mount.options, controllers.front()))) continue;
+      if (mount.version != version ||
+          (version == 1 && !contains(mount.options, controllers.front())))
+        continue;
       const place here{directory_of(mount, line.substr(second + 1)), version};
       if (here.parent.empty()) continue;
       if (version == 2) {
@@ -119,11 +126,13 @@ cgroup_site cgroup_site::find() {
   const auto self = read_kernel_file("/proc/self/cgroup");
   auto site = find(mountinfo, self, "");
   if (site.unified.parent.empty()) return site;
-  // A group with processes in it cannot have children with controllers, so a delegated service sits in a child of its own.
+  // A group with processes in it cannot have children with controllers, so a delegated service sits
+  // in a child of its own.
   const auto inside = site.unified.parent;
   for (const auto& parent : {inside, inside.parent_path()}) {
     const auto enabled = read_kernel_file(parent / "cgroup.subtree_control");
-    if (enabled.find("memory") == std::string::npos || ::access(parent.c_str(), W_OK) != 0) continue;
+    if (enabled.find("memory") == std::string::npos || ::access(parent.c_str(), W_OK) != 0)
+      continue;
     site = find(mountinfo, self, enabled);
     for (auto* place : {&site.memory, &site.cpu, &site.pids, &site.unified})
       if (place->version == 2) place->parent = parent;
@@ -134,7 +143,8 @@ cgroup_site cgroup_site::find() {
 
 std::vector<fs::path> cgroup::directories(const cgroup_site& site, const std::string& name) {
   std::vector<fs::path> all;
-  for (const auto* place : {&site.memory, &site.cpu, &site.cpu_account, &site.pids, &site.unified}) {
+  for (const auto* place :
+       {&site.memory, &site.cpu, &site.cpu_account, &site.pids, &site.unified}) {
     if (place->parent.empty()) continue;
     auto directory = place->parent / name;
     if (std::ranges::find(all, directory) == all.end()) all.push_back(std::move(directory));
@@ -154,7 +164,8 @@ cgroup::cgroup(const cgroup_site& site, const std::string& name, const resource_
   const auto processes = std::to_string(limits.max_processes + sandbox_processes);
   if (memory_.version == 2) {
     if (!write_kernel_file(memory_.directory / "memory.max", memory)) memory_ = {};
-    // Without these two the limit still holds: swap would add to it, and only one process would be ended at it.
+    // Without these two the limit still holds: swap would add to it, and only one process would be
+    // ended at it.
     (void)write_kernel_file(memory_.directory / "memory.swap.max", "0");
     (void)write_kernel_file(memory_.directory / "memory.oom.group", "1");
   } else if (memory_.version == 1) {
@@ -162,7 +173,8 @@ cgroup::cgroup(const cgroup_site& site, const std::string& name, const resource_
     // Fails on kernels that do not count swap.
     (void)write_kernel_file(memory_.directory / "memory.memsw.limit_in_bytes", memory);
   }
-  if (cpu_.version == 2 && !write_kernel_file(cpu_.directory / "cpu.max", quota + ' ' + period)) cpu_ = {};
+  if (cpu_.version == 2 && !write_kernel_file(cpu_.directory / "cpu.max", quota + ' ' + period))
+    cpu_ = {};
   if (cpu_.version == 1 && (!write_kernel_file(cpu_.directory / "cpu.cfs_period_us", period) ||
                             !write_kernel_file(cpu_.directory / "cpu.cfs_quota_us", quota)))
     cpu_ = {};
@@ -196,7 +208,8 @@ std::string_view cgroup::mechanism(const group& one) noexcept {
 
 std::optional<std::uint64_t> cgroup::memory_bytes() const {
   if (memory_.version == 0) return std::nullopt;
-  return read_number(memory_.directory / (memory_.version == 2 ? "memory.current" : "memory.usage_in_bytes"));
+  return read_number(memory_.directory /
+                     (memory_.version == 2 ? "memory.current" : "memory.usage_in_bytes"));
 }
 
 std::optional<std::uint64_t> cgroup::cpu_milliseconds() const {
@@ -243,8 +256,10 @@ bool end_cgroup(const fs::path& directory, milliseconds max_wait) {
         for (const auto& line : split(read_kernel_file(directory / "cgroup.procs"), '\n')) {
           const auto pid = parse_leading_number(line);
           if (!pid) continue;
-          const unique_fd process{static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0))};
-          // Still listed after it was opened: the pidfd is of that process, not of a later one with its number.
+          const unique_fd process{
+              static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(*pid), 0))};
+          // Still listed after it was opened: the pidfd is of that process, not of a later one with
+          // its number.
           if (process && contains(split(read_kernel_file(directory / "cgroup.procs"), '\n'), line))
             ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
         }

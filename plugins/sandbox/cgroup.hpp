@@ -25,24 +25,28 @@ struct cgroup_site {
   place cpu;
   place cpu_account;  ///< Version 1 only: where CPU time is counted.
   place pids;
-  place unified;      ///< Version 2 without controllers is still good for ending a tree at once.
+  place unified;  ///< Version 2 without controllers is still good for ending a tree at once.
 
   /// Finds the groups that this process is in. Pure.
   /// @param mountinfo the text of `/proc/self/mountinfo`
   /// @param self_cgroup the text of `/proc/self/cgroup`
-  /// @param v2_controllers the text of `cgroup.subtree_control` of the v2 group that this process is in
-  static cgroup_site find(std::string_view mountinfo, std::string_view self_cgroup, std::string_view v2_controllers);
+  /// @param v2_controllers the text of `cgroup.subtree_control` of the v2 group that this process
+  /// is in
+  static cgroup_site find(std::string_view mountinfo, std::string_view self_cgroup,
+                          std::string_view v2_controllers);
 
-  /// Finds them for the calling process. On version 2 the group must have been delegated with its controllers enabled
-  /// for children, which systemd does with `Delegate=yes` and `DelegateSubgroup=`.
+  /// Finds them for the calling process. On version 2 the group must have been delegated with its
+  /// controllers enabled for children, which systemd does with `Delegate=yes` and
+  /// `DelegateSubgroup=`.
   static cgroup_site find();
 };
 
-/// The control groups of one plugin: made before it starts, joined by its first process, removed after its last.
+/// The control groups of one plugin: made before it starts, joined by its first process, removed
+/// after its last.
 class cgroup {
 public:
-  /// Makes the groups and sets the limits, as far as the site allows; never fails, since each resource has a weaker
-  /// mechanism to fall back on. `name` must be fresh.
+  /// Makes the groups and sets the limits, as far as the site allows; never fails, since each
+  /// resource has a weaker mechanism to fall back on. `name` must be fresh.
   cgroup(const cgroup_site& site, const std::string& name, const resource_limits& limits);
   /// Removes what `remove` has not.
   ~cgroup();
@@ -62,11 +66,14 @@ public:
   std::optional<std::uint64_t> cpu_milliseconds() const;
   std::optional<std::uint64_t> processes() const;
 
-  /// Removes the groups; they must be empty, or become so within `max_wait`. False when one could not be removed.
+  /// Removes the groups; they must be empty, or become so within `max_wait`. False when one could
+  /// not be removed.
   bool remove(std::chrono::milliseconds max_wait);
 
-  /// Every directory that a group of this name would have on this site, for a record to be written before it is made.
-  static std::vector<std::filesystem::path> directories(const cgroup_site& site, const std::string& name);
+  /// Every directory that a group of this name would have on this site, for a record to be written
+  /// before it is made.
+  static std::vector<std::filesystem::path> directories(const cgroup_site& site,
+                                                        const std::string& name);
 
 private:
   /// One resource's group; `directory` is empty when there is none.
@@ -78,7 +85,8 @@ private:
   static std::string_view mechanism(const group& one) noexcept;
   group make(const cgroup_site::place& place, const std::string& name);
 
-  std::vector<std::filesystem::path> made_;  ///< First: the groups below enter themselves here while they are made.
+  std::vector<std::filesystem::path>
+      made_;  ///< First: the groups below enter themselves here while they are made.
   std::vector<unique_fd> doors_;
   group memory_;
   group cpu_;
@@ -86,8 +94,9 @@ private:
   group pids_;
 };
 
-/// Ends every process of a control group, then removes it. For groups of dead hosts. Signals through `cgroup.kill` or
-/// pidfds of processes that are seen in the group after their pidfd was opened. True when the directory is gone.
+/// Ends every process of a control group, then removes it. For groups of dead hosts. Signals
+/// through `cgroup.kill` or pidfds of processes that are seen in the group after their pidfd was
+/// opened. True when the directory is gone.
 bool end_cgroup(const std::filesystem::path& directory, std::chrono::milliseconds max_wait);
 
 /// Whether this is a directory of a control group file system.

@@ -29,19 +29,22 @@ std::string random_tag() {
   // Eight bytes are never interrupted, and the pool is ready long before any host runs.
   (void)!::getrandom(bytes.data(), bytes.size(), 0);
   std::string text;
-  for (const auto byte : bytes) text += {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+  for (const auto byte : bytes)
+    text += {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
   return text;
 }
 
-/// Whether a line of a record may be acted on: a control group of our naming, whatever else the file came to hold.
+/// Whether a line of a record may be acted on: a control group of our naming, whatever else the
+/// file came to hold.
 bool is_ours(const fs::path& directory) {
   return directory.is_absolute() && directory.lexically_normal() == directory &&
          directory.filename().string().starts_with(group_prefix) && is_cgroup(directory);
 }
 
-/// The first line of a record: which file it was written to. Nothing when the file cannot be looked at.
+/// The first line of a record: which file it was written to. Nothing when the file cannot be looked
+/// at.
 std::string name_itself(const unique_fd& file) {
-  struct ::stat seen{};
+  struct ::stat seen {};
   if (::fstat(file.get(), &seen) != 0) return {};
   return "record " + std::to_string(seen.st_dev) + ' ' + std::to_string(seen.st_ino);
 }
@@ -70,12 +73,13 @@ result<host_record> host_record::open(const fs::path& directory) {
   const auto file = directory / (tag + std::string{file_suffix});
   unique_fd fd{::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
   const auto refuse = [&] {
-    return fail(error_code::storage_failure,
-                "the sandbox cannot keep its record " + file.string() + ": " + std::strerror(errno));
+    return fail(error_code::storage_failure, "the sandbox cannot keep its record " + file.string() +
+                                                 ": " + std::strerror(errno));
   };
   if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return refuse();
   auto text = name_itself(fd) + '\n';
-  if (::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return refuse();
+  if (::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+    return refuse();
   return host_record{file, std::string{group_prefix} + tag + '-', std::move(fd), std::move(text)};
 }
 
@@ -88,12 +92,13 @@ result<void> host_record::add(const fs::path& directory) {
   // A line that ends before it, and then as many empty ones.
   const auto room = text_.find(std::string(line.size() + 1, '\n'));
   const auto place = room == std::string::npos ? text_.size() : room + 1;
-  if (::pwrite(fd_.get(), line.data(), line.size(), static_cast<off_t>(place)) == static_cast<ssize_t>(line.size())) {
+  if (::pwrite(fd_.get(), line.data(), line.size(), static_cast<off_t>(place)) ==
+      static_cast<ssize_t>(line.size())) {
     text_.replace(place, line.size(), line);
     return {};
   }
-  return fail(error_code::storage_failure,
-              "the sandbox cannot write its record " + file_.string() + ": " + std::strerror(errno));
+  return fail(error_code::storage_failure, "the sandbox cannot write its record " + file_.string() +
+                                               ": " + std::strerror(errno));
 }
 
 void host_record::remove(const std::vector<fs::path>& directories) {
@@ -101,7 +106,8 @@ void host_record::remove(const std::vector<fs::path>& directories) {
     const auto before = text_.find('\n' + directory.string() + '\n');
     if (before == std::string::npos) continue;
     const std::string empty(directory.string().size(), '\n');
-    if (::pwrite(fd_.get(), empty.data(), empty.size(), static_cast<off_t>(before + 1)) == static_cast<ssize_t>(empty.size()))
+    if (::pwrite(fd_.get(), empty.data(), empty.size(), static_cast<off_t>(before + 1)) ==
+        static_cast<ssize_t>(empty.size()))
       text_.replace(before + 1, empty.size(), empty);
   }
 }

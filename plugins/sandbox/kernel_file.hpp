@@ -8,11 +8,12 @@
 
 namespace troupe {
 
-/// The text of a small file that the kernel makes up (`/proc`, control groups); empty when it cannot be read, as happens at
-/// any moment for files of a process that ends. At most 1 MiB.
+/// The text of a small file that the kernel makes up (`/proc`, control groups); empty when it
+/// cannot be read, as happens at any moment for files of a process that ends. At most 1 MiB.
 std::string read_kernel_file(const std::filesystem::path& file);
 
-/// Writes to a control file in one call, which is how the kernel takes a value. False when it refuses.
+/// Writes to a control file in one call, which is how the kernel takes a value. False when it
+/// refuses.
 bool write_kernel_file(const std::filesystem::path& file, std::string_view text);
 
 /// The number that a text begins with, or nothing.

@@ -16,7 +16,8 @@ namespace troupe {
 
 namespace {
 
-// The kernel's interface in full, since the headers of a distribution may be older than the kernel it runs.
+// The kernel's interface in full, since the headers of a distribution may be older than the kernel
+// it runs.
 constexpr long create_ruleset_call = 444, add_rule_call = 445, restrict_self_call = 446;
 constexpr std::uint32_t version_query = 1;
 constexpr int rule_path_beneath = 1;
@@ -50,12 +51,12 @@ enum access : std::uint64_t {
   truncate = 1ULL << 14,   // ABI 3
   ioctl_dev = 1ULL << 15,  // ABI 5
 };
-constexpr std::uint64_t handled_net = 0b11;  // ABI 4: bind and connect TCP
+constexpr std::uint64_t handled_net = 0b11;     // ABI 4: bind and connect TCP
 constexpr std::uint64_t handled_scopes = 0b11;  // ABI 6: abstract unix sockets and signals
 
 constexpr std::uint64_t to_read = read_file | read_dir;
-constexpr std::uint64_t to_write = to_read | write_file | truncate | remove_dir | remove_file | make_dir | make_reg |
-                                   make_fifo | make_sym | refer;
+constexpr std::uint64_t to_write = to_read | write_file | truncate | remove_dir | remove_file |
+                                   make_dir | make_reg | make_fifo | make_sym | refer;
 /// What can be said of a file that is no directory; the kernel refuses the rest.
 constexpr std::uint64_t of_files = execute | write_file | read_file | truncate | ioctl_dev;
 
@@ -69,7 +70,8 @@ std::uint64_t known_to(int abi) noexcept {
 
 std::size_t attribute_bytes(int abi) noexcept {
   if (abi >= 6) return sizeof(ruleset_attributes);
-  return abi >= 4 ? offsetof(ruleset_attributes, scoped) : offsetof(ruleset_attributes, handled_access_net);
+  return abi >= 4 ? offsetof(ruleset_attributes, scoped)
+                  : offsetof(ruleset_attributes, handled_access_net);
 }
 
 int permit(int ruleset, const std::vector<std::string>& paths, std::uint64_t wanted) {
@@ -78,7 +80,8 @@ int permit(int ruleset, const std::vector<std::string>& paths, std::uint64_t wan
     if (!place && errno == ENOENT) continue;
     struct stat facts {};
     if (!place || ::fstat(place.get(), &facts) != 0) return errno;
-    const path_beneath_attributes rule{S_ISDIR(facts.st_mode) ? wanted : wanted & of_files, place.get()};
+    const path_beneath_attributes rule{S_ISDIR(facts.st_mode) ? wanted : wanted & of_files,
+                                       place.get()};
     if (::syscall(add_rule_call, ruleset, rule_path_beneath, &rule, 0) != 0) return errno;
   }
   return 0;

@@ -6,9 +6,9 @@
 
 namespace troupe {
 
-/// What a process that restricts itself with Landlock may still do with files. Everything not listed is refused, as are
-/// TCP (from ABI 4) and signals and abstract unix sockets that reach outside (from ABI 6). Paths that do not exist are left
-/// out: there is nothing at them to permit.
+/// What a process that restricts itself with Landlock may still do with files. Everything not
+/// listed is refused, as are TCP (from ABI 4) and signals and abstract unix sockets that reach
+/// outside (from ABI 6). Paths that do not exist are left out: there is nothing at them to permit.
 struct landlock_rules {
   std::vector<std::string> executable;  ///< Read, list and execute below these.
   std::vector<std::string> readable;    ///< Read and list below these.
@@ -19,8 +19,8 @@ struct landlock_rules {
 /// The version of Landlock that this kernel offers; 0 when it has none or has it turned off.
 int landlock_abi() noexcept;
 
-/// Restricts the calling thread, and everything it executes, for good. Uses as much of the rules as `abi` understands.
-/// Needs `no_new_privs`. Returns 0, or the errno of the call that failed.
+/// Restricts the calling thread, and everything it executes, for good. Uses as much of the rules as
+/// `abi` understands. Needs `no_new_privs`. Returns 0, or the errno of the call that failed.
 int enforce_landlock(const landlock_rules& rules, int abi);
 
 }  // namespace troupe

@@ -22,7 +22,8 @@ namespace {
 
 constexpr int max_signal = 64;
 
-/// Everything the new process uses, in memory it only has to read. No allocation happens after `clone`.
+/// Everything the new process uses, in memory it only has to read. No allocation happens after
+/// `clone`.
 struct child_plan {
   std::vector<char*> command;
   std::vector<char*> environment;
@@ -47,8 +48,9 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return all;
 }
 
-// ---- From here to `run_child`: code that runs in the new process. Only system calls, no allocation, no locks. ----
-// GCOV_EXCL_START: a process that becomes another program leaves no coverage data. The sandbox tests see what it did.
+// ---- From here to `run_child`: code that runs in the new process. Only system calls, no
+// allocation, no locks. ---- GCOV_EXCL_START: a process that becomes another program leaves no
+// coverage data. The sandbox tests see what it did.
 
 [[noreturn]] void give_up(int status, const char* step) noexcept {
   const int problem = errno;
@@ -57,7 +59,8 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   text[at++] = 'F';
   std::array<char, 12> digits{};
   std::size_t count = 0;
-  for (int rest = problem; rest > 0 || count == 0; rest /= 10) digits[count++] = static_cast<char>('0' + rest % 10);
+  for (int rest = problem; rest > 0 || count == 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
   while (count > 0) text[at++] = digits[--count];
   text[at++] = ' ';
   for (const char* c = step; *c && at < text.size(); ++c) text[at++] = *c;
@@ -99,8 +102,9 @@ bool make_target(const staging_plan::entry& entry) noexcept {
 void build_staging(child_plan& plan) noexcept {
   const auto check = [&](bool fine, const char* step) { require(fine, plan.status, step); };
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0, "private mounts");
-  // bwrap looks its child up in /proc, by the number that the child has in this process namespace. Where the kernel refuses
-  // this, the number has to be somebody's in the /proc there is, which bwrap tells when it is not so.
+  // bwrap looks its child up in /proc, by the number that the child has in this process namespace.
+  // Where the kernel refuses this, the number has to be somebody's in the /proc there is, which
+  // bwrap tells when it is not so.
   (void)!::mount("troupe", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   const auto& entries = plan.staging->entries;
   // Take the trees up first: some may lie in the /tmp that is about to be covered.
@@ -109,18 +113,23 @@ void build_staging(child_plan& plan) noexcept {
                                                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
     check(plan.trees[i] >= 0, entries[i].source.c_str());
   }
-  check(::mount("troupe", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m,nr_inodes=2k") == 0, "staging tmpfs");
+  check(::mount("troupe", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV,
+                "mode=0755,size=1m,nr_inodes=2k") == 0,
+        "staging tmpfs");
   for (std::size_t i = 0; i < entries.size(); ++i) {
     check(make_target(entries[i]), entries[i].target.c_str());
-    check(::syscall(SYS_move_mount, plan.trees[i], "", AT_FDCWD, entries[i].target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0,
+    check(::syscall(SYS_move_mount, plan.trees[i], "", AT_FDCWD, entries[i].target.c_str(),
+                    MOVE_MOUNT_F_EMPTY_PATH) == 0,
           entries[i].target.c_str());
   }
   check(::mkdir("/tmp/private", 0755) == 0, "private tmpfs");
-  check(::mount("troupe", "/tmp/private", "tmpfs", MS_NOSUID | MS_NODEV, plan.staging->private_options.c_str()) == 0,
+  check(::mount("troupe", "/tmp/private", "tmpfs", MS_NOSUID | MS_NODEV,
+                plan.staging->private_options.c_str()) == 0,
         "private tmpfs");
   for (const char* directory : {"/tmp/private/tmp", "/tmp/private/shm"}) {
     check(::mkdir(directory, 0700) == 0, "private tmpfs");
-    if (plan.identity) check(::chown(directory, *plan.identity, *plan.identity) == 0, "private tmpfs");
+    if (plan.identity)
+      check(::chown(directory, *plan.identity, *plan.identity) == 0, "private tmpfs");
   }
 }
 
@@ -138,15 +147,17 @@ void arrange_descriptors(child_plan& plan) noexcept {
     *fd = ::fcntl(*fd, F_DUPFD_CLOEXEC, 16);
     if (*fd < 0) ::_exit(127);
   }
-  const bool moved = ::dup2(plan.null, 0) == 0 && ::dup2(plan.output, 1) == 1 && ::dup2(plan.output, 2) == 2 &&
+  const bool moved = ::dup2(plan.null, 0) == 0 && ::dup2(plan.output, 1) == 1 &&
+                     ::dup2(plan.output, 2) == 2 &&
                      ::dup2(plan.socket, plugin_socket_fd) == plugin_socket_fd &&
                      ::dup2(plan.status, plugin_status_fd) == plugin_status_fd;
-  require(moved && ::syscall(SYS_close_range, plugin_status_fd + 1, ~0U, 0) == 0, plan.status, "descriptors");
+  require(moved && ::syscall(SYS_close_range, plugin_status_fd + 1, ~0U, 0) == 0, plan.status,
+          "descriptors");
   plan.status = plugin_status_fd;
 }
 
-/// The kernel's order to end with the parent may come too late for a parent that has just ended; then its end of the
-/// socket is closed, as no other process has it.
+/// The kernel's order to end with the parent may come too late for a parent that has just ended;
+/// then its end of the socket is closed, as no other process has it.
 void end_with_parent(const child_plan& plan) noexcept {
   require(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, plan.status, "end with parent");
   pollfd host{plugin_socket_fd, 0, 0};
@@ -156,9 +167,11 @@ void end_with_parent(const child_plan& plan) noexcept {
 [[noreturn]] void run_child(child_plan& plan) noexcept {
   reset_signals();
   ::setsid();
-  for (const int door : *plan.cgroup_doors) require(::write(door, "0", 1) == 1, plan.status, "cgroup");
+  for (const int door : *plan.cgroup_doors)
+    require(::write(door, "0", 1) == 1, plan.status, "cgroup");
   if (plan.maps_itself)
-    require(write_file("/proc/self/setgroups", "deny") && write_file("/proc/self/uid_map", plan.uid_map.data()) &&
+    require(write_file("/proc/self/setgroups", "deny") &&
+                write_file("/proc/self/uid_map", plan.uid_map.data()) &&
                 write_file("/proc/self/gid_map", plan.gid_map.data()),
             plan.status, "user namespace");
   if (plan.staging) build_staging(plan);
@@ -168,7 +181,8 @@ void end_with_parent(const child_plan& plan) noexcept {
   end_with_parent(plan);
   require(::chdir(plan.directory) == 0, plan.status, plan.directory);
   // Only a program that knows of the status socket keeps it open.
-  require(plan.staging || ::fcntl(plugin_status_fd, F_SETFD, FD_CLOEXEC) == 0, plan.status, "descriptors");
+  require(plan.staging || ::fcntl(plugin_status_fd, F_SETFD, FD_CLOEXEC) == 0, plan.status,
+          "descriptors");
   ::execve(plan.command[0], plan.command.data(), plan.environment.data());
   give_up(plan.status, plan.command[0]);
 }
@@ -176,7 +190,8 @@ void end_with_parent(const child_plan& plan) noexcept {
 // GCOV_EXCL_STOP
 // ---- From here on: the host. ----
 
-/// Blocks every signal of the calling thread, so that no handler of the host runs in the new process.
+/// Blocks every signal of the calling thread, so that no handler of the host runs in the new
+/// process.
 class blocked_signals {
 public:
   blocked_signals() noexcept {
@@ -211,8 +226,9 @@ bool make_pipe(descriptor_pair& ends) {
   return ::fcntl(ends.ours.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 
-child_plan prepare(const launch_plan& plan, const descriptor_pair& socket, const descriptor_pair& output,
-                   const descriptor_pair& status, const unique_fd& null) {
+child_plan prepare(const launch_plan& plan, const descriptor_pair& socket,
+                   const descriptor_pair& output, const descriptor_pair& status,
+                   const unique_fd& null) {
   child_plan child{.command = pointers(plan.command),
                    .environment = pointers(plan.environment),
                    .directory = plan.directory.c_str(),
@@ -233,8 +249,10 @@ child_plan prepare(const launch_plan& plan, const descriptor_pair& socket, const
 /// The hint that goes with a refusal to make namespaces.
 tl::unexpected<error> fail_namespaces(int problem) {
   return fail(problem == EPERM ? error_code::permission_denied : error_code::unavailable,
-              std::string{"the kernel refuses the sandbox's namespaces: "} + std::strerror(problem) +
-                  "; allow user namespaces to this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+              std::string{"the kernel refuses the sandbox's namespaces: "} +
+                  std::strerror(problem) +
+                  "; allow user namespaces to this user (sysctl user.max_user_namespaces, "
+                  "kernel.unprivileged_userns_clone, "
                   "kernel.apparmor_restrict_unprivileged_userns), or choose the sandbox \"none\"");
 }
 
@@ -243,8 +261,10 @@ tl::unexpected<error> fail_namespaces(int problem) {
 result<launched_process> launch(const launch_plan& plan) {
   descriptor_pair socket, output, status;
   const unique_fd null{::open("/dev/null", O_RDONLY | O_CLOEXEC)};
-  if (!make_socketpair(SOCK_STREAM, socket) || !make_socketpair(SOCK_SEQPACKET, status) || !make_pipe(output) || !null)
-    return fail(error_code::unavailable, std::string{"no descriptors for a new plugin: "} + std::strerror(errno) +
+  if (!make_socketpair(SOCK_STREAM, socket) || !make_socketpair(SOCK_SEQPACKET, status) ||
+      !make_pipe(output) || !null)
+    return fail(error_code::unavailable, std::string{"no descriptors for a new plugin: "} +
+                                             std::strerror(errno) +
                                              "; raise the limit of open files (ulimit -n)");
   auto child = prepare(plan, socket, output, status, null);
 
@@ -261,8 +281,8 @@ result<launched_process> launch(const launch_plan& plan) {
   const long pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid == 0) run_child(child);
   if (pid < 0) return fail_namespaces(errno);
-  return launched_process{static_cast<pid_t>(pid), unique_fd{pidfd}, std::move(socket.ours), std::move(output.ours),
-                          std::move(status.ours)};
+  return launched_process{static_cast<pid_t>(pid), unique_fd{pidfd}, std::move(socket.ours),
+                          std::move(output.ours), std::move(status.ours)};
 }
 
 }  // namespace troupe

@@ -1,14 +1,17 @@
-// troupe-plugin-init: the last program before a plugin's own. It runs inside the sandbox that bwrap made, takes away what is
-// left, and becomes the plugin:
+// troupe-plugin-init: the last program before a plugin's own. It runs inside the sandbox that bwrap
+// made, takes away what is left, and becomes the plugin:
 //
-//   troupe-plugin-init --socket FD --status FD --open-files N --processes N --file-bytes N [--data-bytes N]
+//   troupe-plugin-init --socket FD --status FD --open-files N --processes N --file-bytes N
+//   [--data-bytes N]
 //                      [--read PATH]... [--without-landlock-if-missing] -- PROGRAM [ARGUMENT]...
 //
-// Static, so that it needs nothing of the sandbox it runs in. The environment passes to the program unchanged.
+// Static, so that it needs nothing of the sandbox it runs in. The environment passes to the program
+// unchanged.
 //
-// To the status socket (SOCK_SEQPACKET) it sends `R<landlock abi>` with a pidfd of itself just before the program takes
-// over; a close without more says that it has. When a step fails it sends `F<errno> <step>`, writes one line that names the
-// step to standard error, and exits with the step's status below.
+// To the status socket (SOCK_SEQPACKET) it sends `R<landlock abi>` with a pidfd of itself just
+// before the program takes over; a close without more says that it has. When a step fails it sends
+// `F<errno> <step>`, writes one line that names the step to standard error, and exits with the
+// step's status below.
 
 #include <algorithm>
 #include <cerrno>
@@ -36,7 +39,8 @@
 
 namespace {
 
-/// Exit statuses, one for each step. Statuses of the program itself may coincide; the status socket tells them apart.
+/// Exit statuses, one for each step. Statuses of the program itself may coincide; the status socket
+/// tells them apart.
 enum class step : int {
   arguments = 70,    ///< The command line is not as above.
   descriptors = 71,  ///< Foreign file descriptors could not be closed.
@@ -92,11 +96,14 @@ public:
   Integer number() {
     const auto written = text();
     Integer value{};
-    const auto [end, problem] = std::from_chars(written.data(), written.data() + written.size(), value);
+    const auto [end, problem] =
+        std::from_chars(written.data(), written.data() + written.size(), value);
     if (problem != std::errc{} || end != written.data() + written.size()) reject();
     return value;
   }
-  [[noreturn]] void reject() { give_up(step::arguments, "arguments: " + std::string{option_}, EINVAL); }
+  [[noreturn]] void reject() {
+    give_up(step::arguments, "arguments: " + std::string{option_}, EINVAL);
+  }
   char** rest() const noexcept { return next_; }
 
 private:
@@ -108,26 +115,37 @@ settings read_settings(char** words) {
   settings given;
   command_line line{words};
   for (auto option = line.option(); option != "--"; option = line.option()) {
-    if (option == "--socket") given.socket = line.number<int>();
-    else if (option == "--status") status_socket = given.status = line.number<int>();
-    else if (option == "--open-files") given.open_files = line.number<rlim_t>();
-    else if (option == "--processes") given.processes = line.number<rlim_t>();
-    else if (option == "--file-bytes") given.file_bytes = line.number<rlim_t>();
-    else if (option == "--data-bytes") given.data_bytes = line.number<rlim_t>();
-    else if (option == "--read") given.readable.push_back(line.text());
-    else if (option == "--without-landlock-if-missing") given.landlock_may_be_missing = true;
-    else line.reject();
+    if (option == "--socket")
+      given.socket = line.number<int>();
+    else if (option == "--status")
+      status_socket = given.status = line.number<int>();
+    else if (option == "--open-files")
+      given.open_files = line.number<rlim_t>();
+    else if (option == "--processes")
+      given.processes = line.number<rlim_t>();
+    else if (option == "--file-bytes")
+      given.file_bytes = line.number<rlim_t>();
+    else if (option == "--data-bytes")
+      given.data_bytes = line.number<rlim_t>();
+    else if (option == "--read")
+      given.readable.push_back(line.text());
+    else if (option == "--without-landlock-if-missing")
+      given.landlock_may_be_missing = true;
+    else
+      line.reject();
   }
   given.program = line.rest();
   if (!*given.program || given.socket < 3 || given.status < 3 || given.socket == given.status)
-    give_up(step::arguments, "arguments: a program, a socket and a status socket are needed", EINVAL);
+    give_up(step::arguments, "arguments: a program, a socket and a status socket are needed",
+            EINVAL);
   return given;
 }
 
 void close_foreign_descriptors(const settings& given) {
   const auto close_between = [](int first, int last) {
     if (first > last) return;
-    if (::syscall(SYS_close_range, static_cast<unsigned>(first), static_cast<unsigned>(last), 0) != 0)
+    if (::syscall(SYS_close_range, static_cast<unsigned>(first), static_cast<unsigned>(last), 0) !=
+        0)
       give_up(step::descriptors, "descriptors", errno);
   };
   const auto [low, high] = std::minmax(given.socket, given.status);
@@ -155,16 +173,19 @@ void require_harmless_identity() {
   for (const auto& half : data)
     if ((half.effective | half.permitted | half.inheritable) != 0)
       give_up(step::identity, "identity: a plugin must not have capabilities", EPERM);
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up(step::identity, "identity: no_new_privs", errno);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    give_up(step::identity, "identity: no_new_privs", errno);
 }
 
 /// Lowers soft and hard limit; never raises the hard one, as an unprivileged process cannot.
 void limit(__rlimit_resource resource, rlim_t wanted, const char* name) {
   rlimit present{};
-  if (::getrlimit(resource, &present) != 0) give_up(step::limits, std::string{"limits: "} + name, errno);
+  if (::getrlimit(resource, &present) != 0)
+    give_up(step::limits, std::string{"limits: "} + name, errno);
   const rlim_t most = std::min(wanted, present.rlim_max);
   const rlimit lowered{most, most};
-  if (::setrlimit(resource, &lowered) != 0) give_up(step::limits, std::string{"limits: "} + name, errno);
+  if (::setrlimit(resource, &lowered) != 0)
+    give_up(step::limits, std::string{"limits: "} + name, errno);
 }
 
 void set_limits(const settings& given) {
@@ -191,11 +212,13 @@ int restrict_files(const settings& given) {
       .writable = {"/tmp", "/dev/shm"},
       .devices = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}};
   rules.readable.insert(rules.readable.end(), given.readable.begin(), given.readable.end());
-  if (const int problem = troupe::enforce_landlock(rules, abi)) give_up(step::landlock, "landlock", problem);
+  if (const int problem = troupe::enforce_landlock(rules, abi))
+    give_up(step::landlock, "landlock", problem);
   return abi;
 }
 
-/// Says that all is in place, and hands the host a pidfd: a name for this process that no other can come to bear.
+/// Says that all is in place, and hands the host a pidfd: a name for this process that no other can
+/// come to bear.
 void report_ready(const settings& given, int landlock_abi) {
   std::string text = "R" + std::to_string(landlock_abi);
   const int self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
@@ -226,7 +249,8 @@ int main(int, char** words) {
   set_limits(given);
   const int abi = restrict_files(given);
   report_ready(given, abi);
-  if (const int problem = troupe::enforce_syscall_filter()) give_up(step::seccomp, "seccomp", problem);
+  if (const int problem = troupe::enforce_syscall_filter())
+    give_up(step::seccomp, "seccomp", problem);
   ::execv(given.program[0], given.program);
   give_up(step::execute, std::string{"execute "} + given.program[0], errno);
 }

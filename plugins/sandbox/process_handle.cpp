@@ -79,8 +79,9 @@ result<launch_report> await_report(int status, milliseconds max_wait) {
   launch_report report;
   while (true) {
     if (!wait_readable(status, until(end)))
-      return fail(error_code::deadline_exceeded,
-                  "the sandbox was not ready within " + std::to_string(max_wait.count()) + " ms; raise the start deadline");
+      return fail(error_code::deadline_exceeded, "the sandbox was not ready within " +
+                                                     std::to_string(max_wait.count()) +
+                                                     " ms; raise the start deadline");
     auto message = receive(status);
     if (message.text.empty()) return report;
     if (message.text.front() == 'R') {
@@ -97,7 +98,8 @@ result<launch_report> await_report(int status, milliseconds max_wait) {
 
 result<void> signal_process(int pidfd, int signal) {
   if (::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 || errno == ESRCH) return {};
-  return fail(error_code::internal, std::string{"a plugin could not be signalled: "} + std::strerror(errno));
+  return fail(error_code::internal,
+              std::string{"a plugin could not be signalled: "} + std::strerror(errno));
 }
 
 bool wait_readable(int fd, milliseconds max_wait) {

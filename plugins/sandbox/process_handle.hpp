@@ -20,13 +20,13 @@ public:
   pid_t pid() const noexcept { return pid_; }
   int pidfd() const noexcept { return pidfd_.get(); }
 
-  /// How it ended; reaps it. Nothing while it runs. A `max_wait` of zero does not wait. A status that something else in
-  /// the host has reaped first reads as signal 9.
+  /// How it ended; reaps it. Nothing while it runs. A `max_wait` of zero does not wait. A status
+  /// that something else in the host has reaped first reads as signal 9.
   std::optional<exit_status> wait(std::chrono::milliseconds max_wait);
   /// Ends it; with a process namespace of its own, everything in it too.
   void kill() noexcept;
-  /// Ends the processes that stayed in the process group it leads. Does nothing once it has been reaped: until then its
-  /// number can name no other group.
+  /// Ends the processes that stayed in the process group it leads. Does nothing once it has been
+  /// reaped: until then its number can name no other group.
   void kill_group() noexcept;
 
 private:
@@ -44,7 +44,8 @@ struct launch_report {
   int failed_errno = 0;
 };
 
-/// Reads a status socket until its other end is closed; `deadline_exceeded` when that takes longer than `max_wait`.
+/// Reads a status socket until its other end is closed; `deadline_exceeded` when that takes longer
+/// than `max_wait`.
 result<launch_report> await_report(int status, std::chrono::milliseconds max_wait);
 
 /// Signals the process of a pidfd. Success also when it has ended.

@@ -25,8 +25,8 @@ struct process_facts {
   std::uint64_t cpu_ticks = 0;
 };
 
-/// proc(5): `pid (name) state ppid ... utime stime cutime cstime`, the last four being fields 14 to 17. The name may contain
-/// anything, so fields are counted behind its last parenthesis.
+/// proc(5): `pid (name) state ppid ... utime stime cutime cstime`, the last four being fields 14
+/// to 17. The name may contain anything, so fields are counted behind its last parenthesis.
 std::optional<process_facts> parse_stat(pid_t pid, const std::string& text) {
   const auto name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
@@ -35,7 +35,8 @@ std::optional<process_facts> parse_stat(pid_t pid, const std::string& text) {
   if (words.size() < 15) return std::nullopt;
   process_facts facts{.pid = pid};
   facts.parent = static_cast<pid_t>(std::stol(words[1]));
-  for (std::size_t i = 11; i < 15; ++i) facts.cpu_ticks += static_cast<std::uint64_t>(std::max(0L, std::stol(words[i])));
+  for (std::size_t i = 11; i < 15; ++i)
+    facts.cpu_ticks += static_cast<std::uint64_t>(std::max(0L, std::stol(words[i])));
   return facts;
 }
 
@@ -45,7 +46,8 @@ std::multimap<pid_t, process_facts> processes_by_parent() {
   for (const auto& entry : fs::directory_iterator{"/proc", problem}) {
     const auto pid = parse_leading_number(entry.path().filename().string());
     if (!pid) continue;
-    if (const auto facts = parse_stat(static_cast<pid_t>(*pid), read_kernel_file(entry.path() / "stat")))
+    if (const auto facts =
+            parse_stat(static_cast<pid_t>(*pid), read_kernel_file(entry.path() / "stat")))
       all.emplace(facts->parent, *facts);
   }
   return all;
@@ -66,7 +68,8 @@ process_sample sample_process_tree(pid_t root) {
   process_sample sample;
   std::uint64_t ticks = 0;
   std::vector<pid_t> waiting{root};
-  const auto own = std::ranges::find_if(by_parent, [&](const auto& entry) { return entry.second.pid == root; });
+  const auto own =
+      std::ranges::find_if(by_parent, [&](const auto& entry) { return entry.second.pid == root; });
   if (own == by_parent.end()) return sample;
   ticks += own->second.cpu_ticks;
   while (!waiting.empty()) {

@@ -13,7 +13,8 @@ plugin_sandbox::plugin_sandbox(permission_check check) : check_{std::move(check)
   if (!check_) throw std::invalid_argument{"a sandbox needs a permission check"};
 }
 
-result<permission_decision> plugin_sandbox::check_permission(std::string_view plugin, std::string_view operation) const {
+result<permission_decision> plugin_sandbox::check_permission(std::string_view plugin,
+                                                             std::string_view operation) const {
   return check_(plugin, operation);
 }
 

@@ -21,7 +21,8 @@ constexpr milliseconds max_wait_for_end{5'000};
 
 std::vector<sandbox_layer> no_layers() {
   std::vector<sandbox_layer> layers;
-  for (const char* name : {"namespaces", "files", "system calls", "storage", "memory", "cpu", "processes", "open files"})
+  for (const char* name : {"namespaces", "files", "system calls", "storage", "memory", "cpu",
+                           "processes", "open files"})
     layers.push_back({name, "none"});
   return layers;
 }
@@ -38,7 +39,8 @@ unconfined::~unconfined() {
 result<sandboxed_process> unconfined::create(const sandbox_spec& spec) {
   if (auto fine = check_spec(spec); !fine) return fail(std::move(fine.error()));
   if (processes_.contains(spec.plugin))
-    return fail(error_code::already_exists, "the plugin " + spec.plugin + " is running already; destroy that first");
+    return fail(error_code::already_exists,
+                "the plugin " + spec.plugin + " is running already; destroy that first");
   launch_plan plan;
   plan.command = spec.entry;
   // An absolute program stays as it is.
@@ -54,13 +56,14 @@ result<sandboxed_process> unconfined::create(const sandbox_spec& spec) {
     process.kill();
     process.wait(max_wait_for_end);
     if (!report) return fail(report.error());
-    return fail(error_code::invalid_argument, "the plugin " + spec.plugin + " was not started: " + report->failed_step +
+    return fail(error_code::invalid_argument, "the plugin " + spec.plugin +
+                                                  " was not started: " + report->failed_step +
                                                   ": " + std::strerror(report->failed_errno));
   }
   unique_fd observer{::fcntl(process.pidfd(), F_DUPFD_CLOEXEC, 0)};
   processes_.emplace(spec.plugin, std::move(process));
-  return sandboxed_process{launched->pid, std::move(observer), std::move(launched->socket), std::move(launched->output),
-                           no_layers()};
+  return sandboxed_process{launched->pid, std::move(observer), std::move(launched->socket),
+                           std::move(launched->output), no_layers()};
 }
 
 result<void> unconfined::request_stop(std::string_view plugin) {
@@ -78,19 +81,22 @@ result<std::optional<exit_status>> unconfined::poll_exit(std::string_view plugin
   return process.wait(milliseconds{0});
 }
 
-result<std::optional<exit_status>> unconfined::destroy(std::string_view plugin, milliseconds grace) {
+result<std::optional<exit_status>> unconfined::destroy(std::string_view plugin,
+                                                       milliseconds grace) {
   const auto found = find(plugin);
   if (!found) return std::optional<exit_status>{};
   auto& process = **found;
   if (grace > milliseconds{0}) {
-    if (auto asked = signal_process(process.pidfd(), SIGTERM); !asked) return fail(std::move(asked.error()));
+    if (auto asked = signal_process(process.pidfd(), SIGTERM); !asked)
+      return fail(std::move(asked.error()));
     wait_readable(process.pidfd(), grace);
   }
   process.kill_group();
   const auto status = process.wait(max_wait_for_end);
   if (!status)
     return fail(error_code::deadline_exceeded,
-                "the plugin " + std::string{plugin} + " has been killed but the kernel has not ended it; try again");
+                "the plugin " + std::string{plugin} +
+                    " has been killed but the kernel has not ended it; try again");
   processes_.erase(processes_.find(plugin));
   return status;
 }
@@ -99,7 +105,8 @@ result<resource_usage> unconfined::track_resources(std::string_view plugin) {
   const auto ended = poll_exit(plugin);
   if (!ended) return fail(ended.error());
   // The number of a process that has been reaped may be that of another one.
-  const auto sample = *ended ? process_sample{} : sample_process_tree(processes_.find(plugin)->second.pid());
+  const auto sample =
+      *ended ? process_sample{} : sample_process_tree(processes_.find(plugin)->second.pid());
   return resource_usage{.memory_bytes = sample.memory_bytes,
                         .cpu_milliseconds = sample.cpu_milliseconds,
                         .processes = sample.processes,
@@ -111,7 +118,8 @@ result<resource_usage> unconfined::track_resources(std::string_view plugin) {
 result<process_handle*> unconfined::find(std::string_view plugin) {
   const auto found = processes_.find(plugin);
   if (found == processes_.end())
-    return fail(error_code::not_found, "there is no process of a plugin \"" + std::string{plugin} + '"');
+    return fail(error_code::not_found,
+                "there is no process of a plugin \"" + std::string{plugin} + '"');
   return &found->second;
 }
 

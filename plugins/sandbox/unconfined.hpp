@@ -9,12 +9,13 @@
 
 namespace troupe {
 
-/// The sandbox `none`: plugins run as ordinary processes of the host's user. **They can do whatever the host can.** No limit
-/// of their spec is enforced. For development, where an operator has chosen it by name.
+/// The sandbox `none`: plugins run as ordinary processes of the host's user. **They can do whatever
+/// the host can.** No limit of their spec is enforced. For development, where an operator has
+/// chosen it by name.
 ///
-/// The descriptors, the environment and the working directory are as in a real sandbox, except that the package is where it
-/// is. `destroy` ends the program and its process group; what has left that group stays. Such processes do not end with
-/// a killed host either, only the program itself does.
+/// The descriptors, the environment and the working directory are as in a real sandbox, except that
+/// the package is where it is. `destroy` ends the program and its process group; what has left that
+/// group stays. Such processes do not end with a killed host either, only the program itself does.
 class unconfined final : public plugin_sandbox {
 public:
   using plugin_sandbox::plugin_sandbox;
@@ -25,7 +26,8 @@ public:
   result<sandboxed_process> create(const sandbox_spec& spec) override;
   result<void> request_stop(std::string_view plugin) override;
   result<std::optional<exit_status>> poll_exit(std::string_view plugin) override;
-  result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds grace) override;
+  result<std::optional<exit_status>> destroy(std::string_view plugin,
+                                             std::chrono::milliseconds grace) override;
   result<resource_usage> track_resources(std::string_view plugin) override;
   /// Nothing is limited: always fine.
   result<void> check_limits(std::string_view) override { return {}; }

@@ -22,10 +22,12 @@ struct app_state {
   bool json = false;                           ///< Print JSON instead of text.
   std::chrono::milliseconds deadline{30'000};  ///< For one answer.
   exit_code status = success;                  ///< What the program ends with.
-  bool ran_node = false;                       ///< A node outlives who reads its output; what cannot be printed is no failure.
+  bool ran_node =
+      false;  ///< A node outlives who reads its output; what cannot be printed is no failure.
 };
 
-/// Says on standard error what went wrong, as text or as JSON, and keeps the exit code. Bytes that are not UTF-8 become `?`.
+/// Says on standard error what went wrong, as text or as JSON, and keeps the exit code. Bytes that
+/// are not UTF-8 become `?`.
 void report(app_state& app, const error& why);
 
 /// Says on standard error what is good to know about an answer, as text or as JSON.
@@ -34,20 +36,29 @@ void remark(const app_state& app, const std::string& text);
 /// Prints one JSON document, on one line.
 void print_json(const value& document);
 
-/// Says that something was done which has no answer of its own: one line of text, or an empty JSON document.
+/// Says that something was done which has no answer of its own: one line of text, or an empty JSON
+/// document.
 void confirm(const app_state& app, const std::string& text);
 
-/// Sends what was printed. Where that does not go out, such as to a full disk, it is reported, unless something else was.
+/// Sends what was printed. Where that does not go out, such as to a full disk, it is reported,
+/// unless something else was.
 void end_output(app_state& app);
 
 /// Connects to the node and goes on with `act`, whose error is reported.
 void with_node(app_state& app, const std::function<result<void>(client&)>& act);
 
-/// Adds a subcommand, with `--data-dir`, `--json` and `--deadline` as all those have that speak to a node.
-CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name, const std::string& summary);
+/// Adds a subcommand, with `--data-dir`, `--json` and `--deadline` as all those have that speak to
+/// a node.
+CLI::App* add_client_command(CLI::App& parent, app_state& app, const std::string& name,
+                             const std::string& summary);
 
-/// For words that name something: refuses the empty one, which is most often a variable that was not set.
-inline const CLI::Validator not_empty{[](std::string& word) { return word.empty() ? std::string{"must not be empty"} : std::string{}; }, ""};
+/// For words that name something: refuses the empty one, which is most often a variable that was
+/// not set.
+inline const CLI::Validator not_empty{[](std::string& word) {
+                                        return word.empty() ? std::string{"must not be empty"}
+                                                            : std::string{};
+                                      },
+                                      ""};
 
 /// What an option calls whose empty text is not the same as none. @param into Outlives the option.
 inline std::function<void(const std::string&)> keep_in(std::optional<std::string>& into) {

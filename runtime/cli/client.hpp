@@ -13,20 +13,24 @@
 
 namespace troupe::cli {
 
-/// A connection to a node over the unix socket in its data directory, for programs that ask one thing after the other.
-/// Blocks; for one thread.
+/// A connection to a node over the unix socket in its data directory, for programs that ask one
+/// thing after the other. Blocks; for one thread.
 class client {
 public:
   /// Connects and opens a session. The error says which socket was tried and what to do.
-  static result<client> connect(const std::filesystem::path& data_dir, std::chrono::milliseconds deadline);
+  static result<client> connect(const std::filesystem::path& data_dir,
+                                std::chrono::milliseconds deadline);
 
   /// Calls a method. `Answer` is a described struct, `value`, or `void`.
   template <class Answer, class Request>
-  result<Answer> call(std::string_view method, const Request& wanted, std::chrono::milliseconds deadline) {
+  result<Answer> call(std::string_view method, const Request& wanted,
+                      std::chrono::milliseconds deadline) {
     auto bytes = call_bytes(method, encode(wanted), deadline);
     if (!bytes) return fail(std::move(bytes.error()));
-    if constexpr (std::is_void_v<Answer>) return {};
-    else return decode_checked<Answer>(*bytes);
+    if constexpr (std::is_void_v<Answer>)
+      return {};
+    else
+      return decode_checked<Answer>(*bytes);
   }
 
   /// The node on the other side.
@@ -35,7 +39,8 @@ public:
 private:
   client(unique_fd socket, const link_limits& limits);
 
-  result<std::string> call_bytes(std::string_view method, std::string_view params, std::chrono::milliseconds deadline);
+  result<std::string> call_bytes(std::string_view method, std::string_view params,
+                                 std::chrono::milliseconds deadline);
   result<void> exchange(link_session::time_point until);
 
   unique_fd socket_;

@@ -18,9 +18,11 @@ constexpr std::size_t max_import_bytes = std::size_t{256} << 20;
 constexpr std::size_t chunk_entries = 1000;
 constexpr std::size_t chunk_bytes = std::size_t{2} << 20;
 
-/// A path as a word of the command line. An empty one is not taken for the root: it is what an unset variable leaves.
+/// A path as a word of the command line. An empty one is not taken for the root: it is what an
+/// unset variable leaves.
 result<path> read_path(const std::string& word) {
-  if (word.empty()) return fail(error_code::invalid_argument, "the path is empty; the root is \"/\"");
+  if (word.empty())
+    return fail(error_code::invalid_argument, "the path is empty; the root is \"/\"");
   return path::parse(word);
 }
 
@@ -30,20 +32,27 @@ result<value> read_value(const std::string& word, bool as_string) {
   auto json = value::from_json(word);
   if (json) return json;
   if (json.error().code == error_code::limit_exceeded)
-    return fail(json.error().code, "the value cannot be kept: " + json.error().message + "; --string takes it as text");
+    return fail(json.error().code, "the value cannot be kept: " + json.error().message +
+                                       "; --string takes it as text");
   return value{word};
 }
 
 void print_value(const app_state& app, const value& shown) {
-  if (app.json) print_json(shown);
-  else if (const auto text = shown.as_string()) std::printf("%s\n", safe_text(*text).c_str());
-  else std::printf("%s\n", shown.to_json(json_style::pretty).c_str());
+  if (app.json)
+    print_json(shown);
+  else if (const auto text = shown.as_string())
+    std::printf("%s\n", safe_text(*text).c_str());
+  else
+    std::printf("%s\n", shown.to_json(json_style::pretty).c_str());
 }
 
 result<void> get(app_state& app, client& node, const path& where) {
   auto found = node.call<value_found>("context.get", get_value{where}, app.deadline);
   if (!found) return fail(std::move(found.error()));
-  if (!found->found) return fail(error_code::not_found, "there is no value at " + show_path(where) + "; values below it: troupe context list " + show_path(where));
+  if (!found->found)
+    return fail(error_code::not_found, "there is no value at " + show_path(where) +
+                                           "; values below it: troupe context list " +
+                                           show_path(where));
   print_value(app, found->value);
   return {};
 }
@@ -73,30 +82,38 @@ result<std::vector<context_entry>> fetch(app_state& app, client& node, const pat
       wanted.after = all.back().path;
     }
   }
-  return fail(error_code::overloaded, "the values below " + show_path(prefix) + " change too fast to be read as one state; try again");
+  return fail(error_code::overloaded, "the values below " + show_path(prefix) +
+                                          " change too fast to be read as one state; try again");
 }
 
 result<void> list(app_state& app, client& node, const path& prefix, std::uint32_t limit) {
   std::vector<value> shown;
-  list_values wanted{.prefix = prefix, .after = {}, .limit = std::min<std::uint32_t>(limit, 10'000)};
+  list_values wanted{
+      .prefix = prefix, .after = {}, .limit = std::min<std::uint32_t>(limit, 10'000)};
   std::uint32_t left = limit;
   while (true) {
     auto page = node.call<value_page>("context.list", wanted, app.deadline);
     if (!page) return fail(std::move(page.error()));
-    if (page->entries.size() > left) {  // a page does not end with a value at the root, so it may be one longer
+    if (page->entries.size() >
+        left) {  // a page does not end with a value at the root, so it may be one longer
       page->entries.erase(page->entries.begin() + left, page->entries.end());
       page->more = true;
     }
     for (const auto& entry : page->entries) {
-      if (app.json) shown.push_back(to_value(entry));
-      else std::printf("%s\t%s\n", safe_text(show_path(entry.path)).c_str(), entry.value.to_json().c_str());
+      if (app.json)
+        shown.push_back(to_value(entry));
+      else
+        std::printf("%s\t%s\n", safe_text(show_path(entry.path)).c_str(),
+                    entry.value.to_json().c_str());
     }
     left -= static_cast<std::uint32_t>(page->entries.size());
     if (!page->more || left == 0) {
       if (app.json) print_json(value::array(shown));
       if (page->more)
-        remark(app, std::string{limit == 1 ? "this is the first value" : "these are the first " + show_count(limit) + " values"} +
-                        "; there are more; see them with --limit");
+        remark(app,
+               std::string{limit == 1 ? "this is the first value"
+                                      : "these are the first " + show_count(limit) + " values"} +
+                   "; there are more; see them with --limit");
       return {};
     }
     wanted.after = page->entries.back().path;
@@ -114,7 +131,9 @@ result<value> read_json_file(const std::string& file) {
   for (char block[64 * 1024]; in.read(block, sizeof block) || in.gcount() > 0;) {
     text.append(block, static_cast<std::size_t>(in.gcount()));
     if (text.size() > max_import_bytes)
-      return fail(error_code::limit_exceeded, "the file " + file + " is larger than " + std::to_string(max_import_bytes >> 20) + " MiB; split it");
+      return fail(error_code::limit_exceeded, "the file " + file + " is larger than " +
+                                                  std::to_string(max_import_bytes >> 20) +
+                                                  " MiB; split it");
   }
   codec_limits generous;
   generous.frame_bytes = generous.string_bytes = max_import_bytes;
@@ -122,7 +141,8 @@ result<value> read_json_file(const std::string& file) {
   auto parsed = value::from_json(text, generous);
   if (!parsed) {
     const bool is_json = parsed.error().code == error_code::limit_exceeded;
-    return fail(parsed.error().code, file + " is " + (is_json ? "not imported: " : "") + parsed.error().message);
+    return fail(parsed.error().code,
+                file + " is " + (is_json ? "not imported: " : "") + parsed.error().message);
   }
   return parsed;
 }
@@ -142,7 +162,8 @@ public:
   void show(std::size_t done) {
     if (!seen_) return;
     begun_ = true;
-    std::fprintf(stderr, "\r%s %s of %s", what_, show_count(done).c_str(), show_count(all_, "value").c_str());
+    std::fprintf(stderr, "\r%s %s of %s", what_, show_count(done).c_str(),
+                 show_count(all_, "value").c_str());
   }
 
 private:
@@ -153,20 +174,24 @@ private:
 };
 
 /// Sends the entries in messages of a moderate size.
-result<values_imported> send_entries(app_state& app, client& node, const std::vector<context_entry>& entries, bool only_check) {
+result<values_imported> send_entries(app_state& app, client& node,
+                                     const std::vector<context_entry>& entries, bool only_check) {
   values_imported total;
   progress_line progress{app, only_check ? "checked" : "imported", entries.size()};
   for (std::size_t at = 0; at < entries.size();) {
     import_values chunk{.only_check = only_check};
     const auto first = at;
-    for (std::size_t bytes = 0; at < entries.size() && chunk.entries.size() < chunk_entries && bytes < chunk_bytes; ++at) {
+    for (std::size_t bytes = 0;
+         at < entries.size() && chunk.entries.size() < chunk_entries && bytes < chunk_bytes; ++at) {
       bytes += entries[at].path.text().size() + entries[at].value.msgpack().size();
       chunk.entries.push_back(entries[at]);
     }
     auto written = node.call<values_imported>("context.import", chunk, app.deadline);
     if (!written) {
-      const auto before = " (" + show_count(total.written, "value") + (total.written == 1 ? " was" : " were") + " imported before)";
-      return fail(written.error().code, written.error().message + (only_check || first == 0 ? "" : before));
+      const auto before = " (" + show_count(total.written, "value") +
+                          (total.written == 1 ? " was" : " were") + " imported before)";
+      return fail(written.error().code,
+                  written.error().message + (only_check || first == 0 ? "" : before));
     }
     total.written += written->written;
     total.unchanged += written->unchanged;
@@ -179,30 +204,38 @@ result<void> import(app_state& app, client& node, const std::string& file, const
   auto json = read_json_file(file);
   if (!json) return fail(std::move(json.error()));
   const auto entries = flatten(prefix, *json);
-  // A message is written whole or not at all, but there may be several: all are checked before the first is written.
-  if (auto checked = send_entries(app, node, entries, true); !checked) return fail(std::move(checked.error()));
+  // A message is written whole or not at all, but there may be several: all are checked before the
+  // first is written.
+  if (auto checked = send_entries(app, node, entries, true); !checked)
+    return fail(std::move(checked.error()));
   const auto total = send_entries(app, node, entries, false);
   if (!total) return fail(total.error());
-  if (app.json) print_json(to_value(*total));
-  else std::printf("%s written below %s, %s unchanged\n", show_count(total->written, "value").c_str(),
-                   safe_text(show_path(prefix)).c_str(), show_count(total->unchanged).c_str());
+  if (app.json)
+    print_json(to_value(*total));
+  else
+    std::printf("%s written below %s, %s unchanged\n", show_count(total->written, "value").c_str(),
+                safe_text(show_path(prefix)).c_str(), show_count(total->unchanged).c_str());
   return {};
 }
 
-result<void> write_output(const app_state& app, const std::optional<std::string>& file, const std::string& text) {
+result<void> write_output(const app_state& app, const std::optional<std::string>& file,
+                          const std::string& text) {
   if (!file) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
   auto written = write_output_file(*file, text);
   if (written && app.json) print_json(value::map({}));
   return written;
 }
 
-result<void> export_values(app_state& app, client& node, const path& prefix, const std::optional<std::string>& file, bool flat) {
+result<void> export_values(app_state& app, client& node, const path& prefix,
+                           const std::optional<std::string>& file, bool flat) {
   auto entries = fetch(app, node, prefix);
   if (!entries) return fail(std::move(entries.error()));
   if (flat) {
     std::vector<value::member> members;
-    for (auto& entry : *entries) members.emplace_back(show_path(entry.path), std::move(entry.value));
-    return write_output(app, file, value::map(std::move(members)).to_json(json_style::pretty) + "\n");
+    for (auto& entry : *entries)
+      members.emplace_back(show_path(entry.path), std::move(entry.value));
+    return write_output(app, file,
+                        value::map(std::move(members)).to_json(json_style::pretty) + "\n");
   }
   auto whole = render(prefix, std::move(*entries));
   if (!whole) {
@@ -213,26 +246,30 @@ result<void> export_values(app_state& app, client& node, const path& prefix, con
 }
 
 result<void> explain(app_state& app, client& node, const path& where) {
-  auto explained = node.call<value_explained>("context.explain", explain_value{where}, app.deadline);
+  auto explained =
+      node.call<value_explained>("context.explain", explain_value{where}, app.deadline);
   if (!explained) return fail(std::move(explained.error()));
   if (app.json) return print_json(to_value(*explained)), result<void>{};
   std::printf("%s: %s\n", safe_text(show_path(where)).c_str(), safe_text(explained->rule).c_str());
   table rows{{"", "TIME (UTC)", "BY", "NODE", "VALUE"}};
   for (const auto& each : explained->writes)
-    rows.add({each.wins ? "wins" : "", show_time(each.timestamp.milliseconds()), safe_text(each.principal), to_string(each.dot.origin),
+    rows.add({each.wins ? "wins" : "", show_time(each.timestamp.milliseconds()),
+              safe_text(each.principal), to_string(each.dot.origin),
               each.operation == operation::erase ? "(deleted)" : each.value.to_json()});
   rows.print("nothing was ever written there");
   return {};
 }
 
-result<void> verify(app_state& app, client& node, const path& prefix, const std::optional<std::string>& against) {
+result<void> verify(app_state& app, client& node, const path& prefix,
+                    const std::optional<std::string>& against) {
   auto here = node.call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
   if (!here) return fail(std::move(here.error()));
   std::optional<values_verified> there;
   if (against) {
     auto other = client::connect(*against, app.deadline);
     if (!other) return fail(std::move(other.error()));
-    auto answer = other->call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
+    auto answer =
+        other->call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
     if (!answer) return fail(std::move(answer.error()));
     there = std::move(*answer);
   }
@@ -244,14 +281,18 @@ result<void> verify(app_state& app, client& node, const path& prefix, const std:
     return print_json(value::map(std::move(members))), result<void>{};
   }
   std::printf("%s: %s, %s, hash %s: %s\n", safe_text(show_path(prefix)).c_str(),
-              show_count(here->entries, "value").c_str(), show_count(here->conflicts, "conflict").c_str(), to_string(here->hash).c_str(),
+              show_count(here->entries, "value").c_str(),
+              show_count(here->conflicts, "conflict").c_str(), to_string(here->hash).c_str(),
               here->sound ? "sound" : "DAMAGED: the hash does not match the values");
-  if (there) std::printf("%s: hash %s: %s\n", safe_text(*against).c_str(), to_string(there->hash).c_str(), same ? "equal" : "DIFFERENT");
+  if (there)
+    std::printf("%s: hash %s: %s\n", safe_text(*against).c_str(), to_string(there->hash).c_str(),
+                same ? "equal" : "DIFFERENT");
   return {};
 }
 
 /// A subcommand with a path; the callback gets it parsed.
-CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name, const std::string& summary, bool needed,
+CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name,
+                           const std::string& summary, bool needed,
                            const std::function<result<void>(client&, const path&)>& act) {
   auto* command = add_client_command(group, app, name, summary);
   auto text = std::make_shared<std::string>("/");
@@ -276,28 +317,35 @@ void add_context(CLI::App& parent, app_state& app) {
 
   auto given = std::make_shared<std::string>();
   auto as_string = std::make_shared<bool>(false);
-  auto* set = add_path_command(*group, app, "set", "Writes a value; returns when it is durable", true,
-                               [&app, given, as_string](client& node, const path& where) -> result<void> {
-                                 auto read = read_value(*given, *as_string);
-                                 if (!read) return fail(std::move(read.error()));
-                                 return print_change(app, node.call<change_accepted>(
-                                     "context.set", set_value{where, std::move(*read)}, app.deadline));
-                               });
+  auto* set = add_path_command(
+      *group, app, "set", "Writes a value; returns when it is durable", true,
+      [&app, given, as_string](client& node, const path& where) -> result<void> {
+        auto read = read_value(*given, *as_string);
+        if (!read) return fail(std::move(read.error()));
+        return print_change(
+            app, node.call<change_accepted>("context.set", set_value{where, std::move(*read)},
+                                            app.deadline));
+      });
   set->add_option("value", *given, "JSON, or text")->required();
   set->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
 
-  add_path_command(*group, app, "delete", "Deletes a value", true, [&app](client& node, const path& where) {
-    return print_change(app, node.call<change_accepted>("context.delete", erase_value{where}, app.deadline));
-  });
+  add_path_command(
+      *group, app, "delete", "Deletes a value", true, [&app](client& node, const path& where) {
+        return print_change(
+            app, node.call<change_accepted>("context.delete", erase_value{where}, app.deadline));
+      });
 
   auto limit = std::make_shared<std::uint32_t>(1000);
-  add_path_command(*group, app, "list", "Lists the values at and below a path", false,
-                   [&app, limit](client& node, const path& prefix) { return list(app, node, prefix, *limit); })
+  add_path_command(
+      *group, app, "list", "Lists the values at and below a path", false,
+      [&app, limit](client& node, const path& prefix) { return list(app, node, prefix, *limit); })
       ->add_option("--limit", *limit, "At most so many (default 1000)")
       ->check(CLI::Range(1, 100'000'000));
 
-  auto* import_command = add_client_command(*group, app, "import", "Writes a JSON file into the tree, a value for each leaf. Checked whole before it is "
-                                                                  "written, in parts; of one that is interrupted, parts may stay");
+  auto* import_command = add_client_command(
+      *group, app, "import",
+      "Writes a JSON file into the tree, a value for each leaf. Checked whole before it is "
+      "written, in parts; of one that is interrupted, parts may stay");
   auto file = std::make_shared<std::string>();
   auto below = std::make_shared<std::string>("/");
   import_command->add_option("file", *file, "A JSON file")->required()->check(not_empty);
@@ -310,21 +358,29 @@ void add_context(CLI::App& parent, app_state& app) {
 
   auto output = std::make_shared<std::optional<std::string>>();
   auto flat = std::make_shared<bool>(false);
-  auto* export_command = add_path_command(*group, app, "export", "Prints the values at and below a path as one JSON document", false,
-                                          [&app, output, flat](client& node, const path& prefix) {
-                                            return export_values(app, node, prefix, *output, *flat);
-                                          });
-  export_command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file instead")
+  auto* export_command = add_path_command(
+      *group, app, "export", "Prints the values at and below a path as one JSON document", false,
+      [&app, output, flat](client& node, const path& prefix) {
+        return export_values(app, node, prefix, *output, *flat);
+      });
+  export_command
+      ->add_option_function<std::string>("--output,-o", keep_in(*output),
+                                         "Write to this file instead")
       ->check(not_empty);
   export_command->add_flag("--flat", *flat, "One member for each path instead of nesting");
 
-  add_path_command(*group, app, "explain", "Shows which writes compete for a path, and which one wins", true,
+  add_path_command(*group, app, "explain",
+                   "Shows which writes compete for a path, and which one wins", true,
                    [&app](client& node, const path& where) { return explain(app, node, where); });
 
   auto against = std::make_shared<std::optional<std::string>>();
-  add_path_command(*group, app, "verify", "Recomputes the hash of a subtree (exit code 8 when it does not hold)", false,
-                   [&app, against](client& node, const path& prefix) { return verify(app, node, prefix, *against); })
-      ->add_option_function<std::string>("--against", keep_in(*against), "Compare with the node of this data directory");
+  add_path_command(*group, app, "verify",
+                   "Recomputes the hash of a subtree (exit code 8 when it does not hold)", false,
+                   [&app, against](client& node, const path& prefix) {
+                     return verify(app, node, prefix, *against);
+                   })
+      ->add_option_function<std::string>("--against", keep_in(*against),
+                                         "Compare with the node of this data directory");
 }
 
 }  // namespace troupe::cli

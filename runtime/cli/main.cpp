@@ -14,9 +14,12 @@ namespace {
 
 /// Where a node's data is when nobody says.
 std::string default_data_dir() {
-  if (const char* given = std::getenv("TROUPE_DATA_DIR"); given != nullptr && *given != '\0') return given;
-  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0') return std::string{data} + "/troupe";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::string{home} + "/.local/share/troupe";
+  if (const char* given = std::getenv("TROUPE_DATA_DIR"); given != nullptr && *given != '\0')
+    return given;
+  if (const char* data = std::getenv("XDG_DATA_HOME"); data != nullptr && *data != '\0')
+    return std::string{data} + "/troupe";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::string{home} + "/.local/share/troupe";
   return "troupe-data";
 }
 
@@ -26,19 +29,22 @@ constexpr const char* footer = R"(Exit codes:
   7 a bound was reached   8 the disk or the output failed, or data is damaged or differs
   130 interrupted by Ctrl-C (a node that serves is stopped by it, and ends with 0)
 
-Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR, $XDG_DATA_HOME/troupe or
-~/.local/share/troupe, in this order.)";
+Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR,
+$XDG_DATA_HOME/troupe or ~/.local/share/troupe, in this order.)";
 
-/// A standard stream that is closed would be the next file that is opened, which would then get what is printed.
+/// A standard stream that is closed would be the next file that is opened, which would then get
+/// what is printed.
 void occupy_standard_streams() {
   int opened = 0;
-  while ((opened = open("/dev/null", O_RDONLY)) >= 0 && opened <= STDERR_FILENO) {}
+  while ((opened = open("/dev/null", O_RDONLY)) >= 0 && opened <= STDERR_FILENO) {
+  }
   if (opened > STDERR_FILENO) close(opened);
 }
 
 /// Words go to nodes as text. The first that is none, if there is one.
 const char* not_text(int argc, char** argv) {
-  const auto found = std::find_if(argv, argv + argc, [](const char* word) { return !troupe::is_utf8(word); });
+  const auto found =
+      std::find_if(argv, argv + argc, [](const char* word) { return !troupe::is_utf8(word); });
   return found == argv + argc ? nullptr : *found;
 }
 
@@ -61,17 +67,22 @@ int main(int argc, char** argv) {
   auto* version = program.add_subcommand("version", "Prints the version");
   version->add_flag("--json", app.json, "Print JSON");
   version->callback([&app] {
-    if (app.json) troupe::cli::print_json(troupe::value::map({{"version", troupe::version}}));
-    else std::printf("troupe %s\n", std::string{troupe::version}.c_str());
+    if (app.json)
+      troupe::cli::print_json(troupe::value::map({{"version", troupe::version}}));
+    else
+      std::printf("troupe %s\n", std::string{troupe::version}.c_str());
   });
   // Wherever it stands, it is meant for what the subcommand prints.
   const auto take_json = [&app](CLI::App& command) {
-    if (command.get_option_no_throw("--json") == nullptr) command.add_flag("--json", app.json, "Print JSON");
+    if (command.get_option_no_throw("--json") == nullptr)
+      command.add_flag("--json", app.json, "Print JSON");
   };
   take_json(program);
   for (auto* each : program.get_subcommands([](CLI::App*) { return true; })) take_json(*each);
-  // Whatever comes before a mistake may not have been taken over when it is told, so the words are looked at themselves.
-  const bool as_json = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
+  // Whatever comes before a mistake may not have been taken over when it is told, so the words are
+  // looked at themselves.
+  const bool as_json = std::any_of(
+      argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
   try {
     if (const char* word = not_text(argc, argv)) {
       app.json = as_json;

@@ -11,7 +11,8 @@ namespace {
 
 std::vector<std::string> subcommands_of(const CLI::App& command) {
   std::vector<std::string> names;
-  for (const auto* each : command.get_subcommands([](const CLI::App*) { return true; })) names.push_back(each->get_name());
+  for (const auto* each : command.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(each->get_name());
   return names;
 }
 
@@ -34,7 +35,8 @@ std::string hint(const std::string& word, const std::vector<std::string>& known)
 }
 
 /// @param for_values What to do when the word is meant as a value.
-std::string no_option(const CLI::App& command, const std::string& name, const std::string& word, const std::string& for_values) {
+std::string no_option(const CLI::App& command, const std::string& name, const std::string& word,
+                      const std::string& for_values) {
   const bool value_like = !word.starts_with("--");
   return "\"" + name + "\" has no option " + word + hint(word, options_of(command)) +
          (value_like ? "; a value that begins with '-' " + for_values : "");
@@ -45,7 +47,8 @@ error with_help(const std::string& name, const std::string& what) {
 }
 
 /// @param command The innermost one that was recognised. @param name Its name with those around it.
-std::string what_is_wrong(const CLI::App& command, const std::string& name, const CLI::ParseError& problem) {
+std::string what_is_wrong(const CLI::App& command, const std::string& name,
+                          const CLI::ParseError& problem) {
   const auto known = subcommands_of(command);
   const auto unknown = command.remaining();
   // A wrong value is the mistake, whatever has not been looked at behind it.
@@ -58,7 +61,8 @@ std::string what_is_wrong(const CLI::App& command, const std::string& name, cons
   }
   const auto& word = unknown.front();
   if (word.starts_with('-')) return no_option(command, name, word, "goes behind --");
-  if (!known.empty()) return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
+  if (!known.empty())
+    return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
   return "\"" + name + "\" takes no further argument \"" + word + "\"";
 }
 
@@ -75,7 +79,9 @@ error explain_mistake(const CLI::App& program, const CLI::ParseError& problem) {
 }
 
 error unknown_option(const CLI::App& command, const std::string& name, const std::string& word) {
-  return with_help(name, no_option(command, name, word, "is given with the name of its parameter, such as text=" + word));
+  return with_help(name,
+                   no_option(command, name, word,
+                             "is given with the name of its parameter, such as text=" + word));
 }
 
 }  // namespace troupe::cli

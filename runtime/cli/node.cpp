@@ -1,7 +1,7 @@
 #include <troupe/runtime/cli/app.hpp>
 
-#include <chrono>
 #include <poll.h>
+#include <chrono>
 
 #include <troupe/actors/context/store.hpp>
 #include <troupe/messages/node.hpp>
@@ -14,7 +14,9 @@ result<void> print_info(app_state& app, client& node) {
   auto info = node.call<node_info>("node.info", no_parameters{}, app.deadline);
   if (!info) return fail(std::move(info.error()));
   if (app.json) return print_json(to_value(*info)), result<void>{};
-  const auto row = [](const char* label, const std::string& text) { std::printf("%-12s %s\n", label, safe_text(text).c_str()); };
+  const auto row = [](const char* label, const std::string& text) {
+    std::printf("%-12s %s\n", label, safe_text(text).c_str());
+  };
   row("name", info->name);
   row("id", to_string(info->id));
   row("version", info->version);
@@ -22,7 +24,8 @@ result<void> print_info(app_state& app, client& node) {
   row("process", std::to_string(info->process));
   row("up", show_duration(std::chrono::milliseconds{info->uptime_ms}));
   row("data", info->data_dir);
-  row("listens", info->listens.empty() ? "no (start with --listen HOST:PORT to be reachable)" : info->listens);
+  row("listens",
+      info->listens.empty() ? "no (start with --listen HOST:PORT to be reachable)" : info->listens);
   row("sandbox", info->sandbox);
   row("entries", show_count(info->entries));
   row("conflicts", show_count(info->conflicts));
@@ -36,8 +39,10 @@ result<void> print_peers(app_state& app, client& node) {
   if (app.json) return print_json(to_value(list->peers)), result<void>{};
   table peers{{"NAME", "ADDRESS", "STATE", "ID", "PROBLEM"}};
   for (const auto& each : list->peers)
-    peers.add({safe_text(each.name.empty() ? "-" : each.name), each.address.empty() ? "-" : safe_text(each.address),
-               each.connected ? "connected" : "away", each.id.is_nil() ? "-" : to_string(each.id), safe_text(each.problem)});
+    peers.add({safe_text(each.name.empty() ? "-" : each.name),
+               each.address.empty() ? "-" : safe_text(each.address),
+               each.connected ? "connected" : "away", each.id.is_nil() ? "-" : to_string(each.id),
+               safe_text(each.problem)});
   peers.print("no other nodes are known");
   return {};
 }
@@ -53,20 +58,22 @@ void add_node(CLI::App& parent, app_state& app) {
   add_client_command(*group, app, "peers", "The other nodes")->callback([&app] {
     with_node(app, [&app](client& node) { return print_peers(app, node); });
   });
-  add_client_command(*group, app, "stop", "Stops the node, and waits until it has")->callback([&app] {
-    with_node(app, [&app](client& node) -> result<void> {
-      const auto give_up = std::chrono::steady_clock::now() + app.deadline;
-      auto asked = node.call<void>("node.stop", no_parameters{}, app.deadline);
-      if (!asked) return asked;
-      while (context_store::is_in_use(app.data_dir)) {
-        if (std::chrono::steady_clock::now() >= give_up)
-          return fail(error_code::deadline_exceeded, "the node is stopping, but has not stopped yet");
-        ::poll(nullptr, 0, 10);
-      }
-      confirm(app, "the node has stopped");
-      return {};
-    });
-  });
+  add_client_command(*group, app, "stop", "Stops the node, and waits until it has")
+      ->callback([&app] {
+        with_node(app, [&app](client& node) -> result<void> {
+          const auto give_up = std::chrono::steady_clock::now() + app.deadline;
+          auto asked = node.call<void>("node.stop", no_parameters{}, app.deadline);
+          if (!asked) return asked;
+          while (context_store::is_in_use(app.data_dir)) {
+            if (std::chrono::steady_clock::now() >= give_up)
+              return fail(error_code::deadline_exceeded,
+                          "the node is stopping, but has not stopped yet");
+            ::poll(nullptr, 0, 10);
+          }
+          confirm(app, "the node has stopped");
+          return {};
+        });
+      });
 }
 
 }  // namespace troupe::cli

@@ -46,7 +46,8 @@ bool replace(const std::filesystem::path& file, mode_t mode, std::string_view co
   std::string beside = file.native() + ".XXXXXX";
   unique_fd made{mkostemp(beside.data(), O_CLOEXEC)};
   if (!made) return false;
-  const bool put = write_all(made.get(), content) && fchmod(made.get(), mode) == 0 && fsync(made.get()) == 0 && closes(made) &&
+  const bool put = write_all(made.get(), content) && fchmod(made.get(), mode) == 0 &&
+                   fsync(made.get()) == 0 && closes(made) &&
                    rename(beside.c_str(), file.c_str()) == 0;
   const int why = errno;
   if (!put) unlink(beside.c_str());
@@ -66,7 +67,8 @@ bool write_file(const std::filesystem::path& file, std::string_view content) {
   }
   if (errno != ENOENT) return false;
   struct stat link {};
-  if (lstat(file.c_str(), &link) == 0) return write_there(file, content);  // a link to a file that is not there yet
+  if (lstat(file.c_str(), &link) == 0)
+    return write_there(file, content);  // a link to a file that is not there yet
   return replace(file, usual_mode(), content);
 }
 
@@ -74,7 +76,8 @@ bool write_file(const std::filesystem::path& file, std::string_view content) {
 
 result<void> write_output_file(const std::filesystem::path& file, std::string_view content) {
   if (write_file(file, content)) return {};
-  return fail(error_code::storage_failure, "the file " + file.native() + " cannot be written: " + std::strerror(errno));
+  return fail(error_code::storage_failure,
+              "the file " + file.native() + " cannot be written: " + std::strerror(errno));
 }
 
 }  // namespace troupe::cli

@@ -1,10 +1,10 @@
 #include <troupe/runtime/cli/app.hpp>
 
-#include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>  // also environ
+#include <csignal>
+#include <cstdlib>
 
 #include <troupe/runtime/host.hpp>
 
@@ -37,7 +37,9 @@ bool catch_signals() {
 int take_signal(std::chrono::milliseconds wait) {
   pollfd waiting{signal_pipe[0], POLLIN, 0};
   char number = 0;
-  if (poll(&waiting, 1, static_cast<int>(wait.count())) > 0 && read(signal_pipe[0], &number, 1) == 1) return number;
+  if (poll(&waiting, 1, static_cast<int>(wait.count())) > 0 &&
+      read(signal_pipe[0], &number, 1) == 1)
+    return number;
   return 0;
 }
 
@@ -60,8 +62,10 @@ result<config> read_settings(const app_state& app, const run_options& given) {
   }
   std::vector<std::string_view> variables;
   for (char** each = environ; *each != nullptr; ++each) variables.emplace_back(*each);
-  if (auto spelt = check_spelling_of_variables(variables); !spelt) return fail(std::move(spelt.error()));
-  auto applied = apply_environment(std::move(settings), [](const char* name) -> const char* { return std::getenv(name); });
+  if (auto spelt = check_spelling_of_variables(variables); !spelt)
+    return fail(std::move(spelt.error()));
+  auto applied = apply_environment(
+      std::move(settings), [](const char* name) -> const char* { return std::getenv(name); });
   if (!applied) return applied;
   settings = std::move(*applied);
   const auto flag = [](auto& into, const std::optional<std::string>& text) {
@@ -77,7 +81,8 @@ result<config> read_settings(const app_state& app, const run_options& given) {
   settings.join.insert(settings.join.end(), given.join.begin(), given.join.end());
   if (given.no_discovery) settings.discover = false;
   settings.plugins.insert(settings.plugins.end(), given.plugins.begin(), given.plugins.end());
-  if (!given.plugin_level.empty()) settings.plugin_level = *parse_enum<permission_level>(given.plugin_level);
+  if (!given.plugin_level.empty())
+    settings.plugin_level = *parse_enum<permission_level>(given.plugin_level);
   if (!given.sandbox.empty()) settings.sandbox = *parse_enum<sandbox_kind>(given.sandbox);
   if (!given.level.empty()) settings.level = *parse_enum<log_level>(given.level);
   if (!given.format.empty()) settings.style = *parse_enum<log_style>(given.format);
@@ -94,7 +99,8 @@ std::vector<std::string> names() {
 
 /// Says what did not stop, of which there may be several.
 void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
-  for (const auto& what : blocked) report(app, {error_code::internal, "did not stop in time: " + what, {}});
+  for (const auto& what : blocked)
+    report(app, {error_code::internal, "did not stop in time: " + what, {}});
 }
 
 void serve(app_state& app, config settings) {
@@ -105,7 +111,10 @@ void serve(app_state& app, config settings) {
   host node{std::move(settings)};
   if (!catch_signals()) return report(app, {error_code::internal, "signals cannot be caught", {}});
   if (app.json)
-    print_json(value::map({{"event", "ready"}, {"name", name}, {"listens", node.address()}, {"data_dir", data_dir.native()}}));
+    print_json(value::map({{"event", "ready"},
+                           {"name", name},
+                           {"listens", node.address()},
+                           {"data_dir", data_dir.native()}}));
   else
     std::printf("node %s is ready; data in %s%s%s\n", safe_text(name).c_str(), data_dir.c_str(),
                 node.address().empty() ? "" : ", listens on ", node.address().c_str());
@@ -114,8 +123,11 @@ void serve(app_state& app, config settings) {
   std::optional<stop_request> wanted;
   while (!wanted) {
     if (const int number = take_signal(std::chrono::milliseconds{100}); number != 0)
-      wanted = stop_request{number == SIGINT ? "interrupted" : number == SIGHUP ? "the terminal was closed" : "terminated"};
-    else wanted = node.wait_for_stop_request(std::chrono::milliseconds{0});
+      wanted = stop_request{number == SIGINT   ? "interrupted"
+                            : number == SIGHUP ? "the terminal was closed"
+                                               : "terminated"};
+    else
+      wanted = node.wait_for_stop_request(std::chrono::milliseconds{0});
   }
   // A second signal does not wait.
   std::signal(SIGINT, SIG_DFL);
@@ -132,30 +144,54 @@ void serve(app_state& app, config settings) {
 
 void add_run(CLI::App& parent, app_state& app) {
   auto* command = parent.add_subcommand("run", "Runs a node until Ctrl-C");
-  command->footer("The environment variables TROUPE_DATA_DIR, TROUPE_NAME, TROUPE_CLUSTER, TROUPE_LISTEN, TROUPE_JOIN\n"
-                  "(comma-separated), TROUPE_SANDBOX, TROUPE_LOG_LEVEL and TROUPE_LOG_FORMAT set the same; flags count more,\n"
-                  "the file less. One of them that is misspelt is an error.");
+  command->footer(
+      "The environment variables TROUPE_DATA_DIR, TROUPE_NAME, TROUPE_CLUSTER, TROUPE_LISTEN, "
+      "TROUPE_JOIN\n"
+      "(comma-separated), TROUPE_SANDBOX, TROUPE_LOG_LEVEL and TROUPE_LOG_FORMAT set the same; "
+      "flags count more,\n"
+      "the file less. One of them that is misspelt is an error.");
   auto given = std::make_shared<run_options>();
   command->add_option_function<std::string>(
-      "--data-dir", [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },
+      "--data-dir",
+      [&app](const std::string& text) { app.data_dir = text, app.data_dir_given = true; },
       "Where the node keeps its state (environment: TROUPE_DATA_DIR)");
   command->add_flag("--json", app.json, "Print JSON");
-  command->add_option_function<std::string>("--config", keep_in(given->file), "TOML file with settings; flags count more")
+  command
+      ->add_option_function<std::string>("--config", keep_in(given->file),
+                                         "TOML file with settings; flags count more")
       ->check(not_empty);
-  command->add_option_function<std::string>("--name", keep_in(given->name), "Name of the node, for people");
-  command->add_option_function<std::string>("--cluster", keep_in(given->cluster), "Nodes of one cluster share their context (default: default)");
-  command->add_option_function<std::string>("--listen", keep_in(given->listen), "HOST:PORT for other nodes, port 0 lets the system choose; empty for none");
+  command->add_option_function<std::string>("--name", keep_in(given->name),
+                                            "Name of the node, for people");
+  command->add_option_function<std::string>(
+      "--cluster", keep_in(given->cluster),
+      "Nodes of one cluster share their context (default: default)");
+  command->add_option_function<std::string>(
+      "--listen", keep_in(given->listen),
+      "HOST:PORT for other nodes, port 0 lets the system choose; empty for none");
   command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
-  command->add_flag("--no-discovery", given->no_discovery, "Connect only with the nodes of --join and those that dial this one");
-  command->add_option("--plugin", given->plugins, "Package directory of a plugin to start (may be repeated)");
-  command->add_option("--plugin-level", given->plugin_level, "The most that plugins started with the node may be trusted with (default: user)")
+  command->add_flag("--no-discovery", given->no_discovery,
+                    "Connect only with the nodes of --join and those that dial this one");
+  command->add_option("--plugin", given->plugins,
+                      "Package directory of a plugin to start (may be repeated)");
+  command
+      ->add_option(
+          "--plugin-level", given->plugin_level,
+          "The most that plugins started with the node may be trusted with (default: user)")
       ->check(CLI::IsMember(names<permission_level>()));
-  command->add_option("--sandbox", given->sandbox, "How plugins are confined: bubblewrap, or none for development")
+  command
+      ->add_option("--sandbox", given->sandbox,
+                   "How plugins are confined: bubblewrap, or none for development")
       ->check(CLI::IsMember(names<sandbox_kind>()));
-  command->add_option_function<std::string>("--plugin-init", keep_in(given->plugin_init), "Path of troupe-plugin-init (default: beside this program)");
-  command->add_option_function<std::string>("--python-sdk", keep_in(given->python_sdk), "Directory of the Python SDK (default: near this program)");
-  command->add_option("--log-level", given->level, "debug, info, warning, error or off")->check(CLI::IsMember(names<log_level>()));
-  command->add_option("--log-format", given->format, "text or json")->check(CLI::IsMember(names<log_style>()));
+  command->add_option_function<std::string>(
+      "--plugin-init", keep_in(given->plugin_init),
+      "Path of troupe-plugin-init (default: beside this program)");
+  command->add_option_function<std::string>(
+      "--python-sdk", keep_in(given->python_sdk),
+      "Directory of the Python SDK (default: near this program)");
+  command->add_option("--log-level", given->level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember(names<log_level>()));
+  command->add_option("--log-format", given->format, "text or json")
+      ->check(CLI::IsMember(names<log_style>()));
   command->callback([&app, given] {
     auto settings = read_settings(app, *given);
     if (!settings) return report(app, settings.error());

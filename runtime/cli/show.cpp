@@ -12,8 +12,9 @@ namespace {
 
 /// Columns that a UTF-8 text takes, for those scripts whose letters take one each.
 std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 }  // namespace
@@ -45,7 +46,8 @@ namespace {
 
 /// Its two largest units.
 std::string show_long_duration(std::int64_t seconds) {
-  const auto two = [](std::int64_t large, const char* unit, std::int64_t small, const char* smaller_unit) {
+  const auto two = [](std::int64_t large, const char* unit, std::int64_t small,
+                      const char* smaller_unit) {
     return std::to_string(large) + unit + std::to_string(small) + smaller_unit;
   };
   if (seconds < 3600) return two(seconds / 60, " min ", seconds % 60, " s");
@@ -56,13 +58,18 @@ std::string show_long_duration(std::int64_t seconds) {
 }  // namespace
 
 std::string show_duration(std::chrono::nanoseconds duration) {
-  if (duration >= std::chrono::minutes{1}) return show_long_duration(std::chrono::floor<std::chrono::seconds>(duration).count());
+  if (duration >= std::chrono::minutes{1})
+    return show_long_duration(std::chrono::floor<std::chrono::seconds>(duration).count());
   const auto ns = static_cast<double>(duration.count());
   char text[32];
-  if (ns < 1e3) std::snprintf(text, sizeof text, "%.0f ns", ns);
-  else if (ns < 1e6) std::snprintf(text, sizeof text, "%.3g µs", ns / 1e3);
-  else if (ns < 1e9) std::snprintf(text, sizeof text, "%.3g ms", ns / 1e6);
-  else std::snprintf(text, sizeof text, "%.3g s", ns / 1e9);
+  if (ns < 1e3)
+    std::snprintf(text, sizeof text, "%.0f ns", ns);
+  else if (ns < 1e6)
+    std::snprintf(text, sizeof text, "%.3g µs", ns / 1e3);
+  else if (ns < 1e9)
+    std::snprintf(text, sizeof text, "%.3g ms", ns / 1e6);
+  else
+    std::snprintf(text, sizeof text, "%.3g s", ns / 1e9);
   return text;
 }
 
@@ -72,13 +79,15 @@ std::string show_time(std::uint64_t milliseconds) {
   gmtime_r(&seconds, &parts);
   char text[64];
   const auto length = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
-  std::snprintf(text + length, sizeof text - length, ".%03u", static_cast<unsigned>(milliseconds % 1000));
+  std::snprintf(text + length, sizeof text - length, ".%03u",
+                static_cast<unsigned>(milliseconds % 1000));
   return text;
 }
 
 std::string show_count(std::uint64_t number) {
   std::string digits = std::to_string(number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<std::size_t>(at), ",");
   return digits;
 }
 

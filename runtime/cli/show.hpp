@@ -14,24 +14,32 @@ namespace troupe::cli {
 /// The text of a path as it is written on the command line: `/` for the root.
 inline std::string show_path(const path& x) { return x.is_root() ? "/" : x.text(); }
 
-// -- messages as JSON: what `--json` prints --------------------------------------------------------------------------------
+// -- messages as JSON: what `--json` prints -------------------------------------------------------
 
 inline value to_value(bool x) { return value{x}; }
 template <std::integral T>
-value to_value(T x) { return value{x}; }
+value to_value(T x) {
+  return value{x};
+}
 inline value to_value(double x) { return value{x}; }
 inline value to_value(const std::string& x) { return value{x}; }
 inline value to_value(const value& x) { return x; }
 inline value to_value(const path& x) { return value{show_path(x)}; }
 inline value to_value(const uuid& x) { return x.is_nil() ? value{} : value{to_string(x)}; }
 template <class Tag>
-value to_value(const strong_id<Tag>& x) { return to_value(x.id); }
+value to_value(const strong_id<Tag>& x) {
+  return to_value(x.id);
+}
 inline value to_value(const timestamp& x) { return value{x.milliseconds()}; }
 inline value to_value(const state_hash& x) { return value{to_string(x)}; }
 template <class Rep, class Period>
-value to_value(std::chrono::duration<Rep, Period> x) { return value{static_cast<std::int64_t>(x.count())}; }
+value to_value(std::chrono::duration<Rep, Period> x) {
+  return value{static_cast<std::int64_t>(x.count())};
+}
 template <named_enum E>
-value to_value(E x) { return value{name_of(x)}; }
+value to_value(E x) {
+  return value{name_of(x)};
+}
 template <class T>
 value to_value(const std::optional<T>& x);
 template <class T>
@@ -42,7 +50,9 @@ value to_value(const T& x);
 inline value to_value(const version_vector& x) { return to_value(x.entries()); }
 
 template <class T>
-value to_value(const std::optional<T>& x) { return x ? to_value(*x) : value{}; }
+value to_value(const std::optional<T>& x) {
+  return x ? to_value(*x) : value{};
+}
 
 template <class T>
 value to_value(const std::vector<T>& x) {
@@ -55,11 +65,13 @@ value to_value(const std::vector<T>& x) {
 template <described T>
 value to_value(const T& x) {
   std::vector<value::member> all;
-  for_each_field<T>([&](const auto& each) { all.emplace_back(std::string{each.name}, to_value(x.*each.member)); });
+  for_each_field<T>([&](const auto& each) {
+    all.emplace_back(std::string{each.name}, to_value(x.*each.member));
+  });
   return value::map(std::move(all));
 }
 
-// -- tables for people -----------------------------------------------------------------------------------------------------
+// -- tables for people ----------------------------------------------------------------------------
 
 /// Text from outside made fit for a terminal: control characters become `\xNN`.
 std::string safe_text(std::string_view text);
@@ -76,7 +88,8 @@ private:
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// `"1.23 ms"` and the like, three digits and the unit that fits; from a minute on the two units that fit, as in `"37 min 50 s"`.
+/// `"1.23 ms"` and the like, three digits and the unit that fits; from a minute on the two units
+/// that fit, as in `"37 min 50 s"`.
 std::string show_duration(std::chrono::nanoseconds duration);
 /// `"2026-01-31 12:30:45.123"`, UTC.
 std::string show_time(std::uint64_t milliseconds);

@@ -19,14 +19,24 @@ namespace {
 class trail {
 public:
   explicit trail(const std::filesystem::path& directory, std::size_t max_in_memory = 1000)
-      : audit(system.own(spawn_audit(system.caf(), {.directory = directory, .max_in_memory = max_in_memory, .log = log.target(),
-                                                    .clock = [] { return std::uint64_t{12'345}; }}))) {}
+      : audit(system.own(
+            spawn_audit(system.caf(), {.directory = directory,
+                                       .max_in_memory = max_in_memory,
+                                       .log = log.target(),
+                                       .clock = [] { return std::uint64_t{12'345}; }}))) {}
 
-  answer<void> add(std::string event, std::string principal, std::string subject = {}, std::uint64_t time_ms = 0) {
-    return system.ask<void>(audit, audit_record{.time_ms = time_ms, .event = std::move(event), .principal = std::move(principal),
-                                                .subject = std::move(subject), .rule = "a rule", .trace = {}});
+  answer<void> add(std::string event, std::string principal, std::string subject = {},
+                   std::uint64_t time_ms = 0) {
+    return system.ask<void>(audit, audit_record{.time_ms = time_ms,
+                                                .event = std::move(event),
+                                                .principal = std::move(principal),
+                                                .subject = std::move(subject),
+                                                .rule = "a rule",
+                                                .trace = {}});
   }
-  std::vector<audit_record> search(search_audit wanted = {}) { return system.ask<audit_list>(audit, wanted).value().records; }
+  std::vector<audit_record> search(search_audit wanted = {}) {
+    return system.ask<audit_list>(audit, wanted).value().records;
+  }
   std::vector<std::string> subjects(search_audit wanted = {}) {
     std::vector<std::string> all;
     for (const auto& each : search(wanted)) all.push_back(each.subject);
@@ -50,7 +60,8 @@ TEST_CASE("records are found newest first, stamped with the time when they have 
   CHECK(here.subjects() == strings{"second", "first"});
   CHECK(here.search()[0].time_ms == 7);
   CHECK(here.search()[1].time_ms == 12'345);
-  CHECK(here.log.contains("audit.plugin.denied principal=\"notes\" subject=\"first\" rule=\"a rule\""));
+  CHECK(here.log.contains(
+      "audit.plugin.denied principal=\"notes\" subject=\"first\" rule=\"a rule\""));
 }
 
 TEST_CASE("a search filters by principal and by event, and by both") {
@@ -69,7 +80,8 @@ TEST_CASE("a search filters by principal and by event, and by both") {
 TEST_CASE("a search is bounded by its limit, which counts what matches, and by a thousand") {
   temporary_directory directory;
   trail here{directory.path(), 1500};
-  for (int i = 0; i < 1100; ++i) here.add(i % 2 == 0 ? "even" : "odd", "notes", std::to_string(i)).get();
+  for (int i = 0; i < 1100; ++i)
+    here.add(i % 2 == 0 ? "even" : "odd", "notes", std::to_string(i)).get();
   REQUIRE(eventually([&] { return here.subjects({.limit = 1}) == strings{"1099"}; }));
   CHECK(here.subjects({.event = "even", .limit = 3}) == strings{"1098", "1096", "1094"});
   CHECK(here.subjects({.limit = 0}).empty());
@@ -99,15 +111,20 @@ TEST_CASE("the trail is searched over links") {
   temporary_directory directory;
   trail here{directory.path()};
   here.add("event", "notes", "1").get();
-  const auto found = here.system.ask<payload>(here.audit, call_of("audit.search", search_audit{.principal = "notes"}));
+  const auto found = here.system.ask<payload>(
+      here.audit, call_of("audit.search", search_audit{.principal = "notes"}));
   CHECK(decode_checked<audit_list>(found.value().msgpack.bytes)->records.size() == 1);
-  const auto malformed =
-      here.system.ask<payload>(here.audit, service_call{the_host(), "audit.search", {value::map({{"limit", "many"}}).msgpack()}, 1s, {}});
+  const auto malformed = here.system.ask<payload>(
+      here.audit,
+      service_call{
+          the_host(), "audit.search", {value::map({{"limit", "many"}}).msgpack()}, 1s, {}});
   CHECK(malformed.code() == error_code::invalid_argument);
   CHECK(here.system.ask<void>(here.audit, service_notice{the_host(), "audit.search", {}}).get());
 }
 
-TEST_CASE("a record that cannot be written is an error to whoever adds it, is logged, and can still be found") {
+TEST_CASE(
+    "a record that cannot be written is an error to whoever adds it, is logged, and can still be "
+    "found") {
   temporary_directory directory;
   trail here{directory.path() / "missing"};
   CHECK(here.add("event", "notes", "1").code() == error_code::storage_failure);
@@ -129,9 +146,15 @@ TEST_CASE("quotes in a record cannot forge a field of a log line") {
   CHECK(here.log.contains(R"(principal="notes" subject="x\" rule=\"granted" rule="a rule")"));
 }
 
-TEST_CASE("a long text is cut between two characters when it is recorded, and when it is read again") {
+TEST_CASE(
+    "a long text is cut between two characters when it is recorded, and when it is read again") {
   temporary_directory directory;
-  const std::string long_line = to_json_line({.time_ms = 1, .event = "event", .principal = "old", .subject = std::string(5000, 'x'), .rule = {}, .trace = {}});
+  const std::string long_line = to_json_line({.time_ms = 1,
+                                              .event = "event",
+                                              .principal = "old",
+                                              .subject = std::string(5000, 'x'),
+                                              .rule = {},
+                                              .trace = {}});
   std::ofstream{directory.path() / "audit.jsonl"} << long_line << '\n';
   trail here{directory.path()};
   std::string smiles;

@@ -22,7 +22,8 @@ public:
   /// The decoded answer to a request.
   template <class T, class Params>
   result<T> ask(std::string method, const Params& params, principal_ptr caller = the_host()) {
-    auto got = system.demand<payload>(dispatcher, call_of(std::move(method), params, std::move(caller)));
+    auto got =
+        system.demand<payload>(dispatcher, call_of(std::move(method), params, std::move(caller)));
     if (!got) return fail(got.error());
     return decode_checked<T>(got->msgpack.bytes);
   }
@@ -33,7 +34,8 @@ public:
     return all;
   }
   result<payload> raw(std::string method, std::string bytes) {
-    return system.demand<payload>(dispatcher, service_call{the_host(), std::move(method), {std::move(bytes)}, 1s, {}});
+    return system.demand<payload>(
+        dispatcher, service_call{the_host(), std::move(method), {std::move(bytes)}, 1s, {}});
   }
 };
 
@@ -46,44 +48,58 @@ TEST_CASE_FIXTURE(fixture, "commands are listed in the order of their names") {
 }
 
 TEST_CASE_FIXTURE(fixture, "a caller is shown only the commands that it may run") {
-  CHECK(names({}, a_plugin("notes", {"command.execute:notes.add"})) == std::vector<std::string>{"notes.add"});
+  CHECK(names({}, a_plugin("notes", {"command.execute:notes.add"})) ==
+        std::vector<std::string>{"notes.add"});
 }
 
 TEST_CASE_FIXTURE(fixture, "a host lists and describes without a link") {
   CHECK(system.demand<command_list>(dispatcher, list_commands{"notes."})->commands.size() == 2);
-  CHECK(system.demand<command_spec>(dispatcher, describe_command{"notes.add"})->summary_text == "about notes.add");
-  CHECK(system.demand<command_spec>(dispatcher, describe_command{"notes.ad"}).error().code == error_code::not_found);
+  CHECK(system.demand<command_spec>(dispatcher, describe_command{"notes.add"})->summary_text ==
+        "about notes.add");
+  CHECK(system.demand<command_spec>(dispatcher, describe_command{"notes.ad"}).error().code ==
+        error_code::not_found);
 }
 
-TEST_CASE_FIXTURE(fixture, "a command is described in full, an unknown one with the nearest names") {
-  CHECK(ask<command_spec>("command.describe", describe_command{"notes.add"})->summary_text == "about notes.add");
+TEST_CASE_FIXTURE(fixture,
+                  "a command is described in full, an unknown one with the nearest names") {
+  CHECK(ask<command_spec>("command.describe", describe_command{"notes.add"})->summary_text ==
+        "about notes.add");
   const auto unknown = ask<command_spec>("command.describe", describe_command{"notes.lst"});
   CHECK(unknown.error().code == error_code::not_found);
   CHECK(unknown.error().message.find("notes.list") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture, "a command that the caller may not run is described to it no more than one that there is not") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a command that the caller may not run is described to it no more than one that there is not") {
   const auto caller = a_plugin("notes", {"command.execute:notes.add"});
-  CHECK(ask<command_spec>("command.describe", describe_command{"notes.add"}, caller)->summary_text == "about notes.add");
+  CHECK(
+      ask<command_spec>("command.describe", describe_command{"notes.add"}, caller)->summary_text ==
+      "about notes.add");
   const auto hidden = ask<command_spec>("command.describe", describe_command{"notes.list"}, caller);
   CHECK(hidden.error().code == error_code::not_found);
   CHECK(hidden.error().message == "there is no command \"notes.list\"");
   const auto unknown = ask<command_spec>("command.describe", describe_command{"notes.lst"}, caller);
-  CHECK(unknown.error().message == "there is no command \"notes.lst\"; did you mean \"notes.add\"?");
+  CHECK(unknown.error().message ==
+        "there is no command \"notes.lst\"; did you mean \"notes.add\"?");
   const auto mistyped = ask<command_spec>("command.describe", describe_command{"notes.ad"}, caller);
-  CHECK(mistyped.error().message == "there is no command \"notes.ad\"; did you mean \"notes.add\"?");
-  const auto malformed = ask<command_spec>("command.describe", describe_command{"notes.add"}, a_plugin("notes", {"nonsense"}));
+  CHECK(mistyped.error().message ==
+        "there is no command \"notes.ad\"; did you mean \"notes.add\"?");
+  const auto malformed = ask<command_spec>("command.describe", describe_command{"notes.add"},
+                                           a_plugin("notes", {"nonsense"}));
   CHECK(malformed.error().code == error_code::permission_denied);
 }
 
 TEST_CASE_FIXTURE(fixture, "a command is executed, and the answer is the bytes of its value") {
-  const auto got = system.demand<payload>(dispatcher, call_of("command.execute", execute_request{"notes.add", {}}));
+  const auto got = system.demand<payload>(
+      dispatcher, call_of("command.execute", execute_request{"notes.add", {}}));
   CHECK(got.value() == payload{{value{"notes.add"}.msgpack()}});
 }
 
 TEST_CASE_FIXTURE(fixture, "a command that fails fails over the link as well") {
   const auto refused = system.demand<payload>(
-      dispatcher, call_of("command.execute", execute_request{"files.erase", {}}, a_plugin("notes", {})));
+      dispatcher,
+      call_of("command.execute", execute_request{"files.erase", {}}, a_plugin("notes", {})));
   CHECK(refused.error().code == error_code::permission_denied);
 }
 
@@ -91,7 +107,8 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a request over a link is kept") {
   held_handler handler{system};
   auto added = add(command_spec{"slow"}, handler.actor());
   system.run();
-  auto asked = system.ask<payload>(dispatcher, call_of("command.execute", execute_request{"slow", {}}, the_host(), 300ms));
+  auto asked = system.ask<payload>(
+      dispatcher, call_of("command.execute", execute_request{"slow", {}}, the_host(), 300ms));
   system.pass(290ms);
   CHECK_FALSE(asked.ready());
   system.pass(20ms);
@@ -100,8 +117,10 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a request over a link is kept") {
 }
 
 TEST_CASE_FIXTURE(fixture, "metrics are told of one command or of all, and reset") {
-  REQUIRE(system.demand<payload>(dispatcher, call_of("command.execute", execute_request{"notes.add", {}})));
-  REQUIRE(system.demand<payload>(dispatcher, call_of("command.execute", execute_request{"notes.list", {}})));
+  REQUIRE(system.demand<payload>(dispatcher,
+                                 call_of("command.execute", execute_request{"notes.add", {}})));
+  REQUIRE(system.demand<payload>(dispatcher,
+                                 call_of("command.execute", execute_request{"notes.list", {}})));
   CHECK(ask<metrics_list>("metrics.get", get_metrics{})->commands.size() == 2);
   const auto one = ask<metrics_list>("metrics.get", get_metrics{"notes.add"}).value();
   REQUIRE(one.commands.size() == 1);
@@ -114,17 +133,20 @@ TEST_CASE_FIXTURE(fixture, "metrics are told of one command or of all, and reset
   CHECK(system.demand<void>(dispatcher, reset_metrics{}));
 }
 
-TEST_CASE_FIXTURE(fixture, "metrics of a command that there is not are an error with the nearest name") {
+TEST_CASE_FIXTURE(fixture,
+                  "metrics of a command that there is not are an error with the nearest name") {
   const auto unknown = ask<metrics_list>("metrics.get", get_metrics{"notes.ad"});
   CHECK(unknown.error().code == error_code::not_found);
   CHECK(unknown.error().message.find("notes.add") != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(fixture, "malformed parameters are refused, method by method") {
-  for (const char* method : {"command.execute", "command.describe", "command.list", "metrics.get"}) {
+  for (const char* method :
+       {"command.execute", "command.describe", "command.list", "metrics.get"}) {
     CAPTURE(method);
     // The parameters of each of these are strings.
-    CHECK(raw(method, value::map({{"command", 7}, {"prefix", 7}}).msgpack()).error().code == error_code::invalid_argument);
+    CHECK(raw(method, value::map({{"command", 7}, {"prefix", 7}}).msgpack()).error().code ==
+          error_code::invalid_argument);
     CHECK(raw(method, "\xc1").error().code != error_code::none);
   }
 }

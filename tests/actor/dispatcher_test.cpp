@@ -37,19 +37,24 @@ command_spec greet() { return command_spec{"greet"}.param<std::string>("name"); 
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a function that runs inline answers with its result, and knows who calls") {
-  offer(greet(), inline_handler{[](const arguments& given, const command_context& about) -> result<value> {
+TEST_CASE_FIXTURE(fixture,
+                  "a function that runs inline answers with its result, and knows who calls") {
+  offer(greet(),
+        inline_handler{[](const arguments& given, const command_context& about) -> result<value> {
           return value{std::string{about.principal} + " greets " + given.get<std::string>("name")};
         }});
   CHECK(run("greet", {{"name", "Ada"}}).value() == value{"host greets Ada"});
   CHECK(count("greet", command_outcome::ok) == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "an actor that handles a command is asked with the caller, the trace and the time that is left") {
+TEST_CASE_FIXTURE(fixture,
+                  "an actor that handles a command is asked with the caller, the trace and the "
+                  "time that is left") {
   held_handler handler{system};
   offer(greet().with_timeout(10s), handler.actor());
   const trace_id trace{random_uuid()};
-  auto asked = system.ask<value>(dispatcher, execute_command{"greet", {{"name", "Ada"}}, the_host(), 2s, trace});
+  auto asked = system.ask<value>(
+      dispatcher, execute_command{"greet", {{"name", "Ada"}}, the_host(), 2s, trace});
   system.run();
   REQUIRE(handler.waiting() == 1);
   CHECK(handler.oldest() == invoke_command{"greet", {{"name", "Ada"}}, "host", 2s, trace});
@@ -66,7 +71,7 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a caller is shortened to the command
   CHECK(handler.oldest().deadline == 3s);
 }
 
-// -- resolve --------------------------------------------------------------------------------------------------------------
+// -- resolve --------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "an unknown command is answered with the nearest names") {
   offer(greet(), answering("hello"));
@@ -75,16 +80,18 @@ TEST_CASE_FIXTURE(fixture, "an unknown command is answered with the nearest name
   CHECK(refused.error().message.find("\"greet\"") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture, "an unknown command does not tell of commands that the caller may not run") {
+TEST_CASE_FIXTURE(fixture,
+                  "an unknown command does not tell of commands that the caller may not run") {
   offer(greet(), answering("hello"));
   const auto refused = run("gret", {}, a_plugin("notes", {"command.execute:notes.**"}));
   CHECK(refused.error().code == error_code::not_found);
   CHECK(refused.error().message.find("greet\"") == std::string::npos);
 }
 
-// -- permit ---------------------------------------------------------------------------------------------------------------
+// -- permit ---------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a plugin runs the commands that its capabilities cover, and no others") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin runs the commands that its capabilities cover, and no others") {
   offer(command_spec{"notes.add"}, answering(1));
   offer(command_spec{"files.erase"}, answering(2));
   const auto notes = a_plugin("notes", {"command.execute:notes.**"});
@@ -92,7 +99,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin runs the commands that its capabilities cov
   const auto refused = run("files.erase", {}, notes);
   CHECK(refused.error().code == error_code::permission_denied);
   CHECK(refused.error().message ==
-        "plugin \"notes\" may not run \"files.erase\": it lacks the capability command.execute:files.erase");
+        "plugin \"notes\" may not run \"files.erase\": it lacks the capability "
+        "command.execute:files.erase");
   CHECK(count("files.erase", command_outcome::denied) == 1);
   CHECK(count("notes.add", command_outcome::ok) == 1);
 }
@@ -106,23 +114,27 @@ TEST_CASE_FIXTURE(fixture, "a changed principal is judged by its new capabilitie
 
 TEST_CASE_FIXTURE(fixture, "a caller with malformed capabilities may run nothing") {
   offer(greet(), answering("hello"));
-  CHECK(run("greet", {{"name", "Ada"}}, a_plugin("odd", {"no capability"})).error().code == error_code::permission_denied);
+  CHECK(run("greet", {{"name", "Ada"}}, a_plugin("odd", {"no capability"})).error().code ==
+        error_code::permission_denied);
 }
 
 TEST_CASE_FIXTURE(fixture, "more sessions than the permits that are kept are served all the same") {
   offer(command_spec{"notes.add"}, answering(1));
-  for (int i = 0; i < 1100; ++i) REQUIRE(run("notes.add", {}, a_plugin("notes", {"command.execute:notes.add"})));
+  for (int i = 0; i < 1100; ++i)
+    REQUIRE(run("notes.add", {}, a_plugin("notes", {"command.execute:notes.add"})));
   CHECK(count("notes.add", command_outcome::ok) == 1100);
 }
 
-TEST_CASE_FIXTURE(fixture, "permission comes before validation: who may not run a command learns nothing of its parameters") {
+TEST_CASE_FIXTURE(fixture,
+                  "permission comes before validation: who may not run a command learns nothing of "
+                  "its parameters") {
   offer(greet(), answering("hello"));
   const auto refused = run("greet", {{"nonsense", 1}}, a_plugin("notes", {}));
   CHECK(refused.error().code == error_code::permission_denied);
   CHECK(count("greet", command_outcome::invalid) == 0);
 }
 
-// -- validate -------------------------------------------------------------------------------------------------------------
+// -- validate -------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "invalid arguments never reach the handler") {
   held_handler handler{system};
@@ -136,13 +148,16 @@ TEST_CASE_FIXTURE(fixture, "invalid arguments never reach the handler") {
 
 TEST_CASE_FIXTURE(fixture, "the handler is given the default of an absent parameter") {
   parameter_spec times{.name = "times", .type = parameter_type::integer, .default_value = value{3}};
-  offer(command_spec{"repeat"}.param(times), inline_handler{[](const arguments& given, const command_context&) -> result<value> {
+  offer(command_spec{"repeat"}.param(times),
+        inline_handler{[](const arguments& given, const command_context&) -> result<value> {
           return value{given.get<int>("times")};
         }});
   CHECK(run("repeat").value() == value{3});
 }
 
-TEST_CASE_FIXTURE(fixture, "validation comes before admission: an invalid request to a busy command is invalid, not overloaded") {
+TEST_CASE_FIXTURE(fixture,
+                  "validation comes before admission: an invalid request to a busy command is "
+                  "invalid, not overloaded") {
   held_handler handler{system};
   offer(greet().with_concurrency(1, 0), handler.actor());
   auto first = execute("greet", {{"name", "Ada"}});
@@ -152,13 +167,16 @@ TEST_CASE_FIXTURE(fixture, "validation comes before admission: an invalid reques
   CHECK(count("greet", command_outcome::rejected) == 1);
 }
 
-// -- admit ----------------------------------------------------------------------------------------------------------------
+// -- admit ----------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "no more executions than the limit run at once, and the others follow in the order they came") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "no more executions than the limit run at once, and the others follow in the order they came") {
   held_handler handler{system};
   offer(greet().with_concurrency(2, 10), handler.actor());
   std::vector<answer<value>> asked;
-  for (const char* name : {"a", "b", "c", "d", "e"}) asked.push_back(execute("greet", {{"name", name}}));
+  for (const char* name : {"a", "b", "c", "d", "e"})
+    asked.push_back(execute("greet", {{"name", name}}));
   system.run();
   std::string order;
   while (handler.waiting() > 0) {
@@ -184,15 +202,18 @@ TEST_CASE("a node's queues together have a bound") {
   CHECK(refused.error().message.find("node's queue is full") != std::string::npos);
 }
 
-// -- run ------------------------------------------------------------------------------------------------------------------
+// -- run ------------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a handler that throws is an error of its command, and the dispatcher lives on") {
-  offer(command_spec{"burn"}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
+TEST_CASE_FIXTURE(fixture,
+                  "a handler that throws is an error of its command, and the dispatcher lives on") {
+  offer(command_spec{"burn"},
+        inline_handler{[](const arguments&, const command_context&) -> result<value> {
           throw std::runtime_error{"disk on fire"};
         }});
   offer(greet(), answering("hello"));
   const auto failed = run("burn");
-  CHECK(failed.error() == error{error_code::handler_failed, "the command failed: disk on fire", {}});
+  CHECK(failed.error() ==
+        error{error_code::handler_failed, "the command failed: disk on fire", {}});
   CHECK(count("burn", command_outcome::error) == 1);
   CHECK(run("greet", {{"name", "Ada"}}));
 }
@@ -202,7 +223,8 @@ TEST_CASE_FIXTURE(fixture, "the error of a handler reaches the caller as it is")
   offer(greet(), handler.actor());
   auto asked = execute("greet", {{"name", "Ada"}});
   system.run();
-  const error why{error_code::not_found, "Ada is not here", value::map({{"name", "Ada"}}).msgpack()};
+  const error why{error_code::not_found, "Ada is not here",
+                  value::map({{"name", "Ada"}}).msgpack()};
   handler.fail_with(why);
   CHECK(asked.get().error() == why);
   CHECK(count("greet", command_outcome::error) == 1);
@@ -233,7 +255,7 @@ TEST_CASE_FIXTURE(fixture, "a handler that has ended is unavailable") {
   CHECK(count("work", command_outcome::error) >= 1);
 }
 
-// -- the register ---------------------------------------------------------------------------------------------------------
+// -- the register ---------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a malformed command is not offered") {
   auto refused = add(command_spec{"Not A Name"}, answering(1));
@@ -252,7 +274,8 @@ TEST_CASE_FIXTURE(fixture, "a name can be taken once, and again after it was giv
   CHECK(run("greet", {{"name", "Ada"}}).value() == value{"third"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a removed command answers those who wait for it; what runs may finish") {
+TEST_CASE_FIXTURE(fixture,
+                  "a removed command answers those who wait for it; what runs may finish") {
   held_handler handler{system};
   offer(greet().with_concurrency(1, 10), handler.actor());
   auto running = execute("greet", {{"name", "a"}});
@@ -269,7 +292,8 @@ TEST_CASE_FIXTURE(fixture, "a removed command answers those who wait for it; wha
 TEST_CASE_FIXTURE(fixture, "commands are withdrawn only from the handler that offers them") {
   REQUIRE(system.demand<void>(dispatcher, add_command{command_spec{"host.own"}, answering(1), {}}));
   held_handler handler{system};
-  REQUIRE(system.demand<void>(dispatcher, add_command{command_spec{"plugin.own"}, handler.actor(), {}}));
+  REQUIRE(system.demand<void>(dispatcher,
+                              add_command{command_spec{"plugin.own"}, handler.actor(), {}}));
   const withdraw_commands order{{"host.own", "plugin.own", "no.such"}, handler.actor().id()};
   REQUIRE(system.demand<void>(dispatcher, withdraw_commands{order.names, order.handler + 1000}));
   CHECK(system.demand<command_list>(dispatcher, list_commands{"plugin."})->commands.size() == 1);

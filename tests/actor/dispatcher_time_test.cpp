@@ -13,7 +13,8 @@ namespace {
 class fixture : public dispatcher_fixture<virtual_system> {
 public:
   explicit fixture(std::uint32_t concurrency = 1) : handler{system} {
-    auto added = add(command_spec{"work"}.with_timeout(10s).with_concurrency(concurrency, 10), handler.actor());
+    auto added = add(command_spec{"work"}.with_timeout(10s).with_concurrency(concurrency, 10),
+                     handler.actor());
     system.run();
     REQUIRE(added.get());
   }
@@ -22,7 +23,9 @@ public:
     system.run();
     return asked;
   }
-  metrics_list numbers() { return system.demand<metrics_list>(dispatcher, get_metrics{"work"}).value(); }
+  metrics_list numbers() {
+    return system.demand<metrics_list>(dispatcher, get_metrics{"work"}).value();
+  }
 
   held_handler handler;
 };
@@ -38,7 +41,8 @@ TEST_CASE_FIXTURE(fixture, "a request that runs is answered at its deadline") {
   CHECK(asked.code() == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "an answer that comes after the deadline is ignored and counted as a timeout") {
+TEST_CASE_FIXTURE(fixture,
+                  "an answer that comes after the deadline is ignored and counted as a timeout") {
   auto asked = work(200ms);
   system.pass(300ms);
   REQUIRE(asked.code() == error_code::deadline_exceeded);
@@ -57,7 +61,8 @@ TEST_CASE_FIXTURE(fixture, "without a deadline of the caller the command's timeo
   CHECK(asked.code() == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "a request that waits for its turn is answered at its deadline, and never runs") {
+TEST_CASE_FIXTURE(fixture,
+                  "a request that waits for its turn is answered at its deadline, and never runs") {
   auto running = work(5s);
   auto waiting = work(100ms);
   system.pass(90ms);
@@ -85,11 +90,13 @@ TEST_CASE_FIXTURE(fixture, "the place of a request that timed out goes to the ne
   CHECK(second.value() == value{"in time"});
 }
 
-TEST_CASE_FIXTURE(fixture, "whose deadline passed while it waited is answered when a place becomes free, too") {
+TEST_CASE_FIXTURE(
+    fixture, "whose deadline passed while it waited is answered when a place becomes free, too") {
   auto first = work(5s);
   auto second = work(1003ms);
   auto third = work(5s);
-  // Between two looks at the clock: the second's deadline has passed, but nobody has noticed when the first ends.
+  // Between two looks at the clock: the second's deadline has passed, but nobody has noticed when
+  // the first ends.
   system.pass(1s);
   system.pass(4ms);
   CHECK_FALSE(second.ready());
@@ -102,7 +109,9 @@ TEST_CASE_FIXTURE(fixture, "whose deadline passed while it waited is answered wh
   CHECK(third.get());
 }
 
-TEST_CASE_FIXTURE(fixture, "a request that cannot start before its deadline is refused at once, with when to try again") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a request that cannot start before its deadline is refused at once, with when to try again") {
   auto first = work(5s);
   system.pass(1s);
   handler.answer_with("took a second");

@@ -26,10 +26,13 @@ public:
   withdrawable_request(Fixture& around, std::string command)
       : asker_(around.system.own(around.system.caf().spawn(
             [to = around.dispatcher, promise = promise_, sent = sent_,
-             wanted = execute_command{std::move(command), {}, the_host(), 0ms, {}, ticket}](caf::event_based_actor* self) -> caf::behavior {
+             wanted = execute_command{std::move(command), {}, the_host(), 0ms, {}, ticket}](
+                caf::event_based_actor* self) -> caf::behavior {
               self->request(to, caf::infinite, wanted)
                   .then([promise](value& got) { promise->set_value(std::move(got)); },
-                        [promise](const caf::error& why) { promise->set_value(fail(from_caf(why))); });
+                        [promise](const caf::error& why) {
+                          promise->set_value(fail(from_caf(why)));
+                        });
               sent->set_value();
               return {[self, to](const withdraw_request& gone) { self->send(to, gone); }};
             }))) {}
@@ -39,7 +42,8 @@ public:
   void withdraw() { caf::anon_send(asker_, withdraw_request{ticket}); }
 
 private:
-  std::shared_ptr<std::promise<result<value>>> promise_ = std::make_shared<std::promise<result<value>>>();
+  std::shared_ptr<std::promise<result<value>>> promise_ =
+      std::make_shared<std::promise<result<value>>>();
   std::shared_ptr<std::promise<void>> sent_ = std::make_shared<std::promise<void>>();
   caf::actor asker_;
 
@@ -87,7 +91,9 @@ private:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a request that is withdrawn while it waits for its turn never runs, and its place in the queue is free") {
+TEST_CASE_FIXTURE(fixture,
+                  "a request that is withdrawn while it waits for its turn never runs, and its "
+                  "place in the queue is free") {
   held_handler handler{system};
   add(command_spec{"work"}.with_concurrency(1, 1), handler.actor());
   auto runs = execute("work");
@@ -131,7 +137,9 @@ TEST_CASE_FIXTURE(fixture, "a handler is told of a withdrawal, and what it answe
   CHECK(other.outcome.value() == value{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "a withdrawal of what has been answered, or was asked by somebody else, is passed over") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a withdrawal of what has been answered, or was asked by somebody else, is passed over") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
   withdrawable_request done{*this, "work"};
@@ -141,7 +149,7 @@ TEST_CASE_FIXTURE(fixture, "a withdrawal of what has been answered, or was asked
   CHECK(done.outcome.value() == value{1});
   withdrawable_request open{*this, "work"};
   system.run();
-  done.withdraw();                                                                    // with the same ticket
+  done.withdraw();  // with the same ticket
   caf::anon_send(dispatcher, withdraw_request{withdrawable_request::ticket});
   system.run();
   CHECK(handler.withdrawn().empty());
@@ -149,7 +157,9 @@ TEST_CASE_FIXTURE(fixture, "a withdrawal of what has been answered, or was asked
   CHECK(open.outcome.value() == value{2});
 }
 
-TEST_CASE_FIXTURE(threaded_fixture, "a function that runs is asked to stop when its caller withdraws, who is answered at once") {
+TEST_CASE_FIXTURE(
+    threaded_fixture,
+    "a function that runs is asked to stop when its caller withdraws, who is answered at once") {
   endless_function work;
   REQUIRE(add(command_spec{"work"}, work.handler()).get());
   withdrawable_request asked{*this, "work"};
@@ -161,9 +171,12 @@ TEST_CASE_FIXTURE(threaded_fixture, "a function that runs is asked to stop when 
   CHECK(count("work", command_outcome::error) == 0);
 }
 
-TEST_CASE_FIXTURE(threaded_fixture, "a function that runs at its deadline is asked to stop, and then its place is free") {
+TEST_CASE_FIXTURE(
+    threaded_fixture,
+    "a function that runs at its deadline is asked to stop, and then its place is free") {
   endless_function work;
-  REQUIRE(add(command_spec{"work"}.with_timeout(20ms).with_concurrency(1, 0), work.handler()).get());
+  REQUIRE(
+      add(command_spec{"work"}.with_timeout(20ms).with_concurrency(1, 0), work.handler()).get());
   CHECK(execute("work").code() == error_code::deadline_exceeded);
   CHECK(eventually([&] { return work.has_left(); }));
   CHECK(eventually([&] { return execute("work").code() == error_code::deadline_exceeded; }));
@@ -178,7 +191,9 @@ TEST_CASE_FIXTURE(threaded_fixture, "functions that run are asked to stop when t
   CHECK(asked.problem() == "stopped early");
 }
 
-TEST_CASE("a request that is withdrawn while it waits for a worker never runs, and gives its place back") {
+TEST_CASE(
+    "a request that is withdrawn while it waits for a worker never runs, and gives its place "
+    "back") {
   threaded_fixture one{{.max_workers = 1}};
   endless_function busy, next;
   REQUIRE(one.add(command_spec{"busy"}, busy.handler()).get());

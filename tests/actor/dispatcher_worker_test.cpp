@@ -63,17 +63,23 @@ TEST_CASE_FIXTURE(fixture, "a function on a worker answers with its result") {
   CHECK(count("add", command_outcome::ok) == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a function on a worker that throws is an error of its command, and the worker serves on") {
-  REQUIRE(add(command_spec{"burn"}, worker_handler{[](const arguments&, const command_context&) -> result<value> {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a function on a worker that throws is an error of its command, and the worker serves on") {
+  REQUIRE(add(command_spec{"burn"},
+              worker_handler{[](const arguments&, const command_context&) -> result<value> {
                 throw std::runtime_error{"disk on fire"};
               }})
               .get());
   for (int i = 0; i < 3; ++i)
-    CHECK(execute("burn").get().error() == error{error_code::handler_failed, "the command failed: disk on fire", {}});
+    CHECK(execute("burn").get().error() ==
+          error{error_code::handler_failed, "the command failed: disk on fire", {}});
   CHECK(count("burn", command_outcome::error) == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "a function that is still running at its deadline is counted as a timeout and logged then") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a function that is still running at its deadline is counted as a timeout and logged then") {
   gated_function slow;
   REQUIRE(add(command_spec{"slow"}.with_timeout(30ms), slow.handler()).get());
   auto asked = execute("slow");
@@ -83,7 +89,9 @@ TEST_CASE_FIXTURE(fixture, "a function that is still running at its deadline is 
   CHECK(log.contains("command.timed_out command=slow"));
 }
 
-TEST_CASE_FIXTURE(fixture, "what a function returns after its deadline is ignored, logged and not counted again") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "what a function returns after its deadline is ignored, logged and not counted again") {
   gated_function slow;
   REQUIRE(add(command_spec{"slow"}.with_timeout(30ms), slow.handler()).get());
   CHECK(execute("slow").code() == error_code::deadline_exceeded);
@@ -93,9 +101,11 @@ TEST_CASE_FIXTURE(fixture, "what a function returns after its deadline is ignore
   CHECK(count("slow", command_outcome::ok) == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a place is free only when the function returns, even when its caller has given up") {
+TEST_CASE_FIXTURE(
+    fixture, "a place is free only when the function returns, even when its caller has given up") {
   gated_function slow;
-  REQUIRE(add(command_spec{"slow"}.with_timeout(30ms).with_concurrency(1, 0), slow.handler()).get());
+  REQUIRE(
+      add(command_spec{"slow"}.with_timeout(30ms).with_concurrency(1, 0), slow.handler()).get());
   CHECK(execute("slow").code() == error_code::deadline_exceeded);
   CHECK(execute("slow").code() == error_code::overloaded);
   slow.open();
@@ -128,14 +138,17 @@ TEST_CASE("with all workers busy, functions wait for one") {
   CHECK(slow.entered() == 2);
 }
 
-TEST_CASE("a function that waits for a worker until its deadline never runs, and gives its place back") {
+TEST_CASE(
+    "a function that waits for a worker until its deadline never runs, and gives its place back") {
   fixture one{{.max_workers = 1}};
   gated_function slow;
   std::atomic<int> ran{0};
   REQUIRE(one.add(command_spec{"slow"}, slow.handler()).get());
-  REQUIRE(one.add(command_spec{"next"}.with_concurrency(1, 0), worker_handler{[&](const arguments&, const command_context&) -> result<value> {
-                return value{++ran};
-              }}).get());
+  REQUIRE(one.add(command_spec{"next"}.with_concurrency(1, 0),
+                  worker_handler{[&](const arguments&, const command_context&) -> result<value> {
+                    return value{++ran};
+                  }})
+              .get());
   auto busy = one.execute("slow");
   REQUIRE(eventually([&] { return slow.entered() == 1; }));
   auto late = one.execute("next", {}, the_host(), 30ms);
@@ -147,7 +160,8 @@ TEST_CASE("a function that waits for a worker until its deadline never runs, and
   CHECK(one.execute("next").value() == value{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "work waits behind no function that hangs while another worker is free") {
+TEST_CASE_FIXTURE(fixture,
+                  "work waits behind no function that hangs while another worker is free") {
   fixture two{{.max_workers = 2}};
   gated_function hangs, quick;
   REQUIRE(two.add(command_spec{"hangs"}, hangs.handler()).get());
@@ -165,7 +179,11 @@ TEST_CASE("a function is measured from its start on a worker, without its wait f
   fixture one{{.max_workers = 1}};
   gated_function slow;
   REQUIRE(one.add(command_spec{"slow"}, slow.handler()).get());
-  REQUIRE(one.add(command_spec{"quick"}, worker_handler{[](const arguments&, const command_context&) -> result<value> { return value{}; }}).get());
+  REQUIRE(one.add(command_spec{"quick"},
+                  worker_handler{[](const arguments&, const command_context&) -> result<value> {
+                    return value{};
+                  }})
+              .get());
   auto first = one.execute("slow");
   REQUIRE(eventually([&] { return slow.entered() == 1; }));
   const auto asked = std::chrono::steady_clock::now();
@@ -173,7 +191,10 @@ TEST_CASE("a function is measured from its start on a worker, without its wait f
   REQUIRE(eventually([&] { return std::chrono::steady_clock::now() - asked > 50ms; }));
   slow.open();
   CHECK(second.get());
-  CHECK(one.system.ask<metrics_list>(one.dispatcher, get_metrics{"quick"}).value().commands.front().max_execution_time < 50ms);
+  CHECK(one.system.ask<metrics_list>(one.dispatcher, get_metrics{"quick"})
+            .value()
+            .commands.front()
+            .max_execution_time < 50ms);
 }
 
 TEST_CASE_FIXTURE(fixture, "a stop turns away at once whoever waits, and nothing new begins") {
@@ -182,7 +203,8 @@ TEST_CASE_FIXTURE(fixture, "a stop turns away at once whoever waits, and nothing
   auto running = execute("slow");
   REQUIRE(eventually([&] { return slow.entered() == 1; }));
   auto waiting = execute("slow");
-  REQUIRE(eventually([&] { return execute("slow", {}, the_host(), 1ms).code() != error_code::none; }));
+  REQUIRE(
+      eventually([&] { return execute("slow", {}, the_host(), 1ms).code() != error_code::none; }));
   auto stopped = system.ask<void>(dispatcher, stop_commands{10s});
   CHECK(waiting.code() == error_code::unavailable);
   slow.open();
@@ -192,9 +214,11 @@ TEST_CASE_FIXTURE(fixture, "a stop turns away at once whoever waits, and nothing
 }
 
 TEST_CASE_FIXTURE(fixture, "a function may take its arguments") {
-  REQUIRE(add(command_spec{"take"}.param<std::string>("text"), worker_handler{[](arguments& given, const command_context&) -> result<value> {
+  REQUIRE(add(command_spec{"take"}.param<std::string>("text"),
+              worker_handler{[](arguments& given, const command_context&) -> result<value> {
                 return std::move(given.entries().front().second);
-              }}).get());
+              }})
+              .get());
   CHECK(execute("take", {{"text", "mine"}}).value() == value{"mine"});
 }
 

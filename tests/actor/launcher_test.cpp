@@ -44,7 +44,8 @@ public:
   std::string_view name() const noexcept override { return "scripted"; }
   result<sandboxed_process> create(const sandbox_spec& spec) override {
     const std::lock_guard locked{script_->guard};
-    if (!script_->in_use.emplace(spec.plugin, true).second) return fail(error_code::already_exists, "there is one already");
+    if (!script_->in_use.emplace(spec.plugin, true).second)
+      return fail(error_code::already_exists, "there is one already");
     script_->created.push_back(spec);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error{"no pipe can be made"};
@@ -70,7 +71,8 @@ public:
     ++script_->polls;
     return script_->exited;
   }
-  result<std::optional<exit_status>> destroy(std::string_view plugin, std::chrono::milliseconds) override {
+  result<std::optional<exit_status>> destroy(std::string_view plugin,
+                                             std::chrono::milliseconds) override {
     const std::lock_guard locked{script_->guard};
     ++script_->destroyed;
     if (script_->destroy_refusal) return fail(*script_->destroy_refusal);
@@ -87,9 +89,13 @@ private:
 class fixture {
 public:
   result<plugin_launched> launch() {
-    return system.ask<plugin_launched>(launcher, launch_plugin{sandbox_spec{.plugin = "notes"}, watcher, nullptr, {}}).get();
+    return system
+        .ask<plugin_launched>(launcher,
+                              launch_plugin{sandbox_spec{.plugin = "notes"}, watcher, nullptr, {}})
+        .get();
   }
-  answer<plugin_ended> end(std::chrono::milliseconds grace = 0ms, bool for_good = false, std::chrono::milliseconds patience = 0ms) {
+  answer<plugin_ended> end(std::chrono::milliseconds grace = 0ms, bool for_good = false,
+                           std::chrono::milliseconds patience = 0ms) {
     return system.ask<plugin_ended>(launcher, end_plugin{"notes", grace, for_good, patience});
   }
   template <class T>
@@ -118,7 +124,10 @@ public:
     return told->count;
   }
   void set_policy() {
-    REQUIRE(system.ask<void>(launcher, policy_changed{"notes", std::make_shared<const permissions>("notes", permission_level::user)}).get());
+    REQUIRE(system
+                .ask<void>(launcher, policy_changed{"notes", std::make_shared<const permissions>(
+                                                                 "notes", permission_level::user)})
+                .get());
   }
   error_code check() {
     return system.ask<permission_decision>(launcher, check_operation{"notes", "state"}).code();
@@ -134,16 +143,17 @@ public:
   recorded_log log;
   std::shared_ptr<sandbox_script> script = std::make_shared<sandbox_script>();
   std::shared_ptr<tally> told = std::make_shared<tally>();
-  exit_watcher watcher = system.own(exit_watcher{system.caf().spawn([told = told](exit_watcher::pointer) {
-    return exit_watcher::behavior_type{[told](const plugin_exited&) {
-                                         const std::lock_guard locked{told->guard};
-                                         ++told->count;
-                                       },
-                                       [told](const plugin_exceeded& found) {
-                                         const std::lock_guard locked{told->guard};
-                                         told->excesses.push_back(found.what);
-                                       }};
-  })});
+  exit_watcher watcher =
+      system.own(exit_watcher{system.caf().spawn([told = told](exit_watcher::pointer) {
+        return exit_watcher::behavior_type{[told](const plugin_exited&) {
+                                             const std::lock_guard locked{told->guard};
+                                             ++told->count;
+                                           },
+                                           [told](const plugin_exceeded& found) {
+                                             const std::lock_guard locked{told->guard};
+                                             told->excesses.push_back(found.what);
+                                           }};
+      })});
   launcher_actor launcher = system.own(spawn_launcher(
       system.caf(),
       [script = script](permission_check check) -> result<std::unique_ptr<plugin_sandbox>> {
@@ -169,24 +179,29 @@ TEST_CASE_FIXTURE(fixture, "a plugin that could not be ended is ended by a later
   CHECK(launch());
 }
 
-TEST_CASE_FIXTURE(fixture, "what a plugin prints forges no field of the log, and its end says what it printed last") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "what a plugin prints forges no field of the log, and its end says what it printed last") {
   const auto launched = launch();
   REQUIRE(launched);
   const std::string text = "x\" plugin=\"other\n\x1b[2J bad\n";
-  REQUIRE(::write(launched->socket->get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  REQUIRE(::write(launched->socket->get(), text.data(), text.size()) ==
+          static_cast<ssize_t>(text.size()));
   const auto ended = end().get();
   REQUIRE(ended);
   CHECK(ended->last_output == "x\" plugin=\"other; \\x1b[2J bad");
   CHECK(log.contains(R"(plugin.output plugin=notes line="x\" plugin=\"other")"));
 }
 
-TEST_CASE_FIXTURE(fixture, "only an order ends a plugin that could not be ended, and its exit is no news then") {
+TEST_CASE_FIXTURE(
+    fixture, "only an order ends a plugin that could not be ended, and its exit is no news then") {
   REQUIRE(launch());
   refuse_ends(stuck);
   CHECK_FALSE(end().get());
   exit_with({.status = 0, .signal = 9});
   const auto before = see(&sandbox_script::polls);
-  REQUIRE(eventually([&] { return see(&sandbox_script::polls) > before + 2; }));  // it has been looked at
+  REQUIRE(eventually(
+      [&] { return see(&sandbox_script::polls) > before + 2; }));  // it has been looked at
   CHECK(ends() == 1);
   CHECK(exits_told() == 0);
 }
@@ -227,9 +242,10 @@ TEST_CASE_FIXTURE(fixture, "a policy stays while its plugin cannot be ended") {
   CHECK(check() == error_code::none);
 }
 
-// -- how it ends ----------------------------------------------------------------------------------------------------------
+// -- how it ends ----------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a plugin that is waited for is not asked to end, and says how it ended") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that is waited for is not asked to end, and says how it ended") {
   REQUIRE(launch());
   auto ended = end(10s, false, 10s);
   const auto before = see(&sandbox_script::polls);
@@ -241,7 +257,9 @@ TEST_CASE_FIXTURE(fixture, "a plugin that is waited for is not asked to end, and
   CHECK(exits_told() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that does not end by itself is asked once, then ended by force, which says nothing of it") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that does not end by itself is asked once, then ended by force, which "
+                  "says nothing of it") {
   REQUIRE(launch());
   CHECK_FALSE(end(100ms, false, 30ms).value().status);
   CHECK(see(&sandbox_script::stops_asked) == 1);
@@ -258,15 +276,17 @@ TEST_CASE_FIXTURE(fixture, "a plugin above its limits is told of once") {
     const std::lock_guard locked{script->guard};
     script->excess = error{error_code::limit_exceeded, "it uses too much", {}};
   }
-  CHECK(eventually([&] { return excesses_told() == std::vector<std::string>{"it uses too much"}; }));
+  CHECK(
+      eventually([&] { return excesses_told() == std::vector<std::string>{"it uses too much"}; }));
   const auto before = see(&sandbox_script::limits_checked);
   const auto polls = see(&sandbox_script::polls);
-  REQUIRE(eventually([&] { return see(&sandbox_script::polls) > polls + 60; }));  // for more than a second
+  REQUIRE(eventually(
+      [&] { return see(&sandbox_script::polls) > polls + 60; }));  // for more than a second
   CHECK(see(&sandbox_script::limits_checked) == before);
   CHECK(excesses_told().size() == 1);
 }
 
-// -- what is launched -------------------------------------------------------------------------------------------------------
+// -- what is launched -----------------------------------------------------------------------------
 
 namespace {
 
@@ -275,12 +295,15 @@ class package_fixture : public fixture {
 public:
   package_fixture() {
     write("x");
-    manifest->integrity["run"] = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";  // of "x"
+    manifest->integrity["run"] =
+        "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";  // of "x"
   }
   void write(std::string_view text) const { std::ofstream{directory.path() / "run"} << text; }
-  answer<plugin_launched> launch_checked(std::vector<std::filesystem::path> files = {}, std::vector<std::filesystem::path> trees = {}) {
-    return system.ask<plugin_launched>(launcher, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher,
-                                                               manifest, std::move(files), std::move(trees)});
+  answer<plugin_launched> launch_checked(std::vector<std::filesystem::path> files = {},
+                                         std::vector<std::filesystem::path> trees = {}) {
+    return system.ask<plugin_launched>(
+        launcher, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()},
+                                watcher, manifest, std::move(files), std::move(trees)});
   }
 
   temporary_directory directory;
@@ -289,7 +312,8 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(package_fixture, "a package that has changed since it was loaded is not launched") {
+TEST_CASE_FIXTURE(package_fixture,
+                  "a package that has changed since it was loaded is not launched") {
   REQUIRE(launch_checked().get());
   CHECK(end().get());
   write("y");
@@ -297,30 +321,44 @@ TEST_CASE_FIXTURE(package_fixture, "a package that has changed since it was load
   CHECK(see(&sandbox_script::created).size() == 1);
 }
 
-TEST_CASE_FIXTURE(package_fixture, "a plugin that is ended while its package is verified is not launched") {
-  write(std::string(32 << 20, 'x'));  // which takes the reader longer than the launcher to come to its next message
+TEST_CASE_FIXTURE(package_fixture,
+                  "a plugin that is ended while its package is verified is not launched") {
+  write(std::string(
+      32 << 20,
+      'x'));  // which takes the reader longer than the launcher to come to its next message
   auto most = max_summed_bytes;
   manifest->integrity["run"] = sha256_of_file(directory.path() / "run", most).value();
   const auto outcome = std::make_shared<std::promise<error_code>>();
   system.caf().spawn([this, outcome](caf::event_based_actor* self) {
-    self->request(launcher, caf::infinite, launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()}, watcher, manifest, {}, {}})
+    self->request(launcher, caf::infinite,
+                  launch_plugin{sandbox_spec{.plugin = "notes", .package = directory.path()},
+                                watcher,
+                                manifest,
+                                {},
+                                {}})
         .then([outcome](const plugin_launched&) { outcome->set_value(error_code::none); },
               [outcome](const caf::error& why) { outcome->set_value(from_caf(why).code); });
-    self->request(launcher, caf::infinite, end_plugin{"notes"}).then([](const plugin_ended&) {}, [](const caf::error&) {});
+    self->request(launcher, caf::infinite, end_plugin{"notes"})
+        .then([](const plugin_ended&) {}, [](const caf::error&) {});
   });
   CHECK(outcome->get_future().get() == error_code::unavailable);
   CHECK(see(&sandbox_script::created).empty());
 }
 
-TEST_CASE_FIXTURE(package_fixture, "of the files that a plugin may see, those are shown that are there") {
+TEST_CASE_FIXTURE(package_fixture,
+                  "of the files that a plugin may see, those are shown that are there") {
   const auto file = directory.path() / "run";
   REQUIRE(launch_checked({file, directory.path(), directory.path() / "missing"}).get());
   CHECK(see(&sandbox_script::created).front().readable == std::vector<std::filesystem::path>{file});
 }
 
-TEST_CASE_FIXTURE(package_fixture, "a tree that was granted and cannot be shown keeps no plugin from its start") {
+TEST_CASE_FIXTURE(package_fixture,
+                  "a tree that was granted and cannot be shown keeps no plugin from its start") {
   const std::filesystem::path there = "/usr/share";
   REQUIRE(launch_checked({}, {there, "/srv/nowhere", "/tmp", "/run"}).get());
-  CHECK(see(&sandbox_script::created).front().readable == std::vector<std::filesystem::path>{there});
-  CHECK(log.contains("plugin.not_shown plugin=notes reason=\"the readable path \\\"/srv/nowhere\\\" does not exist\""));
+  CHECK(see(&sandbox_script::created).front().readable ==
+        std::vector<std::filesystem::path>{there});
+  CHECK(
+      log.contains("plugin.not_shown plugin=notes reason=\"the readable path \\\"/srv/nowhere\\\" "
+                   "does not exist\""));
 }

@@ -18,12 +18,13 @@ namespace {
 class kept_owner {
 public:
   explicit kept_owner(real_system& system) {
-    actor_ = system.own(link_owner{system.caf().spawn([memory = memory_](link_owner::pointer) -> link_owner::behavior_type {
-      return {[memory](const link_opened& opened) {
-        const std::lock_guard locked{memory->guard};
-        memory->opened.push_back(opened);
-      }};
-    })});
+    actor_ = system.own(link_owner{
+        system.caf().spawn([memory = memory_](link_owner::pointer) -> link_owner::behavior_type {
+          return {[memory](const link_opened& opened) {
+            const std::lock_guard locked{memory->guard};
+            memory->opened.push_back(opened);
+          }};
+        })});
   }
   const link_owner& actor() const { return actor_; }
   std::vector<link_opened> opened() const {
@@ -54,26 +55,42 @@ public:
   kept_owner owner{system};
 
   raw_peer accept(link_limits limits = {}) {
-    return start({.label = "gate", .limits = limits, .log = log.target(), .services = {{service::commands, commands.actor()}},
+    return start({.label = "gate",
+                  .limits = limits,
+                  .log = log.target(),
+                  .services = {{service::commands, commands.actor()}},
                   .gate = [](const session_open& wanted) -> result<session_grant> {
-                    if (wanted.name == "intruder") return fail(error_code::permission_denied, "intruders stay outside");
+                    if (wanted.name == "intruder")
+                      return fail(error_code::permission_denied, "intruders stay outside");
                     session_accepted answer;
                     answer.protocol = 77;  // is the link's to say
                     answer.node_name = "here";
-                    return session_grant{{.name = "client:" + wanted.name, .kind = principal_kind::client, .capabilities = {}}, answer};
+                    return session_grant{{.name = "client:" + wanted.name,
+                                          .kind = principal_kind::client,
+                                          .capabilities = {}},
+                                         answer};
                   },
-                  .open = {}, .other_side = {}, .owner = owner.actor()});
+                  .open = {},
+                  .other_side = {},
+                  .owner = owner.actor()});
   }
   raw_peer dial() {
-    return start({.label = "127.0.0.1:7", .limits = {}, .log = log.target(), .services = {{service::context, commands.actor()}},
-                  .gate = {}, .open = opening("me", session_kind::peer),
-                  .other_side = {.name = "127.0.0.1:7", .kind = principal_kind::peer, .capabilities = {}}, .owner = owner.actor()});
+    return start(
+        {.label = "127.0.0.1:7",
+         .limits = {},
+         .log = log.target(),
+         .services = {{service::context, commands.actor()}},
+         .gate = {},
+         .open = opening("me", session_kind::peer),
+         .other_side = {.name = "127.0.0.1:7", .kind = principal_kind::peer, .capabilities = {}},
+         .owner = owner.actor()});
   }
 };
 
 }  // namespace
 
-TEST_CASE_FIXTURE(gated_fixture, "a session is opened, its owner told, and the other side is who the gate says") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "a session is opened, its owner told, and the other side is who the gate says") {
   auto peer = accept();
   const auto accepted = peer.call_with("session.open", opening());
   CHECK(accepted.failure.code == error_code::none);
@@ -90,7 +107,8 @@ TEST_CASE_FIXTURE(gated_fixture, "a session is opened, its owner told, and the o
 
 TEST_CASE_FIXTURE(gated_fixture, "a name cannot end its field in the log and begin another") {
   auto peer = accept();
-  CHECK(peer.call_with("session.open", opening("x\" kind=\"peer")).failure.code == error_code::none);
+  CHECK(peer.call_with("session.open", opening("x\" kind=\"peer")).failure.code ==
+        error_code::none);
   CHECK(log.contains("kind=client name=\"x\\\" kind=\\\"peer\""));
 }
 
@@ -101,7 +119,8 @@ TEST_CASE_FIXTURE(gated_fixture, "a session is opened once") {
   CHECK(peer.call("command.list").failure.code == error_code::none);
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "anything but a proper opening is answered with why, and ends the link") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "anything but a proper opening is answered with why, and ends the link") {
   auto newer = opening();
   newer.protocol = {highest_protocol + 1, highest_protocol + 5};
   auto malformed = opening();
@@ -109,7 +128,8 @@ TEST_CASE_FIXTURE(gated_fixture, "anything but a proper opening is answered with
   const std::vector<std::tuple<std::string, std::string, error_code>> openings{
       {"command.list", std::string{rpc::no_params}, error_code::protocol_violation},
       {"ping", std::string{rpc::no_params}, error_code::protocol_violation},
-      {"session.open", encode(opening(std::string(max_session_name_bytes + 1, 'n'))), error_code::invalid_argument},
+      {"session.open", encode(opening(std::string(max_session_name_bytes + 1, 'n'))),
+       error_code::invalid_argument},
       {"session.open", std::string{rpc::no_params}, error_code::invalid_argument},
       {"session.open", encode(malformed), error_code::invalid_argument},
       {"session.open", encode(newer), error_code::version_mismatch},
@@ -145,9 +165,12 @@ TEST_CASE_FIXTURE(gated_fixture, "a notice or a reply before the opening ends th
     CHECK(ended.code() == error_code::protocol_violation);
     return ended.problem();
   };
-  CHECK(says([](raw_peer& peer) { peer.notify("log"); }) == "the first message must be session.open, not the notice log");
-  CHECK(says([](raw_peer& peer) { peer.notify("cancel"); }) == "the first message must be session.open, not the notice cancel");
-  CHECK(says([](raw_peer& peer) { peer.respond(1); }) == "the first message must be session.open, not a reply to no open call");
+  CHECK(says([](raw_peer& peer) { peer.notify("log"); }) ==
+        "the first message must be session.open, not the notice log");
+  CHECK(says([](raw_peer& peer) { peer.notify("cancel"); }) ==
+        "the first message must be session.open, not the notice cancel");
+  CHECK(says([](raw_peer& peer) { peer.respond(1); }) ==
+        "the first message must be session.open, not a reply to no open call");
 }
 
 TEST_CASE_FIXTURE(gated_fixture, "a connection on which no session is opened ends") {
@@ -164,7 +187,8 @@ TEST_CASE_FIXTURE(gated_fixture, "nothing is called on a link that is not open y
   CHECK(call("a").code() == error_code::unavailable);
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "the dialing side introduces itself, and its owner is told who answered") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "the dialing side introduces itself, and its owner is told who answered") {
   auto peer = dial();
   const auto heard = peer.expect_request("session.open");
   CHECK(heard.as<session_open>().name == "me");
@@ -185,10 +209,12 @@ TEST_CASE_FIXTURE(gated_fixture, "the dialing side introduces itself, and its ow
   CHECK(commands.notices().front().caller->name == to_string(answer.node));
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "a dialing side that is refused, or answered with nonsense, ends its link") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "a dialing side that is refused, or answered with nonsense, ends its link") {
   auto peer = dial();
   auto ended = end_of(link);
-  peer.refuse(peer.expect_request("session.open").id, {error_code::permission_denied, "another cluster", {}});
+  peer.refuse(peer.expect_request("session.open").id,
+              {error_code::permission_denied, "another cluster", {}});
   CHECK(ended.code() == error_code::permission_denied);
   CHECK(ended.problem() == "another cluster");
   auto odd = dial();
@@ -210,14 +236,16 @@ TEST_CASE_FIXTURE(gated_fixture, "a dialing side that is asked first refuses, an
     }
     const auto refused = peer.expect_response(asked).failure;
     CHECK(refused.code == error_code::protocol_violation);
-    CHECK(refused.message == "this side dialed; it asks first, and was asked " + std::string{method});
+    CHECK(refused.message ==
+          "this side dialed; it asks first, and was asked " + std::string{method});
     CHECK(peer.sees_the_end());
     CHECK(ended.code() == error_code::protocol_violation);
   }
   CHECK(owner.opened().empty());
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "a dialing side believes no answer that a node of its cluster would not give") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "a dialing side believes no answer that a node of its cluster would not give") {
   session_accepted good;
   good.node = {random_uuid()};
   auto unoffered = good, nobody = good, foreign = good, long_named = good;

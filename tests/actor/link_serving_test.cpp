@@ -13,7 +13,9 @@
 using namespace troupe;
 using namespace troupe::test;
 
-TEST_CASE_FIXTURE(link_fixture, "a request reaches the service of its method, with who asks stamped by the link") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "a request reaches the service of its method, with who asks stamped by the link") {
   fake_service context{system, [](const service_call&) { return result<value>{value{"answer"}}; }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
   const trace_id trace{random_uuid()};
@@ -38,14 +40,17 @@ TEST_CASE_FIXTURE(link_fixture, "the error of a service is the answer to the oth
   CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure == why);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a request is answered at its deadline when its service is not heard of") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a request is answered at its deadline when its service is not heard of") {
   fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
-  const auto got = peer.call("context.get", rpc::with_envelope(encode(get_value{path{"/a"}}), {50ms, {}}));
+  const auto got =
+      peer.call("context.get", rpc::with_envelope(encode(get_value{path{"/a"}}), {50ms, {}}));
   CHECK(got.failure.code == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a cancelled request is answered so, and its late result goes nowhere") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a cancelled request is answered so, and its late result goes nowhere") {
   fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
   const auto id = peer.request_with("context.get", get_value{path{"/a"}});
@@ -54,7 +59,9 @@ TEST_CASE_FIXTURE(link_fixture, "a cancelled request is answered so, and its lat
   CHECK(peer.call("ping").failure.code == error_code::none);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "who serves commands is told which are withdrawn, by the other side or by its end") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "who serves commands is told which are withdrawn, by the other side or by its end") {
   fake_service commands{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   auto peer = connect(principal_kind::client, {{service::commands, commands.actor()}});
   const auto first = peer.request_with("command.execute", execute_request{"a", {}});
@@ -67,10 +74,14 @@ TEST_CASE_FIXTURE(link_fixture, "who serves commands is told which are withdrawn
   CHECK(eventually([&] { return commands.withdrawn() == std::vector{asked[1].ticket}; }));
   CHECK(first != second);
   peer.close();
-  CHECK(eventually([&] { return commands.withdrawn() == std::vector{asked[1].ticket, asked[0].ticket}; }));
+  CHECK(eventually([&] {
+    return commands.withdrawn() == std::vector{asked[1].ticket, asked[0].ticket};
+  }));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "requests that are withdrawn or expire at once are served up to the bound, and the others refused") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "requests that are withdrawn or expire at once are served up to the bound, and "
+                  "the others refused") {
   fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   link_limits narrow;
   narrow.in_flight = 8;
@@ -85,17 +96,22 @@ TEST_CASE_FIXTURE(link_fixture, "requests that are withdrawn or expire at once a
   CHECK(eventually([&] { return context.calls().size() == 8; }));
   auto hasty = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
   for (int i = 0; i < 20; ++i)
-    CHECK(hasty.call("context.get", brief).failure.code == (i < 8 ? error_code::deadline_exceeded : error_code::overloaded));
+    CHECK(hasty.call("context.get", brief).failure.code ==
+          (i < 8 ? error_code::deadline_exceeded : error_code::overloaded));
   CHECK(eventually([&] { return context.calls().size() == 16; }));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "an answer that the other side would end the link for becomes an error, and the link goes on") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "an answer that the other side would end the link for becomes an error, and the link goes on") {
   value deep{1};
   for (int i = 0; i < 64; ++i) deep = value::array({deep});
   fake_service context{system, [deep](const service_call&) { return result<value>{deep}; }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
-  CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure.code == error_code::limit_exceeded);
-  CHECK(call("a", 10s, value::map({{"a", deep.elements().front()}})).code() == error_code::limit_exceeded);
+  CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure.code ==
+        error_code::limit_exceeded);
+  CHECK(call("a", 10s, value::map({{"a", deep.elements().front()}})).code() ==
+        error_code::limit_exceeded);
   CHECK(peer.call("ping").failure.code == error_code::none);
 }
 
@@ -108,12 +124,15 @@ TEST_CASE_FIXTURE(link_fixture, "an unknown method is answered with the nearest 
 
 TEST_CASE_FIXTURE(link_fixture, "a method that this node does not serve is unavailable") {
   auto peer = connect(principal_kind::client);
-  CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure.code == error_code::unavailable);
+  CHECK(peer.call_with("context.get", get_value{path{"/a"}}).failure.code ==
+        error_code::unavailable);
 }
 
 TEST_CASE_FIXTURE(link_fixture, "each kind of principal may call its own methods and no others") {
   fake_service everything{system};
-  const auto code = [](raw_peer& peer, std::string_view method) { return peer.call(method).failure.code; };
+  const auto code = [](raw_peer& peer, std::string_view method) {
+    return peer.call(method).failure.code;
+  };
   auto client = connect(principal_kind::client, all_by(everything.actor()));
   CHECK(code(client, "node.info") == error_code::none);
   CHECK(code(client, "command.list") == error_code::none);
@@ -135,14 +154,17 @@ TEST_CASE_FIXTURE(link_fixture, "each kind of principal may call its own methods
   CHECK(everything.calls().size() == 4);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a service that does not keep up with notices makes the link stop reading, until it does") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "a service that does not keep up with notices makes the link stop reading, until it does") {
   fake_service context{system};
   context.take_notices(false);
   link_limits narrow;
   narrow.untaken_bytes = 100'000;
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}}, narrow);
   std::string notice;
-  rpc::append_notification(notice, "sync.ack", value::map({{"x", std::string(40'000, 'x')}}).msgpack());
+  rpc::append_notification(notice, "sync.ack",
+                           value::map({{"x", std::string(40'000, 'x')}}).msgpack());
   std::thread sender{[&] {
     for (int i = 0; i < 200; ++i) peer.send(notice);
   }};
@@ -156,18 +178,22 @@ TEST_CASE_FIXTURE(link_fixture, "a service that does not keep up with notices ma
   sender.join();
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a request that comes as a notice, and a notice that comes as a request, are refused") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "a request that comes as a notice, and a notice that comes as a request, are refused") {
   fake_service context{system};
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}});
   auto client = connect(principal_kind::client, {{service::context, context.actor()}});
   client.notify("context.set", value::map({{"path", "/a"}, {"value", 1}}).msgpack());
   CHECK(eventually([&] { return log.contains("context.set is a request"); }));
-  CHECK(peer.expect_response(peer.request("sync.ack")).failure.message.find("is a notice") != std::string::npos);
+  CHECK(peer.expect_response(peer.request("sync.ack")).failure.message.find("is a notice") !=
+        std::string::npos);
   CHECK(context.notices().empty());
   CHECK(context.calls().empty());
 }
 
-TEST_CASE_FIXTURE(link_fixture, "notices reach their service; others are refused with a log event") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "notices reach their service; others are refused with a log event") {
   fake_service context{system};
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}});
   peer.notify("sync.ack", value::map({{"batch", 1}}).msgpack());
@@ -180,22 +206,28 @@ TEST_CASE_FIXTURE(link_fixture, "notices reach their service; others are refused
   CHECK(log.contains("no.such\\x0amethod"));
 }
 
-
-TEST_CASE_FIXTURE(link_fixture, "few reads of one link are worked on at once; the others wait, and hold up nothing else") {
-  fake_service context{system, [](const service_call& call) {
-    return call.method != "context.get" ? std::optional{result<value>{value{1}}} : std::nullopt;
-  }};
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "few reads of one link are worked on at once; the others wait, and hold up nothing else") {
+  fake_service context{
+      system, [](const service_call& call) {
+        return call.method != "context.get" ? std::optional{result<value>{value{1}}} : std::nullopt;
+      }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
   for (int i = 0; i < 40; ++i) peer.request_with("context.get", get_value{path{"/a"}});
-  CHECK(peer.call_with("context.set", set_value{path{"/a"}, value{1}}).failure.code == error_code::none);
+  CHECK(peer.call_with("context.set", set_value{path{"/a"}, value{1}}).failure.code ==
+        error_code::none);
   CHECK(context.calls().size() == max_reads_at_once + 1);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "reads that wait for others are answered in their turn, and have the time that is left") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "reads that wait for others are answered in their turn, and have the time that is left") {
   fake_service context{system};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
   std::vector<std::uint32_t> asked;
-  for (int i = 0; i < 200; ++i) asked.push_back(peer.request_with("context.get", get_value{path{"/a"}}));
+  for (int i = 0; i < 200; ++i)
+    asked.push_back(peer.request_with("context.get", get_value{path{"/a"}}));
   for (const auto id : asked) CHECK(peer.expect_response(id).failure.code == error_code::none);
   for (const auto& call : context.calls()) {
     CHECK(call.deadline > 0ms);

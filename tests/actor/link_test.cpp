@@ -13,9 +13,11 @@
 using namespace troupe;
 using namespace troupe::test;
 
-// -- calls to the other side ------------------------------------------------------------------------------------------------
+// -- calls to the other side ----------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(link_fixture, "a call reaches the other side with deadline and trace, and its answer comes back") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "a call reaches the other side with deadline and trace, and its answer comes back") {
   auto peer = connect(principal_kind::plugin);
   const trace_id trace{random_uuid()};
   auto asked = call("command.execute", 3s, value::map({{"command", "greet"}}), trace);
@@ -47,7 +49,8 @@ TEST_CASE_FIXTURE(link_fixture, "the error of the other side is the error of the
   CHECK(asked.get().error() == why);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a call that is not answered ends at its deadline, and the other side is told") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a call that is not answered ends at its deadline, and the other side is told") {
   auto peer = connect(principal_kind::plugin);
   auto asked = call("a", 50ms);
   const auto heard = peer.expect_request("a");
@@ -83,13 +86,15 @@ TEST_CASE_FIXTURE(link_fixture, "a notice is sent, and acknowledged when it is o
   CHECK(peer.expect_notification("sync.ack").bytes == rpc::no_params);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a side that does not read is overloaded, not buffered for without end") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a side that does not read is overloaded, not buffered for without end") {
   link_limits narrow;
   narrow.output_bytes = 100'000;
   auto peer = connect(principal_kind::peer, {}, narrow);
   const notify_remote notice{"sync.ack", {value::map({{"x", std::string(50'000, 'x')}}).msgpack()}};
   error_code outcome = error_code::none;
-  for (int i = 0; i < 1000 && outcome == error_code::none; ++i) outcome = system.ask<void>(link, notice).code();
+  for (int i = 0; i < 1000 && outcome == error_code::none; ++i)
+    outcome = system.ask<void>(link, notice).code();
   CHECK(outcome == error_code::overloaded);
   // It reads, and there is room again.
   CHECK(eventually([&] {
@@ -98,9 +103,10 @@ TEST_CASE_FIXTURE(link_fixture, "a side that does not read is overloaded, not bu
   }));
 }
 
-// -- the end of a link ------------------------------------------------------------------------------------------------------
+// -- the end of a link ----------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(link_fixture, "a link that is closed sends what it has, and its open calls are answered") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a link that is closed sends what it has, and its open calls are answered") {
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
   auto open = call("a");
@@ -127,10 +133,13 @@ TEST_CASE_FIXTURE(link_fixture, "a peer is told why its link is closed, a client
   }
 }
 
-TEST_CASE_FIXTURE(link_fixture, "the reason that a peer tells before it closes is why the link ends, cut and fit for the log") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "the reason that a peer tells before it closes is why the link ends, cut and fit for the log") {
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
-  peer.notify("session.closed", value::map({{"reason", "copied\nforged " + std::string(10'000, 'x')}}).msgpack());
+  peer.notify("session.closed",
+              value::map({{"reason", "copied\nforged " + std::string(10'000, 'x')}}).msgpack());
   CHECK(ended.code() == error_code::unavailable);
   CHECK(ended.problem().starts_with("the other side closed the link: copied\nforged xxx"));
   CHECK(ended.problem().size() < 600);
@@ -147,12 +156,15 @@ TEST_CASE_FIXTURE(link_fixture, "what is asked of a link that has ended is answe
   tell(link, close_link{"enough"});
   (void)ended.get();
   CHECK(call("a").code() == error_code::unavailable);
-  CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).code() == error_code::unavailable);
+  CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).code() ==
+        error_code::unavailable);
 }
 
 namespace {
 
-auto open_descriptors() { return std::ranges::distance(std::filesystem::directory_iterator{"/proc/self/fd"}); }
+auto open_descriptors() {
+  return std::ranges::distance(std::filesystem::directory_iterator{"/proc/self/fd"});
+}
 
 }  // namespace
 
@@ -160,27 +172,32 @@ TEST_CASE_FIXTURE(link_fixture, "a link ends although its other side never reads
   const auto before = open_descriptors();
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
-  const notify_remote notice{"sync.ack", {value::map({{"x", std::string(1'000'000, 'x')}}).msgpack()}};
+  const notify_remote notice{"sync.ack",
+                             {value::map({{"x", std::string(1'000'000, 'x')}}).msgpack()}};
   for (int i = 0; i < 8; ++i) REQUIRE(system.ask<void>(link, notice).get());
   tell(link, close_link{"enough"});
   (void)ended.get();
   CHECK(eventually([&] { return open_descriptors() == before + 1; }));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a link that is closed as soon as it has begun keeps nothing open") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a link that is closed as soon as it has begun keeps nothing open") {
   const auto before = open_descriptors();
   std::vector<raw_peer> peers;
   for (int i = 0; i < 50; ++i) {
     peers.push_back(connect(principal_kind::client));
     auto ended = end_of(link);
-    if (i % 2 == 0) tell(link, close_link{"enough"});
-    else dismiss(link);
+    if (i % 2 == 0)
+      tell(link, close_link{"enough"});
+    else
+      dismiss(link);
     (void)ended.get();
   }
   CHECK(eventually([&] { return open_descriptors() == before + 50; }));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a link that has ended keeps nothing open, even when the other side does") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a link that has ended keeps nothing open, even when the other side does") {
   const auto before = open_descriptors();
   std::vector<raw_peer> peers;
   for (int i = 0; i < 5; ++i) {
@@ -193,7 +210,9 @@ TEST_CASE_FIXTURE(link_fixture, "a link that has ended keeps nothing open, even 
   CHECK(eventually([&] { return open_descriptors() == before + 5; }));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "when the other side closes, open calls are answered unavailable and the link ends") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "when the other side closes, open calls are answered unavailable and the link ends") {
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
   auto open = call("a");
@@ -204,8 +223,10 @@ TEST_CASE_FIXTURE(link_fixture, "when the other side closes, open calls are answ
   CHECK(log.contains("link.closed link=\"test\""));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a malformed frame ends the link with a log event, and open calls are answered") {
-  for (const auto& bytes : {std::string{"\xc1"}, std::string{"\x93\x07\x01\xa1m"}, value{"no frame"}.msgpack()}) {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a malformed frame ends the link with a log event, and open calls are answered") {
+  for (const auto& bytes :
+       {std::string{"\xc1"}, std::string{"\x93\x07\x01\xa1m"}, value{"no frame"}.msgpack()}) {
     auto peer = connect(principal_kind::client);
     auto ended = end_of(link);
     auto open = call("a");
@@ -218,7 +239,8 @@ TEST_CASE_FIXTURE(link_fixture, "a malformed frame ends the link with a log even
   CHECK(log.count("link.ended link=\"test\"") == 3);
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a frame that promises more than the bound ends the link before it arrives") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a frame that promises more than the bound ends the link before it arrives") {
   link_limits narrow;
   narrow.codec.frame_bytes = 1000;
   auto peer = connect(principal_kind::client, {}, narrow);

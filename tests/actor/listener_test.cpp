@@ -21,26 +21,41 @@ public:
   temporary_directory directory;
   real_system system;
   recorded_log log;
-  fake_service context{system, [](const service_call& call) { return result<value>{value{call.caller->name}}; }};
+  fake_service context{
+      system, [](const service_call& call) { return result<value>{value{call.caller->name}}; }};
 
   /// @param admit Whether a connected socket is admitted.
-  listener_actor listen(std::size_t max_connections, std::function<result<void>(int)> admit = [](int) { return result<void>{}; }) {
+  listener_actor listen(
+      std::size_t max_connections,
+      std::function<result<void>(int)> admit = [](int) { return result<void>{}; }) {
     return listen_on(listen_unix(file()).value(), max_connections, std::move(admit));
   }
-  listener_actor listen_on(unique_fd socket, std::size_t max_connections, std::function<result<void>(int)> admit) {
-    const link_setup setup{.label = "client", .limits = {}, .log = log.target(), .services = {{service::context, context.actor()}},
-                           .gate = {}, .open = {}, .other_side = {.name = "visitor", .kind = principal_kind::client, .capabilities = {}},
-                           .owner = {}};
-    return system.own(spawn_listener(system.caf(), std::move(socket),
-                                     {.label = "troupe.sock", .max_connections = max_connections, .log = log.target(),
-                                      .setup_for = [setup, admit](int socket) -> result<link_setup> {
-                                        if (auto may = admit(socket); !may) return fail(may.error());
-                                        return setup;
-                                      }}));
+  listener_actor listen_on(unique_fd socket, std::size_t max_connections,
+                           std::function<result<void>(int)> admit) {
+    const link_setup setup{
+        .label = "client",
+        .limits = {},
+        .log = log.target(),
+        .services = {{service::context, context.actor()}},
+        .gate = {},
+        .open = {},
+        .other_side = {.name = "visitor", .kind = principal_kind::client, .capabilities = {}},
+        .owner = {}};
+    return system.own(
+        spawn_listener(system.caf(), std::move(socket),
+                       {.label = "troupe.sock",
+                        .max_connections = max_connections,
+                        .log = log.target(),
+                        .setup_for = [setup, admit](int socket) -> result<link_setup> {
+                          if (auto may = admit(socket); !may) return fail(may.error());
+                          return setup;
+                        }}));
   }
   std::filesystem::path file() const { return directory.path() / "troupe.sock"; }
   raw_peer connect() { return raw_peer{connect_unix(file()).value()}; }
-  static bool serves(raw_peer& peer) { return peer.call_with("context.get", get_value{path{"/a"}}).failure.code == error_code::none; }
+  static bool serves(raw_peer& peer) {
+    return peer.call_with("context.get", get_value{path{"/a"}}).failure.code == error_code::none;
+  }
 };
 
 }  // namespace
@@ -55,7 +70,9 @@ TEST_CASE_FIXTURE(fixture, "each connection gets a link of its own") {
   CHECK(serves(b));
 }
 
-TEST_CASE_FIXTURE(fixture, "one connection more than there may be is closed at once and logged; a place that becomes free is given again") {
+TEST_CASE_FIXTURE(fixture,
+                  "one connection more than there may be is closed at once and logged; a place "
+                  "that becomes free is given again") {
   listen(2);
   auto a = connect();
   auto b = connect();
@@ -73,7 +90,8 @@ TEST_CASE_FIXTURE(fixture, "one connection more than there may be is closed at o
   CHECK(serves(b));
 }
 
-TEST_CASE_FIXTURE(fixture, "a listener without a socket, as when descriptors have run out, ends with an error") {
+TEST_CASE_FIXTURE(
+    fixture, "a listener without a socket, as when descriptors have run out, ends with an error") {
   auto ended = end_of(listen_on(unique_fd{}, 10, [](int) { return result<void>{}; }));
   CHECK(ended.code() == error_code::unavailable);
   CHECK(ended.problem() == "the listening socket troupe.sock is not open");
@@ -81,7 +99,8 @@ TEST_CASE_FIXTURE(fixture, "a listener without a socket, as when descriptors hav
 
 TEST_CASE_FIXTURE(fixture, "who is asked about a socket may refuse it") {
   listen(10, [](int socket) -> result<void> {
-    if (peer_user(socket).value_or(0) == geteuid()) return fail(error_code::permission_denied, "not this user");
+    if (peer_user(socket).value_or(0) == geteuid())
+      return fail(error_code::permission_denied, "not this user");
     return {};
   });
   auto refused = connect();
@@ -89,7 +108,8 @@ TEST_CASE_FIXTURE(fixture, "who is asked about a socket may refuse it") {
   CHECK(log.contains("reason=\"not this user\""));
 }
 
-TEST_CASE_FIXTURE(fixture, "a listener that ends takes no more connections, and its links go with it") {
+TEST_CASE_FIXTURE(fixture,
+                  "a listener that ends takes no more connections, and its links go with it") {
   const auto listener = listen(10);
   auto a = connect();
   REQUIRE(serves(a));
@@ -100,10 +120,13 @@ TEST_CASE_FIXTURE(fixture, "a listener that ends takes no more connections, and 
   CHECK(a.sees_the_end());
 }
 
-TEST_CASE_FIXTURE(fixture, "another listener goes on with a duplicate of the socket, and serves who came between") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "another listener goes on with a duplicate of the socket, and serves who came between") {
   const auto socket = listen_unix(file()).value();
   const auto start = [&] {
-    return listen_on(unique_fd{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}, 10, [](int) { return result<void>{}; });
+    return listen_on(unique_fd{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}, 10,
+                     [](int) { return result<void>{}; });
   };
   auto first = start();
   auto early = connect();

@@ -19,7 +19,8 @@ plugin_manifest manifest_of(std::string name) {
 class fixture : public plugin_surroundings {
 public:
   fixture() {
-    for (const char* name : {"notes", "files", "clock"}) launcher.add_package(std::string{"/packages/"} + name, manifest_of(name));
+    for (const char* name : {"notes", "files", "clock"})
+      launcher.add_package(std::string{"/packages/"} + name, manifest_of(name));
     auto fragile = manifest_of("fragile");
     fragile.restart.mode = restart_mode::temporary;
     launcher.add_package("/packages/fragile", fragile);
@@ -43,9 +44,12 @@ public:
   }
   static void begin(raw_peer& plugin, const std::string& name) {
     plugin.call_with("session.open", plugin_opening(name));
-    plugin.respond(plugin.expect_request("plugin.start").id, encode(plugin_started{{command_spec{name + ".go"}}}));
+    plugin.respond(plugin.expect_request("plugin.start").id,
+                   encode(plugin_started{{command_spec{name + ".go"}}}));
   }
-  static void obey_stop(raw_peer& plugin) { plugin.respond(plugin.expect_request("plugin.stop").id); }
+  static void obey_stop(raw_peer& plugin) {
+    plugin.respond(plugin.expect_request("plugin.stop").id);
+  }
   std::vector<std::string> names() {
     std::vector<std::string> all;
     const auto listed = system.ask<plugin_list>(manager, no_parameters{});
@@ -87,14 +91,16 @@ TEST_CASE_FIXTURE(fixture, "a plugin is loaded once") {
   CHECK(names() == strings{"notes"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a package that cannot be read, or a malformed grant, is the answer to the load") {
+TEST_CASE_FIXTURE(
+    fixture, "a package that cannot be read, or a malformed grant, is the answer to the load") {
   CHECK(load("nothing").code() == error_code::not_found);
   CHECK(load("notes", {"nonsense"}).code() == error_code::invalid_argument);
   CHECK(names().empty());
   CHECK(launcher.launched().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that could not be started leaves nothing behind, and may be loaded again") {
+TEST_CASE_FIXTURE(
+    fixture, "a plugin that could not be started leaves nothing behind, and may be loaded again") {
   auto loaded = load("notes");
   auto plugin = launcher.next_plugin();
   plugin.call_with("session.open", plugin_opening("somebody"));
@@ -110,12 +116,16 @@ TEST_CASE_FIXTURE(fixture, "a package is trusted with what the operator allows, 
   launcher.add_package("/packages/powerful", powerful);
   CHECK(load("powerful").code() == error_code::permission_denied);
   CHECK(load("powerful").problem() ==
-        "the plugin clock asks for the permission level system, and user is the most that it may have; allow it with --level "
+        "the plugin clock asks for the permission level system, and user is the most that it may "
+        "have; allow it with --level "
         "system (plugin_level = \"system\" in a configuration)");
-  CHECK(system.ask<plugin_info>(manager, load_plugin{"/packages/notes", {}, permission_level::restricted}).code() ==
-        error_code::permission_denied);
+  CHECK(system
+            .ask<plugin_info>(manager,
+                              load_plugin{"/packages/notes", {}, permission_level::restricted})
+            .code() == error_code::permission_denied);
   CHECK(launcher.launched().empty());
-  auto loaded = system.ask<plugin_info>(manager, load_plugin{"/packages/powerful", {}, permission_level::system});
+  auto loaded = system.ask<plugin_info>(
+      manager, load_plugin{"/packages/powerful", {}, permission_level::system});
   auto plugin = launcher.next_plugin();
   begin(plugin, "clock");
   CHECK(loaded.value().level == permission_level::system);
@@ -123,15 +133,20 @@ TEST_CASE_FIXTURE(fixture, "a package is trusted with what the operator allows, 
 
 TEST_CASE_FIXTURE(fixture, "a plugin does not get the name of somebody else's commands") {
   const auto offer = [&](std::string name) {
-    return system.ask<void>(dispatcher, add_command{command_spec{std::move(name)}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
-                                                      return value{};
-                                                    }}, {}}).get();
+    return system
+        .ask<void>(dispatcher,
+                   add_command{command_spec{std::move(name)},
+                               inline_handler{[](const arguments&, const command_context&)
+                                                  -> result<value> { return value{}; }},
+                               {}})
+        .get();
   };
   REQUIRE(offer("notes2.add"));
   auto files = run("files");
   REQUIRE(offer("notes.erase"));
   CHECK(load("notes").code() == error_code::already_exists);
-  CHECK(load("notes").problem() == "the plugin cannot be named notes: the command notes.erase belongs to somebody else");
+  CHECK(load("notes").problem() ==
+        "the plugin cannot be named notes: the command notes.erase belongs to somebody else");
   CHECK(launcher.launched().size() == 1);
   REQUIRE(system.ask<void>(dispatcher, remove_commands{{"notes.erase"}}).get());
   auto notes = run("notes");
@@ -172,7 +187,9 @@ TEST_CASE_FIXTURE(fixture, "a manager without plugins stops at once") {
   CHECK(system.ask<void>(manager, stop_plugins{}).get());
 }
 
-TEST_CASE_FIXTURE(fixture, "what is loaded while the manager stops is refused, also when its package is being read") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "what is loaded while the manager stops is refused, also when its package is being read") {
   auto notes = run("notes");
   launcher.hold_packages();
   auto reading = load("files");
@@ -208,19 +225,21 @@ TEST_CASE_FIXTURE(fixture, "a plugin that is unloaded while it starts may be loa
   CHECK(offered() == strings{"notes.go"});
 }
 
-// -- over links -----------------------------------------------------------------------------------------------------------
+// -- over links -----------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "plugins are loaded, listed and unloaded over links") {
   auto loaded = serve("plugin.load", load_plugin{"/packages/notes", {}});
   auto plugin = launcher.next_plugin();
   begin(plugin, "notes");
   CHECK(decode_checked<plugin_info>(loaded.value().msgpack.bytes)->name == "notes");
-  CHECK(decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)->plugins.size() == 1);
+  CHECK(decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)
+            ->plugins.size() == 1);
   auto unloaded = serve("plugin.unload", unload_plugin{"notes"});
   obey_stop(plugin);
   CHECK(unloaded.get());
   CHECK(eventually([&] {
-    return decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)->plugins.empty();
+    return decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)
+        ->plugins.empty();
   }));
   CHECK(serve("plugin.load", load_plugin{"/packages/nothing", {}}).code() == error_code::not_found);
 }
@@ -236,8 +255,10 @@ TEST_CASE_FIXTURE(fixture, "permissions are given, taken, and asked for over lin
   CHECK(allowed());
   CHECK(serve("plugin.revoke", change_grant{"notes", "context.read:/app/**"}).get());
   CHECK_FALSE(allowed());
-  CHECK(serve("plugin.grant", change_grant{"notes", "nonsense"}).code() == error_code::invalid_argument);
-  CHECK(serve("plugin.check", check_permission{"notes", "nonsense"}).code() == error_code::invalid_argument);
+  CHECK(serve("plugin.grant", change_grant{"notes", "nonsense"}).code() ==
+        error_code::invalid_argument);
+  CHECK(serve("plugin.check", check_permission{"notes", "nonsense"}).code() ==
+        error_code::invalid_argument);
 }
 
 TEST_CASE_FIXTURE(fixture, "what a plugin uses is told over links") {
@@ -246,12 +267,15 @@ TEST_CASE_FIXTURE(fixture, "what a plugin uses is told over links") {
   CHECK(decode_checked<resource_usage>(got.value().msgpack.bytes)->memory_mechanism == "none");
 }
 
-TEST_CASE_FIXTURE(fixture, "an unknown plugin, malformed parameters, unknown methods and notices are refused") {
-  for (const char* method : {"plugin.grant", "plugin.revoke"}) CHECK(serve(method, change_grant{"none", "state"}).code() == error_code::not_found);
+TEST_CASE_FIXTURE(
+    fixture, "an unknown plugin, malformed parameters, unknown methods and notices are refused") {
+  for (const char* method : {"plugin.grant", "plugin.revoke"})
+    CHECK(serve(method, change_grant{"none", "state"}).code() == error_code::not_found);
   CHECK(serve("plugin.check", check_permission{"none", "state"}).code() == error_code::not_found);
   CHECK(serve("plugin.usage", get_usage{"none"}).code() == error_code::not_found);
   CHECK(serve("plugin.unload", unload_plugin{"none"}).code() == error_code::not_found);
-  for (const char* method : {"plugin.load", "plugin.unload", "plugin.grant", "plugin.revoke", "plugin.check", "plugin.usage"}) {
+  for (const char* method : {"plugin.load", "plugin.unload", "plugin.grant", "plugin.revoke",
+                             "plugin.check", "plugin.usage"}) {
     CAPTURE(method);
     CHECK(serve(method, no_parameters{}).code() == error_code::invalid_argument);
   }
@@ -265,6 +289,7 @@ TEST_CASE_FIXTURE(fixture, "a plugin that fell is listed with its problem") {
   plugin.close();
   CHECK(eventually([&] {
     const auto all = system.ask<plugin_list>(manager, no_parameters{}).value().plugins;
-    return all.size() == 1 && all[0].phase == plugin_phase::failed && all[0].problem == "the plugin fragile closed its connection";
+    return all.size() == 1 && all[0].phase == plugin_phase::failed &&
+           all[0].problem == "the plugin fragile closed its connection";
   }));
 }

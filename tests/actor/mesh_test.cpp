@@ -53,7 +53,8 @@ struct node_options {
 /// A mesh, a listener for it, and what they need, in a system of their own.
 class mesh_node {
 public:
-  explicit mesh_node(unsigned n, node_options options = {}) : mesh_node(n, listen_tcp({"127.0.0.1", 0}).value(), std::move(options)) {}
+  explicit mesh_node(unsigned n, node_options options = {})
+      : mesh_node(n, listen_tcp({"127.0.0.1", 0}).value(), std::move(options)) {}
   mesh_node(unsigned n, unique_fd socket, node_options options)
       : address(to_string(local_endpoint(socket.get()).value())), id(test::node(n)) {
     session_open introduction;
@@ -66,26 +67,40 @@ public:
     introduction.address = address;
     link_limits limits;
     limits.silence = 1s;
-    const auto watcher = system.own(peer_watcher{system.caf().spawn([met = met](peer_watcher::pointer self) -> peer_watcher::behavior_type {
-      self->set_down_handler([met](const caf::down_msg& down) {
-        const std::lock_guard locked{met->guard};
-        met->ended.insert(down.source.id());
-      });
-      return {[met, self](const peer_up& up) {
-        self->monitor(up.link);
-        const std::lock_guard locked{met->guard};
-        met->all.push_back(up);
-      }};
-    })});
-    mesh = system.own(spawn_mesh(system.caf(), {.introduction = introduction, .seeds = options.seeds, .discover = options.discover,
-                                                .limits = limits, .log = log.target(), .services = {}, .replica = watcher,
+    const auto watcher = system.own(peer_watcher{
+        system.caf().spawn([met = met](peer_watcher::pointer self) -> peer_watcher::behavior_type {
+          self->set_down_handler([met](const caf::down_msg& down) {
+            const std::lock_guard locked{met->guard};
+            met->ended.insert(down.source.id());
+          });
+          return {[met, self](const peer_up& up) {
+            self->monitor(up.link);
+            const std::lock_guard locked{met->guard};
+            met->all.push_back(up);
+          }};
+        })});
+    mesh = system.own(spawn_mesh(system.caf(), {.introduction = introduction,
+                                                .seeds = options.seeds,
+                                                .discover = options.discover,
+                                                .limits = limits,
+                                                .log = log.target(),
+                                                .services = {},
+                                                .replica = watcher,
                                                 .dialer = system.own(spawn_dialer(system.caf()))}));
-    const link_setup accepting{.label = "peer", .limits = limits, .log = log.target(),
-                               .services = {{service::mesh, caf::actor_cast<service_actor>(mesh)}},
-                               .gate = [introduction](const session_open& opening) { return admit_peer(opening, introduction); },
-                               .open = {}, .other_side = {}, .owner = caf::actor_cast<link_owner>(mesh)};
+    const link_setup accepting{
+        .label = "peer",
+        .limits = limits,
+        .log = log.target(),
+        .services = {{service::mesh, caf::actor_cast<service_actor>(mesh)}},
+        .gate = [introduction](
+                    const session_open& opening) { return admit_peer(opening, introduction); },
+        .open = {},
+        .other_side = {},
+        .owner = caf::actor_cast<link_owner>(mesh)};
     listener = system.own(spawn_listener(system.caf(), std::move(socket),
-                                         {.label = address, .log = log.target(), .setup_for = [accepting](int) { return accepting; }}));
+                                         {.label = address,
+                                          .log = log.target(),
+                                          .setup_for = [accepting](int) { return accepting; }}));
   }
   ~mesh_node() {
     caf::anon_send_exit(mesh, caf::exit_reason::kill);
@@ -93,7 +108,9 @@ public:
     for (const auto& each : met->alive()) caf::anon_send_exit(each.link, caf::exit_reason::kill);
   }
 
-  std::vector<peer_info> peers() { return system.ask<peer_list>(mesh, no_parameters{}).value().peers; }
+  std::vector<peer_info> peers() {
+    return system.ask<peer_list>(mesh, no_parameters{}).value().peers;
+  }
   bool is_connected_with(const mesh_node& other) {
     for (const auto& each : peers())
       if (each.id == other.id && each.connected) return true;
@@ -127,7 +144,8 @@ class silent_listener {
 public:
   silent_listener() : socket_(listen_tcp({"127.0.0.1", 0}).value()) {
     if (::listen(socket_.get(), 0) != 0) throw std::runtime_error{"the queue cannot be shortened"};
-    while (auto one = connect_tcp(local_endpoint(socket_.get()).value(), 50ms)) waiting_.push_back(std::move(*one));
+    while (auto one = connect_tcp(local_endpoint(socket_.get()).value(), 50ms))
+      waiting_.push_back(std::move(*one));
   }
   std::string address() const { return to_string(local_endpoint(socket_.get()).value()); }
 
@@ -164,10 +182,12 @@ TEST_CASE("two nodes that dial each other keep one connection") {
   mesh_node b{2, std::move(socket_b), {.seeds = {address_a}}};
   REQUIRE(eventually([&] { return a.is_connected_with(b) && b.is_connected_with(a); }));
   CHECK(eventually([&] { return a.has_links(1) && b.has_links(1); }));
-  // What is left is one and the same connection: when one side closes it, the other side loses it too.
+  // What is left is one and the same connection: when one side closes it, the other side loses it
+  // too.
   const auto met_before = b.met->count();
   tell(a.met->alive().front().link, close_link{"test"});
-  CHECK(eventually([&] { return b.met->count() > met_before && a.has_links(1) && b.has_links(1); }));
+  CHECK(
+      eventually([&] { return b.met->count() > met_before && a.has_links(1) && b.has_links(1); }));
 }
 
 TEST_CASE("a connection that was lost is made again") {
@@ -177,7 +197,8 @@ TEST_CASE("a connection that was lost is made again") {
   for (auto* closing : {&a, &b}) {
     const auto before = a.met->count();
     tell(closing->met->alive().front().link, close_link{"test"});
-    REQUIRE(eventually([&] { return a.met->count() > before && a.has_links(1) && b.has_links(1); }));
+    REQUIRE(
+        eventually([&] { return a.met->count() > before && a.has_links(1) && b.has_links(1); }));
   }
   CHECK(a.log.contains("mesh.lost node=" + to_string(b.id)));
 }
@@ -194,7 +215,8 @@ TEST_CASE("a node that is not to discover others keeps to the addresses that it 
   mesh_node hub{2, {.discover = false}};
   mesh_node a{1, {.seeds = {hub.address}, .discover = false}};
   mesh_node c{3, {.seeds = {hub.address}, .discover = false}};
-  REQUIRE(eventually([&] { return a.is_connected_with(hub) && c.is_connected_with(hub) && hub.has_links(2); }));
+  REQUIRE(eventually(
+      [&] { return a.is_connected_with(hub) && c.is_connected_with(hub) && hub.has_links(2); }));
   CHECK(a.peers().size() == 1);
   CHECK(c.peers().size() == 1);
 }
@@ -246,7 +268,11 @@ TEST_CASE("what others tell of is checked, and the peers are listed over links")
   CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {"nonsense"}}).get());
   CHECK(a.log.count("mesh.notice_refused") == 1);
   const auto address = free_address();
-  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(peers_known{{"no address", address}})}}).get());
+  CHECK(a.system
+            .ask<void>(a.mesh, service_notice{the_host(),
+                                              "peers.known",
+                                              {encode(peers_known{{"no address", address}})}})
+            .get());
   const auto listed = a.system.ask<payload>(a.mesh, call_of("node.peers", no_parameters{}));
   const auto peers = decode_checked<peer_list>(listed.value().msgpack.bytes).value().peers;
   REQUIRE(peers.size() == 1);
@@ -256,10 +282,13 @@ TEST_CASE("what others tell of is checked, and the peers are listed over links")
 TEST_CASE("of the addresses that others tell of only those on this machine are dialed") {
   mesh_node a{1};
   const auto here = free_address();
-  const auto written_otherwise = "127.0.0.1:" + std::string(10'000, '0') + here.substr(here.find(':') + 1);
-  const peers_known told{{"10.0.0.1:7400", "node.example:7400", "[2001:db8::1]:7400", "0.0.0.0:7400", "localhost.example:1",
-                          "127.0.0.1:0", written_otherwise, here}};
-  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  const auto written_otherwise =
+      "127.0.0.1:" + std::string(10'000, '0') + here.substr(here.find(':') + 1);
+  const peers_known told{{"10.0.0.1:7400", "node.example:7400", "[2001:db8::1]:7400",
+                          "0.0.0.0:7400", "localhost.example:1", "127.0.0.1:0", written_otherwise,
+                          here}};
+  CHECK(
+      a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
   const auto shown = a.peers();
   REQUIRE(shown.size() == 1);
   CHECK(shown[0].address == here);
@@ -270,7 +299,8 @@ TEST_CASE("learned addresses that do not answer do not hold up the one that was 
   mesh_node a{1}, b{2};
   peers_known told;
   for (const auto& each : silent) told.addresses.push_back(each.address());
-  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  CHECK(
+      a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
   CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
   // One of them may be dialed already, which takes three seconds.
   CHECK(eventually([&] { return a.is_connected_with(b); }, 6s));
@@ -288,22 +318,27 @@ TEST_CASE("a node that was joined does not dial back") {
   CHECK(shown[0].connected);
 }
 
-TEST_CASE("a copy of a node that reaches a third one is told so, shows it, and dials less and less often") {
+TEST_CASE(
+    "a copy of a node that reaches a third one is told so, shows it, and dials less and less "
+    "often") {
   mesh_node third{3};
   mesh_node original{1, {.seeds = {third.address}, .discover = false, .incarnation = 20}};
   REQUIRE(eventually([&] { return third.is_connected_with(original); }));
   const auto begin = std::chrono::steady_clock::now();
   mesh_node copy{1, {.seeds = {third.address}, .discover = false, .incarnation = 10}};
   CHECK(eventually([&] {
-    return copy.peers().front().problem == "the other side closed the link: node " + to_string(copy.id) +
-                                               " is connected with the newer incarnation 20; its data directory may have been copied";
+    return copy.peers().front().problem == "the other side closed the link: node " +
+                                               to_string(copy.id) +
+                                               " is connected with the newer incarnation 20; its "
+                                               "data directory may have been copied";
   }));
-  REQUIRE(eventually([&] { return third.log.count("mesh.refused node=" + to_string(copy.id)) >= 5; }));
+  REQUIRE(
+      eventually([&] { return third.log.count("mesh.refused node=" + to_string(copy.id)) >= 5; }));
   CHECK(std::chrono::steady_clock::now() - begin >= 100ms + 200ms + 400ms + 800ms);
   CHECK(third.is_connected_with(original));
 }
 
-// -- who is admitted --------------------------------------------------------------------------------------------------------
+// -- who is admitted ------------------------------------------------------------------------------
 
 TEST_CASE("a peer is admitted when it is of the same cluster and not this node again") {
   session_open own;

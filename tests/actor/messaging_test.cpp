@@ -33,7 +33,8 @@ public:
   }
   oracle failing(error why) {
     return spawn([why](oracle::pointer) -> oracle::behavior_type {
-      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); }, [](tick) {}};
+      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); },
+              [](tick) {}};
     });
   }
   oracle silent() {
@@ -54,7 +55,8 @@ public:
   void ask_from_actor(const oracle& whom, Duration deadline) {
     system.caf().spawn([this, whom, deadline](caf::event_based_actor* self) {
       ask(self, whom, deadline, get_value{path{"/a"}})
-          .then([this](const value_found& found) { answers.push_back(found); }, [this](const error& why) { answers.push_back(fail(why)); });
+          .then([this](const value_found& found) { answers.push_back(found); },
+                [this](const error& why) { answers.push_back(fail(why)); });
     });
     system.run();
   }
@@ -119,18 +121,25 @@ TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a da
 
 TEST_CASE("what is asked from outside keeps to the same bounds") {
   real_system system;
-  const auto whom = system.own(oracle{system.caf().spawn([](oracle::pointer self) -> oracle::behavior_type {
-    const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
-    return {[self, kept](const get_value& wanted) -> caf::result<value_found> {
-              if (wanted.path == path{"/now"}) return value_found{true, "now"};
-              kept->push_back(self->make_response_promise<value_found>());
-              return kept->back();
-            },
-            [](tick) {}};
-  })});
-  CHECK(ask_and_wait<value_found>(system.caf(), whom, -1ns, get_value{path{"/never"}}).error().code == error_code::deadline_exceeded);
-  CHECK(ask_and_wait<value_found>(system.caf(), whom, 0s, get_value{path{"/never"}}).error().code == error_code::deadline_exceeded);
-  CHECK(ask_and_wait<value_found>(system.caf(), whom, std::chrono::milliseconds::max(), get_value{path{"/now"}}).value().found);
+  const auto whom =
+      system.own(oracle{system.caf().spawn([](oracle::pointer self) -> oracle::behavior_type {
+        const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
+        return {[self, kept](const get_value& wanted) -> caf::result<value_found> {
+                  if (wanted.path == path{"/now"}) return value_found{true, "now"};
+                  kept->push_back(self->make_response_promise<value_found>());
+                  return kept->back();
+                },
+                [](tick) {}};
+      })});
+  CHECK(
+      ask_and_wait<value_found>(system.caf(), whom, -1ns, get_value{path{"/never"}}).error().code ==
+      error_code::deadline_exceeded);
+  CHECK(ask_and_wait<value_found>(system.caf(), whom, 0s, get_value{path{"/never"}}).error().code ==
+        error_code::deadline_exceeded);
+  CHECK(ask_and_wait<value_found>(system.caf(), whom, std::chrono::milliseconds::max(),
+                                  get_value{path{"/now"}})
+            .value()
+            .found);
 }
 
 TEST_CASE_FIXTURE(fixture, "an actor that has ended is unavailable") {
@@ -183,7 +192,7 @@ static_assert(bounded_timespan(std::chrono::milliseconds::max()) == 24h);
 static_assert(bounded_timespan(24h - 1ns) == 24h - 1ns);
 static_assert(bounded_timespan(1ns) == 1ns);
 
-// -- watching -------------------------------------------------------------------------------------------------------------
+// -- watching -------------------------------------------------------------------------------------
 
 namespace {
 
@@ -199,7 +208,9 @@ public:
     system.run();
   }
   void watch(const oracle& whom, std::string name) {
-    ends_.watch(self_, whom, [this, name](const caf::error& why) { told.push_back(name + ": " + from_caf(why).message); });
+    ends_.watch(self_, whom, [this, name](const caf::error& why) {
+      told.push_back(name + ": " + from_caf(why).message);
+    });
     system_.run();
   }
 
@@ -213,7 +224,8 @@ private:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "each end that is watched is told once, with its reason, to its own handler") {
+TEST_CASE_FIXTURE(fixture,
+                  "each end that is watched is told once, with its reason, to its own handler") {
   watcher watching{system};
   const auto a = silent();
   const auto b = silent();
@@ -239,7 +251,7 @@ TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched
   CHECK(watching.told.size() == 1);
 }
 
-// -- handlers that throw --------------------------------------------------------------------------------------------------
+// -- handlers that throw --------------------------------------------------------------------------
 
 namespace {
 
@@ -251,7 +263,9 @@ public:
 
   explicit defective_state(interface::pointer) {}
   interface::behavior_type make_behavior() {
-    return {[](const get_value&) -> caf::result<value_found> { throw std::runtime_error{"no \"memory\""}; },
+    return {[](const get_value&) -> caf::result<value_found> {
+              throw std::runtime_error{"no \"memory\""};
+            },
             [](tick) { throw 7; }};
   }
 };
@@ -263,14 +277,18 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a handler that throws ends its actor with what it threw, and the one who asked is told as much") {
+TEST_CASE_FIXTURE(fixture,
+                  "a handler that throws ends its actor with what it threw, and the one who asked "
+                  "is told as much") {
   watcher watching{system};
   const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
   watching.watch(whom, "defective");
   ask_from_actor(whom, 1h);
   REQUIRE(answers.size() == 1);
-  CHECK(answers[0].error() == error{error_code::internal, "a handler has thrown: no \"memory\"", {}});
-  CHECK(watching.told == std::vector<std::string>{"defective: a handler has thrown: no \"memory\""});
+  CHECK(answers[0].error() ==
+        error{error_code::internal, "a handler has thrown: no \"memory\"", {}});
+  CHECK(watching.told ==
+        std::vector<std::string>{"defective: a handler has thrown: no \"memory\""});
 }
 
 TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its actor as well") {
@@ -279,7 +297,8 @@ TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its 
   watching.watch(whom, "defective");
   tell(whom, tick::fast);
   system.run();
-  CHECK(watching.told == std::vector<std::string>{"defective: a handler has thrown something that is no exception"});
+  CHECK(watching.told ==
+        std::vector<std::string>{"defective: a handler has thrown something that is no exception"});
 }
 
 TEST_CASE("a handler that throws inside the I/O loop ends its actor alone") {

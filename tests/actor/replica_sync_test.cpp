@@ -17,16 +17,26 @@ public:
   replica_fixture a{system, 1};
   replica_fixture b{system, 2};
 
-  /// Long enough for what was missed to be repaired: two exchanges of heads and what follows from them.
+  /// Long enough for what was missed to be repaired: two exchanges of heads and what follows from
+  /// them.
   void settle() { system.pass(3s); }
-  bool equal() { return a.verify().hash == b.verify().hash && a.verify().sound && b.verify().sound; }
+  bool equal() {
+    return a.verify().hash == b.verify().hash && a.verify().sound && b.verify().sound;
+  }
 };
 
-sync_hello hello_of(const node_id& who) { return {.cluster = {}, .node = who, .incarnation = 1, .vector = {}, .root = {}, .strategies = strategies_hash(last_writer_wins{})}; }
+sync_hello hello_of(const node_id& who) {
+  return {.cluster = {},
+          .node = who,
+          .incarnation = 1,
+          .vector = {},
+          .root = {},
+          .strategies = strategies_hash(last_writer_wins{})};
+}
 
 }  // namespace
 
-// -- one replica and a link that the test plays ----------------------------------------------------------------------------
+// -- one replica and a link that the test plays ---------------------------------------------------
 
 TEST_CASE_FIXTURE(pair_fixture, "a replica greets a new peer with what it has") {
   a.write("/x", 1);
@@ -65,14 +75,16 @@ TEST_CASE_FIXTURE(pair_fixture, "what strangers say is kept within bounds, and n
   CHECK_FALSE(link.closed());
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "the acknowledgement of a push tells what has been committed with it") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "the acknowledgement of a push tells what has been committed with it") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   const auto record = put({test::node(9), 1, 1}, "/from/nine", "hello");
   a.store.hold();
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(record)}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push",
+         encode(push_batch{{encode_record(record)}}.to_message(1)));
   system.run();
   CHECK(a.read("/from/nine") == value{"hello"});
   CHECK(link.said<sync_ack>("sync.ack").empty());
@@ -83,13 +95,15 @@ TEST_CASE_FIXTURE(pair_fixture, "the acknowledgement of a push tells what has be
   CHECK(acks[0].vector.at(test::node(9), 1) == 1);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a push that the disk refuses is acknowledged once the disk takes it") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "a push that the disk refuses is acknowledged once the disk takes it") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   system.run();
   a.store.refuse();
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push",
+         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
   system.pass(500ms);
   CHECK(link.said<sync_ack>("sync.ack").empty());
   a.store.accept();
@@ -100,7 +114,9 @@ TEST_CASE_FIXTURE(pair_fixture, "a push that the disk refuses is acknowledged on
 
 TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why") {
   for (const auto& [method, bytes] : std::vector<std::pair<std::string, std::string>>{
-           {"sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1))},  // before the hello
+           {"sync.push",
+            encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(
+                1))},  // before the hello
            {"sync.hello", "nonsense"},
            {"sync.dance", std::string{rpc::no_params}},
            {"sync.heads", std::string{rpc::no_params}},
@@ -138,7 +154,9 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer with other conflict strategies is report
   CHECK(a.log.count("context.strategies_differ") == 1);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a link that takes no more is closed, as what it missed would be missed for good") {
+TEST_CASE_FIXTURE(
+    pair_fixture,
+    "a link that takes no more is closed, as what it missed would be missed for good") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
@@ -153,8 +171,10 @@ TEST_CASE_FIXTURE(pair_fixture, "one dot for two changes is an alarm") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
-  say_as(link.actor(), a.actor, "sync.push", encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 2))}}.to_message(2)));
+  say_as(link.actor(), a.actor, "sync.push",
+         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push",
+         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 2))}}.to_message(2)));
   system.run();
   CHECK(a.log.count("context.equivocation") == 1);
 }
@@ -183,7 +203,8 @@ public:
   void push(std::vector<change_record> records) {
     std::vector<encoded_record> encoded;
     for (const auto& each : records) encoded.push_back(encode_record(each));
-    say_as(link_.actor(), in_.a.actor, "sync.push", encode(push_batch{std::move(encoded)}.to_message(++pushes_)));
+    say_as(link_.actor(), in_.a.actor, "sync.push",
+           encode(push_batch{std::move(encoded)}.to_message(++pushes_)));
     in_.system.run();
   }
   kept_link& link() { return link_; }
@@ -198,7 +219,8 @@ private:
 
 TEST_CASE_FIXTURE(pair_fixture, "a malformed change ends its sender's session and nothing else") {
   played_peer honest{*this, 8}, hostile{*this, 9};
-  hostile.push({put({test::node(8), 1, 1}, "/x", 1, {{test::node(3), 1, 2}, {test::node(3), 1, 1}})});
+  hostile.push(
+      {put({test::node(8), 1, 1}, "/x", 1, {{test::node(3), 1, 2}, {test::node(3), 1, 1}})});
   REQUIRE(hostile.link().closed());
   CHECK(hostile.link().closed()->find("malformed") != std::string::npos);
   played_peer again{*this, 7};
@@ -210,7 +232,9 @@ TEST_CASE_FIXTURE(pair_fixture, "a malformed change ends its sender's session an
   CHECK(a.write("/y", 1).get());
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a change that overwrites this node's next write is an alarm, and the write stays") {
+TEST_CASE_FIXTURE(
+    pair_fixture,
+    "a change that overwrites this node's next write is an alarm, and the write stays") {
   played_peer hostile{*this, 9};
   hostile.push({put({test::node(9), 1, 1}, "/x", "forged", {{a.id, 1, 1}})});
   CHECK(a.log.count("context.identity_claimed") == 1);
@@ -229,7 +253,9 @@ TEST_CASE_FIXTURE(pair_fixture, "heads go out each second while wall time jumps 
   CHECK(link.said<sync_heads>("sync.heads").size() >= before + 3);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a peer that pushes on while the disk refuses keeps its link, and gets every acknowledgement") {
+TEST_CASE_FIXTURE(
+    pair_fixture,
+    "a peer that pushes on while the disk refuses keeps its link, and gets every acknowledgement") {
   played_peer peer{*this, 9};
   a.store.refuse();
   // As a peer does that takes its pushes for lost each second.
@@ -244,11 +270,14 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer that pushes on while the disk refuses ke
   CHECK(peer.link().said<sync_ack>("sync.ack").back().batch == 1'101);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "of many conflicts and refusals in a second a few are logged, and the others as a number") {
+TEST_CASE_FIXTURE(
+    pair_fixture,
+    "of many conflicts and refusals in a second a few are logged, and the others as a number") {
   played_peer peer{*this, 9};
   for (int i = 0; i < 40; ++i) a.write("/n/" + std::to_string(i), i);
   std::vector<change_record> all;
-  for (std::uint64_t i = 0; i < 40; ++i) all.push_back(put({test::node(9), 1, i + 1}, "/n/" + std::to_string(i), "x"));
+  for (std::uint64_t i = 0; i < 40; ++i)
+    all.push_back(put({test::node(9), 1, i + 1}, "/n/" + std::to_string(i), "x"));
   auto newer = put({test::node(9), 2, 1}, "/x", 1);
   newer.format = change_record::current_format + 1;
   for (int i = 0; i < 40; ++i) all.push_back(newer);
@@ -278,7 +307,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer with the same changes and another tree i
   a.write("/x", 1);
   const auto state = a.verify();
   const auto heads = [&](state_hash root) {
-    say_as(peer.link().actor(), a.actor, "sync.heads", encode(sync_heads{state.vector, root, 1, {}, {}}));
+    say_as(peer.link().actor(), a.actor, "sync.heads",
+           encode(sync_heads{state.vector, root, 1, {}, {}}));
     system.run();
   };
   heads(state.hash);
@@ -290,14 +320,17 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer with the same changes and another tree i
 TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what made them see it") {
   played_peer peer{*this, 9};
   std::vector<std::pair<value, std::optional<value>>> seen;
-  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
-    return {[&seen](const context_changed& changed) {
-      for (const auto& change : changed.changes) seen.emplace_back(change->new_value, change->previous_value);
-    }};
-  })});
+  const auto watcher = system.own(context_watcher{
+      system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+        return {[&seen](const context_changed& changed) {
+          for (const auto& change : changed.changes)
+            seen.emplace_back(change->new_value, change->previous_value);
+        }};
+      })});
   tell(a.actor, watch_context{path{"/a"}, watcher});
   system.run();
-  const auto x = put({test::node(9), 1, 1}, "/a", "x", {}, 10), y = put({test::node(8), 1, 1}, "/a", "y", {}, 12);
+  const auto x = put({test::node(9), 1, 1}, "/a", "x", {}, 10),
+             y = put({test::node(8), 1, 1}, "/a", "y", {}, 12);
   peer.push({x, y, put({test::node(7), 1, 1}, "/a", "z", {y.dot}, 9)});
   CHECK(a.read("/a") == value{"x"});
   REQUIRE(seen.size() == 3);
@@ -305,14 +338,16 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what ma
   CHECK(seen[2].second == value{"y"});
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a watcher is told when a value that readers saw goes into quarantine") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "a watcher is told when a value that readers saw goes into quarantine") {
   played_peer peer{*this, 9};
   std::vector<change_record> seen;
-  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
-    return {[&seen](const context_changed& changed) {
-      for (const auto& change : changed.changes) seen.push_back(*change);
-    }};
-  })});
+  const auto watcher = system.own(context_watcher{
+      system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+        return {[&seen](const context_changed& changed) {
+          for (const auto& change : changed.changes) seen.push_back(*change);
+        }};
+      })});
   tell(a.actor, watch_context{path{"/x"}, watcher});
   peer.push({put({test::node(9), 1, 1}, "/x", 1)});
   peer.push({put({test::node(9), 1, 1}, "/x", 2)});
@@ -324,7 +359,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher is told when a value that readers saw
   CHECK(a.store.log().size() == 1);
 }
 
-// -- two replicas -----------------------------------------------------------------------------------------------------------
+// -- two replicas ---------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(pair_fixture, "a change is at the other node at once") {
   fake_wire wire{a, b};
@@ -345,7 +380,8 @@ TEST_CASE_FIXTURE(pair_fixture, "a change crosses only after its own commit") {
   CHECK(b.read("/x") == value{1});
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "what was written before the nodes met is exchanged when they meet") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "what was written before the nodes met is exchanged when they meet") {
   for (int i = 0; i < 300; ++i) a.write("/a/" + std::to_string(i), std::string(500, 'x'));
   for (int i = 0; i < 10; ++i) b.write("/b/" + std::to_string(i), i);
   fake_wire wire{a, b};
@@ -354,7 +390,8 @@ TEST_CASE_FIXTURE(pair_fixture, "what was written before the nodes met is exchan
   CHECK(equal());
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "concurrent edits become a conflict that both nodes see and decide alike") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "concurrent edits become a conflict that both nodes see and decide alike") {
   fake_wire wire{a, b};
   wire.cut();
   a.write("/x", "from a");
@@ -374,7 +411,8 @@ TEST_CASE_FIXTURE(pair_fixture, "concurrent edits become a conflict that both no
   CHECK(a.verify().conflicts == 0);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "edits on both sides of a cut are all there when it heals, deletions too") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "edits on both sides of a cut are all there when it heals, deletions too") {
   auto wire = std::make_unique<fake_wire>(a, b);
   a.write("/kept", 1);
   a.write("/gone", 1);
@@ -402,14 +440,16 @@ TEST_CASE_FIXTURE(pair_fixture, "both nodes have stored what both have written")
   CHECK(b.store.log().size() == 2);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a watcher sees the changes of the other node, where readers see something new") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "a watcher sees the changes of the other node, where readers see something new") {
   fake_wire wire{a, b};
   std::vector<std::string> seen;
-  const auto watcher = system.own(context_watcher{system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
-    return {[&seen](const context_changed& changed) {
-      for (const auto& change : changed.changes) seen.push_back(change->path.text());
-    }};
-  })});
+  const auto watcher = system.own(context_watcher{
+      system.caf().spawn([&seen](context_watcher::pointer) -> context_watcher::behavior_type {
+        return {[&seen](const context_changed& changed) {
+          for (const auto& change : changed.changes) seen.push_back(change->path.text());
+        }};
+      })});
   tell(b.actor, watch_context{path{"/app"}, watcher});
   system.run();
   a.write("/app/x", 1);

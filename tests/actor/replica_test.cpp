@@ -26,9 +26,10 @@ using strings = std::vector<std::string>;
 
 }  // namespace
 
-// -- durability -----------------------------------------------------------------------------------------------------------
+// -- durability -----------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a durable write is acknowledged only when the store has it, and can be read before") {
+TEST_CASE_FIXTURE(
+    fixture, "a durable write is acknowledged only when the store has it, and can be read before") {
   replica.store.hold();
   auto written = replica.write("/a", 1);
   CHECK_FALSE(written.ready());
@@ -80,7 +81,8 @@ TEST_CASE_FIXTURE(fixture, "while the disk refuses, writes are refused and reads
   CHECK(replica.read("/a") == value{1});
 }
 
-TEST_CASE_FIXTURE(fixture, "when the disk takes writes again nothing is lost, and writes are taken again") {
+TEST_CASE_FIXTURE(fixture,
+                  "when the disk takes writes again nothing is lost, and writes are taken again") {
   replica.store.refuse();
   REQUIRE_FALSE(replica.write("/a", 1).get());
   system.pass(1s);
@@ -97,10 +99,11 @@ TEST_CASE_FIXTURE(fixture, "when the disk takes writes again nothing is lost, an
 TEST_CASE_FIXTURE(fixture, "a replica ends with its store") {
   caf::anon_send_exit(replica.store.keeper(), caf::exit_reason::kill);
   system.run();
-  CHECK(system.demand<value_found>(replica.actor, get_value{path{"/a"}}).error().code == error_code::unavailable);
+  CHECK(system.demand<value_found>(replica.actor, get_value{path{"/a"}}).error().code ==
+        error_code::unavailable);
 }
 
-// -- checkpoints ----------------------------------------------------------------------------------------------------------
+// -- checkpoints ----------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a settled replica has stored and checkpointed everything") {
   replica.write("/a", 1);
@@ -136,7 +139,8 @@ TEST_CASE_FIXTURE(fixture, "settling waits for what is being written, and checkp
 TEST_CASE_FIXTURE(fixture, "settling fails when the disk refuses") {
   replica.store.refuse();
   replica.write("/a", 1);
-  CHECK(system.demand<void>(replica.actor, settle_context{}).error().code == error_code::storage_failure);
+  CHECK(system.demand<void>(replica.actor, settle_context{}).error().code ==
+        error_code::storage_failure);
 }
 
 TEST_CASE("a checkpoint is written after so many changes") {
@@ -175,24 +179,30 @@ TEST_CASE("a checkpoint that fails is logged, and tried again with the next chan
 TEST_CASE("checkpoints are written while writers never pause") {
   virtual_system system;
   replica_fixture replica{system, 1, 50};
-  // Two writers, each of which writes again as soon as it is answered: whenever a commit is done, the next waits.
+  // Two writers, each of which writes again as soon as it is answered: whenever a commit is done,
+  // the next waits.
   int left = 400;
   std::vector<caf::actor> writers;
   for (int writer = 0; writer < 2; ++writer)
-    writers.push_back(system.own(system.caf().spawn([&left, writer, to = replica.actor](caf::event_based_actor* self) -> caf::behavior {
-      return {[self, &left, writer, to](tick) {
-        if (left-- <= 0) return;
-        const write_values wanted{.entries = {{path{"/w/" + std::to_string(left)}, writer}}, .principal = "tester"};
-        ask(self, to, 60s, wanted).then([self](const values_written&) { tell(self, self, tick::fast); }, [](const error& why) { FAIL(why.message); });
-      }};
-    })));
+    writers.push_back(system.own(system.caf().spawn(
+        [&left, writer, to = replica.actor](caf::event_based_actor* self) -> caf::behavior {
+          return {[self, &left, writer, to](tick) {
+            if (left-- <= 0) return;
+            const write_values wanted{.entries = {{path{"/w/" + std::to_string(left)}, writer}},
+                                      .principal = "tester"};
+            ask(self, to, 60s, wanted)
+                .then([self](const values_written&) { tell(self, self, tick::fast); },
+                      [](const error& why) { FAIL(why.message); });
+          }};
+        })));
   replica.store.hold();
   for (const auto& writer : writers) tell(writer, tick::fast);
   system.run();
   replica.store.proceed();
   CHECK(replica.store.log().size() == 400);
   CHECK(replica.store.checkpoints().size() >= 6);
-  for (const auto& each : replica.store.checkpoints()) CHECK(each->vector.at(replica.id, 1) == each->tree.size());
+  for (const auto& each : replica.store.checkpoints())
+    CHECK(each->vector.at(replica.id, 1) == each->tree.size());
   CHECK(replica.store.checkpoints().front()->tree.size() < 100);
 }
 
@@ -223,10 +233,11 @@ TEST_CASE("what was replayed at the start counts for the next checkpoint") {
 TEST_CASE_FIXTURE(fixture, "settling fails when the checkpoint does") {
   replica.store.refuse_checkpoints();
   replica.write("/a", 1);
-  CHECK(system.demand<void>(replica.actor, settle_context{}).error().message == "no room for a checkpoint");
+  CHECK(system.demand<void>(replica.actor, settle_context{}).error().message ==
+        "no room for a checkpoint");
 }
 
-// -- what is written --------------------------------------------------------------------------------------------------------
+// -- what is written ------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "values are erased, and what is not there cannot be") {
   replica.write("/a", 1);
@@ -238,16 +249,20 @@ TEST_CASE_FIXTURE(fixture, "values are erased, and what is not there cannot be")
 TEST_CASE_FIXTURE(fixture, "entries that hold their value already can be passed over") {
   replica.write("/a", 1);
   const auto outcome = system.demand<values_written>(
-      replica.actor,
-      write_values{.entries = {{path{"/a"}, 1}, {path{"/b"}, 2}}, .principal = "tester", .skip_unchanged = true});
+      replica.actor, write_values{.entries = {{path{"/a"}, 1}, {path{"/b"}, 2}},
+                                  .principal = "tester",
+                                  .skip_unchanged = true});
   CHECK(outcome->ids.size() == 1);
   CHECK(outcome->unchanged == 1);
   CHECK(stored() == strings{"/a", "/b"});
 }
 
-TEST_CASE_FIXTURE(fixture, "of many entries the one that is refused is named, and nothing is written") {
+TEST_CASE_FIXTURE(fixture,
+                  "of many entries the one that is refused is named, and nothing is written") {
   const auto outcome = system.demand<values_written>(
-      replica.actor, write_values{.entries = {{path{"/a"}, 1}, {path{"/_sys/x"}, 2}, {path{"/c"}, 3}}, .principal = "tester"});
+      replica.actor,
+      write_values{.entries = {{path{"/a"}, 1}, {path{"/_sys/x"}, 2}, {path{"/c"}, 3}},
+                   .principal = "tester"});
   CHECK(outcome.error().code == error_code::permission_denied);
   CHECK(outcome.error().message.find("entry 2 of 3, /_sys/x: ") == 0);
   CHECK_FALSE(replica.read("/a"));
@@ -257,7 +272,8 @@ TEST_CASE_FIXTURE(fixture, "of many entries the one that is refused is named, an
 
 TEST_CASE_FIXTURE(fixture, "entries can be checked without being written") {
   const auto check = [&](std::vector<context_entry> entries) {
-    return replica.serve<values_imported>("context.import", import_values{.entries = std::move(entries), .only_check = true});
+    return replica.serve<values_imported>(
+        "context.import", import_values{.entries = std::move(entries), .only_check = true});
   };
   CHECK(check({{path{"/a"}, 1}, {path{"/b"}, 2}}) == values_imported{0, 0});
   CHECK(check({{path{"/_sys/x"}, 2}}).error().code == error_code::permission_denied);
@@ -279,7 +295,8 @@ TEST_CASE_FIXTURE(fixture, "a snapshot stays as it is while the replica goes on"
   CHECK(before.tree.hash() != replica.verify().hash);
 }
 
-TEST_CASE_FIXTURE(fixture, "entries that are written together are durable together, however many they are") {
+TEST_CASE_FIXTURE(fixture,
+                  "entries that are written together are durable together, however many they are") {
   replica.store.hold();
   for (int i = 0; i < 2; ++i) replica.write("/one/" + std::to_string(i), i, durability::memory);
   write_values many{.entries = {}, .durability = durability::memory, .principal = "tester"};
@@ -305,35 +322,41 @@ TEST_CASE_FIXTURE(fixture, "values behind many erased ones are listed all the sa
 TEST_CASE_FIXTURE(fixture, "only so many verify at once, and the next is told to try again") {
   replica.write("/a", 1);
   std::vector<answer<values_verified>> asked;
-  for (int i = 0; i < 3; ++i) asked.push_back(system.ask<values_verified>(replica.actor, verify_values{}));
+  for (int i = 0; i < 3; ++i)
+    asked.push_back(system.ask<values_verified>(replica.actor, verify_values{}));
   // All three have asked before the first reader has begun.
   system.run();
   std::size_t refused = 0;
   for (const auto& each : asked) {
     REQUIRE(each.ready());
-    if (each.code() == error_code::overloaded) ++refused;
-    else CHECK(each.value().sound);
+    if (each.code() == error_code::overloaded)
+      ++refused;
+    else
+      CHECK(each.value().sound);
   }
   CHECK(refused == 1);
   CHECK(replica.verify().sound);
 }
 
-// -- over links -----------------------------------------------------------------------------------------------------------
+// -- over links -----------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "values are set, read, explained, listed and deleted over links") {
   const auto accepted = replica.serve<change_accepted>("context.set", set_value{path{"/a"}, "x"});
   REQUIRE(accepted);
   CHECK_FALSE(accepted->id.is_nil());
-  CHECK(replica.serve<value_found>("context.get", get_value{path{"/a"}}).value() == value_found{true, "x"});
+  CHECK(replica.serve<value_found>("context.get", get_value{path{"/a"}}).value() ==
+        value_found{true, "x"});
   CHECK_FALSE(replica.serve<value_found>("context.get", get_value{path{"/b"}})->found);
-  const auto explained = replica.serve<value_explained>("context.explain", explain_value{path{"/a"}}).value();
+  const auto explained =
+      replica.serve<value_explained>("context.explain", explain_value{path{"/a"}}).value();
   CHECK_FALSE(explained.conflict);
   REQUIRE(explained.writes.size() == 1);
   CHECK(explained.writes[0].principal == "host");
   CHECK(replica.serve<value_page>("context.list", list_values{})->entries.size() == 1);
   CHECK(replica.serve<values_verified>("context.verify", verify_values{})->sound);
   CHECK(replica.serve<change_accepted>("context.delete", erase_value{path{"/a"}}));
-  CHECK(replica.serve<change_accepted>("context.delete", erase_value{path{"/a"}}).error().code == error_code::not_found);
+  CHECK(replica.serve<change_accepted>("context.delete", erase_value{path{"/a"}}).error().code ==
+        error_code::not_found);
 }
 
 TEST_CASE_FIXTURE(fixture, "an import writes what is new and tells how much was not") {
@@ -349,10 +372,14 @@ TEST_CASE_FIXTURE(fixture, "a list over links is read page by page") {
   import_values wanted;
   for (int i = 100; i < 110; ++i) wanted.entries.push_back({path{"/in/" + std::to_string(i)}, i});
   REQUIRE(replica.serve<values_imported>("context.import", wanted));
-  const auto first = replica.serve<value_page>("context.list", list_values{path{"/in"}, {}, 6}).value();
+  const auto first =
+      replica.serve<value_page>("context.list", list_values{path{"/in"}, {}, 6}).value();
   CHECK(first.entries.size() == 6);
   CHECK(first.more);
-  const auto second = replica.serve<value_page>("context.list", list_values{path{"/in"}, first.entries.back().path, 6}).value();
+  const auto second =
+      replica
+          .serve<value_page>("context.list", list_values{path{"/in"}, first.entries.back().path, 6})
+          .value();
   CHECK(second.entries.size() == 4);
   CHECK_FALSE(second.more);
   CHECK(second.entries.front() == context_entry{path{"/in/106"}, 106});
@@ -360,16 +387,23 @@ TEST_CASE_FIXTURE(fixture, "a list over links is read page by page") {
 
 TEST_CASE_FIXTURE(fixture, "malformed parameters and unknown methods are refused") {
   const auto raw = [&](std::string method) {
-    return system.demand<payload>(replica.actor, service_call{the_host(), std::move(method), {value::map({{"path", 7}, {"entries", 7}, {"prefix", 7}}).msgpack()}, 1s, {}});
+    return system.demand<payload>(
+        replica.actor,
+        service_call{the_host(),
+                     std::move(method),
+                     {value::map({{"path", 7}, {"entries", 7}, {"prefix", 7}}).msgpack()},
+                     1s,
+                     {}});
   };
-  for (const char* method : {"context.get", "context.set", "context.delete", "context.list", "context.explain", "context.verify", "context.import"}) {
+  for (const char* method : {"context.get", "context.set", "context.delete", "context.list",
+                             "context.explain", "context.verify", "context.import"}) {
     CAPTURE(method);
     CHECK(raw(method).error().code == error_code::invalid_argument);
   }
   CHECK(raw("context.dance").error().code == error_code::not_found);
 }
 
-// -- watching -------------------------------------------------------------------------------------------------------------
+// -- watching -------------------------------------------------------------------------------------
 
 namespace {
 
@@ -379,8 +413,10 @@ public:
   kept_changes(fixture& where, std::string_view prefix, bool answers = true) {
     watcher_ = where.system.own(context_watcher{where.system.caf().spawn(
         [seen = seen_, answers](context_watcher::pointer self) -> context_watcher::behavior_type {
-          const auto unanswered = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
-          return {[seen, answers, self, unanswered](const context_changed& changed) -> caf::result<void> {
+          const auto unanswered =
+              std::make_shared<std::vector<caf::typed_response_promise<void>>>();
+          return {[seen, answers, self,
+                   unanswered](const context_changed& changed) -> caf::result<void> {
             for (const auto& change : changed.changes) seen->push_back(change->path.text());
             if (answers) return {};
             unanswered->push_back(self->make_response_promise<void>());
@@ -400,7 +436,8 @@ private:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a watcher is told of every change at and below its path, in order, and of no other") {
+TEST_CASE_FIXTURE(
+    fixture, "a watcher is told of every change at and below its path, in order, and of no other") {
   replica.write("/app/before", 1);
   kept_changes changes{*this, "/app"};
   replica.write("/app", 1);

@@ -18,9 +18,17 @@ using namespace troupe::test;
 
 namespace {
 
-/// How a child takes what it is told. Its farewell, where it has one, is `reset_metrics`; that of one that is busy is
-/// `stop_children`, and it says what it is busy with when the time is over that it was given.
-enum class manner { obedient, silent_at_farewell, refusing_farewell, ends_at_farewell, deaf_to_exit, busy };
+/// How a child takes what it is told. Its farewell, where it has one, is `reset_metrics`; that of
+/// one that is busy is `stop_children`, and it says what it is busy with when the time is over that
+/// it was given.
+enum class manner {
+  obedient,
+  silent_at_farewell,
+  refusing_farewell,
+  ends_at_farewell,
+  deaf_to_exit,
+  busy
+};
 
 class fixture {
 public:
@@ -30,8 +38,13 @@ public:
   std::vector<child_failed> failures;
   std::map<std::string, std::chrono::milliseconds> given;  ///< For farewells.
 
-  child_spec child(std::string name, child_kind kind = child_kind::essential, manner how = manner::obedient) {
-    return {.name = name, .start = [this, name, how] { return start(name, how); }, .kind = kind, .farewell = {}, .stop_deadline = 5s};
+  child_spec child(std::string name, child_kind kind = child_kind::essential,
+                   manner how = manner::obedient) {
+    return {.name = name,
+            .start = [this, name, how] { return start(name, how); },
+            .kind = kind,
+            .farewell = {},
+            .stop_deadline = 5s};
   }
   child_spec with_farewell(std::string name, manner how = manner::obedient) {
     auto made = child(std::move(name), child_kind::essential, how);
@@ -43,12 +56,15 @@ public:
   }
   child_spec busy(std::string name) {
     auto made = child(std::move(name), child_kind::essential, manner::busy);
-    made.farewell = [](std::chrono::milliseconds time) { return caf::make_message(stop_children{time}); };
+    made.farewell = [](std::chrono::milliseconds time) {
+      return caf::make_message(stop_children{time});
+    };
     return made;
   }
   void grow(std::vector<child_spec> children) {
     tree_ = system.own(spawn_supervisor_tree(
-        system.caf(), std::move(children), [this](const child_failed& failed) { failures.push_back(failed); }, log.target()));
+        system.caf(), std::move(children),
+        [this](const child_failed& failed) { failures.push_back(failed); }, log.target()));
     system.run();
   }
   /// Ends a child as a defect would.
@@ -70,7 +86,8 @@ public:
 private:
   caf::actor start(const std::string& name, manner how) {
     events.push_back("start " + name);
-    auto made = system.own(system.caf().spawn([this, name, how](caf::event_based_actor* self) -> caf::behavior {
+    auto made = system.own(system.caf().spawn([this, name,
+                                               how](caf::event_based_actor* self) -> caf::behavior {
       self->set_exit_handler([this, self, name, how](const caf::exit_msg& order) {
         if (how == manner::deaf_to_exit && order.reason == caf::exit_reason::user_shutdown) return;
         events.push_back("exit " + name);
@@ -78,22 +95,25 @@ private:
       });
       const auto unanswered = std::make_shared<std::vector<caf::typed_response_promise<void>>>();
       return {[this, self, name, how, unanswered](reset_metrics) -> caf::result<void> {
-        events.push_back("farewell " + name);
-        if (how == manner::refusing_farewell) return to_caf({error_code::storage_failure, "the disk is full", {}});
-        if (how == manner::ends_at_farewell) self->quit();
-        if (how == manner::silent_at_farewell) {
-          unanswered->push_back(self->make_response_promise<void>());
-          return unanswered->back();
-        }
-        return {};
-      }, [this, self, name](stop_children order) -> caf::result<void> {
-        events.push_back("farewell " + name);
-        auto promise = self->make_response_promise<void>();
-        self->run_delayed(order.deadline, [promise, name]() mutable {
-          promise.deliver(to_caf({error_code::deadline_exceeded, "still running: the work of " + name, {}}));
-        });
-        return promise;
-      }};
+                events.push_back("farewell " + name);
+                if (how == manner::refusing_farewell)
+                  return to_caf({error_code::storage_failure, "the disk is full", {}});
+                if (how == manner::ends_at_farewell) self->quit();
+                if (how == manner::silent_at_farewell) {
+                  unanswered->push_back(self->make_response_promise<void>());
+                  return unanswered->back();
+                }
+                return {};
+              },
+              [this, self, name](stop_children order) -> caf::result<void> {
+                events.push_back("farewell " + name);
+                auto promise = self->make_response_promise<void>();
+                self->run_delayed(order.deadline, [promise, name]() mutable {
+                  promise.deliver(to_caf(
+                      {error_code::deadline_exceeded, "still running: the work of " + name, {}}));
+                });
+                return promise;
+              }};
     }));
     running_[name] = made;
     return made;
@@ -107,7 +127,7 @@ using strings = std::vector<std::string>;
 
 }  // namespace
 
-// -- starting and stopping ------------------------------------------------------------------------------------------------
+// -- starting and stopping ------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "children start in order and stop in reverse") {
   grow({child("a"), child("b"), child("c")});
@@ -124,7 +144,9 @@ TEST_CASE_FIXTURE(fixture, "a tree without children stops at once") {
   CHECK(stop().ready());
 }
 
-TEST_CASE_FIXTURE(fixture, "a child is asked its farewell before it is told to exit, while those it depends on still run") {
+TEST_CASE_FIXTURE(fixture,
+                  "a child is asked its farewell before it is told to exit, while those it depends "
+                  "on still run") {
   grow({child("store"), with_farewell("replica"), child("link")});
   take_events();
   CHECK(stop().value().blocked.empty());
@@ -144,16 +166,18 @@ TEST_CASE_FIXTURE(fixture, "a tree ends when it has stopped") {
   CHECK(stop().code() == error_code::unavailable);
 }
 
-// -- children that do not stop ------------------------------------------------------------------------------------------
+// -- children that do not stop --------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "what a child says of itself at its farewell is reported with its name") {
+TEST_CASE_FIXTURE(fixture,
+                  "what a child says of itself at its farewell is reported with its name") {
   grow({child("a"), with_farewell("b", manner::refusing_farewell)});
   take_events();
   CHECK(stop().value().blocked == strings{"b: the disk is full"});
   CHECK(take_events() == strings{"farewell b", "exit b", "exit a"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that does not answer its farewell is told to exit at its deadline") {
+TEST_CASE_FIXTURE(fixture,
+                  "a child that does not answer its farewell is told to exit at its deadline") {
   grow({child("a"), with_farewell("b", manner::silent_at_farewell)});
   auto stopped = stop(60s);
   system.pass(4'990ms);
@@ -164,8 +188,10 @@ TEST_CASE_FIXTURE(fixture, "a child that does not answer its farewell is told to
   CHECK(events.back() == "exit a");
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that does not exit is named, and the others are stopped all the same") {
-  grow({with_farewell("a", manner::silent_at_farewell), child("b"), child("c", child_kind::essential, manner::deaf_to_exit), child("d")});
+TEST_CASE_FIXTURE(fixture,
+                  "a child that does not exit is named, and the others are stopped all the same") {
+  grow({with_farewell("a", manner::silent_at_farewell), child("b"),
+        child("c", child_kind::essential, manner::deaf_to_exit), child("d")});
   take_events();
   auto stopped = stop(60s);
   system.pass(4'990ms);
@@ -178,9 +204,11 @@ TEST_CASE_FIXTURE(fixture, "a child that does not exit is named, and the others 
   CHECK(log.contains("kernel.stop_blocked by=\"c\""));
 }
 
-TEST_CASE_FIXTURE(fixture, "the deadline for all together is kept, whatever each child might take") {
+TEST_CASE_FIXTURE(fixture,
+                  "the deadline for all together is kept, whatever each child might take") {
   std::vector<child_spec> deaf;
-  for (const char* name : {"a", "b", "c", "d", "e"}) deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
+  for (const char* name : {"a", "b", "c", "d", "e"})
+    deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
   grow(std::move(deaf));
   auto stopped = stop(1s);
   system.pass(900ms);
@@ -193,7 +221,8 @@ TEST_CASE_FIXTURE(fixture, "the deadline for all together is kept, whatever each
 
 TEST_CASE_FIXTURE(fixture, "when no time is left, each child that blocks is given a moment") {
   std::vector<child_spec> deaf;
-  for (const char* name : {"a", "b", "c"}) deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
+  for (const char* name : {"a", "b", "c"})
+    deaf.push_back(child(name, child_kind::essential, manner::deaf_to_exit));
   grow(std::move(deaf));
   auto stopped = stop(0ms);
   system.pass(50ms);
@@ -202,15 +231,20 @@ TEST_CASE_FIXTURE(fixture, "when no time is left, each child that blocks is give
   CHECK(stopped.ready());
 }
 
-TEST_CASE_FIXTURE(fixture, "of two children that block both say why, and those after them still have time for their farewell") {
-  grow({child("store"), with_farewell("replica"), busy("dispatcher"), busy("plugins"), child("link")});
+TEST_CASE_FIXTURE(fixture,
+                  "of two children that block both say why, and those after them still have time "
+                  "for their farewell") {
+  grow({child("store"), with_farewell("replica"), busy("dispatcher"), busy("plugins"),
+        child("link")});
   take_events();
   auto stopped = stop(1s);
   system.pass(1s);
   REQUIRE(stopped.ready());
-  CHECK(stopped.value().blocked == strings{"plugins: still running: the work of plugins", "dispatcher: still running: the work of dispatcher"});
-  CHECK(take_events() == strings{"exit link", "farewell plugins", "exit plugins", "farewell dispatcher", "exit dispatcher",
-                                 "farewell replica", "exit replica", "exit store"});
+  CHECK(stopped.value().blocked == strings{"plugins: still running: the work of plugins",
+                                           "dispatcher: still running: the work of dispatcher"});
+  CHECK(take_events() == strings{"exit link", "farewell plugins", "exit plugins",
+                                 "farewell dispatcher", "exit dispatcher", "farewell replica",
+                                 "exit replica", "exit store"});
   CHECK(given.at("replica") > 100ms);
 }
 
@@ -231,7 +265,7 @@ TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a da
   CHECK(stop(std::chrono::milliseconds::max()).value().blocked.empty());
 }
 
-// -- children that fall ---------------------------------------------------------------------------------------------------
+// -- children that fall ---------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "the end of an essential child is reported, once") {
   grow({child("a"), child("b")});
@@ -261,7 +295,8 @@ TEST_CASE_FIXTURE(fixture, "a reason cannot forge a line of the log") {
   CHECK(log.contains(R"(reason="a\" child=\"b\x0a broke")"));
 }
 
-TEST_CASE_FIXTURE(fixture, "a replaceable child is started again, up to its limit, and then reported") {
+TEST_CASE_FIXTURE(fixture,
+                  "a replaceable child is started again, up to its limit, and then reported") {
   grow({child("listener", child_kind::replaceable)});
   for (std::size_t i = 0; i < child_spec::max_restarts; ++i) {
     take_events();
@@ -292,8 +327,10 @@ TEST_CASE_FIXTURE(fixture, "a child that was started again is stopped in its pla
   CHECK(take_events() == strings{"exit c", "exit b", "exit a"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that falls during the stop is neither reported nor started again") {
-  grow({child("a", child_kind::replaceable), child("b", child_kind::essential, manner::deaf_to_exit)});
+TEST_CASE_FIXTURE(fixture,
+                  "a child that falls during the stop is neither reported nor started again") {
+  grow({child("a", child_kind::replaceable),
+        child("b", child_kind::essential, manner::deaf_to_exit)});
   auto stopped = stop(60s);
   take_events();
   fell("a");

@@ -18,7 +18,10 @@ public:
     auto manifest = notes_manifest();
     manifest.permission_level = level;
     supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)), "/packages/notes", {}, environment()}));
+        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
+                       "/packages/notes",
+                       {},
+                       environment()}));
   }
   raw_peer run() {
     auto started = system.ask<void>(supervisor, plugin_order::start);
@@ -35,12 +38,19 @@ public:
   void offer_guarded(std::string name, std::string capability) {
     command_spec spec{std::move(name)};
     spec.capability = std::move(capability);
-    REQUIRE(system.ask<void>(dispatcher, add_command{std::move(spec), inline_handler{[](const arguments&, const command_context&) -> result<value> {
-                                                       return value{"done"};
-                                                     }}, {}}).get());
+    REQUIRE(system
+                .ask<void>(dispatcher,
+                           add_command{std::move(spec),
+                                       inline_handler{[](const arguments&,
+                                                         const command_context&) -> result<value> {
+                                         return value{"done"};
+                                       }},
+                                       {}})
+                .get());
   }
   static error_code execute_from(raw_peer& plugin, std::string command) {
-    return plugin.call_with("command.execute", execute_request{std::move(command), {}}).failure.code;
+    return plugin.call_with("command.execute", execute_request{std::move(command), {}})
+        .failure.code;
   }
 
   supervisor_actor supervisor;
@@ -55,9 +65,10 @@ const error full_disk{error_code::storage_failure, "no space is left", {}};
 
 }  // namespace
 
-// -- denials --------------------------------------------------------------------------------------------------------------
+// -- denials --------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "what is denied within a grant is denied to commands that need it, too") {
+TEST_CASE_FIXTURE(fixture,
+                  "what is denied within a grant is denied to commands that need it, too") {
   offer_guarded("host.open", "context.read:/app/x");
   offer_guarded("host.secret", "context.read:/secret/x");
   auto plugin = run();
@@ -71,7 +82,8 @@ TEST_CASE_FIXTURE(fixture, "what is denied within a grant is denied to commands 
   CHECK(execute_from(plugin, "host.secret") == error_code::none);
 }
 
-TEST_CASE_FIXTURE(system_level_fixture, "what is denied to a system plugin is denied to commands that need it, too") {
+TEST_CASE_FIXTURE(system_level_fixture,
+                  "what is denied to a system plugin is denied to commands that need it, too") {
   offer_guarded("host.secret", "context.read:/secret/x");
   auto plugin = run();
   CHECK(execute_from(plugin, "host.secret") == error_code::none);
@@ -79,10 +91,14 @@ TEST_CASE_FIXTURE(system_level_fixture, "what is denied to a system plugin is de
   CHECK(execute_from(plugin, "host.secret") == error_code::permission_denied);
 }
 
-TEST_CASE_FIXTURE(fixture, "what is revoked is gone, also where a wider grant or a default covers it") {
+TEST_CASE_FIXTURE(fixture,
+                  "what is revoked is gone, also where a wider grant or a default covers it") {
   auto plugin = run();
-  const auto read = [&](std::string_view where) { return plugin.call_with("context.get", get_value{path{where}}).failure.code; };
-  for (const char* given : {"context.read:/app/**", "context.read:/app/notes/**"}) REQUIRE(alter(alter_grant::kind::grant, given));
+  const auto read = [&](std::string_view where) {
+    return plugin.call_with("context.get", get_value{path{where}}).failure.code;
+  };
+  for (const char* given : {"context.read:/app/**", "context.read:/app/notes/**"})
+    REQUIRE(alter(alter_grant::kind::grant, given));
   REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/notes/**"));
   CHECK(read("/app/notes/x") == error_code::permission_denied);
   CHECK(read("/app/x") == error_code::none);
@@ -98,11 +114,13 @@ TEST_CASE_FIXTURE(fixture, "what is revoked is gone, also where a wider grant or
   CHECK(read("/logs/a") == error_code::none);
 }
 
-TEST_CASE_FIXTURE(system_level_fixture, "what is revoked from a system plugin is gone, also when it was granted before") {
+TEST_CASE_FIXTURE(system_level_fixture,
+                  "what is revoked from a system plugin is gone, also when it was granted before") {
   auto plugin = run();
   REQUIRE(alter(alter_grant::kind::grant, "context.read:/app/**"));
   REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/**"));
-  CHECK(plugin.call_with("context.get", get_value{path{"/app/x"}}).failure.code == error_code::permission_denied);
+  CHECK(plugin.call_with("context.get", get_value{path{"/app/x"}}).failure.code ==
+        error_code::permission_denied);
 }
 
 TEST_CASE_FIXTURE(fixture, "a grant that fails changes nothing, so that a denial stays") {
@@ -110,26 +128,36 @@ TEST_CASE_FIXTURE(fixture, "a grant that fails changes nothing, so that a denial
   REQUIRE(alter(alter_grant::kind::revoke, "context.read:/plugins/notes/x"));
   for (std::size_t i = 0; i < permissions::max_rules; ++i) {
     REQUIRE(alter(alter_grant::kind::grant, "context.read:/n/" + std::to_string(i)));
-    plugin.notify("log", encode(log_line{"info", "alive"}));  // or it would be taken for hung where this takes long
+    plugin.notify(
+        "log",
+        encode(log_line{"info", "alive"}));  // or it would be taken for hung where this takes long
   }
-  CHECK(alter(alter_grant::kind::grant, "context.read:/plugins/notes/x").error().code == error_code::limit_exceeded);
-  CHECK(plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}}).failure.code == error_code::permission_denied);
+  CHECK(alter(alter_grant::kind::grant, "context.read:/plugins/notes/x").error().code ==
+        error_code::limit_exceeded);
+  CHECK(plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}}).failure.code ==
+        error_code::permission_denied);
 }
 
-// -- the audit trail ------------------------------------------------------------------------------------------------------
+// -- the audit trail ------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a plugin lives on when its audit trail cannot be written, and shows it until it can") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a plugin lives on when its audit trail cannot be written, and shows it until it can") {
   auto plugin = run();
   REQUIRE(audit.records("plugin.started").size() == 1);
   audit.refuse(full_disk);
   for (int i = 0; i < 2; ++i)
-    CHECK(plugin.call_with("context.get", get_value{path{"/secret"}}).failure.code == error_code::permission_denied);
-  CHECK(eventually([&] { return info().problem == "the audit trail cannot be written: no space is left"; }));
+    CHECK(plugin.call_with("context.get", get_value{path{"/secret"}}).failure.code ==
+          error_code::permission_denied);
+  CHECK(eventually(
+      [&] { return info().problem == "the audit trail cannot be written: no space is left"; }));
   CHECK(info().phase == plugin_phase::running);
-  CHECK(plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}}).failure.code == error_code::none);
+  CHECK(plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}}).failure.code ==
+        error_code::none);
   CHECK(log.count("plugin.not_audited plugin=notes reason=\"no space is left\"") == 1);
   audit.refuse(std::nullopt);
-  CHECK(plugin.call_with("context.get", get_value{path{"/secret"}}).failure.code == error_code::permission_denied);
+  CHECK(plugin.call_with("context.get", get_value{path{"/secret"}}).failure.code ==
+        error_code::permission_denied);
   CHECK(eventually([&] { return info().problem.empty(); }));
   CHECK(log.contains("plugin.audited_again plugin=notes"));
 }
@@ -141,6 +169,7 @@ TEST_CASE_FIXTURE(fixture, "a plugin's own problem is shown beside that of its a
   CHECK(started.code() == error_code::plugin_crashed);
   CHECK(eventually([&] {
     return info().problem ==
-           "the plugin notes closed its connection; the audit trail cannot be written: no space is left";
+           "the plugin notes closed its connection; the audit trail cannot be written: no space is "
+           "left";
   }));
 }

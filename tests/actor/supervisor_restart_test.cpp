@@ -16,7 +16,10 @@ public:
     auto manifest = notes_manifest();
     manifest.restart = restart;
     supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)), "/packages/notes", {}, environment()}));
+        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
+                       "/packages/notes",
+                       {},
+                       environment()}));
   }
   raw_peer run() {
     auto started = system.ask<void>(supervisor, plugin_order::start);
@@ -42,7 +45,8 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a plugin that dies in a call: the caller is told, and the plugin is started again") {
+TEST_CASE_FIXTURE(
+    fixture, "a plugin that dies in a call: the caller is told, and the plugin is started again") {
   make();
   auto plugin = run();
   auto asked = execute("notes.add");
@@ -84,7 +88,8 @@ TEST_CASE_FIXTURE(fixture, "between fall and restart its commands are unavailabl
   CHECK(refused.problem() == "the plugin notes is failed");
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that breaks the protocol is ended, audited, and started again") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that breaks the protocol is ended, audited, and started again") {
   make();
   auto plugin = run();
   auto open = execute("notes.add");
@@ -105,7 +110,9 @@ TEST_CASE_FIXTURE(fixture, "answers to nothing are strikes, and too many of them
   CHECK(audit.records("plugin.violation").size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that falls too often is put into quarantine and its commands are withdrawn") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a plugin that falls too often is put into quarantine and its commands are withdrawn") {
   make({restart_mode::permanent, 1, 60s});
   auto plugin = run();
   plugin.close();
@@ -119,7 +126,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin that falls too often is put into quarantine
   CHECK(launcher.waiting() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "an operator brings a plugin back from quarantine, with its past forgotten") {
+TEST_CASE_FIXTURE(fixture,
+                  "an operator brings a plugin back from quarantine, with its past forgotten") {
   make({restart_mode::permanent, 1, 60s});
   auto plugin = run();
   plugin.close();
@@ -153,7 +161,8 @@ TEST_CASE_FIXTURE(fixture, "restarts wait longer and longer") {
   CHECK(std::chrono::steady_clock::now() - began >= 350ms);
 }
 
-TEST_CASE_FIXTURE(fixture, "a transient plugin that ends properly stays down, and its commands are withdrawn") {
+TEST_CASE_FIXTURE(
+    fixture, "a transient plugin that ends properly stays down, and its commands are withdrawn") {
   make({restart_mode::transient, 3, 60s});
   auto plugin = run();
   launcher.report_exit({});
@@ -195,12 +204,16 @@ TEST_CASE_FIXTURE(fixture, "what was asked in an earlier life is not answered to
   CHECK(again.expect_response(asked_after).failure.code == error_code::none);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended offers nothing and is told of, until it is ended and started again") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that cannot be ended offers nothing and is told of, until it is ended "
+                  "and started again") {
   make();
   auto plugin = run();
   launcher.refuse_ends({error_code::deadline_exceeded, "the kernel has not ended it", {}});
   plugin.close();
-  CHECK(eventually([&] { return info().problem == "the plugin notes has not ended: the kernel has not ended it"; }));
+  CHECK(eventually([&] {
+    return info().problem == "the plugin notes has not ended: the kernel has not ended it";
+  }));
   CHECK(info().phase == plugin_phase::failed);
   CHECK(eventually([&] { return offered().empty(); }));
   CHECK(eventually([&] { return launcher.ended().size() >= 2; }));
@@ -214,18 +227,22 @@ TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended offers nothing and is 
   CHECK(offered() == std::vector<std::string>{"notes.add"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that cannot be ended is stopped, and its end is not tried again") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that cannot be ended is stopped, and its end is not tried again") {
   make();
   auto plugin = run();
   launcher.refuse_ends({error_code::deadline_exceeded, "the kernel has not ended it", {}});
   plugin.close();
   REQUIRE(eventually([&] { return audit.records("plugin.not_ended").size() == 1; }));
-  CHECK(system.ask<void>(supervisor, plugin_order::stop).problem() == "the kernel has not ended it");
+  CHECK(system.ask<void>(supervisor, plugin_order::stop).problem() ==
+        "the kernel has not ended it");
   CHECK(launcher.ended().back().for_good);
   CHECK(audit.records("plugin.stopped").front().rule == "the kernel has not ended it");
 }
 
-TEST_CASE_FIXTURE(fixture, "a process that closes its connection is given time to end, and its status says why it fell") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a process that closes its connection is given time to end, and its status says why it fell") {
   make({restart_mode::transient, 3, 60s});
   auto plugin = run();
   launcher.end_with({.status = 0, .signal = 11});
@@ -236,7 +253,8 @@ TEST_CASE_FIXTURE(fixture, "a process that closes its connection is given time t
   CHECK(audit.records("plugin.restarted").front().rule == "the plugin notes ended with signal 11");
   launcher.end_with({});
   again.close();
-  REQUIRE(eventually([&] { return info().problem == "the plugin notes ended with exit status 0"; }));
+  REQUIRE(
+      eventually([&] { return info().problem == "the plugin notes ended with exit status 0"; }));
   CHECK(eventually([&] { return offered().empty(); }));
   CHECK(info().phase == plugin_phase::failed);
   CHECK(info().restarts == 1);
@@ -272,6 +290,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin above its limits is ended, audited, and sta
   launcher.report_excess("the plugin notes uses 300 bytes of memory; it may use 200");
   CHECK(plugin.sees_the_end());
   auto again = run_again();
-  CHECK(audit.records("plugin.exceeded").front().rule == "the plugin notes uses 300 bytes of memory; it may use 200");
-  CHECK(audit.records("plugin.ended").front().rule == "the plugin notes uses 300 bytes of memory; it may use 200");
+  CHECK(audit.records("plugin.exceeded").front().rule ==
+        "the plugin notes uses 300 bytes of memory; it may use 200");
+  CHECK(audit.records("plugin.ended").front().rule ==
+        "the plugin notes uses 300 bytes of memory; it may use 200");
 }

@@ -16,7 +16,10 @@ class fixture : public plugin_surroundings {
 public:
   void make(plugin_manifest manifest = notes_manifest()) {
     supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)), "/packages/notes", {}, environment()}));
+        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
+                       "/packages/notes",
+                       {},
+                       environment()}));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
   plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
@@ -39,15 +42,23 @@ public:
   supervisor_actor supervisor;
 };
 
-/// A dispatcher in which a command of the host runs until the test lets it end, so that nothing else is done.
+/// A dispatcher in which a command of the host runs until the test lets it end, so that nothing
+/// else is done.
 class busy_dispatcher {
 public:
   explicit busy_dispatcher(fixture& around) {
-    REQUIRE(around.system.ask<void>(around.dispatcher, add_command{command_spec{"host.wait"}, inline_handler{[this](const arguments&, const command_context&) -> result<value> {
-                                                                     began_.set_value();
-                                                                     end_.get_future().wait();
-                                                                     return value{};
-                                                                   }}, {}}).get());
+    REQUIRE(
+        around.system
+            .ask<void>(around.dispatcher,
+                       add_command{command_spec{"host.wait"},
+                                   inline_handler{[this](const arguments&,
+                                                         const command_context&) -> result<value> {
+                                     began_.set_value();
+                                     end_.get_future().wait();
+                                     return value{};
+                                   }},
+                                   {}})
+            .get());
     running_ = around.execute("host.wait");
     began_.get_future().wait();
   }
@@ -70,7 +81,7 @@ using strings = std::vector<std::string>;
 
 }  // namespace
 
-// -- what it offers and sees ----------------------------------------------------------------------------------------------
+// -- what it offers and sees ----------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a plugin has at most 256 commands") {
   make();
@@ -88,41 +99,60 @@ TEST_CASE_FIXTURE(fixture, "a plugin has at most 256 commands") {
   CHECK(offered().size() == 256);
 }
 
-TEST_CASE_FIXTURE(fixture, "a command with an endless name fails the start without becoming part of what is told") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a command with an endless name fails the start without becoming part of what is told") {
   make();
   const auto why = offer({std::string(100'000, 'x')});
   CHECK(why.code == error_code::limit_exceeded);
-  CHECK(why.message == "the plugin notes offers a command with a name of 100000 bytes; at most 128 are accepted");
+  CHECK(why.message ==
+        "the plugin notes offers a command with a name of 100000 bytes; at most 128 are accepted");
 }
 
-TEST_CASE_FIXTURE(fixture, "a file that may be read by its own name is shown in the sandbox, a directory is not") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a file that may be read by its own name is shown in the sandbox, a directory is not") {
   auto manifest = notes_manifest();
-  for (const char* text : {"fs.read:/etc/passwd", "fs.read:/usr", "fs.read:/etc/group", "fs.read:/usr/share/dict/**"})
+  for (const char* text :
+       {"fs.read:/etc/passwd", "fs.read:/usr", "fs.read:/etc/group", "fs.read:/usr/share/dict/**"})
     manifest.capabilities.push_back({capability{text}, "for a test"});
   manifest.denied.emplace_back("fs.read:/etc/group");
   make(manifest);
   auto plugin = run();
-  CHECK(launcher.launched().front().readable == std::vector<std::filesystem::path>{"/sdk/python", "/usr/share/dict"});
+  CHECK(launcher.launched().front().readable ==
+        std::vector<std::filesystem::path>{"/sdk/python", "/usr/share/dict"});
   // Whether it is a file is for the launcher to see.
-  CHECK(launcher.launched_files().front() == std::vector<std::filesystem::path>{"/etc/passwd", "/usr"});
+  CHECK(launcher.launched_files().front() ==
+        std::vector<std::filesystem::path>{"/etc/passwd", "/usr"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a file that is granted or revoked while a plugin runs is shown or hidden at its next start") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a file that is granted or revoked while a plugin runs is shown or hidden at its next start") {
   auto manifest = notes_manifest();
   manifest.capabilities.push_back({capability{"fs.read:/usr/share/dict/**"}, "for a test"});
   make(manifest);
   auto plugin = run();
-  REQUIRE(system.ask<void>(supervisor, alter_grant{alter_grant::kind::revoke, "fs.read:/usr/share/dict/**"}).get());
-  REQUIRE(system.ask<void>(supervisor, alter_grant{alter_grant::kind::grant, "fs.read:/usr/share/zoneinfo/**"}).get());
+  REQUIRE(system
+              .ask<void>(supervisor,
+                         alter_grant{alter_grant::kind::revoke, "fs.read:/usr/share/dict/**"})
+              .get());
+  REQUIRE(system
+              .ask<void>(supervisor,
+                         alter_grant{alter_grant::kind::grant, "fs.read:/usr/share/zoneinfo/**"})
+              .get());
   CHECK(audit.records("plugin.revoked").front().rule == "operator, from its next start on");
   CHECK(audit.records("plugin.granted").front().rule == "operator, from its next start on");
   plugin.close();
   auto again = launcher.next_plugin();
   CHECK(launcher.launched().back().readable == std::vector<std::filesystem::path>{"/sdk/python"});
-  CHECK(launcher.launched_trees().back() == std::vector<std::filesystem::path>{"/usr/share/zoneinfo"});
+  CHECK(launcher.launched_trees().back() ==
+        std::vector<std::filesystem::path>{"/usr/share/zoneinfo"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin is not pinged before it has opened its session: how long that takes is the start's deadline") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin is not pinged before it has opened its session: how long that takes is "
+                  "the start's deadline") {
   make();
   auto started = order(plugin_order::start);
   auto slow = launcher.next_plugin();
@@ -134,7 +164,7 @@ TEST_CASE_FIXTURE(fixture, "a plugin is not pinged before it has opened its sess
   CHECK(slow.kept() == 0);
 }
 
-// -- overtaken by the end -------------------------------------------------------------------------------------------------
+// -- overtaken by the end -------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offered") {
   make();
@@ -157,7 +187,9 @@ TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offer
   CHECK(offered() == strings{"notes.add"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a command that is taken after its plugin fell is withdrawn, and can be offered again") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a command that is taken after its plugin fell is withdrawn, and can be offered again") {
   make();
   busy_dispatcher busy{*this};
   auto started = order(plugin_order::start);
@@ -177,7 +209,8 @@ TEST_CASE_FIXTURE(fixture, "a stop is over when no command can be offered any mo
   auto started = order(plugin_order::start);
   auto plugin = launcher.next_plugin();
   begin_session(plugin, {"notes.add"});
-  plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}});  // what came before this has been read
+  plugin.call_with("context.get",
+                   get_value{path{"/plugins/notes/x"}});  // what came before this has been read
   auto stopped = order(plugin_order::stop);
   CHECK(started.code() == error_code::unavailable);
   CHECK(plugin.sees_the_end());
@@ -190,14 +223,20 @@ TEST_CASE_FIXTURE(fixture, "a stop is over when no command can be offered any mo
   CHECK(offered() == strings{"host.wait", "notes.add"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a command of the host stays when the plugin's offer of its name is never answered in time") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a command of the host stays when the plugin's offer of its name is never answered in time") {
   auto manifest = notes_manifest();
   manifest.deadlines.start = 50ms;
   make(manifest);
   busy_dispatcher busy{*this};
-  auto hosts = system.ask<void>(dispatcher, add_command{command_spec{"notes.add"}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
-                                                          return value{"the host's own"};
-                                                        }}, {}});
+  auto hosts = system.ask<void>(
+      dispatcher,
+      add_command{command_spec{"notes.add"},
+                  inline_handler{[](const arguments&, const command_context&) -> result<value> {
+                    return value{"the host's own"};
+                  }},
+                  {}});
   auto started = order(plugin_order::start);
   auto plugin = launcher.next_plugin();
   begin_session(plugin, {"notes.add"});

@@ -1,5 +1,5 @@
-// A plugin's supervisor: its start and stop, and everything that passes between the plugin and the node. The test plays the
-// plugin, on the other end of a real connection.
+// A plugin's supervisor: its start and stop, and everything that passes between the plugin and the
+// node. The test plays the plugin, on the other end of a real connection.
 
 #include <doctest/doctest.h>
 
@@ -17,7 +17,8 @@ class fixture : public plugin_surroundings {
 public:
   void make(plugin_manifest manifest = notes_manifest(), std::vector<std::string> grants = {}) {
     supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)), "/packages/notes", std::move(grants), environment()}));
+        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
+                       "/packages/notes", std::move(grants), environment()}));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
   plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
@@ -52,7 +53,7 @@ using strings = std::vector<std::string>;
 
 }  // namespace
 
-// -- the start ----------------------------------------------------------------------------------------------------------------
+// -- the start ------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a plugin introduces itself, tells its commands, and runs") {
   make();
@@ -86,7 +87,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin may have no commands") {
 
 TEST_CASE_FIXTURE(fixture, "the sandbox is told what the plugin may see") {
   auto manifest = notes_manifest();
-  for (const char* text : {"fs.read:/usr/share/dict/**", "fs.read:/etc/hostname", "fs.read:/home/*/x", "context.read:/app/**"})
+  for (const char* text : {"fs.read:/usr/share/dict/**", "fs.read:/etc/hostname",
+                           "fs.read:/home/*/x", "context.read:/app/**"})
     manifest.capabilities.push_back({capability{text}, "for a test"});
   make(manifest, {"fs.read:/usr/share/**"});
   auto plugin = run();
@@ -113,7 +115,8 @@ TEST_CASE_FIXTURE(fixture, "a start of what runs is answered at once; two starts
 TEST_CASE_FIXTURE(fixture, "a plugin under another's name is refused and ended") {
   make();
   const auto why = fail_to_start([](raw_peer& plugin) {
-    CHECK(plugin.call_with("session.open", plugin_opening("files")).failure.code == error_code::permission_denied);
+    CHECK(plugin.call_with("session.open", plugin_opening("files")).failure.code ==
+          error_code::permission_denied);
     CHECK(plugin.sees_the_end());
   });
   CHECK(why.code == error_code::permission_denied);
@@ -137,7 +140,8 @@ TEST_CASE_FIXTURE(fixture, "anything but a proper opening of a plugin's session 
   for (const auto& [method, params, expected] : openings) {
     CAPTURE(method);
     make();
-    const auto why = fail_to_start([&](raw_peer& plugin) { CHECK(plugin.call(method, params).failure.code == expected); });
+    const auto why = fail_to_start(
+        [&](raw_peer& plugin) { CHECK(plugin.call(method, params).failure.code == expected); });
     CHECK(why.code == expected);
   }
   CHECK(context.calls().empty());
@@ -157,9 +161,13 @@ TEST_CASE_FIXTURE(fixture, "what comes behind a refused opening is not acted upo
   CHECK(context.calls().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a command outside of the plugin's name is refused and audited, and none of its commands is offered") {
+TEST_CASE_FIXTURE(fixture,
+                  "a command outside of the plugin's name is refused and audited, and none of its "
+                  "commands is offered") {
   make();
-  const auto why = fail_to_start([](raw_peer& plugin) { begin_session(plugin, {"notes.add", "files.erase"}); });
+  const auto why = fail_to_start([](raw_peer& plugin) {
+    begin_session(plugin, {"notes.add", "files.erase"});
+  });
   CHECK(why.code == error_code::permission_denied);
   CHECK(why.message.find("files.erase") != std::string::npos);
   const auto denied = audit.records("plugin.denied");
@@ -170,22 +178,33 @@ TEST_CASE_FIXTURE(fixture, "a command outside of the plugin's name is refused an
   CHECK(offered().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a command whose name is taken fails the start, and nothing stays offered") {
-  REQUIRE(system.ask<void>(dispatcher, add_command{command_spec{"notes.add"}, inline_handler{[](const arguments&, const command_context&) -> result<value> {
-                                                     return value{"the host's own"};
-                                                   }}, {}}).get());
+TEST_CASE_FIXTURE(fixture,
+                  "a command whose name is taken fails the start, and nothing stays offered") {
+  REQUIRE(system
+              .ask<void>(dispatcher,
+                         add_command{command_spec{"notes.add"},
+                                     inline_handler{[](const arguments&,
+                                                       const command_context&) -> result<value> {
+                                       return value{"the host's own"};
+                                     }},
+                                     {}})
+              .get());
   make();
-  const auto why = fail_to_start([](raw_peer& plugin) { begin_session(plugin, {"notes.list", "notes.add"}); });
+  const auto why = fail_to_start([](raw_peer& plugin) {
+    begin_session(plugin, {"notes.list", "notes.add"});
+  });
   CHECK(why.code == error_code::already_exists);
   CHECK(eventually([&] { return offered() == strings{"notes.add"}; }));
   CHECK(execute("notes.add").value() == value{"the host's own"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that fails at its start, or answers nonsense, has not started") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that fails at its start, or answers nonsense, has not started") {
   make();
   const auto failed = fail_to_start([](raw_peer& plugin) {
     plugin.call_with("session.open", plugin_opening());
-    plugin.refuse(plugin.expect_request("plugin.start").id, {error_code::handler_failed, "no database", {}});
+    plugin.refuse(plugin.expect_request("plugin.start").id,
+                  {error_code::handler_failed, "no database", {}});
   });
   CHECK(failed == error{error_code::handler_failed, "no database", {}});
   const auto odd = fail_to_start([](raw_peer& plugin) {
@@ -228,9 +247,10 @@ TEST_CASE_FIXTURE(fixture, "a launch that fails is the answer to the start") {
   CHECK(info().phase == plugin_phase::failed);
 }
 
-// -- calls into the plugin ------------------------------------------------------------------------------------------------
+// -- calls into the plugin ------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a command runs in the plugin, which is told who asks and how much time is left") {
+TEST_CASE_FIXTURE(
+    fixture, "a command runs in the plugin, which is told who asks and how much time is left") {
   make();
   auto plugin = run();
   auto asked = execute("notes.add", {}, 3s);
@@ -253,7 +273,9 @@ TEST_CASE_FIXTURE(fixture, "the error of a plugin's command reaches the caller")
   CHECK(asked.get().error() == why);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that does not answer a call costs its caller the deadline, and is told to stop") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a plugin that does not answer a call costs its caller the deadline, and is told to stop") {
   auto manifest = notes_manifest();
   manifest.deadlines.call = 60ms;
   make(manifest);
@@ -261,19 +283,23 @@ TEST_CASE_FIXTURE(fixture, "a plugin that does not answer a call costs its calle
   auto asked = execute("notes.add", {}, 10s);
   const auto heard = plugin.expect_request("command.execute");
   CHECK(asked.code() == error_code::deadline_exceeded);
-  CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") == value{heard.id});
+  CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") ==
+        value{heard.id});
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin is told once that a call is withdrawn, and what it answers is the answer") {
+TEST_CASE_FIXTURE(
+    fixture, "a plugin is told once that a call is withdrawn, and what it answers is the answer") {
   make();
   auto plugin = run();
   auto asked = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 5});
   const auto heard = plugin.expect_request("command.execute");
   auto other = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 6});
   const auto goes_on = plugin.expect_request("command.execute");
-  for (const std::uint64_t ticket : {5, 5, 77}) REQUIRE(system.ask<void>(supervisor, withdraw_request{ticket}).get());
-  CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") == value{heard.id});
+  for (const std::uint64_t ticket : {5, 5, 77})
+    REQUIRE(system.ask<void>(supervisor, withdraw_request{ticket}).get());
+  CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") ==
+        value{heard.id});
   plugin.refuse(heard.id, {error_code::cancelled, "stopped early", {}});
   CHECK(asked.problem() == "stopped early");
   plugin.respond(goes_on.id, value{2}.msgpack());
@@ -281,19 +307,23 @@ TEST_CASE_FIXTURE(fixture, "a plugin is told once that a call is withdrawn, and 
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a command that a plugin may no longer provide is withdrawn, and what is asked of it all the same is audited") {
+TEST_CASE_FIXTURE(fixture,
+                  "a command that a plugin may no longer provide is withdrawn, and what is asked "
+                  "of it all the same is audited") {
   make();
   auto plugin = run({"notes.add", "notes.list"});
   REQUIRE(alter(alter_grant::kind::revoke, "command.provide:notes.add"));
   CHECK(offered() == strings{"notes.list"});
   CHECK(info().commands == strings{"notes.list"});
-  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() == error_code::permission_denied);
+  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() ==
+        error_code::permission_denied);
   const auto denied = audit.records("plugin.denied");
   REQUIRE(denied.size() == 1);
   CHECK(denied[0].subject == "command.provide:notes.add");
   CHECK(denied[0].rule == "denied by command.provide:notes.add");
   for (int i = 0; i < 100; ++i)
-    CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() == error_code::permission_denied);
+    CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() ==
+          error_code::permission_denied);
   CHECK(info().denials == 101);
   // Of a flood so many a second are recorded.
   CHECK(audit.records("plugin.denied", 20).size() <= 60);
@@ -306,7 +336,7 @@ TEST_CASE_FIXTURE(fixture, "a supervisor whose plugin does not run refuses comma
   CHECK(outcome.problem() == "the plugin notes is discovered");
 }
 
-// -- calls out of the plugin ----------------------------------------------------------------------------------------------
+// -- calls out of the plugin ----------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "what a plugin may do reaches the service, in the plugin's name") {
   make();
@@ -320,19 +350,26 @@ TEST_CASE_FIXTURE(fixture, "what a plugin may do reaches the service, in the plu
   CHECK(context.calls()[0].method == "context.get");
 }
 
-TEST_CASE_FIXTURE(fixture, "the error of a service reaches the plugin, and a service that is silent costs a deadline") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "the error of a service reaches the plugin, and a service that is silent costs a deadline") {
   make();
   auto plugin = run();
-  CHECK(plugin.call_with("context.delete", erase_value{path{"/plugins/notes/x"}}).failure.code == error_code::not_found);
-  const auto late = plugin.call("context.list", rpc::with_envelope(encode(list_values{path{"/plugins/notes"}}), {50ms, {}}));
+  CHECK(plugin.call_with("context.delete", erase_value{path{"/plugins/notes/x"}}).failure.code ==
+        error_code::not_found);
+  const auto late = plugin.call(
+      "context.list", rpc::with_envelope(encode(list_values{path{"/plugins/notes"}}), {50ms, {}}));
   CHECK(late.failure.code == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "a read that is not allowed is refused, audited with its trace, and never reaches the service") {
+TEST_CASE_FIXTURE(fixture,
+                  "a read that is not allowed is refused, audited with its trace, and never "
+                  "reaches the service") {
   make();
   auto plugin = run();
   const trace_id trace{random_uuid()};
-  const auto got = plugin.call("context.get", rpc::with_envelope(encode(get_value{path{"/secret"}}), {1s, trace}));
+  const auto got = plugin.call("context.get",
+                               rpc::with_envelope(encode(get_value{path{"/secret"}}), {1s, trace}));
   CHECK(got.failure.code == error_code::permission_denied);
   CHECK(got.failure.message == "the plugin notes is not allowed context.read:/secret: not granted");
   const auto denied = audit.records("plugin.denied");
@@ -346,31 +383,40 @@ TEST_CASE_FIXTURE(fixture, "a read that is not allowed is refused, audited with 
   CHECK(log.contains("plugin.denied plugin=notes operation=\"context.read:/secret\""));
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin executes the commands that it may, through the dispatcher's own check") {
+TEST_CASE_FIXTURE(
+    fixture, "a plugin executes the commands that it may, through the dispatcher's own check") {
   make();
   auto plugin = run();
-  CHECK(plugin.call_with("command.execute", execute_request{"files.erase", {}}).failure.code == error_code::permission_denied);
-  CHECK(plugin.call_with("command.execute", execute_request{"notes.unknown", {}}).failure.code == error_code::not_found);
+  CHECK(plugin.call_with("command.execute", execute_request{"files.erase", {}}).failure.code ==
+        error_code::permission_denied);
+  CHECK(plugin.call_with("command.execute", execute_request{"notes.unknown", {}}).failure.code ==
+        error_code::not_found);
   const auto own = plugin.request_with("command.execute", execute_request{"notes.add", {}});
   plugin.respond(plugin.expect_request("command.execute").id, value{"by itself"}.msgpack());
   CHECK(plugin.expect_response(own).bytes == value{"by itself"}.msgpack());
 }
 
-TEST_CASE_FIXTURE(fixture, "methods that plugins may not call, unknown ones, and malformed parameters are refused") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "methods that plugins may not call, unknown ones, and malformed parameters are refused") {
   make();
   auto plugin = run();
   CHECK(plugin.call("node.stop").failure.code == error_code::permission_denied);
   CHECK(plugin.call("plugin.grant").failure.code == error_code::permission_denied);
   CHECK(plugin.call("context.gte").failure.message.find("context.get") != std::string::npos);
-  CHECK(plugin.call("context.get", value::map({{"path", 7}}).msgpack()).failure.code == error_code::invalid_argument);
-  CHECK(plugin.call_with("session.open", plugin_opening()).failure.code == error_code::protocol_violation);
+  CHECK(plugin.call("context.get", value::map({{"path", 7}}).msgpack()).failure.code ==
+        error_code::invalid_argument);
+  CHECK(plugin.call_with("session.open", plugin_opening()).failure.code ==
+        error_code::protocol_violation);
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin's log lines are logged, made printable, and bounded by the second") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin's log lines are logged, made printable, and bounded by the second") {
   make();
   auto plugin = run();
-  for (const char* level : {"debug", "info", "warning", "error"}) plugin.notify("log", encode(log_line{level, std::string{"at "} + level + "\n"}));
+  for (const char* level : {"debug", "info", "warning", "error"})
+    plugin.notify("log", encode(log_line{level, std::string{"at "} + level + "\n"}));
   CHECK(eventually([&] { return log.count("plugin.log plugin=notes line=\"at ") == 4; }));
   CHECK(log.contains("line=\"at error\\x0a\""));
   for (int i = 0; i < 300; ++i) plugin.notify("log", encode(log_line{"info", "flood"}));
@@ -378,10 +424,11 @@ TEST_CASE_FIXTURE(fixture, "a plugin's log lines are logged, made printable, and
   CHECK(log.count("line=\"flood\"") <= 200);
   plugin.notify("log", value::map({{"no", "line"}}).msgpack());
   plugin.notify("sync.push");
-  CHECK(eventually([&] { return log.contains("plugin.notice_refused plugin=notes method=\"sync.push\""); }));
+  CHECK(eventually(
+      [&] { return log.contains("plugin.notice_refused plugin=notes method=\"sync.push\""); }));
 }
 
-// -- grants ---------------------------------------------------------------------------------------------------------------
+// -- grants ---------------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "a grant and its revocation count from the very next message on") {
   make();
@@ -393,7 +440,10 @@ TEST_CASE_FIXTURE(fixture, "a grant and its revocation count from the very next 
   REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/**"));
   CHECK(read(plugin, "/app/theme") == error_code::permission_denied);
   CHECK(eventually([&] { return !launcher.would_allow("notes", "context.read:/app/theme"); }));
-  REQUIRE(eventually([&] { return audit.records("plugin.granted").size() == 1 && audit.records("plugin.revoked").size() == 1; }));
+  REQUIRE(eventually([&] {
+    return audit.records("plugin.granted").size() == 1 &&
+           audit.records("plugin.revoked").size() == 1;
+  }));
   CHECK(audit.records("plugin.granted").front().subject == "context.read:/app/**");
   CHECK(audit.records("plugin.revoked").front().subject == "context.read:/app/**");
   // The plugin was told of both.
@@ -416,13 +466,18 @@ TEST_CASE_FIXTURE(fixture, "what a level gives can be taken away, and given back
 
 TEST_CASE_FIXTURE(fixture, "a malformed capability is neither given nor taken") {
   make();
-  CHECK(alter(alter_grant::kind::grant, "context.raed:/app/**").error().message.find("context.read") != std::string::npos);
+  CHECK(alter(alter_grant::kind::grant, "context.raed:/app/**")
+            .error()
+            .message.find("context.read") != std::string::npos);
   CHECK(alter(alter_grant::kind::revoke, "").error().code == error_code::invalid_argument);
 }
 
-TEST_CASE("the policy of a plugin is what its manifest requests and the operator grants, without what is denied") {
+TEST_CASE(
+    "the policy of a plugin is what its manifest requests and the operator grants, without what is "
+    "denied") {
   auto manifest = notes_manifest();
-  for (const char* text : {"context.read:/app/**", "context.read:/logs/**"}) manifest.capabilities.push_back({capability{text}, "for a test"});
+  for (const char* text : {"context.read:/app/**", "context.read:/logs/**"})
+    manifest.capabilities.push_back({capability{text}, "for a test"});
   manifest.denied.emplace_back("context.read:/app/secret/**");
   const auto all = make_policy(manifest, {}).value();
   CHECK(all.check("context.read:/app/x")->allowed);
@@ -434,30 +489,38 @@ TEST_CASE("the policy of a plugin is what its manifest requests and the operator
   CHECK(make_policy(manifest, {"nonsense"}).error().code == error_code::invalid_argument);
   const std::vector<std::string> too_many = [] {
     std::vector<std::string> made;
-    for (std::size_t i = 0; i <= permissions::max_rules; ++i) made.push_back("context.read:/n/" + std::to_string(i));
+    for (std::size_t i = 0; i <= permissions::max_rules; ++i)
+      made.push_back("context.read:/n/" + std::to_string(i));
     return made;
   }();
   CHECK(make_policy(manifest, too_many).error().code == error_code::limit_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin cannot make an error of the node that is longer than a kibibyte") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin cannot make an error of the node that is longer than a kibibyte") {
   make();
   const auto failed = fail_to_start([](raw_peer& plugin) {
     plugin.call_with("session.open", plugin_opening());
-    plugin.refuse(plugin.expect_request("plugin.start").id, {error_code::handler_failed, std::string(1023, 'x') + "\u00e9" + std::string(1 << 20, 'x'), {}});
+    plugin.refuse(plugin.expect_request("plugin.start").id,
+                  {error_code::handler_failed,
+                   std::string(1023, 'x') + "\u00e9" + std::string(1 << 20, 'x'),
+                   {}});
   });
   CHECK(failed.message == std::string(1023, 'x'));
   CHECK(info().problem == failed.message);
   CHECK(audit.records("plugin.ended").front().rule == failed.message);
   auto plugin = run();
   auto asked = execute("notes.add");
-  plugin.refuse(plugin.expect_request("command.execute").id, {error_code::handler_failed, std::string(1 << 20, 'x'), std::string(1 << 20, 'x')});
+  plugin.refuse(plugin.expect_request("command.execute").id,
+                {error_code::handler_failed, std::string(1 << 20, 'x'), std::string(1 << 20, 'x')});
   CHECK(asked.get().error() == error{error_code::handler_failed, std::string(1024, 'x'), {}});
 }
 
-// -- the stop -------------------------------------------------------------------------------------------------------------
+// -- the stop -------------------------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a stop withdraws the commands, asks the plugin, ends its process, and then the supervisor") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a stop withdraws the commands, asks the plugin, ends its process, and then the supervisor") {
   make();
   auto plugin = run();
   auto ended = end_of(supervisor);
@@ -475,14 +538,21 @@ TEST_CASE_FIXTURE(fixture, "a stop withdraws the commands, asks the plugin, ends
   (void)ended.get();
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that is being stopped is still answered what it had asked before") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that is being stopped is still answered what it had asked before") {
   make();
   std::promise<void> began, gate;
-  REQUIRE(system.ask<void>(dispatcher, add_command{command_spec{"notes.wait"}, worker_handler{[&](const arguments&, const command_context&) -> result<value> {
-                                                     began.set_value();
-                                                     gate.get_future().wait();
-                                                     return value{"done"};
-                                                   }}, {}}).get());
+  REQUIRE(system
+              .ask<void>(dispatcher,
+                         add_command{command_spec{"notes.wait"},
+                                     worker_handler{[&](const arguments&,
+                                                        const command_context&) -> result<value> {
+                                       began.set_value();
+                                       gate.get_future().wait();
+                                       return value{"done"};
+                                     }},
+                                     {}})
+              .get());
   auto plugin = run();
   const auto asked = plugin.request_with("command.execute", execute_request{"notes.wait", {}});
   began.get_future().wait();
@@ -494,7 +564,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin that is being stopped is still answered wha
   CHECK(stopped.get());
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that closes its connection at its stop, or dies, has stopped") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that closes its connection at its stop, or dies, has stopped") {
   make();
   auto plugin = run();
   auto stopped = order(plugin_order::stop);
@@ -506,7 +577,9 @@ TEST_CASE_FIXTURE(fixture, "a plugin that closes its connection at its stop, or 
   CHECK(audit.records("plugin.ended", 0).empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that breaks the protocol at its stop is cut off at once, which is told once") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a plugin that breaks the protocol at its stop is cut off at once, which is told once") {
   make();
   auto plugin = run();
   auto stopped = order(plugin_order::stop);
@@ -519,7 +592,8 @@ TEST_CASE_FIXTURE(fixture, "a plugin that breaks the protocol at its stop is cut
   CHECK(audit.records("plugin.ended", 0).empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "the connection of a plugin that stops is closed before its process is ended") {
+TEST_CASE_FIXTURE(fixture,
+                  "the connection of a plugin that stops is closed before its process is ended") {
   make();
   auto plugin = run();
   launcher.never_end();
@@ -531,7 +605,8 @@ TEST_CASE_FIXTURE(fixture, "the connection of a plugin that stops is closed befo
   CHECK(stopped.get());
 }
 
-TEST_CASE_FIXTURE(fixture, "a supervisor that ends without a stop leaves neither process nor command") {
+TEST_CASE_FIXTURE(fixture,
+                  "a supervisor that ends without a stop leaves neither process nor command") {
   make();
   auto plugin = run();
   end_with(supervisor, {error_code::internal, "for a test", {}});
@@ -570,16 +645,19 @@ TEST_CASE_FIXTURE(fixture, "a plugin that takes no more calls is stopped once, a
   make();
   auto plugin = run();
   std::vector<answer<value>> open;
-  for (int i = 0; i < 256; ++i) open.push_back(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}));
+  for (int i = 0; i < 256; ++i)
+    open.push_back(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}));
   for (int i = 0; i < 256; ++i) plugin.expect_request("command.execute");
-  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}).code() == error_code::overloaded);
+  CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}}).code() ==
+        error_code::overloaded);
   CHECK(order(plugin_order::stop).get());
   for (const auto& each : open) CHECK(each.code() == error_code::unavailable);
   CHECK(audit.records("plugin.stopped").size() == 1);
   CHECK(launcher.ended().size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that has not been started, or is being started, is stopped as well") {
+TEST_CASE_FIXTURE(fixture,
+                  "a plugin that has not been started, or is being started, is stopped as well") {
   make();
   CHECK(order(plugin_order::stop).get());
   make();

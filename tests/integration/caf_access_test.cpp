@@ -15,7 +15,8 @@ TEST_CASE("CAF users reach the actors of a host by their handles") {
   caf::scoped_actor self{caf_access::system(host)};
   bool found = false;
   self->request(caf_access::actors(host).replica, 5s, get_value{path{"/a"}})
-      .receive([&](const value_found& answer) { found = answer.value == value{"x"}; }, [](const caf::error&) {});
+      .receive([&](const value_found& answer) { found = answer.value == value{"x"}; },
+               [](const caf::error&) {});
   CHECK(found);
 }
 
@@ -32,7 +33,8 @@ TEST_CASE("a node runs in an actor system that the program owns") {
     caf::scoped_actor self{system};
     bool listed = false;
     self->request((*node)->actors().dispatcher, 5s, list_commands{})
-        .receive([&](const command_list& answer) { listed = answer.commands.empty(); }, [](const caf::error&) {});
+        .receive([&](const command_list& answer) { listed = answer.commands.empty(); },
+                 [](const caf::error&) {});
     CHECK(listed);
     const auto second = caf_access::start_node(system, config{.data_dir = place.path() / "data"});
     REQUIRE_FALSE(second);

@@ -48,7 +48,8 @@ TEST_CASE("a list has every value, however many there are") {
   test::temporary_directory place;
   host host{in(place)};
   constexpr int many = 11'000;  // more than one page
-  for (int i = 0; i < many; ++i) REQUIRE(host.context().set("/many/" + std::to_string(i), i, durability::memory));
+  for (int i = 0; i < many; ++i)
+    REQUIRE(host.context().set("/many/" + std::to_string(i), i, durability::memory));
   REQUIRE(host.context().set("/other", 0, durability::memory));
   CHECK(host.context().list("/many")->size() == many);
   CHECK(host.context().list("/many/77")->size() == 1);
@@ -61,7 +62,9 @@ TEST_CASE("a watch tells every change below its path, in order, until it goes") 
   std::vector<std::string> seen;  // touched by one thread at a time, handed over through `count`
   std::atomic<int> count{0};
   auto watch = host.context().watch("/app", [&](const change_record& change) {
-    seen.push_back(change.path.text() + (change.operation == operation::erase ? " gone" : " " + change.new_value.to_json()));
+    seen.push_back(change.path.text() + (change.operation == operation::erase
+                                             ? " gone"
+                                             : " " + change.new_value.to_json()));
     ++count;
   });
   REQUIRE(watch.active());
@@ -69,7 +72,8 @@ TEST_CASE("a watch tells every change below its path, in order, until it goes") 
   for (int i = 0; i < 5; ++i) REQUIRE(host.context().set("/app/x", i));
   REQUIRE(host.context().erase("/app/x"));
   REQUIRE(test::eventually([&] { return count == 6; }));
-  CHECK(seen == std::vector<std::string>{"/app/x 0", "/app/x 1", "/app/x 2", "/app/x 3", "/app/x 4", "/app/x gone"});
+  CHECK(seen == std::vector<std::string>{"/app/x 0", "/app/x 1", "/app/x 2", "/app/x 3", "/app/x 4",
+                                         "/app/x gone"});
 
   auto moved = std::move(watch);
   CHECK(moved.active());
@@ -104,7 +108,8 @@ TEST_CASE("a watch that another is moved to ends at once") {
 TEST_CASE("a watch whose function throws ends, and nothing else does") {
   test::temporary_directory place;
   host host{in(place)};
-  auto watch = host.context().watch("/", [](const change_record&) { throw std::runtime_error{"no"}; });
+  auto watch =
+      host.context().watch("/", [](const change_record&) { throw std::runtime_error{"no"}; });
   std::atomic<int> others{0};
   auto other = host.context().watch("/", [&](const change_record&) { ++others; });
   REQUIRE(host.context().set("/a", 1));

@@ -85,11 +85,14 @@ TEST_CASE("after its stop a host answers everything with unavailable") {
   CHECK(host.stop().empty());
   CHECK(host.stop().empty());
 
-  const auto unavailable = [](const auto& outcome) { return !outcome && outcome.error().code == error_code::unavailable; };
+  const auto unavailable = [](const auto& outcome) {
+    return !outcome && outcome.error().code == error_code::unavailable;
+  };
   CHECK(unavailable(host.execute("greet", {{"name", "Ada"}})));
   CHECK(unavailable(host.execute_async("greet", {{"name", "Ada"}}).get()));
   bool told = false;
-  host.execute("greet", {{"name", "Ada"}}, [&](const result<value>& outcome) { told = unavailable(outcome); });
+  host.execute("greet", {{"name", "Ada"}},
+               [&](const result<value>& outcome) { told = unavailable(outcome); });
   CHECK(told);
   CHECK(unavailable(add_greet(host)));
   CHECK(unavailable(host.commands().list()));
@@ -113,7 +116,8 @@ TEST_CASE("a host may be used and stopped from many threads at once, and every c
     callers.emplace_back([&host, &answered, i] {
       while (true) {
         const auto reply = host.execute("greet", {{"name", "Ada"}});
-        const auto kept = host.context().set("/thread/" + std::to_string(i), answered.load(), durability::memory);
+        const auto kept =
+            host.context().set("/thread/" + std::to_string(i), answered.load(), durability::memory);
         ++answered;
         if (!reply || !kept) return;
       }
@@ -130,7 +134,8 @@ TEST_CASE("somebody on the socket may ask for the end, and the host decides") {
   CHECK_FALSE(host.wait_for_stop_request(10ms));
   const char* program = std::getenv("TROUPE_BINARY");
   REQUIRE_MESSAGE(program != nullptr, "TROUPE_BINARY is not set; run this through ctest");
-  const auto ask = std::string{program} + " node stop --data-dir " + (place.path() / "data").native() + " > /dev/null 2>&1";
+  const auto ask = std::string{program} + " node stop --data-dir " +
+                   (place.path() / "data").native() + " > /dev/null 2>&1";
   auto asked = std::async(std::launch::async, [&] { return std::system(ask.c_str()); });
   const auto reason = host.wait_for_stop_request(10s);
   REQUIRE(reason);

@@ -1,4 +1,5 @@
-// Ends that would hang a worse host. Each runs in a child process, so that a hang is a failure and not the end of the tests.
+// Ends that would hang a worse host. Each runs in a child process, so that a hang is a failure and
+// not the end of the tests.
 
 #include <doctest/doctest.h>
 
@@ -23,7 +24,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-config in(const test::temporary_directory& place) { return {.data_dir = place.path() / "data", .stop_deadline = 500ms}; }
+config in(const test::temporary_directory& place) {
+  return {.data_dir = place.path() / "data", .stop_deadline = 500ms};
+}
 
 [[noreturn]] result<value> never(const arguments&) {
   while (true) std::this_thread::sleep_for(1h);
@@ -44,7 +47,9 @@ TEST_CASE("a stop is bounded, and names the command whose function does not retu
         auto host = std::make_unique<troupe::host>(in(place));
         (void)host->commands().add(command_spec{"endless.wait"}, never);
         auto open = host->execute_async("endless.wait");
-        while (host->execute("endless.wait", {}, 1ms).error().code != error_code::deadline_exceeded) {}
+        while (host->execute("endless.wait", {}, 1ms).error().code !=
+               error_code::deadline_exceeded) {
+        }
         const auto begin = std::chrono::steady_clock::now();
         auto blocked = joined(host->stop());
         const auto took = std::chrono::steady_clock::now() - begin;
@@ -68,8 +73,11 @@ TEST_CASE("whoever stops a host that is being stopped learns the same") {
         (void)host.execute("endless.wait", {}, 1ms);
         std::string first, second;
         std::thread other{[&] { first = joined(host.stop()); }};
-        while (host.context().get("/")) {}
-        if (!test::eventually([&] { return host.context().get("/").error().code == error_code::unavailable; })) std::abort();
+        while (host.context().get("/")) {
+        }
+        if (!test::eventually(
+                [&] { return host.context().get("/").error().code == error_code::unavailable; }))
+          std::abort();
         second = joined(host.stop());
         other.join();
         return first + second;
@@ -85,7 +93,8 @@ TEST_CASE("a callback that does not return is named by the stop") {
   const auto report = test::in_child_process(
       [&] {
         auto host = std::make_unique<troupe::host>(in(place));
-        (void)host->commands().add(command_spec{"quick"}, [](const arguments&) { return value{1}; });
+        (void)host->commands().add(command_spec{"quick"},
+                                   [](const arguments&) { return value{1}; });
         auto called = std::make_shared<std::atomic<bool>>(false);
         host->execute("quick", {}, [called](const result<value>&) {
           *called = true;
@@ -118,14 +127,16 @@ TEST_CASE("nobody is let in by a host that is being stopped") {
           const std::string all{std::istreambuf_iterator<char>{sockets}, {}};
           return all.find(file.native()) != std::string::npos;
         };
-        if (!held() || !connect_tcp(*parse_endpoint(host.address()), 1s)) return std::string{"nobody is let in ever"};
+        if (!held() || !connect_tcp(*parse_endpoint(host.address()), 1s))
+          return std::string{"nobody is let in ever"};
         std::thread other{[&] {
           host.stop();
           stopped = true;
         }};
         other.detach();
-        const bool gone = test::eventually([&] { return !std::filesystem::exists(file) && !held(); }) &&
-                          test::eventually([&] { return !connect_tcp(*parse_endpoint(host.address()), 1s); });
+        const bool gone =
+            test::eventually([&] { return !std::filesystem::exists(file) && !held(); }) &&
+            test::eventually([&] { return !connect_tcp(*parse_endpoint(host.address()), 1s); });
         return std::string{gone && !stopped ? "closed at once" : "open until the end"};
       },
       20s);
@@ -147,7 +158,8 @@ TEST_CASE("a start that fails does not wait for what does not stop") {
   }
   const auto package = place.path() / "failing";
   std::filesystem::create_directory(package);
-  std::ofstream{package / "plugin.toml"} << "name = \"failing\"\nversion = \"1.0.0\"\nentry = \"/bin/false\"\n";
+  std::ofstream{package / "plugin.toml"}
+      << "name = \"failing\"\nversion = \"1.0.0\"\nentry = \"/bin/false\"\n";
   const auto report = test::in_child_process(
       [&] {
         auto settings = in(place);
@@ -162,11 +174,14 @@ TEST_CASE("a start that fails does not wait for what does not stop") {
         } catch (const failure& why) {
           said = why.what();
         }
-        return said + (std::chrono::steady_clock::now() - begin < 2s ? "\nin time" : "\nlate");  // connecting takes three seconds
+        return said + (std::chrono::steady_clock::now() - begin < 2s
+                           ? "\nin time"
+                           : "\nlate");  // connecting takes three seconds
       },
       20s);
   CHECK(report.ended_well());
-  CHECK_MESSAGE(report.said.starts_with("the plugin " + package.native() + " cannot be started: "), report.said);
+  CHECK_MESSAGE(report.said.starts_with("the plugin " + package.native() + " cannot be started: "),
+                report.said);
   CHECK_MESSAGE(report.said.ends_with("\nin time"), report.said);
 }
 
@@ -216,7 +231,8 @@ TEST_CASE("a host goes although nodes and clients are connected with it") {
         auto other_settings = in(other_place);
         other_settings.join = {listening->address()};
         auto dialing = std::make_unique<host>(other_settings);
-        if (!test::eventually([&] { return !listening->peers()->empty(); })) return std::string{"not connected"};
+        if (!test::eventually([&] { return !listening->peers()->empty(); }))
+          return std::string{"not connected"};
         auto idle_client = connect_unix(place.path() / "data/troupe.sock");
         if (!idle_client) return idle_client.error().message;
 
@@ -253,7 +269,8 @@ TEST_CASE("a watch whose function does not return delays no write, and a stop na
   const auto report = test::in_child_process(
       [&] {
         auto host = std::make_unique<troupe::host>(in(place));
-        auto slow = host->context().watch("/a", [](const change_record&) { std::this_thread::sleep_for(1h); });
+        auto slow = host->context().watch(
+            "/a", [](const change_record&) { std::this_thread::sleep_for(1h); });
         for (int i = 0; i < 100; ++i)
           if (!host->context().set("/a", i)) return std::string{"not written"};
         return joined(host->stop());

@@ -19,7 +19,7 @@ using namespace troupe;
 using namespace troupe::test;
 using namespace std::chrono_literals;
 
-// -- commands ------------------------------------------------------------------------------------------------------------
+// -- commands -------------------------------------------------------------------------------------
 
 TEST_CASE("a host answers at once, later, or by a call") {
   test::temporary_directory place;
@@ -30,9 +30,11 @@ TEST_CASE("a host answers at once, later, or by a call") {
   CHECK(host.execute("greet", {{"name", "Ada"}}) == expected);
   CHECK(host.execute_async("greet", {{"name", "Ada"}}).get() == expected);
   CHECK(host.execute("greet", {{"name", "Ada"}}, std::chrono::milliseconds::max()) == expected);
-  CHECK(host.execute_async("greet", {{"name", "Ada"}}, std::chrono::milliseconds::max()).get() == expected);
+  CHECK(host.execute_async("greet", {{"name", "Ada"}}, std::chrono::milliseconds::max()).get() ==
+        expected);
   std::promise<result<value>> told;
-  host.execute("greet", {{"name", "Ada"}}, [&](result<value> outcome) { told.set_value(std::move(outcome)); });
+  host.execute("greet", {{"name", "Ada"}},
+               [&](result<value> outcome) { told.set_value(std::move(outcome)); });
   CHECK(told.get_future().get() == expected);
 }
 
@@ -63,9 +65,10 @@ TEST_CASE("a host's own check of a parameter says what it wants") {
     if (*given.as_integer() % 2 == 0) return std::nullopt;
     return "an even number";
   };
-  REQUIRE(host.commands().add(command_spec{"halve"}.param<int>("number"),
-                              [](const arguments& given) { return value{given.get<int>("number") / 2}; }, run_on::worker,
-                              {{"number", even}}));
+  REQUIRE(host.commands().add(
+      command_spec{"halve"}.param<int>("number"),
+      [](const arguments& given) { return value{given.get<int>("number") / 2}; }, run_on::worker,
+      {{"number", even}}));
   CHECK(host.execute("halve", {{"number", 42}}) == value{21});
   const auto odd = host.execute("halve", {{"number", 7}});
   REQUIRE_FALSE(odd.has_value());
@@ -88,13 +91,19 @@ TEST_CASE("what a command's function reports or throws is the caller's error") {
     const std::string prefix = where == run_on::worker ? "worker" : "inline";
     REQUIRE(host.commands().add(
         command_spec{prefix + ".report"},
-        [](const arguments&) -> result<value> { return fail(error_code::overloaded, "come back later"); }, where));
+        [](const arguments&) -> result<value> {
+          return fail(error_code::overloaded, "come back later");
+        },
+        where));
     REQUIRE(host.commands().add(
-        command_spec{prefix + ".throw"}, [](const arguments&) -> result<value> { throw std::runtime_error{"out of luck"}; }, where));
+        command_spec{prefix + ".throw"},
+        [](const arguments&) -> result<value> { throw std::runtime_error{"out of luck"}; }, where));
     REQUIRE(host.commands().add(
-        command_spec{prefix + ".strange"}, [](const arguments&) -> result<value> { throw 42; }, where));
+        command_spec{prefix + ".strange"}, [](const arguments&) -> result<value> { throw 42; },
+        where));
 
-    CHECK(host.execute(prefix + ".report").error() == error{error_code::overloaded, "come back later", {}});
+    CHECK(host.execute(prefix + ".report").error() ==
+          error{error_code::overloaded, "come back later", {}});
     const auto thrown = host.execute(prefix + ".throw");
     REQUIRE_FALSE(thrown);
     CHECK(thrown.error().code == error_code::handler_failed);
@@ -126,8 +135,10 @@ TEST_CASE("commands are added, listed, measured and removed") {
   host host{in(place)};
   REQUIRE(add_greet(host));
   CHECK(add_greet(host).error().code == error_code::already_exists);
-  CHECK(host.commands().add(command_spec{"Not A Name"}, [](const arguments&) { return value{}; }).error().code ==
-        error_code::invalid_argument);
+  CHECK(host.commands()
+            .add(command_spec{"Not A Name"}, [](const arguments&) { return value{}; })
+            .error()
+            .code == error_code::invalid_argument);
 
   const auto listed = host.commands().list();
   REQUIRE(listed);
@@ -157,16 +168,18 @@ TEST_CASE("a command may use the host that offers it") {
   test::temporary_directory place;
   host host{in(place)};
   REQUIRE(add_greet(host));
-  REQUIRE(host.commands().add(command_spec{"greet.keep"}, [&host](const arguments&) -> result<value> {
-    auto greeting = host.execute("greet", {{"name", "Ada"}});
-    if (!greeting) return greeting;
-    if (auto kept = host.context().set("/greeting", *greeting); !kept) return fail(kept.error());
-    return host.context().get("/greeting");
-  }));
+  REQUIRE(
+      host.commands().add(command_spec{"greet.keep"}, [&host](const arguments&) -> result<value> {
+        auto greeting = host.execute("greet", {{"name", "Ada"}});
+        if (!greeting) return greeting;
+        if (auto kept = host.context().set("/greeting", *greeting); !kept)
+          return fail(kept.error());
+        return host.context().get("/greeting");
+      }));
   CHECK(host.execute("greet.keep") == value{"Hello, Ada"});
 }
 
-// -- nodes ---------------------------------------------------------------------------------------------------------------
+// -- nodes ----------------------------------------------------------------------------------------
 
 TEST_CASE("two hosts share their context, both ways") {
   test::temporary_directory place_a, place_b;
@@ -224,18 +237,19 @@ TEST_CASE("a function that takes long is asked to stop when the host stops") {
   test::temporary_directory place;
   host host{in(place)};
   std::promise<void> entered;
-  REQUIRE(host.commands().add(command_spec{"compute"}, [&](arguments&, std::stop_token stop) -> result<value> {
-    entered.set_value();
-    while (!stop.stop_requested()) std::this_thread::yield();
-    return fail(error_code::cancelled, "stopped early");
-  }));
+  REQUIRE(host.commands().add(command_spec{"compute"},
+                              [&](arguments&, std::stop_token stop) -> result<value> {
+                                entered.set_value();
+                                while (!stop.stop_requested()) std::this_thread::yield();
+                                return fail(error_code::cancelled, "stopped early");
+                              }));
   auto outcome = host.execute_async("compute");
   entered.get_future().wait();
   CHECK(host.stop().empty());
   CHECK(outcome.get().error().message == "stopped early");
 }
 
-// -- plugins -------------------------------------------------------------------------------------------------------------
+// -- plugins --------------------------------------------------------------------------------------
 
 TEST_CASE("a host runs plugins") {
   test::temporary_directory place;
@@ -248,7 +262,8 @@ TEST_CASE("a host runs plugins") {
   CHECK(host.execute("notes.add", {{"text", "buy oranges"}}));
   CHECK(host.execute("notes.count") == value{1});
   CHECK(host.plugins().list()->size() == 1);
-  CHECK(host.plugins().load(std::filesystem::path{packages} / "notes").error().code == error_code::already_exists);
+  CHECK(host.plugins().load(std::filesystem::path{packages} / "notes").error().code ==
+        error_code::already_exists);
   CHECK(host.plugins().load(place.path()).error().code == error_code::not_found);
   CHECK(host.plugins().load("").error().code == error_code::invalid_argument);
   CHECK(host.plugins().load("\xff").error().code == error_code::invalid_argument);

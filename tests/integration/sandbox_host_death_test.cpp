@@ -14,7 +14,7 @@ namespace {
 
 /// With which a record names itself.
 std::string first_line(const fs::path& record) {
-  struct ::stat seen{};
+  struct ::stat seen {};
   REQUIRE(::stat(record.c_str(), &seen) == 0);
   return "record " + std::to_string(seen.st_dev) + ' ' + std::to_string(seen.st_ino);
 }
@@ -33,9 +33,11 @@ TEST_SUITE("sandbox of a killed host") {
     for (;;) ::pause();
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "no process outlives the host, and the next host removes the rest") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "no process outlives the host, and the next host removes the rest") {
     auto spec = shell("");
-    spec.entry = {"/bin/sh", "-c", "setsid sh -c 'sleep 1000; true' & sleep 1000; true", root.string()};
+    spec.entry = {"/bin/sh", "-c", "setsid sh -c 'sleep 1000; true' & sleep 1000; true",
+                  root.string()};
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     const unique_fd ready{ends[0]};
@@ -63,7 +65,8 @@ TEST_SUITE("sandbox of a killed host") {
     CHECK(sandbox->remove_leftovers().value() == 0);
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "no process is left of a host that is killed while it starts a plugin") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "no process is left of a host that is killed while it starts a plugin") {
     auto spec = shell("");
     spec.entry = {"/bin/sh", "-c", "sleep 1000; true", root.string()};
     spec.readable = {package};
@@ -80,11 +83,12 @@ TEST_SUITE("sandbox of a killed host") {
     CHECK(fs::is_empty(root / "records"));
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "a record holds what there is, however often plugins start and end") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "a record holds what there is, however often plugins start and end") {
     fs::create_directory(root / "records");
     auto record = host_record::open(root / "records");
     REQUIRE(record);
-    const auto file = fs::directory_iterator{root / "records"}->path();
+    const auto file = fs::directory_iterator { root / "records" } -> path();
     const auto lines = [&] {
       std::vector<std::string> all;
       std::ifstream in{file};
@@ -98,7 +102,8 @@ TEST_SUITE("sandbox of a killed host") {
     CHECK(lines().empty());
     REQUIRE(record->add("/groups/long-lived"));
     for (int i = 0; i < 1000; ++i) {
-      const std::vector<fs::path> both{"/groups/notes-" + std::to_string(i), "/other/notes-" + std::to_string(i)};
+      const std::vector<fs::path> both{"/groups/notes-" + std::to_string(i),
+                                       "/other/notes-" + std::to_string(i)};
       for (const auto& each : both) REQUIRE(record->add(each));
       CHECK(lines().size() == 3);
       record->remove(both);
@@ -128,7 +133,8 @@ TEST_SUITE("sandbox of a killed host") {
     fs::create_directory(root / "troupe-precious");
     const auto record = root / "records" / "0123.sandbox";
     write(record, "");
-    write(record, first_line(record) + '\n' + (root / "troupe-precious").string() + "\n/\nrelative\n/sys/fs/cgroup\n");
+    write(record, first_line(record) + '\n' + (root / "troupe-precious").string() +
+                      "\n/\nrelative\n/sys/fs/cgroup\n");
     write(root / "records" / "notes.txt", "not a record");
     auto sandbox = open();
     CHECK(sandbox->remove_leftovers().value() == 1);

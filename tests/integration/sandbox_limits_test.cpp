@@ -9,13 +9,14 @@ using namespace troupe::test;
 
 TEST_SUITE("sandbox: limits") {
   TEST_CASE_FIXTURE(sandbox_fixture, "memory beyond the limit is not to be had") {
-    auto spec = python("blocks = []\n"
-                       "try:\n"
-                       "  while len(blocks) < 2000: blocks.append(bytearray(b'x' * 1048576))\n"
-                       "except MemoryError: pass\n"
-                       "print('blocks', len(blocks))\n"
-                       "assert len(blocks) < 64\n"
-                       "raise SystemExit(9)\n");
+    auto spec = python(
+        "blocks = []\n"
+        "try:\n"
+        "  while len(blocks) < 2000: blocks.append(bytearray(b'x' * 1048576))\n"
+        "except MemoryError: pass\n"
+        "print('blocks', len(blocks))\n"
+        "assert len(blocks) < 64\n"
+        "raise SystemExit(9)\n");
     spec.resource_limits.max_memory_bytes = 64 << 20;
     const auto ended = run(spec);
     CHECK_FALSE(ended.status.is_success());
@@ -34,18 +35,21 @@ TEST_SUITE("sandbox: limits") {
     }
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "without control groups, memory that processes share or have together is sampled") {
+  TEST_CASE_FIXTURE(
+      sandbox_fixture,
+      "without control groups, memory that processes share or have together is sampled") {
     auto without = config();
     without.cgroups = cgroup_site{};
     auto sandbox = open(without);
-    auto spec = python("import mmap, socket\n"
-                       "link = socket.socket(fileno=3)\n"
-                       "print('started')\n"
-                       "link.recv(1)\n"
-                       "held = mmap.mmap(-1, 96 << 20)\n"
-                       "for at in range(0, 96 << 20, 4096): held[at] = 1\n"
-                       "print('held')\n"
-                       "link.recv(1)\n");
+    auto spec = python(
+        "import mmap, socket\n"
+        "link = socket.socket(fileno=3)\n"
+        "print('started')\n"
+        "link.recv(1)\n"
+        "held = mmap.mmap(-1, 96 << 20)\n"
+        "for at in range(0, 96 << 20, 4096): held[at] = 1\n"
+        "print('held')\n"
+        "link.recv(1)\n");
     spec.resource_limits.max_memory_bytes = 64 << 20;
     auto process = sandbox->create(spec);
     REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
@@ -65,20 +69,25 @@ TEST_SUITE("sandbox: limits") {
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "priorities and locked memory are not to be had") {
-    const auto output = run(python("import resource\n"
-                                   "for name in ('RTPRIO', 'NICE', 'MEMLOCK'):\n"
-                                   "  print(name, *resource.getrlimit(getattr(resource, 'RLIMIT_' + name)))\n")).output;
+    const auto output =
+        run(python("import resource\n"
+                   "for name in ('RTPRIO', 'NICE', 'MEMLOCK'):\n"
+                   "  print(name, *resource.getrlimit(getattr(resource, 'RLIMIT_' + name)))\n"))
+            .output;
     CHECK(says(output, "RTPRIO 0 0"));
     CHECK(says(output, "NICE 0 0"));
     CHECK(says(output, "MEMLOCK 65536 65536"));
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "a spinning plugin gets its share of a core and no more, where control groups limit it") {
+  TEST_CASE_FIXTURE(
+      sandbox_fixture,
+      "a spinning plugin gets its share of a core and no more, where control groups limit it") {
     auto sandbox = open();
-    auto spec = python("import time\n"
-                       "begin = time.monotonic()\n"
-                       "while time.process_time() < 0.4: pass\n"
-                       "print('share', 'kept' if 0.4 / (time.monotonic() - begin) < 0.5 else 'exceeded')\n");
+    auto spec = python(
+        "import time\n"
+        "begin = time.monotonic()\n"
+        "while time.process_time() < 0.4: pass\n"
+        "print('share', 'kept' if 0.4 / (time.monotonic() - begin) < 0.5 else 'exceeded')\n");
     spec.resource_limits.max_cpu_percent = 20;
     const auto ended = run(*sandbox, spec);
     const auto cpu = std::ranges::find(ended.layers, "cpu", &sandbox_layer::name);
@@ -87,16 +96,18 @@ TEST_SUITE("sandbox: limits") {
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "the private file system is limited in bytes and in files") {
-    auto spec = python("import os\n"
-                       "count = 0\n"
-                       "try:\n"
-                       "  while count < 100000: open('/tmp/%d' % count, 'w').close(); count += 1\n"
-                       "except OSError as problem: print('files', problem.strerror)\n"
-                       "for each in os.listdir('/tmp'): os.unlink('/tmp/' + each)\n"
-                       "try:\n"
-                       "  with open('/tmp/a', 'wb') as a, open('/dev/shm/b', 'wb') as b:\n"
-                       "    for i in range(100): a.write(bytes(65536)); b.write(bytes(65536)); a.flush(); b.flush()\n"
-                       "except OSError as problem: print('bytes', problem.strerror)\n");
+    auto spec = python(
+        "import os\n"
+        "count = 0\n"
+        "try:\n"
+        "  while count < 100000: open('/tmp/%d' % count, 'w').close(); count += 1\n"
+        "except OSError as problem: print('files', problem.strerror)\n"
+        "for each in os.listdir('/tmp'): os.unlink('/tmp/' + each)\n"
+        "try:\n"
+        "  with open('/tmp/a', 'wb') as a, open('/dev/shm/b', 'wb') as b:\n"
+        "    for i in range(100): a.write(bytes(65536)); b.write(bytes(65536)); a.flush(); "
+        "b.flush()\n"
+        "except OSError as problem: print('bytes', problem.strerror)\n");
     spec.resource_limits.max_storage_bytes = 2 << 20;
     const auto output = run(spec).output;
     CHECK(says(output, "files No space left on device"));
@@ -109,17 +120,18 @@ TEST_SUITE("sandbox: limits") {
 
   TEST_CASE_FIXTURE(sandbox_fixture, "a fork bomb is bounded and ends with its plugin") {
     auto sandbox = open();
-    auto spec = python("import os, time\n"
-                       "children = 0\n"
-                       "while children < 500:\n"
-                       "  try: pid = os.fork()\n"
-                       "  except OSError as problem: break\n"
-                       "  if pid == 0:\n"
-                       "    os.setsid()\n"
-                       "    time.sleep(1000)\n"
-                       "  children += 1\n"
-                       "print('children', children)\n"
-                       "time.sleep(1000)\n");
+    auto spec = python(
+        "import os, time\n"
+        "children = 0\n"
+        "while children < 500:\n"
+        "  try: pid = os.fork()\n"
+        "  except OSError as problem: break\n"
+        "  if pid == 0:\n"
+        "    os.setsid()\n"
+        "    time.sleep(1000)\n"
+        "  children += 1\n"
+        "print('children', children)\n"
+        "time.sleep(1000)\n");
     spec.entry.push_back(root.string());
     spec.resource_limits.max_processes = 12;
     auto process = sandbox->create(spec);
@@ -155,11 +167,12 @@ TEST_SUITE("sandbox: limits") {
 
   TEST_CASE_FIXTURE(sandbox_fixture, "used resources are reported with what limits them") {
     auto sandbox = open();
-    auto process = sandbox->create(python("import time\n"
-                                          "held = bytearray(b'x' * (20 << 20))\n"
-                                          "while time.process_time() < 0.2: pass\n"
-                                          "print('ready')\n"
-                                          "time.sleep(1000)\n"));
+    auto process =
+        sandbox->create(python("import time\n"
+                               "held = bytearray(b'x' * (20 << 20))\n"
+                               "while time.process_time() < 0.2: pass\n"
+                               "print('ready')\n"
+                               "time.sleep(1000)\n"));
     REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
     CHECK(read_line(process->output.get()) == "ready");
     const auto usage = sandbox->track_resources("probe");
@@ -168,7 +181,8 @@ TEST_SUITE("sandbox: limits") {
     // Samples from /proc are rounded to ticks, usually of 10 ms, for each process.
     CHECK(usage->cpu_milliseconds >= 150);
     CHECK(usage->processes == 1);
-    for (const auto& [layer, mechanism] : {std::pair{"memory", usage->memory_mechanism}, {"cpu", usage->cpu_mechanism},
+    for (const auto& [layer, mechanism] : {std::pair{"memory", usage->memory_mechanism},
+                                           {"cpu", usage->cpu_mechanism},
                                            {"processes", usage->process_mechanism}}) {
       const auto found = std::ranges::find(process->layers, layer, &sandbox_layer::name);
       REQUIRE(found != process->layers.end());

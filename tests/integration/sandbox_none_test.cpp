@@ -2,18 +2,21 @@
 
 #include <signal.h>
 
-#include <troupe/tests/support/sandbox_fixture.hpp>
 #include <troupe/plugins/sandbox/unconfined.hpp>
+#include <troupe/tests/support/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 TEST_SUITE("no sandbox") {
-  TEST_CASE_FIXTURE(sandbox_fixture, "an unconfined plugin runs with the same socket and variables, and no layer") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "an unconfined plugin runs with the same socket and variables, and no layer") {
     unconfined sandbox{deny_all()};
     CHECK(sandbox.name() == "none");
     CHECK(sandbox.remove_leftovers().value() == 0);
-    write(package / "run", "#!/bin/sh\necho \"$TROUPE_PLUGIN $TROUPE_SOCKET\"\npwd\necho x >&3\nexit 7\n", fs::perms{0755});
+    write(package / "run",
+          "#!/bin/sh\necho \"$TROUPE_PLUGIN $TROUPE_SOCKET\"\npwd\necho x >&3\nexit 7\n",
+          fs::perms{0755});
     auto spec = shell("");
     spec.entry = {"run"};
     const auto ended = run(sandbox, spec);
@@ -23,7 +26,8 @@ TEST_SUITE("no sandbox") {
     for (const auto& layer : ended.layers) CHECK(layer.mechanism == "none");
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "an unconfined plugin is stopped, sampled and ended like a confined one") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "an unconfined plugin is stopped, sampled and ended like a confined one") {
     unconfined sandbox{deny_all()};
     auto spec = shell("");
     spec.entry = {"/bin/sh", "-c", "sleep 1000 & echo ready; sleep 1000; true", root.string()};

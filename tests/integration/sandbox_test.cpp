@@ -6,21 +6,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <troupe/tests/support/sandbox_fixture.hpp>
 #include <troupe/plugins/sandbox/unconfined.hpp>
+#include <troupe/tests/support/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 TEST_SUITE("sandbox") {
-  TEST_CASE_FIXTURE(sandbox_fixture, "a plugin's socket, output, working directory and variables are as documented") {
+  TEST_CASE_FIXTURE(
+      sandbox_fixture,
+      "a plugin's socket, output, working directory and variables are as documented") {
     auto sandbox = open();
-    auto spec = python("import os, socket, sys\n"
-                       "link = socket.socket(fileno=int(os.environ['TROUPE_SOCKET']))\n"
-                       "link.sendall(link.recv(100).upper())\n"
-                       "print(os.getcwd(), os.environ['TROUPE_PLUGIN'], os.environ['COLOUR'], sys.stdin.read())\n"
-                       "print('trouble', file=sys.stderr)\n"
-                       "print(sorted(os.environ))\n");
+    auto spec = python(
+        "import os, socket, sys\n"
+        "link = socket.socket(fileno=int(os.environ['TROUPE_SOCKET']))\n"
+        "link.sendall(link.recv(100).upper())\n"
+        "print(os.getcwd(), os.environ['TROUPE_PLUGIN'], os.environ['COLOUR'], sys.stdin.read())\n"
+        "print('trouble', file=sys.stderr)\n"
+        "print(sorted(os.environ))\n");
     spec.environment = {{"COLOUR", "blue"}};
     ::setenv("TROUPE_TEST_SECRET", "hush", 1);
     auto process = sandbox->create(spec);
@@ -43,19 +46,23 @@ TEST_SUITE("sandbox") {
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "ordinary interpreters and programs run") {
-    CHECK(says(run(python("import msgpack, threading, subprocess, tempfile\n"
-                          "thread = threading.Thread(target=lambda: None); thread.start(); thread.join()\n"
-                          "with tempfile.TemporaryFile() as file: file.write(b'x')\n"
-                          "print(msgpack.unpackb(msgpack.packb({'a': 1})), subprocess.check_output(['/usr/bin/expr', '1', '+', '1']))\n"))
-                   .output,
-               "{'a': 1} b'2\\n'"));
+    CHECK(says(
+        run(python("import msgpack, threading, subprocess, tempfile\n"
+                   "thread = threading.Thread(target=lambda: None); thread.start(); thread.join()\n"
+                   "with tempfile.TemporaryFile() as file: file.write(b'x')\n"
+                   "print(msgpack.unpackb(msgpack.packb({'a': 1})), "
+                   "subprocess.check_output(['/usr/bin/expr', '1', '+', '1']))\n"))
+            .output,
+        "{'a': 1} b'2\\n'"));
     CHECK(says(run(shell("ls /plugin | sort | tail -1; echo $((6 * 7))")).output, "42"));
     if (fs::exists("/usr/bin/node")) {
       auto spec = python("");
       write(package / "main.js",
             "const net = require('net'); const link = new net.Socket({fd: 3});\n"
-            "require('fs').promises.readFile('/plugin/main.js').then(text => { console.log('read', text.length > 0); link.destroy(); });\n"
-            "console.log('node', require('child_process').execFileSync('/usr/bin/expr', ['3', '*', '3']).toString().trim());\n");
+            "require('fs').promises.readFile('/plugin/main.js').then(text => { console.log('read', "
+            "text.length > 0); link.destroy(); });\n"
+            "console.log('node', require('child_process').execFileSync('/usr/bin/expr', ['3', '*', "
+            "'3']).toString().trim());\n");
       spec.entry = {"/usr/bin/node", "main.js"};
       const auto ended = run(spec);
       CHECK(says(ended.output, "node 9"));
@@ -64,13 +71,16 @@ TEST_SUITE("sandbox") {
     }
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "destroy gives the program its grace, then ends everything, and may be repeated") {
+  TEST_CASE_FIXTURE(
+      sandbox_fixture,
+      "destroy gives the program its grace, then ends everything, and may be repeated") {
     auto sandbox = open();
-    auto polite = python("import signal, sys, time\n"
-                         "def stop(*_): print('goodbye', flush=True); sys.exit(3)\n"
-                         "signal.signal(signal.SIGTERM, stop)\n"
-                         "print('ready')\n"
-                         "while True: time.sleep(1000)\n");
+    auto polite = python(
+        "import signal, sys, time\n"
+        "def stop(*_): print('goodbye', flush=True); sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, stop)\n"
+        "print('ready')\n"
+        "while True: time.sleep(1000)\n");
     auto process = sandbox->create(polite);
     REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
     CHECK(sandbox->create(polite).error().code == error_code::already_exists);
@@ -89,10 +99,11 @@ TEST_SUITE("sandbox") {
     CHECK(sandbox->request_stop("probe").error().code == error_code::not_found);
     CHECK(sandbox->track_resources("probe").error().code == error_code::not_found);
 
-    auto stubborn = sandbox->create(python("import signal, time\n"
-                                           "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-                                           "print('ready')\n"
-                                           "time.sleep(1000)\n"));
+    auto stubborn =
+        sandbox->create(python("import signal, time\n"
+                               "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                               "print('ready')\n"
+                               "time.sleep(1000)\n"));
     REQUIRE_MESSAGE(stubborn, (stubborn ? "" : stubborn.error().message));
     CHECK(read_line(stubborn->output.get()) == "ready");
     const auto killed = sandbox->destroy("probe", 20ms);
@@ -115,7 +126,9 @@ TEST_SUITE("sandbox") {
 
   TEST_CASE_FIXTURE(sandbox_fixture, "what a plugin leaves behind ends when its program ends") {
     auto spec = shell("");
-    spec.entry = {"/bin/sh", "-c", "for i in 1 2 3; do setsid sh -c 'sleep 1000; true' & done; exit 5", root.string()};
+    spec.entry = {"/bin/sh", "-c",
+                  "for i in 1 2 3; do setsid sh -c 'sleep 1000; true' & done; exit 5",
+                  root.string()};
     const auto ended = run(spec);
     CHECK(ended.status.status == 5);
     CHECK(count_processes(root.string()) == 0);
@@ -125,7 +138,8 @@ TEST_SUITE("sandbox") {
     const auto site = cgroup_site::find();
     const auto groups = [&] {
       std::size_t count = 0;
-      for (const auto* place : {&site.memory, &site.cpu, &site.cpu_account, &site.pids, &site.unified})
+      for (const auto* place :
+           {&site.memory, &site.cpu, &site.cpu_account, &site.pids, &site.unified})
         if (!place->parent.empty())
           for (const auto& entry : fs::directory_iterator{place->parent})
             if (entry.path().filename().string().starts_with("troupe-")) ++count;
@@ -139,13 +153,15 @@ TEST_SUITE("sandbox") {
       REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
       CHECK(read_line(process->output.get()) == "ready");
       CHECK(read_kernel_file("/proc/self/mountinfo") == mounts_before);
-      if (!site.memory.parent.empty() && ::access(site.memory.parent.c_str(), W_OK) == 0) CHECK(groups() > groups_before);
+      if (!site.memory.parent.empty() && ::access(site.memory.parent.c_str(), W_OK) == 0)
+        CHECK(groups() > groups_before);
     }
     CHECK(groups() == groups_before);
     CHECK(fs::is_empty(root / "records"));
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "a program that cannot be started is named, and nothing is left") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "a program that cannot be started is named, and nothing is left") {
     auto sandbox = open();
     auto spec = python("");
     const auto message_of = [&] {
@@ -154,7 +170,8 @@ TEST_SUITE("sandbox") {
       return failed.error().message;
     };
     spec.entry = {"bin/missing"};
-    CHECK(message_of().find("its program /plugin/bin/missing cannot be executed: No such file") != std::string::npos);
+    CHECK(message_of().find("its program /plugin/bin/missing cannot be executed: No such file") !=
+          std::string::npos);
     spec.entry = {"main.py"};
     CHECK(message_of().find("cannot be executed: Permission denied") != std::string::npos);
     spec.entry = {};
@@ -168,9 +185,13 @@ TEST_SUITE("sandbox") {
     spec = python("");
     spec.environment = {{"A=B", "c"}};
     CHECK(message_of() == "the variable \"A=B\" cannot be part of an environment");
-    for (const auto& [path, reason] : {std::pair{"/no/such/file", "does not exist"}, {"relative", "must be absolute"},
-                                       {"/usr/../etc", "must be absolute"}, {"/", "at its end"}, {"/proc/1", "fills itself"},
-                                       {"/tmp", "fills itself"}, {"/dev/sda", "fills itself"},
+    for (const auto& [path, reason] : {std::pair{"/no/such/file", "does not exist"},
+                                       {"relative", "must be absolute"},
+                                       {"/usr/../etc", "must be absolute"},
+                                       {"/", "at its end"},
+                                       {"/proc/1", "fills itself"},
+                                       {"/tmp", "fills itself"},
+                                       {"/dev/sda", "fills itself"},
                                        {"/run", "fills itself"}}) {
       spec = python("");
       spec.readable = {path};
@@ -197,11 +218,11 @@ TEST_SUITE("sandbox") {
     write(root / "file", "");
     bad_record.record_directory = root / "file" / "records";
     CHECK(bubblewrap::open(bad_record, deny_all()).error().code == error_code::storage_failure);
-
   }
 
   TEST_CASE_FIXTURE(sandbox_fixture, "a step that fails is named with what to do about it") {
-    // Programs in the place of bwrap that say what it or plugin-init would. Not below /tmp, which the launch covers.
+    // Programs in the place of bwrap that say what it or plugin-init would. Not below /tmp, which
+    // the launch covers.
     std::string elsewhere = "/var/tmp/troupe-sandbox-test-XXXXXX";
     REQUIRE(::mkdtemp(elsewhere.data()) != nullptr);
     ::chmod(elsewhere.c_str(), 0755);
@@ -225,22 +246,29 @@ TEST_SUITE("sandbox") {
     const auto late = outcome_of("exec sleep 1000", 50ms);
     fs::remove_all(elsewhere);
 
-    CHECK(silent == error{error_code::unavailable,
-                          "the plugin probe was not started: bwrap ended with exit status 4, it said nothing", {}});
+    CHECK(silent ==
+          error{error_code::unavailable,
+                "the plugin probe was not started: bwrap ended with exit status 4, it said nothing",
+                {}});
     CHECK(wordy.message ==
-          "the plugin probe was not started: bwrap ended with exit status 4, it said: no namespaces today");
-    CHECK(without_landlock == error{error_code::unavailable,
-                                    "the plugin probe was not started: the kernel has no Landlock; boot with it "
-                                    "(lsm=landlock), or go without it: sandbox_allow = [\"no-landlock\"] in a configuration",
-                                    {}});
-    CHECK(without_seccomp ==
-          error{error_code::permission_denied,
-                "the plugin probe was not started: the step \"seccomp\" failed: Operation not permitted", {}});
+          "the plugin probe was not started: bwrap ended with exit status 4, it said: no "
+          "namespaces today");
+    CHECK(without_landlock ==
+          error{error_code::unavailable,
+                "the plugin probe was not started: the kernel has no Landlock; boot with it "
+                "(lsm=landlock), or go without it: sandbox_allow = [\"no-landlock\"] in a "
+                "configuration",
+                {}});
+    CHECK(without_seccomp == error{error_code::permission_denied,
+                                   "the plugin probe was not started: the step \"seccomp\" failed: "
+                                   "Operation not permitted",
+                                   {}});
     CHECK(lying.code == error_code::unavailable);
     CHECK(late.code == error_code::deadline_exceeded);
   }
 
-  TEST_CASE_FIXTURE(sandbox_fixture, "a host without descriptors to spare says so, and can go on when it has some") {
+  TEST_CASE_FIXTURE(sandbox_fixture,
+                    "a host without descriptors to spare says so, and can go on when it has some") {
     auto sandbox = open();
     rlimit before{};
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -284,9 +312,10 @@ TEST_SUITE("sandbox") {
 
   TEST_CASE_FIXTURE(sandbox_fixture, "questions about permissions go to the policy") {
     CHECK_THROWS_AS(unconfined{nullptr}, std::invalid_argument);
-    unconfined sandbox{[](std::string_view plugin, std::string_view operation) -> result<permission_decision> {
-      return permission_decision{plugin == "notes" && operation == "state", "state"};
-    }};
+    unconfined sandbox{
+        [](std::string_view plugin, std::string_view operation) -> result<permission_decision> {
+          return permission_decision{plugin == "notes" && operation == "state", "state"};
+        }};
     CHECK(sandbox.check_permission("notes", "state")->allowed);
     CHECK_FALSE(sandbox.check_permission("other", "state")->allowed);
   }

@@ -12,7 +12,8 @@ EVERYWHERE = {"--help", "-h"}  # by CLI11 itself
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
-_NEW_COMMAND = re.compile(r'\b(?:(\w+)(?:\.|->)add_subcommand\(|add_\w+_?command\(\*?(\w+), app, |add_pair\(\*?(\w+), app, )"([a-z]+)"')
+_NEW_COMMAND = re.compile(r'\b(?:(\w+)(?:\.|->)add_subcommand\(|add_\w+_?command\(\s*\*?(\w+),\s*app,|'
+                          r'add_pair\(\s*\*?(\w+),\s*app,)\s*"([a-z]+)"')
 _NEW_FLAG = re.compile(r'(?:add_option|add_flag|add_option_function<[^>]*>|set_version_flag)\(\s*"(-[^"]+)"')
 
 

@@ -33,8 +33,8 @@ using namespace std::chrono_literals;
 /// How long something may take that happens by itself, on a busy machine.
 inline constexpr auto patience = 20s;
 
-/// Call before a test answers for an actor outside of the actor's turn: CAF would hand the answer to the execution unit of the
-/// latest turn, which has gone.
+/// Call before a test answers for an actor outside of the actor's turn: CAF would hand the answer
+/// to the execution unit of the latest turn, which has gone.
 template <class Handle>
 void leave_turn(const Handle& whom) {
   static_cast<caf::local_actor*>(caf::actor_cast<caf::abstract_actor*>(whom))->context(nullptr);
@@ -49,15 +49,12 @@ public:
   bool ready() const { return coming_.wait_for(0s) == std::future_status::ready; }
   /// Waits. @throws std::runtime_error when no answer comes.
   const result<T>& get() const {
-    if (coming_.wait_for(patience) != std::future_status::ready) throw std::runtime_error{"an actor does not answer"};
+    if (coming_.wait_for(patience) != std::future_status::ready)
+      throw std::runtime_error{"an actor does not answer"};
     return coming_.get();
   }
   /// @throws as `get`, and when the answer is an error.
-  const auto& value() const
-    requires(!std::is_void_v<T>)
-  {
-    return get().value();
-  }
+  const auto& value() const requires(!std::is_void_v<T>) { return get().value(); }
   /// The error's code; `none` when there is none.
   error_code code() const { return get() ? error_code::none : get().error().code; }
   /// The error's message; empty when there is none.
@@ -88,10 +85,14 @@ public:
     auto promise = std::make_shared<std::promise<result<T>>>();
     answer<T> made{promise->get_future().share()};
     caf().spawn([to, promise, message = std::move(message)](caf::event_based_actor* self) {
-      const auto failed = [promise](const caf::error& why) { promise->set_value(fail(from_caf(why))); };
+      const auto failed = [promise](const caf::error& why) {
+        promise->set_value(fail(from_caf(why)));
+      };
       auto asked = self->request(to, caf::infinite, message);
-      if constexpr (std::is_void_v<T>) std::move(asked).then([promise] { promise->set_value({}); }, failed);
-      else std::move(asked).then([promise](T& got) { promise->set_value(std::move(got)); }, failed);
+      if constexpr (std::is_void_v<T>)
+        std::move(asked).then([promise] { promise->set_value({}); }, failed);
+      else
+        std::move(asked).then([promise](T& got) { promise->set_value(std::move(got)); }, failed);
     });
     return made;
   }
@@ -105,7 +106,8 @@ protected:
   ~system_fixture() = default;
 
   void end_owned() {
-    for (auto each = owned_.rbegin(); each != owned_.rend(); ++each) caf::anon_send_exit(*each, caf::exit_reason::kill);
+    for (auto each = owned_.rbegin(); each != owned_.rend(); ++each)
+      caf::anon_send_exit(*each, caf::exit_reason::kill);
     owned_.clear();
   }
 
@@ -115,8 +117,8 @@ private:
   std::vector<caf::actor> owned_;
 };
 
-/// Actors run when the test says so, one after the other, and time is what the test makes of it. Not for detached actors
-/// and brokers.
+/// Actors run when the test says so, one after the other, and time is what the test makes of it.
+/// Not for detached actors and brokers.
 class virtual_system : public system_fixture {
 public:
   virtual_system()
@@ -168,7 +170,8 @@ public:
 /// Tells an actor to end with this error, as when it fails by itself.
 template <class Handle>
 void end_with(const Handle& whom, error why) {
-  caf::anon_send(caf::actor_cast<caf::actor>(whom), caf::exit_msg{caf::actor_addr{}, to_caf(std::move(why))});
+  caf::anon_send(caf::actor_cast<caf::actor>(whom),
+                 caf::exit_msg{caf::actor_addr{}, to_caf(std::move(why))});
 }
 
 /// Keeps what is logged.
@@ -186,7 +189,8 @@ private:
     std::size_t count(std::string_view text) {
       const std::lock_guard guard{mutex_};
       return static_cast<std::size_t>(
-          std::count_if(lines_.begin(), lines_.end(), [&](const auto& line) { return line.find(text) != std::string::npos; }));
+          std::count_if(lines_.begin(), lines_.end(),
+                        [&](const auto& line) { return line.find(text) != std::string::npos; }));
     }
 
   private:
@@ -203,11 +207,13 @@ private:
 
 /// A party that may do everything.
 inline principal_ptr the_host() {
-  return std::make_shared<const principal>(principal{.name = "host", .kind = principal_kind::host, .capabilities = {}});
+  return std::make_shared<const principal>(
+      principal{.name = "host", .kind = principal_kind::host, .capabilities = {}});
 }
 inline principal_ptr a_plugin(std::string name, std::vector<std::string> capabilities) {
-  return std::make_shared<const principal>(
-      principal{.name = std::move(name), .kind = principal_kind::plugin, .capabilities = std::move(capabilities)});
+  return std::make_shared<const principal>(principal{.name = std::move(name),
+                                                     .kind = principal_kind::plugin,
+                                                     .capabilities = std::move(capabilities)});
 }
 
 /// A request as it comes over a link.

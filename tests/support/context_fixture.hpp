@@ -21,8 +21,8 @@ inline node_id node(unsigned n) {
 }
 
 /// A put that happened `ticks` after noon.
-inline change_record put(dot id, std::string_view where, value given, std::vector<dot> observed = {},
-                         std::uint64_t ticks = 0) {
+inline change_record put(dot id, std::string_view where, value given,
+                         std::vector<dot> observed = {}, std::uint64_t ticks = 0) {
   change_record record;
   record.dot = id;
   record.timestamp = {timestamp::from_parts(noon, 0).ticks + ticks};
@@ -33,7 +33,8 @@ inline change_record put(dot id, std::string_view where, value given, std::vecto
   return record;
 }
 
-inline change_record erase(dot id, std::string_view where, std::vector<dot> observed = {}, std::uint64_t ticks = 0) {
+inline change_record erase(dot id, std::string_view where, std::vector<dot> observed = {},
+                           std::uint64_t ticks = 0) {
   auto record = put(id, where, nullptr, std::move(observed), ticks);
   record.operation = operation::erase;
   return record;

@@ -1,5 +1,5 @@
-// Troupe in a program of one's own: the lines that the README shows, and some that print what comes of them. Needs the
-// package of the plugin `notes` in ./plugins/notes.
+// Troupe in a program of one's own: the lines that the README shows, and some that print what comes
+// of them. Needs the package of the plugin `notes` in ./plugins/notes.
 
 #include <iostream>
 
@@ -9,7 +9,9 @@ int main() {
   troupe::host host{troupe::config{.data_dir = "state"}};
   host.commands().add(
       troupe::command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
-      [](const troupe::arguments& args) { return troupe::value{"Hello, " + args.get<std::string>("name")}; });
+      [](const troupe::arguments& args) {
+        return troupe::value{"Hello, " + args.get<std::string>("name")};
+      });
   auto reply = host.execute("greet", {{"name", "Ada"}});
   std::cout << reply->to_json() << '\n';
 

@@ -14,7 +14,8 @@ namespace troupe::test {
 inline const path a{"/a"}, b{"/b"};
 
 /// Writes a value, which the engine must take.
-inline change_record must_write(context_engine& engine, const path& where, value given, std::uint64_t now = noon) {
+inline change_record must_write(context_engine& engine, const path& where, value given,
+                                std::uint64_t now = noon) {
   auto written = engine.write(operation::put, where, std::move(given), "tester", {}, now);
   REQUIRE(written);
   return *written;

@@ -7,7 +7,8 @@ namespace troupe::test {
 
 /// Waits until the condition holds. False when it does not in time.
 template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds patience = std::chrono::seconds{10}) {
+bool eventually(Condition condition,
+                std::chrono::milliseconds patience = std::chrono::seconds{10}) {
   using namespace std::chrono_literals;
   const auto until = std::chrono::steady_clock::now() + patience;
   while (!condition()) {

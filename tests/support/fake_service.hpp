@@ -21,32 +21,38 @@ public:
   /// The outcome of a call; nothing when it is never answered.
   using serving = std::function<std::optional<result<value>>(const service_call&)>;
 
-  explicit fake_service(system_fixture& system, serving serve = [](const service_call&) { return result<value>{value{}}; }) {
-    actor_ = caf::actor_cast<service_actor>(system.own(full_service{system.caf().spawn([memory = memory_, serve](full_service::pointer self) {
-      const auto held = std::make_shared<std::vector<caf::typed_response_promise<payload>>>();
-      return full_service::behavior_type{
-          [memory, serve, self, held](const service_call& call) -> caf::result<payload> {
-            memory->keep(memory->calls, call);
-            const auto outcome = serve(call);
-            if (!outcome) {
-              held->push_back(self->make_response_promise<payload>());
-              return held->back();
-            }
-            if (!*outcome) return to_caf(outcome->error());
-            return payload{{(*outcome)->msgpack()}};
-          },
-          [memory, self, held_notices = std::make_shared<std::vector<caf::typed_response_promise<void>>>()](
-              const service_notice& notice) -> caf::result<void> {
-            memory->keep(memory->notices, notice);
-            if (memory->takes_notices) {
-              for (auto& each : std::exchange(*held_notices, {})) each.deliver();
-              return {};
-            }
-            held_notices->push_back(self->make_response_promise<void>());
-            return held_notices->back();
-          },
-          [memory](const withdraw_request& gone) { memory->keep(memory->withdrawn, gone.ticket); }};
-    })}));
+  explicit fake_service(
+      system_fixture& system,
+      serving serve = [](const service_call&) { return result<value>{value{}}; }) {
+    actor_ = caf::actor_cast<service_actor>(system.own(
+        full_service{system.caf().spawn([memory = memory_, serve](full_service::pointer self) {
+          const auto held = std::make_shared<std::vector<caf::typed_response_promise<payload>>>();
+          return full_service::behavior_type{
+              [memory, serve, self, held](const service_call& call) -> caf::result<payload> {
+                memory->keep(memory->calls, call);
+                const auto outcome = serve(call);
+                if (!outcome) {
+                  held->push_back(self->make_response_promise<payload>());
+                  return held->back();
+                }
+                if (!*outcome) return to_caf(outcome->error());
+                return payload{{(*outcome)->msgpack()}};
+              },
+              [memory, self,
+               held_notices = std::make_shared<std::vector<caf::typed_response_promise<void>>>()](
+                  const service_notice& notice) -> caf::result<void> {
+                memory->keep(memory->notices, notice);
+                if (memory->takes_notices) {
+                  for (auto& each : std::exchange(*held_notices, {})) each.deliver();
+                  return {};
+                }
+                held_notices->push_back(self->make_response_promise<void>());
+                return held_notices->back();
+              },
+              [memory](const withdraw_request& gone) {
+                memory->keep(memory->withdrawn, gone.ticket);
+              }};
+        })}));
   }
 
   /// The tickets of the calls that it was told are withdrawn.
@@ -89,8 +95,10 @@ answer<void> end_of(const Handle& whom) {
   auto promise = std::make_shared<std::promise<result<void>>>();
   answer<void> coming{promise->get_future().share()};
   caf::actor_cast<caf::actor>(whom)->attach_functor([promise](const caf::error& why) {
-    if (why) promise->set_value(fail(from_caf(why)));
-    else promise->set_value({});
+    if (why)
+      promise->set_value(fail(from_caf(why)));
+    else
+      promise->set_value({});
   });
   return coming;
 }

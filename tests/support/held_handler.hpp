@@ -18,7 +18,8 @@ class held_handler {
 public:
   explicit held_handler(virtual_system& system) : system_(system) {
     actor_ = system.own(command_handler_actor{system.caf().spawn(
-        [calls = calls_, withdrawn = withdrawn_](command_handler_actor::pointer self) -> command_handler_actor::behavior_type {
+        [calls = calls_, withdrawn = withdrawn_](
+            command_handler_actor::pointer self) -> command_handler_actor::behavior_type {
           return {[self, calls](const invocation& asked) {
                     auto promise = self->make_response_promise<value>();
                     calls->push_back({asked, promise});
@@ -57,7 +58,8 @@ private:
 
   virtual_system& system_;
   std::shared_ptr<std::deque<call>> calls_ = std::make_shared<std::deque<call>>();
-  std::shared_ptr<std::vector<std::uint64_t>> withdrawn_ = std::make_shared<std::vector<std::uint64_t>>();
+  std::shared_ptr<std::vector<std::uint64_t>> withdrawn_ =
+      std::make_shared<std::vector<std::uint64_t>>();
   command_handler_actor actor_;
 };
 

@@ -36,6 +36,8 @@ inline error failure_of(config settings) {
   return {error_code::none, "it started", {}};
 }
 
-inline bool mentions(const error& why, std::string_view text) { return why.message.find(text) != std::string::npos; }
+inline bool mentions(const error& why, std::string_view text) {
+  return why.message.find(text) != std::string::npos;
+}
 
 }  // namespace troupe::test

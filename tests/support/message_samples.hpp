@@ -17,14 +17,15 @@ namespace troupe::test {
 /// How much of what may be absent or empty is there.
 enum class fullness : std::uint8_t { full, sparse };
 
-/// Fills messages with values that are not the defaults and differ from field to field. Follows the field lists, so a
-/// new message or field is covered without more code; a new kind of field needs one overload here, as it does in the
-/// codec.
+/// Fills messages with values that are not the defaults and differ from field to field. Follows the
+/// field lists, so a new message or field is covered without more code; a new kind of field needs
+/// one overload here, as it does in the codec.
 class sample_maker {
 public:
   /// @param seed Different ones give different samples.
   /// @param how With `sparse` nothing optional is there, and lists and arguments are empty.
-  explicit sample_maker(std::uint64_t seed = 1, fullness how = fullness::full) : next_(seed), how_(how) {}
+  explicit sample_maker(std::uint64_t seed = 1, fullness how = fullness::full)
+      : next_(seed), how_(how) {}
 
   template <class T>
   T make() {
@@ -44,7 +45,9 @@ private:
   void fill(timestamp& x) { x.ticks = number(); }
   void fill(path& x) { x = path{"/" + text() + "/below"}; }
   void fill(uuid& x) { x.bytes = {static_cast<std::uint8_t>(number()), 0xff, 0, 7}; }
-  void fill(value& x) { x = value::map({{text(), number()}, {text(), value::array({text(), -1.5, nullptr, true})}}); }
+  void fill(value& x) {
+    x = value::map({{text(), number()}, {text(), value::array({text(), -1.5, nullptr, true})}});
+  }
   void fill(arguments& x) {
     x = {};
     if (how_ == fullness::full) x = arguments{{text(), make<value>()}, {text(), make<value>()}};

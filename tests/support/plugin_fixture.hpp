@@ -19,45 +19,54 @@
 
 namespace troupe::test {
 
-/// A launcher that starts no processes: each launch makes a connection whose other end the test takes with `next_plugin`.
+/// A launcher that starts no processes: each launch makes a connection whose other end the test
+/// takes with `next_plugin`.
 class fake_launcher {
 public:
   explicit fake_launcher(real_system& system) {
-    actor_ = system.own(launcher_actor{system.caf().spawn([memory = memory_](launcher_actor::pointer self) {
-      const auto held = std::make_shared<std::vector<caf::typed_response_promise<plugin_ended>>>();
-      const auto unread = std::make_shared<std::vector<std::pair<read_package, caf::typed_response_promise<package_read>>>>();
-      return launcher_actor::behavior_type{
-          [memory, self, unread](const read_package& wanted) -> caf::result<package_read> {
-            if (!memory->holds_packages()) return reply(memory->read(wanted));
-            unread->emplace_back(wanted, self->make_response_promise<package_read>());
-            return unread->back().second;
-          },
-          [memory](const launch_plugin& wanted) { return memory->launch(wanted); },
-          [memory, self, held](const end_plugin& order) -> caf::result<plugin_ended> {
-            if (const auto outcome = memory->end(order)) return reply(*outcome);
-            held->push_back(self->make_response_promise<plugin_ended>());
-            return held->back();
-          },
-          [](const track_plugin& wanted) -> caf::result<resource_usage> {
-            return resource_usage{.memory_bytes = wanted.plugin.size(), .memory_mechanism = "none", .cpu_mechanism = "none",
-                                  .process_mechanism = "none"};
-          },
-          [memory](const policy_changed& change) { memory->take(change); },
-          [memory](const check_operation& wanted) { return memory->check(wanted); },
-          [memory, held, unread](tick) {  // what is held is answered now
-            for (auto& promise : std::exchange(*held, {})) promise.deliver(plugin_ended{});
-            for (auto& [wanted, promise] : std::exchange(*unread, {})) {
-              if (auto read = memory->read(wanted)) promise.deliver(std::move(*read));
-              else promise.deliver(to_caf(read.error()));
-            }
-          }};
-    })});
+    actor_ = system.own(
+        launcher_actor{system.caf().spawn([memory = memory_](launcher_actor::pointer self) {
+          const auto held =
+              std::make_shared<std::vector<caf::typed_response_promise<plugin_ended>>>();
+          const auto unread = std::make_shared<
+              std::vector<std::pair<read_package, caf::typed_response_promise<package_read>>>>();
+          return launcher_actor::behavior_type{
+              [memory, self, unread](const read_package& wanted) -> caf::result<package_read> {
+                if (!memory->holds_packages()) return reply(memory->read(wanted));
+                unread->emplace_back(wanted, self->make_response_promise<package_read>());
+                return unread->back().second;
+              },
+              [memory](const launch_plugin& wanted) { return memory->launch(wanted); },
+              [memory, self, held](const end_plugin& order) -> caf::result<plugin_ended> {
+                if (const auto outcome = memory->end(order)) return reply(*outcome);
+                held->push_back(self->make_response_promise<plugin_ended>());
+                return held->back();
+              },
+              [](const track_plugin& wanted) -> caf::result<resource_usage> {
+                return resource_usage{.memory_bytes = wanted.plugin.size(),
+                                      .memory_mechanism = "none",
+                                      .cpu_mechanism = "none",
+                                      .process_mechanism = "none"};
+              },
+              [memory](const policy_changed& change) { memory->take(change); },
+              [memory](const check_operation& wanted) { return memory->check(wanted); },
+              [memory, held, unread](tick) {  // what is held is answered now
+                for (auto& promise : std::exchange(*held, {})) promise.deliver(plugin_ended{});
+                for (auto& [wanted, promise] : std::exchange(*unread, {})) {
+                  if (auto read = memory->read(wanted))
+                    promise.deliver(std::move(*read));
+                  else
+                    promise.deliver(to_caf(read.error()));
+                }
+              }};
+        })});
   }
 
   const launcher_actor& actor() const { return actor_; }
   /// The other end of the oldest launch that was not taken yet; waits for it.
   raw_peer next_plugin() {
-    if (!eventually([this] { return waiting() > 0; })) throw std::runtime_error{"no plugin is launched"};
+    if (!eventually([this] { return waiting() > 0; }))
+      throw std::runtime_error{"no plugin is launched"};
     const std::lock_guard locked{memory_->guard};
     auto socket = std::move(memory_->waiting.front());
     memory_->waiting.pop_front();
@@ -168,7 +177,8 @@ private:
     result<package_read> read(const read_package& wanted) const {
       const std::lock_guard locked{guard};
       const auto found = packages.find(wanted.directory.native());
-      if (found == packages.end()) return fail(error_code::not_found, "there is no package in " + wanted.directory.native());
+      if (found == packages.end())
+        return fail(error_code::not_found, "there is no package in " + wanted.directory.native());
       return package_read{found->second};
     }
     caf::result<plugin_launched> launch(const launch_plugin& wanted) {
@@ -180,7 +190,8 @@ private:
       socket_pair sockets;
       waiting.push_back(std::move(sockets.far));
       watcher = wanted.watcher;
-      return plugin_launched{std::make_shared<unique_fd>(std::move(sockets.near)), 4711, {{"process", "none"}}};
+      return plugin_launched{
+          std::make_shared<unique_fd>(std::move(sockets.near)), 4711, {{"process", "none"}}};
     }
     /// Nothing when the answer is to wait.
     std::optional<result<plugin_ended>> end(const end_plugin& order) {
@@ -217,7 +228,9 @@ public:
             return {};
           },
           [](const search_audit&) { return audit_list{}; },
-          [](const service_call&) -> caf::result<payload> { return to_caf({error_code::not_found, "nothing is served", {}}); },
+          [](const service_call&) -> caf::result<payload> {
+            return to_caf({error_code::not_found, "nothing is served", {}});
+          },
           [](const service_notice&) {}};
     })});
   }
@@ -262,7 +275,8 @@ inline plugin_manifest notes_manifest() {
   return made;
 }
 
-/// Everything around plugins but the plugins: a launcher, a dispatcher, an audit trail, and a service for the context.
+/// Everything around plugins but the plugins: a launcher, a dispatcher, an audit trail, and a
+/// service for the context.
 class plugin_surroundings {
 public:
   real_system system;
@@ -271,7 +285,8 @@ public:
   fake_audit audit{system};
   fake_service context{system, [](const service_call& call) -> std::optional<result<value>> {
                          if (call.method == "context.list") return std::nullopt;
-                         if (call.method == "context.delete") return fail(error_code::not_found, "nothing is there");
+                         if (call.method == "context.delete")
+                           return fail(error_code::not_found, "nothing is there");
                          return value{"from the context"};
                        }};
   dispatcher_actor dispatcher = system.own(spawn_dispatcher(system.caf(), {}, log.target()));
@@ -279,12 +294,20 @@ public:
   plugin_environment environment() {
     session_accepted introduction;
     introduction.node_name = "here";
-    return {.launcher = launcher.actor(), .dispatcher = dispatcher, .audit = audit.actor(),
-            .services = {{service::context, context.actor()}, {service::commands, caf::actor_cast<service_actor>(dispatcher)}},
-            .introduction = introduction, .python_sdk = "/sdk/python", .log = log.target()};
+    return {.launcher = launcher.actor(),
+            .dispatcher = dispatcher,
+            .audit = audit.actor(),
+            .services = {{service::context, context.actor()},
+                         {service::commands, caf::actor_cast<service_actor>(dispatcher)}},
+            .introduction = introduction,
+            .python_sdk = "/sdk/python",
+            .log = log.target()};
   }
-  answer<value> execute(std::string command, arguments given = {}, std::chrono::milliseconds deadline = 0ms) {
-    return system.ask<value>(dispatcher, execute_command{std::move(command), std::move(given), the_host(), deadline, {}});
+  answer<value> execute(std::string command, arguments given = {},
+                        std::chrono::milliseconds deadline = 0ms) {
+    return system.ask<value>(
+        dispatcher,
+        execute_command{std::move(command), std::move(given), the_host(), deadline, {}});
   }
   std::vector<std::string> offered() {
     std::vector<std::string> all;
@@ -306,7 +329,8 @@ inline session_open plugin_opening(std::string name = "notes") {
 /// Plays a plugin's part of a start, up to its commands.
 inline session_accepted begin_session(raw_peer& plugin, const std::vector<std::string>& commands) {
   const auto accepted = plugin.call_with("session.open", plugin_opening());
-  if (accepted.failure.code != error_code::none) throw std::runtime_error{"the session is refused: " + accepted.failure.message};
+  if (accepted.failure.code != error_code::none)
+    throw std::runtime_error{"the session is refused: " + accepted.failure.message};
   const auto start = plugin.expect_request("plugin.start");
   plugin_started answer;
   for (const auto& name : commands) answer.commands.push_back(command_spec{name});

@@ -26,7 +26,8 @@ namespace troupe::test {
 struct socket_pair {
   socket_pair() {
     int both[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) != 0) throw std::runtime_error{"no socket pair can be made"};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both) != 0)
+      throw std::runtime_error{"no socket pair can be made"};
     near.reset(both[0]);
     far.reset(both[1]);
   }
@@ -48,7 +49,8 @@ struct heard_frame {
   }
 };
 
-/// A program on the other end of a connection, in the hands of the test. Every wait ends after `patience`.
+/// A program on the other end of a connection, in the hands of the test. Every wait ends after
+/// `patience`.
 class raw_peer {
 public:
   explicit raw_peer(unique_fd socket) : socket_(std::move(socket)) {}
@@ -88,7 +90,8 @@ public:
     send(bytes);
   }
 
-  /// The next frame that `wanted` accepts; others are kept for later. Nothing when the connection ends first.
+  /// The next frame that `wanted` accepts; others are kept for later. Nothing when the connection
+  /// ends first.
   std::optional<heard_frame> next(const std::function<bool(const heard_frame&)>& wanted) {
     for (auto at = kept_.begin(); at != kept_.end(); ++at)
       if (wanted(*at)) {
@@ -102,15 +105,24 @@ public:
     }
     return std::nullopt;
   }
-  /// The next request for this method. @throws std::runtime_error when the connection ends first, as all that follow.
+  /// The next request for this method. @throws std::runtime_error when the connection ends first,
+  /// as all that follow.
   heard_frame expect_request(std::string_view method) {
-    return expect([&](const auto& f) { return f.what == heard_frame::kind::request && f.method == method; }, method);
+    return expect(
+        [&](const auto& f) { return f.what == heard_frame::kind::request && f.method == method; },
+        method);
   }
   heard_frame expect_notification(std::string_view method) {
-    return expect([&](const auto& f) { return f.what == heard_frame::kind::notification && f.method == method; }, method);
+    return expect(
+        [&](const auto& f) {
+          return f.what == heard_frame::kind::notification && f.method == method;
+        },
+        method);
   }
   heard_frame expect_response(std::uint32_t id) {
-    return expect([&](const auto& f) { return f.what == heard_frame::kind::response && f.id == id; }, "a response");
+    return expect(
+        [&](const auto& f) { return f.what == heard_frame::kind::response && f.id == id; },
+        "a response");
   }
   /// Asks and waits for the answer.
   heard_frame call(std::string_view method, std::string_view params = rpc::no_params) {
@@ -139,7 +151,8 @@ private:
       const auto bytes = arrived_.next().value();
       if (!bytes.empty()) return taken_apart(bytes);
       pollfd waiting{socket_.get(), POLLIN, 0};
-      const int ready = ::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds{patience}.count()));
+      const int ready =
+          ::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds{patience}.count()));
       if (ready == 0) throw std::runtime_error{"the other side says nothing"};
       char buffer[64 * 1024];
       const auto got = ::recv(socket_.get(), buffer, sizeof buffer, 0);
@@ -151,7 +164,8 @@ private:
   static heard_frame taken_apart(std::string_view bytes) {
     const auto frame = rpc::parse(bytes).value();
     if (const auto* r = std::get_if<rpc::request>(&frame))
-      return {heard_frame::kind::request, r->id, std::string{r->method}, std::string{r->params}, {}};
+      return {
+          heard_frame::kind::request, r->id, std::string{r->method}, std::string{r->params}, {}};
     if (const auto* r = std::get_if<rpc::response>(&frame))
       return {heard_frame::kind::response, r->id, {}, std::string{r->payload}, r->failure};
     const auto& n = std::get<rpc::notification>(frame);

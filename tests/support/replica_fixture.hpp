@@ -20,26 +20,30 @@ namespace troupe::test {
 class fake_store {
 public:
   explicit fake_store(virtual_system& system) : system_(system) {
-    keeper_ = system.own(store_keeper_actor{system.caf().spawn([disk = disk_](store_keeper_actor::pointer self) {
-      return store_keeper_actor::behavior_type{
-          [self, disk](const append_records& wanted) {
-            auto promise = self->make_response_promise<void>();
-            disk->waiting.push_back({wanted, promise});
-            if (!disk->held) disk->write_all();
-            return promise;
-          },
-          [disk](const read_records& wanted) { return disk->read(wanted); },
-          [disk](const write_checkpoint& wanted) -> caf::result<void> {
-            if (disk->checkpoints_refused) return to_caf({error_code::storage_failure, "no room for a checkpoint", {}});
-            disk->checkpoints.push_back(wanted.state);
-            return {};
-          }};
-    })});
+    keeper_ = system.own(
+        store_keeper_actor{system.caf().spawn([disk = disk_](store_keeper_actor::pointer self) {
+          return store_keeper_actor::behavior_type{
+              [self, disk](const append_records& wanted) {
+                auto promise = self->make_response_promise<void>();
+                disk->waiting.push_back({wanted, promise});
+                if (!disk->held) disk->write_all();
+                return promise;
+              },
+              [disk](const read_records& wanted) { return disk->read(wanted); },
+              [disk](const write_checkpoint& wanted) -> caf::result<void> {
+                if (disk->checkpoints_refused)
+                  return to_caf({error_code::storage_failure, "no room for a checkpoint", {}});
+                disk->checkpoints.push_back(wanted.state);
+                return {};
+              }};
+        })});
   }
 
   const store_keeper_actor& keeper() const { return keeper_; }
   const std::vector<encoded_record>& log() const { return disk_->log; }
-  const std::vector<std::shared_ptr<const engine_state>>& checkpoints() const { return disk_->checkpoints; }
+  const std::vector<std::shared_ptr<const engine_state>>& checkpoints() const {
+    return disk_->checkpoints;
+  }
   /// Commits so far.
   std::size_t commits() const { return disk_->commits; }
 
@@ -90,7 +94,9 @@ private:
       records_read found;
       std::size_t bytes = 0;
       for (const auto& each : log) {
-        if (run_id{each.dot.origin, each.dot.incarnation} != wanted.run || each.dot.seq < wanted.first) continue;
+        if (run_id{each.dot.origin, each.dot.incarnation} != wanted.run ||
+            each.dot.seq < wanted.first)
+          continue;
         if (!found.records.empty() && bytes + each.bytes.size() > wanted.max_bytes) break;
         bytes += each.bytes.size();
         found.records.push_back(each);
@@ -109,41 +115,50 @@ class replica_fixture {
 public:
   /// @param n see `node`.
   /// @param replayed changes of earlier runs that no checkpoint holds.
-  replica_fixture(virtual_system& in, unsigned n, std::uint64_t checkpoint_every = 20'000, cluster_id cluster = {},
-                  std::uint64_t replayed = 0)
+  replica_fixture(virtual_system& in, unsigned n, std::uint64_t checkpoint_every = 20'000,
+                  cluster_id cluster = {}, std::uint64_t replayed = 0)
       : system(in),
         id(node(n)),
         store(in),
         actor(in.own(spawn_replica(
-            in.caf(), {.engine = context_engine{id, 1},
-                       .identity = {cluster, id},
-                       .store = store.keeper(),
-                       .log = log.target(),
-                       .clock = [&in, offset = wall_offset_ms] {
-                         const auto now = in.caf().clock().now().time_since_epoch();
-                         return noon + static_cast<std::uint64_t>(*offset) + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-                       },
-                       .checkpoint_every = checkpoint_every,
-                       .replayed = replayed}))) {
+            in.caf(),
+            {.engine = context_engine{id, 1},
+             .identity = {cluster, id},
+             .store = store.keeper(),
+             .log = log.target(),
+             .clock =
+                 [&in, offset = wall_offset_ms] {
+                   const auto now = in.caf().clock().now().time_since_epoch();
+                   return noon + static_cast<std::uint64_t>(*offset) +
+                          static_cast<std::uint64_t>(
+                              std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+                 },
+             .checkpoint_every = checkpoint_every,
+             .replayed = replayed}))) {
     system.run();
   }
 
   virtual_system& system;
   node_id id;
-  std::shared_ptr<std::int64_t> wall_offset_ms = std::make_shared<std::int64_t>(0);  ///< Of wall time from virtual time.
+  std::shared_ptr<std::int64_t> wall_offset_ms =
+      std::make_shared<std::int64_t>(0);  ///< Of wall time from virtual time.
   recorded_log log;
   fake_store store;
   replica_actor actor;
 
-  answer<values_written> write(std::string_view where, value given, durability level = durability::durable) {
-    auto asked = system.ask<values_written>(
-        actor, write_values{.entries = {{path{where}, std::move(given)}}, .durability = level, .principal = "tester"});
+  answer<values_written> write(std::string_view where, value given,
+                               durability level = durability::durable) {
+    auto asked =
+        system.ask<values_written>(actor, write_values{.entries = {{path{where}, std::move(given)}},
+                                                       .durability = level,
+                                                       .principal = "tester"});
     system.run();
     return asked;
   }
   answer<values_written> erase(std::string_view where) {
-    auto asked = system.ask<values_written>(
-        actor, write_values{.entries = {{path{where}, {}}}, .what = operation::erase, .principal = "tester"});
+    auto asked = system.ask<values_written>(actor, write_values{.entries = {{path{where}, {}}},
+                                                                .what = operation::erase,
+                                                                .principal = "tester"});
     system.run();
     return asked;
   }
@@ -153,7 +168,9 @@ public:
     if (!found.found) return std::nullopt;
     return found.value;
   }
-  values_verified verify() { return system.demand<values_verified>(actor, verify_values{}).value(); }
+  values_verified verify() {
+    return system.demand<values_verified>(actor, verify_values{}).value();
+  }
   /// The decoded answer to a request over a link.
   template <class T, class Params>
   result<T> serve(std::string method, const Params& params) {
@@ -162,12 +179,16 @@ public:
     return decode_checked<T>(got->msgpack.bytes);
   }
   /// Introduces a peer that can be reached over this link.
-  void meet(const link_actor& link, const node_id& peer) { tell(actor, peer_up{link, peer, "peer", 1}); }
+  void meet(const link_actor& link, const node_id& peer) {
+    tell(actor, peer_up{link, peer, "peer", 1});
+  }
 };
 
 /// Says something to a replica as a link does.
-inline void say_as(const link_actor& link, const replica_actor& to, std::string method, std::string bytes) {
-  const auto caller = std::make_shared<const principal>(principal{.name = "peer", .kind = principal_kind::peer, .capabilities = {}});
+inline void say_as(const link_actor& link, const replica_actor& to, std::string method,
+                   std::string bytes) {
+  const auto caller = std::make_shared<const principal>(
+      principal{.name = "peer", .kind = principal_kind::peer, .capabilities = {}});
   caf::actor_cast<caf::strong_actor_ptr>(to)->enqueue(
       caf::actor_cast<caf::strong_actor_ptr>(link), caf::make_message_id(),
       caf::make_message(service_notice{caller, std::move(method), {std::move(bytes)}}), nullptr);
@@ -179,9 +200,12 @@ public:
   explicit kept_link(virtual_system& system) {
     link_ = system.own(link_actor{system.caf().spawn([heard = heard_](link_actor::pointer self) {
       return link_actor::behavior_type{
-          [](const call_remote&) -> caf::result<payload> { return to_caf({error_code::not_found, "nobody calls", {}}); },
+          [](const call_remote&) -> caf::result<payload> {
+            return to_caf({error_code::not_found, "nobody calls", {}});
+          },
           [heard](const notify_remote& notice) -> caf::result<void> {
-            if (heard->refuses) return to_caf({error_code::overloaded, "the other side does not read", {}});
+            if (heard->refuses)
+              return to_caf({error_code::overloaded, "the other side does not read", {}});
             heard->notices.push_back(notice);
             return {};
           },
@@ -247,15 +271,19 @@ private:
   template <class OtherEnd>
   link_actor make_end(replica_actor to, OtherEnd other) {
     return system_.own(link_actor{system_.caf().spawn([to, other](link_actor::pointer self) {
-      return link_actor::behavior_type{
-          [](const call_remote&) -> caf::result<payload> { return to_caf({error_code::not_found, "nobody calls", {}}); },
-          [to, other](const notify_remote& notice) {
-            if (const auto from = other()) say_as(from, to, notice.method, notice.params.bytes);
-          },
-          [self, other](const close_link&) {
-            if (const auto there = other()) caf::anon_send_exit(there, caf::exit_reason::user_shutdown);
-            self->quit();
-          }};
+      return link_actor::behavior_type{[](const call_remote&) -> caf::result<payload> {
+                                         return to_caf({error_code::not_found, "nobody calls", {}});
+                                       },
+                                       [to, other](const notify_remote& notice) {
+                                         if (const auto from = other())
+                                           say_as(from, to, notice.method, notice.params.bytes);
+                                       },
+                                       [self, other](const close_link&) {
+                                         if (const auto there = other())
+                                           caf::anon_send_exit(there,
+                                                               caf::exit_reason::user_shutdown);
+                                         self->quit();
+                                       }};
     })});
   }
 

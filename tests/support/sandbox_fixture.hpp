@@ -20,7 +20,8 @@
 #include <troupe/plugins/sandbox/process_handle.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>
 
-/// What the tests of sandboxes share. They start real processes and need the environment variable TROUPE_PLUGIN_INIT.
+/// What the tests of sandboxes share. They start real processes and need the environment variable
+/// TROUPE_PLUGIN_INIT.
 namespace troupe::test {
 
 namespace fs = std::filesystem;
@@ -98,7 +99,8 @@ public:
   }
   std::unique_ptr<bubblewrap> open() const { return open(config()); }
 
-  void write(const fs::path& file, const std::string& text, fs::perms mode = fs::perms{0644}) const {
+  void write(const fs::path& file, const std::string& text,
+             fs::perms mode = fs::perms{0644}) const {
     std::ofstream{file} << text;
     fs::permissions(file, mode);
   }

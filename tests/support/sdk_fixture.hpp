@@ -30,14 +30,19 @@ inline std::string execute_frame(std::uint32_t id, std::vector<value::member> mo
   return request_frame(id, "command.execute", value::map(std::move(more)).msgpack());
 }
 
-inline std::string answer_frame(std::uint32_t id, const value& result) { return response_frame(id, result.msgpack()); }
+inline std::string answer_frame(std::uint32_t id, const value& result) {
+  return response_frame(id, result.msgpack());
+}
 
 /// A frame as JSON, so that a test shows what it expects.
-inline std::string json(std::string_view frame) { return value::from_msgpack(frame).value().to_json(); }
+inline std::string json(std::string_view frame) {
+  return value::from_msgpack(frame).value().to_json();
+}
 
 /// A plugin with one command, `p.run`.
 struct one_command : sdk::plugin {
-  explicit one_command(handler run, command_spec spec = command_spec{"run"}) : sdk::plugin{"p", "1.2.3"} {
+  explicit one_command(handler run, command_spec spec = command_spec{"run"})
+      : sdk::plugin{"p", "1.2.3"} {
     command(std::move(spec), std::move(run));
   }
 };

@@ -62,7 +62,9 @@ struct recorded_outcome {
         outcome = fail(got.error());
     };
   }
-  error_code code() const { return outcome && !*outcome ? outcome->error().code : error_code::none; }
+  error_code code() const {
+    return outcome && !*outcome ? outcome->error().code : error_code::none;
+  }
 };
 
 /// Limits with which an idle other side is pinged each second and may be silent for five.

@@ -35,7 +35,7 @@ struct disk {
 /// Something that a node has handed to its disk and that is not there yet.
 struct pending_commit {
   std::optional<encoded_record> record;
-  unsigned peer = 0;        ///< Without a record: all records of this push of this peer come before.
+  unsigned peer = 0;  ///< Without a record: all records of this push of this peer come before.
   std::uint64_t batch = 0;
 };
 
@@ -80,23 +80,30 @@ private:
     if (random_() % 25 == 0) attack(some_node());
     if (random_() % 50 == 0) replicas_[some_node()].disk_refuses = random_() % 2;
     const auto dice = random_() % 100;
-    if (dice < 30) write(some_node());
-    else if (dice < 65) deliver_some();
-    else if (dice < 82) commit(some_node(), 1 + random_() % 6);
-    else if (dice < 90) change_link(some_node(), some_node());
-    else if (dice < 93) checkpoint(some_node());
-    else if (dice < 97) blocked_[{some_node(), some_node()}] = random_() % 2;
-    else crash_or_start(some_node());
+    if (dice < 30)
+      write(some_node());
+    else if (dice < 65)
+      deliver_some();
+    else if (dice < 82)
+      commit(some_node(), 1 + random_() % 6);
+    else if (dice < 90)
+      change_link(some_node(), some_node());
+    else if (dice < 93)
+      checkpoint(some_node());
+    else if (dice < 97)
+      blocked_[{some_node(), some_node()}] = random_() % 2;
+    else
+      crash_or_start(some_node());
   }
 
-  // -- one node ------------------------------------------------------------------------------------------------------
+  // -- one node -----------------------------------------------------------------------------------
 
   void start(unsigned i) {
     auto& self = replicas_[i];
     auto restored = self.storage.checkpoint;
     const auto covered = restored.vector;
-    self.engine =
-        std::make_unique<context_engine>(node(i + 1), ++self.storage.incarnation, std::move(restored), plan_.engine);
+    self.engine = std::make_unique<context_engine>(node(i + 1), ++self.storage.incarnation,
+                                                   std::move(restored), plan_.engine);
     self.view = {};
     for (const auto& [run, records] : self.storage.log) {
       for (const auto& each : records) {
@@ -121,10 +128,12 @@ private:
     if (!is_up(i)) return;
     const path where{"/p" + std::to_string(random_() % plan_.paths)};
     const auto op = random_() % 4 == 0 ? operation::erase : operation::put;
-    const auto written =
-        replicas_[i].engine->write(op, where, static_cast<int>(random_() % 1000), "tester", {}, wall(i));
+    const auto written = replicas_[i].engine->write(op, where, static_cast<int>(random_() % 1000),
+                                                    "tester", {}, wall(i));
     if (!written) return;
-    REQUIRE_MESSAGE(written->timestamp.milliseconds() <= noon + now_ + 10'000'000 + hybrid_clock::max_resume_ms, "a forged time counts");
+    REQUIRE_MESSAGE(
+        written->timestamp.milliseconds() <= noon + now_ + 10'000'000 + hybrid_clock::max_resume_ms,
+        "a forged time counts");
     oracle_.wrote(*written);
     replicas_[i].queue.push_back({encode_record(*written)});
     refresh_view(i);
@@ -141,7 +150,8 @@ private:
     // Malformed, in the name of a node that lives, this one included.
     const auto victim = some_node();
     const run_id named{node(victim + 1), replicas_[victim].storage.incarnation};
-    auto malformed = test::put({named.origin, named.incarnation, 1 + random_() % 50}, where.text(), "malformed");
+    auto malformed =
+        test::put({named.origin, named.incarnation, 1 + random_() % 50}, where.text(), "malformed");
     switch (random_() % 4) {
       case 0: malformed.timestamp = {std::uint64_t{1} << 63}; break;
       case 1: malformed.observed = {malformed.dot}; break;
@@ -151,14 +161,18 @@ private:
     REQUIRE(engine.apply(malformed, wall(i)).status == apply_status::malformed);
 
     // Overwrites what this node writes next. In a run of its own, as that is declined from then on.
-    const dot next{own.origin, own.incarnation, engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3};
-    const auto claim = engine.apply(test::put({hostile, ++forged_, 1}, where.text(), "claim", {next}), wall(i));
+    const dot next{own.origin, own.incarnation,
+                   engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3};
+    const auto claim =
+        engine.apply(test::put({hostile, ++forged_, 1}, where.text(), "claim", {next}), wall(i));
     REQUIRE(claim.status == apply_status::refused);
     REQUIRE(claim.alarm);
     REQUIRE(engine.root_hash() == before);
 
-    // In the name of an earlier run of this node, of a time to come. It is a change like another, but for its time.
-    auto late = test::put({own.origin, (std::uint64_t{1} << 40) + ++forged_, 1}, where.text(), static_cast<int>(forged_));
+    // In the name of an earlier run of this node, of a time to come. It is a change like another,
+    // but for its time.
+    auto late = test::put({own.origin, (std::uint64_t{1} << 40) + ++forged_, 1}, where.text(),
+                          static_cast<int>(forged_));
     late.timestamp = {(std::uint64_t{1} << 63) - 1};
     auto outcome = engine.apply(late, wall(i));
     REQUIRE(outcome.alarm == (outcome.status == apply_status::applied));
@@ -198,7 +212,8 @@ private:
   }
 
   void checkpoint(unsigned i) {
-    if (is_up(i) && replicas_[i].queue.empty()) replicas_[i].storage.checkpoint = replicas_[i].engine->state();
+    if (is_up(i) && replicas_[i].queue.empty())
+      replicas_[i].storage.checkpoint = replicas_[i].engine->state();
   }
 
   void tick(unsigned i) {
@@ -207,14 +222,16 @@ private:
 
   void refresh_view(unsigned i) {
     auto& self = replicas_[i];
-    self.view.root = self.engine->vector() == self.view.committed ? self.engine->root_hash() : state_hash{};
+    self.view.root =
+        self.engine->vector() == self.view.committed ? self.engine->root_hash() : state_hash{};
     self.view.declined = self.engine->declined();
     self.view.missing = self.engine->missing();
     self.view.takes_pushes = self.queue.size() < plan_.max_waiting;
-    REQUIRE(std::ranges::all_of(self.view.declined, [](const run_id& run) { return run.origin == hostile; }));
+    REQUIRE(std::ranges::all_of(self.view.declined,
+                                [](const run_id& run) { return run.origin == hostile; }));
   }
 
-  // -- links ---------------------------------------------------------------------------------------------------------
+  // -- links --------------------------------------------------------------------------------------
 
   struct envelope {
     unsigned from, to;
@@ -222,15 +239,19 @@ private:
   };
 
   void change_link(unsigned a, unsigned b) {
-    if (replicas_[a].sessions.contains(b)) disconnect(a, b);
-    else connect(a, b);
+    if (replicas_[a].sessions.contains(b))
+      disconnect(a, b);
+    else
+      connect(a, b);
   }
 
   void connect(unsigned a, unsigned b) {
     if (a == b || !is_up(a) || !is_up(b) || replicas_[a].sessions.contains(b)) return;
     for (const auto& [self, peer] : {std::pair{a, b}, std::pair{b, a}}) {
-      const sync_identity identity{cluster_id{node(99).id}, node(self + 1), replicas_[self].storage.incarnation, 1};
-      replicas_[self].sessions.emplace(peer, sync_session{identity, node(peer + 1), replicas_[self].view, plan_.sync});
+      const sync_identity identity{cluster_id{node(99).id}, node(self + 1),
+                                   replicas_[self].storage.incarnation, 1};
+      replicas_[self].sessions.emplace(
+          peer, sync_session{identity, node(peer + 1), replicas_[self].view, plan_.sync});
     }
     // The greeting is part of setting up a link: without it there is none.
     const auto greeting_of = [&](unsigned self, unsigned peer) {
@@ -249,8 +270,10 @@ private:
     std::erase_if(network_, [&](const envelope& each) {
       return (each.from == a && each.to == b) || (each.from == b && each.to == a);
     });
-    std::erase_if(replicas_[a].queue, [&](const pending_commit& each) { return !each.record && each.peer == b; });
-    std::erase_if(replicas_[b].queue, [&](const pending_commit& each) { return !each.record && each.peer == a; });
+    std::erase_if(replicas_[a].queue,
+                  [&](const pending_commit& each) { return !each.record && each.peer == b; });
+    std::erase_if(replicas_[b].queue,
+                  [&](const pending_commit& each) { return !each.record && each.peer == a; });
     links_changed(a);
     links_changed(b);
   }
@@ -267,8 +290,9 @@ private:
     for (auto count = random_() % 8; count > 0 && !network_.empty(); --count) {
       auto at = network_.begin() + static_cast<std::ptrdiff_t>(random_() % network_.size());
       if (plan_.ordered_links) {
-        at = std::ranges::find_if(network_,
-                                  [&](const envelope& each) { return each.from == at->from && each.to == at->to; });
+        at = std::ranges::find_if(network_, [&](const envelope& each) {
+          return each.from == at->from && each.to == at->to;
+        });
         deliver_at(at);
       } else if (random_() % 100 < 15 || blocked_[{at->from, at->to}]) {
         network_.erase(at);
@@ -295,18 +319,21 @@ private:
 
   /// What the replica actor does with the wishes of a session.
   void perform(unsigned i, unsigned peer, std::vector<sync_action> actions) {
-    for (auto& action : actions) std::visit([&](auto& each) { perform_one(i, peer, each); }, action);
+    for (auto& action : actions)
+      std::visit([&](auto& each) { perform_one(i, peer, each); }, action);
   }
   void perform_one(unsigned i, unsigned peer, send_message& action) {
     ++messages_;
-    if (const auto* push = std::get_if<sync_push>(&action.message)) check_push_is_committed(i, *push);
+    if (const auto* push = std::get_if<sync_push>(&action.message))
+      check_push_is_committed(i, *push);
     network_.push_back({i, peer, std::move(action.message)});
   }
   void perform_one(unsigned i, unsigned peer, read_log& action) {
     std::vector<encoded_record> records;
     const auto& log = replicas_[i].storage.log[action.run];
     std::size_t bytes = 0;
-    for (auto seq = action.first; seq <= log.size() && (records.empty() || bytes < action.max_bytes); ++seq) {
+    for (auto seq = action.first;
+         seq <= log.size() && (records.empty() || bytes < action.max_bytes); ++seq) {
       bytes += log[seq - 1].bytes.size();
       records.push_back(log[seq - 1]);
       if (random_() % 8 == 0) break;
@@ -318,13 +345,18 @@ private:
       auto outcome = replicas_[i].engine->apply(std::move(record), wall(i));
       REQUIRE(outcome.status != apply_status::refused);
       REQUIRE(outcome.status != apply_status::malformed);
-      for (const auto& each : outcome.applied) replicas_[i].queue.push_back({encode_record(each.record)});
+      for (const auto& each : outcome.applied)
+        replicas_[i].queue.push_back({encode_record(each.record)});
     }
     replicas_[i].queue.push_back({std::nullopt, peer, action.batch});
     refresh_view(i);
   }
-  void perform_one(unsigned, unsigned, report_mismatch&) { FAIL("equal rules were reported as different"); }
-  void perform_one(unsigned, unsigned, report_roots&) { FAIL("replicas with equal vectors are different"); }
+  void perform_one(unsigned, unsigned, report_mismatch&) {
+    FAIL("equal rules were reported as different");
+  }
+  void perform_one(unsigned, unsigned, report_roots&) {
+    FAIL("replicas with equal vectors are different");
+  }
   void perform_one(unsigned, unsigned, close_session& action) { FAIL(action.reason.message); }
 
   void check_push_is_committed(unsigned i, const sync_push& push) {
@@ -336,7 +368,7 @@ private:
     }
   }
 
-  // -- checks --------------------------------------------------------------------------------------------------------
+  // -- checks -------------------------------------------------------------------------------------
 
   void check_all() {
     for (auto& each : replicas_) {
@@ -354,8 +386,10 @@ private:
       if (!is_up(i)) start(i);
     for (unsigned a = 0; a < plan_.nodes; ++a) {
       for (unsigned b = a + 1; b < plan_.nodes; ++b) {
-        if (plan_.heal_as_line && b != a + 1) disconnect(a, b);
-        else connect(a, b);
+        if (plan_.heal_as_line && b != a + 1)
+          disconnect(a, b);
+        else
+          connect(a, b);
       }
     }
     const auto messages_before = messages_;
@@ -377,7 +411,8 @@ private:
 
   bool is_converged() const {
     return std::ranges::all_of(replicas_, [&](const replica& each) {
-      return each.engine->vector() == replicas_[0].engine->vector() && each.view.committed == each.engine->vector();
+      return each.engine->vector() == replicas_[0].engine->vector() &&
+             each.view.committed == each.engine->vector();
     });
   }
 

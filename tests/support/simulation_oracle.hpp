@@ -18,19 +18,23 @@ public:
   void wrote(const change_record& record) { all_.emplace(record.dot, record); }
   void committed(const dot& id) { committed_.insert(id); }
 
-  /// What a replica must hold that has processed just this: those changes without what any of them observed. Of one run
-  /// and path only the latest counts: what connects it with those before may still be on its way.
+  /// What a replica must hold that has processed just this: those changes without what any of them
+  /// observed. Of one run and path only the latest counts: what connects it with those before may
+  /// still be on its way.
   live_set expected(const version_vector& processed) const {
     auto expected = live([&](const dot& id) { return processed.covers(id); });
     std::map<std::pair<run_id, std::string>, std::uint64_t> latest;
     for (const auto& [id, record] : all_)
       if (processed.covers(id)) latest[{{id.origin, id.incarnation}, record.path.text()}] = id.seq;
     for (auto& [where, dots] : expected)
-      std::erase_if(dots, [&](const dot& id) { return id.seq < latest.at({{id.origin, id.incarnation}, where}); });
+      std::erase_if(dots, [&](const dot& id) {
+        return id.seq < latest.at({{id.origin, id.incarnation}, where});
+      });
     std::erase_if(expected, [](const auto& each) { return each.second.empty(); });
     return expected;
   }
-  /// What all must hold in the end: what was committed somewhere, without what any of that observed.
+  /// What all must hold in the end: what was committed somewhere, without what any of that
+  /// observed.
   live_set expected_in_the_end() const {
     return live([&](const dot& id) { return committed_.contains(id); });
   }

@@ -38,7 +38,8 @@ inline void tamper(const temporary_directory& where, const std::string& sql) {
 inline std::vector<encoded_record> run_of(unsigned origin, std::uint64_t first, std::uint64_t last,
                                           std::string_view where = "/a") {
   std::vector<encoded_record> records;
-  for (auto seq = first; seq <= last; ++seq) records.push_back(encode_record(put({node(origin), 1, seq}, where, seq)));
+  for (auto seq = first; seq <= last; ++seq)
+    records.push_back(encode_record(put({node(origin), 1, seq}, where, seq)));
   return records;
 }
 
@@ -48,7 +49,9 @@ inline result<context_engine> restore(context_store& store, std::uint64_t incarn
   if (!state) return fail(state.error());
   const auto vector = state->vector;
   context_engine engine{ours.node, incarnation, std::move(*state)};
-  if (auto done = store.replay(vector, [&](change_record&& record) { return engine.replay(std::move(record), noon); }); !done)
+  if (auto done = store.replay(
+          vector, [&](change_record&& record) { return engine.replay(std::move(record), noon); });
+      !done)
     return fail(done.error());
   return engine;
 }

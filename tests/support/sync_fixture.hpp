@@ -19,11 +19,13 @@ namespace troupe::test {
 
 inline const cluster_id cluster{node(99).id};
 
-inline encoded_record change(unsigned origin, std::uint64_t seq, std::size_t bytes = 10, std::uint64_t incarnation = 1) {
+inline encoded_record change(unsigned origin, std::uint64_t seq, std::size_t bytes = 10,
+                             std::uint64_t incarnation = 1) {
   return encode_record(put({node(origin), incarnation, seq}, "/a", std::string(bytes, 'x')));
 }
 
-inline std::vector<encoded_record> changes(unsigned origin, std::uint64_t first, std::uint64_t last, std::size_t bytes = 10) {
+inline std::vector<encoded_record> changes(unsigned origin, std::uint64_t first, std::uint64_t last,
+                                           std::size_t bytes = 10) {
   std::vector<encoded_record> records;
   for (auto seq = first; seq <= last; ++seq) records.push_back(change(origin, seq, bytes));
   return records;
@@ -39,7 +41,8 @@ std::vector<Message> sent(const sync_session::actions& actions) {
   std::vector<Message> messages;
   for (const auto& each : actions)
     if (const auto* action = std::get_if<send_message>(&each))
-      if (const auto* message = std::get_if<Message>(&action->message)) messages.push_back(*message);
+      if (const auto* message = std::get_if<Message>(&action->message))
+        messages.push_back(*message);
   return messages;
 }
 
@@ -65,7 +68,8 @@ inline std::vector<dot> pushed(const sync_session::actions& actions) {
 
 /// Node 1 in a session with node 2.
 struct one_side {
-  explicit one_side(sync_limits limits = {}) : session({cluster, node(1), 1, 7}, node(2), view, limits) {}
+  explicit one_side(sync_limits limits = {})
+      : session({cluster, node(1), 1, 7}, node(2), view, limits) {}
 
   sync_hello greeting(version_vector vector = {}) const {
     return {cluster, node(2), 1, std::move(vector), {}, 7, {node(1)}, {}};
@@ -75,7 +79,8 @@ struct one_side {
     return session.receive(greeting(std::move(theirs)));
   }
   sync_session::actions commit(std::vector<encoded_record> records) {
-    for (const auto& each : records) view.committed.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);
+    for (const auto& each : records)
+      view.committed.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);
     return session.committed(batch_of(std::move(records)));
   }
   /// Lets a second pass.
@@ -83,7 +88,8 @@ struct one_side {
   sync_session::actions ack(std::uint64_t batch, version_vector vector = {}) {
     return session.receive(sync_ack{batch, std::move(vector)});
   }
-  sync_session::actions heads(version_vector vector, std::uint64_t batch = 0, std::vector<node_id> links = {node(1)}) {
+  sync_session::actions heads(version_vector vector, std::uint64_t batch = 0,
+                              std::vector<node_id> links = {node(1)}) {
     return session.receive(sync_heads{std::move(vector), {}, batch, std::move(links), {}});
   }
 
@@ -92,7 +98,9 @@ struct one_side {
   std::uint64_t now = 0;
 };
 
-inline version_vector upto(unsigned origin, std::uint64_t seq) { return version_vector{{{node(origin), 1, seq}}}; }
+inline version_vector upto(unsigned origin, std::uint64_t seq) {
+  return version_vector{{{node(origin), 1, seq}}};
+}
 
 inline std::vector<dot> dots(unsigned origin, std::uint64_t first, std::uint64_t last) {
   std::vector<dot> all;
@@ -101,7 +109,8 @@ inline std::vector<dot> dots(unsigned origin, std::uint64_t first, std::uint64_t
 }
 
 /// The session closes, for a reason with this code and these words.
-inline void check_closed(const sync_session::actions& actions, error_code code, std::string_view part) {
+inline void check_closed(const sync_session::actions& actions, error_code code,
+                         std::string_view part) {
   const auto closes = wished<close_session>(actions);
   REQUIRE(closes.size() == 1);
   CHECK(closes[0].reason.code == code);

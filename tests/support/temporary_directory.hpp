@@ -13,7 +13,8 @@ class temporary_directory {
 public:
   temporary_directory() {
     std::string made = (std::filesystem::temp_directory_path() / "troupe-XXXXXX").native();
-    if (mkdtemp(made.data()) == nullptr) throw std::runtime_error{"cannot make a directory like " + made};
+    if (mkdtemp(made.data()) == nullptr)
+      throw std::runtime_error{"cannot make a directory like " + made};
     path_ = made;
   }
   ~temporary_directory() {

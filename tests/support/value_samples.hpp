@@ -18,18 +18,21 @@ enum class value_range : std::uint8_t { json, all };
 /// Well-formed UTF-8 of up to 12 characters of every length. Call inside of `rc::check`.
 inline std::string draw_text() {
   std::string text;
-  const auto pieces = *rc::gen::resize(12, rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
-                                               "a", "Z", "\"", "\\", "/", "~", " ", std::string(1, '\0'), "\n", "\x7f",
-                                               "ä", "ß", "中", "\uffff", "😀", "base64:")));
+  const auto pieces = *rc::gen::resize(
+      12, rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+              "a", "Z", "\"", "\\", "/", "~", " ", std::string(1, '\0'), "\n", "\x7f", "ä", "ß",
+              "中", "\uffff", "😀", "base64:")));
   for (const auto& piece : pieces) text += piece;
   return text;
 }
 
 inline double draw_number(value_range range) {
   if (range == value_range::all && *rc::gen::inRange(0, 8) == 0)
-    return *rc::gen::element(std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity());
+    return *rc::gen::element(std::numeric_limits<double>::infinity(),
+                             -std::numeric_limits<double>::infinity());
   if (*rc::gen::inRange(0, 2) == 0)
-    return *rc::gen::element(0.0, -0.0, 7.0, 0.1, -1.5e300, std::numeric_limits<double>::denorm_min(),
+    return *rc::gen::element(0.0, -0.0, 7.0, 0.1, -1.5e300,
+                             std::numeric_limits<double>::denorm_min(),
                              std::numeric_limits<double>::max(), 9007199254740993.0);
   return *rc::gen::arbitrary<double>();
 }
@@ -43,10 +46,13 @@ inline value draw_value(value_range range, int depth = 3) {
     case 3: return *rc::gen::arbitrary<std::uint64_t>();
     case 4: return draw_number(range);
     case 5: return draw_text();
-    case 6: return range == value_range::all ? value::binary(*rc::gen::arbitrary<std::string>()) : value{draw_text()};
+    case 6:
+      return range == value_range::all ? value::binary(*rc::gen::arbitrary<std::string>())
+                                       : value{draw_text()};
     case 7: {
       std::vector<value> elements;
-      for (int left = *rc::gen::inRange(0, 20); left > 0; --left) elements.push_back(draw_value(range, depth - 1));
+      for (int left = *rc::gen::inRange(0, 20); left > 0; --left)
+        elements.push_back(draw_value(range, depth - 1));
       return value::array(elements);
     }
     default: {

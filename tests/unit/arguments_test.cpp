@@ -34,22 +34,27 @@ TEST_CASE("an argument is given as the type asked for") {
 }
 
 TEST_CASE("an argument that was not given is named") {
-  CHECK_THROWS_WITH_AS(given.get<int>("size"), "parameter \"size\" was not given", std::out_of_range);
+  CHECK_THROWS_WITH_AS(given.get<int>("size"), "parameter \"size\" was not given",
+                       std::out_of_range);
   CHECK(given.get_or<int>("size", 3) == 3);
   CHECK(given.get_or<int>("count", 3) == 7);
   CHECK(given.find("size") == nullptr);
 }
 
 TEST_CASE("an argument of another type is named with its type and what is needed") {
-  CHECK_THROWS_WITH_AS(given.get<int>("name"),
-                       "parameter \"name\" is of type string where an integer in the range of its type is needed",
+  CHECK_THROWS_WITH_AS(
+      given.get<int>("name"),
+      "parameter \"name\" is of type string where an integer in the range of its type is needed",
+      std::invalid_argument);
+  CHECK_THROWS_WITH_AS(given.get<bool>("count"),
+                       "parameter \"count\" is of type integer where a boolean is needed",
                        std::invalid_argument);
-  CHECK_THROWS_WITH_AS(given.get<bool>("count"), "parameter \"count\" is of type integer where a boolean is needed",
-                       std::invalid_argument);
-  CHECK_THROWS_WITH_AS(given.get<double>("list"), "parameter \"list\" is of type array where a number is needed",
+  CHECK_THROWS_WITH_AS(given.get<double>("list"),
+                       "parameter \"list\" is of type array where a number is needed",
                        std::invalid_argument);
   CHECK_THROWS_WITH_AS(given.get<std::string>("ratio"),
-                       "parameter \"ratio\" is of type number where a string is needed", std::invalid_argument);
+                       "parameter \"ratio\" is of type number where a string is needed",
+                       std::invalid_argument);
   CHECK_THROWS_AS(given.get_or<int>("name", 1), std::invalid_argument);
 }
 

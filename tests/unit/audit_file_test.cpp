@@ -46,10 +46,9 @@ void append_text(const std::filesystem::path& file, std::string_view text) {
 
 TEST_CASE("a record is one line of JSON that is read back") {
   const auto line = to_json_line(record(7));
-  CHECK(
-      line ==
-      R"({"event":"plugin.denied","principal":"notes","rule":"not granted",)"
-        R"("subject":"context.read:/a \"b\"\n","time_ms":7,"trace":"01020300-0000-0000-0000-000000000000"})");
+  CHECK(line == R"({"event":"plugin.denied","principal":"notes","rule":"not granted",)"
+                R"("subject":"context.read:/a \"b\"\n","time_ms":7,)"
+                R"("trace":"01020300-0000-0000-0000-000000000000"})");
   CHECK(parse_json_line(line).value() == record(7));
   auto untraced = record(8);
   untraced.trace = {};
@@ -121,7 +120,8 @@ TEST_CASE("no program that is started inherits the audit trail") {
   std::size_t found = 0;
   for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fd"}) {
     std::error_code gone;
-    if (std::filesystem::read_symlink(each.path(), gone) != directory.path() / "audit.jsonl") continue;
+    if (std::filesystem::read_symlink(each.path(), gone) != directory.path() / "audit.jsonl")
+      continue;
     ++found;
     CHECK((fcntl(std::stoi(each.path().filename()), F_GETFD) & FD_CLOEXEC) != 0);
   }
@@ -141,7 +141,8 @@ TEST_CASE("a full file that cannot be renamed is named, does not grow, and is tr
     const auto outcome = file.append(record(i));
     REQUIRE_FALSE(outcome.has_value());
     CHECK(outcome.error().code == error_code::storage_failure);
-    CHECK(outcome.error().message.starts_with("the audit file " + current.native() + " is full and cannot be renamed: "));
+    CHECK(outcome.error().message.starts_with("the audit file " + current.native() +
+                                              " is full and cannot be renamed: "));
     CHECK(content_of(current).size() == 2 * line);
   }
   std::filesystem::remove_all(in_the_way);
@@ -165,7 +166,8 @@ TEST_CASE("a later run goes on where the earlier one filled the file") {
     audit_file file{directory.path(), 2 * line};
     REQUIRE(file.append(record(i)));
   }
-  CHECK(times_in(audit_file{directory.path(), plenty}.load(100)) == std::vector<std::uint64_t>{3, 4, 5});
+  CHECK(times_in(audit_file{directory.path(), plenty}.load(100)) ==
+        std::vector<std::uint64_t>{3, 4, 5});
 }
 
 TEST_CASE("a torn line is passed over, and the next record does not become part of it") {
@@ -181,7 +183,8 @@ TEST_CASE("a torn line is passed over, and the next record does not become part 
 
 TEST_CASE("lines that are not ours are passed over") {
   const temporary_directory directory;
-  append_text(directory.path() / "audit.jsonl", "hello\n\n\xff\n" + to_json_line(record(1)) + "\n{}\n");
+  append_text(directory.path() / "audit.jsonl",
+              "hello\n\n\xff\n" + to_json_line(record(1)) + "\n{}\n");
   CHECK(times_in(audit_file{directory.path(), plenty}.load(100)) == std::vector<std::uint64_t>{1});
 }
 
@@ -192,7 +195,8 @@ TEST_CASE("a file that cannot be opened is named, and tried again") {
   const auto outcome = file.append(record(1));
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::storage_failure);
-  CHECK(outcome.error().message == "the audit file " + (missing / "audit.jsonl").native() + " cannot be opened");
+  CHECK(outcome.error().message ==
+        "the audit file " + (missing / "audit.jsonl").native() + " cannot be opened");
   std::filesystem::create_directory(missing);
   CHECK(file.append(record(2)).has_value());
   CHECK(times_in(file.load(100)) == std::vector<std::uint64_t>{2});

@@ -12,7 +12,9 @@ namespace {
 
 /// A side that returns these figures, one for each run, and keeps a diary.
 contender side(std::string name, std::vector<double> figures, std::string& diary) {
-  return {name, [name, figures = std::move(figures), &diary, run = std::size_t{0}]() mutable -> result<double> {
+  return {name,
+          [name, figures = std::move(figures), &diary,
+           run = std::size_t{0}]() mutable -> result<double> {
             diary += name;
             return figures[run++ % figures.size()];
           }};
@@ -29,7 +31,11 @@ measurement compared(comparison wanted) {
 
 TEST_CASE("both sides are warmed up once and then run ten times by turns") {
   std::string diary;
-  const auto made = compared({.suite = "s", .name = "n", .unit = "u", .ours = side("A", {1}, diary), .beside = side("B", {1}, diary)});
+  const auto made = compared({.suite = "s",
+                              .name = "n",
+                              .unit = "u",
+                              .ours = side("A", {1}, diary),
+                              .beside = side("B", {1}, diary)});
   std::string expected;
   for (int run = 0; run < 11; ++run) expected += "AB";
   CHECK(diary == expected);
@@ -40,8 +46,14 @@ TEST_CASE("both sides are warmed up once and then run ten times by turns") {
 TEST_CASE("what counts is the ratio of the medians, without the warm-up") {
   std::string diary;
   std::vector<double> ours{1'000'000}, beside{1};
-  for (int run = 0; run < 10; ++run) ours.push_back(run == 3 ? 9'999 : 60), beside.push_back(run == 7 ? 1 : 100);
-  const auto made = compared({.suite = "s", .name = "n", .unit = "u", .ours = side("A", ours, diary), .beside = side("B", beside, diary), .target = 0.6});
+  for (int run = 0; run < 10; ++run)
+    ours.push_back(run == 3 ? 9'999 : 60), beside.push_back(run == 7 ? 1 : 100);
+  const auto made = compared({.suite = "s",
+                              .name = "n",
+                              .unit = "u",
+                              .ours = side("A", ours, diary),
+                              .beside = side("B", beside, diary),
+                              .target = 0.6});
   CHECK(made.ours.median == 60);
   CHECK(made.beside.median == 100);
   CHECK(made.ratio == doctest::Approx(0.6));
@@ -49,9 +61,15 @@ TEST_CASE("what counts is the ratio of the medians, without the warm-up") {
   CHECK(made.met());
 }
 
-TEST_CASE("a ratio below the target is not met, unless a figure that is enough was named and reached") {
+TEST_CASE(
+    "a ratio below the target is not met, unless a figure that is enough was named and reached") {
   std::string diary;
-  comparison wanted{.suite = "s", .name = "n", .unit = "u", .ours = side("A", {59}, diary), .beside = side("B", {100}, diary), .target = 0.6};
+  comparison wanted{.suite = "s",
+                    .name = "n",
+                    .unit = "u",
+                    .ours = side("A", {59}, diary),
+                    .beside = side("B", {100}, diary),
+                    .target = 0.6};
   CHECK_FALSE(compared(wanted).met());
   wanted.sufficient = 60;
   CHECK_FALSE(compared(wanted).met());
@@ -66,8 +84,13 @@ TEST_CASE("a ratio below the target is not met, unless a figure that is enough w
 TEST_CASE("the first wrong result ends the comparison and names its side") {
   std::string diary;
   harness with{effort::full};
-  comparison wanted{.suite = "s", .name = "n", .unit = "u", .ours = side("A", {1}, diary),
-                    .beside = {"other", []() -> result<double> { return fail(error_code::corrupt_data, "an answer is wrong"); }}};
+  comparison wanted{.suite = "s",
+                    .name = "n",
+                    .unit = "u",
+                    .ours = side("A", {1}, diary),
+                    .beside = {"other", []() -> result<double> {
+                                 return fail(error_code::corrupt_data, "an answer is wrong");
+                               }}};
   const auto done = with.compare(wanted);
   REQUIRE_FALSE(done.has_value());
   CHECK(done.error().message == "other: an answer is wrong");

@@ -55,7 +55,8 @@ TEST_CASE("the end of an actor has words, whatever its reason is") {
 TEST_CASE("what is thrown becomes an error with its words") {
   CHECK(from_exception(std::make_exception_ptr(std::runtime_error{"no memory"})) ==
         error{error_code::internal, "a handler has thrown: no memory", {}});
-  CHECK(from_exception(std::make_exception_ptr(7)).message == "a handler has thrown something that is no exception");
+  CHECK(from_exception(std::make_exception_ptr(7)).message ==
+        "a handler has thrown something that is no exception");
 }
 
 TEST_CASE("a handler returns the value or the error of its outcome") {

@@ -23,10 +23,12 @@ permissions policy(std::vector<std::string> granted, std::vector<std::string> de
   return made;
 }
 
-result<call_decision> check(const permissions& by, std::string_view method, std::string_view params) {
+result<call_decision> check(const permissions& by, std::string_view method,
+                            std::string_view params) {
   return check_call(by, **find_method(method), params);
 }
-result<call_decision> check(const permissions& by, std::string_view method, std::vector<value::member> params) {
+result<call_decision> check(const permissions& by, std::string_view method,
+                            std::vector<value::member> params) {
   return check(by, method, value::map(std::move(params)).msgpack());
 }
 
@@ -83,7 +85,9 @@ TEST_CASE("a name that no command can have is refused before it becomes part of 
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == error_code::limit_exceeded);
   CHECK(refused.error().message == "command has 129 bytes; at most 128 are accepted");
-  CHECK(check(by, "command.execute", {{"command", std::string(5'000'000, 'x')}}).error().message.size() < 100);
+  CHECK(check(by, "command.execute", {{"command", std::string(5'000'000, 'x')}})
+            .error()
+            .message.size() < 100);
 }
 
 TEST_CASE("a list needs the right to everything below its prefix") {
@@ -106,7 +110,9 @@ TEST_CASE("a list is refused when anything below its prefix is denied") {
   CHECK(check(by, "context.get", {{"path", "/app/theme"}})->allowed);
 }
 
-TEST_CASE("a missing parameter counts as the root or the empty name, which only a right to everything covers") {
+TEST_CASE(
+    "a missing parameter counts as the root or the empty name, which only a right to everything "
+    "covers") {
   CHECK_FALSE(check(policy({"context.read:/app/**"}), "context.list", "\x80")->allowed);
   CHECK(check(policy({"context.read:/**"}), "context.list", "\x80")->allowed);
   CHECK_FALSE(check(policy({"command.execute:**"}), "command.execute", "\x80")->allowed);
@@ -127,7 +133,8 @@ TEST_CASE("of a key that occurs twice the last counts, as for whoever decodes th
 TEST_CASE("parameters that are malformed are refused before anybody decides") {
   const auto by = policy({"context.read:/**"});
   CHECK(check(by, "context.get", {{"path", 7}}).error().code == error_code::invalid_argument);
-  CHECK(check(by, "context.get", {{"path", "no slash"}}).error().code == error_code::invalid_argument);
+  CHECK(check(by, "context.get", {{"path", "no slash"}}).error().code ==
+        error_code::invalid_argument);
   CHECK(check(by, "context.get", {{"path", "/a//b"}}).error().code == error_code::invalid_argument);
   CHECK(check(by, "context.get", "\x81\x07\x07").error().code == error_code::invalid_argument);
 }
@@ -141,7 +148,9 @@ TEST_CASE("an escaped path is checked as it is used") {
 TEST_CASE("other parameters, of any kind, are passed over") {
   const auto by = policy({"context.write:/app/**"});
   const auto nested = value::map({{"path", "/secret"}});
-  CHECK(check(by, "context.set", {{"a", nested}, {"path", "/app/x"}, {"value", value::array({1, nested})}})->allowed);
+  CHECK(check(by, "context.set",
+              {{"a", nested}, {"path", "/app/x"}, {"value", value::array({1, nested})}})
+            ->allowed);
 }
 
 TEST_CASE("a system plugin may do everything that is not denied") {

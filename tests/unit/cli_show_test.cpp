@@ -7,7 +7,9 @@
 using namespace troupe::cli;
 using namespace std::chrono_literals;
 
-TEST_CASE("a duration is written with three digits and its unit, from a minute on with its two largest units") {
+TEST_CASE(
+    "a duration is written with three digits and its unit, from a minute on with its two largest "
+    "units") {
   CHECK(show_duration(0ns) == "0 ns");
   CHECK(show_duration(1234ns) == "1.23 µs");
   CHECK(show_duration(12'345us) == "12.3 ms");

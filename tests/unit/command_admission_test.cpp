@@ -29,7 +29,9 @@ admission with_greet(std::uint32_t concurrency, std::uint32_t queue) {
   return door;
 }
 
-bool is_admitted(const admission_verdict& verdict) { return std::holds_alternative<admitted>(verdict); }
+bool is_admitted(const admission_verdict& verdict) {
+  return std::holds_alternative<admitted>(verdict);
+}
 
 queue_ticket ticket_of(const admission_verdict& verdict) {
   REQUIRE(std::holds_alternative<queued>(verdict));
@@ -41,7 +43,9 @@ rejected rejection_of(const admission_verdict& verdict) {
   return std::get<rejected>(verdict);
 }
 
-std::string detail_of(const error& failure) { return value::from_msgpack(failure.detail).value().to_json(); }
+std::string detail_of(const error& failure) {
+  return value::from_msgpack(failure.detail).value().to_json();
+}
 
 }  // namespace
 
@@ -79,7 +83,9 @@ TEST_CASE("a request after its deadline is turned away for good") {
   CHECK(verdict.retry_after == 0ms);
 }
 
-TEST_CASE("a request that cannot start before its deadline is turned away at once, with a time to come back") {
+TEST_CASE(
+    "a request that cannot start before its deadline is turned away at once, with a time to come "
+    "back") {
   auto door = with_greet(2, 10);
   CHECK(is_admitted(door.offer(greet, late, start)));
   door.finished(greet, 100ms, start);
@@ -107,7 +113,8 @@ TEST_CASE("the expected duration follows the recent ones") {
     REQUIRE(is_admitted(door.offer(greet, late, start)));
     door.finished(greet, duration, start);
   };
-  // With one place and no queue, a refusal advises to come back after one execution: in whole milliseconds, rounded up.
+  // With one place and no queue, a refusal advises to come back after one execution: in whole
+  // milliseconds, rounded up.
   const auto usual = [&] {
     REQUIRE(is_admitted(door.offer(greet, late, start)));
     const auto advised = rejection_of(door.offer(greet, late, start)).retry_after;
@@ -159,7 +166,9 @@ TEST_CASE("requests expire at their deadlines, earliest first") {
   CHECK(door.expire(late).empty());
 }
 
-TEST_CASE("a free place goes to the first request whose deadline has not passed, and those before it are told") {
+TEST_CASE(
+    "a free place goes to the first request whose deadline has not passed, and those before it are "
+    "told") {
   auto door = with_greet(1, 5);
   REQUIRE(is_admitted(door.offer(greet, late, start)));
   const auto dead = ticket_of(door.offer(greet, start + 10ms, start));
@@ -214,7 +223,8 @@ TEST_CASE("a rejection reads as an error that names the command and when to try 
   CHECK(full.message == "the queue of command \"greet\" is full; try again in 50 ms");
   CHECK(detail_of(full) == R"({"reason":"queue_full","retry_after_ms":50})");
   CHECK(to_error({rejection_reason::node_full, 50ms}, "greet").code == error_code::overloaded);
-  CHECK(to_error({rejection_reason::deadline_too_near, 5ms}, "greet").code == error_code::overloaded);
+  CHECK(to_error({rejection_reason::deadline_too_near, 5ms}, "greet").code ==
+        error_code::overloaded);
   const auto late_error = to_error({rejection_reason::deadline_passed}, "greet");
   CHECK(late_error.code == error_code::deadline_exceeded);
   CHECK(detail_of(late_error) == R"({"reason":"deadline_passed"})");
@@ -235,8 +245,9 @@ TEST_CASE("whatever happens, no limit is passed and every ticket comes back exac
     std::vector<model> commands;
     std::uint64_t serial = 0;
     for (std::uint32_t slot = 0; slot < slots; ++slot) {
-      commands.push_back(
-          {{slot, ++serial}, *rc::gen::inRange<std::uint32_t>(1, 4), *rc::gen::inRange<std::uint32_t>(0, 5)});
+      commands.push_back({{slot, ++serial},
+                          *rc::gen::inRange<std::uint32_t>(1, 4),
+                          *rc::gen::inRange<std::uint32_t>(0, 5)});
       door.add(commands[slot].index, commands[slot].concurrency, commands[slot].queue);
     }
     std::map<queue_ticket, time_point> deadlines;
@@ -268,7 +279,8 @@ TEST_CASE("whatever happens, no limit is passed and every ticket comes back exac
         case 3: {
           if (command.running == 0) break;
           --command.running;
-          const auto release = door.finished(command.index, std::chrono::milliseconds{*rc::gen::inRange(0, 20)}, now);
+          const auto release = door.finished(
+              command.index, std::chrono::milliseconds{*rc::gen::inRange(0, 20)}, now);
           for (const auto& ticket : release.expired) RC_ASSERT(comes_back(ticket) <= now);
           if (release.run) {
             RC_ASSERT(command.waiting.front() == *release.run);

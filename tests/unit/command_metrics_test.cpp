@@ -78,8 +78,8 @@ TEST_CASE("a quantile is within two percent of the true one") {
       total += nanoseconds{each};
     }
     std::ranges::sort(durations);
-    const auto rank =
-        std::max<std::size_t>(1, static_cast<std::size_t>(std::ceil(q * static_cast<double>(durations.size()))));
+    const auto rank = std::max<std::size_t>(
+        1, static_cast<std::size_t>(std::ceil(q * static_cast<double>(durations.size()))));
     const auto exact = static_cast<double>(durations[rank - 1]);
     const auto told = static_cast<double>(times.quantile(q).count());
     RC_ASSERT(std::abs(told - exact) <= 0.02 * exact);
@@ -135,7 +135,8 @@ TEST_CASE("requests that never ran count, but have no part in the times") {
 
 TEST_CASE("every outcome has its own count") {
   performance_monitor monitor;
-  for (const auto& each : enum_names<command_outcome>::names) monitor.record_unstarted(greet, "greet", each.value);
+  for (const auto& each : enum_names<command_outcome>::names)
+    monitor.record_unstarted(greet, "greet", each.value);
   CHECK(monitor.get_command_metrics("greet")->outcomes == std::vector<std::uint64_t>(7, 1));
 }
 
@@ -170,7 +171,8 @@ TEST_CASE("a command that is registered again goes on counting, another in its s
 
 TEST_CASE("commands above the capacity share one set of numbers") {
   performance_monitor monitor{2};
-  for (const char* name : {"a", "b", "c", "d", "a"}) monitor.record_command(name, 1ms, command_outcome::ok);
+  for (const char* name : {"a", "b", "c", "d", "a"})
+    monitor.record_command(name, 1ms, command_outcome::ok);
   CHECK(monitor.get_all_command_metrics().size() == 3);
   CHECK(monitor.get_command_metrics("a")->execution_count == 2);
   CHECK(monitor.get_command_metrics(performance_monitor::other_commands)->execution_count == 2);

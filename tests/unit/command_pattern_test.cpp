@@ -41,7 +41,8 @@ std::string random_pattern(int depth) {
     default: {
       const int least = *rc::gen::inRange(0, 3);
       const int more = *rc::gen::inRange(0, 3);
-      return "(" + random_pattern(depth - 1) + "){" + std::to_string(least) + "," + std::to_string(least + more) + "}";
+      return "(" + random_pattern(depth - 1) + "){" + std::to_string(least) + "," +
+             std::to_string(least + more) + "}";
     }
   }
 }
@@ -75,7 +76,8 @@ TEST_CASE("a text with a zero byte is matched whole") {
 }
 
 TEST_CASE("an error names the pattern and what is wrong with it") {
-  CHECK(refusal("ab(c") == "the pattern \"ab(c\" is not an RE2 regular expression: missing ): ab(c");
+  CHECK(refusal("ab(c") ==
+        "the pattern \"ab(c\" is not an RE2 regular expression: missing ): ab(c");
   CHECK(refusal("[z-a]").find("invalid character class range: z-a") != std::string::npos);
   CHECK(refusal("\xff") == "the pattern is not UTF-8");
 }
@@ -90,7 +92,8 @@ TEST_CASE("a pattern that would grow large is refused at once") {
   CHECK(refusal(R"(\pL{1,64})").find("too large") != std::string::npos);
   CHECK(refusal(std::string(text_pattern::max_pattern_bytes + 1, 'a')) ==
         "a pattern of 513 bytes is too long; at most 512 are accepted");
-  CHECK(matches(std::string(text_pattern::max_pattern_bytes, 'a'), std::string(text_pattern::max_pattern_bytes, 'a')));
+  CHECK(matches(std::string(text_pattern::max_pattern_bytes, 'a'),
+                std::string(text_pattern::max_pattern_bytes, 'a')));
 }
 
 TEST_CASE("patterns that defeat backtracking matchers are matched in linear time") {
@@ -147,7 +150,8 @@ TEST_CASE("patterns match what the standard library's do") {
     RC_PRE(compiled.has_value());
     const std::regex reference{pattern};
     for (int i = 0; i < 20; ++i) {
-      const auto text = *rc::gen::resize(10, rc::gen::container<std::string>(rc::gen::element('a', 'b')));
+      const auto text =
+          *rc::gen::resize(10, rc::gen::container<std::string>(rc::gen::element('a', 'b')));
       RC_LOG() << pattern << " on " << text << '\n';
       RC_ASSERT(compiled->matches(text) == std::regex_match(text, reference));
     }

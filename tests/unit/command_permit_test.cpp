@@ -10,7 +10,9 @@ using namespace troupe;
 
 namespace {
 
-permit permit_for(principal who) { return permit::make(std::make_shared<const principal>(std::move(who))).value(); }
+permit permit_for(principal who) {
+  return permit::make(std::make_shared<const principal>(std::move(who))).value();
+}
 
 struct some_commands {
   registry known;
@@ -43,7 +45,8 @@ TEST_CASE("the host, the node and clients of the same user run everything, and t
 TEST_CASE("all others need a capability that covers the command, which the decision names") {
   const some_commands commands;
   for (const auto kind : {principal_kind::plugin, principal_kind::peer, principal_kind::client}) {
-    const permit held = permit_for({"x", kind, {"state", "command.execute:tasks.*", "command.execute:notes.*"}});
+    const permit held =
+        permit_for({"x", kind, {"state", "command.execute:tasks.*", "command.execute:notes.*"}});
     const auto decision = held.decide(*commands.add);
     CHECK(decision.allowed);
     CHECK(decision.rule == "command.execute:notes.*");
@@ -55,8 +58,12 @@ TEST_CASE("all others need a capability that covers the command, which the decis
 
 TEST_CASE("a command may need another capability than the one to execute it") {
   const some_commands commands;
-  CHECK(permit_for({"x", principal_kind::plugin, {"context.write:/app/**"}}).decide(*commands.theme).allowed);
-  CHECK_FALSE(permit_for({"x", principal_kind::plugin, {"command.execute:**"}}).decide(*commands.theme).allowed);
+  CHECK(permit_for({"x", principal_kind::plugin, {"context.write:/app/**"}})
+            .decide(*commands.theme)
+            .allowed);
+  CHECK_FALSE(permit_for({"x", principal_kind::plugin, {"command.execute:**"}})
+                  .decide(*commands.theme)
+                  .allowed);
 }
 
 TEST_CASE("a denial names who, what and the missing capability") {
@@ -64,7 +71,8 @@ TEST_CASE("a denial names who, what and the missing capability") {
   const error denied = permit_for({"weather", principal_kind::plugin, {}}).denial(*commands.add);
   CHECK(denied.code == error_code::permission_denied);
   CHECK(denied.message ==
-        "plugin \"weather\" may not run \"notes.add\": it lacks the capability command.execute:notes.add");
+        "plugin \"weather\" may not run \"notes.add\": it lacks the capability "
+        "command.execute:notes.add");
   CHECK(value::from_msgpack(denied.detail).value().to_json() ==
         R"({"command":"notes.add","needs":"command.execute:notes.add","principal":"weather"})");
 
@@ -72,32 +80,39 @@ TEST_CASE("a denial names who, what and the missing capability") {
   command_spec spec{"install"};
   spec.capability = "plugin.admin";
   REQUIRE(others.add(spec));
-  CHECK(permit_for({"w", principal_kind::peer, {}}).denial(*others.find("install")).message.ends_with(" plugin.admin"));
+  CHECK(permit_for({"w", principal_kind::peer, {}})
+            .denial(*others.find("install"))
+            .message.ends_with(" plugin.admin"));
 }
 
 TEST_CASE("what is denied is refused, whatever the capabilities say") {
   const some_commands commands;
   const auto with = [](std::vector<std::string> denied) {
-    return permit_for({"x", principal_kind::plugin, {"context.write:/**", "command.execute:**"}, std::move(denied)});
+    return permit_for({"x",
+                       principal_kind::plugin,
+                       {"context.write:/**", "command.execute:**"},
+                       std::move(denied)});
   };
   const permit held = with({"state", "context.write:/app/**"});
   const auto decision = held.decide(*commands.theme);
   CHECK_FALSE(decision.allowed);
   CHECK(decision.rule == "denied by context.write:/app/**");
   CHECK(held.denial(*commands.theme).message ==
-        "plugin \"x\" may not run \"theme\": context.write:/app/theme is denied by context.write:/app/**");
+        "plugin \"x\" may not run \"theme\": context.write:/app/theme is denied by "
+        "context.write:/app/**");
   CHECK(held.decide(*commands.add).allowed);
   // Neither another verb nor another resource is denied.
   CHECK(with({"context.read:/app/**", "context.write:/other"}).decide(*commands.theme).allowed);
   CHECK_FALSE(with({"command.execute:notes.*"}).decide(*commands.add).allowed);
-  const auto malformed = permit::make(std::make_shared<const principal>(principal{"x", principal_kind::plugin, {}, {"stat"}}));
+  const auto malformed = permit::make(
+      std::make_shared<const principal>(principal{"x", principal_kind::plugin, {}, {"stat"}}));
   REQUIRE_FALSE(malformed.has_value());
   CHECK(malformed.error().message.starts_with("plugin \"x\": "));
 }
 
 TEST_CASE("a malformed capability names its principal") {
-  const auto made = permit::make(
-      std::make_shared<const principal>(principal{"weather", principal_kind::plugin, {"comand.execute:x"}}));
+  const auto made = permit::make(std::make_shared<const principal>(
+      principal{"weather", principal_kind::plugin, {"comand.execute:x"}}));
   REQUIRE_FALSE(made.has_value());
   CHECK(made.error().message.starts_with("plugin \"weather\": "));
 }

@@ -20,9 +20,13 @@ error refusal(command_spec spec, std::vector<custom_check> checks = {}) {
   return added.error();
 }
 
-bool says(const error& failure, std::string_view text) { return failure.message.find(text) != std::string::npos; }
+bool says(const error& failure, std::string_view text) {
+  return failure.message.find(text) != std::string::npos;
+}
 
-command_spec with(parameter_spec parameter) { return command_spec{"greet"}.param(std::move(parameter)); }
+command_spec with(parameter_spec parameter) {
+  return command_spec{"greet"}.param(std::move(parameter));
+}
 
 }  // namespace
 
@@ -105,7 +109,8 @@ TEST_CASE("an index does not find the command that came after its own in the sam
 TEST_CASE("slots stay dense when commands come and go") {
   registry commands;
   for (int round = 0; round < 50; ++round) {
-    for (const char* name : {"a", "b", "c"}) CHECK(commands.add(command_spec{name}).value().slot < 3);
+    for (const char* name : {"a", "b", "c"})
+      CHECK(commands.add(command_spec{name}).value().slot < 3);
     for (const char* name : {"b", "a", "c"}) REQUIRE(commands.remove(name));
   }
   CHECK(commands.size() == 0);
@@ -134,14 +139,16 @@ TEST_CASE("a full registry refuses the next command and takes it after a removal
 TEST_CASE("limits of a specification are inclusive and named when passed") {
   registry commands;
   CHECK(commands.add(command_spec{"a"}.with_timeout(1ms).with_concurrency(1, 0)).has_value());
-  CHECK(commands.add(command_spec{"b"}.with_timeout(24h).with_concurrency(65'536, 65'536)).has_value());
+  CHECK(commands.add(command_spec{"b"}.with_timeout(24h).with_concurrency(65'536, 65'536))
+            .has_value());
   CHECK(says(refusal(command_spec{"a"}.with_timeout(0ms)), "timeout is 0 ms"));
   CHECK(says(refusal(command_spec{"a"}.with_timeout(24h + 1ms)), "from 1 ms to 1 day"));
   CHECK(says(refusal(command_spec{"a"}.with_concurrency(0, 1)), "concurrency is 0"));
   CHECK(says(refusal(command_spec{"a"}.with_concurrency(65'537, 1)), "concurrency is 65537"));
   CHECK(says(refusal(command_spec{"a"}.with_concurrency(1, 65'537)), "queue is 65537"));
   CHECK(says(refusal(command_spec{std::string(129, 'a')}), "129"));
-  command_spec wordy = command_spec{"a"}.param({.name = "p", .choices = {std::string(1000, 'x')}, .pattern = {}});
+  command_spec wordy =
+      command_spec{"a"}.param({.name = "p", .choices = {std::string(1000, 'x')}, .pattern = {}});
   wordy.parameters[0].type = parameter_type::string;
   wordy.parameters[0].default_value = std::string(1000, 'x');
   wordy.description = std::string(64 * 1024, 'x');
@@ -160,7 +167,8 @@ TEST_CASE("a malformed parameter is refused by its name") {
   CHECK(says(refusal(with({.name = ""})), "a name is"));
   CHECK(says(refusal(with({.name = "1a"})), "a name is"));
   CHECK(says(refusal(with({.name = std::string(65, 'a')})), "64 bytes at most"));
-  CHECK(says(refusal(command_spec{"greet"}.param<int>("a").param<bool>("a")), "parameter \"a\": it is there twice"));
+  CHECK(says(refusal(command_spec{"greet"}.param<int>("a").param<bool>("a")),
+             "parameter \"a\": it is there twice"));
 
   command_spec many{"greet"};
   for (int i = 0; i < 65; ++i) many.param<int>("p" + std::to_string(i));
@@ -168,33 +176,45 @@ TEST_CASE("a malformed parameter is refused by its name") {
 }
 
 TEST_CASE("constraints that do not fit their parameter are refused") {
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::boolean, .minimum = 1})), "bounds do not apply"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::any, .maximum = 1})), "bounds do not apply"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::integer, .minimum = 2, .maximum = 1})),
-             "above its maximum"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::floating, .minimum = std::stod("nan")})),
-             "not a number"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::boolean, .minimum = 1})),
+             "bounds do not apply"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::any, .maximum = 1})),
+             "bounds do not apply"));
+  CHECK(says(
+      refusal(with({.name = "p", .type = parameter_type::integer, .minimum = 2, .maximum = 1})),
+      "above its maximum"));
+  CHECK(says(
+      refusal(with({.name = "p", .type = parameter_type::floating, .minimum = std::stod("nan")})),
+      "not a number"));
   CHECK(says(refusal(with({.name = "p", .type = parameter_type::integer, .choices = {"1"}})),
              "choices apply to strings"));
-  CHECK(
-      says(refusal(with({.name = "p", .type = parameter_type::any, .pattern = "a"})), "a pattern applies to strings"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .pattern = "(a"})), "missing )"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::any, .pattern = "a"})),
+             "a pattern applies to strings"));
+  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .pattern = "(a"})),
+             "missing )"));
 }
 
 TEST_CASE("a default has to be what the parameter accepts") {
   CHECK(says(refusal(with({.name = "p", .type = parameter_type::integer, .default_value = "x"})),
              "its default is \"x\", which is not an integer"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::integer, .default_value = 11, .maximum = 10})),
-             "not an integer of at most 10"));
-  CHECK(says(refusal(with({.name = "p", .type = parameter_type::string, .default_value = "c", .choices = {"a", "b"}})),
+  CHECK(says(
+      refusal(
+          with({.name = "p", .type = parameter_type::integer, .default_value = 11, .maximum = 10})),
+      "not an integer of at most 10"));
+  CHECK(says(refusal(with({.name = "p",
+                           .type = parameter_type::string,
+                           .default_value = "c",
+                           .choices = {"a", "b"}})),
              "one of \"a\", \"b\""));
   registry commands;
-  CHECK(commands.add(with({.name = "p", .type = parameter_type::floating, .default_value = 1})).has_value());
+  CHECK(commands.add(with({.name = "p", .type = parameter_type::floating, .default_value = 1}))
+            .has_value());
 }
 
 TEST_CASE("a check needs a parameter of its own") {
   const value_check fine = [](const value&) { return std::nullopt; };
-  CHECK(says(refusal(command_spec{"greet"}.param<int>("count"), {{"coutn", fine}}), "did you mean \"count\"?"));
+  CHECK(says(refusal(command_spec{"greet"}.param<int>("count"), {{"coutn", fine}}),
+             "did you mean \"count\"?"));
   CHECK(says(refusal(command_spec{"greet"}.param<int>("count"), {{"count", fine}, {"count", fine}}),
              "has a check already"));
 }
@@ -230,7 +250,8 @@ TEST_CASE("all specifications together fit into one frame, and removing one make
 TEST_CASE("patterns are bounded, of one command and of all") {
   command_spec costly{"costly"};
   for (int i = 0; i < 5; ++i)
-    costly.param({.name = "p" + std::to_string(i), .type = parameter_type::string, .pattern = "[a-z]{900}"});
+    costly.param(
+        {.name = "p" + std::to_string(i), .type = parameter_type::string, .pattern = "[a-z]{900}"});
   CHECK(says(refusal(costly), "parameter \"p4\": with its pattern, all patterns have"));
 
   registry commands;

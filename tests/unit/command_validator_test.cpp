@@ -17,12 +17,15 @@ using namespace troupe;
 namespace {
 
 validator rules_for(command_spec spec, std::vector<custom_check> checks = {}) {
-  auto made = validator::make(std::make_shared<const command_spec>(std::move(spec)), std::move(checks));
+  auto made =
+      validator::make(std::make_shared<const command_spec>(std::move(spec)), std::move(checks));
   REQUIRE_MESSAGE(made.has_value(), (made ? "" : made.error().message));
   return *std::move(made);
 }
 
-validator rule_for(parameter_spec parameter) { return rules_for(command_spec{"test"}.param(std::move(parameter))); }
+validator rule_for(parameter_spec parameter) {
+  return rules_for(command_spec{"test"}.param(std::move(parameter)));
+}
 
 bool accepts(const validator& rules, value given) {
   arguments args{{"p", std::move(given)}};
@@ -46,7 +49,8 @@ value problem_with(const validator& rules, value given) {
   arguments args{{"p", std::move(given)}};
   const auto checked = rules.validate(args);
   REQUIRE_FALSE(checked.has_value());
-  const auto problems = value::from_msgpack(checked.error().detail).value().find("problems").value().elements();
+  const auto problems =
+      value::from_msgpack(checked.error().detail).value().find("problems").value().elements();
   REQUIRE(problems.size() == 1);
   return problems.front();
 }
@@ -59,7 +63,8 @@ std::string text_in(const value& problem, std::string_view member) {
 }  // namespace
 
 TEST_CASE("arguments that fit pass unchanged") {
-  const auto rules = rules_for(command_spec{"greet"}.param<std::string>("name").param<int>("times"));
+  const auto rules =
+      rules_for(command_spec{"greet"}.param<std::string>("name").param<int>("times"));
   arguments args{{"name", "Ada"}, {"times", 3}};
   const arguments before = args;
   CHECK(rules.validate(args).has_value());
@@ -76,7 +81,8 @@ TEST_CASE("an absent parameter becomes its default, and is missed when it has no
   REQUIRE(rules.validate(args).has_value());
   CHECK(args.get<int>("times") == 1);
 
-  CHECK(problems_of(rules, {}) == R"([{"expected":"a string","parameter":"name","received":"nothing"}])");
+  CHECK(problems_of(rules, {}) ==
+        R"([{"expected":"a string","parameter":"name","received":"nothing"}])");
 }
 
 TEST_CASE("a default is made a value of its parameter's type") {
@@ -87,7 +93,8 @@ TEST_CASE("a default is made a value of its parameter's type") {
 }
 
 TEST_CASE("an optional parameter without a value of its own may be absent or nil") {
-  const auto rules = rule_for({.name = "p", .type = parameter_type::string, .default_value = value{}});
+  const auto rules =
+      rule_for({.name = "p", .type = parameter_type::string, .default_value = value{}});
   arguments absent;
   REQUIRE(rules.validate(absent).has_value());
   CHECK(absent.find("p") == nullptr);
@@ -102,27 +109,34 @@ TEST_CASE("an optional parameter without a value of its own may be absent or nil
   CHECK(kept.find("p") != nullptr);
 
   CHECK_FALSE(accepts(rule_for({.name = "p", .type = parameter_type::string}), nullptr));
-  CHECK_FALSE(accepts(rule_for({.name = "p", .type = parameter_type::string, .default_value = "x"}), nullptr));
+  CHECK_FALSE(accepts(rule_for({.name = "p", .type = parameter_type::string, .default_value = "x"}),
+                      nullptr));
 }
 
-TEST_CASE("all problems are found at once, each with what was expected, what came and the nearest spelling") {
-  const auto rules =
-      rules_for(command_spec{"greet"}
-                    .param<std::string>("name")
-                    .param({.name = "times", .type = parameter_type::integer, .minimum = 1, .maximum = 10})
-                    .param<bool>("loud"));
+TEST_CASE(
+    "all problems are found at once, each with what was expected, what came and the nearest "
+    "spelling") {
+  const auto rules = rules_for(
+      command_spec{"greet"}
+          .param<std::string>("name")
+          .param({.name = "times", .type = parameter_type::integer, .minimum = 1, .maximum = 10})
+          .param<bool>("loud"));
   arguments args{{"nmae", "Ada"}, {"times", 11}, {"loud", "ture"}};
   const auto checked = rules.validate(args);
   REQUIRE_FALSE(checked.has_value());
   CHECK(problems_in(checked.error()) ==
-        R"([{"expected":"one of the parameters name, times, loud","parameter":"nmae","received":"\"Ada\"",)"
+        R"([{"expected":"one of the parameters name, times, loud","parameter":"nmae",)"
+        R"("received":"\"Ada\"",)"
         R"("suggestion":"name"},)"
-        R"({"expected":"an integer from 1 to 10","parameter":"times","received":"11","suggestion":"10"},)"
-        R"({"expected":"true or false","parameter":"loud","received":"\"ture\"","suggestion":"true"},)"
+        R"({"expected":"an integer from 1 to 10","parameter":"times","received":"11",)"
+        R"("suggestion":"10"},)"
+        R"({"expected":"true or false","parameter":"loud","received":"\"ture\"",)"
+        R"("suggestion":"true"},)"
         R"({"expected":"a string","parameter":"name","received":"nothing"}])");
   CHECK(checked.error().message ==
         "command \"greet\" was given wrong arguments: "
-        "\"nmae\": expected one of the parameters name, times, loud, received \"Ada\" (did you mean \"name\"?); "
+        "\"nmae\": expected one of the parameters name, times, loud, received \"Ada\" (did you "
+        "mean \"name\"?); "
         "\"times\": expected an integer from 1 to 10, received 11 (did you mean \"10\"?); "
         "\"loud\": expected true or false, received \"ture\" (did you mean \"true\"?); "
         "\"name\": expected a string, received nothing");
@@ -134,24 +148,28 @@ TEST_CASE("a command without parameters says so") {
 }
 
 TEST_CASE("a parameter that is given twice is a problem") {
-  const auto rules = rules_for(command_spec{"greet"}.param<int>("a").param({.name = "b", .default_value = 0}));
+  const auto rules =
+      rules_for(command_spec{"greet"}.param<int>("a").param({.name = "b", .default_value = 0}));
   CHECK(problems_of(rules, {{"a", 1}, {"a", 2}}) ==
         R"([{"expected":"one value","parameter":"a","received":"a second value, 2"}])");
 }
 
 TEST_CASE("every type accepts its own values and no others") {
-  const std::vector<std::pair<parameter_type, value>> samples{{parameter_type::boolean, true},
-                                                              {parameter_type::integer, -7},
-                                                              {parameter_type::floating, 0.5},
-                                                              {parameter_type::string, "x"},
-                                                              {parameter_type::binary, value::binary("x")},
-                                                              {parameter_type::array, value::array({1})},
-                                                              {parameter_type::map, value::map({{"k", 1}})}};
+  const std::vector<std::pair<parameter_type, value>> samples{
+      {parameter_type::boolean, true},
+      {parameter_type::integer, -7},
+      {parameter_type::floating, 0.5},
+      {parameter_type::string, "x"},
+      {parameter_type::binary, value::binary("x")},
+      {parameter_type::array, value::array({1})},
+      {parameter_type::map, value::map({{"k", 1}})}};
   for (const auto& [type, own] : samples)
     for (const auto& [other_type, other] : samples) {
-      const bool lossless = type == parameter_type::floating && other_type == parameter_type::integer;
+      const bool lossless =
+          type == parameter_type::floating && other_type == parameter_type::integer;
       INFO(name_of(type), " given ", name_of(other_type));
-      CHECK(accepts(rule_for({.name = "p", .type = type}), other) == (type == other_type || lossless));
+      CHECK(accepts(rule_for({.name = "p", .type = type}), other) ==
+            (type == other_type || lossless));
       CHECK(accepts(rule_for({.name = "p"}), other));
     }
 }
@@ -213,7 +231,8 @@ TEST_CASE("numbers compare with bounds exactly, also beyond what a double holds"
 }
 
 TEST_CASE("bounds are inclusive, and the nearer one is suggested") {
-  const auto integer = rule_for({.name = "p", .type = parameter_type::integer, .minimum = 0.5, .maximum = 3});
+  const auto integer =
+      rule_for({.name = "p", .type = parameter_type::integer, .minimum = 0.5, .maximum = 3});
   CHECK(accepts(integer, 1));
   CHECK(accepts(integer, 3));
   CHECK_FALSE(accepts(integer, 4));
@@ -230,22 +249,26 @@ TEST_CASE("bounds are inclusive, and the nearer one is suggested") {
 }
 
 TEST_CASE("bounds of a string, binary or array are those of its length") {
-  const auto text = rule_for({.name = "p", .type = parameter_type::string, .minimum = 2, .maximum = 3});
+  const auto text =
+      rule_for({.name = "p", .type = parameter_type::string, .minimum = 2, .maximum = 3});
   CHECK(accepts(text, "äö"));
   CHECK(accepts(text, "中文字"));
   CHECK_FALSE(accepts(text, "ä"));
   CHECK(text_in(problem_with(text, "abcd"), "expected") == "a string of 2 to 3 characters");
   const auto bytes = rule_for({.name = "p", .type = parameter_type::binary, .maximum = 2});
   CHECK(accepts(bytes, value::binary("ab")));
-  CHECK(text_in(problem_with(bytes, value::binary("abc")), "expected") == "binary data of at most 2 bytes");
+  CHECK(text_in(problem_with(bytes, value::binary("abc")), "expected") ==
+        "binary data of at most 2 bytes");
   CHECK(text_in(problem_with(bytes, value::binary("abc")), "received") == "3 bytes of binary data");
   const auto list = rule_for({.name = "p", .type = parameter_type::array, .minimum = 1});
   CHECK(accepts(list, value::array({1})));
-  CHECK(text_in(problem_with(list, value::array({})), "expected") == "an array of at least 1 elements");
+  CHECK(text_in(problem_with(list, value::array({})), "expected") ==
+        "an array of at least 1 elements");
 }
 
 TEST_CASE("choices are the only strings accepted, and the nearest is suggested") {
-  const auto rules = rule_for({.name = "p", .type = parameter_type::string, .choices = {"dark", "light"}});
+  const auto rules =
+      rule_for({.name = "p", .type = parameter_type::string, .choices = {"dark", "light"}});
   CHECK(accepts(rules, "dark"));
   const value problem = problem_with(rules, "drak");
   CHECK(text_in(problem, "expected") == "one of \"dark\", \"light\"");
@@ -262,18 +285,19 @@ TEST_CASE("a pattern has to match the whole string") {
   const auto rules = rule_for({.name = "p", .type = parameter_type::string, .pattern = "[a-z]+"});
   CHECK(accepts(rules, "abc"));
   CHECK_FALSE(accepts(rules, "abc1"));
-  CHECK(text_in(problem_with(rules, "1"), "expected") == "a string of at most 4096 bytes that matches [a-z]+");
+  CHECK(text_in(problem_with(rules, "1"), "expected") ==
+        "a string of at most 4096 bytes that matches [a-z]+");
 }
 
 TEST_CASE("a custom check sees only values that passed the rest, and says what would be right") {
   int calls = 0;
-  const auto rules =
-      rules_for(command_spec{"test"}.param({.name = "p", .type = parameter_type::integer, .maximum = 10}),
-                {{"p", [&](const value& given) -> std::optional<std::string> {
-                    ++calls;
-                    if (*given.as_integer() % 2 == 0) return std::nullopt;
-                    return "an even number";
-                  }}});
+  const auto rules = rules_for(
+      command_spec{"test"}.param({.name = "p", .type = parameter_type::integer, .maximum = 10}),
+      {{"p", [&](const value& given) -> std::optional<std::string> {
+          ++calls;
+          if (*given.as_integer() % 2 == 0) return std::nullopt;
+          return "an even number";
+        }}});
   CHECK(accepts(rules, 4.0));
   CHECK(calls == 1);
   CHECK_FALSE(accepts(rules, 12));
@@ -283,24 +307,29 @@ TEST_CASE("a custom check sees only values that passed the rest, and says what w
 }
 
 TEST_CASE("a custom check that throws refuses the value") {
-  const auto standard =
-      rules_for(command_spec{"test"}.param<int>("p"),
-                {{"p", [](const value&) -> std::optional<std::string> { throw std::runtime_error{"broken"}; }}});
+  const auto standard = rules_for(command_spec{"test"}.param<int>("p"),
+                                  {{"p", [](const value&) -> std::optional<std::string> {
+                                      throw std::runtime_error{"broken"};
+                                    }}});
   CHECK(text_in(problem_with(standard, 3), "expected").find("broken") != std::string::npos);
-  const auto strange = rules_for(command_spec{"test"}.param<int>("p"),
-                                 {{"p", [](const value&) -> std::optional<std::string> { throw 7; }}});
+  const auto strange =
+      rules_for(command_spec{"test"}.param<int>("p"),
+                {{"p", [](const value&) -> std::optional<std::string> { throw 7; }}});
   CHECK(text_in(problem_with(strange, 3), "expected").find("threw") != std::string::npos);
 }
 
 TEST_CASE("what was received is shown shortened") {
   const auto rules = rule_for({.name = "p", .type = parameter_type::boolean});
-  const auto received = [&](value given) { return text_in(problem_with(rules, std::move(given)), "received"); };
+  const auto received = [&](value given) {
+    return text_in(problem_with(rules, std::move(given)), "received");
+  };
   CHECK(received(42) == "42");
   CHECK(received(nullptr) == "null");
   CHECK(received(value::array({1, 2})) == "[1,2]");
   CHECK(received(value::array(std::vector<value>(100, 7))) == "an array of 100 elements");
   CHECK(received(value::map({{std::string(100, 'k'), 1}})) == "a map of 1 members");
-  CHECK(received(std::string(63, 'x') + "ä" + std::string(63, 'x')) == "\"" + std::string(63, 'x') + "…\"");
+  CHECK(received(std::string(63, 'x') + "ä" + std::string(63, 'x')) ==
+        "\"" + std::string(63, 'x') + "…\"");
   CHECK(received("a\x01z") == "\"a z\"");
 }
 
@@ -335,9 +364,10 @@ TEST_CASE("arguments answer for themselves") {
   CHECK(args.get<std::string>("b") == "x");
   CHECK(args.find("c") == nullptr);
   CHECK_THROWS_WITH_AS(args.get<int>("c"), "parameter \"c\" was not given", std::out_of_range);
-  CHECK_THROWS_WITH_AS(args.get<int>("b"),
-                       "parameter \"b\" is of type string where an integer in the range of its type is needed",
-                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      args.get<int>("b"),
+      "parameter \"b\" is of type string where an integer in the range of its type is needed",
+      std::invalid_argument);
 }
 
 TEST_CASE("names and texts that are not UTF-8 are told all the same") {

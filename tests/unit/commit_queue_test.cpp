@@ -10,7 +10,9 @@ using namespace troupe;
 
 namespace {
 
-encoded_record record(std::uint64_t seq) { return {{test::node(1), 1, seq}, "record " + std::to_string(seq)}; }
+encoded_record record(std::uint64_t seq) {
+  return {{test::node(1), 1, seq}, "record " + std::to_string(seq)};
+}
 
 const result<void> done{};
 const result<void> refused = fail(error_code::storage_failure, "the disk is full");
@@ -33,7 +35,9 @@ struct fixture {
     queue.add(std::move(group));
   }
   commit_queue::completion teller(std::string who) {
-    return [this, who](const result<void>& outcome) { told.push_back(who + (outcome ? " durable" : " " + outcome.error().message)); };
+    return [this, who](const result<void>& outcome) {
+      told.push_back(who + (outcome ? " durable" : " " + outcome.error().message));
+    };
   }
   /// The numbers of the records in the next batch.
   std::vector<std::uint64_t> take() {

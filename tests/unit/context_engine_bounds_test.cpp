@@ -24,18 +24,22 @@ TEST_CASE("the buffer for waiting changes is bounded in number and memory") {
   limits = {};
   limits.max_buffered_bytes = 10'000;
   context_engine small{node(1), 1, {}, limits};
-  CHECK(status_of(small, put({node(2), 1, 3}, "/a", std::string(9000, 'x'))) == apply_status::buffered);
-  CHECK(status_of(small, put({node(2), 1, 4}, "/a", std::string(9000, 'x'))) == apply_status::overflow);
+  CHECK(status_of(small, put({node(2), 1, 3}, "/a", std::string(9000, 'x'))) ==
+        apply_status::buffered);
+  CHECK(status_of(small, put({node(2), 1, 4}, "/a", std::string(9000, 'x'))) ==
+        apply_status::overflow);
   CHECK(small.apply(put({node(2), 1, 1}, "/a", 1), noon).applied.size() == 1);
   CHECK(small.apply(put({node(2), 1, 2}, "/a", 1), noon).applied.size() == 2);
-  CHECK(status_of(small, put({node(2), 1, 5}, "/a", std::string(9000, 'x'))) == apply_status::buffered);
+  CHECK(status_of(small, put({node(2), 1, 5}, "/a", std::string(9000, 'x'))) ==
+        apply_status::buffered);
 }
 
 TEST_CASE("the dots awaited as overwritten are bounded") {
   engine_limits limits;
   limits.max_overwritten = 2;
   context_engine engine{node(1), 1, {}, limits};
-  CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(4), 1, 1}})) == apply_status::applied);
+  CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(4), 1, 1}})) ==
+        apply_status::applied);
   const auto next = put({node(2), 1, 2}, "/b", 1, {{node(5), 1, 1}});
   CHECK(status_of(engine, next) == apply_status::overflow);
   CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
@@ -52,14 +56,17 @@ TEST_CASE("the runs of the vector are bounded") {
   CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
 }
 
-TEST_CASE("a path takes siblings up to the bound, keeps them all, and takes the rest once a write made room") {
+TEST_CASE(
+    "a path takes siblings up to the bound, keeps them all, and takes the rest once a write made "
+    "room") {
   engine_limits limits;
   limits.max_siblings = 3;
   context_engine engine{node(1), 1, {}, limits};
   std::vector<change_record> concurrent;
   for (unsigned i = 2; i <= 6; ++i) concurrent.push_back(put({node(i), 1, 1}, "/a", i, {}, i));
   for (unsigned i = 0; i < 5; ++i)
-    CHECK(status_of(engine, concurrent[i]) == (i < 3 ? apply_status::applied : apply_status::overflow));
+    CHECK(status_of(engine, concurrent[i]) ==
+          (i < 3 ? apply_status::applied : apply_status::overflow));
   CHECK(siblings_of(engine, a).size() == 3);
   CHECK(engine.vector().at(node(5), 1) == 0);
 
@@ -70,7 +77,8 @@ TEST_CASE("a path takes siblings up to the bound, keeps them all, and takes the 
     CHECK(siblings_of(engine, a).size() == 3);
   }
   SUBCASE("a change that overwrites one takes its place") {
-    CHECK(status_of(engine, put({node(7), 1, 1}, "/a", 1, {concurrent[0].dot})) == apply_status::applied);
+    CHECK(status_of(engine, put({node(7), 1, 1}, "/a", 1, {concurrent[0].dot})) ==
+          apply_status::applied);
     CHECK(status_of(engine, put({node(3), 1, 2}, "/a", 1)) == apply_status::applied);
     CHECK(siblings_of(engine, a).size() == 3);
   }
@@ -105,7 +113,8 @@ TEST_CASE("siblings stay within the number of nodes over many interleaved writes
     const auto writer = random() % nodes, reader = random() % nodes;
     issued[writer].push_back(must_write(engines[writer], a, step));
     auto next = engines[reader].vector().at(node(static_cast<unsigned>(writer) + 1), 1);
-    for (; next < issued[writer].size() && random() % 4 != 0; ++next) engines[reader].apply(issued[writer][next], noon);
+    for (; next < issued[writer].size() && random() % 4 != 0; ++next)
+      engines[reader].apply(issued[writer][next], noon);
     most = std::max(most, siblings_of(engines[reader], a).size());
   }
   CHECK(most > 1);
@@ -116,11 +125,13 @@ TEST_CASE("one node that starts without end does not use up the runs of all") {
   engine_limits limits;
   limits.max_runs_of_node = 2;
   context_engine engine{node(1), 1, {}, limits};
-  for (std::uint64_t run = 1; run <= 2; ++run) CHECK(status_of(engine, put({node(2), run, 1}, "/a", 1)) == apply_status::applied);
+  for (std::uint64_t run = 1; run <= 2; ++run)
+    CHECK(status_of(engine, put({node(2), run, 1}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
   CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
   must_write(engine, a, 1);
   context_engine again{node(2), 4, engine.state(), limits};
-  CHECK(again.write(operation::put, a, 1, "ada", {}, noon).error().code == error_code::limit_exceeded);
+  CHECK(again.write(operation::put, a, 1, "ada", {}, noon).error().code ==
+        error_code::limit_exceeded);
 }

@@ -86,14 +86,16 @@ TEST_CASE("a known change is a duplicate, also once it is overwritten") {
 TEST_CASE("changes after a gap wait, are asked for, and come in order once it is filled") {
   context_engine engine{node(1), 1};
   std::vector<change_record> run;
-  for (std::uint64_t seq = 1; seq <= 6; ++seq) run.push_back(put({node(2), 1, seq}, "/p" + std::to_string(seq), 1));
+  for (std::uint64_t seq = 1; seq <= 6; ++seq)
+    run.push_back(put({node(2), 1, seq}, "/p" + std::to_string(seq), 1));
   CHECK(status_of(engine, run[5]) == apply_status::buffered);
   CHECK(status_of(engine, run[2]) == apply_status::buffered);
   CHECK(status_of(engine, run[2]) == apply_status::duplicate);
   CHECK(status_of(engine, run[1]) == apply_status::buffered);
   CHECK(status_of(engine, put({node(3), 4, 2}, "/q", 1)) == apply_status::buffered);
   CHECK(engine.buffered() == 4);
-  CHECK(engine.missing() == std::vector<dot_range>{{node(2), 1, 1, 1}, {node(2), 1, 4, 5}, {node(3), 4, 1, 1}});
+  CHECK(engine.missing() ==
+        std::vector<dot_range>{{node(2), 1, 1, 1}, {node(2), 1, 4, 5}, {node(3), 4, 1, 1}});
   CHECK(engine.tree().empty());
   const auto outcome = engine.apply(run[0], noon);
   CHECK(outcome.status == apply_status::applied);
@@ -104,7 +106,8 @@ TEST_CASE("changes after a gap wait, are asked for, and come in order once it is
   CHECK(engine.vector().at(node(2), 1) == 3);
 }
 
-TEST_CASE("a change that was overwritten before it came does not come alive, but overwrites in turn") {
+TEST_CASE(
+    "a change that was overwritten before it came does not come alive, but overwrites in turn") {
   context_engine engine{node(1), 1};
   const auto old = put({node(3), 1, 1}, "/a", "old");
   const auto middle = put({node(2), 1, 1}, "/a", "middle", {old.dot}, 10);
@@ -129,7 +132,8 @@ TEST_CASE("of one run a path never holds more than the latest write") {
 
 TEST_CASE("where one sibling goes and another one counts, that one is told") {
   context_engine engine{node(1), 1};
-  const auto x = put({node(2), 1, 1}, "/a", "x", {}, 10), y = put({node(3), 1, 1}, "/a", "y", {}, 12);
+  const auto x = put({node(2), 1, 1}, "/a", "x", {}, 10),
+             y = put({node(3), 1, 1}, "/a", "y", {}, 12);
   REQUIRE(status_of(engine, x) == apply_status::applied);
   const auto second = engine.apply(y, noon);
   REQUIRE(second.applied.size() == 1);

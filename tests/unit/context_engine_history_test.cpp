@@ -15,7 +15,8 @@ using namespace troupe::test;
 
 namespace {
 
-/// Replicas that write at random and hear of each other's changes at random: a source of real histories.
+/// Replicas that write at random and hear of each other's changes at random: a source of real
+/// histories.
 std::vector<change_record> random_history(std::mt19937& random, unsigned nodes, unsigned steps) {
   std::vector<context_engine> engines;
   for (unsigned i = 0; i < nodes; ++i) engines.emplace_back(node(i + 1), 1);
@@ -24,7 +25,8 @@ std::vector<change_record> random_history(std::mt19937& random, unsigned nodes, 
     auto& engine = engines[random() % nodes];
     const path where{"/p" + std::to_string(random() % 4)};
     const auto op = random() % 4 == 0 ? operation::erase : operation::put;
-    if (auto written = engine.write(op, where, static_cast<int>(step), "tester", {}, noon + random() % 1000)) {
+    if (auto written =
+            engine.write(op, where, static_cast<int>(step), "tester", {}, noon + random() % 1000)) {
       all.push_back(*written);
       all.back().previous_value.reset();
     }
@@ -46,14 +48,15 @@ live_set live_set_of(const std::vector<change_record>& issued) {
 
 }  // namespace
 
-// -- restoring -------------------------------------------------------------------------------------------------------
+// -- restoring ------------------------------------------------------------------------------------
 
 TEST_CASE("replaying the log gives the same state") {
   std::mt19937 random{3};
   const auto history = random_history(random, 3, 60);
   context_engine live{node(9), 1}, replayed{node(9), 2};
   for (const auto& each : history) {
-    for (auto& applied : live.apply(each, noon).applied) REQUIRE(replayed.replay(applied.record, noon));
+    for (auto& applied : live.apply(each, noon).applied)
+      REQUIRE(replayed.replay(applied.record, noon));
     REQUIRE(replayed.replay(each, noon).has_value() == live.vector().covers(each.dot));
   }
   CHECK(live.root_hash() == replayed.root_hash());
@@ -91,7 +94,9 @@ TEST_CASE("a state plus the rest of the history equals the whole history") {
   }
 }
 
-TEST_CASE("a restored engine still recognises duplicates, second changes under one dot, and frozen runs") {
+TEST_CASE(
+    "a restored engine still recognises duplicates, second changes under one dot, and frozen "
+    "runs") {
   context_engine before{node(1), 1};
   const auto live = put({node(2), 1, 1}, "/a", 1);
   REQUIRE(status_of(before, live) == apply_status::applied);
@@ -106,9 +111,11 @@ TEST_CASE("a restored engine still recognises duplicates, second changes under o
   CHECK(after.apply(other, noon).alarm);
 }
 
-// -- all together ----------------------------------------------------------------------------------------------------
+// -- all together ---------------------------------------------------------------------------------
 
-TEST_CASE("any order and any duplication of delivery gives the live set of the oracle, one hash and one view") {
+TEST_CASE(
+    "any order and any duplication of delivery gives the live set of the oracle, one hash and one "
+    "view") {
   for (unsigned seed = 0; seed < 150; ++seed) {
     CAPTURE(seed);
     std::mt19937 random{seed};
@@ -117,7 +124,8 @@ TEST_CASE("any order and any duplication of delivery gives the live set of the o
     std::optional<state_hash> hash;
     for (int round = 0; round < 3; ++round) {
       auto deliveries = history;
-      for (std::size_t i = random() % 20; i > 0; --i) deliveries.push_back(history[random() % history.size()]);
+      for (std::size_t i = random() % 20; i > 0; --i)
+        deliveries.push_back(history[random() % history.size()]);
       std::shuffle(deliveries.begin(), deliveries.end(), random);
       context_engine engine{node(9), 1};
       for (const auto& each : deliveries) {
@@ -131,8 +139,9 @@ TEST_CASE("any order and any duplication of delivery gives the live set of the o
       REQUIRE(engine.overwritten() == 0);
       if (hash) REQUIRE(engine.root_hash() == *hash);
       hash = engine.root_hash();
-      REQUIRE(engine.conflicts() == static_cast<std::size_t>(std::ranges::count_if(
-                                        expected, [](const auto& each) { return each.second.size() > 1; })));
+      REQUIRE(engine.conflicts() ==
+              static_cast<std::size_t>(std::ranges::count_if(
+                  expected, [](const auto& each) { return each.second.size() > 1; })));
     }
   }
 }

@@ -57,8 +57,10 @@ TEST_CASE("a malformed change is not taken, says why, and says nothing about its
   record.format = change_record::current_format + 1;
   CHECK(contains(refusal(record), "older format"));
   CHECK(contains(refusal(put({node(1), 1, 1}, "/a", std::string(100, 'x'))), "value"));
-  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(4), 1, 1}, {node(3), 1, 1}})), "order"));
-  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(3), 1, 1}})), "order"));
+  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(4), 1, 1}, {node(3), 1, 1}})),
+                 "order"));
+  CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(3), 1, 1}})),
+                 "order"));
   std::vector<dot> many;
   for (std::uint64_t seq = 1; seq <= 1025; ++seq) many.push_back({node(3), 1, seq});
   CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, many)), "at most 1024"));
@@ -93,10 +95,14 @@ TEST_CASE("one dot for two waiting changes raises an alarm") {
   CHECK(engine.quarantine() == std::vector<equivocation>{{one.dot, {one, other}}});
 }
 
-TEST_CASE("the next write to a path overwrites what stands in quarantine there, so that all replicas agree again") {
+TEST_CASE(
+    "the next write to a path overwrites what stands in quarantine there, so that all replicas "
+    "agree again") {
   context_engine witness{node(1), 1}, unaware{node(3), 1};
-  const auto one = put({node(2), 1, 1}, "/a", "one", {}, 50), other = put({node(2), 1, 1}, "/a", "other");
-  for (auto* engine : {&witness, &unaware}) REQUIRE(status_of(*engine, one) == apply_status::applied);
+  const auto one = put({node(2), 1, 1}, "/a", "one", {}, 50),
+             other = put({node(2), 1, 1}, "/a", "other");
+  for (auto* engine : {&witness, &unaware})
+    REQUIRE(status_of(*engine, one) == apply_status::applied);
   REQUIRE(witness.apply(other, noon).alarm);
   CHECK(witness.root_hash() != unaware.root_hash());
   const auto mended = must_write(witness, a, "mended");
@@ -136,6 +142,8 @@ TEST_CASE("a change cannot overwrite what this run has yet to write") {
     CHECK(engine.view(a) == value{i});
     CHECK(siblings_of(engine, a) == std::vector{written.dot});
   }
-  // What other runs are still to tell may be overwritten already, an earlier run of this node included.
-  CHECK(status_of(engine, put({node(3), 1, 1}, "/b", 1, {{node(1), 5, 7}, {node(4), 1, 3}})) == apply_status::applied);
+  // What other runs are still to tell may be overwritten already, an earlier run of this node
+  // included.
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/b", 1, {{node(1), 5, 7}, {node(4), 1, 3}})) ==
+        apply_status::applied);
 }

@@ -10,7 +10,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-// -- construction ----------------------------------------------------------------------------------------------------
+// -- construction ---------------------------------------------------------------------------------
 
 TEST_CASE("an engine refuses to start without an identity of its own") {
   CHECK_THROWS_AS(context_engine({}, 1), std::invalid_argument);
@@ -22,7 +22,7 @@ TEST_CASE("an engine refuses to start without an identity of its own") {
   CHECK_NOTHROW(context_engine(node(1), 4, used));
 }
 
-// -- local writes ----------------------------------------------------------------------------------------------------
+// -- local writes ---------------------------------------------------------------------------------
 
 TEST_CASE("a write is numbered, timed, seen at once, and tells what stood there before") {
   context_engine engine{node(1), 7};
@@ -88,7 +88,8 @@ TEST_CASE("a write passes no bound") {
   limits.max_value_bytes = 10;
   context_engine engine{node(1), 1, {}, limits};
   CHECK(engine.write(operation::put, a, "123456789", "ada", {}, noon));
-  CHECK(engine.write(operation::put, a, "1234567890", "ada", {}, noon).error().code == error_code::limit_exceeded);
+  CHECK(engine.write(operation::put, a, "1234567890", "ada", {}, noon).error().code ==
+        error_code::limit_exceeded);
   limits = {};
   context_engine deep{node(1), 1, {}, limits};
   const auto nested = [](std::uint32_t levels) {
@@ -97,18 +98,21 @@ TEST_CASE("a write passes no bound") {
     return inner;
   };
   CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth), "ada", {}, noon));
-  CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth + 1), "ada", {}, noon).error().code ==
-        error_code::limit_exceeded);
+  CHECK(deep.write(operation::put, a, nested(context_engine::max_value_depth + 1), "ada", {}, noon)
+            .error()
+            .code == error_code::limit_exceeded);
   CHECK(status_of(deep, put({node(2), 1, 1}, "/a", nested(context_engine::max_value_depth + 1))) ==
         apply_status::malformed);
   const value parts = value::array(std::vector<value>(600'000));
-  CHECK(deep.write(operation::put, a, parts, "ada", {}, noon).error().code == error_code::limit_exceeded);
+  CHECK(deep.write(operation::put, a, parts, "ada", {}, noon).error().code ==
+        error_code::limit_exceeded);
   CHECK(engine.write(operation::put, a, 1, std::string(257, 'x'), {}, noon).error().code ==
         error_code::invalid_argument);
-  CHECK(engine.write(operation::put, a, 1, "\xff", {}, noon).error().code == error_code::invalid_argument);
+  CHECK(engine.write(operation::put, a, 1, "\xff", {}, noon).error().code ==
+        error_code::invalid_argument);
 }
 
-// -- reading ---------------------------------------------------------------------------------------------------------
+// -- reading --------------------------------------------------------------------------------------
 
 TEST_CASE("explain shows what stands in quarantine") {
   context_engine engine{node(1), 1};
@@ -127,7 +131,8 @@ TEST_CASE("explain shows what stands in quarantine") {
 TEST_CASE("explain names the competing writes, the winner and the rule") {
   context_engine engine{node(1), 1};
   CHECK(engine.explain(a).writes.empty());
-  const auto early = put({node(3), 1, 1}, "/a", "early", {}, 1), late = erase({node(2), 1, 1}, "/a", {}, 2);
+  const auto early = put({node(3), 1, 1}, "/a", "early", {}, 1),
+             late = erase({node(2), 1, 1}, "/a", {}, 2);
   REQUIRE(status_of(engine, late) == apply_status::applied);
   CHECK_FALSE(engine.explain(a).conflict);
   REQUIRE(status_of(engine, early) == apply_status::applied);
@@ -135,12 +140,13 @@ TEST_CASE("explain names the competing writes, the winner and the rule") {
   CHECK(told.conflict);
   CHECK(told.rule.find("last_writer_wins") != std::string::npos);
   REQUIRE(told.writes.size() == 2);
-  CHECK(told.writes[0] ==
-        competing_write{early.dot, early.id(), early.timestamp, operation::put, "early", "tester", false});
-  CHECK(told.writes[1] == competing_write{late.dot, late.id(), late.timestamp, operation::erase, {}, "tester", true});
+  CHECK(told.writes[0] == competing_write{early.dot, early.id(), early.timestamp, operation::put,
+                                          "early", "tester", false});
+  CHECK(told.writes[1] ==
+        competing_write{late.dot, late.id(), late.timestamp, operation::erase, {}, "tester", true});
 }
 
-// -- time ------------------------------------------------------------------------------------------------------------
+// -- time -----------------------------------------------------------------------------------------
 
 TEST_CASE("a write is later than the changes it saw, unless their clock was wrong") {
   context_engine engine{node(1), 1};
@@ -199,5 +205,6 @@ TEST_CASE("a write fails rather than carry a time that others take for malformed
   const auto refused = engine.write(operation::put, a, 1, "ada", {}, std::uint64_t{1} << 47);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == error_code::unavailable);
-  CHECK(must_write(engine, a, 1).timestamp == timestamp::from_parts(noon, 0));  // once the clock is right again
+  CHECK(must_write(engine, a, 1).timestamp ==
+        timestamp::from_parts(noon, 0));  // once the clock is right again
 }

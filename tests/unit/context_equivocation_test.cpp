@@ -39,8 +39,10 @@ TEST_CASE("a visible value that goes into quarantine is an erasure to watchers")
 
 TEST_CASE("watchers are told of the sibling that readers see instead of a write in quarantine") {
   context_engine engine{node(1), 1};
-  const auto older = put({node(3), 1, 1}, "/a", "older", {}, 1), newer = put({node(2), 1, 1}, "/a", "newer", {}, 2);
-  for (const auto& each : {older, newer}) REQUIRE(engine.apply(each, noon).status == apply_status::applied);
+  const auto older = put({node(3), 1, 1}, "/a", "older", {}, 1),
+             newer = put({node(2), 1, 1}, "/a", "newer", {}, 2);
+  for (const auto& each : {older, newer})
+    REQUIRE(engine.apply(each, noon).status == apply_status::applied);
   const auto outcome = must_isolate(engine, put(newer.dot, "/a", "other"));
   CHECK(engine.view(a) == value{"older"});
   REQUIRE(outcome.seen_instead);
@@ -51,15 +53,19 @@ TEST_CASE("watchers are told of the sibling that readers see instead of a write 
 TEST_CASE("watchers are not told of what goes into quarantine unseen") {
   context_engine engine{node(1), 1};
   SUBCASE("a write that does not win") {
-    REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "older", {}, 1), noon).status == apply_status::applied);
-    REQUIRE(engine.apply(put({node(3), 1, 1}, "/a", "newer", {}, 2), noon).status == apply_status::applied);
+    REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "older", {}, 1), noon).status ==
+            apply_status::applied);
+    REQUIRE(engine.apply(put({node(3), 1, 1}, "/a", "newer", {}, 2), noon).status ==
+            apply_status::applied);
   }
   SUBCASE("an erasure") {
     REQUIRE(engine.apply(erase({node(2), 1, 1}, "/a"), noon).status == apply_status::applied);
   }
   SUBCASE("one of two writes of the same value") {
-    REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "same", {}, 2), noon).status == apply_status::applied);
-    REQUIRE(engine.apply(put({node(3), 1, 1}, "/a", "same", {}, 1), noon).status == apply_status::applied);
+    REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "same", {}, 2), noon).status ==
+            apply_status::applied);
+    REQUIRE(engine.apply(put({node(3), 1, 1}, "/a", "same", {}, 1), noon).status ==
+            apply_status::applied);
   }
   const auto before = engine.view(a);
   CHECK_FALSE(must_isolate(engine, put({node(2), 1, 1}, "/a", "other")).seen_instead);

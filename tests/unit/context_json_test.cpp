@@ -24,10 +24,11 @@ std::vector<std::string> shown(const std::vector<context_entry>& entries) {
   return lines;
 }
 
-/// Names that need escaping, look like numbers, sort around '/', or cannot be part of a path at all.
+/// Names that need escaping, look like numbers, sort around '/', or cannot be part of a path at
+/// all.
 rc::Gen<std::string> names() {
-  return rc::gen::element<std::string>("a", "b", "a/b", "~", "~1", "0", "1", "10", "01", "", "é", "!", " ",
-                                       std::string(1, '\0'), std::string(500, 'x'));
+  return rc::gen::element<std::string>("a", "b", "a/b", "~", "~1", "0", "1", "10", "01", "", "é",
+                                       "!", " ", std::string(1, '\0'), std::string(500, 'x'));
 }
 
 value any_json(int depth) {
@@ -61,9 +62,11 @@ void check_problem(const result<value>& rendered, error_code code, std::string_v
 
 TEST_CASE("nested JSON becomes one entry for each leaf and one mark for each array") {
   const auto entries =
-      flatten(path{"/user"}, json(R"({"name": "Ada", "tags": ["x", {"y": null}], "more": {}, "none": []})"));
-  CHECK(shown(entries) == std::vector<std::string>{"/user/more = {}", "/user/name = \"Ada\"", "/user/none = []",
-                                                   "/user/tags = []", "/user/tags/0 = \"x\"", "/user/tags/1/y = null"});
+      flatten(path{"/user"},
+              json(R"({"name": "Ada", "tags": ["x", {"y": null}], "more": {}, "none": []})"));
+  CHECK(shown(entries) == std::vector<std::string>{
+                              "/user/more = {}", "/user/name = \"Ada\"", "/user/none = []",
+                              "/user/tags = []", "/user/tags/0 = \"x\"", "/user/tags/1/y = null"});
 }
 
 TEST_CASE("a value without parts is one entry at the prefix") {
@@ -96,7 +99,8 @@ TEST_CASE("rendering what was flattened gives back exactly the same JSON") {
     const auto nested = any_json(5);
     const path prefix = *rc::gen::element(path{}, path{"/a"}, path{"/deep/er"});
     auto entries = flatten(prefix, nested);
-    RC_ASSERT(std::ranges::all_of(entries, [&](const auto& each) { return prefix.contains(each.path); }));
+    RC_ASSERT(
+        std::ranges::all_of(entries, [&](const auto& each) { return prefix.contains(each.path); }));
     std::shuffle(entries.begin(), entries.end(), std::mt19937{1});
     const auto rendered = render(prefix, entries);
     RC_ASSERT(rendered.has_value());
@@ -105,8 +109,10 @@ TEST_CASE("rendering what was flattened gives back exactly the same JSON") {
 }
 
 TEST_CASE("elements of an array come in the order of their numbers and gaps close") {
-  const std::vector<context_entry> entries{
-      {path{"/a"}, json("[]")}, {path{"/a/10"}, "ten"}, {path{"/a/9"}, "nine"}, {path{"/a/2"}, "two"}};
+  const std::vector<context_entry> entries{{path{"/a"}, json("[]")},
+                                           {path{"/a/10"}, "ten"},
+                                           {path{"/a/9"}, "nine"},
+                                           {path{"/a/2"}, "two"}};
   CHECK(render(path{"/a"}, entries) == json(R"(["two", "nine", "ten"])"));
 }
 
@@ -117,7 +123,8 @@ TEST_CASE("a tree that is deeper than a value can be is refused") {
     return render({}, {{path{text}, 1}});
   };
   CHECK(nested(64).has_value());
-  check_problem(nested(65), error_code::invalid_argument, "the root is nested deeper than 64 levels");
+  check_problem(nested(65), error_code::invalid_argument,
+                "the root is nested deeper than 64 levels");
   check_problem(nested(500), error_code::invalid_argument, "flat entries");
 }
 
@@ -132,12 +139,14 @@ TEST_CASE("the mark of an empty map disappears beside members") {
 TEST_CASE("what nested JSON cannot show is named") {
   check_problem(render(path{"/a"}, {}), error_code::not_found, "'/a'");
   check_problem(render({}, {}), error_code::not_found, "the root");
-  check_problem(render(path{"/a"}, {{path{"/ab"}, 1}}), error_code::invalid_argument, "'/ab' does not lie below '/a'");
-  check_problem(render({}, {{path{"/a"}, 1}, {path{"/a"}, 2}}), error_code::invalid_argument, "'/a' occurs twice");
+  check_problem(render(path{"/a"}, {{path{"/ab"}, 1}}), error_code::invalid_argument,
+                "'/ab' does not lie below '/a'");
+  check_problem(render({}, {{path{"/a"}, 1}, {path{"/a"}, 2}}), error_code::invalid_argument,
+                "'/a' occurs twice");
   check_problem(render({}, {{path{"/a"}, 1}, {path{"/a/b"}, 2}}), error_code::invalid_argument,
                 "'/a' holds a value of its own");
-  check_problem(render({}, {{path{"/a"}, json("[1]")}, {path{"/a/0"}, 2}}), error_code::invalid_argument,
-                "flat entries");
+  check_problem(render({}, {{path{"/a"}, json("[1]")}, {path{"/a/0"}, 2}}),
+                error_code::invalid_argument, "flat entries");
   for (const auto* name : {"x", "01", "-1", "18446744073709551616"})
     check_problem(render({}, {{path{"/a"}, json("[]")}, {path{"/a/" + std::string{name}}, 2}}),
                   error_code::invalid_argument, name);

@@ -26,7 +26,8 @@ TEST_CASE("a checkpoint keeps all that an engine needs") {
   context_engine engine{ours.node, 1};
   std::vector<encoded_record> log;
   const auto apply = [&](const change_record& record) {
-    for (const auto& each : engine.apply(record, noon).applied) log.push_back(encode_record(each.record));
+    for (const auto& each : engine.apply(record, noon).applied)
+      log.push_back(encode_record(each.record));
   };
   apply(put({node(2), 1, 1}, "/a", "one"));
   apply(put({node(3), 1, 1}, "/a", "two", {}, 5));
@@ -34,7 +35,8 @@ TEST_CASE("a checkpoint keeps all that an engine needs") {
   apply(put({node(4), 1, 1}, "/c", "x"));
   auto second = put({node(4), 1, 1}, "/d", "y");
   REQUIRE(engine.apply(second, noon).alarm);
-  log.push_back(encode_record(*engine.write(operation::put, path{"/e"}, value::map({{"k", 1}}), "ada", {}, noon)));
+  log.push_back(encode_record(
+      *engine.write(operation::put, path{"/e"}, value::map({{"k", 1}}), "ada", {}, noon)));
   {
     auto store = must_open(where);
     check_error(store.checkpoint(engine.state()), error_code::internal, "not in the log");
@@ -81,10 +83,12 @@ TEST_CASE("checkpoint plus log equals the whole log at every moment of a random 
       std::vector<encoded_record> group;
       for (unsigned i = random() % 4; i > 0; --i) {
         const auto op = random() % 3 ? operation::put : operation::erase;
-        if (auto written = engine->write(op, target, step, "ada", {}, noon)) group.push_back(encode_record(*written));
+        if (auto written = engine->write(op, target, step, "ada", {}, noon))
+          group.push_back(encode_record(*written));
       }
       if (random() % 3 == 0) {
-        for (const auto& each : engine->apply(put({node(2), 1, ++remote}, target.text(), step), noon).applied)
+        for (const auto& each :
+             engine->apply(put({node(2), 1, ++remote}, target.text(), step), noon).applied)
           group.push_back(encode_record(each.record));
       }
       REQUIRE(store->append(group));

@@ -16,7 +16,9 @@ TEST_CASE("a damaged log row is named when it is read") {
   }
   const auto third = to_string(dot{node(2), 1, 3});
   SUBCASE("changed bytes") {
-    tamper(where, "UPDATE log SET record = CAST(substr(record, 1, length(record) - 1) || 'x' AS BLOB) WHERE seq = 3");
+    tamper(where,
+           "UPDATE log SET record = CAST(substr(record, 1, length(record) - 1) || 'x' AS BLOB) "
+           "WHERE seq = 3");
     auto store = must_open(where);
     check_error(restore(store, 1), error_code::corrupt_data, third);
     check_error(store.read_log({node(2), 1}, 2, 1 << 20), error_code::corrupt_data, third);
@@ -24,7 +26,8 @@ TEST_CASE("a damaged log row is named when it is read") {
   }
   SUBCASE("a row moved to another place") {
     tamper(where,
-           "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash FROM log WHERE seq = 2)"
+           "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash "
+           "FROM log WHERE seq = 2)"
            " WHERE seq = 3");
     auto store = must_open(where);
     check_error(restore(store, 1), error_code::corrupt_data, third);
@@ -58,8 +61,8 @@ TEST_CASE("damaged metadata is named") {
     auto store = must_open(where);
     REQUIRE(store.begin_incarnation(0));
     REQUIRE(store.append(run_of(2, 1, 1)));
-    REQUIRE(
-        store.checkpoint(*[&] { return restore(store, 1); }().map([](const auto& engine) { return engine.state(); })));
+    REQUIRE(store.checkpoint(*[&] { return restore(store, 1); }().map(
+                                  [](const auto& engine) { return engine.state(); })));
   }
   const auto open = [&] { return context_store::open(where.path().native(), ours); };
   SUBCASE("identity") {

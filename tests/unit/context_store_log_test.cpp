@@ -63,7 +63,8 @@ TEST_CASE("what is appended again, because nobody knew whether it was written, i
   REQUIRE(store.append(run_of(2, 1, 3)));
   REQUIRE(store.append(run_of(2, 2, 5)));
   CHECK(*store.read_log({node(2), 1}, 1, 1'000'000) == run_of(2, 1, 5));
-  check_error(store.append(run_of(2, 5, 6, "/other")), error_code::corrupt_data, "is in the log already");
+  check_error(store.append(run_of(2, 5, 6, "/other")), error_code::corrupt_data,
+              "is in the log already");
   CHECK(store.log_vector() == version_vector{{{node(2), 1, 5}}});
 }
 

@@ -62,30 +62,35 @@ TEST_CASE("a directory serves one store at a time and the error names the proces
 TEST_CASE("a directory that cannot be used is named") {
   temporary_directory where;
   std::ofstream{where.path().native() + "/file"} << "x";
-  check_error(context_store::open(where.path().native() + "/file/below", ours), error_code::storage_failure,
-              "/file/below");
+  check_error(context_store::open(where.path().native() + "/file/below", ours),
+              error_code::storage_failure, "/file/below");
   std::filesystem::create_directory(where.path().native() + "/taken");
   std::filesystem::create_directory(where.path().native() + "/taken/context.lock");
-  check_error(context_store::open(where.path().native() + "/taken", ours), error_code::storage_failure, "context.lock");
+  check_error(context_store::open(where.path().native() + "/taken", ours),
+              error_code::storage_failure, "context.lock");
   std::filesystem::create_directory(where.path().native() + "/odd");
   std::filesystem::create_directory(where.path().native() + "/odd/context.db");
-  check_error(context_store::open(where.path().native() + "/odd", ours), error_code::storage_failure, "context.db");
+  check_error(context_store::open(where.path().native() + "/odd", ours),
+              error_code::storage_failure, "context.db");
 }
 
 TEST_CASE("a file that is no database, of another program, or of a newer build is refused") {
   temporary_directory where;
   SUBCASE("no database") {
     std::ofstream{where.path().native() + "/context.db"} << std::string(8192, 'x');
-    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "context.db");
+    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data,
+                "context.db");
   }
   SUBCASE("another program's") {
     tamper(where, "CREATE TABLE something (x)");
-    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "another program");
+    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data,
+                "another program");
   }
   SUBCASE("a newer build's") {
     { const auto store = must_open(where); }
     tamper(where, "PRAGMA user_version = 2");
-    check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch, "format 2");
+    check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch,
+                "format 2");
   }
 }
 
@@ -93,15 +98,18 @@ TEST_CASE("torn pages are found when a store opens") {
   temporary_directory where;
   {
     auto store = must_open(where);
-    for (std::uint64_t i = 0; i < 20; ++i) REQUIRE(store.append(run_of(2, i * 100 + 1, i * 100 + 100)));
+    for (std::uint64_t i = 0; i < 20; ++i)
+      REQUIRE(store.append(run_of(2, i * 100 + 1, i * 100 + 100)));
   }
   tamper(where, "PRAGMA wal_checkpoint(TRUNCATE)");
   const auto size = std::filesystem::file_size(where.path().native() + "/context.db");
-  std::fstream file{where.path().native() + "/context.db", std::ios::in | std::ios::out | std::ios::binary};
+  std::fstream file{where.path().native() + "/context.db",
+                    std::ios::in | std::ios::out | std::ios::binary};
   file.seekp(static_cast<std::streamoff>(size / 2 / 4096 * 4096));
   file << std::string(4096, '\x55');
   file.close();
-  check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data, "damaged");
+  check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data,
+              "damaged");
 }
 
 TEST_CASE("every run gets an incarnation that none had before") {

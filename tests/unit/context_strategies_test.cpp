@@ -31,7 +31,8 @@ public:
 
 TEST_CASE("last writer wins orders by timestamp, then by dot") {
   const last_writer_wins rule;
-  const auto early = put({node(3), 1, 1}, "/a", 1, {}, 1), late = put({node(2), 1, 1}, "/a", 2, {}, 2);
+  const auto early = put({node(3), 1, 1}, "/a", 1, {}, 1),
+             late = put({node(2), 1, 1}, "/a", 2, {}, 2);
   CHECK(rule.resolve(early, late) == late);
   CHECK(rule.resolve(late, early) == late);
   const auto same_time = put({node(4), 1, 1}, "/a", 3, {}, 2);
@@ -54,7 +55,8 @@ TEST_CASE("different rules have different hashes") {
   CHECK(strategies_hash(last_writer_wins{}) != strategies_hash(left_wins{}));
 }
 
-TEST_CASE("a rule whose result depends on the order of its arguments still gives all replicas one view") {
+TEST_CASE(
+    "a rule whose result depends on the order of its arguments still gives all replicas one view") {
   const auto rule = std::make_shared<left_wins>();
   std::vector<change_record> concurrent;
   for (unsigned i = 2; i < 6; ++i) concurrent.push_back(put({node(i), 1, 1}, "/a", i, {}, 10 - i));

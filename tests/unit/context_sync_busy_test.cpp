@@ -19,7 +19,8 @@ namespace {
 const cluster_id cluster{node(99).id};
 
 shared_batch change(unsigned origin) {
-  return std::make_shared<const push_batch>(std::vector{encode_record(put({node(origin), 1, 1}, "/a", "x"))});
+  return std::make_shared<const push_batch>(
+      std::vector{encode_record(put({node(origin), 1, 1}, "/a", "x"))});
 }
 
 /// Node 1 in an open session with node 2.
@@ -28,7 +29,8 @@ struct open_side {
     session.start(0);
     session.receive(sync_hello{cluster, node(2), 1, {}, {}, 7, {node(1)}, {}});
   }
-  /// Node 2 has acknowledged nothing; a second passes on either side. @returns how often the log was asked for what to push.
+  /// Node 2 has acknowledged nothing; a second passes on either side. @returns how often the log
+  /// was asked for what to push.
   std::size_t second(bool busy) {
     session.tick(now += 1000);
     return count<read_log>(session.receive(sync_heads{{}, {}, 0, {node(1)}, {}, busy}));
@@ -43,7 +45,8 @@ struct open_side {
   }
   template <class Action>
   static std::size_t count(const sync_session::actions& actions) {
-    return static_cast<std::size_t>(std::ranges::count_if(actions, [](const auto& each) { return std::holds_alternative<Action>(each); }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        actions, [](const auto& each) { return std::holds_alternative<Action>(each); }));
   }
 
   sync_view view;

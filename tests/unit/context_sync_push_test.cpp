@@ -9,7 +9,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-// -- catching up -----------------------------------------------------------------------------------------------------
+// -- catching up ----------------------------------------------------------------------------------
 
 TEST_CASE("after the greeting the peer gets from the log what it lacks, and nothing that it has") {
   one_side side;
@@ -33,13 +33,15 @@ TEST_CASE("after the greeting the peer gets from the log what it lacks, and noth
   CHECK(wished<read_log>(wishes).empty());
 }
 
-TEST_CASE("at first a connected origin is left to push its changes itself; after a second anyone does") {
+TEST_CASE(
+    "at first a connected origin is left to push its changes itself; after a second anyone does") {
   one_side side;
   side.view.committed = upto(3, 4);
   side.view.links = {node(2), node(3)};
   CHECK(wished<read_log>(side.open()).empty());
   // Heads that come because links come and go hurry nothing.
-  for (int i = 0; i < 5; ++i) CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
+  for (int i = 0; i < 5; ++i)
+    CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
   side.second();
   CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).run == run_id{node(3), 1});
 }
@@ -69,7 +71,9 @@ TEST_CASE("a log that cannot help is not asked again before the next heads") {
   CHECK(wished<read_log>(side.heads({})).size() == 1);
 }
 
-TEST_CASE("records of another run than was asked for are ignored, and so is an answer that nobody asked for") {
+TEST_CASE(
+    "records of another run than was asked for are ignored, and so is an answer that nobody asked "
+    "for") {
   one_side side;
   CHECK(side.session.log_read(changes(1, 1, 1)).empty());
   side.view.committed = upto(1, 1);
@@ -88,7 +92,7 @@ TEST_CASE("runs that the peer declines are not pushed") {
   CHECK(pushed(side.commit(changes(1, 6, 6))).empty());
 }
 
-// -- pushing ---------------------------------------------------------------------------------------------------------
+// -- pushing --------------------------------------------------------------------------------------
 
 TEST_CASE("a committed change goes out at once, in the very batch that all peers share") {
   one_side side;
@@ -179,7 +183,9 @@ TEST_CASE("bytes in flight are bounded too, but one push always fits") {
   CHECK(pushed(side.ack(1)) == dots(1, 2, 2));
 }
 
-TEST_CASE("a peer that does not keep up loses its queue, is told the heads, and catches up from the log") {
+TEST_CASE(
+    "a peer that does not keep up loses its queue, is told the heads, and catches up from the "
+    "log") {
   sync_limits limits;
   limits.max_in_flight_batches = 1;
   limits.max_queued_bytes = 1000;

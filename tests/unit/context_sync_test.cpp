@@ -9,7 +9,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-// -- greeting --------------------------------------------------------------------------------------------------------
+// -- greeting -------------------------------------------------------------------------------------
 
 TEST_CASE("a session starts by telling who this is and what it has") {
   one_side side;
@@ -19,7 +19,8 @@ TEST_CASE("a session starts by telling who this is and what it has") {
   side.view.declined = {{node(5), 1}};
   const auto hello = sent<sync_hello>(side.session.start(0));
   REQUIRE(hello.size() == 1);
-  CHECK(hello[0] == sync_hello{cluster, node(1), 1, upto(1, 3), {1, 2}, 7, {node(2)}, {{node(5), 1}}});
+  CHECK(hello[0] ==
+        sync_hello{cluster, node(1), 1, upto(1, 3), {1, 2}, 7, {node(2)}, {{node(5), 1}}});
   CHECK(decode<sync_hello>(encode(hello[0])) == hello[0]);
   CHECK_FALSE(side.session.is_open());
   side.session.receive(side.greeting());
@@ -57,35 +58,52 @@ TEST_CASE("whoever does not belong here is turned away with the reason") {
   CHECK(side.session.log_read({}).empty());
 }
 
-TEST_CASE("greeting twice, acknowledging the future, and claiming this run's changes end a session") {
+TEST_CASE(
+    "greeting twice, acknowledging the future, and claiming this run's changes end a session") {
   one_side side;
   side.open();
-  SUBCASE("twice") { check_closed(side.session.receive(side.greeting()), error_code::protocol_violation, "only once"); }
+  SUBCASE("twice") {
+    check_closed(side.session.receive(side.greeting()), error_code::protocol_violation,
+                 "only once");
+  }
   SUBCASE("acknowledged") { check_closed(side.ack(1), error_code::protocol_violation, "push 1"); }
-  SUBCASE("acknowledged in heads") { check_closed(side.heads({}, 9), error_code::protocol_violation, "push 9"); }
-  SUBCASE("claimed in heads") { check_closed(side.heads(upto(1, 1)), error_code::already_exists, "identity"); }
-  SUBCASE("claimed in an ack") { check_closed(side.ack(0, upto(1, 1)), error_code::already_exists, "identity"); }
+  SUBCASE("acknowledged in heads") {
+    check_closed(side.heads({}, 9), error_code::protocol_violation, "push 9");
+  }
+  SUBCASE("claimed in heads") {
+    check_closed(side.heads(upto(1, 1)), error_code::already_exists, "identity");
+  }
+  SUBCASE("claimed in an ack") {
+    check_closed(side.ack(0, upto(1, 1)), error_code::already_exists, "identity");
+  }
   SUBCASE("a malformed push") {
-    check_closed(side.session.receive(sync_push{1, push_encoding::plain, {"x"}}), error_code::protocol_violation,
-                 "malformed");
+    check_closed(side.session.receive(sync_push{1, push_encoding::plain, {"x"}}),
+                 error_code::protocol_violation, "malformed");
   }
   SUBCASE("too many ranges") {
-    check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}), error_code::limit_exceeded, "1025");
+    check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}),
+                 error_code::limit_exceeded, "1025");
   }
   SUBCASE("runs without end") {
     side.view.committed = {};
-    for (std::uint64_t i = 1; i <= 3; ++i) side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
+    for (std::uint64_t i = 1; i <= 3; ++i)
+      side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
     sync_limits few;
     few.max_runs = 5;
     one_side bounded{few};
     bounded.open();
     std::vector<version_entry> runs;
     for (std::uint64_t run = 1; run <= 6; ++run) runs.push_back({node(3), run, 1});
-    SUBCASE("in heads") { check_closed(bounded.heads(version_vector{runs}), error_code::limit_exceeded, "5 runs"); }
+    SUBCASE("in heads") {
+      check_closed(bounded.heads(version_vector{runs}), error_code::limit_exceeded, "5 runs");
+    }
     SUBCASE("in pushes") {
       for (std::uint64_t run = 1; run <= 5; ++run)
-        CHECK(wished<apply_records>(bounded.session.receive(batch_of({change(3, 1, 10, run)})->to_message(run))).size() == 1);
-      check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)), error_code::limit_exceeded, "5 runs");
+        CHECK(wished<apply_records>(
+                  bounded.session.receive(batch_of({change(3, 1, 10, run)})->to_message(run)))
+                  .size() == 1);
+      check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)),
+                   error_code::limit_exceeded, "5 runs");
     }
   }
 }
@@ -102,13 +120,15 @@ TEST_CASE("different conflict rules are reported, and the session goes on") {
   CHECK(side.session.is_open());
 }
 
-// -- receiving -------------------------------------------------------------------------------------------------------
+// -- receiving ------------------------------------------------------------------------------------
 
-TEST_CASE("a push is applied and acknowledged once it is processed, with how far its runs have come") {
+TEST_CASE(
+    "a push is applied and acknowledged once it is processed, with how far its runs have come") {
   one_side side;
   side.open();
   const auto records = changes(2, 1, 2);
-  const auto applies = wished<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
+  const auto applies =
+      wished<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
   REQUIRE(applies.size() == 1);
   CHECK(applies[0].batch == 1);
   CHECK(applies[0].records.size() == 2);
@@ -120,11 +140,15 @@ TEST_CASE("a push is applied and acknowledged once it is processed, with how far
   CHECK(side.session.processed(1).empty());
 }
 
-TEST_CASE("what is pushed while too much waits for the disk is dropped, and taken when it is sent again") {
+TEST_CASE(
+    "what is pushed while too much waits for the disk is dropped, and taken when it is sent "
+    "again") {
   one_side side;
   side.open();
   const auto push = [&](std::uint64_t batch) {
-    return wished<apply_records>(side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch))).size();
+    return wished<apply_records>(
+               side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch)))
+        .size();
   };
   SUBCASE("too many pushes") {
     for (std::uint64_t batch = 1; batch <= 1024; ++batch) REQUIRE(push(batch) == 1);
@@ -148,7 +172,9 @@ TEST_CASE("equal vectors with different roots are reported once") {
   side.view.root = {1, 1};
   side.open(upto(2, 3));
   const auto told = [&](version_vector vector, state_hash root) {
-    return wished<report_roots>(side.session.receive(sync_heads{std::move(vector), root, 0, {node(1)}, {}})).size();
+    return wished<report_roots>(
+               side.session.receive(sync_heads{std::move(vector), root, 0, {node(1)}, {}}))
+        .size();
   };
   CHECK(told(upto(2, 3), {1, 1}) == 0);
   CHECK(told(upto(2, 4), {2, 2}) == 0);  // not the same changes
@@ -203,14 +229,16 @@ TEST_CASE("what is missing is asked of its origin where that is connected") {
   side.view.links = {node(2), node(3)};
   side.open(version_vector{{{node(3), 1, 10}, {node(4), 1, 10}}});
   side.view.missing = {{node(3), 1, 1, 2}, {node(4), 1, 1, 2}};
-  CHECK(sent<sync_pull>(side.session.tick(1000)).at(0).ranges == std::vector<dot_range>{{node(4), 1, 1, 2}});
+  CHECK(sent<sync_pull>(side.session.tick(1000)).at(0).ranges ==
+        std::vector<dot_range>{{node(4), 1, 1, 2}});
 }
 
 TEST_CASE("a pull is answered from the log at once, as far as it is committed") {
   one_side side;
   side.open();
   side.commit(changes(1, 1, 5));
-  auto reads = wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
+  auto reads =
+      wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].run == run_id{node(1), 1});
   CHECK(reads[0].first == 1);

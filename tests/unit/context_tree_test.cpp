@@ -18,7 +18,9 @@ using test::node;
 namespace {
 
 struct tree_order {
-  bool operator()(const std::string& a, const std::string& b) const { return compare_paths(a, b) < 0; }
+  bool operator()(const std::string& a, const std::string& b) const {
+    return compare_paths(a, b) < 0;
+  }
 };
 
 /// What a tree should hold, kept the simple way.
@@ -29,7 +31,8 @@ sibling_list siblings_for(std::uint64_t seq, int number) {
   return sibling_list{sibling{record, content_hash(record)}};
 }
 
-/// Paths over few letters, among them bytes around '/', so that subtrees and their neighbours collide often.
+/// Paths over few letters, among them bytes around '/', so that subtrees and their neighbours
+/// collide often.
 std::string random_path(std::mt19937& random, int depth = 3) {
   static const std::vector<std::string> names{"a", "b", "a.", "a!", "ab", "a0", "é", "-"};
   std::string text;
@@ -40,7 +43,8 @@ std::string random_path(std::mt19937& random, int depth = 3) {
 
 std::vector<std::string> paths_of(const context_tree& tree) {
   std::vector<std::string> paths;
-  tree.visit_from({}, [&](const tree_entry& entry) { return paths.push_back(entry.path.text()), true; });
+  tree.visit_from(
+      {}, [&](const tree_entry& entry) { return paths.push_back(entry.path.text()), true; });
   return paths;
 }
 
@@ -67,7 +71,8 @@ void check_equal(const context_tree& tree, const model& expected) {
 }  // namespace
 
 TEST_CASE("a path is followed by its subtree before its neighbours") {
-  std::vector<std::string> sorted{"", "/a", "/a/b", "/a/b/c", "/a/z", "/a!", "/a-b", "/a.b", "/a0", "/aa", "/é"};
+  std::vector<std::string> sorted{"",     "/a",   "/a/b", "/a/b/c", "/a/z", "/a!",
+                                  "/a-b", "/a.b", "/a0",  "/aa",    "/é"};
   auto shuffled = sorted;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937{7});
   std::sort(shuffled.begin(), shuffled.end(), tree_order{});
@@ -124,7 +129,8 @@ TEST_CASE("a tree stays healthy when thousands of entries come in order and go i
   for (const bool ascending : {true, false}) {
     context_tree tree;
     std::vector<path> paths;
-    for (int i = 0; i < 5000; ++i) paths.emplace_back("/k/" + std::to_string(100'000 + (ascending ? i : -i)));
+    for (int i = 0; i < 5000; ++i)
+      paths.emplace_back("/k/" + std::to_string(100'000 + (ascending ? i : -i)));
     for (const auto& each : paths) tree.put(each, siblings_for(1, 1));
     REQUIRE(tree.verify());
     std::shuffle(paths.begin(), paths.end(), std::mt19937{3});
@@ -147,8 +153,10 @@ TEST_CASE("the hash and count of any subtree and range equal the sums over their
     entries.insert_or_assign(where, siblings_for(i, 1));
   }
   for (int i = 0; i < 500; ++i) {
-    const auto top = random_path(random), first = random_path(random, 5), last = random_path(random, 5);
-    CHECK(tree.subtree(path{top}) == sum_of(entries, [&](const auto& each) { return is_within(top, each); }));
+    const auto top = random_path(random), first = random_path(random, 5),
+               last = random_path(random, 5);
+    CHECK(tree.subtree(path{top}) ==
+          sum_of(entries, [&](const auto& each) { return is_within(top, each); }));
     CHECK(tree.range(path{first}, path{last}) == sum_of(entries, [&](const auto& each) {
             return compare_paths(each, first) >= 0 && compare_paths(each, last) < 0;
           }));
@@ -157,13 +165,16 @@ TEST_CASE("the hash and count of any subtree and range equal the sums over their
 
 TEST_CASE("visiting starts at the given path and ends when told") {
   context_tree tree;
-  for (const auto* text : {"/a", "/a/b", "/a/c", "/a!", "/b"}) tree.put(path{text}, siblings_for(1, 1));
+  for (const auto* text : {"/a", "/a/b", "/a/c", "/a!", "/b"})
+    tree.put(path{text}, siblings_for(1, 1));
   std::vector<std::string> seen;
-  tree.visit_from(path{"/a/bb"},
-                  [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), seen.size() < 2; });
+  tree.visit_from(path{"/a/bb"}, [&](const tree_entry& entry) {
+    return seen.push_back(entry.path.text()), seen.size() < 2;
+  });
   CHECK(seen == std::vector<std::string>{"/a/c", "/a!"});
   seen.clear();
-  tree.visit_subtree(path{"/a"}, [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), true; });
+  tree.visit_subtree(
+      path{"/a"}, [&](const tree_entry& entry) { return seen.push_back(entry.path.text()), true; });
   CHECK(seen == std::vector<std::string>{"/a", "/a/b", "/a/c"});
 }
 
@@ -218,12 +229,16 @@ TEST_CASE("snapshots may be read and dropped on other threads while the owner wr
   std::vector<std::thread> readers;
   std::vector<int> sound(4, 0);
   for (std::size_t reader = 0; reader < sound.size(); ++reader) {
-    readers.emplace_back(
-        [snapshot = tree, &result = sound[reader]] { result = snapshot.verify() && snapshot.size() == 2000; });
-    for (int i = 0; i < 500; ++i) tree.put(path{"/k/" + std::to_string(i * 3)}, siblings_for(2 + reader, i));
+    readers.emplace_back([snapshot = tree, &result = sound[reader]] {
+      result = snapshot.verify() && snapshot.size() == 2000;
+    });
+    for (int i = 0; i < 500; ++i)
+      tree.put(path{"/k/" + std::to_string(i * 3)}, siblings_for(2 + reader, i));
     for (int i = 0; i < 50; ++i)
-      tree.put(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))}, siblings_for(1, 1));
-    for (int i = 0; i < 50; ++i) tree.erase(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))});
+      tree.put(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))},
+               siblings_for(1, 1));
+    for (int i = 0; i < 50; ++i)
+      tree.erase(path{"/new/" + std::to_string(reader * 50 + static_cast<unsigned>(i))});
   }
   for (auto& each : readers) each.join();
   for (const int each : sound) CHECK(each == 1);

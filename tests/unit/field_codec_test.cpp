@@ -22,7 +22,9 @@ enum class colour : std::uint8_t { red, green };
 struct point {
   std::int8_t x = 0;
   std::uint16_t y = 0;
-  static constexpr auto fields() { return std::tuple{required("x", &point::x), optional("y", &point::y)}; }
+  static constexpr auto fields() {
+    return std::tuple{required("x", &point::x), optional("y", &point::y)};
+  }
   friend bool operator==(const point&, const point&) = default;
 };
 
@@ -63,7 +65,8 @@ struct scalars {
 
 template <>
 struct troupe::enum_names<colour> {
-  static constexpr std::array<enumerator<colour>, 2> names{{{colour::red, "red"}, {colour::green, "green"}}};
+  static constexpr std::array<enumerator<colour>, 2> names{
+      {{colour::red, "red"}, {colour::green, "green"}}};
 };
 
 namespace {
@@ -103,7 +106,9 @@ TEST_CASE("a struct is a map of its fields") {
         "age_ms\x03\xa6origin\x82\xa1x\0\xa1y\0"s);
 }
 
-TEST_CASE("fields are read by name, in any order") { CHECK(decoded<point>(R"({"y": 2, "x": -1})") == point{-1, 2}); }
+TEST_CASE("fields are read by name, in any order") {
+  CHECK(decoded<point>(R"({"y": 2, "x": -1})") == point{-1, 2});
+}
 
 TEST_CASE("an optional field that is absent keeps its default") {
   const auto got = decoded<drawing>(R"({"title": "t"})");
@@ -116,7 +121,8 @@ TEST_CASE("an optional field that is absent keeps its default") {
 
 TEST_CASE("a required field that is absent is named, with the way to it") {
   CHECK(problem_in<point>(R"({"y": 2})") == "x is missing");
-  CHECK(problem_in<drawing>(R"({"title": "t", "points": [{"x": 1}, {"y": 1}]})") == "points[1].x is missing");
+  CHECK(problem_in<drawing>(R"({"title": "t", "points": [{"x": 1}, {"y": 1}]})") ==
+        "points[1].x is missing");
   CHECK(problem_in<drawing>(R"({"title": "t", "origin": {}})") == "origin.x is missing");
 }
 
@@ -136,7 +142,8 @@ TEST_CASE("a wrong type is named with the way to the field and what belongs ther
         "points[1].x must be an integer in range");
   CHECK(problem_in<drawing>(R"({"title": "t", "scale": "1"})") == "scale must be a number");
   CHECK(problem_in<drawing>(R"({"title": "t", "ink": 1})") == "ink must be one of red, green");
-  CHECK(problem_in<drawing>(R"({"title": "t", "age_ms": 1.5})") == "age_ms must be a duration (an integer)");
+  CHECK(problem_in<drawing>(R"({"title": "t", "age_ms": 1.5})") ==
+        "age_ms must be a duration (an integer)");
   CHECK(problem_in<drawing>(R"({"title": "t", "origin": null})") == "origin must be a map");
   CHECK(problem_in<scalars>(R"({"flag": 1})") == "flag must be a boolean");
   CHECK(problem_in<scalars>(R"({"raw": "text"})") == "raw must be binary");
@@ -144,7 +151,8 @@ TEST_CASE("a wrong type is named with the way to the field and what belongs ther
   CHECK(problem_in<scalars>(R"({"when": -1})") == "when must be a non-negative integer in range");
   CHECK(problem_in<scalars>(R"({"where": 1})") == "where must be a path (a string)");
   CHECK(problem_in<scalars>(R"({"given": []})") == "given must be a map of arguments");
-  CHECK(problem_in<scalars>(R"({"failure": "text"})") == "failure must be an error ([code, message, detail])");
+  CHECK(problem_in<scalars>(R"({"failure": "text"})") ==
+        "failure must be an error ([code, message, detail])");
 }
 
 TEST_CASE("a message that is not even a map is named as the message") {
@@ -154,7 +162,8 @@ TEST_CASE("a message that is not even a map is named as the message") {
 
 TEST_CASE("a map of fields has string keys") {
   CHECK(problem_in_bytes<point>("\x81\x01\x02") == "the message must be a map with string keys");
-  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x81\x01\x02") == "given must be a map with string keys");
+  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x81\x01\x02") ==
+        "given must be a map with string keys");
 }
 
 TEST_CASE("integers must be in the range of their field") {
@@ -162,7 +171,8 @@ TEST_CASE("integers must be in the range of their field") {
   CHECK(problem_in<point>(R"({"x": 128})") == "x must be an integer in range");
   CHECK(problem_in<point>(R"({"x": -129})") == "x must be an integer in range");
   CHECK(problem_in<point>(R"({"x": 1.0})") == "x must be an integer in range");
-  CHECK(problem_in<point>(R"({"x": 0, "y": 65536})") == "y must be a non-negative integer in range");
+  CHECK(problem_in<point>(R"({"x": 0, "y": 65536})") ==
+        "y must be a non-negative integer in range");
   CHECK(problem_in<point>(R"({"x": 0, "y": -1})") == "y must be a non-negative integer in range");
 }
 
@@ -198,7 +208,8 @@ TEST_CASE("ids are 16 bytes of binary, no more and no fewer") {
   id.id.bytes.fill(7);
   CHECK(encode(id) == "\xc4\x10" + std::string(16, '\x07'));
   CHECK(decode<node_id>(encode(id)).value() == id);
-  CHECK(problem_in_bytes<node_id>("\xc4\x01\x07") == "the message must be an id (16 bytes of binary)");
+  CHECK(problem_in_bytes<node_id>("\xc4\x01\x07") ==
+        "the message must be an id (16 bytes of binary)");
   CHECK(problem_in_bytes<node_id>("\xc4\x11" + std::string(17, '\x07')) ==
         "the message must be an id (16 bytes of binary)");
 }
@@ -208,7 +219,8 @@ TEST_CASE("a value inside a message is made canonical, or refused with the reaso
                         "any\xcd\x00\x07"s)
             ->any == value{7});
   CHECK(problem_in_bytes<scalars>("\x81\xa3"
-                                  "any\x82\xa1k\x01\xa1k\x02") == "any is not a value: a map has the key \"k\" twice");
+                                  "any\x82\xa1k\x01\xa1k\x02") ==
+        "any is not a value: a map has the key \"k\" twice");
 }
 
 TEST_CASE("a path inside a message must be one") {
@@ -223,7 +235,8 @@ TEST_CASE("a version vector is the list of its entries, in any order") {
   b.id.bytes[0] = 2;
   const version_vector vector{{{a, 1, 5}, {b, 1, 6}}};
   CHECK(decode<version_vector>(encode(vector)).value() == vector);
-  CHECK(decode<version_vector>(encode(std::vector<version_entry>{{b, 1, 6}, {a, 1, 5}, {b, 1, 2}})).value() == vector);
+  CHECK(decode<version_vector>(encode(std::vector<version_entry>{{b, 1, 6}, {a, 1, 5}, {b, 1, 2}}))
+            .value() == vector);
   CHECK(problem_in_bytes<scalars>("\x81\xa6vector\x91\x80") == "vector[0].origin is missing");
 }
 
@@ -234,20 +247,25 @@ TEST_CASE("arguments are a map of names and values") {
         "b\x01\xa1"
         "a\xa1x");
   CHECK(decode<arguments>(encode(given)).value() == given);
-  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x81\xa1p\x81\x01\x02").starts_with("given.p is not a value: "));
+  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x81\xa1p\x81\x01\x02")
+            .starts_with("given.p is not a value: "));
 }
 
 TEST_CASE("an argument that is given twice is refused and named") {
-  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x82\xa1p\x01\xa1p\x02") == "given.p is given twice");
+  CHECK(problem_in_bytes<scalars>("\x81\xa5given\x82\xa1p\x01\xa1p\x02") ==
+        "given.p is given twice");
 }
 
-TEST_CASE("as many arguments as a command may be given are read, and one more is refused before any is read") {
+TEST_CASE(
+    "as many arguments as a command may be given are read, and one more is refused before any is "
+    "read") {
   std::vector<arguments::entry> entries;
   for (std::size_t i = 0; i < max_arguments; ++i) entries.emplace_back("p" + std::to_string(i), i);
   const arguments most{entries};
   CHECK(decode<arguments>(encode(most)).value() == most);
   entries.emplace_back("p0", 0);
-  CHECK(problem_in_bytes<arguments>(encode(arguments{entries})) == "the message has 257 arguments; at most 256 are accepted");
+  CHECK(problem_in_bytes<arguments>(encode(arguments{entries})) ==
+        "the message has 257 arguments; at most 256 are accepted");
   // The announced number is enough: nothing that follows is looked at.
   const auto announced = decode_checked<scalars>("\x81\xa5given\xdf\x00\x07\xa1\x20"s);
   REQUIRE_FALSE(announced.has_value());
@@ -255,10 +273,14 @@ TEST_CASE("as many arguments as a command may be given are read, and one more is
 }
 
 TEST_CASE("a string in another encoding is made fit for the wire, wherever it stands") {
-  CHECK(encode("caf\xe9"s) == "\xa4" "caf?");
+  CHECK(encode("caf\xe9"s) ==
+        "\xa4"
+        "caf?");
   CHECK(decode<drawing>(encode(drawing{.title = "\xff"}))->title == "?");
   CHECK(decode<arguments>(encode(arguments{{"\xff", 1}})).value() == arguments{{"?", 1}});
-  CHECK(encode("caf\u00e9"s) == "\xa5" "caf\u00e9");
+  CHECK(encode("caf\u00e9"s) ==
+        "\xa5"
+        "caf\u00e9");
 }
 
 TEST_CASE("an error is its code by name, its message and its detail") {
@@ -283,9 +305,12 @@ TEST_CASE("an error whose code is not known is an error of the handler") {
 }
 
 TEST_CASE("an error may have more parts than are known, but not fewer") {
-  CHECK(decode<error>("\x95\xa9not_found\xa1m\x80\x01\x02").value() == error{error_code::not_found, "m", "\x80"});
-  for (const auto& bytes : {"\x90"s, "\x91\xa9not_found"s, "\x92\x01\xa1m"s, "\x92\xa9not_found\x01"s})
-    CHECK(problem_in_bytes<error>(bytes) == "the message must be an error ([code, message, detail])");
+  CHECK(decode<error>("\x95\xa9not_found\xa1m\x80\x01\x02").value() ==
+        error{error_code::not_found, "m", "\x80"});
+  for (const auto& bytes :
+       {"\x90"s, "\x91\xa9not_found"s, "\x92\x01\xa1m"s, "\x92\xa9not_found\x01"s})
+    CHECK(problem_in_bytes<error>(bytes) ==
+          "the message must be an error ([code, message, detail])");
 }
 
 TEST_CASE("an error message in another encoding is made fit for the wire") {
@@ -294,7 +319,9 @@ TEST_CASE("an error message in another encoding is made fit for the wire") {
   CHECK(back->message == "caf?");
 }
 
-TEST_CASE("the detail of an error that is not one msgpack value is sent as a string, and breaks no frame") {
+TEST_CASE(
+    "the detail of an error that is not one msgpack value is sent as a string, and breaks no "
+    "frame") {
   const auto detail_of = [](std::string detail) {
     const auto bytes = encode(error{error_code::handler_failed, "m", std::move(detail)});
     CHECK(check_msgpack(bytes, {}));
@@ -311,7 +338,8 @@ TEST_CASE("the detail of an error that is not one msgpack value is sent as a str
 TEST_CASE("bytes of any origin are checked before they are read") {
   CHECK(decode<std::string>("\xa1\xff").error().code == error_code::protocol_violation);
   CHECK(decode<point>("\x81\xa1x").error().message == "the msgpack message is cut off");
-  CHECK(decode<std::vector<int>>("\x93\x01\x02\x03", {.elements = 3}).error().code == error_code::limit_exceeded);
+  CHECK(decode<std::vector<int>>("\x93\x01\x02\x03", {.elements = 3}).error().code ==
+        error_code::limit_exceeded);
 }
 
 TEST_CASE("bytes that were not checked are read safely all the same") {

@@ -12,7 +12,8 @@ using namespace troupe;
 
 namespace {
 
-constexpr uuid sample{{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10}};
+constexpr uuid sample{{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76,
+                       0x54, 0x32, 0x10}};
 
 }  // namespace
 
@@ -22,13 +23,16 @@ TEST_CASE("a uuid is shown in lower case with hyphens") {
   CHECK(to_string(node_id{sample}) == to_string(sample));
 }
 
-TEST_CASE("a uuid is read in either case") { CHECK(parse_uuid("01234567-89AB-CDEF-fedc-ba9876543210") == sample); }
+TEST_CASE("a uuid is read in either case") {
+  CHECK(parse_uuid("01234567-89AB-CDEF-fedc-ba9876543210") == sample);
+}
 
 TEST_CASE("what is not in the form of a uuid is not read") {
-  for (const auto* text : {"", "01234567", "0123456789abcdeffedcba9876543210", "01234567-89ab-cdef-fedc-ba987654321",
-                           "01234567-89ab-cdef-fedc-ba98765432100", "0123456-789ab-cdef-fedc-ba9876543210",
-                           "g1234567-89ab-cdef-fedc-ba9876543210", "01234567-89ab-cdef-fedc_ba9876543210",
-                           "01234567-89ab-cdef-fedc-ba987654321-", "{1234567-89ab-cdef-fedc-ba987654321}"}) {
+  for (const auto* text :
+       {"", "01234567", "0123456789abcdeffedcba9876543210", "01234567-89ab-cdef-fedc-ba987654321",
+        "01234567-89ab-cdef-fedc-ba98765432100", "0123456-789ab-cdef-fedc-ba9876543210",
+        "g1234567-89ab-cdef-fedc-ba9876543210", "01234567-89ab-cdef-fedc_ba9876543210",
+        "01234567-89ab-cdef-fedc-ba987654321-", "{1234567-89ab-cdef-fedc-ba987654321}"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_uuid(text).has_value());
   }
@@ -49,7 +53,9 @@ TEST_CASE("only the all-zero id names nothing") {
   CHECK_FALSE(almost.is_nil());
 }
 
-TEST_CASE("a random uuid carries the version and the variant of its kind and the rest of the randomness") {
+TEST_CASE(
+    "a random uuid carries the version and the variant of its kind and the rest of the "
+    "randomness") {
   std::array<std::uint8_t, 16> ones;
   ones.fill(0xff);
   CHECK(to_string(make_random_uuid(ones)) == "ffffffff-ffff-4fff-bfff-ffffffffffff");
@@ -57,13 +63,15 @@ TEST_CASE("a random uuid carries the version and the variant of its kind and the
 }
 
 TEST_CASE("numbers that an id is made from have one order of bytes, whatever the machine") {
-  CHECK(to_string(uuid{little_endian(0x0102030405060708, 0xff)}) == "08070605-0403-0201-ff00-000000000000");
+  CHECK(to_string(uuid{little_endian(0x0102030405060708, 0xff)}) ==
+        "08070605-0403-0201-ff00-000000000000");
 }
 
 TEST_CASE("ids are ordered as their text is") {
-  CHECK(rc::check("order", [](const std::array<std::uint8_t, 16>& a, const std::array<std::uint8_t, 16>& b) {
-    RC_ASSERT((uuid{a} < uuid{b}) == (to_string(uuid{a}) < to_string(uuid{b})));
-  }));
+  CHECK(rc::check("order",
+                  [](const std::array<std::uint8_t, 16>& a, const std::array<std::uint8_t, 16>& b) {
+                    RC_ASSERT((uuid{a} < uuid{b}) == (to_string(uuid{a}) < to_string(uuid{b})));
+                  }));
 }
 
 TEST_CASE("equal ids have equal hashes, and near ones hardly ever") {

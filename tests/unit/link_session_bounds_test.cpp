@@ -12,7 +12,7 @@ using namespace troupe::test;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 
-// -- how much at once -------------------------------------------------------------------------------------------------
+// -- how much at once -----------------------------------------------------------------------------
 
 TEST_CASE("more calls than may be in flight are refused, and the link goes on") {
   link_limits limits;
@@ -78,17 +78,23 @@ TEST_CASE("a request that was answered makes room for another") {
   for (std::uint32_t id = 0; id < 10; ++id) CHECK(link.session.respond(link.serve(id), rpc::nil));
 }
 
-TEST_CASE("withdrawn requests count until their owner has answered; while they fill the bound others are refused") {
+TEST_CASE(
+    "withdrawn requests count until their owner has answered; while they fill the bound others are "
+    "refused") {
   link_limits limits;
   limits.in_flight = 4;
   session_fixture link{limits};
-  for (std::uint32_t id = 0; id < 1000; ++id) REQUIRE(link.receive(request_frame(id) + cancel_frame(id)));
+  for (std::uint32_t id = 0; id < 1000; ++id)
+    REQUIRE(link.receive(request_frame(id) + cancel_frame(id)));
   CHECK(link.events.requests.size() == 4);
   CHECK(link.session.requests_in_flight() == 4);
   link.sent();
   REQUIRE(link.receive(request_frame(7)));
   CHECK(link.sent() ==
-        failure_frame(7, {error_code::overloaded, "4 requests are still worked on, 4 of them withdrawn or expired; try again later", {}}));
+        failure_frame(
+            7, {error_code::overloaded,
+                "4 requests are still worked on, 4 of them withdrawn or expired; try again later",
+                {}}));
   CHECK_FALSE(link.session.respond(link.events.requests[0].serial, rpc::nil));
   CHECK(link.session.respond(link.serve(7), rpc::nil));
 }
@@ -134,13 +140,15 @@ TEST_CASE("the limits of messages end the link when they are passed") {
   CHECK(code_after(notice_frame(std::string(51, 'm'))) == error_code::limit_exceeded);
   CHECK(code_after(std::string(5, '\x91')) == error_code::limit_exceeded);
   CHECK(code_after("\x9f" + std::string(15, '\x93')) == error_code::limit_exceeded);
-  CHECK(code_after("\x93\xd9\x28" + std::string(40, 'a') + "\xd9\x28" + std::string(40, 'a') + "\xd9\x28") ==
-        error_code::limit_exceeded);
+  CHECK(code_after("\x93\xd9\x28" + std::string(40, 'a') + "\xd9\x28" + std::string(40, 'a') +
+                   "\xd9\x28") == error_code::limit_exceeded);
 }
 
-// -- output -----------------------------------------------------------------------------------------------------------
+// -- output ---------------------------------------------------------------------------------------
 
-TEST_CASE("while the other side does not read, calls and notifications are refused and replies become errors") {
+TEST_CASE(
+    "while the other side does not read, calls and notifications are refused and replies become "
+    "errors") {
   link_limits limits;
   limits.output_bytes = 1000;
   recorded_outcome outcome;
@@ -150,7 +158,8 @@ TEST_CASE("while the other side does not read, calls and notifications are refus
   const auto call = link.call(outcome);
   REQUIRE_FALSE(call.has_value());
   CHECK(call.error().code == error_code::overloaded);
-  CHECK(call.error().message == "the other side of the link does not read; 990 bytes are waiting for it");
+  CHECK(call.error().message ==
+        "the other side of the link does not read; 990 bytes are waiting for it");
   CHECK(link.session.notify("m", rpc::no_params).error().code == error_code::overloaded);
   CHECK(link.session.respond(request, rpc::nil));
   CHECK(link.sent() == failure_frame(1, call.error()));
@@ -163,7 +172,8 @@ TEST_CASE("what is in the output counts as not taken") {
   limits.output_bytes = 1000;
   session_fixture link{limits};
   REQUIRE(link.session.notify("m", value{std::string(900, 'x')}.msgpack()));
-  CHECK(link.session.notify("m", value{std::string(100, 'x')}.msgpack()).error().code == error_code::overloaded);
+  CHECK(link.session.notify("m", value{std::string(100, 'x')}.msgpack()).error().code ==
+        error_code::overloaded);
 }
 
 TEST_CASE("reading is paused while more than half of the output bound is not taken") {
@@ -182,7 +192,9 @@ TEST_CASE("reading is paused while more than half of the output bound is not tak
   CHECK_FALSE(link.session.reading_paused());
 }
 
-TEST_CASE("reading is paused while too much of the notices is not dealt with, and the other side is not blamed for it") {
+TEST_CASE(
+    "reading is paused while too much of the notices is not dealt with, and the other side is not "
+    "blamed for it") {
   auto limits = pinging();
   limits.untaken_bytes = 1000;
   session_fixture link{limits};
@@ -225,7 +237,11 @@ TEST_CASE("a message that the other side would refuse as too long is not sent") 
 namespace {
 
 /// A map with a value under so many containers.
-std::string nested_map(std::size_t containers) { return "\x81\xa1" "a" + std::string(containers, '\x91') + "\x01"; }
+std::string nested_map(std::size_t containers) {
+  return "\x81\xa1"
+         "a" +
+         std::string(containers, '\x91') + "\x01";
+}
 /// A map with an array of so many nils.
 std::string wide_map(std::uint32_t nils) {
   std::string bytes;
@@ -238,14 +254,19 @@ std::string wide_map(std::uint32_t nils) {
 
 }  // namespace
 
-TEST_CASE("a message that the other side would refuse as too deep, too large or malformed is not sent, and the link goes on") {
+TEST_CASE(
+    "a message that the other side would refuse as too deep, too large or malformed is not sent, "
+    "and the link goes on") {
   const auto bound = static_cast<std::uint32_t>(codec_limits{}.elements);
   const std::vector<std::pair<std::string, error_code>> messages{
       {nested_map(61), error_code::none},
       {nested_map(63), error_code::limit_exceeded},
       {wide_map(bound - 16), error_code::none},
       {wide_map(bound), error_code::limit_exceeded},
-      {"\x81\xa1" "a\xd9\x64" + std::string(100, '\x80'), error_code::internal}};
+      {"\x81\xa1"
+       "a\xd9\x64" +
+           std::string(100, '\x80'),
+       error_code::internal}};
   recorded_outcome outcome;
   session_fixture sender, receiver;
   for (const auto& [params, expected] : messages) {
@@ -259,15 +280,18 @@ TEST_CASE("a message that the other side would refuse as too deep, too large or 
     CHECK(sender.sent().empty());
     CHECK(sender.session.respond(sender.serve(1), params));
     const auto answer = sender.sent();
-    CHECK((answer.find(to_string(expected)) != std::string::npos) == (expected != error_code::none));
+    CHECK((answer.find(to_string(expected)) != std::string::npos) ==
+          (expected != error_code::none));
     CHECK(check_msgpack(answer, {}));
   }
 }
 
-TEST_CASE("a refusal that cannot be sent as it is goes without its detail and with a short message") {
+TEST_CASE(
+    "a refusal that cannot be sent as it is goes without its detail and with a short message") {
   const std::string long_message(std::size_t{9} << 20, 'm');
   const std::string deep_detail = std::string(63, '\x91') + "\xc0";
-  for (const auto& [message, detail] : {std::pair{long_message, std::string{}}, std::pair{std::string{"no"}, deep_detail}}) {
+  for (const auto& [message, detail] :
+       {std::pair{long_message, std::string{}}, std::pair{std::string{"no"}, deep_detail}}) {
     session_fixture link;
     CHECK(link.session.refuse(link.serve(1), {error_code::not_found, message, detail}));
     CHECK(link.sent() == failure_frame(1, {error_code::not_found, message.substr(0, 512), {}}));
@@ -279,7 +303,7 @@ TEST_CASE("a refusal that cannot be sent as it is goes without its detail and wi
   CHECK(full.sent().size() < 600);
 }
 
-// -- strikes ----------------------------------------------------------------------------------------------------------
+// -- strikes --------------------------------------------------------------------------------------
 
 TEST_CASE("replies to no call and second replies are dropped and counted") {
   recorded_outcome answered;
@@ -314,7 +338,8 @@ TEST_CASE("however many calls are given up at once, whoever answers them late is
   for (auto& each : outcomes)
     ids.push_back(link.session.call("m", rpc::no_params, link.now + 1ms, each.taker()).value());
   REQUIRE(link.pass(1ms));
-  for (const auto id : ids) REQUIRE(link.receive(failure_frame(id, {error_code::cancelled, "withdrawn", {}})));
+  for (const auto id : ids)
+    REQUIRE(link.receive(failure_frame(id, {error_code::cancelled, "withdrawn", {}})));
   CHECK_FALSE(link.receive(response_frame(ids.front())).has_value());
 }
 
@@ -332,7 +357,8 @@ TEST_CASE("as many strikes are borne as are allowed; one more ends the link") {
   const auto outcome = link.receive(response_frame(1));
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::protocol_violation);
-  CHECK(outcome.error().message == "too many violations, the last: a reply to no open call; at most 3 are borne");
+  CHECK(outcome.error().message ==
+        "too many violations, the last: a reply to no open call; at most 3 are borne");
 }
 
 TEST_CASE("one strike is forgiven each second") {

@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// One side of a conversation: calls the other with numbers that tell the calls apart, answers each number with its
-/// double.
+/// One side of a conversation: calls the other with numbers that tell the calls apart, answers each
+/// number with its double.
 class talker {
 public:
   explicit talker(const link_limits& limits) : link_(limits) {}
@@ -26,17 +26,19 @@ public:
     const auto number = calls_.size();
     auto& outcome = *calls_.emplace_back(std::make_unique<recorded_outcome>());
     const auto params = value::map({{"number", number}}).msgpack();
-    const auto started = link_.session.call("double", params, link_.now + patience, outcome.taker());
+    const auto started =
+        link_.session.call("double", params, link_.now + patience, outcome.taker());
     if (!started) outcome.outcome = fail(started.error());
   }
   void notify() {
-    RC_ASSERT(link_.session.notify("note", value::map({{"number", notes_sent_++}}).msgpack()).has_value());
+    RC_ASSERT(link_.session.notify("note", value::map({{"number", notes_sent_++}}).msgpack())
+                  .has_value());
   }
 
   void answer_one() {
     if (waiting_.empty()) return;
-    const auto at =
-        waiting_.begin() + *rc::gen::inRange<std::ptrdiff_t>(0, static_cast<std::ptrdiff_t>(waiting_.size()));
+    const auto at = waiting_.begin() + *rc::gen::inRange<std::ptrdiff_t>(
+                                           0, static_cast<std::ptrdiff_t>(waiting_.size()));
     link_.session.respond(at->first, value{2 * at->second}.msgpack());
     waiting_.erase(at);
   }
@@ -45,7 +47,8 @@ public:
     const auto received = link_.receive(bytes);
     RC_ASSERT(received.has_value());
     for (const auto& request : link_.events.requests) {
-      const auto number = value::from_msgpack(request.params).value().find("number")->as_unsigned().value();
+      const auto number =
+          value::from_msgpack(request.params).value().find("number")->as_unsigned().value();
       RC_ASSERT(++asked_[number] == 1);
       waiting_.emplace_back(request.serial, number);
     }
@@ -99,7 +102,8 @@ void deliver(std::string& wire, talker& to, std::size_t bytes) {
 }  // namespace
 
 TEST_CASE(
-    "however the bytes between two sessions are cut and interleaved, each call is delivered and answered exactly "
+    "however the bytes between two sessions are cut and interleaved, each call is delivered and "
+    "answered exactly "
     "once") {
   CHECK(rc::check("conversation", [] {
     link_limits limits;
@@ -130,7 +134,8 @@ TEST_CASE(
       right.answer_one();
       left.send(to_right);
       right.send(to_left);
-      busy = left.has_unanswered() || right.has_unanswered() || !to_left.empty() || !to_right.empty();
+      busy =
+          left.has_unanswered() || right.has_unanswered() || !to_left.empty() || !to_right.empty();
       deliver(to_left, left, to_left.size());
       deliver(to_right, right, to_right.size());
     }
@@ -144,7 +149,8 @@ TEST_CASE("no bytes make a session do anything but go on or end") {
     recorded_outcome outcome;
     session_fixture link;
     const auto id = link.call(outcome).value();
-    std::string bytes = request_frame(1) + response_frame(id) + notice_frame("cancel") + notice_frame("m");
+    std::string bytes =
+        request_frame(1) + response_frame(id) + notice_frame("cancel") + notice_frame("m");
     for (int edits = *rc::gen::inRange(0, 4); edits > 0; --edits)
       bytes[*rc::gen::inRange<std::size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
     const auto received = link.receive(bytes);

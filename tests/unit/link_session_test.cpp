@@ -10,7 +10,7 @@ using namespace troupe::test;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 
-// -- calls of ours ----------------------------------------------------------------------------------------------------
+// -- calls of ours --------------------------------------------------------------------------------
 
 TEST_CASE("a call is sent as a request and told the answer that carries its id") {
   recorded_outcome outcome;
@@ -76,7 +76,8 @@ TEST_CASE("a call that is not answered is given up at its deadline, and the othe
   CHECK(outcome.told == 1);
 }
 
-TEST_CASE("the other side is told that a call is withdrawn, and the call is open until it is answered") {
+TEST_CASE(
+    "the other side is told that a call is withdrawn, and the call is open until it is answered") {
   recorded_outcome outcome, other;
   session_fixture link;
   const auto id = link.call(outcome);
@@ -123,8 +124,9 @@ TEST_CASE("a call may be made from the answer to another") {
 TEST_CASE("a call may be made when another is given up") {
   recorded_outcome again;
   session_fixture link;
-  REQUIRE(link.session.call("m", rpc::no_params, start + 1s,
-                            [&](result<std::string_view>) { CHECK(link.call(again).has_value()); }));
+  REQUIRE(link.session.call("m", rpc::no_params, start + 1s, [&](result<std::string_view>) {
+    CHECK(link.call(again).has_value());
+  }));
   REQUIRE(link.pass(1s));
   CHECK(link.session.calls_in_flight() == 1);
   CHECK(again.told == 0);
@@ -137,8 +139,8 @@ TEST_CASE("the end of a session fails the calls that are open, each once, and al
   REQUIRE(link.call(second));
   REQUIRE(link.receive(request_frame(1)));
   result<std::uint32_t> retried{0};
-  REQUIRE(
-      link.session.call("m", rpc::no_params, start + 1s, [&](result<std::string_view>) { retried = link.call(late); }));
+  REQUIRE(link.session.call("m", rpc::no_params, start + 1s,
+                            [&](result<std::string_view>) { retried = link.call(late); }));
   link.session.end({error_code::unavailable, "gone", {}});
   CHECK(first.told == 1);
   CHECK(second.told == 1);
@@ -160,7 +162,7 @@ TEST_CASE("a notification is sent without an id") {
                                     "a\x01"));
 }
 
-// -- requests of theirs -----------------------------------------------------------------------------------------------
+// -- requests of theirs ---------------------------------------------------------------------------
 
 TEST_CASE("a request is handed to the owner, who answers it") {
   session_fixture link;
@@ -213,15 +215,19 @@ TEST_CASE("the envelope of a request is handed over with it") {
   CHECK(link.events.requests.at(0).beside.trace == trace);
 }
 
-TEST_CASE("a request without a deadline gets the default, one with too long a deadline the longest") {
+TEST_CASE(
+    "a request without a deadline gets the default, one with too long a deadline the longest") {
   link_limits limits;
   limits.default_deadline = 5s;
   limits.max_deadline = 60s;
   session_fixture link{limits};
-  const auto with_deadline = [](value given) { return value::map({{"deadline_ms", std::move(given)}}).msgpack(); };
-  REQUIRE(link.receive(request_frame(1) + request_frame(2, "m", with_deadline(-1)) +
-                       request_frame(3, "m", with_deadline(60'001)) + request_frame(4, "m", with_deadline(60'000)) +
-                       request_frame(5, "m", with_deadline(std::numeric_limits<std::int64_t>::max()))));
+  const auto with_deadline = [](value given) {
+    return value::map({{"deadline_ms", std::move(given)}}).msgpack();
+  };
+  REQUIRE(link.receive(
+      request_frame(1) + request_frame(2, "m", with_deadline(-1)) +
+      request_frame(3, "m", with_deadline(60'001)) + request_frame(4, "m", with_deadline(60'000)) +
+      request_frame(5, "m", with_deadline(std::numeric_limits<std::int64_t>::max()))));
   REQUIRE(link.events.requests.size() == 5);
   CHECK(link.events.requests[0].beside.deadline == 5s);
   CHECK(link.events.requests[1].beside.deadline == 5s);
@@ -235,7 +241,8 @@ TEST_CASE("a request with a malformed envelope is refused, and the link goes on"
   REQUIRE(link.receive(request_frame(1, "m", value::map({{"deadline_ms", "soon"}}).msgpack())));
   CHECK(link.events.requests.empty());
   CHECK(link.sent() ==
-        failure_frame(1, {error_code::invalid_argument, "deadline_ms must be a duration (an integer)", {}}));
+        failure_frame(
+            1, {error_code::invalid_argument, "deadline_ms must be a duration (an integer)", {}}));
   CHECK(link.session.requests_in_flight() == 0);
   CHECK(link.receive(request_frame(1)).has_value());
 }
@@ -244,14 +251,19 @@ TEST_CASE("a cancelled request is answered with that, and the owner's answer is 
   session_fixture link;
   const auto request = link.serve(7);
   REQUIRE(link.receive(cancel_frame(7)));
-  CHECK(link.sent() == failure_frame(7, {error_code::cancelled, "the caller withdrew the request; what it asked for may still be done", {}}));
+  CHECK(link.sent() ==
+        failure_frame(7, {error_code::cancelled,
+                          "the caller withdrew the request; what it asked for may still be done",
+                          {}}));
   CHECK(link.events.notices.empty());
   CHECK(link.events.withdrawn == std::vector{request});
   CHECK_FALSE(link.session.respond(request, rpc::nil));
   CHECK(link.sent().empty());
 }
 
-TEST_CASE("an id that is used again after a cancellation is not given the late answer to the first request") {
+TEST_CASE(
+    "an id that is used again after a cancellation is not given the late answer to the first "
+    "request") {
   session_fixture link;
   const auto first = link.serve(7);
   REQUIRE(link.receive(cancel_frame(7)));
@@ -266,7 +278,9 @@ TEST_CASE("an id that is used again after a cancellation is not given the late a
   CHECK(link.session.requests_in_flight() == 0);
 }
 
-TEST_CASE("a request whose owner does not answer is answered at its deadline, and counts until the owner does") {
+TEST_CASE(
+    "a request whose owner does not answer is answered at its deadline, and counts until the owner "
+    "does") {
   session_fixture link;
   const auto request = link.serve(7, value::map({{"deadline_ms", 50}}).msgpack());
   CHECK(link.session.has_deadlines());
@@ -274,7 +288,9 @@ TEST_CASE("a request whose owner does not answer is answered at its deadline, an
   CHECK(link.sent().empty());
   REQUIRE(link.pass(1ms));
   CHECK(link.sent() ==
-        failure_frame(7, {error_code::deadline_exceeded, "no answer before the deadline; what was asked for may still be done", {}}));
+        failure_frame(7, {error_code::deadline_exceeded,
+                          "no answer before the deadline; what was asked for may still be done",
+                          {}}));
   CHECK_FALSE(link.session.has_deadlines());
   CHECK(link.session.requests_in_flight() == 1);
   REQUIRE(link.pass(1h));
@@ -310,9 +326,10 @@ TEST_CASE("a ping is answered without the owner") {
   CHECK(link.events.requests.empty());
 }
 
-// -- before a session is open -----------------------------------------------------------------------------------------------
+// -- before a session is open ---------------------------------------------------------------------
 
-TEST_CASE("before a session is open requests of all kinds are the owner's, and a reply ends the link") {
+TEST_CASE(
+    "before a session is open requests of all kinds are the owner's, and a reply ends the link") {
   session_fixture link;
   link.session.await_opening();
   REQUIRE(link.receive(request_frame(1, "ping") + cancel_frame(1)));
@@ -321,7 +338,8 @@ TEST_CASE("before a session is open requests of all kinds are the owner's, and a
   CHECK(link.sent().empty());
   const auto outcome = link.receive(response_frame(1));
   REQUIRE_FALSE(outcome.has_value());
-  CHECK(outcome.error().message == "the first message must be session.open, not a reply to no open call");
+  CHECK(outcome.error().message ==
+        "the first message must be session.open, not a reply to no open call");
   session_fixture other;
   other.session.await_opening();
   other.session.opened();
@@ -329,7 +347,7 @@ TEST_CASE("before a session is open requests of all kinds are the owner's, and a
   CHECK(other.sent() == response_frame(1));
 }
 
-// -- bytes ------------------------------------------------------------------------------------------------------------
+// -- bytes ----------------------------------------------------------------------------------------
 
 TEST_CASE("messages are read however their bytes are cut") {
   const auto bytes = notice_frame("a") +
@@ -353,7 +371,8 @@ TEST_CASE("messages are read however their bytes are cut") {
 }
 
 TEST_CASE("what is not a frame ends the link") {
-  for (const auto& bytes : {"\xc1"s, "\x01"s, "\x80"s, "\x91\xa1\xff"s, "\x94\x00\x01\xa1m\xc0"s, "\xd4\x01\x01"s}) {
+  for (const auto& bytes :
+       {"\xc1"s, "\x01"s, "\x80"s, "\x91\xa1\xff"s, "\x94\x00\x01\xa1m\xc0"s, "\xd4\x01\x01"s}) {
     session_fixture link;
     const auto outcome = link.receive(bytes);
     REQUIRE_FALSE(outcome.has_value());

@@ -33,7 +33,8 @@ std::vector<std::uint32_t> pings_in(const std::string& sent) {
   for (std::string_view rest = sent; !rest.empty();) {
     const auto bytes = scanner.scan(rest).value();
     const auto frame = rpc::parse(rest.substr(0, bytes)).value();
-    if (const auto* request = std::get_if<rpc::request>(&frame); request != nullptr && request->method == "ping")
+    if (const auto* request = std::get_if<rpc::request>(&frame);
+        request != nullptr && request->method == "ping")
       ids.push_back(request->id);
     rest.remove_prefix(bytes);
   }
@@ -51,7 +52,8 @@ TEST_CASE("a message that has begun must end in time") {
   const auto outcome = link.pass(1ms);
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::protocol_violation);
-  CHECK(outcome.error().message == "a message that began 1000 ms ago has not ended; 2 bytes of it arrived");
+  CHECK(outcome.error().message ==
+        "a message that began 1000 ms ago has not ended; 2 bytes of it arrived");
 }
 
 TEST_CASE("the time of a message begins with its first byte, however long nothing came before") {
@@ -64,7 +66,9 @@ TEST_CASE("the time of a message begins with its first byte, however long nothin
   CHECK_FALSE(link.pass(1ms).has_value());
 }
 
-TEST_CASE("the other side is not blamed for half a message while this side does not read because of unsent output") {
+TEST_CASE(
+    "the other side is not blamed for half a message while this side does not read because of "
+    "unsent output") {
   link_limits limits;
   limits.half_frame = 1s;
   limits.output_bytes = 1000;
@@ -212,14 +216,17 @@ TEST_CASE("an other side that hangs is found out though new calls come all the t
     if (second == 1) continue;
     REQUIRE(link.pass(1s));
   }
-  // The first call ended at 3 s; those that had been made by then have until 32 s. The other side is silent all the time.
+  // The first call ended at 3 s; those that had been made by then have until 32 s. The other side
+  // is silent all the time.
   for (int second = 8; second <= 37; ++second) REQUIRE(link.pass(1s));
   const auto outcome = link.pass(1s);
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::unavailable);
 }
 
-TEST_CASE("behind a call that passed its deadline the other side is pinged though other calls are open, and an answer counts") {
+TEST_CASE(
+    "behind a call that passed its deadline the other side is pinged though other calls are open, "
+    "and an answer counts") {
   recorded_outcome late;
   std::vector<recorded_outcome> outcomes(30);
   auto next = outcomes.begin();

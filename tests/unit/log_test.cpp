@@ -74,7 +74,8 @@ TEST_CASE("a line of JSON is one object whatever is in it") {
   CHECK(parsed->find("level") == value{"info"});
   CHECK(parsed->find("subsystem") == value{"links"});
   CHECK(parsed->find("line") == value{"link.opened name=\"ä\n\x01\" \\ ?"});
-  CHECK(parsed->find("time")->as_string()->size() == std::string_view{"2020-01-01T00:00:00.000+00:00"}.size());
+  CHECK(parsed->find("time")->as_string()->size() ==
+        std::string_view{"2020-01-01T00:00:00.000+00:00"}.size());
 }
 
 TEST_CASE("lines below the level are not written") {

@@ -50,7 +50,9 @@ public:
     fs::remove_all(package, ignored);
   }
 
-  void write(const std::string& file, const std::string& text) const { std::ofstream{package / file} << text; }
+  void write(const std::string& file, const std::string& text) const {
+    std::ofstream{package / file} << text;
+  }
   /// The message of loading it, without the directory's name; empty for success.
   std::string load(const std::string& manifest) {
     write("plugin.toml", manifest);
@@ -58,7 +60,8 @@ public:
     code = loaded ? error_code::none : loaded.error().code;
     if (loaded) return "";
     auto message = loaded.error().message;
-    for (auto at = message.find(package.string()); at != std::string::npos; at = message.find(package.string()))
+    for (auto at = message.find(package.string()); at != std::string::npos;
+         at = message.find(package.string()))
       message.replace(at, package.string().size(), "PACKAGE");
     return message;
   }
@@ -129,9 +132,9 @@ stop_ms = 60_000
     CHECK(parsed->description == "Counts words");
     CHECK(parsed->entry == std::vector<std::string>{"/usr/bin/python3", "-u", ""});
     CHECK(parsed->permission_level == permission_level::user);
-    CHECK(parsed->capabilities == std::vector<requested_capability>{
-                                      {capability{"context.read:/app/**"}, "reads documents"},
-                                      {capability{"plugin.admin"}, "installs word lists"}});
+    CHECK(parsed->capabilities ==
+          std::vector<requested_capability>{{capability{"context.read:/app/**"}, "reads documents"},
+                                            {capability{"plugin.admin"}, "installs word lists"}});
     CHECK(parsed->denied == std::vector<capability>{capability{"context.read:/app/secret/**"}});
     CHECK(parsed->resource_limits == resource_limits{128 << 20, 75, 0, 1024, 16, 128});
     CHECK(parsed->restart == restart_spec{restart_mode::transient, 0, 60s});
@@ -142,16 +145,21 @@ stop_ms = 60_000
   TEST_CASE("limits that a manifest leaves out are those of its level") {
     auto expected = default_limits(permission_level::user);
     expected.max_processes = 4;
-    const auto parsed = parse_manifest(
-        std::string{smallest} + "permission_level = \"user\"\n[resource_limits]\nmax_processes = 4\n", "plugin.toml");
+    const auto parsed =
+        parse_manifest(std::string{smallest} +
+                           "permission_level = \"user\"\n[resource_limits]\nmax_processes = 4\n",
+                       "plugin.toml");
     REQUIRE(parsed);
     CHECK(parsed->resource_limits == expected);
   }
 
   TEST_CASE("each level's limits are at least those of the level below") {
-    CHECK(default_limits(permission_level::restricted) == resource_limits{64 << 20, 20, 8 << 20, 0, 8, 32});
-    CHECK(default_limits(permission_level::user) == resource_limits{256 << 20, 50, 64 << 20, 16 << 20, 32, 64});
-    const auto system = default_limits(permission_level::system), user = default_limits(permission_level::user);
+    CHECK(default_limits(permission_level::restricted) ==
+          resource_limits{64 << 20, 20, 8 << 20, 0, 8, 32});
+    CHECK(default_limits(permission_level::user) ==
+          resource_limits{256 << 20, 50, 64 << 20, 16 << 20, 32, 64});
+    const auto system = default_limits(permission_level::system),
+               user = default_limits(permission_level::user);
     CHECK(system.max_memory_bytes > user.max_memory_bytes);
     CHECK(system.max_cpu_percent > user.max_cpu_percent);
     CHECK(system.max_storage_bytes > user.max_storage_bytes);
@@ -164,16 +172,19 @@ stop_ms = 60_000
     CHECK(mistake_of("descripton = \"x\"\n") ==
           "plugin.toml:4:1: descripton: is not a known key; did you mean \"description\"?");
     CHECK(mistake_of("[resource_limits]\n  max_memory = 1\n") ==
-          "plugin.toml:5:3: resource_limits.max_memory: is not a known key; known here are max_memory_bytes, "
+          "plugin.toml:5:3: resource_limits.max_memory: is not a known key; known here are "
+          "max_memory_bytes, "
           "max_cpu_percent, max_storage_bytes, max_network_bytes, max_processes, max_open_files");
     CHECK(mistake_of("[resource_limits]\nmax_cpu_percent = 0\n") ==
           "plugin.toml:5:19: resource_limits.max_cpu_percent: must be between 1 and 6400, not 0");
     CHECK(mistake_of("[resource_limits]\nmax_memory_bytes = 1.5\n") ==
           "plugin.toml:5:20: resource_limits.max_memory_bytes: must be an integer, not a float");
     CHECK(mistake_of("permission_level = \"root\"\n") ==
-          "plugin.toml:4:20: permission_level: must be one of system, user, restricted, not \"root\"");
+          "plugin.toml:4:20: permission_level: must be one of system, user, restricted, not "
+          "\"root\"");
     CHECK(mistake_of("[restart]\nmode = \"often\"\n") ==
-          "plugin.toml:5:8: restart.mode: must be one of permanent, transient, temporary, not \"often\"");
+          "plugin.toml:5:8: restart.mode: must be one of permanent, transient, temporary, not "
+          "\"often\"");
     CHECK(mistake_of("[restart]\nintensity = 101\n") ==
           "plugin.toml:5:13: restart.intensity: must be between 0 and 100, not 101");
     CHECK(mistake_of("[restart]\nperiod_ms = 999\n") ==
@@ -186,45 +197,61 @@ stop_ms = 60_000
           "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 60000, not 60001");
     CHECK(mistake_of("[deadlines]\nstop_ms = 0\n") ==
           "plugin.toml:5:11: deadlines.stop_ms: must be between 1 and 60000, not 0");
-    CHECK(mistake_of("description = \"a\\u0000b\"\n") == "plugin.toml:4:15: description: must not contain a zero byte");
+    CHECK(mistake_of("description = \"a\\u0000b\"\n") ==
+          "plugin.toml:4:15: description: must not contain a zero byte");
     CHECK(mistake_of("description = \"" + std::string(1025, 'x') + "\"\n") ==
           "plugin.toml:4:15: description: must have 0 to 1024 bytes, not 1025");
-    CHECK(mistake_of("restart = 3\n") == "plugin.toml:4:11: restart: must be a table, not an integer");
-    CHECK(mistake_of("denied = \"x\"\n") == "plugin.toml:4:10: denied: must be an array, not a string");
+    CHECK(mistake_of("restart = 3\n") ==
+          "plugin.toml:4:11: restart: must be a table, not an integer");
+    CHECK(mistake_of("denied = \"x\"\n") ==
+          "plugin.toml:4:10: denied: must be an array, not a string");
   }
 
   TEST_CASE("a value of the wrong type is named by its type") {
-    for (const auto& [value, type] :
-         {std::pair{"3", "an integer"}, {"3.5", "a float"}, {"true", "a boolean"}, {"[]", "an array"}, {"{}", "a table"},
-          {"2024-01-02", "a date"}, {"10:20:30", "a time"}, {"2024-01-02T10:20:30", "a date and time"}})
+    for (const auto& [value, type] : {std::pair{"3", "an integer"},
+                                      {"3.5", "a float"},
+                                      {"true", "a boolean"},
+                                      {"[]", "an array"},
+                                      {"{}", "a table"},
+                                      {"2024-01-02", "a date"},
+                                      {"10:20:30", "a time"},
+                                      {"2024-01-02T10:20:30", "a date and time"}})
       CHECK(mistake_of(std::string{"description = "} + value + "\n") ==
             std::string{"plugin.toml:4:15: description: must be a string, not "} + type);
   }
 
   TEST_CASE("what is missing is named") {
-    CHECK(mistake_of_whole("version = \"1.0.0\"\nentry = \"a\"\n") == "plugin.toml:1:1: name: is missing");
-    CHECK(mistake_of_whole("name = \"a\"\nentry = \"a\"\n") == "plugin.toml:1:1: version: is missing");
-    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\n") == "plugin.toml:1:1: entry: is missing");
-    CHECK(mistake_of("[[capabilities]]\ncapability = \"state\"\n") == "plugin.toml:4:1: capabilities[0].reason: is missing");
+    CHECK(mistake_of_whole("version = \"1.0.0\"\nentry = \"a\"\n") ==
+          "plugin.toml:1:1: name: is missing");
+    CHECK(mistake_of_whole("name = \"a\"\nentry = \"a\"\n") ==
+          "plugin.toml:1:1: version: is missing");
+    CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\n") ==
+          "plugin.toml:1:1: entry: is missing");
+    CHECK(mistake_of("[[capabilities]]\ncapability = \"state\"\n") ==
+          "plugin.toml:4:1: capabilities[0].reason: is missing");
     CHECK(mistake_of("[[capabilities]]\nreason = \"why not\"\n") ==
           "plugin.toml:4:1: capabilities[0].capability: is missing");
   }
 
   TEST_CASE("names of plugins are short, lower case and begin with a letter") {
-    for (const char* name : {"a", "notes", "word-count", "a1_b-2", "abcdefghijklmnopqrstuvwxyz012345"})
+    for (const char* name :
+         {"a", "notes", "word-count", "a1_b-2", "abcdefghijklmnopqrstuvwxyz012345"})
       CHECK(is_plugin_name(name));
-    for (const char* name : {"", "1a", "-a", "_a", "Notes", "a b", "a.b", "a/b", "é", "abcdefghijklmnopqrstuvwxyz0123456"})
+    for (const char* name : {"", "1a", "-a", "_a", "Notes", "a b", "a.b", "a/b", "é",
+                             "abcdefghijklmnopqrstuvwxyz0123456"})
       CHECK_FALSE(is_plugin_name(name));
     CHECK(mistake_of_whole("name = \"No\"\n") ==
-          "plugin.toml:1:8: name: \"No\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' and '-', a letter first");
+          "plugin.toml:1:8: name: \"No\" is not a plugin name; one has 1 to 32 of a-z, 0-9, '_' "
+          "and '-', a letter first");
   }
 
   TEST_CASE("a plugin does not bear the name of another kind of party") {
     for (const char* name : {"system", "host", "client", "peer", "plugin"}) {
       CAPTURE(name);
-      CHECK(mistake_of_whole("name = \"" + std::string{name} + "\"\n") ==
-            "plugin.toml:1:8: name: \"" + std::string{name} +
-                "\" is reserved, as are system, host, client, peer and plugin; choose another name");
+      CHECK(
+          mistake_of_whole("name = \"" + std::string{name} + "\"\n") ==
+          "plugin.toml:1:8: name: \"" + std::string{name} +
+              "\" is reserved, as are system, host, client, peer and plugin; choose another name");
     }
     CHECK(parse_manifest("name = \"hosts\"\nversion = \"1.0.0\"\nentry = \"a\"\n", "plugin.toml"));
   }
@@ -238,12 +265,14 @@ stop_ms = 60_000
           "plugin.toml:3:15: entry[1]: must be a string, not an integer");
     std::string many = "name = \"a\"\nversion = \"1.0.0\"\nentry = [";
     for (int i = 0; i < 65; ++i) many += "\"x\",";
-    CHECK(mistake_of_whole(many + "]\n") == "plugin.toml:3:9: entry: must have at most 64 elements, not 65");
+    CHECK(mistake_of_whole(many + "]\n") ==
+          "plugin.toml:3:9: entry: must have at most 64 elements, not 65");
   }
 
   TEST_CASE("capabilities are checked where they are written") {
     CHECK(mistake_of("[[capabilities]]\ncapability = \"contxt.read:/a\"\nreason = \"x\"\n") ==
-          "plugin.toml:5:14: capabilities[0].capability: \"contxt.read\" is not a capability; did you mean "
+          "plugin.toml:5:14: capabilities[0].capability: \"contxt.read\" is not a capability; did "
+          "you mean "
           "\"context.read\"?");
     CHECK(mistake_of("denied = [\"state\", \"context.read:a\"]\n") ==
           "plugin.toml:4:20: denied[1]: the pattern \"a\" must start with '/'");
@@ -253,7 +282,8 @@ stop_ms = 60_000
     CHECK(mistake_of_whole("name = \n").starts_with("plugin.toml:1:8: "));
     CHECK(mistake_of_whole(std::string(256 * 1024 + 1, '#')) ==
           "plugin.toml:1:1: a manifest has at most 262144 bytes");
-    CHECK(mistake_of("[=\n") == "plugin.toml:1:1: is not TOML; the name of a table or key is malformed");
+    CHECK(mistake_of("[=\n") ==
+          "plugin.toml:1:1: is not TOML; the name of a table or key is malformed");
     CHECK_FALSE(parse_manifest("name = \"a\"\nname = \"b\"\n", "plugin.toml"));
     CHECK_FALSE(parse_manifest("x = " + std::string(5000, '['), "plugin.toml"));
   }
@@ -271,31 +301,43 @@ stop_ms = 60_000
     CHECK(mistake_of("[" + times(64, "a.") + "a]\n") == "plugin.toml:4:2: " + too_deep);
     CHECK(mistake_of("x = " + times(64, "[") + "\n").ends_with(too_deep));
     CHECK(mistake_of("x = " + times(16, "{a.b.c.d = ") + "1\n").ends_with(too_deep));
-    CHECK(mistake_of("x = [\n\"\"\"\n\"\\\"\"\"\"\"\"\n# ]\n, " + times(64, "'a'.") + "\n") == "plugin.toml:8:3: " + too_deep);
+    CHECK(mistake_of("x = [\n\"\"\"\n\"\\\"\"\"\"\"\"\n# ]\n, " + times(64, "'a'.") + "\n") ==
+          "plugin.toml:8:3: " + too_deep);
 
-    const auto is_known = [](const std::string& key) { return "plugin.toml:4:1: " + key + ": is not a known key"; };
+    const auto is_known = [](const std::string& key) {
+      return "plugin.toml:4:1: " + key + ": is not a known key";
+    };
     CHECK(mistake_of(times(63, "a.") + "a = 1\n").starts_with(is_known("a")));
     for (const std::string quotes : {"\"", "'", "\"\"\"", "'''"})
-      CHECK(mistake_of("x = " + quotes + times(100, "a.") + times(100, "[") + quotes + "\n").starts_with(is_known("x")));
+      CHECK(mistake_of("x = " + quotes + times(100, "a.") + times(100, "[") + quotes + "\n")
+                .starts_with(is_known("x")));
     CHECK(mistake_of("x = \"\\\"" + times(100, ".") + "\"\n").starts_with(is_known("x")));
-    CHECK(mistake_of("x = 1 # " + times(100, "a.") + times(100, "[") + "\n").starts_with(is_known("x")));
+    CHECK(mistake_of("x = 1 # " + times(100, "a.") + times(100, "[") + "\n")
+              .starts_with(is_known("x")));
     CHECK(mistake_of("x = [" + times(100, "[1, 1], []") + "]\n").starts_with("plugin.toml:4:"));
-    CHECK(mistake_of("x = [" + times(100, "[1, 1], [],") + "]\n" + times(100, "[[y]]\n")).starts_with(is_known("x")));
+    CHECK(mistake_of("x = [" + times(100, "[1, 1], [],") + "]\n" + times(100, "[[y]]\n"))
+              .starts_with(is_known("x")));
   }
 
   TEST_CASE("of a long key or word only the beginning is quoted") {
-    CHECK(mistake_of(std::string(200'000, 'k') + " = 1\n").starts_with("plugin.toml:4:1: " + std::string(80, 'k') + "…: is not a known key"));
+    CHECK(mistake_of(std::string(200'000, 'k') + " = 1\n")
+              .starts_with("plugin.toml:4:1: " + std::string(80, 'k') + "…: is not a known key"));
     CHECK(mistake_of(std::string(200'000, 'k') + " = 1\n").size() < 400);
-    CHECK(mistake_of("permission_level = \"" + std::string(1000, 'x') + "\"\n").find("not \"" + std::string(80, 'x') + "…\"") != std::string::npos);
+    CHECK(mistake_of("permission_level = \"" + std::string(1000, 'x') + "\"\n")
+              .find("not \"" + std::string(80, 'x') + "…\"") != std::string::npos);
   }
 
   TEST_CASE("no text makes the parser do anything but answer") {
-    const std::vector<std::string> pieces{"[",  "]",      "=",    "\n",        "restart", "capabilities", ".", "\"", "'",
-                                          "{",  "}",      "\"\"\"", "integrity", "1",       "-",            ",", "#",  "\\u",
-                                          "\t", "\xff\xfe", "1979-05-27", "entry",  "true",    "[[",           "]]"};
+    const std::vector<std::string> pieces{
+        "[",     "]",    "=",  "\n",  "restart", "capabilities", ".",
+        "\"",    "'",    "{",  "}",   "\"\"\"",  "integrity",    "1",
+        "-",     ",",    "#",  "\\u", "\t",      "\xff\xfe",     "1979-05-27",
+        "entry", "true", "[[", "]]"};
     CHECK(rc::check("pieces of TOML behind a good manifest", [&] {
       std::string text = smallest;
-      for (const auto& piece : *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces))) text += piece;
+      for (const auto& piece :
+           *rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(pieces)))
+        text += piece;
       const auto parsed = parse_manifest(text, "plugin.toml");
       const bool answered = parsed || parsed.error().message.starts_with("plugin.toml:");
       RC_ASSERT(answered);
@@ -317,19 +359,24 @@ TEST_SUITE("package") {
     CHECK(load_manifest(package).error().code == error_code::not_found);
   }
 
-  TEST_CASE_FIXTURE(package_fixture, "a program that cannot be used is told with its place in the manifest") {
+  TEST_CASE_FIXTURE(package_fixture,
+                    "a program that cannot be used is told with its place in the manifest") {
     const auto with_entry = [&](const std::string& entry) {
       return load("name = \"a\"\nversion = \"1.0.0\"\nentry = \"" + entry + "\"\n");
     };
-    CHECK(with_entry("bin/other") == "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin/other\"");
+    CHECK(with_entry("bin/other") ==
+          "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin/other\"");
     CHECK(code == error_code::not_found);
     CHECK(with_entry("bin") == "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin\"");
     CHECK(with_entry("../x") ==
-          "PACKAGE/plugin.toml:3:9: entry: \"../x\" must be a path inside the package, without \"..\"");
-    CHECK(with_entry("/no/such/program") == "PACKAGE/plugin.toml:3:9: entry: there is no program \"/no/such/program\"");
+          "PACKAGE/plugin.toml:3:9: entry: \"../x\" must be a path inside the package, without "
+          "\"..\"");
+    CHECK(with_entry("/no/such/program") ==
+          "PACKAGE/plugin.toml:3:9: entry: there is no program \"/no/such/program\"");
     write("plain", "");
     CHECK(with_entry("plain") ==
-          "PACKAGE/plugin.toml:3:9: entry: \"plain\" may not be executed; set its mode with chmod +x");
+          "PACKAGE/plugin.toml:3:9: entry: \"plain\" may not be executed; set its mode with chmod "
+          "+x");
     fs::create_symlink("/bin/sh", package / "outside");
     CHECK(with_entry("outside").find("leads out of the package") != std::string::npos);
   }
@@ -337,23 +384,28 @@ TEST_SUITE("package") {
   TEST_CASE_FIXTURE(package_fixture, "files are compared with their sums") {
     write("words", "");
     const auto listed = [&](const std::string& program_sum, const std::string& words_sum) {
-      return load(smallest + ("[integrity]\n\"bin/notes\" = \"" + program_sum + "\"\nwords = \"" + words_sum + "\"\n"));
+      return load(smallest + ("[integrity]\n\"bin/notes\" = \"" + program_sum + "\"\nwords = \"" +
+                              words_sum + "\"\n"));
     };
     CHECK(listed(script_sum, empty_sum) == "");
-    CHECK(listed(script_sum, script_sum) == "PACKAGE/plugin.toml:4:1: integrity: the file \"words\" has the SHA-256 " +
-                                                empty_sum + ", but the manifest says " + script_sum);
+    CHECK(listed(script_sum, script_sum) ==
+          "PACKAGE/plugin.toml:4:1: integrity: the file \"words\" has the SHA-256 " + empty_sum +
+              ", but the manifest says " + script_sum);
     CHECK(code == error_code::corrupt_data);
     CHECK(listed(script_sum, "abc") ==
-          "PACKAGE/plugin.toml:6:9: integrity.\"words\": must be a SHA-256 of 64 lower-case hexadecimal digits");
+          "PACKAGE/plugin.toml:6:9: integrity.\"words\": must be a SHA-256 of 64 lower-case "
+          "hexadecimal digits");
     CHECK(load(smallest + ("[integrity]\nwords = \"" + empty_sum + "\"\n")) ==
           "PACKAGE/plugin.toml:4:1: integrity: must list the entry \"bin/notes\" too");
     fs::remove(package / "words");
-    CHECK(listed(script_sum, empty_sum) == "PACKAGE/plugin.toml:4:1: integrity: the package has no file \"words\"");
+    CHECK(listed(script_sum, empty_sum) ==
+          "PACKAGE/plugin.toml:4:1: integrity: the package has no file \"words\"");
     fs::create_symlink("/etc/passwd", package / "words");
     CHECK(listed(script_sum, empty_sum).find("leads out of the package") != std::string::npos);
   }
 
-  TEST_CASE_FIXTURE(package_fixture, "every file that the entry names has a sum, when there are sums") {
+  TEST_CASE_FIXTURE(package_fixture,
+                    "every file that the entry names has a sum, when there are sums") {
     write("main.py", "");
     const auto listed = [&](const std::string& entry, const std::string& sums) {
       return load("name = \"a\"\nversion = \"1.0.0\"\nentry = " + entry + "\n[integrity]\n" + sums);
@@ -361,14 +413,16 @@ TEST_SUITE("package") {
     const auto main_sum = "\"main.py\" = \"" + empty_sum + "\"\n";
     for (const char* word : {"main.py", "/plugin/main.py"}) {
       const auto entry = "[\"/bin/sh\", \"-c\", \"" + std::string{word} + "\"]";
-      CHECK(listed(entry, "") == "PACKAGE/plugin.toml:4:1: integrity: must list the file \"main.py\" of the entry too");
+      CHECK(listed(entry, "") ==
+            "PACKAGE/plugin.toml:4:1: integrity: must list the file \"main.py\" of the entry too");
       CHECK(listed(entry, main_sum) == "");
     }
     CHECK(listed("[\"/bin/sh\", \"./main.py\"]", main_sum) ==
           "PACKAGE/plugin.toml:4:1: integrity: must list the file \"./main.py\" of the entry too");
   }
 
-  TEST_CASE_FIXTURE(package_fixture, "a manifest that is no regular file is not found, and not waited for") {
+  TEST_CASE_FIXTURE(package_fixture,
+                    "a manifest that is no regular file is not found, and not waited for") {
     REQUIRE(::mkfifo((package / "plugin.toml").c_str(), 0600) == 0);
     CHECK(load_manifest(package).error().code == error_code::not_found);
   }
@@ -376,7 +430,8 @@ TEST_SUITE("package") {
   TEST_CASE("a list of sums is bounded") {
     std::string many = std::string{smallest} + "[integrity]\n";
     for (int i = 0; i <= 4096; ++i) many += std::to_string(i) + " = \"x\"\n";
-    CHECK(mistake_of_whole(many) == "plugin.toml:4:1: integrity: must list at most 4096 files, not 4097");
+    CHECK(mistake_of_whole(many) ==
+          "plugin.toml:4:1: integrity: must list at most 4096 files, not 4097");
   }
 
   TEST_CASE_FIXTURE(package_fixture, "only regular files have sums") {
@@ -391,7 +446,8 @@ TEST_SUITE("package") {
     CHECK(sum_of(package / "bin/notes").value() == script_sum);
     CHECK(sum_of("/proc/self/mem").error().code == error_code::storage_failure);
     write("big", std::string(200'000, 'a'));
-    CHECK(sum_of(package / "big").value() == "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
+    CHECK(sum_of(package / "big").value() ==
+          "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
     std::uint64_t most = 300'000;
     CHECK(sha256_of_file(package / "big", most));
     CHECK(most == 100'000);
@@ -403,9 +459,10 @@ TEST_SUITE("package") {
 
 TEST_SUITE("semantic version") {
   TEST_CASE("the order is that of the specification") {
-    const std::array<const char*, 12> ascending{"0.9.9",        "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta",
-                                                "1.0.0-beta",   "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1",
-                                                "1.0.0",        "1.0.1",        "1.10.0",        "2.0.0"};
+    const std::array<const char*, 12> ascending{
+        "0.9.9",      "1.0.0-alpha",  "1.0.0-alpha.1", "1.0.0-alpha.beta",
+        "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1",
+        "1.0.0",      "1.0.1",        "1.10.0",        "2.0.0"};
     for (std::size_t i = 0; i < ascending.size(); ++i)
       for (std::size_t j = 0; j < ascending.size(); ++j) {
         const auto a = semver::parse(ascending[i]).value(), b = semver::parse(ascending[j]).value();
@@ -420,20 +477,32 @@ TEST_SUITE("semantic version") {
   }
 
   TEST_CASE("what is no version is refused with what is wrong") {
-    for (const auto& [text, reason] :
-         {std::pair{"", "three numbers"}, {"1", "three numbers"}, {"1.2", "three numbers"}, {"1.2.3.4", "three numbers"},
-          {"01.2.3", "leading zeros"}, {"1..3", "leading zeros"}, {"v1.2.3", "leading zeros"}, {"1.2.x", "leading zeros"},
-          {"99999999999999999999.0.0", "leading zeros"}, {"1.2.3-", "prerelease"}, {"1.2.3-a..b", "prerelease"},
-          {"1.2.3-01", "prerelease"}, {"1.2.3-a_b", "prerelease"}, {"1.2.3+", "build"}, {"1.2.3+a+b", "build"}}) {
+    for (const auto& [text, reason] : {std::pair{"", "three numbers"},
+                                       {"1", "three numbers"},
+                                       {"1.2", "three numbers"},
+                                       {"1.2.3.4", "three numbers"},
+                                       {"01.2.3", "leading zeros"},
+                                       {"1..3", "leading zeros"},
+                                       {"v1.2.3", "leading zeros"},
+                                       {"1.2.x", "leading zeros"},
+                                       {"99999999999999999999.0.0", "leading zeros"},
+                                       {"1.2.3-", "prerelease"},
+                                       {"1.2.3-a..b", "prerelease"},
+                                       {"1.2.3-01", "prerelease"},
+                                       {"1.2.3-a_b", "prerelease"},
+                                       {"1.2.3+", "build"},
+                                       {"1.2.3+a+b", "build"}}) {
       const auto parsed = semver::parse(text);
       REQUIRE_FALSE(parsed);
       CHECK(parsed.error().message.find(reason) != std::string::npos);
     }
-    CHECK(semver::parse("1.0.0-" + std::string(130, 'a')).error().message.find("longer than 128") != std::string::npos);
+    CHECK(semver::parse("1.0.0-" + std::string(130, 'a')).error().message.find("longer than 128") !=
+          std::string::npos);
   }
 
   TEST_CASE("text and version are the same thing") {
-    for (const char* text : {"0.0.0", "1.2.3", "1.0.0-alpha.1", "1.0.0-0.3.7", "1.0.0+001", "1.0.0-x-y.--+z.1"})
+    for (const char* text :
+         {"0.0.0", "1.2.3", "1.0.0-alpha.1", "1.0.0-0.3.7", "1.0.0+001", "1.0.0-x-y.--+z.1"})
       CHECK(to_string(semver::parse(text).value()) == text);
     CHECK(rc::check("numbers", [](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
       const semver version{a, b, c, {}, {}};

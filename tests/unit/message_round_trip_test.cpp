@@ -24,7 +24,8 @@ struct field_note {
   presence needed;
 };
 
-/// What the tests ask of a message type, without the type: it would make each check once for every message.
+/// What the tests ask of a message type, without the type: it would make each check once for every
+/// message.
 struct message_type {
   std::string_view name;
   std::vector<field_note> fields;  ///< None for `value`, which is no struct.
@@ -77,10 +78,13 @@ message_type type_of(std::string_view name) {
       .name = name,
       .fields = {},
       .encoded = [](std::uint64_t seed) { return encode(sample<T>(seed)); },
-      .reencoded = [](std::string_view bytes) -> result<std::string> { return decode<T>(bytes).map(&encode<T>); },
+      .reencoded = [](std::string_view bytes) -> result<std::string> {
+        return decode<T>(bytes).map(&encode<T>);
+      },
       .is_sample = [](std::string_view bytes,
                       std::uint64_t seed) { return decode<T>(bytes).value() == sample<T>(seed); },
-      .reads_unchecked = [](std::string_view bytes) { return decode_checked<T>(bytes).has_value(); },
+      .reads_unchecked =
+          [](std::string_view bytes) { return decode_checked<T>(bytes).has_value(); },
       .crosses_msgpack = &crosses_msgpack<T>,
       .crosses_caf = &crosses_caf<T>,
       .crosses_caf_in_message = &crosses_caf_in_message<T>};
@@ -118,7 +122,9 @@ TEST_CASE("every message comes back from msgpack as it was") {
   }
 }
 
-TEST_CASE("every message comes back from msgpack when nothing optional is in it and its lists are empty") {
+TEST_CASE(
+    "every message comes back from msgpack when nothing optional is in it and its lists are "
+    "empty") {
   for (const auto& message : all_messages()) {
     CAPTURE(message.name);
     CHECK(message.crosses_msgpack(fullness::sparse));
@@ -188,7 +194,9 @@ TEST_CASE("what does not travel with a message is not told of elsewhere") {
   CHECK_FALSE(decode<principal>(encode(caller))->same_user);
 }
 
-TEST_CASE("an error crosses between actors with its code, its message and its detail") { CHECK(crosses_caf<error>(fullness::full)); }
+TEST_CASE("an error crosses between actors with its code, its message and its detail") {
+  CHECK(crosses_caf<error>(fullness::full));
+}
 
 TEST_CASE("bytes in CAF's form that are no value, path, code or enumerator are refused") {
   const auto refuses = [](const auto& written, auto read) {

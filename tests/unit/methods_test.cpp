@@ -34,7 +34,8 @@ TEST_CASE("every method is found by its name") {
 }
 
 TEST_CASE("an unknown method gets the nearest name") {
-  CHECK(refusal("context.gte").message == "there is no method \"context.gte\"; did you mean \"context.get\"?");
+  CHECK(refusal("context.gte").message ==
+        "there is no method \"context.gte\"; did you mean \"context.get\"?");
   CHECK(refusal("").message == "there is no method \"\"");
   CHECK(refusal("zzzzzzzzzzzzzzz").message == "there is no method \"zzzzzzzzzzzzzzz\"");
   CHECK(refusal("zzzzz").message.find("did you mean") == std::string::npos);
@@ -68,8 +69,8 @@ TEST_CASE("what a plugin does with the context or with commands needs a capabili
 TEST_CASE("a plugin may call nothing that governs plugins or the node") {
   for (const auto& rule : all_methods()) {
     CAPTURE(rule.name);
-    if (rule.service == service::plugins || rule.service == service::node || rule.service == service::audit ||
-        rule.service == service::mesh)
+    if (rule.service == service::plugins || rule.service == service::node ||
+        rule.service == service::audit || rule.service == service::mesh)
       CHECK_FALSE(may_call(rule, principal_kind::plugin));
   }
 }
@@ -78,7 +79,8 @@ TEST_CASE("every verb is one that capabilities have") {
   for (const auto& rule : all_methods()) {
     if (rule.verb.empty()) continue;
     CAPTURE(rule.name);
-    CHECK_NOTHROW(capability{std::string{rule.verb} + (rule.parameter == "command" ? ":x" : ":/x")});
+    CHECK_NOTHROW(
+        capability{std::string{rule.verb} + (rule.parameter == "command" ? ":x" : ":/x")});
   }
 }
 

@@ -47,7 +47,9 @@ void check_that_nothing_is_read(std::string_view bytes) {
 }  // namespace
 
 TEST_CASE("every lead byte has the kind that the msgpack specification gives it") {
-  const auto kind_of_lead = [](unsigned lead) { return kind_of(static_cast<char>(lead) + std::string(8, '\x01')); };
+  const auto kind_of_lead = [](unsigned lead) {
+    return kind_of(static_cast<char>(lead) + std::string(8, '\x01'));
+  };
   using enum msgpack_kind;
   for (unsigned lead = 0x00; lead <= 0x7f; ++lead) CHECK(kind_of_lead(lead) == unsigned_integer);
   for (unsigned lead = 0x80; lead <= 0x8f; ++lead) CHECK(kind_of_lead(lead) == map);
@@ -95,9 +97,10 @@ TEST_CASE("every lead byte has the kind that the msgpack specification gives it"
 TEST_CASE("a header that is not there in full is truncated, and gives no number") {
   CHECK(kind_of("") == msgpack_kind::truncated);
   const std::pair<unsigned, std::size_t> header_bytes[] = {
-      {0xc4, 2}, {0xc5, 3}, {0xc6, 5}, {0xc7, 3}, {0xc8, 4}, {0xc9, 6}, {0xca, 5}, {0xcb, 9}, {0xcc, 2},
-      {0xcd, 3}, {0xce, 5}, {0xcf, 9}, {0xd0, 2}, {0xd1, 3}, {0xd2, 5}, {0xd3, 9}, {0xd4, 2}, {0xd8, 2},
-      {0xd9, 2}, {0xda, 3}, {0xdb, 5}, {0xdc, 3}, {0xdd, 5}, {0xde, 3}, {0xdf, 5}};
+      {0xc4, 2}, {0xc5, 3}, {0xc6, 5}, {0xc7, 3}, {0xc8, 4}, {0xc9, 6}, {0xca, 5},
+      {0xcb, 9}, {0xcc, 2}, {0xcd, 3}, {0xce, 5}, {0xcf, 9}, {0xd0, 2}, {0xd1, 3},
+      {0xd2, 5}, {0xd3, 9}, {0xd4, 2}, {0xd8, 2}, {0xd9, 2}, {0xda, 3}, {0xdb, 5},
+      {0xdc, 3}, {0xdd, 5}, {0xde, 3}, {0xdf, 5}};
   for (const auto& [lead, bytes] : header_bytes) {
     CAPTURE(lead);
     const std::string whole = static_cast<char>(lead) + std::string(bytes - 1, '\0');
@@ -189,7 +192,8 @@ TEST_CASE("a read of the wrong kind moves nothing") {
 }
 
 TEST_CASE("a payload that is not there in full is not read") {
-  for (const auto& bytes : {"\xa2h"s, "\xc4\x02h"s, "\xdb\xff\xff\xff\xff"s, "\xc6\xff\xff\xff\xffx"s, "\xd5\x01\x01"s})
+  for (const auto& bytes :
+       {"\xa2h"s, "\xc4\x02h"s, "\xdb\xff\xff\xff\xff"s, "\xc6\xff\xff\xff\xffx"s, "\xd5\x01\x01"s})
     check_that_nothing_is_read(bytes);
 }
 

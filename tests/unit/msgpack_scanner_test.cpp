@@ -24,9 +24,11 @@ result<std::size_t> scanned(std::string_view bytes, const codec_limits& limits =
   return msgpack_scanner{limits}.scan(bytes);
 }
 
-/// What a scanner says of bytes that arrive in the pieces that `next_piece` gives, as soon as it says anything.
+/// What a scanner says of bytes that arrive in the pieces that `next_piece` gives, as soon as it
+/// says anything.
 template <class NextPiece>
-result<std::size_t> scanned_in_pieces(std::string_view bytes, const codec_limits& limits, NextPiece next_piece) {
+result<std::size_t> scanned_in_pieces(std::string_view bytes, const codec_limits& limits,
+                                      NextPiece next_piece) {
   msgpack_scanner scanner{limits};
   for (std::size_t arrived = 0;;) {
     auto said = scanner.scan(bytes.substr(0, arrived));
@@ -53,7 +55,8 @@ std::string draw_bytes() {
     if (*rc::gen::inRange(0, 2) == 0)
       bytes += static_cast<char>(*rc::gen::inRange(0xc0, 0xe0));
     else
-      bytes += *rc::gen::element('\x00', '\x01', '\x02', '\x7f', '\x81', '\x92', '\xa1', '\xa2', '\xe0', '\xff', 'a');
+      bytes += *rc::gen::element('\x00', '\x01', '\x02', '\x7f', '\x81', '\x92', '\xa1', '\xa2',
+                                 '\xe0', '\xff', 'a');
   }
   return bytes;
 }
@@ -92,8 +95,8 @@ TEST_CASE("no announced length is believed before its bytes are there") {
   // A scanner has no memory but its own, so it cannot be made to allocate.
   static_assert(std::is_trivially_copyable_v<msgpack_scanner>);
   static_assert(sizeof(msgpack_scanner) < 1024);
-  for (const auto* four_gibibytes :
-       {"\xdb\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff", "\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff"}) {
+  for (const auto* four_gibibytes : {"\xdb\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff",
+                                     "\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff"}) {
     CAPTURE(four_gibibytes);
     CHECK(asks_for_more(four_gibibytes, wide_open));
     CHECK(refused(four_gibibytes).code == error_code::limit_exceeded);
@@ -107,8 +110,8 @@ TEST_CASE("containers that together announce more elements than are accepted are
   std::string many(std::size_t{1} << 20, '\xc0');
   CHECK(refused("\xdd\x00\x10\x00\x00"s + many).message ==
         "a message with too many elements was refused; at most 1048576 are accepted");
-  CHECK(refused("\x92\xdc\xff\xff"s + std::string(0xffff, '\xc0') + "\xc0", {.elements = 0x10001}).code ==
-        error_code::limit_exceeded);
+  CHECK(refused("\x92\xdc\xff\xff"s + std::string(0xffff, '\xc0') + "\xc0", {.elements = 0x10001})
+            .code == error_code::limit_exceeded);
 }
 
 TEST_CASE("a container that announces more elements than are left is refused at its header") {
@@ -159,7 +162,8 @@ TEST_CASE("a message longer than is accepted is refused as soon as that is known
 }
 
 TEST_CASE("strings must be UTF-8, binary need not") {
-  CHECK(refused("\x92\x01\xa1\xff").message == "the string at offset 2 is not UTF-8; send other bytes as binary");
+  CHECK(refused("\x92\x01\xa1\xff").message ==
+        "the string at offset 2 is not UTF-8; send other bytes as binary");
   CHECK(refused("\xa1\xff").code == error_code::protocol_violation);
   CHECK(refused("\x81\xa1\xc3\x01").code == error_code::protocol_violation);
   CHECK(scanned("\xc4\x01\xff") == 3);
@@ -170,11 +174,13 @@ TEST_CASE("the byte that msgpack never uses is refused") {
 }
 
 TEST_CASE("extension types are refused, whatever their form") {
-  for (const auto& extension : {"\xd4\x01\x00"s, "\xd5\x01\x00"s, "\xd6\x01\x00"s, "\xd7\x01\x00"s, "\xd8\x01\x00"s,
-                                "\xc7\x01\x01\x00"s, "\xc8\x00\x01\x01\x00"s, "\xc9\x00\x00\x00\x01\x01\x00"s}) {
+  for (const auto& extension :
+       {"\xd4\x01\x00"s, "\xd5\x01\x00"s, "\xd6\x01\x00"s, "\xd7\x01\x00"s, "\xd8\x01\x00"s,
+        "\xc7\x01\x01\x00"s, "\xc8\x00\x01\x01\x00"s, "\xc9\x00\x00\x00\x01\x01\x00"s}) {
     const auto failure = refused(extension);
     CHECK(failure.code == error_code::protocol_violation);
-    CHECK(failure.message == "a msgpack extension type at offset 0 was refused; use the plain types");
+    CHECK(failure.message ==
+          "a msgpack extension type at offset 0 was refused; use the plain types");
   }
 }
 
@@ -202,7 +208,8 @@ TEST_CASE("any bytes get the same answer at once and one by one") {
     const auto at_once = scanned(bytes, limits);
     RC_CLASSIFY(!at_once.has_value(), "refused");
     RC_CLASSIFY(at_once && *at_once == 0, "incomplete");
-    // Of several bounds that are passed, the one that is seen first is named; that may depend on the pieces.
+    // Of several bounds that are passed, the one that is seen first is named; that may depend on
+    // the pieces.
     const auto one_by_one = scanned_in_pieces(bytes, limits, [] { return std::size_t{1}; });
     RC_ASSERT(one_by_one.has_value() == at_once.has_value());
     RC_ASSERT(one_by_one.value_or(0) == at_once.value_or(0));
@@ -213,6 +220,7 @@ TEST_CASE("a check takes exactly one message") {
   CHECK(check_msgpack("\x91\x01", {}).has_value());
   CHECK(check_msgpack("", {}).error().message == "the msgpack message is cut off");
   CHECK(check_msgpack("\x91", {}).error().message == "the msgpack message is cut off");
-  CHECK(check_msgpack("\x91\x01\x01\x01", {}).error().message == "2 bytes follow the msgpack message");
+  CHECK(check_msgpack("\x91\x01\x01\x01", {}).error().message ==
+        "2 bytes follow the msgpack message");
   CHECK(check_msgpack("\xc1", {}).error().code == error_code::protocol_violation);
 }

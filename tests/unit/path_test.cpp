@@ -57,17 +57,20 @@ TEST_CASE("a malformed path is refused with what would be right") {
   CHECK(refusal("/~2").ends_with("write '~0' for '~' and '~1' for '/'"));
   CHECK(refusal("/\xff") == "a path is not UTF-8");
   CHECK(refusal(std::string_view{"/a\0b", 4}) == "a path contains a zero byte");
-  CHECK(refusal(std::string(90, 'a')) ==
-        "the path \"" + std::string(80, 'a') + "…\" must start with '/', such as \"/" + std::string(80, 'a') + "\"");
+  CHECK(refusal(std::string(90, 'a')) == "the path \"" + std::string(80, 'a') +
+                                             "…\" must start with '/', such as \"/" +
+                                             std::string(80, 'a') + "\"");
 }
 
 TEST_CASE("a long path is quoted in whole characters") {
   const std::string start(79, 'a');
-  CHECK(refusal(start + "\u00e4\u00e4") == "the path \"" + start + "…\" must start with '/', such as \"/" + start + "\"");
+  CHECK(refusal(start + "\u00e4\u00e4") ==
+        "the path \"" + start + "…\" must start with '/', such as \"/" + start + "\"");
 }
 
 TEST_CASE("a path in a program that is malformed throws") {
-  CHECK_THROWS_WITH_AS(path{"a"}, "the path \"a\" must start with '/', such as \"/a\"", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(path{"a"}, "the path \"a\" must start with '/', such as \"/a\"",
+                       std::invalid_argument);
 }
 
 TEST_CASE("a path is at most 1 KiB long") {
@@ -120,7 +123,8 @@ TEST_CASE("one path contains another when its segments are the first of the othe
     const auto names = draw_names();
     auto others = *rc::gen::arbitrary<bool>() ? names : draw_names();
     if (*rc::gen::arbitrary<bool>()) others.push_back("y");
-    const bool prefix = names.size() <= others.size() && std::equal(names.begin(), names.end(), others.begin());
+    const bool prefix =
+        names.size() <= others.size() && std::equal(names.begin(), names.end(), others.begin());
     RC_ASSERT(path_of(names).contains(path_of(others)) == prefix);
   }));
 }

@@ -64,14 +64,16 @@ TEST_CASE("learning an address again changes nothing") {
 
 TEST_CASE("addresses are learned up to the bound") {
   peer_book book{node(1), 1, "a:1"};
-  for (std::size_t i = 0; i < peer_book::max_addresses + 10; ++i) book.learn("host:" + std::to_string(i), start);
+  for (std::size_t i = 0; i < peer_book::max_addresses + 10; ++i)
+    book.learn("host:" + std::to_string(i), start);
   CHECK(book.peers().size() == peer_book::max_addresses);
   CHECK(due(book, start).size() == peer_book::max_addresses);
 }
 
 TEST_CASE("an address that is given has a place, also when others have filled the book") {
   peer_book book{node(1), 1, "a:1"};
-  for (std::size_t i = 0; i < peer_book::max_addresses; ++i) book.learn("host:" + std::to_string(i), start);
+  for (std::size_t i = 0; i < peer_book::max_addresses; ++i)
+    book.learn("host:" + std::to_string(i), start);
   book.give("b:1", start + 1s);
   book.give("host:7", start + 1s);
   CHECK(book.peers().size() == peer_book::max_addresses);
@@ -79,7 +81,9 @@ TEST_CASE("an address that is given has a place, also when others have filled th
   CHECK(book.next_due(start + 1s) == "b:1");
 }
 
-TEST_CASE("addresses that were given, and those where a node was met, are dialed before those that were learned") {
+TEST_CASE(
+    "addresses that were given, and those where a node was met, are dialed before those that were "
+    "learned") {
   auto book = connected_book();
   for (const auto* each : {"a:5", "c:1", "d:1"}) book.learn(each, start);
   CHECK(book.disconnected(1, refused, 0, start + 1s) == node(2));
@@ -87,7 +91,8 @@ TEST_CASE("addresses that were given, and those where a node was met, are dialed
   CHECK(due(book, start + 2s) == addresses{"b:1", "e:1", "a:5", "c:1", "d:1"});
 }
 
-TEST_CASE("a learned address where nobody was met is forgotten after some failures, others are not") {
+TEST_CASE(
+    "a learned address where nobody was met is forgotten after some failures, others are not") {
   auto book = connected_book();
   CHECK(book.disconnected(1, refused, 0, start) == node(2));
   book.give("c:1", start);
@@ -218,7 +223,9 @@ TEST_CASE("the end of a connection that nobody has is no loss of a node") {
   CHECK(book.peers().at(0).connected);
 }
 
-TEST_CASE("of two connections that nodes open to each other both keep the one that the smaller id dialed") {
+TEST_CASE(
+    "of two connections that nodes open to each other both keep the one that the smaller id "
+    "dialed") {
   constexpr peer_book::connection by_small = 1, by_large = 2;
   const auto small = node(1), large = node(2);
   for (const bool small_sees_own_first : {true, false}) {
@@ -226,20 +233,22 @@ TEST_CASE("of two connections that nodes open to each other both keep the one th
       CAPTURE(small_sees_own_first);
       CAPTURE(large_sees_own_first);
       /// What stays open at one side after both connections were seen there.
-      const auto kept = [](node_id self, node_id other, peer_book::connection own, peer_book::connection theirs,
-                           bool own_first) {
+      const auto kept = [](node_id self, node_id other, peer_book::connection own,
+                           peer_book::connection theirs, bool own_first) {
         peer_book book{self, 1, "self:1"};
         book.learn("other:1", start);
         REQUIRE(due(book, start).size() == 1);
         std::vector<peer_book::connection> open;
         const auto see = [&](peer_book::connection link) {
-          const auto verdict = book.connected(link, other, "other", 1, link == own ? "other:1" : "", start);
+          const auto verdict =
+              book.connected(link, other, "other", 1, link == own ? "other:1" : "", start);
           if (verdict.close) {
             std::erase(open, *verdict.close);
             CHECK_FALSE(book.disconnected(*verdict.close, verdict.reason, 0, start).has_value());
           }
           if (verdict.keep) open.push_back(link);
-          if (!verdict.keep || verdict.close) CHECK(verdict.reason.code == error_code::already_exists);
+          if (!verdict.keep || verdict.close)
+            CHECK(verdict.reason.code == error_code::already_exists);
         };
         see(own_first ? own : theirs);
         see(own_first ? theirs : own);
@@ -297,7 +306,9 @@ TEST_CASE("a node that dialed itself forgets that address") {
   CHECK_FALSE(book.connected(2, node(1), "me", 10, "", start).keep);
 }
 
-TEST_CASE("an address that was given is kept when somebody there says to be this node, and dialed after the longest wait") {
+TEST_CASE(
+    "an address that was given is kept when somebody there says to be this node, and dialed after "
+    "the longest wait") {
   peer_book book{node(1), 10, "a:1"};
   book.give("b:1", start);
   REQUIRE(due(book, start).size() == 1);
@@ -307,15 +318,18 @@ TEST_CASE("an address that was given is kept when somebody there says to be this
   CHECK(due(book, start + peer_book::last_retry) == addresses{"b:1"});
 }
 
-TEST_CASE("another node with the id of this one is refused, and dialed again only after the longest wait") {
+TEST_CASE(
+    "another node with the id of this one is refused, and dialed again only after the longest "
+    "wait") {
   peer_book book{node(1), 10, "a:1"};
   book.learn("b:1", start);
   REQUIRE(due(book, start).size() == 1);
   const auto verdict = book.connected(1, node(1), "copy", 11, "b:1", start);
   CHECK_FALSE(verdict.keep);
   CHECK(verdict.reason.code == error_code::already_exists);
-  CHECK(verdict.reason.message == "another node runs with the id of this one, " + to_string(node(1)) +
-                                      "; its data directory was copied: give the copy a data directory of its own");
+  CHECK(verdict.reason.message ==
+        "another node runs with the id of this one, " + to_string(node(1)) +
+            "; its data directory was copied: give the copy a data directory of its own");
   CHECK(book.peers().at(0).problem == verdict.reason.message);
   CHECK(due(book, start + peer_book::last_retry - 1ms).empty());
   CHECK(due(book, start + peer_book::last_retry) == addresses{"b:1"});
@@ -352,9 +366,11 @@ TEST_CASE("the wait for the address of a node that is gone has its jitter") {
   CHECK(due(book, start + 1h + 150ms) == addresses{"a:1"});
 }
 
-// -- what a connected node announces ------------------------------------------------------------------------------------
+// -- what a connected node announces --------------------------------------------------------------
 
-TEST_CASE("the address that a connected node announces is not dialed while it is connected, also when it was heard of before") {
+TEST_CASE(
+    "the address that a connected node announces is not dialed while it is connected, also when it "
+    "was heard of before") {
   peer_book book{node(1), 1, "a:1"};
   book.learn("b:1", start);
   REQUIRE(book.connected(1, node(2), "bee", 20, "", start).keep);
@@ -366,7 +382,9 @@ TEST_CASE("the address that a connected node announces is not dialed while it is
   CHECK(due(book, start + 2h) == addresses{"b:1"});
 }
 
-TEST_CASE("a node that was started anew is dialed where it was met, unless it announces that it is there") {
+TEST_CASE(
+    "a node that was started anew is dialed where it was met, unless it announces that it is "
+    "there") {
   for (const bool announces : {false, true}) {
     auto book = connected_book();
     CHECK(book.disconnected(1, refused, 0, start) == node(2));
@@ -376,7 +394,9 @@ TEST_CASE("a node that was started anew is dialed where it was met, unless it an
   }
 }
 
-TEST_CASE("what a node announces of an address changes nothing of one that was given or where another was met") {
+TEST_CASE(
+    "what a node announces of an address changes nothing of one that was given or where another "
+    "was met") {
   auto book = connected_book();
   book.give("c:1", start);
   CHECK(book.disconnected(1, refused, 0, start) == node(2));

@@ -24,12 +24,14 @@ TEST_CASE("sides without a shared version are told both ranges") {
   const auto newer = agree_on_protocol({beyond, beyond + 1});
   REQUIRE_FALSE(newer.has_value());
   CHECK(newer.error().code == error_code::version_mismatch);
-  CHECK(newer.error().message == "no shared protocol version: this node speaks 1 to 1, the other side 2 to 3");
+  CHECK(newer.error().message ==
+        "no shared protocol version: this node speaks 1 to 1, the other side 2 to 3");
   CHECK(agree_on_protocol({0, lowest_protocol - 1}).error().code == error_code::version_mismatch);
 }
 
 TEST_CASE("what is not a range of versions is refused") {
-  CHECK(agree_on_protocol({}).error().message == "protocol must be [lowest, highest], such as [1, 1]");
+  CHECK(agree_on_protocol({}).error().message ==
+        "protocol must be [lowest, highest], such as [1, 1]");
   CHECK(agree_on_protocol({1}).error().code == error_code::invalid_argument);
   CHECK(agree_on_protocol({1, 1, 1}).error().code == error_code::invalid_argument);
   CHECK(agree_on_protocol({2, 1}).error().code == error_code::invalid_argument);

@@ -45,7 +45,8 @@ TEST_CASE("what compression does not shrink is sent plain") {
   CHECK(batch_of({encode_record(record)})->to_message(1).encoding == push_encoding::plain);
 }
 
-TEST_CASE("batches are closed before they grow beyond their bound, and a large record travels alone") {
+TEST_CASE(
+    "batches are closed before they grow beyond their bound, and a large record travels alone") {
   auto records = changes(1, 1, 100, 2000);
   records.insert(records.begin() + 50, change(2, 1, 100'000));
   const auto batches = make_batches(records);

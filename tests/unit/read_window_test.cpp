@@ -6,7 +6,9 @@
 
 using namespace troupe;
 
-TEST_CASE("as many reads as the window allows are handed on, and the others in their order as those are answered") {
+TEST_CASE(
+    "as many reads as the window allows are handed on, and the others in their order as those are "
+    "answered") {
   read_window<int> window{2};
   CHECK(window.enter(1) == 1);
   CHECK(window.enter(2) == 2);

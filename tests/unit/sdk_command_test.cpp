@@ -16,7 +16,8 @@ using namespace troupe::test;
 using namespace std::chrono_literals;
 
 TEST_CASE("sdk plugin: it introduces itself and announces its commands with full names") {
-  one_command plugin{get_a, command_spec{"run"}.summary("Runs").param<std::string>("text").with_timeout(1500ms)};
+  one_command plugin{
+      get_a, command_spec{"run"}.summary("Runs").param<std::string>("text").with_timeout(1500ms)};
   plugin.command(command_spec{"about.me"}, get_a);
   sdk::test_host host{plugin};
   CHECK(host.hello.protocol == std::vector<std::uint32_t>{1, 1});
@@ -35,20 +36,23 @@ TEST_CASE("sdk plugin: it introduces itself and announces its commands with full
 
 TEST_CASE("sdk plugin: declarations that cannot work are refused") {
   one_command plugin{get_a};
-  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"run"}, get_a), "the command \"p.run\" is declared twice",
-                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"run"}, get_a),
+                       "the command \"p.run\" is declared twice", std::invalid_argument);
   for (const auto* wrong : {"", "Run", ".run", "run.", "a..b", "a b"})
     CHECK_THROWS_AS(plugin.command(command_spec{wrong}, get_a), std::invalid_argument);
-  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"idle"}, nullptr), "the command \"idle\" has no function",
-                       std::invalid_argument);
+  CHECK_THROWS_WITH_AS(plugin.command(command_spec{"idle"}, nullptr),
+                       "the command \"idle\" has no function", std::invalid_argument);
   parameter_spec maybe;
   maybe.name = "maybe";
   maybe.default_value = value{};
   CHECK_THROWS_WITH_AS(plugin.command(command_spec{"guess"}.param(maybe), get_a),
-                       "the default of \"maybe\" cannot be nil; use an empty value of its type", std::invalid_argument);
+                       "the default of \"maybe\" cannot be nil; use an empty value of its type",
+                       std::invalid_argument);
 }
 
-TEST_CASE("sdk plugin: a command is announced as running once at a time unless its author says otherwise") {
+TEST_CASE(
+    "sdk plugin: a command is announced as running once at a time unless its author says "
+    "otherwise") {
   one_command plugin{get_a};
   plugin.command(command_spec{"wide"}.with_concurrency(8, 10), get_a);
   sdk::test_host host{plugin};
@@ -73,9 +77,11 @@ TEST_CASE("sdk plugin: a command works with the context") {
     seen.push_back(context.get(path{"/d/old"}).value().has_value());
     return value::array(seen);
   }};
-  const sdk::memory_context before{{path{"/d/old"}, 1}, {path{"/d/a"}, 2}, {path{"/d/a/b"}, 3}, {path{"/da"}, 4}};
+  const sdk::memory_context before{
+      {path{"/d/old"}, 1}, {path{"/d/a"}, 2}, {path{"/d/a/b"}, 3}, {path{"/da"}, 4}};
   sdk::test_host host{plugin, {.context = before}};
-  CHECK(host.execute("p.run", {{"what", value{17}}})->to_json() == R"([true,"/d/a/b","/d/a","/d/a/b","/d/new",false])");
+  CHECK(host.execute("p.run", {{"what", value{17}}})->to_json() ==
+        R"([true,"/d/a/b","/d/a","/d/a/b","/d/new",false])");
   CHECK(host.context.at(path{"/d/new"}) == value{17});
   CHECK_FALSE(host.context.contains(path{"/d/old"}));
 }
@@ -86,7 +92,8 @@ TEST_CASE("sdk plugin: a visit of many entries goes page by page and ends when t
   one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
     std::int64_t visited = 0;
     const auto most = given.get<std::int64_t>("most");
-    auto done = call.context().for_each(path{"/n"}, [&](const context_entry&) { return ++visited < most; });
+    auto done =
+        call.context().for_each(path{"/n"}, [&](const context_entry&) { return ++visited < most; });
     if (!done) return fail(done.error());
     return visited;
   }};
@@ -111,7 +118,9 @@ TEST_CASE("sdk plugin: a node that promises entries for ever is not believed") {
 TEST_CASE("sdk plugin: a denied call carries its code") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
     std::vector<value> codes;
-    const auto note = [&](const auto& outcome) { codes.push_back(to_string(outcome.error().code)); };
+    const auto note = [&](const auto& outcome) {
+      codes.push_back(to_string(outcome.error().code));
+    };
     note(call.context().get(path{"/secret/key"}));
     note(call.context().set(path{"/secret"}, 1));
     note(call.context().erase(path{"/secret/key"}));
@@ -137,9 +146,10 @@ TEST_CASE("sdk plugin: a command may run others") {
   one_command plugin{[](const arguments& given, sdk::call& call) {
     return call.execute(given.get<std::string>("which"), {{"n", 21}});
   }};
-  sdk::test_host host{plugin, {.commands = {{"math.double", [](const arguments& given) -> result<value> {
-                                               return given.get<std::int64_t>("n") * 2;
-                                             }}}}};
+  sdk::test_host host{plugin,
+                      {.commands = {{"math.double", [](const arguments& given) -> result<value> {
+                                       return given.get<std::int64_t>("n") * 2;
+                                     }}}}};
   CHECK(host.execute("p.run", {{"which", "math.double"}}) == value{42});
   CHECK(host.execute("p.run", {{"which", "math.none"}}).error().code == error_code::not_found);
 }
@@ -147,34 +157,43 @@ TEST_CASE("sdk plugin: a command may run others") {
 TEST_CASE("sdk plugin: a command sees who asks, how much time is left and where it runs") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
     const auto left = call.remaining();
-    return value::array({call.command(), call.principal(), call.host().node_name, to_string(call.host().node),
-                         left ? value{left->count()} : value{}, call.trace().is_nil()});
+    return value::array({call.command(), call.principal(), call.host().node_name,
+                         to_string(call.host().node), left ? value{left->count()} : value{},
+                         call.trace().is_nil()});
   }};
-  sdk::test_host host{plugin, {.node_name = "stage", .principal = "Ada", .clock = [] { return start; }}};
+  sdk::test_host host{plugin,
+                      {.node_name = "stage", .principal = "Ada", .clock = [] { return start; }}};
   CHECK(host.execute("p.run", {}, 5000ms)->to_json() ==
         R"(["p.run","Ada","stage","74657374-0000-4000-8000-000000000001",5000,true])");
   CHECK(host.execute("p.run")->elements().at(4).is_nil());
 }
 
-TEST_CASE("sdk plugin: what a command throws or cannot send becomes an error, and the plugin lives on") {
+TEST_CASE(
+    "sdk plugin: what a command throws or cannot send becomes an error, and the plugin lives on") {
   one_command plugin{[](const arguments& given, sdk::call&) -> result<value> {
     const auto how = given.get<std::string>("how");
     if (how == "throw") throw std::runtime_error{"bad"};
     if (how == "throw 5") throw 5;
-    if (how == "choose") return fail(error_code::already_exists, "taken", value::map({{"by", "x"}}).msgpack());
+    if (how == "choose")
+      return fail(error_code::already_exists, "taken", value::map({{"by", "x"}}).msgpack());
     if (how == "large") return std::string(std::size_t{9} << 20, 'x');
     return how;
   }};
   const captured_stderr log;
   sdk::test_host host{plugin};
-  const auto failure = [&](const char* how) { return host.execute("p.run", {{"how", how}}).error(); };
+  const auto failure = [&](const char* how) {
+    return host.execute("p.run", {{"how", how}}).error();
+  };
   CHECK(failure("throw") == error{error_code::handler_failed, "p.run failed: bad", {}});
   CHECK(log.text() == "plugin p: handler_failed: p.run failed: bad\n");
   CHECK(failure("throw 5").code == error_code::handler_failed);
-  CHECK(failure("choose") == error{error_code::already_exists, "taken", value::map({{"by", "x"}}).msgpack()});
+  CHECK(failure("choose") ==
+        error{error_code::already_exists, "taken", value::map({{"by", "x"}}).msgpack()});
   CHECK(failure("large").code == error_code::limit_exceeded);
-  CHECK(host.execute("p.run").error().code == error_code::handler_failed);  // its argument is missing
-  CHECK(host.execute("p.ran").error().message == "\"p.ran\" is not a command of this plugin; it has p.run");
+  CHECK(host.execute("p.run").error().code ==
+        error_code::handler_failed);  // its argument is missing
+  CHECK(host.execute("p.ran").error().message ==
+        "\"p.ran\" is not a command of this plugin; it has p.run");
   CHECK(host.execute("p.run", {{"how", "well"}}) == value{"well"});
   host.ping();
 }
@@ -182,8 +201,9 @@ TEST_CASE("sdk plugin: what a command throws or cannot send becomes an error, an
 TEST_CASE("sdk plugin: commands that are not well formed are answered") {
   one_command plugin{get_a};
   sdk::test_host host{plugin};
-  for (const auto* text : {R"({"command":5,"arguments":{},"principal":"x"})", R"({"arguments":{},"principal":"x"})",
-                           R"({"command":"p.run","arguments":[],"principal":"x"})"}) {
+  for (const auto* text :
+       {R"({"command":5,"arguments":{},"principal":"x"})", R"({"arguments":{},"principal":"x"})",
+        R"({"command":"p.run","arguments":[],"principal":"x"})"}) {
     const auto id = host.request("command.execute", value::from_json(text)->msgpack());
     CHECK(host.wait(id).error().code == error_code::invalid_argument);
   }

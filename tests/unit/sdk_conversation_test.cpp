@@ -26,18 +26,23 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Answers `session.open` of a host that was opened by hand, with these fields in place of good ones.
+/// Answers `session.open` of a host that was opened by hand, with these fields in place of good
+/// ones.
 void open_by_hand(sdk::test_host& host, std::vector<value::member> changed = {}) {
   const auto asked = rpc::parse(host.receive());
-  const std::vector<value::member> needed{{"protocol", 1}, {"node", value::binary(std::string(16, 'n'))}};
+  const std::vector<value::member> needed{{"protocol", 1},
+                                          {"node", value::binary(std::string(16, 'n'))}};
   for (const auto& [name, good] : needed)
-    if (std::ranges::find(changed, name, &value::member::first) == changed.end()) changed.emplace_back(name, good);
+    if (std::ranges::find(changed, name, &value::member::first) == changed.end())
+      changed.emplace_back(name, good);
   host.send(answer_frame(std::get<rpc::request>(*asked).id, value::map(std::move(changed))));
 }
 
 }  // namespace
 
-TEST_CASE("sdk plugin: a waiting command lets pings through, and what it asks carries deadline and trace") {
+TEST_CASE(
+    "sdk plugin: a waiting command lets pings through, and what it asks carries deadline and "
+    "trace") {
   one_command plugin{get_a};
   sdk::test_host host{plugin, {.clock = [] { return start; }}};
   const auto trace = value::binary(std::string(16, 't'));
@@ -61,7 +66,8 @@ TEST_CASE("sdk plugin: a waiting command lets pings through, and what it asks ca
   CHECK(json(host.receive()) == R"([1,101,null,"nothing"])");
 }
 
-TEST_CASE("sdk plugin: a command that is cancelled learns of it while it waits, and can ask no more") {
+TEST_CASE(
+    "sdk plugin: a command that is cancelled learns of it while it waits, and can ask no more") {
   one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
     const auto got = get_a(given, call);
     CHECK(got.error().code == error_code::cancelled);
@@ -74,7 +80,9 @@ TEST_CASE("sdk plugin: a command that is cancelled learns of it while it waits, 
   CHECK(host.wait(running).error().code == error_code::cancelled);
 }
 
-TEST_CASE("sdk plugin: a computation can look whether it is cancelled, and pings are answered meanwhile") {
+TEST_CASE(
+    "sdk plugin: a computation can look whether it is cancelled, and pings are answered "
+    "meanwhile") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
     while (!call.cancelled()) {
     }
@@ -123,16 +131,19 @@ TEST_CASE("sdk plugin: answers that come too late are not taken for others") {
   sdk::test_host host{plugin};
   const auto running = host.begin("p.run");
   const auto late = receive_request(host, "context.get");
-  CHECK(json(host.receive()) == json(notice_frame("cancel", value::map({{"msgid", late}}).msgpack())));
+  CHECK(json(host.receive()) ==
+        json(notice_frame("cancel", value::map({{"msgid", late}}).msgpack())));
   const auto right = receive_request(host, "context.get");
-  host.send(answer_frame(late, an_answer) + answer_frame(right, value::map({{"found", true}, {"value", "right"}})));
+  host.send(answer_frame(late, an_answer) +
+            answer_frame(right, value::map({{"found", true}, {"value", "right"}})));
   CHECK(host.wait(running) == value{"right"});
 }
 
 TEST_CASE("sdk plugin: the deadline of a command bounds what it asks") {
   std::atomic<std::int64_t> passed_ms = 0;
   one_command plugin{get_a};
-  sdk::test_host host{plugin, {.clock = [&] { return start + std::chrono::milliseconds{passed_ms}; }}};
+  sdk::test_host host{plugin,
+                      {.clock = [&] { return start + std::chrono::milliseconds{passed_ms}; }}};
   const auto running = host.begin("p.run", {}, 500ms);
   receive_request(host, "context.get");
   passed_ms = 500;
@@ -140,9 +151,14 @@ TEST_CASE("sdk plugin: the deadline of a command bounds what it asks") {
   CHECK(host.wait(running).error().code == error_code::deadline_exceeded);
 }
 
-TEST_CASE("sdk plugin: a timeout of any length is one; more than a day is a day, and less than nothing is nothing") {
+TEST_CASE(
+    "sdk plugin: a timeout of any length is one; more than a day is a day, and less than nothing "
+    "is nothing") {
   one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
-    return call.context().get(path{"/a"}, std::chrono::milliseconds{given.get<std::int64_t>("ms")}).value().value();
+    return call.context()
+        .get(path{"/a"}, std::chrono::milliseconds{given.get<std::int64_t>("ms")})
+        .value()
+        .value();
   }};
   sdk::test_host host{plugin, {.clock = [] { return start; }}};
   const auto running = host.begin("p.run", {{"ms", std::chrono::milliseconds::max().count()}});
@@ -151,13 +167,15 @@ TEST_CASE("sdk plugin: a timeout of any length is one; more than a day is a day,
   CHECK(value::from_msgpack(asked.params)->find("deadline_ms") == value{86'400'000});
   host.send(answer_frame(asked.id, an_answer));
   CHECK(host.wait(running) == value{5});
-  CHECK(host.execute("p.run", {{"ms", std::chrono::milliseconds::min().count()}}).error().code == error_code::deadline_exceeded);
+  CHECK(host.execute("p.run", {{"ms", std::chrono::milliseconds::min().count()}}).error().code ==
+        error_code::deadline_exceeded);
 }
 
 TEST_CASE("sdk plugin: a command whose deadline passed in the queue does not run") {
   std::atomic<std::int64_t> passed_ms = 0;
   one_command plugin{get_a};
-  sdk::test_host host{plugin, {.clock = [&] { return start + std::chrono::milliseconds{passed_ms}; }}};
+  sdk::test_host host{plugin,
+                      {.clock = [&] { return start + std::chrono::milliseconds{passed_ms}; }}};
   const auto first = host.begin("p.run");
   const auto asked = receive_request(host, "context.get");
   const auto second = host.begin("p.run", {}, 500ms);
@@ -165,7 +183,8 @@ TEST_CASE("sdk plugin: a command whose deadline passed in the queue does not run
   passed_ms = 500;
   host.send(answer_frame(asked, an_answer));
   CHECK(host.wait(first) == value{5});
-  CHECK(host.wait(second).error().message == "the deadline of p.run passed while it waited for its turn");
+  CHECK(host.wait(second).error().message ==
+        "the deadline of p.run passed while it waited for its turn");
 }
 
 TEST_CASE("sdk plugin: stop lets the running command finish") {
@@ -244,12 +263,14 @@ TEST_CASE("sdk plugin: a refused or foreign session ends it with the reason") {
   const captured_stderr log;
   {
     sdk::test_host host{plugin, {}, sdk::test_host::opening::by_hand};
-    host.send(failure_frame(receive_request(host, "session.open"), {error_code::version_mismatch, "speak 2", {}}));
+    host.send(failure_frame(receive_request(host, "session.open"),
+                            {error_code::version_mismatch, "speak 2", {}}));
     CHECK_THROWS_AS(host.receive(), std::runtime_error);
     CHECK(host.hang_up() == 1);
     CHECK(log.text() == "plugin p: version_mismatch: speak 2\n");
   }
-  for (const auto& wrong : std::vector<value::member>{{"protocol", 2}, {"protocol", "1"}, {"node", "x"}}) {
+  for (const auto& wrong :
+       std::vector<value::member>{{"protocol", 2}, {"protocol", "1"}, {"node", "x"}}) {
     sdk::test_host host{plugin, {}, sdk::test_host::opening::by_hand};
     open_by_hand(host, {wrong});
     CHECK_THROWS_AS(host.receive(), std::runtime_error);
@@ -260,13 +281,15 @@ TEST_CASE("sdk plugin: a refused or foreign session ends it with the reason") {
 }
 
 TEST_CASE("sdk plugin: the node's fields that are not needed may be missing") {
-  one_command plugin{[](const arguments&, sdk::call& call) -> result<value> { return call.host().node_name; }};
+  one_command plugin{
+      [](const arguments&, sdk::call& call) -> result<value> { return call.host().node_name; }};
   sdk::test_host host{plugin, {}, sdk::test_host::opening::by_hand};
   open_by_hand(host);
   CHECK(host.execute("p.run") == value{""});
 }
 
-TEST_CASE("sdk connection: what is sent to a node that has gone fails, and so does everything after it") {
+TEST_CASE(
+    "sdk connection: what is sent to a node that has gone fails, and so does everything after it") {
   int ends[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
   sdk::connection node{unique_fd{ends[0]}, std::chrono::steady_clock::now};
@@ -274,7 +297,8 @@ TEST_CASE("sdk connection: what is sent to a node that has gone fails, and so do
   REQUIRE(node.session().notify("log", rpc::no_params));
   CHECK(node.drain().error().code == error_code::unavailable);
   CHECK(node.turn(std::nullopt).error().code == error_code::unavailable);
-  CHECK(node.ask("context.get", rpc::no_params, 1s, nullptr).error().code == error_code::unavailable);
+  CHECK(node.ask("context.get", rpc::no_params, 1s, nullptr).error().code ==
+        error_code::unavailable);
   CHECK(node.end()->code == error_code::unavailable);
 }
 
@@ -300,5 +324,6 @@ TEST_CASE("sdk plugin: started by hand it says what is missing") {
     CHECK(plugin.run() == 1);
   }
   ::unsetenv("TROUPE_SOCKET");
-  CHECK(log.text().find("a plugin is started by a Troupe node; TROUPE_SOCKET is \"3x\"") != std::string::npos);
+  CHECK(log.text().find("a plugin is started by a Troupe node; TROUPE_SOCKET is \"3x\"") !=
+        std::string::npos);
 }

@@ -15,7 +15,8 @@ using namespace troupe::test;
 using namespace std::chrono_literals;
 
 TEST_CASE("sdk test host: subtrees are contiguous in the order of its context") {
-  const sdk::memory_context context{{path{"/a-b"}, 1}, {path{"/a"}, 2}, {path{"/a/c"}, 3}, {path{}, 4}};
+  const sdk::memory_context context{
+      {path{"/a-b"}, 1}, {path{"/a"}, 2}, {path{"/a/c"}, 3}, {path{}, 4}};
   std::vector<std::string> order;
   for (const auto& [where, what] : context) order.push_back(where.text());
   CHECK(order == std::vector<std::string>{"", "/a", "/a/c", "/a-b"});
@@ -30,7 +31,8 @@ TEST_CASE("sdk test host: a plugin that does not start, is silent or ends is an 
   {
     sdk::test_host host{plugin, {.patience = 200ms}};
     const auto running = host.begin("p.run");
-    CHECK_THROWS_WITH_AS(host.wait(running), "the plugin said nothing for 200 ms", std::runtime_error);
+    CHECK_THROWS_WITH_AS(host.wait(running), "the plugin said nothing for 200 ms",
+                         std::runtime_error);
   }
   sdk::test_host host{plugin, {.patience = std::chrono::milliseconds::max()}};
   host.hang_up();
@@ -38,7 +40,8 @@ TEST_CASE("sdk test host: a plugin that does not start, is silent or ends is an 
 
   sdk::plugin large{"p", "1.0.0"};
   large.command(command_spec{"run"}.summary(std::string(std::size_t{9} << 20, 'x')), get_a);
-  CHECK_THROWS_WITH_AS(sdk::test_host{large}, doctest::Contains("the plugin does not start: the message cannot be"),
+  CHECK_THROWS_WITH_AS(sdk::test_host{large},
+                       doctest::Contains("the plugin does not start: the message cannot be"),
                        std::runtime_error);
 }
 
@@ -55,7 +58,8 @@ TEST_CASE("sdk test host: a plugin that neither reads nor ends is an exception t
     while (true) host.begin("p.run", {{"ballast", large}});
   };
   CHECK_THROWS_WITH_AS(send_for_ever(), "the plugin read nothing for 200 ms", std::runtime_error);
-  CHECK_THROWS_WITH_AS(host.hang_up(), "the plugin goes on running after 200 ms", std::runtime_error);
+  CHECK_THROWS_WITH_AS(host.hang_up(), "the plugin goes on running after 200 ms",
+                       std::runtime_error);
   released = true;
   released.notify_all();
 }
@@ -64,7 +68,8 @@ TEST_CASE("sdk test host: a list that reaches what is denied is denied, as by a 
   one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {
     return call.context().list(path{given.get<std::string>("path")}).value().entries.size();
   }};
-  sdk::test_host host{plugin, {.context = {{path{"/a/b/c"}, 1}, {path{"/d"}, 2}}, .denied = {path{"/a/b"}}}};
+  sdk::test_host host{
+      plugin, {.context = {{path{"/a/b/c"}, 1}, {path{"/d"}, 2}}, .denied = {path{"/a/b"}}}};
   for (const auto* above : {"", "/a", "/a/b", "/a/b/c"})
     CHECK(host.execute("p.run", {{"path", above}}).error().code == error_code::permission_denied);
   CHECK(host.execute("p.run", {{"path", "/d"}}) == value{1});
@@ -78,8 +83,9 @@ TEST_CASE("sdk test host: defaults are filled in, as by a node") {
   times.name = "times";
   times.type = parameter_type::integer;
   times.default_value = 3;
-  one_command plugin{[](const arguments& given, sdk::call&) -> result<value> { return given.get<value>("times"); },
-                     command_spec{"run"}.param(times)};
+  one_command plugin{
+      [](const arguments& given, sdk::call&) -> result<value> { return given.get<value>("times"); },
+      command_spec{"run"}.param(times)};
   sdk::test_host host{plugin};
   CHECK(host.execute("p.run") == value{3});
   CHECK(host.execute("p.run", {{"times", 4}}) == value{4});

@@ -64,7 +64,8 @@ TEST_CASE("an address that is shown can be parsed again") {
 }
 
 TEST_CASE("a malformed address is refused with what would be right") {
-  CHECK(refusal("localhost") == "the address \"localhost\" has no port; write it as host:port, such as 127.0.0.1:7400");
+  CHECK(refusal("localhost") ==
+        "the address \"localhost\" has no port; write it as host:port, such as 127.0.0.1:7400");
   CHECK(refusal("").find("has no port;") != std::string::npos);
   CHECK(refusal(":80").find("has no host;") != std::string::npos);
   CHECK(refusal("[]:80").find("has no host;") != std::string::npos);
@@ -72,7 +73,8 @@ TEST_CASE("a malformed address is refused with what would be right") {
   CHECK(refusal("[::1:80").find("is an IPv6 address without brackets;") != std::string::npos);
   for (const auto* port : {"", "65536", "-1", "+1", "1x", " 1", "0x10", "99999999999999999999"}) {
     CAPTURE(port);
-    CHECK(refusal(std::string{"host:"} + port).find("has no port from 0 to 65535;") != std::string::npos);
+    CHECK(refusal(std::string{"host:"} + port).find("has no port from 0 to 65535;") !=
+          std::string::npos);
   }
 }
 
@@ -82,18 +84,20 @@ TEST_CASE("a host is neither long nor more than one word") {
   CHECK(refusal(std::string(1'000'000, 'h') + ":1").size() < 300);
   for (const auto* host : {"a b", "a\nb", "\x7f", " "}) {
     CAPTURE(host);
-    CHECK(refusal(std::string{host} + ":1").find("has a blank or control character in its host;") != std::string::npos);
+    CHECK(refusal(std::string{host} + ":1").find("has a blank or control character in its host;") !=
+          std::string::npos);
   }
 }
 
 TEST_CASE("only addresses that stay on this machine are loopback") {
-  for (const auto* host : {"localhost", "127.0.0.1", "127.255.255.254", "::1"}) CHECK(is_loopback(host));
-  for (const auto* host :
-       {"", "0.0.0.0", "128.0.0.1", "10.0.0.1", "::", "localhost.example", "127.0.0.1.example", "127"})
+  for (const auto* host : {"localhost", "127.0.0.1", "127.255.255.254", "::1"})
+    CHECK(is_loopback(host));
+  for (const auto* host : {"", "0.0.0.0", "128.0.0.1", "10.0.0.1", "::", "localhost.example",
+                           "127.0.0.1.example", "127"})
     CHECK_FALSE(is_loopback(host));
 }
 
-// -- unix sockets -----------------------------------------------------------------------------------------------------
+// -- unix sockets ---------------------------------------------------------------------------------
 
 TEST_CASE("a unix socket connects a program of this user with the node") {
   const temporary_directory directory;
@@ -109,7 +113,9 @@ TEST_CASE("a unix socket connects a program of this user with the node") {
   CHECK(closes_on_exec(client->get()));
 }
 
-TEST_CASE("a connection to a node that does not accept is given up at its deadline, and its socket file is left alone") {
+TEST_CASE(
+    "a connection to a node that does not accept is given up at its deadline, and its socket file "
+    "is left alone") {
   const temporary_directory directory;
   const auto file = directory.path() / "node.sock";
   const auto listening = listen_unix(file);
@@ -167,7 +173,8 @@ TEST_CASE("a file that is no socket is left alone") {
   std::ofstream{file} << "dear diary";
   const auto listening = listen_unix(file);
   REQUIRE_FALSE(listening.has_value());
-  CHECK(listening.error().message == file.native() + " is not a socket; move it away or choose another path");
+  CHECK(listening.error().message ==
+        file.native() + " is not a socket; move it away or choose another path");
   CHECK(std::filesystem::file_size(file) == 10);
 }
 
@@ -185,16 +192,18 @@ TEST_CASE("a path that is too long for the system is refused with the bound") {
 TEST_CASE("a unix socket that cannot be had is named with the reason") {
   const temporary_directory directory;
   const auto file = directory.path() / "missing" / "node.sock";
-  CHECK(listen_unix(file).error().message == "cannot listen on " + file.native() + ": No such file or directory");
+  CHECK(listen_unix(file).error().message ==
+        "cannot listen on " + file.native() + ": No such file or directory");
   CHECK(connect_unix(file).error().code == error_code::unavailable);
-  CHECK(connect_unix(file).error().message == "no node answers on " + file.native() + ": No such file or directory");
+  CHECK(connect_unix(file).error().message ==
+        "no node answers on " + file.native() + ": No such file or directory");
 }
 
 TEST_CASE("the user at the other end of no socket cannot be told") {
   CHECK(peer_user(-1).error().code == error_code::permission_denied);
 }
 
-// -- TCP --------------------------------------------------------------------------------------------------------------
+// -- TCP ------------------------------------------------------------------------------------------
 
 TEST_CASE("a connection over TCP connects") {
   const loopback_listener listener;
@@ -215,7 +224,8 @@ TEST_CASE("a connection that is refused is named with the reason") {
   const auto outcome = connect_tcp(where, 5s);
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::unavailable);
-  CHECK(outcome.error().message == "cannot connect to " + to_string(where) + ": Connection refused");
+  CHECK(outcome.error().message ==
+        "cannot connect to " + to_string(where) + ": Connection refused");
 }
 
 TEST_CASE("a connection that is not answered is given up at its deadline") {
@@ -243,15 +253,20 @@ TEST_CASE("an address that is taken cannot be listened on") {
   const auto second = listen_tcp(listener.where);
   REQUIRE_FALSE(second.has_value());
   CHECK(second.error().code == error_code::unavailable);
-  CHECK(second.error().message == "cannot listen on " + to_string(listener.where) + ": Address already in use");
+  CHECK(second.error().message ==
+        "cannot listen on " + to_string(listener.where) + ": Address already in use");
 }
 
 TEST_CASE("a host that has no address is named") {
-  for (const auto& outcome : {connect_tcp({"no.such.host.invalid", 1}, 1s), listen_tcp({"no.such.host.invalid", 0})}) {
+  for (const auto& outcome :
+       {connect_tcp({"no.such.host.invalid", 1}, 1s), listen_tcp({"no.such.host.invalid", 0})}) {
     REQUIRE_FALSE(outcome.has_value());
     CHECK(outcome.error().code == error_code::not_found);
-    CHECK(outcome.error().message.starts_with("the host \"no.such.host.invalid\" cannot be resolved: "));
+    CHECK(outcome.error().message.starts_with(
+        "the host \"no.such.host.invalid\" cannot be resolved: "));
   }
 }
 
-TEST_CASE("no socket has no address") { CHECK(local_endpoint(-1).error().code == error_code::unavailable); }
+TEST_CASE("no socket has no address") {
+  CHECK(local_endpoint(-1).error().code == error_code::unavailable);
+}

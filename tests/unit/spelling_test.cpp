@@ -40,7 +40,9 @@ rc::Gen<std::string> word() {
   return rc::gen::scale(0.2, rc::gen::container<std::string>(rc::gen::element('a', 'b', 'c', 'd')));
 }
 
-std::size_t distance(const std::string& a, const std::string& b) { return edit_distance(a, b, 128).value(); }
+std::size_t distance(const std::string& a, const std::string& b) {
+  return edit_distance(a, b, 128).value();
+}
 
 }  // namespace
 
@@ -98,7 +100,8 @@ TEST_CASE("the distance is a metric") {
 
 TEST_CASE("the nearest words come first, equally near ones in byte order") {
   const std::vector<std::string> known{"notes.list", "notes.add", "notes.and", "greet", "notes.ad"};
-  CHECK(nearest("notes.ads", known) == std::vector<std::string>{"notes.ad", "notes.add", "notes.and"});
+  CHECK(nearest("notes.ads", known) ==
+        std::vector<std::string>{"notes.ad", "notes.add", "notes.and"});
   CHECK(nearest("notes.ads", known, 1, 10) == std::vector<std::string>{"notes.ad", "notes.add"});
   CHECK(nearest("notes.ads", known, 3, 1) == std::vector<std::string>{"notes.ad"});
   CHECK(nearest("notes.ads", known, 3, 0).empty());
@@ -112,7 +115,8 @@ TEST_CASE("the nearest words do not depend on the order of the candidates") {
     const auto before = nearest(wanted, known, 3, 3);
     std::ranges::reverse(known);
     RC_ASSERT(nearest(wanted, known, 3, 3) == before);
-    RC_ASSERT(std::ranges::is_sorted(before, {}, [&](const std::string& each) { return distance(wanted, each); }));
+    RC_ASSERT(std::ranges::is_sorted(
+        before, {}, [&](const std::string& each) { return distance(wanted, each); }));
   }));
 }
 

@@ -39,8 +39,8 @@ TEST_CASE("every code point but the surrogates is well-formed UTF-8") {
 }
 
 TEST_CASE("overlong forms are not UTF-8") {
-  for (const auto text : {"\xc0\x80"sv, "\xc0\xaf"sv, "\xc1\xbf"sv, "\xe0\x80\x80"sv, "\xe0\x9f\xbf"sv,
-                          "\xf0\x80\x80\x80"sv, "\xf0\x8f\xbf\xbf"sv})
+  for (const auto text : {"\xc0\x80"sv, "\xc0\xaf"sv, "\xc1\xbf"sv, "\xe0\x80\x80"sv,
+                          "\xe0\x9f\xbf"sv, "\xf0\x80\x80\x80"sv, "\xf0\x8f\xbf\xbf"sv})
     CHECK_FALSE(is_utf8(text));
 }
 
@@ -48,7 +48,8 @@ TEST_CASE("bytes that begin no character are not UTF-8") {
   for (unsigned lead = 0x80; lead < 0x100; ++lead) {
     CAPTURE(lead);
     CHECK_FALSE(is_utf8(std::string(1, static_cast<char>(lead))));
-    if (lead < 0xc2 || lead > 0xf4) CHECK_FALSE(is_utf8(static_cast<char>(lead) + std::string(3, '\x80')));
+    if (lead < 0xc2 || lead > 0xf4)
+      CHECK_FALSE(is_utf8(static_cast<char>(lead) + std::string(3, '\x80')));
   }
 }
 
@@ -110,9 +111,12 @@ TEST_CASE("a prefix ends before the character that does not fit") {
   CHECK(utf8_prefix("abc", 0) == "");
 }
 
-TEST_CASE("a prefix of UTF-8 is UTF-8 and as long as it can be, and that of other bytes misses at most three") {
+TEST_CASE(
+    "a prefix of UTF-8 is UTF-8 and as long as it can be, and that of other bytes misses at most "
+    "three") {
   CHECK(rc::check("utf8_prefix", [] {
-    const auto text = repaired_utf8(*rc::gen::arbitrary<std::string>()) + "ä中😀" + *rc::gen::element<std::string>("", "x", "ß");
+    const auto text = repaired_utf8(*rc::gen::arbitrary<std::string>()) + "ä中😀" +
+                      *rc::gen::element<std::string>("", "x", "ß");
     const auto bytes = *rc::gen::inRange<std::size_t>(0, text.size() + 2);
     const auto prefix = utf8_prefix(text, bytes);
     RC_ASSERT(prefix.size() <= bytes);

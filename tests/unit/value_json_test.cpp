@@ -44,18 +44,25 @@ TEST_CASE("JSON text becomes the value that it says") {
   CHECK(parsed("1e3") == value{1000.0});
   CHECK(parsed(R"("\u00e4\n")") == value{"ä\n"});
   CHECK(parsed("[]") == value::array({}));
-  CHECK(parsed(R"({"b": [1, {}], "a": null})") == value::map({{"a", {}}, {"b", value::array({1, value::map({})})}}));
+  CHECK(parsed(R"({"b": [1, {}], "a": null})") ==
+        value::map({{"a", {}}, {"b", value::array({1, value::map({})})}}));
 }
 
-TEST_CASE("a number beyond 64 bits is refused and named with its place, as it would become another one") {
+TEST_CASE(
+    "a number beyond 64 bits is refused and named with its place, as it would become another one") {
   const auto failure = refused("{\n\"a\": {\"b/c\": [1, 18446744073709551616]}}");
   CHECK(failure.code == error_code::limit_exceeded);
-  CHECK(failure.message == "the JSON text has the number 18446744073709551616 at /a/b~1c/1, which is beyond 64 bits and would change; "
-                           "a string keeps it as it is (at line 2, column 38)");
-  CHECK(refused("-9223372036854775809").message.starts_with("the JSON text has the number -9223372036854775809, which"));
-  CHECK(refused("\n\n[1e999]").message.starts_with("the JSON text has the number 1e999 at /0, which"));
+  CHECK(failure.message ==
+        "the JSON text has the number 18446744073709551616 at /a/b~1c/1, which is beyond 64 bits "
+        "and would change; "
+        "a string keeps it as it is (at line 2, column 38)");
+  CHECK(refused("-9223372036854775809")
+            .message.starts_with("the JSON text has the number -9223372036854775809, which"));
+  CHECK(refused("\n\n[1e999]")
+            .message.starts_with("the JSON text has the number 1e999 at /0, which"));
   CHECK(refused("\n\n[1e999]").message.ends_with("(at line 3, column 7)"));
-  CHECK(refused("{\"" + repeated("k", 1000) + "\":" + repeated("9", 1000) + "}").message.size() < 600);
+  CHECK(refused("{\"" + repeated("k", 1000) + "\":" + repeated("9", 1000) + "}").message.size() <
+        600);
   CHECK(parsed("18446744073709551616.0") == value{18446744073709551616.0});
   CHECK(parsed("1e20") == value{1e20});
   CHECK(parsed("-9223372036854775808") == value{std::numeric_limits<std::int64_t>::min()});
@@ -70,7 +77,8 @@ TEST_CASE("a value becomes JSON text with its keys in order") {
 }
 
 TEST_CASE("the pretty style is indented by two") {
-  CHECK(value::map({{"a", value::array({1})}}).to_json(json_style::pretty) == "{\n  \"a\": [\n    1\n  ]\n}");
+  CHECK(value::map({{"a", value::array({1})}}).to_json(json_style::pretty) ==
+        "{\n  \"a\": [\n    1\n  ]\n}");
 }
 
 TEST_CASE("numbers that JSON has no word for become null") {
@@ -87,7 +95,9 @@ TEST_CASE("binary is shown in base64") {
   CHECK(value::binary("\xfb\xff\xfe").to_json() == R"("base64:+//+")");
 }
 
-TEST_CASE("text that looks like base64 stays text") { CHECK(parsed(R"("base64:Zg==")") == value{"base64:Zg=="}); }
+TEST_CASE("text that looks like base64 stays text") {
+  CHECK(parsed(R"("base64:Zg==")") == value{"base64:Zg=="});
+}
 
 TEST_CASE("an error in JSON text names line and column") {
   const auto failure = refused("{\n  \"a\": 1,\n  \"b\": ]\n}");
@@ -113,7 +123,8 @@ TEST_CASE("JSON text is read up to the depth that values may have, and no furthe
   CHECK(value::from_json(repeated("[", 64) + repeated("]", 64)).has_value());
   const auto failure = refused(repeated("[", 65));
   CHECK(failure.code == error_code::limit_exceeded);
-  CHECK(failure.message == "the JSON text is nested too deep; at most 64 levels are accepted (at line 1, column 65)");
+  CHECK(failure.message ==
+        "the JSON text is nested too deep; at most 64 levels are accepted (at line 1, column 65)");
   CHECK(refused(repeated("{\"a\":", 3), {.depth = 2}).code == error_code::limit_exceeded);
   CHECK(refused(repeated("[", 1000), {.depth = 1000}).code == error_code::limit_exceeded);
 }

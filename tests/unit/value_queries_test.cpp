@@ -22,8 +22,10 @@ struct fixture {
   }
   /// A change of another node that has seen nothing of this one.
   void set_elsewhere(std::string_view where, value given) {
-    REQUIRE(engine.apply(test::put({test::node(2), 1, ++elsewhere_}, where, std::move(given)), test::noon).status ==
-            apply_status::applied);
+    REQUIRE(
+        engine
+            .apply(test::put({test::node(2), 1, ++elsewhere_}, where, std::move(given)), test::noon)
+            .status == apply_status::applied);
   }
   value_page page(const list_values& wanted) const {
     const auto made = list_page(engine.tree(), engine.rule(), wanted, 1'000'000);
@@ -31,7 +33,8 @@ struct fixture {
     return *made;
   }
   values_verified verify(const path& prefix) const {
-    return verify_subtree({engine.snapshot(), engine.vector(), engine.conflicts()}, engine.rule(), prefix);
+    return verify_subtree({engine.snapshot(), engine.vector(), engine.conflicts()}, engine.rule(),
+                          prefix);
   }
   std::vector<std::string> paths(const list_values& wanted) const {
     std::vector<std::string> all;
@@ -125,7 +128,9 @@ TEST_CASE_FIXTURE(fixture, "a page has at least one entry and at most ten thousa
 }
 
 TEST_CASE_FIXTURE(fixture, "a page stays within some mebibytes") {
-  for (int i = 0; i < 8; ++i) set("/big/" + std::to_string(i), std::string(std::size_t{1} << 19, 'x') + std::string(400'000, 'y'));
+  for (int i = 0; i < 8; ++i)
+    set("/big/" + std::to_string(i),
+        std::string(std::size_t{1} << 19, 'x') + std::string(400'000, 'y'));
   const auto found = page({});
   CHECK(found.more);
   std::size_t bytes = 0;
@@ -164,7 +169,8 @@ TEST_CASE_FIXTURE(fixture, "a sound tree verifies, with its entries, conflicts a
   CHECK(verify(path{"/none"}).entries == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a page has no more parts than a frame may have, with any two values in it") {
+TEST_CASE_FIXTURE(fixture,
+                  "a page has no more parts than a frame may have, with any two values in it") {
   const value parts = value::array(std::vector<value>(500'000, 1));
   for (const auto* where : {"", "/a", "/b", "/c"}) set(where, parts);
   const auto first = page({});
@@ -198,7 +204,8 @@ TEST_CASE_FIXTURE(fixture, "a page that needs to look at more entries than allow
 TEST_CASE_FIXTURE(fixture, "an explanation fits into a frame and says which values it leaves out") {
   const value parts = value::array(std::vector<value>(500'000, 1));
   for (unsigned origin = 2; origin < 6; ++origin)
-    REQUIRE(engine.apply(test::put({test::node(origin), 1, 1}, "/a", parts), test::noon).status == apply_status::applied);
+    REQUIRE(engine.apply(test::put({test::node(origin), 1, 1}, "/a", parts), test::noon).status ==
+            apply_status::applied);
   const auto told = engine.explain(path{"/a"});
   CHECK(decode<value_explained>(encode(told)));
   REQUIRE(told.writes.size() == 4);

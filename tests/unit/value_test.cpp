@@ -44,12 +44,16 @@ bool same(const value& ours, const msgpack::object& theirs) {
     case msgpack::type::POSITIVE_INTEGER: return ours.as_unsigned() == theirs.via.u64;
     case msgpack::type::NEGATIVE_INTEGER: return ours.as_integer() == theirs.via.i64;
     case msgpack::type::FLOAT64:
-      return ours.as_double() == theirs.via.f64 && std::signbit(*ours.as_double()) == std::signbit(theirs.via.f64);
-    case msgpack::type::STR: return ours.as_string() == std::string_view{theirs.via.str.ptr, theirs.via.str.size};
-    case msgpack::type::BIN: return ours.as_binary() == std::string_view{theirs.via.bin.ptr, theirs.via.bin.size};
+      return ours.as_double() == theirs.via.f64 &&
+             std::signbit(*ours.as_double()) == std::signbit(theirs.via.f64);
+    case msgpack::type::STR:
+      return ours.as_string() == std::string_view{theirs.via.str.ptr, theirs.via.str.size};
+    case msgpack::type::BIN:
+      return ours.as_binary() == std::string_view{theirs.via.bin.ptr, theirs.via.bin.size};
     case msgpack::type::ARRAY: {
       const auto elements = ours.elements();
-      if (ours.type() != value_type::array || elements.size() != theirs.via.array.size) return false;
+      if (ours.type() != value_type::array || elements.size() != theirs.via.array.size)
+        return false;
       for (std::size_t i = 0; i < elements.size(); ++i)
         if (!same(elements[i], theirs.via.array.ptr[i])) return false;
       return true;
@@ -59,7 +63,8 @@ bool same(const value& ours, const msgpack::object& theirs) {
       if (ours.type() != value_type::map || members.size() != theirs.via.map.size) return false;
       for (std::size_t i = 0; i < members.size(); ++i) {
         const auto& pair = theirs.via.map.ptr[i];
-        if (!same(value{members[i].first}, pair.key) || !same(members[i].second, pair.val)) return false;
+        if (!same(value{members[i].first}, pair.key) || !same(members[i].second, pair.val))
+          return false;
       }
       return true;
     }
@@ -96,8 +101,10 @@ TEST_CASE("every type has a name for people") {
 }
 
 TEST_CASE("integers keep all of their 64 bits") {
-  CHECK(value{std::numeric_limits<std::int64_t>::min()}.as_integer() == std::numeric_limits<std::int64_t>::min());
-  CHECK(value{std::numeric_limits<std::uint64_t>::max()}.as_unsigned() == std::numeric_limits<std::uint64_t>::max());
+  CHECK(value{std::numeric_limits<std::int64_t>::min()}.as_integer() ==
+        std::numeric_limits<std::int64_t>::min());
+  CHECK(value{std::numeric_limits<std::uint64_t>::max()}.as_unsigned() ==
+        std::numeric_limits<std::uint64_t>::max());
 }
 
 TEST_CASE("an integer that does not fit the type asked for is not given") {
@@ -149,7 +156,9 @@ TEST_CASE("minus zero keeps its sign") {
   CHECK(value{-0.0} != value{0.0});
 }
 
-TEST_CASE("a 32 bit number from outside becomes a 64 bit one") { CHECK(taken("\xca\x3f\xc0\x00\x00"s) == value{1.5}); }
+TEST_CASE("a 32 bit number from outside becomes a 64 bit one") {
+  CHECK(taken("\xca\x3f\xc0\x00\x00"s) == value{1.5});
+}
 
 TEST_CASE("the order in which members are given does not matter") {
   const auto one = value::map({{"b", 1}, {"a", 2}, {"", 3}, {"ab", 4}});
@@ -178,7 +187,8 @@ TEST_CASE("a map from outside is put into order, at every depth") {
 }
 
 TEST_CASE("a key that occurs twice is refused and named") {
-  CHECK_THROWS_WITH_AS((void)value::map({{"k", 1}, {"k", 1}}), "a map has the key \"k\" twice", std::invalid_argument);
+  CHECK_THROWS_WITH_AS((void)value::map({{"k", 1}, {"k", 1}}), "a map has the key \"k\" twice",
+                       std::invalid_argument);
   CHECK(refused("\x82\xa1k\x01\xa1k\x02").message == "a map has the key \"k\" twice");
   CHECK(refused("\x91\x82\xa1k\x01\xa1k\x02").code == error_code::invalid_argument);
 }
@@ -189,7 +199,8 @@ TEST_CASE("a key that is not a string is refused") {
 }
 
 TEST_CASE("text that is not UTF-8 is refused, and told where other bytes belong") {
-  CHECK_THROWS_WITH_AS(value{"\xff"}, "a string value is not UTF-8; use value::binary for other bytes",
+  CHECK_THROWS_WITH_AS(value{"\xff"},
+                       "a string value is not UTF-8; use value::binary for other bytes",
                        std::invalid_argument);
   CHECK_THROWS_AS((void)value::map({{"\xff", 1}}), std::invalid_argument);
   CHECK(refused("\xa1\xff").code == error_code::protocol_violation);
@@ -246,7 +257,8 @@ TEST_CASE("a value that is made of others is nested no deeper than one from outs
   const auto* const too_deep = "a value is nested too deep; at most 64 levels are accepted";
   const auto deepest = nested_arrays(64);
   CHECK_THROWS_WITH_AS((void)value::array({1, deepest}), too_deep, std::invalid_argument);
-  CHECK_THROWS_WITH_AS((void)value::map({{"a", 1}, {"b", deepest}}), too_deep, std::invalid_argument);
+  CHECK_THROWS_WITH_AS((void)value::map({{"a", 1}, {"b", deepest}}), too_deep,
+                       std::invalid_argument);
   auto maps = value::map({});
   for (int levels = 1; levels < 64; ++levels) maps = value::map({{"k", std::move(maps)}});
   CHECK(taken(maps.msgpack()) == maps);

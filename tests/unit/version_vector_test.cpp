@@ -28,7 +28,9 @@ std::vector<version_entry> draw_entries() {
 model model_of(const std::vector<version_entry>& entries) {
   model made;
   for (const auto& each : entries)
-    if (each.seq > 0) made[{each.origin, each.incarnation}] = std::max(made[{each.origin, each.incarnation}], each.seq);
+    if (each.seq > 0)
+      made[{each.origin, each.incarnation}] =
+          std::max(made[{each.origin, each.incarnation}], each.seq);
   return made;
 }
 

@@ -28,7 +28,8 @@ std::map<work_id, work_schedule::worker_index> start_all(work_schedule& schedule
 
 TEST_CASE("work starts on new workers while there may be more, then waits") {
   work_schedule schedule{2, 10};
-  const auto a = schedule.add(begin + 1s), b = schedule.add(begin + 1s), c = schedule.add(begin + 1s);
+  const auto a = schedule.add(begin + 1s), b = schedule.add(begin + 1s),
+             c = schedule.add(begin + 1s);
   CHECK(start_all(schedule) == std::map<work_id, std::size_t>{{a, 0}, {b, 1}});
   CHECK(schedule.workers() == 2);
   CHECK(schedule.waiting() == 1);
@@ -109,7 +110,8 @@ TEST_CASE("what runs at its deadline is overdue, once, and holds its worker unti
 
 TEST_CASE("late work comes in the order of the deadlines") {
   work_schedule schedule{1, 10};
-  const auto a = schedule.add(begin + 3s), b = schedule.add(begin + 1s), c = schedule.add(begin + 2s);
+  const auto a = schedule.add(begin + 3s), b = schedule.add(begin + 1s),
+             c = schedule.add(begin + 2s);
   start_all(schedule);
   std::vector<work_id> order;
   for (const auto& late : schedule.expire(begin + 5s)) order.push_back(late.work);
@@ -118,7 +120,8 @@ TEST_CASE("late work comes in the order of the deadlines") {
 
 TEST_CASE("what waits can be withdrawn; what runs stays") {
   work_schedule schedule{1, 10};
-  const auto runs = schedule.add(begin + 1s), b = schedule.add(begin + 1s), c = schedule.add(begin + 1s);
+  const auto runs = schedule.add(begin + 1s), b = schedule.add(begin + 1s),
+             c = schedule.add(begin + 1s);
   start_all(schedule);
   CHECK(schedule.withdraw_waiting() == std::vector<work_id>{b, c});
   CHECK(schedule.running() == std::vector<work_id>{runs});
@@ -144,10 +147,13 @@ TEST_CASE("whatever happens, a worker has one piece of work, and each piece ends
     auto now = begin;
     for (int step = 0; step < 200; ++step) {
       switch (*rc::gen::inRange(0, 4)) {
-        case 0: known.insert(schedule.add(now + std::chrono::milliseconds{*rc::gen::inRange(0, 20)})); break;
+        case 0:
+          known.insert(schedule.add(now + std::chrono::milliseconds{*rc::gen::inRange(0, 20)}));
+          break;
         case 1:
           if (!running.empty()) {
-            const auto which = std::next(running.begin(), *rc::gen::inRange<long>(0, static_cast<long>(running.size())));
+            const auto which = std::next(
+                running.begin(), *rc::gen::inRange<long>(0, static_cast<long>(running.size())));
             RC_ASSERT(schedule.finished(which->first).has_value());
             RC_ASSERT(ended.insert(which->first).second);
             running.erase(which);
@@ -163,7 +169,8 @@ TEST_CASE("whatever happens, a worker has one piece of work, and each piece ends
         default:
           while (const auto next = schedule.next()) {
             RC_ASSERT(known.contains(next->work) && !ended.contains(next->work));
-            RC_ASSERT(std::ranges::none_of(running, [&](const auto& each) { return each.second == next->worker; }));
+            RC_ASSERT(std::ranges::none_of(
+                running, [&](const auto& each) { return each.second == next->worker; }));
             running.emplace(next->work, next->worker);
           }
           RC_ASSERT(schedule.waiting() == 0 || running.size() == 3);

@@ -19,7 +19,8 @@ constexpr std::size_t most_bytes = std::size_t{4} << 20;
 const path notes_root{"/plugins/notes/notes"};
 const path counters_root{"/plugins/notes/counters"};
 
-/// Twenty digits hold every 64-bit number, so that the order of the texts is the order of the numbers.
+/// Twenty digits hold every 64-bit number, so that the order of the texts is the order of the
+/// numbers.
 std::string padded(std::uint64_t number) {
   const auto digits = std::to_string(number);
   return std::string(20 - digits.size(), '0') + digits;
@@ -33,20 +34,24 @@ std::string lower(std::string_view text) {
   return made;
 }
 
-/// Gives out an id that no other note ever has, and that sorts behind the ids of all notes known here.
+/// Gives out an id that no other note ever has, and that sorts behind the ids of all notes known
+/// here.
 ///
-/// It is a number and the id of this node. The number is one above every node's counter, as in Lamport's logical
-/// clocks, and is kept as this node's counter, which no other node writes, before it is used: an id is not given out
-/// again after a restart, or after its note was erased. A plugin runs one command at a time, so no two meet here.
+/// It is a number and the id of this node. The number is one above every node's counter, as in
+/// Lamport's logical clocks, and is kept as this node's counter, which no other node writes, before
+/// it is used: an id is not given out again after a restart, or after its note was erased. A plugin
+/// runs one command at a time, so no two meet here.
 result<std::string> next_id(sdk::call& call) {
   std::uint64_t highest = 0;
   const auto note_counter = [&](const context_entry& counter) {
     highest = std::max(highest, counter.value.as_unsigned().value_or(0));
     return true;
   };
-  if (const auto seen = call.context().for_each(counters_root, note_counter); !seen) return fail(seen.error());
+  if (const auto seen = call.context().for_each(counters_root, note_counter); !seen)
+    return fail(seen.error());
   if (highest == std::numeric_limits<std::uint64_t>::max())
-    return fail(error_code::limit_exceeded, "the counters below " + counters_root.text() + " are used up");
+    return fail(error_code::limit_exceeded,
+                "the counters below " + counters_root.text() + " are used up");
   const auto node = to_string(call.host().node);
   const auto next = highest + 1;
   call.context().set(path{counters_root.text() + '/' + node}, next).value();
@@ -78,16 +83,19 @@ result<value> find(const arguments& given, sdk::call& call) {
     bytes += found.back().msgpack().size();
     return found.size() < limit && bytes <= most_bytes;
   };
-  if (const auto searched = call.context().for_each(notes_root, take); !searched) return fail(searched.error());
+  if (const auto searched = call.context().for_each(notes_root, take); !searched)
+    return fail(searched.error());
   if (bytes > most_bytes && found.size() > 1)
-    return fail(error_code::limit_exceeded, "these notes are more than one answer carries; lower `limit` below " +
-                                                std::to_string(found.size()) + " or give more of the text");
+    return fail(error_code::limit_exceeded,
+                "these notes are more than one answer carries; lower `limit` below " +
+                    std::to_string(found.size()) + " or give more of the text");
   return value::array(found);
 }
 
 result<value> count(const arguments&, sdk::call& call) {
   std::uint64_t notes = 0;
-  const auto counted = call.context().for_each(notes_root, [&](const context_entry&) { return ++notes, true; });
+  const auto counted =
+      call.context().for_each(notes_root, [&](const context_entry&) { return ++notes, true; });
   if (!counted) return fail(counted.error());
   return notes;
 }
@@ -133,7 +141,8 @@ sdk::plugin notes_plugin() {
                 add);
   notes.command(command_spec{"find"}
                     .summary("Finds notes by a part of their text, oldest first")
-                    .param<std::string>("text", "The part, in upper or lower case; an empty one finds every note.")
+                    .param<std::string>(
+                        "text", "The part, in upper or lower case; an empty one finds every note.")
                     .param(limit_parameter()),
                 find);
   notes.command(command_spec{"count"}.summary("Tells how many notes there are"), count);

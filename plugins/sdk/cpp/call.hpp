@@ -30,48 +30,54 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 
 /// The replicated tree of values, on behalf of one command.
 ///
-/// Every method waits for the node, at most for `timeout` and at most until the command's deadline. Each fails with the
-/// node's refusal (such as `permission_denied`), `deadline_exceeded`, `cancelled` when the command was withdrawn
-/// meanwhile, or `unavailable` when the node is gone.
+/// Every method waits for the node, at most for `timeout` and at most until the command's deadline.
+/// Each fails with the node's refusal (such as `permission_denied`), `deadline_exceeded`,
+/// `cancelled` when the command was withdrawn meanwhile, or `unavailable` when the node is gone.
 class context_access {
 public:
   context_access(const context_access&) = delete;
   context_access& operator=(const context_access&) = delete;
 
   /// The value at a path, or nothing when there is none.
-  result<std::optional<value>> get(const path& where, std::chrono::milliseconds timeout = default_timeout);
+  result<std::optional<value>> get(const path& where,
+                                   std::chrono::milliseconds timeout = default_timeout);
   /// Writes a value; returns which change it became.
-  result<change_id> set(const path& where, const value& what, enum durability when = durability::durable,
+  result<change_id> set(const path& where, const value& what,
+                        enum durability when = durability::durable,
                         std::chrono::milliseconds timeout = default_timeout);
   /// Removes the value at a path; returns which change it became.
   result<change_id> erase(const path& where, enum durability when = durability::durable,
                           std::chrono::milliseconds timeout = default_timeout);
-  /// One page of the entries at and below `prefix`, from behind the path `after` on. At most 10,000; the node may send
-  /// fewer than `limit`, so only `more` tells whether others follow.
+  /// One page of the entries at and below `prefix`, from behind the path `after` on. At most
+  /// 10,000; the node may send fewer than `limit`, so only `more` tells whether others follow.
   result<value_page> list(const path& prefix, const path& after = {}, std::uint32_t limit = 1000,
                           std::chrono::milliseconds timeout = default_timeout);
-  /// Visits the entries at and below `prefix` in order, fetched page by page, until `visit` returns false. Holds one
-  /// page in memory; what changes meanwhile may or may not be seen. `timeout` is for each page.
+  /// Visits the entries at and below `prefix` in order, fetched page by page, until `visit` returns
+  /// false. Holds one page in memory; what changes meanwhile may or may not be seen. `timeout` is
+  /// for each page.
   result<void> for_each(const path& prefix, const std::function<bool(const context_entry&)>& visit,
                         std::chrono::milliseconds timeout = default_timeout);
 
 private:
   friend class call;
-  context_access(connection& node, const incoming_request& request) noexcept : node_(&node), request_(&request) {}
+  context_access(connection& node, const incoming_request& request) noexcept
+      : node_(&node), request_(&request) {}
 
   connection* node_;
   const incoming_request* request_;
 };
 
-/// One execution of a command: who asked, how much time is left, and the way to the node. Made by the plugin; valid
-/// until the command's function returns, and on the thread that runs it: none of its methods may be called from others.
+/// One execution of a command: who asked, how much time is left, and the way to the node. Made by
+/// the plugin; valid until the command's function returns, and on the thread that runs it: none of
+/// its methods may be called from others.
 class call {
 public:
   call(const call&) = delete;
   call& operator=(const call&) = delete;
 
   /// @param what The decoded parameters of `request`.
-  call(connection& node, const session_accepted& host, const incoming_request& request, const invoke_command& what)
+  call(connection& node, const session_accepted& host, const incoming_request& request,
+       const invoke_command& what)
       : node_(&node), host_(&host), request_(&request), what_(&what), context_(node, request) {}
 
   /// The full name, such as `notes.add`.
@@ -85,8 +91,8 @@ public:
 
   context_access& context() noexcept { return context_; }
 
-  /// Runs another command of the node and returns its result. Fails as the methods of `context` do, and with the error
-  /// of that command.
+  /// Runs another command of the node and returns its result. Fails as the methods of `context` do,
+  /// and with the error of that command.
   result<value> execute(std::string_view command, const arguments& given = {},
                         std::chrono::milliseconds timeout = default_timeout);
 
@@ -96,10 +102,10 @@ public:
   /// Time until the deadline, 0 when it has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> remaining() const;
 
-  /// Whether to stop, as the caller has withdrawn this command, the node asks the plugin to stop, or the node is gone.
-  /// Looks at the socket, so that a long computation that asks now and then learns of it, and the node's pings are
-  /// answered. A command that goes on after `plugin.stop` may still ask the node and answer, until the manifest's
-  /// `stop_ms` have passed.
+  /// Whether to stop, as the caller has withdrawn this command, the node asks the plugin to stop,
+  /// or the node is gone. Looks at the socket, so that a long computation that asks now and then
+  /// learns of it, and the node's pings are answered. A command that goes on after `plugin.stop`
+  /// may still ask the node and answer, until the manifest's `stop_ms` have passed.
   bool cancelled();
 
 private:
@@ -114,8 +120,9 @@ private:
 
 template <>
 struct troupe::enum_names<troupe::sdk::log_level> {
-  static constexpr std::array<enumerator<sdk::log_level>, 4> names{{{sdk::log_level::debug, "debug"},
-                                                                    {sdk::log_level::info, "info"},
-                                                                    {sdk::log_level::warning, "warning"},
-                                                                    {sdk::log_level::error, "error"}}};
+  static constexpr std::array<enumerator<sdk::log_level>, 4> names{
+      {{sdk::log_level::debug, "debug"},
+       {sdk::log_level::info, "info"},
+       {sdk::log_level::warning, "warning"},
+       {sdk::log_level::error, "error"}}};
 };

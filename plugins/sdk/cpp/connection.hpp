@@ -18,8 +18,9 @@ using clock_function = std::function<time_point()>;
 
 /// A session on its socket: moves bytes both ways and waits, for the plugin's only thread.
 ///
-/// Once an operation has failed with `unavailable` (the node closed the socket, or the system lost it) or
-/// `protocol_violation` (it sent what it may not), the connection is over and every further operation fails the same way.
+/// Once an operation has failed with `unavailable` (the node closed the socket, or the system lost
+/// it) or `protocol_violation` (it sent what it may not), the connection is over and every further
+/// operation fails the same way.
 class connection {
 public:
   /// @param socket A connected stream socket; blocking or not makes no difference.
@@ -35,17 +36,17 @@ public:
   /// Returns when everything to send is sent.
   result<void> drain();
 
-  /// Asks the node and waits for the answer, at most for `timeout` (a day when longer) and at most until the caller's
-  /// deadline.
+  /// Asks the node and waits for the answer, at most for `timeout` (a day when longer) and at most
+  /// until the caller's deadline.
   /// @param params A msgpack map; `deadline_ms` and `trace` are added.
   /// @param caller The request on whose behalf this is asked, or null. It must be the running one.
   /// Fails with the node's refusal, `deadline_exceeded`, or `cancelled` when the caller was.
-  result<std::string> ask(std::string_view method, std::string_view params, std::chrono::milliseconds timeout,
-                          const incoming_request* caller);
+  result<std::string> ask(std::string_view method, std::string_view params,
+                          std::chrono::milliseconds timeout, const incoming_request* caller);
   /// As `ask`, for message structs. An answer that is none of its kind fails with `internal`.
   template <class Reply, class Params>
-  result<Reply> ask_for(std::string_view method, const Params& params, std::chrono::milliseconds timeout,
-                        const incoming_request* caller);
+  result<Reply> ask_for(std::string_view method, const Params& params,
+                        std::chrono::milliseconds timeout, const incoming_request* caller);
 
 private:
   result<void> write_some();
@@ -61,13 +62,15 @@ private:
 };
 
 template <class Reply, class Params>
-result<Reply> connection::ask_for(std::string_view method, const Params& params, std::chrono::milliseconds timeout,
+result<Reply> connection::ask_for(std::string_view method, const Params& params,
+                                  std::chrono::milliseconds timeout,
                                   const incoming_request* caller) {
   auto answer = ask(method, encode(params), timeout, caller);
   if (!answer) return fail(std::move(answer.error()));
   auto reply = decode_checked<Reply>(*answer);
   if (!reply)
-    return fail(error_code::internal, "the node's answer to " + std::string{method} + ": " + reply.error().message);
+    return fail(error_code::internal,
+                "the node's answer to " + std::string{method} + ": " + reply.error().message);
   return reply;
 }
 

@@ -10,7 +10,8 @@
 
 namespace troupe::sdk {
 
-/// Cuts a byte stream into msgpack messages. Holds at most one message and one read of bytes beyond it.
+/// Cuts a byte stream into msgpack messages. Holds at most one message and one read of bytes beyond
+/// it.
 class frame_buffer {
 public:
   explicit frame_buffer(const codec_limits& limits = {}) : scanner_{limits} {}
@@ -22,8 +23,9 @@ public:
     buffer_ += bytes;
   }
 
-  /// The next complete message, or an empty view when more must arrive. The view lives until the next `append`.
-  /// Fails when the bytes are no msgpack or beyond the limits; the stream cannot be read any further then.
+  /// The next complete message, or an empty view when more must arrive. The view lives until the
+  /// next `append`. Fails when the bytes are no msgpack or beyond the limits; the stream cannot be
+  /// read any further then.
   result<std::string_view> next() {
     const auto rest = std::string_view{buffer_}.substr(taken_);
     if (rest.empty()) return rest;

@@ -24,7 +24,8 @@ constexpr std::string_view sdk_version = "cpp/0.1";
 /// Words of a-z, 0-9, `_` and `-`, joined by dots.
 bool is_verb(std::string_view text) noexcept {
   constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789_-.";
-  return !text.empty() && text.front() != '.' && text.back() != '.' && text.find("..") == std::string_view::npos &&
+  return !text.empty() && text.front() != '.' && text.back() != '.' &&
+         text.find("..") == std::string_view::npos &&
          text.find_first_not_of(letters) == std::string_view::npos;
 }
 
@@ -37,8 +38,9 @@ result<unique_fd> inherited_socket() {
   const auto parsed = std::from_chars(named.data(), named.data() + named.size(), descriptor);
   if (parsed.ec != std::errc{} || parsed.ptr != named.data() + named.size() ||
       ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
-    return fail(error_code::unavailable, "a plugin is started by a Troupe node; TROUPE_SOCKET is \"" +
-                                             std::string{named} + "\", which is no open stream socket");
+    return fail(error_code::unavailable,
+                "a plugin is started by a Troupe node; TROUPE_SOCKET is \"" + std::string{named} +
+                    "\", which is no open stream socket");
   unique_fd socket{descriptor};
   ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
   return socket;
@@ -46,12 +48,14 @@ result<unique_fd> inherited_socket() {
 
 }  // namespace
 
-plugin::plugin(std::string name, std::string version) : name_(std::move(name)), version_(std::move(version)) {}
+plugin::plugin(std::string name, std::string version)
+    : name_(std::move(name)), version_(std::move(version)) {}
 
 plugin& plugin::command(command_spec spec, handler run) {
   if (!is_verb(spec.name))
-    throw std::invalid_argument{'"' + spec.name +
-                                "\" cannot name a command; use a-z, 0-9, '_' and '-', in words joined by dots"};
+    throw std::invalid_argument{
+        '"' + spec.name +
+        "\" cannot name a command; use a-z, 0-9, '_' and '-', in words joined by dots"};
   if (!run) throw std::invalid_argument{"the command \"" + spec.name + "\" has no function"};
   for (const auto& parameter : spec.parameters)
     if (parameter.default_value && parameter.default_value->is_nil())
@@ -103,7 +107,8 @@ result<void> plugin::serve(connection& node) {
       continue;
     }
     auto answered = answer(node, *host, *request);
-    if (answered) answered = node.session().respond(request->id, *answered).map([] { return std::string{}; });
+    if (answered)
+      answered = node.session().respond(request->id, *answered).map([] { return std::string{}; });
     if (!answered) node.session().respond_failure(request->id, answered.error());
     if (auto drained = node.drain(); !drained) return drained;
     if (request->method == "plugin.stop") return {};
@@ -120,8 +125,9 @@ result<session_accepted> plugin::open(connection& node) const {
   auto host = node.ask_for<session_accepted>("session.open", hello, default_timeout, nullptr);
   if (host && (host->protocol < lowest_protocol || host->protocol > highest_protocol))
     return fail(error_code::version_mismatch,
-                "the node chose protocol " + std::to_string(host->protocol) + "; this plugin speaks " +
-                    std::to_string(lowest_protocol) + " to " + std::to_string(highest_protocol));
+                "the node chose protocol " + std::to_string(host->protocol) +
+                    "; this plugin speaks " + std::to_string(lowest_protocol) + " to " +
+                    std::to_string(highest_protocol));
   return host;
 }
 
@@ -141,8 +147,8 @@ result<value> plugin::execute(connection& node, const session_accepted& host,
   if (command == commands_.end()) {
     std::string known;
     for (const auto& [name, each] : commands_) known += (known.empty() ? "" : ", ") + name;
-    return fail(error_code::not_found,
-                '"' + std::string{utf8_prefix(what->command, 80)} + "\" is not a command of this plugin; it has " + known);
+    return fail(error_code::not_found, '"' + std::string{utf8_prefix(what->command, 80)} +
+                                           "\" is not a command of this plugin; it has " + known);
   }
   if (request.deadline && node.now() >= *request.deadline)
     return fail(error_code::deadline_exceeded,

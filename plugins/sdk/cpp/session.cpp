@@ -11,19 +11,22 @@ namespace troupe::sdk {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> known_methods{"ping", "command.execute", "plugin.start", "plugin.stop"};
+constexpr std::array<std::string_view, 4> known_methods{"ping", "command.execute", "plugin.start",
+                                                        "plugin.stop"};
 /// Less than this is not worth moving what is behind it.
 constexpr std::size_t compact_at = 64 * 1024;
 
 error stopping() { return {error_code::unavailable, "the plugin is stopping", {}}; }
 
-std::size_t weight(const incoming_request& request) noexcept { return request.method.size() + request.params.size(); }
+std::size_t weight(const incoming_request& request) noexcept {
+  return request.method.size() + request.params.size();
+}
 
 }  // namespace
 
 session::session(const session_limits& limits) : limits_(limits), arrived_{limits.frames} {}
 
-// -- what the plugin says ---------------------------------------------------------------------------------------------
+// -- what the plugin says -------------------------------------------------------------------------
 
 template <class Append>
 result<void> session::emit(Append append) {
@@ -39,7 +42,8 @@ result<void> session::emit(Append append) {
 
 result<std::uint32_t> session::request(std::string_view method, std::string_view params) {
   const auto id = last_id_ + 1;
-  if (auto sent = emit([&](std::string& out) { rpc::append_request(out, id, method, params); }); !sent)
+  if (auto sent = emit([&](std::string& out) { rpc::append_request(out, id, method, params); });
+      !sent)
     return fail(std::move(sent.error()));
   last_id_ = id;
   asked_[id] = std::nullopt;
@@ -59,7 +63,8 @@ void session::respond_failure(std::uint32_t id, const error& failure) {
   const auto send = [&](const error& sent) {
     return emit([&](std::string& out) { rpc::append_failure(out, id, sent); });
   };
-  if (auto sent = send({code, failure.message, failure.detail}); !sent) send({code, sent.error().message, {}});
+  if (auto sent = send({code, failure.message, failure.detail}); !sent)
+    send({code, sent.error().message, {}});
 }
 
 std::optional<result<std::string>> session::take_answer(std::uint32_t id) {
@@ -72,7 +77,8 @@ std::optional<result<std::string>> session::take_answer(std::uint32_t id) {
 
 void session::abandon(std::uint32_t id) {
   const auto asked = asked_.extract(id);
-  if (asked && !asked.mapped()) (void)notify("cancel", encode(rpc::cancel_notice{id}));  // the deadline serves too
+  if (asked && !asked.mapped())
+    (void)notify("cancel", encode(rpc::cancel_notice{id}));  // the deadline serves too
 }
 
 incoming_request* session::next_request() {
@@ -92,7 +98,7 @@ void session::sent(std::size_t bytes) {
   sent_ = 0;
 }
 
-// -- what the node says -----------------------------------------------------------------------------------------------
+// -- what the node says ---------------------------------------------------------------------------
 
 result<void> session::receive(std::string_view bytes, time_point now) {
   arrived_.append(bytes);
@@ -107,9 +113,12 @@ result<void> session::receive(std::string_view bytes, time_point now) {
 result<void> session::on_frame(std::string_view bytes, time_point now) {
   auto frame = rpc::parse(bytes);
   if (!frame) return fail(std::move(frame.error()));
-  if (const auto* request = std::get_if<rpc::request>(&*frame)) on_request(*request, now);
-  else if (const auto* response = std::get_if<rpc::response>(&*frame)) on_response(*response);
-  else on_notification(std::get<rpc::notification>(*frame));
+  if (const auto* request = std::get_if<rpc::request>(&*frame))
+    on_request(*request, now);
+  else if (const auto* response = std::get_if<rpc::response>(&*frame))
+    on_response(*response);
+  else
+    on_notification(std::get<rpc::notification>(*frame));
   return {};
 }
 
@@ -125,19 +134,23 @@ void session::on_request(const rpc::request& got, time_point now) {
 
 result<incoming_request> session::open_request(const rpc::request& got, time_point now) const {
   if (std::ranges::find(known_methods, got.method) == known_methods.end())
-    return fail(error_code::not_found, "a plugin has no method \"" + std::string{utf8_prefix(got.method, 80)} + '"');
+    return fail(error_code::not_found,
+                "a plugin has no method \"" + std::string{utf8_prefix(got.method, 80)} + '"');
   auto beside = decode_checked<rpc::envelope>(got.params);
   if (!beside) return fail(std::move(beside.error()));
-  if (beside->deadline.count() < 0) return fail(error_code::invalid_argument, "deadline_ms must not be negative");
+  if (beside->deadline.count() < 0)
+    return fail(error_code::invalid_argument, "deadline_ms must not be negative");
   std::optional<time_point> deadline;
   if (beside->deadline.count() > 0) deadline = now + std::min(beside->deadline, longest_deadline);
-  return incoming_request{got.id, std::string{got.method}, std::string{got.params}, deadline, beside->trace, false};
+  return incoming_request{got.id,   std::string{got.method}, std::string{got.params},
+                          deadline, beside->trace,           false};
 }
 
 result<void> session::enqueue(incoming_request request) {
   const auto bytes = weight(request);
   if (queue_.size() >= limits_.queued_requests || queued_bytes_ + bytes > limits_.queued_bytes)
-    return fail(error_code::overloaded, std::to_string(queue_.size()) + " requests are waiting for the plugin already");
+    return fail(error_code::overloaded,
+                std::to_string(queue_.size()) + " requests are waiting for the plugin already");
   queue_.push_back(std::move(request));
   queued_bytes_ += bytes;
   return {};
@@ -157,9 +170,12 @@ session::queue::iterator session::refuse(queue::iterator waiting, const error& f
 
 void session::on_response(const rpc::response& got) {
   const auto asked = asked_.find(got.id);
-  if (asked == asked_.end() || asked->second) return;  // foreign, late or second: nobody waits for it
-  if (got.failure.code == error_code::none) asked->second = std::string{got.payload};
-  else asked->second = fail(got.failure);
+  if (asked == asked_.end() || asked->second)
+    return;  // foreign, late or second: nobody waits for it
+  if (got.failure.code == error_code::none)
+    asked->second = std::string{got.payload};
+  else
+    asked->second = fail(got.failure);
 }
 
 void session::on_notification(const rpc::notification& got) {
@@ -172,9 +188,11 @@ void session::cancel(std::uint32_t id) {
     running_->cancelled = true;
     return;
   }
-  const auto waiting = std::ranges::find_if(
-      queue_, [&](const incoming_request& each) { return each.id == id && each.method == "command.execute"; });
-  if (waiting != queue_.end()) refuse(waiting, {error_code::cancelled, "the caller withdrew the command", {}});
+  const auto waiting = std::ranges::find_if(queue_, [&](const incoming_request& each) {
+    return each.id == id && each.method == "command.execute";
+  });
+  if (waiting != queue_.end())
+    refuse(waiting, {error_code::cancelled, "the caller withdrew the command", {}});
 }
 
 }  // namespace troupe::sdk

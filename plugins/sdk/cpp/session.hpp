@@ -29,31 +29,33 @@ struct incoming_request {
   std::string params;                  ///< The bytes of the parameter map.
   std::optional<time_point> deadline;  ///< By when the node wants an answer.
   trace_id trace;
-  bool cancelled = false;              ///< The node has withdrawn it.
+  bool cancelled = false;  ///< The node has withdrawn it.
 };
 
 /// What a session accepts.
 struct session_limits {
   codec_limits frames;
-  std::size_t queued_requests = 1024;                   ///< That wait while another one runs.
-  std::size_t queued_bytes = std::size_t{16} << 20;     ///< What those may weigh together.
+  std::size_t queued_requests = 1024;                ///< That wait while another one runs.
+  std::size_t queued_bytes = std::size_t{16} << 20;  ///< What those may weigh together.
 };
 
-/// A plugin's side of one connection, apart from the socket: bytes that arrived go in by `receive`, bytes to send wait
-/// in `outgoing`, requests of the node wait in a queue and are answered one at a time. Pings are answered and
-/// cancellations noted at once. Pure; the time is handed in.
+/// A plugin's side of one connection, apart from the socket: bytes that arrived go in by `receive`,
+/// bytes to send wait in `outgoing`, requests of the node wait in a queue and are answered one at a
+/// time. Pings are answered and cancellations noted at once. Pure; the time is handed in.
 class session {
 public:
   explicit session(const session_limits& limits = {});
 
-  // What the plugin says. `params` and `payload` are msgpack bytes. All of these fail, and send nothing, with
-  // `limit_exceeded` when the frame would be larger or deeper than the limits, `invalid_argument` when it is malformed.
+  // What the plugin says. `params` and `payload` are msgpack bytes. All of these fail, and send
+  // nothing, with `limit_exceeded` when the frame would be larger or deeper than the limits,
+  // `invalid_argument` when it is malformed.
 
   /// Sends a request and returns the id to ask `take_answer` for.
   result<std::uint32_t> request(std::string_view method, std::string_view params);
   result<void> notify(std::string_view method, std::string_view params);
   result<void> respond(std::uint32_t id, std::string_view payload);
-  /// Always sends something: when the failure itself cannot travel, one of the same code that says so.
+  /// Always sends something: when the failure itself cannot travel, one of the same code that says
+  /// so.
   void respond_failure(std::uint32_t id, const error& failure);
 
   /// The answer to a request when it is there: the bytes of the result, or the node's refusal.
@@ -61,15 +63,16 @@ public:
   /// Forgets a request, and withdraws it when it has not been answered.
   void abandon(std::uint32_t id);
 
-  /// Takes the oldest request from the queue; null when none waits. It is the running one, and valid, until this is
-  /// called again.
+  /// Takes the oldest request from the queue; null when none waits. It is the running one, and
+  /// valid, until this is called again.
   incoming_request* next_request();
 
-  /// Whether the node has asked the plugin to stop. The running request may finish; no further one comes.
+  /// Whether the node has asked the plugin to stop. The running request may finish; no further one
+  /// comes.
   bool is_stopping() const noexcept { return stopping_; }
 
-  /// Acts on all frames that are complete with these bytes. Fails when the node breaks the protocol; the session is
-  /// over then.
+  /// Acts on all frames that are complete with these bytes. Fails when the node breaks the
+  /// protocol; the session is over then.
   result<void> receive(std::string_view bytes, time_point now);
 
   /// Bytes to be sent.
@@ -98,7 +101,8 @@ private:
   std::string outgoing_;
   std::size_t sent_ = 0;
   std::uint32_t last_id_ = 0;
-  std::map<std::uint32_t, std::optional<result<std::string>>> asked_;  ///< Requests to the node; answers once here.
+  std::map<std::uint32_t, std::optional<result<std::string>>>
+      asked_;  ///< Requests to the node; answers once here.
   queue queue_;
   std::size_t queued_bytes_ = 0;
   std::optional<incoming_request> running_;

@@ -46,14 +46,17 @@ bool tree_order::operator()(const path& a, const path& b) const noexcept {
 }
 
 test_host::test_host(plugin& tested, test_host_config config, opening how)
-    : context(std::move(config.context)), denied(std::move(config.denied)), config_(std::move(config)) {
+    : context(std::move(config.context)),
+      denied(std::move(config.denied)),
+      config_(std::move(config)) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw std::runtime_error{"no socket pair can be made"};
   socket_ = unique_fd{ends[0]};
   config_.patience = std::clamp(config_.patience, std::chrono::milliseconds{0}, longest_deadline);
-  std::packaged_task<int()> running{
-      [&tested, end = ends[1], clock = config_.clock] { return tested.run(unique_fd{end}, clock); }};
+  std::packaged_task<int()> running{[&tested, end = ends[1], clock = config_.clock] {
+    return tested.run(unique_fd{end}, clock);
+  }};
   status_ = running.get_future().share();
   thread_ = std::thread{std::move(running)};
   if (how == opening::by_hand) return;
@@ -72,14 +75,17 @@ test_host::test_host(plugin& tested, test_host_config config, opening how)
 
 test_host::~test_host() { end_or_abort(); }
 
-result<value> test_host::execute(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
+result<value> test_host::execute(std::string_view command, const arguments& given,
+                                 std::chrono::milliseconds deadline) {
   return wait(begin(command, given, deadline));
 }
 
-std::uint32_t test_host::begin(std::string_view command, const arguments& given, std::chrono::milliseconds deadline) {
+std::uint32_t test_host::begin(std::string_view command, const arguments& given,
+                               std::chrono::milliseconds deadline) {
   const auto complete = with_defaults(command, given);
-  return request("command.execute",
-                 encode(invoke_command{std::string{command}, complete, config_.principal, deadline, {}}));
+  return request(
+      "command.execute",
+      encode(invoke_command{std::string{command}, complete, config_.principal, deadline, {}}));
 }
 
 arguments test_host::with_defaults(std::string_view command, arguments given) const {
@@ -103,11 +109,13 @@ void test_host::cancel(std::uint32_t id) {
 }
 
 void test_host::ping() {
-  if (const auto answered = wait(request("ping")); !answered) throw std::runtime_error{answered.error().message};
+  if (const auto answered = wait(request("ping")); !answered)
+    throw std::runtime_error{answered.error().message};
 }
 
 int test_host::stop() {
-  if (const auto stopped = wait(request("plugin.stop")); !stopped) throw std::runtime_error{stopped.error().message};
+  if (const auto stopped = wait(request("plugin.stop")); !stopped)
+    throw std::runtime_error{stopped.error().message};
   return join(config_.patience);
 }
 
@@ -118,7 +126,8 @@ int test_host::hang_up() {
 
 int test_host::join(std::chrono::milliseconds within) {
   if (status_.wait_for(within) != std::future_status::ready)
-    throw std::runtime_error{"the plugin goes on running after " + std::to_string(within.count()) + " ms"};
+    throw std::runtime_error{"the plugin goes on running after " + std::to_string(within.count()) +
+                             " ms"};
   if (thread_.joinable()) thread_.join();
   return status_.get();
 }
@@ -142,10 +151,14 @@ std::uint32_t test_host::request(std::string_view method, std::string_view param
 
 void test_host::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count >= 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-    else if (errno == EAGAIN) await(POLLOUT, "read nothing");
-    else if (errno != EINTR) throw std::runtime_error{"the plugin closed its socket"};
+    const auto count =
+        ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0)
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    else if (errno == EAGAIN)
+      await(POLLOUT, "read nothing");
+    else if (errno != EINTR)
+      throw std::runtime_error{"the plugin closed its socket"};
   }
 }
 
@@ -159,35 +172,44 @@ void test_host::await(short event, std::string_view otherwise) const {
 std::string test_host::receive() {
   while (true) {
     const auto frame = arrived_.next();
-    if (!frame) throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
+    if (!frame)
+      throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
     if (!frame->empty()) return std::string{*frame};
     std::array<char, 64 * 1024> bytes;
     const auto count = ::recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (count > 0) arrived_.append({bytes.data(), static_cast<std::size_t>(count)});
-    else if (count < 0 && errno == EAGAIN) await(POLLIN, "said nothing");
-    else if (count == 0 || errno != EINTR) throw std::runtime_error{"the plugin closed its socket"};
+    if (count > 0)
+      arrived_.append({bytes.data(), static_cast<std::size_t>(count)});
+    else if (count < 0 && errno == EAGAIN)
+      await(POLLIN, "said nothing");
+    else if (count == 0 || errno != EINTR)
+      throw std::runtime_error{"the plugin closed its socket"};
   }
 }
 
 void test_host::serve(std::string_view bytes) {
   const auto frame = rpc::parse(bytes);
-  if (!frame) throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
+  if (!frame)
+    throw std::runtime_error{"the plugin sent what is no frame: " + frame.error().message};
   if (const auto* asked = std::get_if<rpc::request>(&*frame)) {
     const auto answered = answer(asked->method, asked->params);
     std::string out;
-    if (answered) rpc::append_response(out, asked->id, *answered);
-    else rpc::append_failure(out, asked->id, answered.error());
+    if (answered)
+      rpc::append_response(out, asked->id, *answered);
+    else
+      rpc::append_failure(out, asked->id, answered.error());
     send(out);
   } else if (const auto* got = std::get_if<rpc::response>(&*frame)) {
-    answers_.insert_or_assign(got->id, got->failure.code == error_code::none ? value::from_msgpack(got->payload)
-                                                                             : result<value>{fail(got->failure)});
+    answers_.insert_or_assign(got->id, got->failure.code == error_code::none
+                                           ? value::from_msgpack(got->payload)
+                                           : result<value>{fail(got->failure)});
   } else if (const auto& notice = std::get<rpc::notification>(*frame); notice.method == "log") {
     if (auto line = decode_checked<log_line>(notice.params))
-      logs.emplace_back(parse_enum<log_level>(line->level).value_or(log_level::info), std::move(line->message));
+      logs.emplace_back(parse_enum<log_level>(line->level).value_or(log_level::info),
+                        std::move(line->message));
   }
 }
 
-// -- what the plugin asks ---------------------------------------------------------------------------------------------
+// -- what the plugin asks -------------------------------------------------------------------------
 
 result<std::string> test_host::answer(std::string_view method, std::string_view params) {
   if (method == "session.open") return answer_open(params);
@@ -241,11 +263,13 @@ result<std::string> test_host::answer_list(std::string_view params) const {
   return with<list_values>(params, [&](const list_values& asked) {
     return permit_subtree(asked.prefix).map([&] {
       value_page page;
-      auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root() ? context.lower_bound(asked.prefix)
-                                                                                 : context.upper_bound(asked.after);
+      auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root()
+                    ? context.lower_bound(asked.prefix)
+                    : context.upper_bound(asked.after);
       const auto limit = std::min(asked.limit, most_entries);
       std::size_t bytes = 0;
-      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < limit; ++at) {
+      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < limit;
+           ++at) {
         bytes += at->first.text().size() + at->second.msgpack().size();
         if (bytes > most_bytes && !page.entries.empty()) break;
         page.entries.push_back({at->first, at->second});

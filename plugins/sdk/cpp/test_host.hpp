@@ -34,12 +34,13 @@ using memory_context = std::map<path, value, tree_order>;
 /// What a test host is made of. All may be left out.
 struct test_host_config {
   memory_context context{};
-  std::vector<path> denied{};  ///< The plugin may neither read nor write at and below these, nor list what is above.
+  std::vector<path> denied{};  ///< The plugin may neither read nor write at and below these, nor
+                               ///< list what is above.
   /// The commands of the node that the plugin may execute.
   std::map<std::string, std::function<result<value>(const arguments&)>> commands{};
   node_id node{uuid{{0x74, 0x65, 0x73, 0x74, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}}};
   std::string node_name = "test";
-  std::string principal = "tester";                       ///< On whose behalf commands run.
+  std::string principal = "tester";  ///< On whose behalf commands run.
   /// How long the plugin may take to speak, to read or to end; at most a day.
   std::chrono::milliseconds patience{10'000};
   clock_function clock = std::chrono::steady_clock::now;  ///< The plugin's.
@@ -51,21 +52,24 @@ struct test_host_config {
 ///     CHECK(host.execute("greeter.greet", {{"name", "Ada"}}) == value{"Hello, Ada"});
 ///     CHECK(host.context.at(path{"/plugins/greeter/last"}) == value{"Ada"});
 ///
-/// The host acts only while a test is in one of its methods, on the test's own thread, so tests are repeatable. Methods
-/// throw std::runtime_error when the plugin closes its socket, says what is no frame, or neither speaks, reads nor ends
-/// within `patience`.
+/// The host acts only while a test is in one of its methods, on the test's own thread, so tests are
+/// repeatable. Methods throw std::runtime_error when the plugin closes its socket, says what is no
+/// frame, or neither speaks, reads nor ends within `patience`.
 ///
-/// As a node, it fills in the defaults of the commands that the plugin announced. Unlike one, it does not check the
-/// arguments against the parameters, and knows of permissions only what `denied` says.
+/// As a node, it fills in the defaults of the commands that the plugin announced. Unlike one, it
+/// does not check the arguments against the parameters, and knows of permissions only what `denied`
+/// says.
 class test_host {
 public:
   /// Whether the constructor opens the session and starts the plugin.
   enum class opening : std::uint8_t { automatic, by_hand };
 
   /// @param tested Must outlive the host.
-  explicit test_host(plugin& tested, test_host_config config = {}, opening how = opening::automatic);
-  /// Closes the socket and waits for the plugin to end. Aborts the whole program, with a line on the standard error
-  /// stream, when it goes on running for 10 s: it uses what the test is about to destroy.
+  explicit test_host(plugin& tested, test_host_config config = {},
+                     opening how = opening::automatic);
+  /// Closes the socket and waits for the plugin to end. Aborts the whole program, with a line on
+  /// the standard error stream, when it goes on running for 10 s: it uses what the test is about to
+  /// destroy.
   ~test_host();
   test_host(const test_host&) = delete;
   test_host& operator=(const test_host&) = delete;
