@@ -20,51 +20,6 @@ bool read(msgpack_reader& in, value& x, problem& why) {
   return true;
 }
 
-bool read(msgpack_reader& in, path& x, problem& why) {
-  const auto text = in.read_string();
-  if (!text) return expected(why, "a path (a string)");
-  auto got = path::parse(*text);
-  if (!got) return why.what = "is not a path: " + got.error().message, false;
-  x = std::move(*got);
-  return true;
-}
-
-void write(msgpack_writer& out, const version_vector& x) { write(out, x.entries()); }
-
-bool read(msgpack_reader& in, version_vector& x, problem& why) {
-  std::vector<version_entry> entries;
-  if (!read(in, entries, why)) return false;
-  x = version_vector{std::move(entries)};
-  return true;
-}
-
-void write(msgpack_writer& out, const arguments& x) {
-  out.map(x.entries().size());
-  for (const auto& [name, given] : x.entries()) {
-    write(out, name);
-    out.raw(given.msgpack());
-  }
-}
-
-bool read(msgpack_reader& in, arguments& x, problem& why) {
-  const auto count = in.read_map();
-  if (!count) return expected(why, "a map of arguments");
-  if (*count > max_arguments)
-    return why.what = "has " + std::to_string(*count) + " arguments; at most " +
-                      std::to_string(max_arguments) + " are accepted",
-           false;
-  x = arguments{};
-  for (std::uint32_t i = 0; i < *count; ++i) {
-    const auto name = in.read_string();
-    if (!name) return expected(why, "a map with string keys");
-    value given;
-    if (!read(in, given, why)) return why.where = "." + std::string{*name} + why.where, false;
-    if (x.find(*name) != nullptr) return why = {"." + std::string{*name}, "is given twice"}, false;
-    x.entries().emplace_back(*name, std::move(given));
-  }
-  return true;
-}
-
 void write(msgpack_writer& out, const error& x) {
   if (x.code == error_code::none) return out.nil();
   out.array(3);

@@ -11,8 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/messages/command.hpp>
-#include <troupe/messages/context.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/ids.hpp>
@@ -36,9 +34,13 @@ namespace codec {
 // names; enumerations are their names; ids are 16 bytes of binary; durations are the integer count
 // of their own unit.
 //
-// For each type, `write` appends its form, and `read` takes the next value of the input; `read`
-// returns false and says why when that is something else, and what it read into holds anything
-// then.
+// For each type, `write` appends its form and `read` takes the next value of the input. `read`
+// returns false and says why when the input is something else; its target is then unspecified.
+//
+// A class of another header that is not a described struct has both as friends:
+//
+//     friend void write(msgpack_writer& out, const path& x);
+//     friend bool read(msgpack_reader& in, path& x, codec::problem& why);
 
 /// Why decoding stopped: the field, outermost first, and what was expected there.
 struct problem {
@@ -120,20 +122,6 @@ bool read(msgpack_reader& in, strong_id<Tag>& x, problem& why) {
 
 inline void write(msgpack_writer& out, const value& x) { out.raw(x.msgpack()); }
 bool read(msgpack_reader& in, value& x, problem& why);
-
-inline void write(msgpack_writer& out, const path& x) { out.string(x.text()); }
-bool read(msgpack_reader& in, path& x, problem& why);
-
-inline void write(msgpack_writer& out, const timestamp& x) { out.unsigned_integer(x.ticks); }
-inline bool read(msgpack_reader& in, timestamp& x, problem& why) { return read(in, x.ticks, why); }
-
-void write(msgpack_writer& out, const version_vector& x);
-bool read(msgpack_reader& in, version_vector& x, problem& why);
-
-/// A map of at most `max_arguments` parameter names to values; a larger one is refused by its
-/// announced length.
-void write(msgpack_writer& out, const arguments& x);
-bool read(msgpack_reader& in, arguments& x, problem& why);
 
 /// `[code, message, detail]`, or nil for the code `none`. A detail that is not one msgpack value is
 /// written as a string.
@@ -289,7 +277,8 @@ template <class T>
 std::string encode(const T& message) {
   std::string bytes;
   msgpack_writer writer{bytes};
-  codec::write(writer, message);
+  using codec::write;
+  write(writer, message);
   return bytes;
 }
 
@@ -299,7 +288,8 @@ result<T> decode_checked(std::string_view bytes) {
   T message{};
   codec::problem why;
   msgpack_reader reader{bytes};
-  if (!codec::read(reader, message, why)) return fail(codec::to_error(why));
+  using codec::read;
+  if (!read(reader, message, why)) return fail(codec::to_error(why));
   return message;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/ids.hpp>
@@ -98,6 +99,11 @@ public:
   const std::vector<entry>& entries() const noexcept { return entries_; }
   std::vector<entry>& entries() noexcept { return entries_; }
   friend bool operator==(const arguments&, const arguments&) = default;
+
+  /// A map of at most `max_arguments` parameter names to values. A larger one is refused by its
+  /// announced length.
+  friend void write(msgpack_writer& out, const arguments& x);
+  friend bool read(msgpack_reader& in, arguments& x, codec::problem& why);
 
 private:
   [[noreturn]] static void wrong_type(std::string_view name, const value& given,

@@ -169,4 +169,25 @@ std::string to_string(const state_hash& hash) {
   return text;
 }
 
+// -- the msgpack form
+// ------------------------------------------------------------------------------
+
+bool read(msgpack_reader& in, path& x, codec::problem& why) {
+  const auto text = in.read_string();
+  if (!text) return codec::expected(why, "a path (a string)");
+  auto got = path::parse(*text);
+  if (!got) return why.what = "is not a path: " + got.error().message, false;
+  x = std::move(*got);
+  return true;
+}
+
+void write(msgpack_writer& out, const version_vector& x) { codec::write(out, x.entries()); }
+
+bool read(msgpack_reader& in, version_vector& x, codec::problem& why) {
+  std::vector<version_entry> entries;
+  if (!codec::read(in, entries, why)) return false;
+  x = version_vector{std::move(entries)};
+  return true;
+}
+
 }  // namespace troupe

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/ids.hpp>
@@ -46,8 +47,11 @@ public:
   const std::string& text() const noexcept { return text_; }
 
   /// Byte order of the text; the subtree of a path is not contiguous in it, see
-  /// `actors/context/tree.hpp`.
+  /// `actors/context/state/tree.hpp`.
   friend auto operator<=>(const path&, const path&) = default;
+
+  friend void write(msgpack_writer& out, const path& x) { out.string(x.text()); }
+  friend bool read(msgpack_reader& in, path& x, codec::problem& why);
 
 private:
   std::string text_;
@@ -85,6 +89,11 @@ struct timestamp {
     return {milliseconds << 16 | counter};
   }
   friend auto operator<=>(const timestamp&, const timestamp&) = default;
+
+  friend void write(msgpack_writer& out, const timestamp& x) { out.unsigned_integer(x.ticks); }
+  friend bool read(msgpack_reader& in, timestamp& x, codec::problem& why) {
+    return codec::read(in, x.ticks, why);
+  }
 };
 
 /// What a change does to its path.
@@ -173,6 +182,9 @@ public:
   /// One for each run, sorted by node and run.
   const std::vector<version_entry>& entries() const noexcept { return entries_; }
   friend bool operator==(const version_vector&, const version_vector&) = default;
+
+  friend void write(msgpack_writer& out, const version_vector& x);
+  friend bool read(msgpack_reader& in, version_vector& x, codec::problem& why);
 
 private:
   std::vector<version_entry> entries_;

@@ -7,11 +7,22 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/method.hpp>
 
 namespace troupe {
 
 /// `context.get`
 struct get_value {
+  static constexpr std::string_view method = "context.get";
+  using answer = struct value_found;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "one value",
+                                        .verb = "context.read",
+                                        .scope = resource_scope::exact,
+                                        .parameter = "path",
+                                        .reads = true};
+
   class path path;
   static constexpr auto fields() { return std::tuple{required("path", &get_value::path)}; }
   friend bool operator==(const get_value&, const get_value&) = default;
@@ -30,6 +41,15 @@ struct value_found {
 
 /// `context.set`
 struct set_value {
+  static constexpr std::string_view method = "context.set";
+  using answer = struct change_accepted;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "writes a value",
+                                        .verb = "context.write",
+                                        .scope = resource_scope::exact,
+                                        .parameter = "path"};
+
   class path path;
   class value value;
   enum durability durability = durability::durable;  ///< When the write is acknowledged.
@@ -42,6 +62,15 @@ struct set_value {
 
 /// `context.delete`
 struct erase_value {
+  static constexpr std::string_view method = "context.delete";
+  using answer = struct change_accepted;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "deletes a value",
+                                        .verb = "context.write",
+                                        .scope = resource_scope::exact,
+                                        .parameter = "path"};
+
   class path path;
   enum durability durability = durability::durable;
   static constexpr auto fields() {
@@ -60,6 +89,16 @@ struct change_accepted {
 
 /// `context.list`: the entries at and below a path, in the order of the tree.
 struct list_values {
+  static constexpr std::string_view method = "context.list";
+  using answer = struct value_page;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "the values below a path, page by page",
+                                        .verb = "context.read",
+                                        .scope = resource_scope::subtree,
+                                        .parameter = "prefix",
+                                        .reads = true};
+
   path prefix;
   path after;  ///< The last path of the page before; the root for the first page.
   std::uint32_t limit =
@@ -89,6 +128,11 @@ struct value_page {
 /// `context.import`: writes many entries, each a change of its own, in one group commit. Writes
 /// none when one is refused.
 struct import_values {
+  static constexpr std::string_view method = "context.import";
+  using answer = struct values_imported;
+  static constexpr method_access access{
+      .service = service::context, .callers = called_by::clients, .summary = "writes many values"};
+
   std::vector<context_entry> entries;
   enum durability durability = durability::durable;
   bool only_check = false;  ///< Write nothing; tell whether the entries would be accepted.
@@ -113,6 +157,17 @@ struct values_imported {
 
 /// `context.explain`
 struct explain_value {
+  static constexpr std::string_view method = "context.explain";
+  using answer = struct value_explained;
+  static constexpr method_access access{
+      .service = service::context,
+      .callers = called_by::clients_and_plugins,
+      .summary = "the writes that compete for a path and which one wins",
+      .verb = "context.read",
+      .scope = resource_scope::exact,
+      .parameter = "path",
+      .reads = true};
+
   class path path;
   static constexpr auto fields() { return std::tuple{required("path", &explain_value::path)}; }
   friend bool operator==(const explain_value&, const explain_value&) = default;
@@ -155,6 +210,12 @@ struct value_explained {
 /// `context.verify`: the hash of a subtree, computed anew from its entries and compared with the
 /// one kept up to date.
 struct verify_values {
+  static constexpr std::string_view method = "context.verify";
+  using answer = struct values_verified;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients,
+                                        .summary = "recomputes and compares hashes"};
+
   path prefix;
   static constexpr auto fields() { return std::tuple{optional("prefix", &verify_values::prefix)}; }
   friend bool operator==(const verify_values&, const verify_values&) = default;

@@ -23,7 +23,7 @@ enum class error_code : std::uint8_t {
   limit_exceeded,      ///< A documented bound was passed.
   overloaded,          ///< Refused for now; the detail may carry `retry_after_ms`.
   deadline_exceeded,   ///< No answer in time. The work may or may not have happened.
-  cancelled,           ///< The caller withdrew the request.
+  cancelled,           ///< The caller cancelled the request.
   unavailable,         ///< The other side is gone, stopping or not started.
   plugin_crashed,      ///< The plugin died while the call was in flight.
   protocol_violation,  ///< The other side broke the protocol.

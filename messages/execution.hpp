@@ -7,6 +7,7 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
+#include <troupe/messages/method.hpp>
 #include <troupe/messages/principal.hpp>
 
 namespace troupe {
@@ -20,11 +21,14 @@ struct execute_command {
   std::chrono::milliseconds deadline{
       0};  ///< Time left to the caller; 0 means the command's own timeout.
   trace_id trace;
-  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
 };
 
 /// Asks the handler of a command to do its work. Answered with the result.
 struct invoke_command {
+  static constexpr std::string_view method = "command.execute";
+  using answer = value;
+
   std::string command;
   class arguments arguments;
   std::string principal;                  ///< The name of the caller.
@@ -43,6 +47,15 @@ struct invoke_command {
 
 /// Parameters of `command.execute`.
 struct execute_request {
+  static constexpr std::string_view method = "command.execute";
+  using answer = value;
+  static constexpr method_access access{.service = service::commands,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "runs a command",
+                                        .verb = "command.execute",
+                                        .scope = resource_scope::exact,
+                                        .parameter = "command"};
+
   std::string command;
   class arguments arguments;
 
@@ -56,6 +69,13 @@ struct execute_request {
 /// Parameters of `command.list`: asks for the commands that the caller may run, in the order of
 /// their names.
 struct list_commands {
+  static constexpr std::string_view method = "command.list";
+  using answer = struct command_list;
+  static constexpr method_access access{.service = service::commands,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "the commands",
+                                        .reads = true};
+
   std::string prefix;
 
   static constexpr auto fields() { return std::tuple{optional("prefix", &list_commands::prefix)}; }
@@ -75,6 +95,12 @@ struct command_list {
 /// Parameters of `command.describe`: asks for one command in full. Answered with a `command_spec`;
 /// a command that the caller may not run is `not_found`.
 struct describe_command {
+  static constexpr std::string_view method = "command.describe";
+  using answer = command_spec;
+  static constexpr method_access access{.service = service::commands,
+                                        .callers = called_by::clients_and_plugins,
+                                        .summary = "one command in full"};
+
   std::string command;
 
   static constexpr auto fields() {
@@ -85,6 +111,12 @@ struct describe_command {
 
 /// Parameters of `metrics.get`: of one command, or of all when the name is empty.
 struct get_metrics {
+  static constexpr std::string_view method = "metrics.get";
+  using answer = struct metrics_list;
+  static constexpr method_access access{.service = service::commands,
+                                        .callers = called_by::clients,
+                                        .summary = "the performance of commands"};
+
   std::string command;
 
   static constexpr auto fields() { return std::tuple{optional("command", &get_metrics::command)}; }
@@ -103,6 +135,12 @@ struct metrics_list {
 
 /// Parameters of `metrics.reset`.
 struct reset_metrics {
+  static constexpr std::string_view method = "metrics.reset";
+  using answer = void;
+  static constexpr method_access access{.service = service::commands,
+                                        .callers = called_by::clients,
+                                        .summary = "starts the measurements anew"};
+
   static constexpr auto fields() { return std::tuple<>{}; }
   friend bool operator==(const reset_metrics&, const reset_metrics&) = default;
 };

@@ -8,6 +8,7 @@
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
+#include <troupe/messages/method.hpp>
 #include <troupe/messages/principal.hpp>
 
 namespace troupe {
@@ -67,7 +68,7 @@ struct service_call {
   binary params;
   std::chrono::milliseconds deadline{0};
   trace_id trace;
-  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
 
   static constexpr auto fields() {
     return std::tuple{
@@ -82,17 +83,17 @@ struct service_call {
 };
 
 /// A notification that came over a link. Not answered.
-struct service_notice {
+struct service_notification {
   principal_ptr caller;  ///< Never empty.
   std::string method;
   binary params;
 
   static constexpr auto fields() {
-    return std::tuple{required("caller", &service_notice::caller),
-                      required("method", &service_notice::method),
-                      required("params", &service_notice::params)};
+    return std::tuple{required("caller", &service_notification::caller),
+                      required("method", &service_notification::method),
+                      required("params", &service_notification::params)};
   }
-  friend bool operator==(const service_notice& a, const service_notice& b) {
+  friend bool operator==(const service_notification& a, const service_notification& b) {
     return *a.caller == *b.caller && a.method == b.method && a.params == b.params;
   }
 };
@@ -109,6 +110,11 @@ struct enum_names<session_kind> {
 
 /// The first request on every link.
 struct session_open {
+  static constexpr std::string_view method = "session.open";
+  using answer = struct session_accepted;
+  static constexpr method_access access{
+      .service = service::link, .callers = called_by::everyone, .summary = "the first request"};
+
   std::vector<std::uint32_t>
       protocol;  ///< The lowest and the highest version that the opener speaks.
   session_kind kind = session_kind::client;
@@ -132,6 +138,45 @@ struct session_open {
                       optional("address", &session_open::address)};
   }
   friend bool operator==(const session_open&, const session_open&) = default;
+};
+
+/// `session.closed`: tells a peer why this side closes the link.
+struct session_closed {
+  static constexpr std::string_view method = "session.closed";
+  static constexpr method_access access{.service = service::link,
+                                        .callers = called_by::peers,
+                                        .summary = "why the other side closes"};
+
+  std::string reason;
+
+  static constexpr auto fields() { return std::tuple{required("reason", &session_closed::reason)}; }
+  friend bool operator==(const session_closed&, const session_closed&) = default;
+};
+
+/// `ping`: asks whether the other side is there.
+struct ping {
+  static constexpr std::string_view method = "ping";
+  using answer = void;
+  static constexpr method_access access{.service = service::link,
+                                        .callers = called_by::everyone,
+                                        .summary = "asks for a sign of life"};
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const ping&, const ping&) = default;
+};
+
+/// `cancel`: the sender no longer waits for the answer to this request.
+struct cancel_call {
+  static constexpr std::string_view method = "cancel";
+  static constexpr method_access access{
+      .service = service::link,
+      .callers = called_by::everyone,
+      .summary = "the answer to a request is not wanted any more"};
+
+  std::uint32_t msgid = 0;
+
+  static constexpr auto fields() { return std::tuple{required("msgid", &cancel_call::msgid)}; }
+  friend bool operator==(const cancel_call&, const cancel_call&) = default;
 };
 
 /// The answer to `session_open`.

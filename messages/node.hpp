@@ -6,14 +6,42 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/context.hpp>
-#include <troupe/messages/plugin.hpp>
+#include <troupe/messages/method.hpp>
 
 namespace troupe {
 
-/// `node.info`, `node.peers`, `node.stop`, `plugin.list`: requests without parameters.
-struct no_parameters {
+/// `node.info`
+struct get_node_info {
+  static constexpr std::string_view method = "node.info";
+  using answer = struct node_info;
+  static constexpr method_access access{
+      .service = service::node, .callers = called_by::clients, .summary = "what this node is"};
+
   static constexpr auto fields() { return std::tuple<>{}; }
-  friend bool operator==(const no_parameters&, const no_parameters&) = default;
+  friend bool operator==(const get_node_info&, const get_node_info&) = default;
+};
+
+/// `node.peers`
+struct list_peers {
+  static constexpr std::string_view method = "node.peers";
+  using answer = struct peer_list;
+  static constexpr method_access access{.service = service::mesh,
+                                        .callers = called_by::clients,
+                                        .summary = "the nodes that this node knows"};
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const list_peers&, const list_peers&) = default;
+};
+
+/// `node.stop`: answered before the node stops.
+struct stop_node {
+  static constexpr std::string_view method = "node.stop";
+  using answer = void;
+  static constexpr method_access access{
+      .service = service::node, .callers = called_by::clients, .summary = "stops this node"};
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const stop_node&, const stop_node&) = default;
 };
 
 /// The answer to `node.info`.
@@ -77,142 +105,15 @@ struct peer_list {
 
 /// `peers.known`: where nodes listen, told to every new peer.
 struct peers_known {
+  static constexpr std::string_view method = "peers.known";
+  static constexpr method_access access{
+      .service = service::mesh, .callers = called_by::peers, .summary = "where nodes listen"};
+
   std::vector<std::string> addresses;
   static constexpr auto fields() {
     return std::tuple{required("addresses", &peers_known::addresses)};
   }
   friend bool operator==(const peers_known&, const peers_known&) = default;
-};
-
-/// `plugin.load`: starts the plugin of a package directory.
-struct load_plugin {
-  std::string package;  ///< Absolute path of a directory with a `plugin.toml`.
-  std::vector<std::string>
-      grants;  ///< What the operator grants of what the manifest requests; empty grants all of it.
-  permission_level level = permission_level::user;  ///< The most that the package may be trusted
-                                                    ///< with; one that asks for more is refused.
-  static constexpr auto fields() {
-    return std::tuple{required("package", &load_plugin::package),
-                      optional("grants", &load_plugin::grants),
-                      optional("level", &load_plugin::level)};
-  }
-  friend bool operator==(const load_plugin&, const load_plugin&) = default;
-};
-
-/// `plugin.unload`: stops a plugin.
-struct unload_plugin {
-  std::string plugin;
-  static constexpr auto fields() { return std::tuple{required("plugin", &unload_plugin::plugin)}; }
-  friend bool operator==(const unload_plugin&, const unload_plugin&) = default;
-};
-
-/// `plugin.usage`: what a plugin uses now. Answered with `resource_usage`.
-struct get_usage {
-  std::string plugin;
-  static constexpr auto fields() { return std::tuple{required("plugin", &get_usage::plugin)}; }
-  friend bool operator==(const get_usage&, const get_usage&) = default;
-};
-
-/// `plugin.check`: whether a plugin may do something now. Answered with `permission_decision`.
-struct check_permission {
-  std::string plugin;
-  std::string operation;  ///< `verb:resource`, such as `context.read:/app/theme`.
-  static constexpr auto fields() {
-    return std::tuple{required("plugin", &check_permission::plugin),
-                      required("operation", &check_permission::operation)};
-  }
-  friend bool operator==(const check_permission&, const check_permission&) = default;
-};
-
-/// `plugin.grant` and `plugin.revoke`: from the next message on.
-struct change_grant {
-  std::string plugin;
-  std::string capability;
-  static constexpr auto fields() {
-    return std::tuple{required("plugin", &change_grant::plugin),
-                      required("capability", &change_grant::capability)};
-  }
-  friend bool operator==(const change_grant&, const change_grant&) = default;
-};
-
-/// What is known of one plugin.
-struct plugin_info {
-  std::string name;
-  std::string version;
-  std::string package;
-  plugin_phase phase = plugin_phase::discovered;
-  enum permission_level level = permission_level::restricted;
-  std::vector<std::string> capabilities;  ///< In effect.
-  std::vector<std::string> commands;
-  std::uint64_t restarts = 0;
-  std::uint64_t denials = 0;
-  std::uint64_t process =
-      0;  ///< The operating system's process id of the sandbox; 0 when there is none.
-  resource_limits limits;
-  std::string problem;  ///< Why it is not running, or nothing.
-  static constexpr auto fields() {
-    return std::tuple{required("name", &plugin_info::name),
-                      required("version", &plugin_info::version),
-                      required("package", &plugin_info::package),
-                      required("phase", &plugin_info::phase),
-                      required("level", &plugin_info::level),
-                      required("capabilities", &plugin_info::capabilities),
-                      required("commands", &plugin_info::commands),
-                      required("restarts", &plugin_info::restarts),
-                      required("denials", &plugin_info::denials),
-                      required("process", &plugin_info::process),
-                      required("limits", &plugin_info::limits),
-                      required("problem", &plugin_info::problem)};
-  }
-  friend bool operator==(const plugin_info&, const plugin_info&) = default;
-};
-
-/// The answer to `plugin.list`.
-struct plugin_list {
-  std::vector<plugin_info> plugins;
-  static constexpr auto fields() { return std::tuple{required("plugins", &plugin_list::plugins)}; }
-  friend bool operator==(const plugin_list&, const plugin_list&) = default;
-};
-
-/// One line of the audit trail: who was allowed, denied, given or deprived of what, and by which
-/// rule.
-struct audit_record {
-  std::uint64_t time_ms = 0;  ///< Since 1970.
-  std::string event;  ///< `plugin.denied`, `plugin.granted`, `plugin.revoked`, `plugin.started`,
-                      ///< `plugin.ended` …
-  std::string principal;
-  std::string subject;  ///< The capability or thing in question.
-  std::string rule;     ///< What decided.
-  trace_id trace;
-  static constexpr auto fields() {
-    return std::tuple{required("time_ms", &audit_record::time_ms),
-                      required("event", &audit_record::event),
-                      required("principal", &audit_record::principal),
-                      required("subject", &audit_record::subject),
-                      required("rule", &audit_record::rule),
-                      optional("trace", &audit_record::trace)};
-  }
-  friend bool operator==(const audit_record&, const audit_record&) = default;
-};
-
-/// `audit.search`: the newest records, newest first.
-struct search_audit {
-  std::string principal;      ///< Only of this principal; empty for all.
-  std::string event;          ///< Only this event; empty for all.
-  std::uint32_t limit = 100;  ///< At most 1,000.
-  static constexpr auto fields() {
-    return std::tuple{optional("principal", &search_audit::principal),
-                      optional("event", &search_audit::event),
-                      optional("limit", &search_audit::limit)};
-  }
-  friend bool operator==(const search_audit&, const search_audit&) = default;
-};
-
-/// The answer to `search_audit`.
-struct audit_list {
-  std::vector<audit_record> records;
-  static constexpr auto fields() { return std::tuple{required("records", &audit_list::records)}; }
-  friend bool operator==(const audit_list&, const audit_list&) = default;
 };
 
 }  // namespace troupe

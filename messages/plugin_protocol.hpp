@@ -5,10 +5,29 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
+#include <troupe/messages/method.hpp>
 
 namespace troupe {
 
-/// The answer of a plugin to `plugin.start`: the commands that it contributes.
+/// `plugin.start`: the node asks a plugin for the commands that it contributes.
+struct start_plugin {
+  static constexpr std::string_view method = "plugin.start";
+  using answer = struct plugin_started;
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const start_plugin&, const start_plugin&) = default;
+};
+
+/// `plugin.stop`: the node asks a plugin to finish what it does and to end.
+struct stop_plugin {
+  static constexpr std::string_view method = "plugin.stop";
+  using answer = void;
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const stop_plugin&, const stop_plugin&) = default;
+};
+
+/// The answer to `start_plugin`.
 struct plugin_started {
   std::vector<command_spec> commands;
   static constexpr auto fields() {
@@ -19,6 +38,10 @@ struct plugin_started {
 
 /// `log`: a line of a plugin for the node's log.
 struct log_line {
+  static constexpr std::string_view method = "log";
+  static constexpr method_access access{
+      .service = service::link, .callers = called_by::plugins, .summary = "a line for the log"};
+
   std::string level = "info";  ///< `debug`, `info`, `warning` or `error`.
   std::string message;
   static constexpr auto fields() {
@@ -29,6 +52,8 @@ struct log_line {
 
 /// `grants.changed`: what the plugin may do from now on.
 struct grants_changed {
+  static constexpr std::string_view method = "grants.changed";
+
   std::vector<std::string> capabilities;
   static constexpr auto fields() {
     return std::tuple{required("capabilities", &grants_changed::capabilities)};

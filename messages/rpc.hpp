@@ -53,14 +53,6 @@ void append_response(std::string& out, std::uint32_t id, std::string_view payloa
 void append_failure(std::string& out, std::uint32_t id, const error& failure);
 void append_notification(std::string& out, std::string_view method, std::string_view params);
 
-/// Parameters of the notice `cancel`: the sender does not wait for the answer to this request any
-/// more.
-struct cancel_notice {
-  std::uint32_t msgid = 0;
-
-  static constexpr auto fields() { return std::tuple{required("msgid", &cancel_notice::msgid)}; }
-};
-
 /// The parameters that may stand beside any request's own.
 struct envelope {
   std::chrono::milliseconds deadline{0};  ///< Time left to the caller; 0 when it set none.

@@ -7,19 +7,20 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/method.hpp>
 
 namespace troupe {
 
 /// One run of one node, from a start to its end: the scope in which changes are numbered.
-struct run_id {
+struct incarnation_id {
   node_id origin;
   std::uint64_t incarnation = 0;
 
   static constexpr auto fields() {
-    return std::tuple{required("origin", &run_id::origin),
-                      required("incarnation", &run_id::incarnation)};
+    return std::tuple{required("origin", &incarnation_id::origin),
+                      required("incarnation", &incarnation_id::incarnation)};
   }
-  friend auto operator<=>(const run_id&, const run_id&) = default;
+  friend auto operator<=>(const incarnation_id&, const incarnation_id&) = default;
 };
 
 /// The changes `first` to `last` of one run, both included.
@@ -39,6 +40,11 @@ struct dot_range {
 
 /// `sync.hello`: the first message of each side of a link between two replicas.
 struct sync_hello {
+  static constexpr std::string_view method = "sync.hello";
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::peers,
+                                        .summary = "the first message between replicas"};
+
   cluster_id cluster;
   node_id node;
   std::uint64_t incarnation = 0;
@@ -48,7 +54,7 @@ struct sync_hello {
   std::uint64_t strategies = 0;  ///< Hash of its conflict strategies: where it differs, the same
                                  ///< siblings are read differently.
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
-  std::vector<run_id> declined;  ///< Runs of which the sender takes no further changes.
+  std::vector<incarnation_id> declined;  ///< Runs of which the sender takes no further changes.
 
   static constexpr auto fields() {
     return std::tuple{required("cluster", &sync_hello::cluster),
@@ -77,6 +83,10 @@ struct enum_names<push_encoding> {
 
 /// `sync.push`: committed changes that the receiver lacks; those of one run are in order.
 struct sync_push {
+  static constexpr std::string_view method = "sync.push";
+  static constexpr method_access access{
+      .service = service::context, .callers = called_by::peers, .summary = "a batch of changes"};
+
   std::uint64_t batch = 0;  ///< Counts the pushes of this link from 1.
   push_encoding encoding = push_encoding::plain;
   binary payload;
@@ -91,6 +101,11 @@ struct sync_push {
 
 /// `sync.ack`: a push has been dealt with; the sender of the push may send more.
 struct sync_ack {
+  static constexpr std::string_view method = "sync.ack";
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::peers,
+                                        .summary = "how far the peer has come"};
+
   std::uint64_t batch = 0;  ///< This push and all before it.
   version_vector vector;    ///< How far the receiver has committed the runs that occurred in it.
 
@@ -103,11 +118,15 @@ struct sync_ack {
 /// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it
 /// cannot keep up with pushing.
 struct sync_heads {
+  static constexpr std::string_view method = "sync.heads";
+  static constexpr method_access access{
+      .service = service::context, .callers = called_by::peers, .summary = "vector and root hash"};
+
   version_vector vector;
   state_hash root;          ///< As in `sync_hello`.
   std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
   std::vector<node_id> links;
-  std::vector<run_id> declined;
+  std::vector<incarnation_id> declined;
   bool busy = false;  ///< Pushes wait for the sender's disk, so the receiver does not take its own
                       ///< for lost.
 
@@ -122,6 +141,11 @@ struct sync_heads {
 
 /// `sync.pull`: asks for changes that the sender misses between others that it has.
 struct sync_pull {
+  static constexpr std::string_view method = "sync.pull";
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::peers,
+                                        .summary = "asks for missing changes"};
+
   std::vector<dot_range> ranges;  ///< At most 1,024.
 
   static constexpr auto fields() { return std::tuple{required("ranges", &sync_pull::ranges)}; }

@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 
-#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/commands/dispatcher.hpp>
@@ -69,8 +68,6 @@ function_keeper spawn_function_keeper(caf::actor_system& system);
 
 }  // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_runtime, caf::first_custom_type_id + 1290)
-CAF_ADD_TYPE_ID(troupe_runtime, (troupe::start_call))
-CAF_END_TYPE_ID_BLOCK(troupe_runtime)
+#define TROUPE_RUNTIME_TYPES(X) X(troupe_runtime, troupe::start_call)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::start_call)
+TROUPE_LOCAL_TYPES(troupe_runtime, 1290, TROUPE_RUNTIME_TYPES)

@@ -140,7 +140,7 @@ void host::execute(const std::string& command, arguments given, callback done,
 std::string host::address() const { return impl_->node->address(); }
 
 result<std::vector<peer_info>> host::peers() const {
-  auto known = impl_->ask<peer_list>(impl_->node->actors().mesh, answer_deadline, no_parameters{});
+  auto known = impl_->ask<peer_list>(impl_->node->actors().mesh, answer_deadline, list_peers{});
   if (!known) return fail(std::move(known.error()));
   return std::move(known->peers);
 }
@@ -293,31 +293,31 @@ private:
 
 }  // namespace
 
-struct watch::impl {
+struct subscription::impl {
   context_watcher watcher;
   std::shared_ptr<call_gate> gate;
 };
 
-watch::watch() = default;
-watch::watch(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
-watch::watch(watch&&) noexcept = default;
-watch& watch::operator=(watch&& other) noexcept {
+subscription::subscription() = default;
+subscription::subscription(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
+subscription::subscription(subscription&&) noexcept = default;
+subscription& subscription::operator=(subscription&& other) noexcept {
   auto taken = std::move(other.impl_);  // before the end, as the other may be this one
   end();
   impl_ = std::move(taken);
   return *this;
 }
-watch::~watch() { end(); }
-void watch::end() {
+subscription::~subscription() { end(); }
+void subscription::end() {
   if (!impl_) return;
   impl_->gate->close();
   dismiss(impl_->watcher);
   impl_ = nullptr;
 }
-bool watch::active() const { return impl_ && !impl_->gate->closed(); }
+bool subscription::active() const { return impl_ && !impl_->gate->closed(); }
 
-watch host_context::watch(std::string_view prefix,
-                          std::function<void(const change_record&)> function) {
+subscription host_context::watch(std::string_view prefix,
+                                 std::function<void(const change_record&)> function) {
   auto parsed = path::parse(prefix);
   if (!parsed || !host_.impl_->running) return {};
   auto gate = std::make_shared<call_gate>();
@@ -330,8 +330,8 @@ watch host_context::watch(std::string_view prefix,
     gate->close();
     dismiss(watcher);
   }
-  return troupe::watch{std::make_unique<troupe::watch::impl>(
-      troupe::watch::impl{std::move(watcher), std::move(gate)})};
+  return troupe::subscription{std::make_unique<troupe::subscription::impl>(
+      troupe::subscription::impl{std::move(watcher), std::move(gate)})};
 }
 
 // -- plugins --------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ result<void> host_plugins::unload(const std::string& name) {
 
 result<std::vector<plugin_info>> host_plugins::list() const {
   auto all = host_.impl_->ask<plugin_list>(host_.impl_->node->actors().plugins, answer_deadline,
-                                           no_parameters{});
+                                           list_plugins{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->plugins);
 }

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include <troupe/actors/commands/validator.hpp>
+#include <troupe/messages/audit.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/node.hpp>
+#include <troupe/messages/plugin_requests.hpp>
 #include <troupe/messages/value.hpp>
 #include <troupe/runtime/config.hpp>
 #include <troupe/runtime/stop_request.hpp>
@@ -44,14 +46,14 @@ private:
 };
 
 /// Stays subscribed for as long as it lives.
-class watch {
+class subscription {
 public:
-  watch();
-  watch(watch&&) noexcept;
+  subscription();
+  subscription(subscription&&) noexcept;
   /// Ends what this one watched, as its destructor does.
-  watch& operator=(watch&&) noexcept;
+  subscription& operator=(subscription&&) noexcept;
   /// No call of the function begins after this returns; one that has begun may still run.
-  ~watch();
+  ~subscription();
 
   /// False when it was never made, or has ended because the function was too slow and changes were
   /// missed.
@@ -60,7 +62,7 @@ public:
 private:
   friend class host_context;
   struct impl;
-  explicit watch(std::unique_ptr<impl> made);
+  explicit subscription(std::unique_ptr<impl> made);
   void end();
   std::unique_ptr<impl> impl_;
 };
@@ -77,7 +79,7 @@ public:
   /// It may take values out of the arguments.
   using function = std::function<result<value>(arguments&)>;
   /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for
-  /// the result any more, because the caller has withdrawn the request or gone, its deadline has
+  /// the result any more, because the caller has cancelled the request or is gone, its deadline has
   /// passed, or the host is being stopped; and fails with `cancelled`. What it registers with the
   /// token runs inside the dispatcher and must neither wait nor throw.
   using long_function = std::function<result<value>(arguments&, std::stop_token)>;
@@ -121,10 +123,10 @@ public:
   result<std::vector<context_entry>> list(std::string_view prefix) const;
   /// Calls the function for every change at and below a path from now on, whoever makes it, one at
   /// a time and in order. A function that throws ends the watch; so does one that is 10,000 changes
-  /// behind when more come, and the host's stop; `watch::active` tells. Inactive from the start
-  /// when the path is malformed.
-  [[nodiscard]] troupe::watch watch(std::string_view prefix,
-                                    std::function<void(const change_record&)> function);
+  /// behind when more come, and the host's stop; `subscription::active` tells. Inactive from the
+  /// start when the path is malformed.
+  [[nodiscard]] troupe::subscription watch(std::string_view prefix,
+                                           std::function<void(const change_record&)> function);
 
 private:
   friend class host;

@@ -27,43 +27,43 @@ public:
 
   interface::behavior_type make_behavior() {
     return {
-        [this](no_parameters) {
-          auto promise = self_->make_response_promise<node_info>();
-          describe([promise](node_info info) mutable { promise.deliver(std::move(info)); },
-                   deliver_error(promise));
-          return promise;
+        [this](get_node_info) {
+          return reply_later<node_info>(self_, [this](reply_to<node_info> to) { describe(to); });
         },
-        [this](const service_call& call) -> caf::result<payload> {
-          auto promise = self_->make_response_promise<payload>();
-          if (call.method == "node.stop") {
-            promise.deliver(done_payload());
-            on_stop_({"asked by " + call.caller->name});
-          } else {
-            describe(deliver_encoded<node_info>(promise), deliver_error(promise));
-          }
-          return promise;
-        },
-        [](const service_notice&) {},
+        [this](service_call& call) { return serve(call); },
+        [](const service_notification&) {},
     };
   }
 
 private:
-  template <class Done, class Failed>
-  void describe(Done done, Failed failed) {
+  caf::result<payload> serve(service_call& call) {
+    return serve_method(message_types<get_node_info, stop_node>{}, call,
+                        overloaded{[this](get_node_info, const service_call&) {
+                                     return reply_bytes_later<node_info>(
+                                         self_, [this](reply_to<node_info> to) { describe(to); });
+                                   },
+                                   [this](stop_node, const service_call& asked) {
+                                     auto promise = self_->make_response_promise<payload>();
+                                     promise.deliver(empty_payload());  // before the links end
+                                     on_stop_({"asked by " + asked.caller->name});
+                                     return caf::result<payload>{promise};
+                                   }});
+  }
+
+  void describe(reply_to<node_info> to) {
     ask(self_, replica_, replica_deadline, take_snapshot{})
         .then(
-            [this, done](const snapshot_taken& now) mutable {
+            [this, to](const snapshot_taken& now) mutable {
               node_info info = about_;
               info.root_hash = now.tree.hash();
               info.entries = now.values;
               info.conflicts = now.conflicts;
-              info.uptime_ms =
-                  static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                 self_->clock().now() - started_)
-                                                 .count());
-              done(std::move(info));
+              const auto uptime = self_->clock().now() - started_;
+              info.uptime_ms = static_cast<std::uint64_t>(
+                  std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());
+              to(std::move(info));
             },
-            failed);
+            pass_error(to));
   }
 
   interface::pointer self_;

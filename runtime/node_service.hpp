@@ -12,8 +12,8 @@ namespace troupe {
 
 /// Tells about the node itself, and takes the order to stop it: `node.info` and `node.stop`.
 using node_service_actor =
-    caf::typed_actor<caf::result<node_info>(no_parameters), caf::result<payload>(service_call),
-                     caf::result<void>(service_notice)>;
+    caf::typed_actor<caf::result<node_info>(get_node_info), caf::result<payload>(service_call),
+                     caf::result<void>(service_notification)>;
 
 /// @param about What does not change. @param on_stop Called when somebody asks for the node's end;
 /// must not block.

@@ -119,9 +119,9 @@ admission_release admission::release(command_state& command, std::uint32_t slot,
   return freed;
 }
 
-void admission::withdraw(queue_ticket ticket) { leave(commands_[ticket.slot], ticket); }
+void admission::cancel(queue_ticket ticket) { leave(commands_[ticket.slot], ticket); }
 
-void admission::withdraw_waiting() noexcept {
+void admission::cancel_waiting() noexcept {
   for (auto& command : commands_) command.queue.clear();
   by_deadline_.clear();
 }

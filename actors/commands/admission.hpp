@@ -46,7 +46,7 @@ struct enum_names<rejection_reason> {
 /// A request was let in: `finished` or `abandoned` has to be called for it exactly once.
 struct admitted {};
 /// A request waits. Its ticket comes back exactly once: from `finished` or `abandoned` as the one
-/// to run or as expired, from `expire`, or from `remove`; or goes back with `withdraw`.
+/// to run or as expired, from `expire`, or from `remove`; or goes back with `cancel`.
 struct queued {
   queue_ticket ticket;
 };
@@ -113,10 +113,10 @@ public:
   admission_release abandoned(command_index index, time_point now);
 
   /// Takes one request out, whose ticket has not come back.
-  void withdraw(queue_ticket ticket);
+  void cancel(queue_ticket ticket);
 
   /// Takes all requests out, of all commands: none of their tickets comes back.
-  void withdraw_waiting() noexcept;
+  void cancel_waiting() noexcept;
 
   /// Takes all requests out whose deadline is at or before `now` and returns them, earliest
   /// deadline first.

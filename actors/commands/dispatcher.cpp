@@ -4,14 +4,6 @@
 
 namespace troupe {
 
-void outcome_promise::deliver(result<value> outcome) {
-  if (!outcome)
-    return std::visit([&](auto& to) { to.deliver(to_caf(std::move(outcome.error()))); }, to_);
-  if (auto* local = std::get_if<caf::typed_response_promise<value>>(&to_))
-    return local->deliver(std::move(*outcome));
-  std::get<payload_promise>(to_).deliver(payload{{std::move(*outcome).msgpack()}});
-}
-
 error malformed_capabilities() {
   return {error_code::permission_denied, "the caller's capabilities are malformed", {}};
 }
@@ -29,12 +21,12 @@ dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_con
 dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   return {
       [this](execute_command& wanted) { return execute<value>(wanted); },
-      [this](const withdraw_request& gone) { withdraw(gone.ticket); },
+      [this](const cancel_request& gone) { cancel(gone.ticket); },
       [this](add_command& offered) { return reply(add(offered)); },
       [this](const remove_commands& gone) {
         for (const auto& name : gone.names) remove(name);
       },
-      [this](const withdraw_commands& gone) {
+      [this](const retract_commands& gone) {
         for (const auto& name : gone.names)
           if (is_handled_by(name, gone.handler)) remove(name);
       },
@@ -43,9 +35,10 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
       [this](const get_metrics& wanted) { return reply(metrics(wanted)); },
       [this](reset_metrics) { monitor_.reset_metrics(); },
       [this](service_call& call) { return serve(call); },
-      [this](const service_notice& notice) {
-        log_->warn("command.notice_refused caller={} method={}",
-                   printable_quoted(notice.caller->name, 64), printable_quoted(notice.method, 64));
+      [this](const service_notification& notification) {
+        log_->warn("command.notification_refused caller={} method={}",
+                   printable_quoted(notification.caller->name, 64),
+                   printable_quoted(notification.method, 64));
       },
       [this](const stop_commands& order) { return stop(order); },
       [this](function_done& done) { finish_function(done); },

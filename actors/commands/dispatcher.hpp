@@ -13,23 +13,23 @@ namespace troupe {
 /// (`work_schedule`, for functions that may wait; cheap ones run inside the dispatcher, and actors
 /// are asked) and record
 /// (`performance_monitor`). Every request is answered: with the result, an error, or when it is
-/// withdrawn or comes to its deadline.
+/// cancelled or comes to its deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),
-    // The sender withdraws what it asked for, over a link or not: what waits never runs, and what
+    // The sender cancels what it asked for, over a link or not: what waits never runs, and what
     // runs is asked to stop.
-    caf::result<void>(withdraw_request),
+    caf::result<void>(cancel_request),
     // Offers a command, or takes commands back. Requests that wait for a removed command are
     // answered `unavailable`.
     caf::result<void>(add_command), caf::result<void>(remove_commands),
-    caf::result<void>(withdraw_commands),
+    caf::result<void>(retract_commands),
     // Lists and describes commands.
     caf::result<command_list>(list_commands), caf::result<command_spec>(describe_command),
     // Performance.
     caf::result<metrics_list>(get_metrics), caf::result<void>(reset_metrics),
     // The same over links: `command.*` and `metrics.*`.
-    caf::result<payload>(service_call), caf::result<void>(service_notice),
+    caf::result<payload>(service_call), caf::result<void>(service_notification),
     // Takes no more requests and turns away those that wait; answered when no function runs any
     // more.
     caf::result<void>(stop_commands),

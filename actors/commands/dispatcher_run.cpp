@@ -52,11 +52,11 @@ void dispatcher_state::ask_handler(const command_handler_actor& handler, waiting
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(request.deadline - now);
   const auto ticket = ++last_invocation_;
   keep_place(request.origin, handled_request{handler, ticket});
-  auto finish = [this, promise = std::move(asked.promise), now, index = request.index,
+  auto finish = [this, reply = std::move(asked.reply), now, index = request.index,
                  spec = request.spec, origin = request.origin](result<value> outcome) mutable {
     const auto ended = outcome_of(outcome);
     forget_place(origin);
-    promise.deliver(std::move(outcome));
+    reply(std::move(outcome));
     record(index, spec->name, ended, now, self_->clock().now());
   };
   ask(self_, handler, request.deadline - now,
@@ -135,7 +135,7 @@ void dispatcher_state::expire(queue_ticket ticket) {
 }
 
 /// Answers for a function in whose result nobody is interested any more, because of its deadline or
-/// a withdrawal.
+/// a cancellation.
 void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted,
                                  command_outcome outcome, time_point now) {
   auto found = functions_.find(unwanted.work);
@@ -149,12 +149,12 @@ void dispatcher_state::end_early(const work_schedule::unwanted_work& unwanted,
     if (is_late) log_->warn("command.timed_out command={}", command);
     return answer(asked, is_late ? fail(error_code::deadline_exceeded,
                                         "the command " + command + " did not finish in time")
-                                 : fail(withdrawn(command)));
+                                 : fail(cancelled(command)));
   }
   monitor_.record_unstarted(index, command, outcome);
   answer(asked, is_late ? fail(error_code::deadline_exceeded,
                                "the command " + command + " waited for a worker until its deadline")
-                        : fail(withdrawn(command)));
+                        : fail(cancelled(command)));
   functions_.erase(found);
   release(admission_.abandoned(index, now), now);
 }
@@ -184,9 +184,9 @@ void dispatcher_state::turn_away_all_who_wait() {
                               command_outcome::rejected);
     answer(asked, fail(error_code::unavailable, "the node is being stopped"));
   };
-  admission_.withdraw_waiting();
+  admission_.cancel_waiting();
   for (auto& [ticket, asked] : std::exchange(waiting_, {})) turn_away(asked);
-  for (const auto work : schedule_.withdraw_waiting())
+  for (const auto work : schedule_.cancel_waiting())
     turn_away(functions_.extract(work).mapped().asked);
 }
 

@@ -73,39 +73,46 @@ result<metrics_list> dispatcher_state::metrics(const get_metrics& wanted) const 
 
 // -- over links -----------------------------------------------------------------------------------
 
-caf::result<payload> dispatcher_state::serve(service_call& call) {
-  if (call.method == "command.execute") return serve_execute(call);
-  if (call.method == "command.list")
-    return serve_with<list_commands>(call, [&](const auto& wanted) -> result<command_list> {
-      const auto* caller = callers_.find(call.caller);
-      if (caller == nullptr) return fail(malformed_capabilities());
-      return list(wanted, &caller->rights());
-    });
-  if (call.method == "command.describe")
-    return serve_with<describe_command>(call, [&](const auto& wanted) -> result<command_spec> {
-      const auto* caller = callers_.find(call.caller);
-      if (caller == nullptr) return fail(malformed_capabilities());
-      return describe(wanted, &caller->rights());
-    });
-  if (call.method == "metrics.get")
-    return serve_with<get_metrics>(call, [&](const auto& wanted) { return metrics(wanted); });
-  if (call.method == "metrics.reset") {
-    monitor_.reset_metrics();
-    return done_payload();
-  }
-  return to_caf({error_code::not_found, "the dispatcher does not serve " + call.method, {}});
+namespace {
+
+/// Answers with what `make` makes from the caller's rights.
+template <class Make>
+auto with_rights(caller_cache& callers, const service_call& call, Make&& make)
+    -> decltype(make(std::declval<const permit&>())) {
+  const auto* caller = callers.find(call.caller);
+  if (caller == nullptr) return fail(malformed_capabilities());
+  return make(caller->rights());
 }
 
-caf::result<payload> dispatcher_state::serve_execute(service_call& call) {
-  auto wanted = decode_checked<execute_request>(call.params.bytes);
-  if (!wanted) return to_caf(std::move(wanted.error()));
-  execute_command request{std::move(wanted->command),
-                          std::move(wanted->arguments),
-                          call.caller,
-                          call.deadline,
-                          call.trace,
-                          call.ticket};
-  return execute<payload>(request);
+}  // namespace
+
+caf::result<payload> dispatcher_state::serve(service_call& call) {
+  using served =
+      message_types<execute_request, list_commands, describe_command, get_metrics, reset_metrics>;
+  return serve_method(
+      served{}, call,
+      overloaded{[this](execute_request& wanted, service_call& asked) {
+                   execute_command request{std::move(wanted.command),
+                                           std::move(wanted.arguments),
+                                           asked.caller,
+                                           asked.deadline,
+                                           asked.trace,
+                                           asked.ticket};
+                   return execute<payload>(request);
+                 },
+                 [this](const list_commands& wanted, const service_call& asked) {
+                   return with_rights(callers_, asked,
+                                      [&](const permit& rights) -> result<command_list> {
+                                        return list(wanted, &rights);
+                                      });
+                 },
+                 [this](const describe_command& wanted, const service_call& asked) {
+                   return with_rights(callers_, asked, [&](const permit& rights) {
+                     return describe(wanted, &rights);
+                   });
+                 },
+                 [this](const get_metrics& wanted, const service_call&) { return metrics(wanted); },
+                 [this](reset_metrics, const service_call&) { monitor_.reset_metrics(); }});
 }
 
 }  // namespace troupe

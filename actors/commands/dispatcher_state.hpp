@@ -21,25 +21,14 @@
 #include <troupe/actors/commands/work_schedule.hpp>
 #include <troupe/actors/commands/worker.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
 
 namespace troupe {
 
-/// Where the outcome of a command goes: to an actor as a value, or over a link as bytes.
-class outcome_promise {
-public:
-  explicit outcome_promise(caf::typed_response_promise<value> to) : to_(std::move(to)) {}
-  explicit outcome_promise(payload_promise to) : to_(std::move(to)) {}
-
-  void deliver(result<value> outcome);
-
-private:
-  std::variant<caf::typed_response_promise<value>, payload_promise> to_;
-};
-
 /// The state behind `dispatcher_actor`. The steps up to admission are in dispatcher.cpp, running
-/// and the passing of time in dispatcher_run.cpp, withdrawing in dispatcher_withdraw.cpp, the
+/// and the passing of time in dispatcher_run.cpp, cancelling in dispatcher_cancel.cpp, the
 /// register and what links ask in dispatcher_service.cpp.
 class dispatcher_state {
 public:
@@ -54,7 +43,7 @@ private:
   using clock_type = std::chrono::steady_clock;
   using time_point = clock_type::time_point;
 
-  /// Names a request to whoever may withdraw it: its sender, by a ticket that is not 0.
+  /// Names a request to whoever may cancel it: its sender, by a ticket that is not 0.
   struct request_origin {
     caf::actor_id sender = caf::invalid_actor_id;
     std::uint64_t ticket = 0;
@@ -86,7 +75,7 @@ private:
   };
   struct waiting_request {
     accepted_request request;
-    outcome_promise promise;
+    reply_to<value> reply;
   };
   /// A function that waits for a worker or runs on one.
   struct function_run {
@@ -115,8 +104,8 @@ private:
   void answer(waiting_request& asked, result<value> outcome);
   void keep_place(const request_origin& origin, request_place place);
   void forget_place(const request_origin& origin);
-  void withdraw(std::uint64_t ticket);
-  void withdraw_waiting(queue_ticket ticket);
+  void cancel(std::uint64_t ticket);
+  void cancel_waiting(queue_ticket ticket);
 
   // -- time ---------------------------------------------------------------------------------------
   void expire();
@@ -138,7 +127,6 @@ private:
 
   // -- over links ---------------------------------------------------------------------------------
   caf::result<payload> serve(service_call& call);
-  caf::result<payload> serve_execute(service_call& call);
 
   interface::pointer self_;
   registry registry_;
@@ -154,7 +142,7 @@ private:
   std::unordered_map<work_schedule::work_id, function_run>
       functions_;  ///< Those that the schedule knows.
   std::vector<worker_actor> workers_;
-  /// Of those requests that may be withdrawn; bounded as the requests are.
+  /// Of those requests that may be cancelled; bounded as the requests are.
   std::unordered_map<request_origin, request_place, origin_hash> places_;
   std::uint64_t last_invocation_ = 0;
   bool stopping_ = false;
@@ -163,8 +151,8 @@ private:
   bool expiry_scheduled_ = false;
 };
 
-/// The error for whoever has withdrawn a request.
-error withdrawn(const std::string& command);
+/// The error for whoever has cancelled a request.
+error cancelled(const std::string& command);
 /// The error for a caller whose capabilities are malformed.
 error malformed_capabilities();
 
@@ -227,7 +215,7 @@ caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
   auto promise = self_->template make_response_promise<Answer>();  // takes the sender
   waiting_request asked{{command.index, command.spec, std::move(wanted.arguments), wanted.caller,
                          wanted.trace, deadline, origin},
-                        outcome_promise{promise}};
+                        reply_to<value>{promise}};
   if (const auto* wait = std::get_if<queued>(&verdict)) {
     keep_place(origin, wait->ticket);
     waiting_.emplace(wait->ticket.number, std::move(asked));

@@ -10,7 +10,6 @@
 #include <variant>
 #include <vector>
 
-#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/commands/validator.hpp>
@@ -25,7 +24,7 @@ struct command_context {
   std::string_view principal;  ///< The name of the caller. Valid during the call.
   trace_id trace;
   std::chrono::steady_clock::time_point deadline;  ///< When nobody waits for the answer any more.
-  /// Asked to stop when that is so already: the caller has withdrawn the request or gone, its
+  /// Asked to stop when that is so already: the caller has cancelled the request or gone, its
   /// deadline has passed, or the node is being stopped. A function that takes long looks at it, and
   /// returns `cancelled`. What is registered with it runs inside the dispatcher and must neither
   /// wait nor throw. Functions inside the dispatcher are never asked.
@@ -39,7 +38,7 @@ using command_function = std::function<result<value>(arguments&, const command_c
 /// Asks the handler of a command to do its work. Answered with the result.
 struct invocation {
   invoke_command command;
-  std::uint64_t ticket = 0;  ///< By which the sender may withdraw it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
 };
 
 /// An actor that handles commands, such as the supervisor of a plugin.
@@ -48,7 +47,7 @@ using command_handler_actor = caf::typed_actor<
     caf::result<value>(invocation),
     // Its result is not wanted any more: the work should end, and the invocation be answered
     // `cancelled`.
-    caf::result<void>(withdraw_request)>;
+    caf::result<void>(cancel_request)>;
 
 /// Runs inside the dispatcher, so it must be cheap and never wait.
 struct inline_handler {
@@ -72,7 +71,7 @@ struct add_command {
 /// Asks the dispatcher to forget the named commands of one handler, as when its plugin has gone.
 /// What others offer stays. Sent by the handler itself, it also undoes an `add_command` before it
 /// that has not been answered.
-struct withdraw_commands {
+struct retract_commands {
   std::vector<std::string> names;
   caf::actor_id handler = caf::invalid_actor_id;
 };
@@ -106,20 +105,13 @@ using function_sink = caf::typed_actor<caf::result<void>(function_done)>;
 
 }  // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_commands, caf::first_custom_type_id + 1220)
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::execute_command))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::add_command))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::run_function))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::function_done))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::stop_commands))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::withdraw_commands))
-CAF_ADD_TYPE_ID(troupe_commands, (troupe::invocation))
-CAF_END_TYPE_ID_BLOCK(troupe_commands)
+#define TROUPE_COMMAND_TYPES(X)                \
+  X(troupe_commands, troupe::execute_command)  \
+  X(troupe_commands, troupe::add_command)      \
+  X(troupe_commands, troupe::run_function)     \
+  X(troupe_commands, troupe::function_done)    \
+  X(troupe_commands, troupe::stop_commands)    \
+  X(troupe_commands, troupe::retract_commands) \
+  X(troupe_commands, troupe::invocation)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::execute_command)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::add_command)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::run_function)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::function_done)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_commands)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::withdraw_commands)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::invocation)
+TROUPE_LOCAL_TYPES(troupe_commands, 1220, TROUPE_COMMAND_TYPES)

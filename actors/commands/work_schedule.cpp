@@ -42,7 +42,7 @@ std::vector<work_schedule::unwanted_work> work_schedule::expire(time_point now) 
   return late;
 }
 
-std::optional<work_schedule::unwanted_work> work_schedule::withdraw(work_id work) {
+std::optional<work_schedule::unwanted_work> work_schedule::cancel(work_id work) {
   const auto waits = waiting_.find(work);
   const auto runs = running_.find(work);
   if (waits == waiting_.end() && (runs == running_.end() || runs->second.overdue))
@@ -60,14 +60,14 @@ work_schedule::unwanted_work work_schedule::give_up(work_id work) {
   return {work, started != running_.end()};
 }
 
-std::vector<work_schedule::work_id> work_schedule::withdraw_waiting() {
-  std::vector<work_id> withdrawn;
+std::vector<work_schedule::work_id> work_schedule::cancel_waiting() {
+  std::vector<work_id> cancelled;
   for (const auto& [work, deadline] : waiting_) {
     by_deadline_.erase({deadline, work});
-    withdrawn.push_back(work);
+    cancelled.push_back(work);
   }
   waiting_.clear();
-  return withdrawn;
+  return cancelled;
 }
 
 std::vector<work_schedule::work_id> work_schedule::running() const {

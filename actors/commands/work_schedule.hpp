@@ -16,7 +16,7 @@ namespace troupe {
 /// First come, first served. Work is given to a worker when that one is idle and not before, so
 /// that nothing waits behind a function that hangs while other workers are free. What is still
 /// waiting at its deadline never runs. What runs then is overdue: nobody waits for it any more, but
-/// its worker is busy until it ends. The same holds for work that is withdrawn.
+/// its worker is busy until it ends. The same holds for work that is cancelled.
 ///
 /// Every operation is O(log work). Bounded by the caller, who asks `is_full` before taking a
 /// request in.
@@ -62,9 +62,9 @@ public:
   std::vector<unwanted_work> expire(time_point now);
   /// Nobody waits for this work any more, as if it had come to its deadline. Nothing for work that
   /// is overdue or unknown.
-  std::optional<unwanted_work> withdraw(work_id work);
+  std::optional<unwanted_work> cancel(work_id work);
   /// Takes all work out that waits, in order: it will never run.
-  std::vector<work_id> withdraw_waiting();
+  std::vector<work_id> cancel_waiting();
 
   /// Has nothing to do and nothing under way.
   bool is_idle() const noexcept { return waiting_.empty() && running_.empty(); }

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include <troupe/actors/context/push_batch.hpp>
+#include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/messages/error.hpp>
 
 namespace troupe {

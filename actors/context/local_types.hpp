@@ -6,11 +6,10 @@
 #include <memory>
 #include <vector>
 
-#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/context/engine.hpp>
-#include <troupe/actors/context/push_batch.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/messages/context_requests.hpp>
@@ -40,7 +39,7 @@ struct append_records {
 /// Asks the store for changes of one run, from `first` on, at least one and at most about
 /// `max_bytes`.
 struct read_records {
-  run_id run;
+  incarnation_id run;
   std::uint64_t first = 0;
   std::size_t max_bytes = 0;
 };
@@ -79,28 +78,17 @@ struct settle_context {};
 
 }  // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_context, caf::first_custom_type_id + 1260)
-CAF_ADD_TYPE_ID(troupe_context, (troupe::write_values))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::values_written))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::append_records))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::read_records))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::records_read))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::write_checkpoint))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::context_changed))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::watch_context))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::take_snapshot))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::snapshot_taken))
-CAF_ADD_TYPE_ID(troupe_context, (troupe::settle_context))
-CAF_END_TYPE_ID_BLOCK(troupe_context)
+#define TROUPE_CONTEXT_TYPES(X)               \
+  X(troupe_context, troupe::write_values)     \
+  X(troupe_context, troupe::values_written)   \
+  X(troupe_context, troupe::append_records)   \
+  X(troupe_context, troupe::read_records)     \
+  X(troupe_context, troupe::records_read)     \
+  X(troupe_context, troupe::write_checkpoint) \
+  X(troupe_context, troupe::context_changed)  \
+  X(troupe_context, troupe::watch_context)    \
+  X(troupe_context, troupe::take_snapshot)    \
+  X(troupe_context, troupe::snapshot_taken)   \
+  X(troupe_context, troupe::settle_context)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::write_values)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::values_written)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::append_records)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_records)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::records_read)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::write_checkpoint)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::context_changed)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::watch_context)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::take_snapshot)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::snapshot_taken)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::settle_context)
+TROUPE_LOCAL_TYPES(troupe_context, 1260, TROUPE_CONTEXT_TYPES)

@@ -37,23 +37,29 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
 replica_state::interface::behavior_type replica_state::make_behavior() {
   tick_after(self_, interval, tick::slow);
   return {
-      [this](const write_values& wanted) { return write(wanted); },
-      [this](const get_value& wanted) {
-        auto found = engine_.view(wanted.path);
-        return value_found{found.has_value(), found ? std::move(*found) : value{}};
+      [this](const write_values& wanted) {
+        return reply_later<values_written>(
+            self_, [&](reply_to<values_written> to) { write(wanted, std::move(to)); });
       },
-      [this](const list_values& wanted) { return list(wanted); },
+      [this](const get_value& wanted) { return find(wanted.path); },
+      [this](const list_values& wanted) {
+        return reply_later<value_page>(
+            self_, [&](reply_to<value_page> to) { list(wanted, std::move(to)); });
+      },
       [this](const explain_value& wanted) { return engine_.explain(wanted.path); },
-      [this](const verify_values& wanted) { return verify(wanted); },
+      [this](const verify_values& wanted) {
+        return reply_later<values_verified>(
+            self_, [&](reply_to<values_verified> to) { verify(wanted, std::move(to)); });
+      },
       [this](take_snapshot) {
         return snapshot_taken{engine_.snapshot(), engine_.vector(), engine_.values(),
                               engine_.conflicts()};
       },
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },
-      [this](const service_call& call) { return serve(call); },
-      [this](const service_notice& notice) {
-        if (const auto sender = self_->current_sender()) hear(sender->id(), notice);
+      [this](service_call& call) { return serve(call); },
+      [this](const service_notification& notification) {
+        if (const auto sender = self_->current_sender()) hear(sender->id(), notification);
       },
       [this](settle_context) { return settle(); },
       [this](tick) {
@@ -83,17 +89,19 @@ std::optional<error> replica_state::first_refused(const write_values& wanted) co
   return std::nullopt;
 }
 
-caf::result<values_written> replica_state::write(const write_values& wanted) {
+void replica_state::write(const write_values& wanted, reply_to<values_written> to) {
   if (!queue_.health())
-    return to_caf({error_code::storage_failure,
+    return to(
+        fail(error{error_code::storage_failure,
                    "writes are refused while the disk does: " + queue_.health().error().message,
-                   {}});
+                   {}}));
   if (queue_.is_full())
-    return to_caf({error_code::overloaded, "too many changes wait for the disk; try again", {}});
-  if (auto refused = first_refused(wanted)) return to_caf(std::move(*refused));
+    return to(
+        fail(error{error_code::overloaded, "too many changes wait for the disk; try again", {}}));
+  if (auto refused = first_refused(wanted)) return to(fail(std::move(*refused)));
   const auto now = setup_.clock();
   auto written = std::make_shared<values_written>();
-  if (wanted.only_check) return std::move(*written);
+  if (wanted.only_check) return to(std::move(*written));
   std::vector<encoded_record> records;
   for (const auto& entry : wanted.entries) {
     if (wanted.skip_unchanged && engine_.view(entry.path) == entry.value) {
@@ -105,7 +113,7 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
     if (!record) {
       queue_.add(std::move(records));
       commit();
-      return to_caf(std::move(record.error()));
+      return to(fail(std::move(record.error())));
     }
     written->ids.push_back(record->id());
     records.push_back(encode_record(*record));
@@ -115,18 +123,14 @@ caf::result<values_written> replica_state::write(const write_values& wanted) {
   queue_.add(std::move(records));
   if (wanted.durability == durability::memory) {
     commit();
-    return std::move(*written);
+    return to(std::move(*written));
   }
-  auto promise = self_->make_response_promise<values_written>();
-  queue_.notify([promise, written](const result<void>& outcome) mutable {
-    if (outcome) return promise.deliver(std::move(*written));
-    promise.deliver(
-        to_caf({error_code::storage_failure,
-                "the change is not durable yet, and is tried again: " + outcome.error().message,
-                {}}));
+  queue_.notify([to, written](const result<void>& outcome) mutable {
+    if (outcome) return to(std::move(*written));
+    to(fail(error_code::storage_failure,
+            "the change is not durable yet, and is tried again: " + outcome.error().message));
   });
   commit();
-  return promise;
 }
 
 void replica_state::announce(applied_change change) {
@@ -191,93 +195,81 @@ result<context_reader_actor> replica_state::start_reader() {
   return made;
 }
 
-caf::result<value_page> replica_state::list(const list_values& wanted) {
+value_found replica_state::find(const path& where) const {
+  auto found = engine_.view(where);
+  return {found.has_value(), found ? std::move(*found) : value{}};
+}
+
+void replica_state::list(const list_values& wanted, reply_to<value_page> to) {
   if (auto page = list_page(engine_.tree(), engine_.rule(), wanted, max_visited))
-    return std::move(*page);
+    return to(std::move(*page));
   const auto reader = start_reader();
-  if (!reader) return to_caf(reader.error());
-  auto promise = self_->make_response_promise<value_page>();
-  ask(self_, *reader, reader_deadline, wanted)
-      .then([promise](value_page& page) mutable { promise.deliver(std::move(page)); },
-            deliver_error(promise));
-  return promise;
+  if (!reader) return to(fail(reader.error()));
+  ask(self_, *reader, reader_deadline, wanted).then(pass_answer(to), pass_error(to));
 }
 
-caf::result<values_verified> replica_state::verify(const verify_values& wanted) {
+void replica_state::verify(const verify_values& wanted, reply_to<values_verified> to) {
   const auto reader = start_reader();
-  if (!reader) return to_caf(reader.error());
-  auto promise = self_->make_response_promise<values_verified>();
-  ask(self_, *reader, reader_deadline, wanted)
-      .then([promise](values_verified& report) mutable { promise.deliver(std::move(report)); },
-            deliver_error(promise));
-  return promise;
+  if (!reader) return to(fail(reader.error()));
+  ask(self_, *reader, reader_deadline, wanted).then(pass_answer(to), pass_error(to));
 }
 
-/// Serves a request over a link as one of another actor.
-template <class Request, class Answer>
-caf::result<payload> replica_state::serve_by_asking(const service_call& call) {
-  auto wanted = decode_checked<Request>(call.params.bytes);
-  if (!wanted) return to_caf(std::move(wanted.error()));
-  auto promise = self_->make_response_promise<payload>();
-  ask(self_, interface{self_}, call.deadline, std::move(*wanted))
-      .then(deliver_encoded<Answer>(promise), deliver_error(promise));
-  return promise;
-}
-
-caf::result<payload> replica_state::serve(const service_call& call) {
-  if (call.method == "context.get")
-    return serve_with<get_value>(call, [this](const auto& wanted) {
-      auto found = engine_.view(wanted.path);
-      return result<value_found>{
-          value_found{found.has_value(), found ? std::move(*found) : value{}}};
-    });
-  if (call.method == "context.list") return serve_by_asking<list_values, value_page>(call);
-  if (call.method == "context.explain")
-    return serve_with<explain_value>(call, [this](const auto& wanted) {
-      return result<value_explained>{engine_.explain(wanted.path)};
-    });
-  if (call.method == "context.verify") return serve_by_asking<verify_values, values_verified>(call);
-  write_values write{.entries = {}, .principal = call.caller->name, .trace = call.trace};
-  if (call.method == "context.set") {
-    auto wanted = decode_checked<set_value>(call.params.bytes);
-    if (!wanted) return to_caf(std::move(wanted.error()));
-    write.entries.push_back({std::move(wanted->path), std::move(wanted->value)});
-    write.durability = wanted->durability;
-    return serve_write(call, std::move(write), true);
-  }
-  if (call.method == "context.delete") {
-    auto wanted = decode_checked<erase_value>(call.params.bytes);
-    if (!wanted) return to_caf(std::move(wanted.error()));
-    write.entries.push_back({std::move(wanted->path), {}});
-    write.what = operation::erase;
-    write.durability = wanted->durability;
-    return serve_write(call, std::move(write), true);
-  }
-  if (call.method == "context.import") {
-    auto wanted = decode_checked<import_values>(call.params.bytes);
-    if (!wanted) return to_caf(std::move(wanted.error()));
-    write.entries = std::move(wanted->entries);
-    write.durability = wanted->durability;
-    write.only_check = wanted->only_check;
-    write.skip_unchanged = true;
-    return serve_write(call, std::move(write), false);
-  }
-  return to_caf({error_code::not_found, "the context does not serve " + call.method, {}});
-}
-
-caf::result<payload> replica_state::serve_write(const service_call& call, write_values wanted,
-                                                bool single) {
-  auto promise = self_->make_response_promise<payload>();
-  ask(self_, interface{self_}, call.deadline, std::move(wanted))
-      .then(
-          [promise, single](const values_written& written) mutable {
-            if (single)
-              promise.deliver(to_payload(change_accepted{written.ids.front()}));
-            else
-              promise.deliver(to_payload(values_imported{written.ids.size(), written.unchanged}));
+caf::result<payload> replica_state::serve(service_call& call) {
+  using served = message_types<get_value, list_values, explain_value, verify_values, set_value,
+                               erase_value, import_values>;
+  return serve_method(
+      served{}, call,
+      overloaded{
+          [this](const get_value& wanted, auto&) { return find(wanted.path); },
+          [this](const explain_value& wanted, auto&) { return engine_.explain(wanted.path); },
+          [this](list_values& wanted, auto&) {
+            return reply_bytes_later<value_page>(
+                self_, [&](reply_to<value_page> to) { list(std::move(wanted), std::move(to)); });
           },
-          deliver_error(promise));
-  return promise;
+          [this](verify_values& wanted, auto&) {
+            return reply_bytes_later<values_verified>(self_, [&](reply_to<values_verified> to) {
+              verify(std::move(wanted), std::move(to));
+            });
+          },
+          [this](set_value& wanted, const service_call& asked) {
+            write_values write = write_of(asked, wanted.durability);
+            write.entries.push_back({std::move(wanted.path), std::move(wanted.value)});
+            return serve_single(std::move(write));
+          },
+          [this](erase_value& wanted, const service_call& asked) {
+            write_values write = write_of(asked, wanted.durability);
+            write.what = operation::erase;
+            write.entries.push_back({std::move(wanted.path), {}});
+            return serve_single(std::move(write));
+          },
+          [this](import_values& wanted, const service_call& asked) {
+            write_values write = write_of(asked, wanted.durability);
+            write.entries = std::move(wanted.entries);
+            write.only_check = wanted.only_check;
+            write.skip_unchanged = true;
+            return reply_bytes_later<values_imported>(self_, [&](reply_to<values_imported> to) {
+              this->write(write,
+                          reply_to<values_written>{[to](result<values_written> done) mutable {
+                            to(done.map([](const values_written& all) {
+                              return values_imported{all.ids.size(), all.unchanged};
+                            }));
+                          }});
+            });
+          }});
+}
+
+write_values replica_state::write_of(const service_call& asked, enum durability when) {
+  return {.entries = {}, .durability = when, .principal = asked.caller->name, .trace = asked.trace};
+}
+
+/// A write of one value, answered with the change that it became.
+caf::result<payload> replica_state::serve_single(write_values wanted) {
+  return reply_bytes_later<change_accepted>(self_, [&](reply_to<change_accepted> to) {
+    write(
+        wanted, reply_to<values_written>{[to](result<values_written> done) mutable {
+          to(done.map([](const values_written& all) { return change_accepted{all.ids.front()}; }));
+        }});
+  });
 }
 
 // -- durability -----------------------------------------------------------------------------------

@@ -4,8 +4,8 @@
 
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/context/engine.hpp>
 #include <troupe/actors/context/local_types.hpp>
+#include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store_keeper.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
@@ -29,7 +29,7 @@ using replica_actor = caf::typed_actor<
     // A peer can be reached.
     caf::result<void>(peer_up),
     // `context.*` and `sync.*` over links.
-    caf::result<payload>(service_call), caf::result<void>(service_notice),
+    caf::result<payload>(service_call), caf::result<void>(service_notification),
     // Makes everything durable and writes a checkpoint.
     caf::result<void>(settle_context),
     // Lets time pass.

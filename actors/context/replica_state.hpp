@@ -8,8 +8,9 @@
 #include <troupe/actors/context/context_reader.hpp>
 #include <troupe/actors/context/log_quota.hpp>
 #include <troupe/actors/context/replica.hpp>
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -45,18 +46,18 @@ private:
   };
 
   // -- writing and reading ------------------------------------------------------------------------
-  caf::result<values_written> write(const write_values& wanted);
+  value_found find(const path& where) const;
+  void write(const write_values& wanted, reply_to<values_written> to);
   std::optional<error> first_refused(const write_values& wanted) const;
   void announce(applied_change change);
   void watch(const watch_context& wanted);
   void tell_watchers();
-  caf::result<value_page> list(const list_values& wanted);
-  caf::result<values_verified> verify(const verify_values& wanted);
+  void list(const list_values& wanted, reply_to<value_page> to);
+  void verify(const verify_values& wanted, reply_to<values_verified> to);
   result<context_reader_actor> start_reader();
-  caf::result<payload> serve(const service_call& call);
-  template <class Request, class Answer>
-  caf::result<payload> serve_by_asking(const service_call& call);
-  caf::result<payload> serve_write(const service_call& call, write_values wanted, bool single);
+  caf::result<payload> serve(service_call& call);
+  static write_values write_of(const service_call& asked, enum durability when);
+  caf::result<payload> serve_single(write_values wanted);
 
   // -- durability ---------------------------------------------------------------------------------
   void commit();
@@ -70,7 +71,7 @@ private:
   // -- peers --------------------------------------------------------------------------------------
   void meet(const peer_up& up);
   void lose(caf::actor_id link);
-  void hear(caf::actor_id link, const service_notice& notice);
+  void hear(caf::actor_id link, const service_notification& notification);
   void carry_out(caf::actor_id link, sync_session::actions actions);
   void send(peer& to, const sync_message& message);
   void apply(caf::actor_id link, apply_records wanted);
@@ -94,7 +95,7 @@ private:
       news_;  ///< What this message changed, until watchers are told.
   /// What links said before the mesh introduced them; few, as the introduction is under way. The
   /// oldest go first.
-  std::deque<std::pair<caf::actor_id, service_notice>> early_;
+  std::deque<std::pair<caf::actor_id, service_notification>> early_;
   watch_list ends_;
   std::shared_ptr<spdlog::logger> log_;
   // Of the changes that the store has and of those that no log holds: how many the latest

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <troupe/actors/context/replica_state.hpp>
+#include <troupe/actors/links/serving.hpp>
 
 namespace troupe {
 
@@ -17,60 +18,24 @@ constexpr std::size_t max_early = 64;
 constexpr std::ptrdiff_t max_early_of_one = 16;
 constexpr std::size_t max_early_bytes = std::size_t{16} << 20;
 
-/// The wire name and bytes of a message.
-std::pair<std::string, std::string> to_notice(const sync_message& message) {
-  struct visitor {
-    std::pair<std::string, std::string> operator()(const sync_hello& m) const {
-      return {"sync.hello", encode(m)};
-    }
-    std::pair<std::string, std::string> operator()(const sync_push& m) const {
-      return {"sync.push", encode(m)};
-    }
-    std::pair<std::string, std::string> operator()(const sync_ack& m) const {
-      return {"sync.ack", encode(m)};
-    }
-    std::pair<std::string, std::string> operator()(const sync_heads& m) const {
-      return {"sync.heads", encode(m)};
-    }
-    std::pair<std::string, std::string> operator()(const sync_pull& m) const {
-      return {"sync.pull", encode(m)};
-    }
-  };
-  return std::visit(visitor{}, message);
-}
-
-template <class Message>
-result<sync_message> read_as(std::string_view bytes) {
-  auto read = decode_checked<Message>(bytes);
-  if (!read) return fail(std::move(read.error()));
-  return sync_message{std::move(*read)};
-}
-
-result<sync_message> from_notice(std::string_view method, std::string_view bytes) {
-  if (method == "sync.hello") return read_as<sync_hello>(bytes);
-  if (method == "sync.push") return read_as<sync_push>(bytes);
-  if (method == "sync.ack") return read_as<sync_ack>(bytes);
-  if (method == "sync.heads") return read_as<sync_heads>(bytes);
-  if (method == "sync.pull") return read_as<sync_pull>(bytes);
-  return fail(error_code::not_found, "there is no notice " + std::string{method});
-}
+using sync_messages = message_types<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
 
 }  // namespace
 
 void replica_state::meet(const peer_up& up) {
   const auto id = up.link.id();
   const sync_identity self{setup_.identity.cluster, setup_.identity.node,
-                           engine_.own_run().incarnation, strategies_hash(engine_.rule())};
+                           engine_.own_incarnation().incarnation, strategies_hash(engine_.rule())};
   peers_[id] = {up.link, up.node, up.name, std::make_unique<sync_session>(self, up.node, view_)};
   ends_.watch(self_, up.link, [this, id](const caf::error&) { lose(id); });
   refresh_view();
   carry_out(id, peers_[id].session->start(steady_ms()));
   for_each_session([](sync_session& session) { return session.links_changed(); });
-  for (auto& [link, notice] : std::exchange(early_, {}))
+  for (auto& [link, notification] : std::exchange(early_, {}))
     if (link == id)
-      hear(link, notice);
+      hear(link, notification);
     else
-      early_.emplace_back(link, std::move(notice));
+      early_.emplace_back(link, std::move(notification));
 }
 
 void replica_state::lose(caf::actor_id link) {
@@ -79,13 +44,13 @@ void replica_state::lose(caf::actor_id link) {
   for_each_session([](sync_session& session) { return session.links_changed(); });
 }
 
-void replica_state::hear(caf::actor_id link, const service_notice& notice) {
+void replica_state::hear(caf::actor_id link, const service_notification& notification) {
   const auto found = peers_.find(link);
   if (found == peers_.end()) {
     const auto of_this_link = [link](const auto& kept) { return kept.first == link; };
     if (std::ranges::count_if(early_, of_this_link) >= max_early_of_one)
       return;  // the exchange begins anew with a new link
-    early_.emplace_back(link, notice);
+    early_.emplace_back(link, notification);
     std::size_t bytes = 0;
     for (const auto& [from, kept] : early_) bytes += kept.params.bytes.size();
     for (; early_.size() > max_early || bytes > max_early_bytes; early_.pop_front())
@@ -93,11 +58,10 @@ void replica_state::hear(caf::actor_id link, const service_notice& notice) {
     return;
   }
   refresh_view();
-  auto message = from_notice(notice.method, notice.params.bytes);
-  if (message)
-    carry_out(found->first, found->second.session->receive(*message));
-  else
-    carry_out(found->first, {close_session{message.error()}});
+  const auto heard = hear_notification(sync_messages{}, notification, [&](auto message) {
+    carry_out(found->first, found->second.session->receive(sync_message{std::move(message)}));
+  });
+  if (!heard) carry_out(found->first, {close_session{heard.error()}});
 }
 
 void replica_state::carry_out(caf::actor_id link, sync_session::actions actions) {
@@ -128,10 +92,10 @@ void replica_state::carry_out(caf::actor_id link, sync_session::actions actions)
 }
 
 void replica_state::send(peer& to, const sync_message& message) {
-  auto [method, bytes] = to_notice(message);
+  auto notification = std::visit([](const auto& each) { return to_notification(each); }, message);
   // What a link refuses, because its other side does not read, would be missed: the session starts
   // anew with a new link.
-  ask(self_, to.link, link_deadline, notify_remote{std::move(method), {std::move(bytes)}})
+  ask(self_, to.link, link_deadline, std::move(notification))
       .then([] {}, [this, link = to.link](
                        const error& why) { tell(self_, link, close_link{why.message}); });
 }

@@ -246,7 +246,7 @@ result<void> context_store::read_log_vector() {
     const auto row = runs->step();
     if (!row) return fail(row.error());
     if (!*row) break;
-    run_id run{{}, static_cast<std::uint64_t>(runs->integer(2))};
+    incarnation_id run{{}, static_cast<std::uint64_t>(runs->integer(2))};
     const auto origin = runs->blob(1);
     const auto name = "run " + std::to_string(runs->integer(0));
     if (origin.size() != run.origin.id.bytes.size())
@@ -299,7 +299,7 @@ result<std::uint64_t> context_store::begin_incarnation(std::uint64_t at_least) {
 
 // -- log ------------------------------------------------------------------------------------------
 
-result<std::int64_t> context_store::row_of_run(const run_id& run) {
+result<std::int64_t> context_store::row_of_run(const incarnation_id& run) {
   if (const auto known = runs_.find(run); known != runs_.end()) return known->second;
   const auto row = static_cast<std::int64_t>(runs_.size()) + 1;
   const std::string_view origin{reinterpret_cast<const char*>(run.origin.id.bytes.data()),
@@ -355,7 +355,7 @@ result<void> context_store::append(std::span<const encoded_record> records) {
 }
 
 result<encoded_record> context_store::read_record(const sqlite_statement& row,
-                                                  const run_id& run) const {
+                                                  const incarnation_id& run) const {
   encoded_record record{{run.origin, run.incarnation, static_cast<std::uint64_t>(row.integer(0))},
                         std::string{row.blob(1)}};
   if (row.integer(2) != row_hash(log_key(record.dot), record.bytes))
@@ -363,7 +363,8 @@ result<encoded_record> context_store::read_record(const sqlite_statement& row,
   return record;
 }
 
-result<std::vector<encoded_record>> context_store::read_log(const run_id& run, std::uint64_t first,
+result<std::vector<encoded_record>> context_store::read_log(const incarnation_id& run,
+                                                            std::uint64_t first,
                                                             std::size_t max_bytes) {
   std::vector<encoded_record> records;
   const auto known = runs_.find(run);

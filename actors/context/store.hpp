@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <troupe/actors/context/directory_lock.hpp>
-#include <troupe/actors/context/engine.hpp>
-#include <troupe/actors/context/push_batch.hpp>
 #include <troupe/actors/context/sqlite.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/messages/sync.hpp>
 
 namespace troupe {
@@ -79,7 +79,7 @@ public:
   result<void> append(std::span<const encoded_record> records);
   /// Changes of one run from `first` on, in order: as many as fit in `max_bytes`, but at least one
   /// if there is one.
-  result<std::vector<encoded_record>> read_log(const run_id& run, std::uint64_t first,
+  result<std::vector<encoded_record>> read_log(const incarnation_id& run, std::uint64_t first,
                                                std::size_t max_bytes);
   /// What the log holds: all of `1..seq` of each run.
   const version_vector& log_vector() const noexcept { return log_vector_; }
@@ -103,9 +103,9 @@ private:
   result<std::string> read_meta(const std::string& key);
   result<void> write_meta(const std::string& key, const std::string& bytes);
   result<void> write_entry(const tree_entry* before, const tree_entry* after);
-  result<std::int64_t> row_of_run(const run_id& run);
+  result<std::int64_t> row_of_run(const incarnation_id& run);
   result<void> check_logged(const encoded_record& record);
-  result<encoded_record> read_record(const sqlite_statement& row, const run_id& run) const;
+  result<encoded_record> read_record(const sqlite_statement& row, const incarnation_id& run) const;
   std::uint64_t records_beyond(const version_vector& vector) const;
 
   directory_lock lock_;  // declared first: released when the database is closed
@@ -113,7 +113,7 @@ private:
   sqlite_statement insert_log_, select_log_, insert_run_, upsert_entry_, delete_entry_,
       select_meta_, upsert_meta_;
   store_identity identity_;
-  std::map<run_id, std::int64_t> runs_;
+  std::map<incarnation_id, std::int64_t> runs_;
   version_vector log_vector_;
   context_tree checkpointed_;
   std::uint64_t since_checkpoint_ = 0;

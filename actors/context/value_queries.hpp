@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/state/engine.hpp>
 #include <troupe/messages/context_requests.hpp>
 
 // What readers ask of a replica, answered from its tree. A tree is a snapshot, so that what takes

@@ -12,6 +12,8 @@
 #include <caf/string_view.hpp>
 
 #include <troupe/messages/codec.hpp>
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/context.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/principal.hpp>
 

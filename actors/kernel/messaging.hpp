@@ -15,7 +15,7 @@
 
 namespace troupe {
 
-/// Sends and forgets. For facts, ticks and notices; whatever needs an answer is asked.
+/// Sends and forgets. For facts, ticks and notifications; whatever needs an answer is asked.
 template <class Self, class Handle, class Message>
 void tell(Self* self, const Handle& to, Message&& message) {
   self->send(to, std::forward<Message>(message));

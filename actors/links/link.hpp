@@ -23,14 +23,11 @@ using service_actor = caf::typed_actor<
     // Answers a request: the bytes of the result.
     caf::result<payload>(service_call),
     // Takes a notification. The sender is the link.
-    caf::result<void>(service_notice)>;
+    caf::result<void>(service_notification)>;
 
-/// Who serves what. Whoever serves the commands also takes `withdraw_request`: nothing else can be
-/// withdrawn.
+/// Who serves what. Whoever serves the commands also takes `cancel_request`: nothing else can be
+/// cancelled.
 using service_table = std::map<service, service_actor>;
-
-/// An actor that can be told that an answer is not wanted any more.
-using withdrawal_sink = caf::typed_actor<caf::result<void>(withdraw_request)>;
 
 /// Takes note of sessions; the ends of links are seen by watching them.
 using link_owner = caf::typed_actor<caf::result<void>(link_opened)>;

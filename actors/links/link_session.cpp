@@ -87,7 +87,7 @@ result<void> link_session::receive_frame(std::string_view frame, time_point now,
 
 result<void> link_session::receive_request(const rpc::request& request, time_point now,
                                            link_events& events) {
-  if (request.method == "ping" && !awaiting_opening_) {
+  if (request.method == ping::method && !awaiting_opening_) {
     rpc::append_response(output_, request.id, rpc::nil);
     return {};
   }
@@ -116,13 +116,13 @@ result<void> link_session::receive_request(const rpc::request& request, time_poi
   return {};
 }
 
-/// Whether one more request can be served beside those that are, be they withdrawn or not.
+/// Whether one more request can be served beside those that are, be they cancelled or not.
 result<void> link_session::check_room(const rpc::request& request) const {
   if (serving_.size() >= limits_.in_flight)
     return fail(error_code::overloaded, std::to_string(serving_.size()) +
                                             " requests are still worked on, " +
                                             std::to_string(serving_.size() - answerable_.size()) +
-                                            " of them withdrawn or expired; try again later");
+                                            " of them cancelled or expired; try again later");
   if (serving_bytes_ + request.params.size() > limits_.request_bytes)
     return fail(error_code::overloaded,
                 "the requests that are still worked on have " + std::to_string(serving_bytes_) +
@@ -148,19 +148,19 @@ result<void> link_session::receive_response(const rpc::response& response) {
   return {};
 }
 
-result<void> link_session::receive_notification(const rpc::notification& notice,
+result<void> link_session::receive_notification(const rpc::notification& notification,
                                                 link_events& events) {
-  if (notice.method == "cancel" && !awaiting_opening_) {
-    const auto cancel = decode_checked<rpc::cancel_notice>(notice.params);
+  if (notification.method == cancel_call::method && !awaiting_opening_) {
+    const auto cancel = decode_checked<cancel_call>(notification.params);
     if (!cancel) return strike("a cancel without msgid");
-    const auto withdrawn = answer_early(
+    const auto cancelled = answer_early(
         cancel->msgid, {error_code::cancelled,
-                        "the caller withdrew the request; what it asked for may still be done",
+                        "the caller cancelled the request; what it asked for may still be done",
                         {}});
-    if (withdrawn) events.on_withdrawn(*withdrawn);
+    if (cancelled) events.on_cancelled(*cancelled);
     return {};
   }
-  events.on_notification(notice.method, notice.params);
+  events.on_notification(notification.method, notification.params);
   return {};
 }
 
@@ -198,10 +198,10 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
   return id;
 }
 
-void link_session::withdraw(std::uint32_t call) {
+void link_session::cancel(std::uint32_t call) {
   const auto slot = slot_of(call);
   if (slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == call)
-    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{call}));
+    rpc::append_notification(output_, cancel_call::method, encode(cancel_call{call}));
 }
 
 result<void> link_session::notify(std::string_view method, std::string_view params) {
@@ -333,7 +333,7 @@ void link_session::expire_calls(time_point now) {
     const auto id = wire_id(slot, slots_[slot].use);
     auto done = close_call(slot);
     ++expired;
-    rpc::append_notification(output_, "cancel", encode(rpc::cancel_notice{id}));
+    rpc::append_notification(output_, cancel_call::method, encode(cancel_call{id}));
     done(fail(error_code::deadline_exceeded, "no answer before the deadline"));
   }
   late_replies_ += expired;
@@ -376,7 +376,7 @@ result<void> link_session::ping_when_idle(time_point now) {
   }
   last_ping_ = now;
   if (pinging_) return {};
-  const auto started = call("ping", rpc::no_params, now + 2 * limits_.silence,
+  const auto started = call(ping::method, rpc::no_params, now + 2 * limits_.silence,
                             [this](const result<std::string_view>&) { pinging_ = false; });
   pinging_ = started.has_value();
   return {};

@@ -20,7 +20,7 @@ namespace troupe {
 struct link_limits {
   codec_limits codec;  ///< Passed by the other side: the link ends.
   /// Calls per side. Ours: refused as `overloaded`. Theirs that have not been answered: the link
-  /// ends. A request that was withdrawn or has expired counts until its owner has answered; at the
+  /// ends. A request that was cancelled or has expired counts until its owner has answered; at the
   /// bound with these, one more is refused as `overloaded`.
   std::uint32_t in_flight = 1024;
   std::size_t request_bytes = std::size_t{16}
@@ -31,7 +31,8 @@ struct link_limits {
   /// this.
   std::size_t output_bytes = std::size_t{16} << 20;
   std::size_t untaken_bytes =
-      std::size_t{8} << 20;    ///< Of notices that this side has not dealt with: no more is read.
+      std::size_t{8}
+      << 20;  ///< Of notifications that this side has not dealt with: no more is read.
   std::uint32_t strikes = 64;  ///< Replies to no call, or twice to one; one is forgiven each
                                ///< second. More: the link ends.
   std::chrono::milliseconds half_frame{
@@ -59,7 +60,7 @@ public:
   virtual void on_notification(std::string_view method, std::string_view params) = 0;
   /// The other side does not wait for the answer to this request any more; it must be answered all
   /// the same.
-  virtual void on_withdrawn(request_serial request) = 0;
+  virtual void on_cancelled(request_serial request) = 0;
 };
 
 /// One side of a connection that speaks MessagePack-RPC: bytes in, events out, bytes out. Knows no
@@ -98,13 +99,13 @@ public:
   /// Tells the other side `cancel` for a call, by the number that `call` returned. The call goes on
   /// until it is answered or comes to its deadline: so long the other side may be busy with it. No
   /// effect when it has ended.
-  void withdraw(std::uint32_t call);
+  void cancel(std::uint32_t call);
 
   /// Fails as `call` does.
   result<void> notify(std::string_view method, std::string_view params);
 
   /// Answers a request. False when the other side has been told something already, because it was
-  /// withdrawn or has expired, or there is no such request. A payload that cannot be sent becomes
+  /// cancelled or has expired, or there is no such request. A payload that cannot be sent becomes
   /// an error; an error that cannot loses its detail and the end of its message.
   bool respond(request_serial request, std::string_view payload);
   bool refuse(request_serial request, const error& failure);
@@ -131,18 +132,18 @@ public:
     }
     unsent_ = bytes;
   }
-  /// The owner tells of the bytes of notices that were handed to it and that it has not dealt with
-  /// yet.
+  /// The owner tells of the bytes of notifications that were handed to it and that it has not dealt
+  /// with yet.
   void add_untaken(std::size_t bytes) noexcept { untaken_ += bytes; }
   void remove_untaken(std::size_t bytes) noexcept { untaken_ -= bytes; }
   /// True while the owner must not read: the other side does not take what it asked for, or this
-  /// side does not keep up with its notices.
+  /// side does not keep up with its notifications.
   bool reading_paused() const noexcept {
     return unsent_ + output_.size() > limits_.output_bytes / 2 || untaken_ > limits_.untaken_bytes;
   }
 
   std::size_t calls_in_flight() const noexcept { return open_calls_; }
-  /// With those that were withdrawn or have expired and are still worked on.
+  /// With those that were cancelled or have expired and are still worked on.
   std::size_t requests_in_flight() const noexcept { return serving_.size(); }
   std::uint32_t strikes() const noexcept { return strikes_; }
 
@@ -168,7 +169,7 @@ private:
   result<void> receive_request(const rpc::request& request, time_point now, link_events& events);
   result<void> check_room(const rpc::request& request) const;
   result<void> receive_response(const rpc::response& response);
-  result<void> receive_notification(const rpc::notification& notice, link_events& events);
+  result<void> receive_notification(const rpc::notification& notification, link_events& events);
   result<void> strike(std::string_view what);
   template <class Append>
   result<void> emit(std::size_t bytes, Append append);

@@ -15,16 +15,10 @@ using namespace std::chrono_literals;
 constexpr auto fast_interval =
     20ms;  // while answers are awaited: how late a deadline may be noticed
 constexpr auto slow_interval = 1000ms;
-constexpr auto notice_deadline = 60s;            // for a service to take a notice
-constexpr std::size_t notice_overhead = 256;     // bytes of a message beside its text
-constexpr std::uint64_t max_refusals_told = 10;  // a second; the others are counted
+constexpr auto notification_deadline = 60s;         // for a service to take a notification
+constexpr std::size_t notification_overhead = 256;  // bytes of a message beside its text
+constexpr std::uint64_t max_refusals_told = 10;     // a second; the others are counted
 constexpr std::size_t max_reason_bytes = 512;
-
-/// Tells a peer why this side is about to close.
-struct closing_notice {
-  std::string reason;
-  static constexpr auto fields() { return std::tuple{required("reason", &closing_notice::reason)}; }
-};
 
 result<void> check_session_name(std::string_view name) {
   if (name.size() <= max_session_name_bytes) return {};
@@ -64,9 +58,9 @@ link_state::interface::behavior_type link_state::make_behavior() {
     phase_ = phase::open;
   return {
       [this](const call_remote& wanted) { return call(wanted); },
-      [this](const notify_remote& notice) -> caf::result<void> {
+      [this](const notify_remote& notification) -> caf::result<void> {
         stream_.refresh(session_);
-        auto outcome = session_.notify(notice.method, notice.params.bytes);
+        auto outcome = session_.notify(notification.method, notification.params.bytes);
         stream_.flush(session_);
         return reply(std::move(outcome));
       },
@@ -86,18 +80,18 @@ link_state::interface::behavior_type link_state::make_behavior() {
 // -- session --------------------------------------------------------------------------------------
 
 void link_state::greet() {
-  auto started = session_.call("session.open", encode(*setup_.open), now() + setup_.limits.silence,
-                               [this](result<std::string_view> answer) {
-                                 auto accepted =
-                                     answer ? decode_checked<session_accepted>(*answer)
-                                            : result<session_accepted>{fail(answer.error())};
-                                 auto checked = accepted ? check_acceptance(*accepted)
-                                                         : result<void>{fail(accepted.error())};
-                                 if (checked)
-                                   begin_dialed(*accepted);
-                                 else
-                                   end(checked.error());
-                               });
+  auto started =
+      session_.call(session_open::method, encode(*setup_.open), now() + setup_.limits.silence,
+                    [this](result<std::string_view> answer) {
+                      auto accepted = answer ? decode_checked<session_accepted>(*answer)
+                                             : result<session_accepted>{fail(answer.error())};
+                      auto checked = accepted ? check_acceptance(*accepted)
+                                              : result<void>{fail(accepted.error())};
+                      if (checked)
+                        begin_dialed(*accepted);
+                      else
+                        end(checked.error());
+                    });
   if (!started) end(started.error());
   stream_.flush(session_);
 }
@@ -146,7 +140,7 @@ result<session_grant> link_state::admit(std::string_view method, std::string_vie
   if (!setup_.gate)
     return fail(error_code::protocol_violation,
                 "this side dialed; it asks first, and was asked " + printable(method, 64));
-  if (method != "session.open")
+  if (method != session_open::method)
     return fail(error_code::protocol_violation,
                 "the first request must be session.open, not " + printable(method, 64));
   auto opening = decode_checked<session_open>(params);
@@ -213,7 +207,7 @@ void link_state::on_request(request_serial request, std::string_view method,
 
 void link_state::serve(routed_request asked) {
   const auto at = asked.came;
-  if (!asked.to.rule->reads) return hand_on(std::move(asked), at);
+  if (!asked.to.rule->access.reads) return hand_on(std::move(asked), at);
   if (auto ready = reads_.enter(std::move(asked))) hand_on(std::move(*ready), at);
 }
 
@@ -221,7 +215,7 @@ void link_state::hand_on(routed_request asked, link_session::time_point at) {
   const auto request = asked.request;
   auto wanted = asked.call(caller_, request, at);
   const auto limit = wanted.deadline + answer_grace;
-  const auto finish = [this, reads = asked.to.rule->reads](auto&& tell_other_side) {
+  const auto finish = [this, reads = asked.to.rule->access.reads](auto&& tell_other_side) {
     stream_.refresh(session_);
     tell_other_side();
     stream_.flush(session_);
@@ -240,35 +234,36 @@ void link_state::hand_on(routed_request asked, link_session::time_point at) {
 
 void link_state::on_notification(std::string_view method, std::string_view params) {
   if (phase_ == phase::opening)
-    return end({error_code::protocol_violation,
-                "the first message must be session.open, not the notice " + printable(method, 64),
-                {}});
+    return end(
+        {error_code::protocol_violation,
+         "the first message must be session.open, not the notification " + printable(method, 64),
+         {}});
   if (phase_ == phase::closed) return;
-  if (method == "session.closed" && caller_->kind == principal_kind::peer)
+  if (method == session_closed::method && caller_->kind == principal_kind::peer)
     return hear_closing(params);
-  const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notice);
+  const auto found = find_route(setup_.services, caller_->kind, method, method_kind::notification);
   if (found)
     pass_on(*found, method, params);
-  else if (++notices_refused_ <= max_refusals_told)
-    log_->warn("link.notice_refused link=\"{}\" method={} reason={}", setup_.label,
+  else if (++notifications_refused_ <= max_refusals_told)
+    log_->warn("link.notification_refused link=\"{}\" method={} reason={}", setup_.label,
                printable_quoted(method, 64), printable_quoted(found.error().message));
 }
 
-void link_state::on_withdrawn(request_serial request) {
-  withdraw_call(self_, setup_.services, request);
+void link_state::on_cancelled(request_serial request) {
+  cancel_served(self_, setup_.services, request);
 }
 
 /// What a service has not taken yet is counted, so that reading pauses when it does not keep up.
 void link_state::pass_on(const route& to, std::string_view method, std::string_view params) {
-  const auto bytes = method.size() + params.size() + notice_overhead;
+  const auto bytes = method.size() + params.size() + notification_overhead;
   session_.add_untaken(bytes);
   const auto taken = [this, bytes] {
     session_.remove_untaken(bytes);
     stream_.flush(session_);
     schedule_tick();
   };
-  ask(self_, to.service, notice_deadline,
-      service_notice{caller_, std::string{method}, {std::string{params}}})
+  ask(self_, to.service, notification_deadline,
+      service_notification{caller_, std::string{method}, {std::string{params}}})
       .then(taken, [taken](const error&) { taken(); });
 }
 
@@ -282,12 +277,12 @@ void link_state::settle(result<void> outcome) {
 /// to dial again.
 void link_state::close(const std::string& reason) {
   if (phase_ == phase::open && caller_->kind == principal_kind::peer)
-    (void)session_.notify("session.closed", encode(closing_notice{reason}));  // a courtesy
+    (void)session_.notify(session_closed::method, encode(session_closed{reason}));  // a courtesy
   end({error_code::unavailable, reason, {}});
 }
 
 void link_state::hear_closing(std::string_view params) {
-  const auto closing = decode_checked<closing_notice>(params);
+  const auto closing = decode_checked<session_closed>(params);
   if (!closing) return end(closing.error());
   end({error_code::unavailable,
        "the other side closed the link: " +
@@ -303,7 +298,7 @@ void link_state::end(const error& reason) {
   else
     log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code),
                printable_quoted(reason.message));
-  for (const auto request : session_.end(reason)) on_withdrawn(request);
+  for (const auto request : session_.end(reason)) on_cancelled(request);
   stream_.flush(session_);
   stream_.close();
   self_->quit(to_caf(reason));
@@ -314,8 +309,8 @@ void link_state::pass_time(tick pace) {
     fast_tick_ = false;
   } else {
     tick_after(self_, slow_interval, tick::slow);
-    if (const auto refused = std::exchange(notices_refused_, 0); refused > max_refusals_told)
-      log_->warn("link.notices_refused link=\"{}\" more={}", setup_.label,
+    if (const auto refused = std::exchange(notifications_refused_, 0); refused > max_refusals_told)
+      log_->warn("link.notifications_refused link=\"{}\" more={}", setup_.label,
                  refused - max_refusals_told);
   }
   stream_.refresh(session_);
@@ -337,17 +332,17 @@ result<route> find_route(const service_table& services, principal_kind caller,
                          std::string_view method, method_kind kind) {
   auto rule = find_method(method);
   if (!rule) return fail(std::move(rule.error()));
-  if ((*rule)->name == "session.open")
+  if ((*rule)->name == session_open::method)
     return fail(error_code::protocol_violation, "the session is open already");
   if (!may_call(**rule, caller))
     return fail(error_code::permission_denied,
                 "a " + std::string{name_of(caller)} + " may not call " + std::string{method});
   if ((*rule)->kind != kind)
-    return fail(
-        error_code::protocol_violation,
-        std::string{method} + (kind == method_kind::request ? " is a notice, which has no answer"
-                                                            : " is a request, and needs an id"));
-  const auto found = services.find((*rule)->service);
+    return fail(error_code::protocol_violation,
+                std::string{method} + (kind == method_kind::request
+                                           ? " is a notification, which has no answer"
+                                           : " is a request, and needs an id"));
+  const auto found = services.find((*rule)->access.service);
   if (found == services.end())
     return fail(error_code::unavailable, "this node does not serve " + std::string{method});
   return route{*rule, found->second};

@@ -32,7 +32,7 @@ private:
   void on_request(request_serial request, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
-  void on_withdrawn(request_serial request) override;
+  void on_cancelled(request_serial request) override;
 
   // -- session ------------------------------------------------------------------------------------
   void greet();
@@ -69,7 +69,7 @@ private:
   read_window<routed_request> reads_{max_reads_at_once};
   phase phase_ = phase::opening;
   bool fast_tick_ = false;
-  std::uint64_t notices_refused_ = 0;  ///< Since the last slow tick.
+  std::uint64_t notifications_refused_ = 0;  ///< Since the last slow tick.
 };
 
 }  // namespace troupe

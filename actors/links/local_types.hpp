@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/kernel/type_ids.hpp>
+#include <troupe/actors/kernel/local_types.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
@@ -21,7 +20,7 @@ namespace troupe {
 using link_actor = caf::typed_actor<
     // Calls the program on the other side.
     caf::result<payload>(call_remote),
-    // Notifies it; answered once the notice is in the output buffer.
+    // Notifies it; answered once the notification is in the output buffer.
     caf::result<void>(notify_remote),
     // Ends the connection.
     caf::result<void>(close_link)>;
@@ -45,17 +44,6 @@ struct peer_up {
   std::uint64_t incarnation = 0;
 };
 
-/// Tells an actor that the answer to a request of the sender's is not wanted any more. It is
-/// answered all the same, soon and with `cancelled` where the work can be ended. Passed over when
-/// there is no such request, or no longer.
-struct withdraw_request {
-  std::uint64_t ticket = 0;  ///< As it was named in the request.
-};
-
-/// Lets time pass in an actor. A slow tick comes back for as long as the actor lives, a fast one
-/// while there is need.
-enum class tick : std::uint8_t { slow, fast };
-
 /// Asks for a connection to `host:port`.
 struct dial_address {
   std::string address;
@@ -70,18 +58,10 @@ struct connected_socket {
 
 }  // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_links, caf::first_custom_type_id + 1200)
-CAF_ADD_TYPE_ID(troupe_links, (troupe::link_opened))
-CAF_ADD_TYPE_ID(troupe_links, (troupe::peer_up))
-CAF_ADD_TYPE_ID(troupe_links, (troupe::tick))
-CAF_ADD_TYPE_ID(troupe_links, (troupe::dial_address))
-CAF_ADD_TYPE_ID(troupe_links, (troupe::connected_socket))
-CAF_ADD_TYPE_ID(troupe_links, (troupe::withdraw_request))
-CAF_END_TYPE_ID_BLOCK(troupe_links)
+#define TROUPE_LINK_TYPES(X)            \
+  X(troupe_links, troupe::link_opened)  \
+  X(troupe_links, troupe::peer_up)      \
+  X(troupe_links, troupe::dial_address) \
+  X(troupe_links, troupe::connected_socket)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::link_opened)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::peer_up)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::tick)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::dial_address)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::connected_socket)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::withdraw_request)
+TROUPE_LOCAL_TYPES(troupe_links, 1200, TROUPE_LINK_TYPES)

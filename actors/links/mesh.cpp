@@ -51,9 +51,12 @@ public:
     tell(self_, self_, tick::slow);
     return {
         [this](const link_opened& opened) { meet(opened); },
-        [this](no_parameters) { return peer_list{book_.peers()}; },
-        [this](const service_call&) { return to_payload(peer_list{book_.peers()}); },
-        [this](const service_notice& notice) { learn(notice); },
+        [this](list_peers) { return peer_list{book_.peers()}; },
+        [this](service_call& call) {
+          return serve_method(message_types<list_peers>{}, call,
+                              [this](list_peers, auto&) { return peer_list{book_.peers()}; });
+        },
+        [this](const service_notification& notification) { learn(notification); },
         [this](const dial_address& more) { book_.give(more.address, now()); },
         [this](tick) {
           dial_next();
@@ -125,18 +128,19 @@ private:
     if (const auto address = learnable(opened.address);
         address && setup_.discover && !opened.dialed)
       book_.learn(*address, opened.node, opened.incarnation, now());
-    tell(self_, opened.link,
-         notify_remote{"peers.known", {encode(peers_known{book_.addresses()})}});
+    tell(self_, opened.link, to_notification(peers_known{book_.addresses()}));
     tell(self_, setup_.replica, peer_up{opened.link, opened.node, opened.name, opened.incarnation});
   }
 
-  void learn(const service_notice& notice) {
-    const auto known = decode_checked<peers_known>(notice.params.bytes);
-    if (!setup_.discover) return;
-    if (!known)
-      return log_->warn("mesh.notice_refused reason={}", printable_quoted(known.error().message));
-    for (const auto& told : known->addresses)
-      if (const auto address = learnable(told)) book_.learn(*address, now());
+  void learn(const service_notification& notification) {
+    const auto heard = hear_notification(
+        message_types<peers_known>{}, notification, [this](const peers_known& known) {
+          for (const auto& told : known.addresses)
+            if (const auto address = learnable(told); address && setup_.discover)
+              book_.learn(*address, now());
+        });
+    if (!heard && setup_.discover)
+      log_->warn("mesh.notification_refused reason={}", printable_quoted(heard.error().message));
   }
 
   void close(peer_book::connection link, const error& why) {

@@ -17,9 +17,9 @@ using mesh_actor = caf::typed_actor<
     // Takes note of a session with a peer, whichever side dialed.
     caf::result<void>(link_opened),
     // Lists the nodes that are known.
-    caf::result<peer_list>(no_parameters),
+    caf::result<peer_list>(list_peers),
     // Serves `node.peers` and takes `peers.known`.
-    caf::result<payload>(service_call), caf::result<void>(service_notice),
+    caf::result<payload>(service_call), caf::result<void>(service_notification),
     // Dials one more address from now on.
     caf::result<void>(dial_address),
     // Lets time pass.

@@ -5,97 +5,41 @@
 #include <string>
 #include <vector>
 
+#include <troupe/messages/audit.hpp>
+#include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/execution.hpp>
+#include <troupe/messages/link.hpp>
+#include <troupe/messages/node.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/plugin_requests.hpp>
 #include <troupe/messages/spelling.hpp>
+#include <troupe/messages/sync.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {
 
 namespace {
 
-constexpr method_callers clients{.client = true};
-constexpr method_callers plugins_only{.plugin = true};
-constexpr method_callers peers{.peer = true};
-constexpr method_callers clients_and_plugins{.client = true, .plugin = true};
+/// Every message that a node serves over links.
+using served_messages =
+    message_types<cancel_call, describe_command, erase_value, execute_request, check_permission,
+                  explain_value, get_metrics, get_node_info, get_usage, get_value, grant_capability,
+                  import_values, list_commands, list_peers, list_plugins, list_values, load_plugin,
+                  log_line, peers_known, ping, reset_metrics, revoke_capability, search_audit,
+                  session_closed, session_open, set_value, stop_node, sync_ack, sync_heads,
+                  sync_hello, sync_pull, sync_push, unload_plugin, verify_values>;
 
-constexpr std::array<method_rule, 33> table{{
-    {"audit.search", service::audit, clients, "", resource_scope::none, "",
-     "the newest audit records", method_kind::request, true},
-    {"command.describe", service::commands, clients_and_plugins, "", resource_scope::none, "",
-     "one command in full"},
-    {"command.execute", service::commands, clients_and_plugins, "command.execute",
-     resource_scope::exact, "command", "runs a command"},
-    {"command.list", service::commands, clients_and_plugins, "", resource_scope::none, "",
-     "the commands", method_kind::request, true},
-    {"context.delete", service::context, clients_and_plugins, "context.write",
-     resource_scope::exact, "path", "deletes a value"},
-    {"context.explain", service::context, clients_and_plugins, "context.read",
-     resource_scope::exact, "path", "the writes that compete for a path and which one wins",
-     method_kind::request, true},
-    {"context.get", service::context, clients_and_plugins, "context.read", resource_scope::exact,
-     "path", "one value", method_kind::request, true},
-    {"context.import", service::context, clients, "", resource_scope::none, "",
-     "writes many values"},
-    {"context.list", service::context, clients_and_plugins, "context.read", resource_scope::subtree,
-     "prefix", "the values below a path, page by page", method_kind::request, true},
-    {"context.set", service::context, clients_and_plugins, "context.write", resource_scope::exact,
-     "path", "writes a value"},
-    {"context.verify", service::context, clients, "", resource_scope::none, "",
-     "recomputes and compares hashes"},
-    {"log", service::link, plugins_only, "", resource_scope::none, "", "a line for the log",
-     method_kind::notice},
-    {"metrics.get", service::commands, clients, "", resource_scope::none, "",
-     "the performance of commands"},
-    {"metrics.reset", service::commands, clients, "", resource_scope::none, "",
-     "starts the measurements anew"},
-    {"node.info", service::node, clients, "", resource_scope::none, "", "what this node is"},
-    {"node.peers", service::mesh, clients, "", resource_scope::none, "",
-     "the nodes that this node knows"},
-    {"node.stop", service::node, clients, "", resource_scope::none, "", "stops this node"},
-    {"peers.known", service::mesh, peers, "", resource_scope::none, "", "where nodes listen",
-     method_kind::notice},
-    {"ping",
-     service::link,
-     {true, true, true},
-     "",
-     resource_scope::none,
-     "",
-     "nothing; tells that one is there"},
-    {"plugin.check", service::plugins, clients, "", resource_scope::none, "",
-     "whether a plugin may do something now"},
-    {"plugin.grant", service::plugins, clients, "", resource_scope::none, "",
-     "gives a plugin a capability"},
-    {"plugin.list", service::plugins, clients, "", resource_scope::none, "", "the plugins"},
-    {"plugin.load", service::plugins, clients, "", resource_scope::none, "",
-     "starts the plugin of a directory"},
-    {"plugin.revoke", service::plugins, clients, "", resource_scope::none, "",
-     "takes a capability from a plugin"},
-    {"plugin.unload", service::plugins, clients, "", resource_scope::none, "", "stops a plugin"},
-    {"plugin.usage", service::plugins, clients, "", resource_scope::none, "", "what a plugin uses"},
-    {"session.closed", service::link, peers, "", resource_scope::none, "",
-     "why the other side closes", method_kind::notice},
-    {"session.open",
-     service::link,
-     {true, true, true},
-     "",
-     resource_scope::none,
-     "",
-     "the first request"},
-    {"sync.ack", service::context, peers, "", resource_scope::none, "", "how far the peer has come",
-     method_kind::notice},
-    {"sync.heads", service::context, peers, "", resource_scope::none, "", "vector and root hash",
-     method_kind::notice},
-    {"sync.hello", service::context, peers, "", resource_scope::none, "",
-     "the first word between replicas", method_kind::notice},
-    {"sync.pull", service::context, peers, "", resource_scope::none, "", "asks for missing changes",
-     method_kind::notice},
-    {"sync.push", service::context, peers, "", resource_scope::none, "", "a batch of changes",
-     method_kind::notice},
-}};
+template <class... Messages>
+constexpr auto rows_of(message_types<Messages...>) {
+  std::array<method_rule, sizeof...(Messages)> rows{rule_of<Messages>()...};
+  std::ranges::sort(rows, {}, &method_rule::name);
+  return rows;
+}
 
-static_assert(std::is_sorted(table.begin(), table.end(),
-                             [](const method_rule& a, const method_rule& b) {
-                               return a.name < b.name;
-                             }));
+constexpr auto table = rows_of(served_messages{});
+
+static_assert(std::ranges::adjacent_find(table, {}, &method_rule::name) == table.end(),
+              "two messages have the same method");
 
 }  // namespace
 
@@ -117,9 +61,9 @@ bool may_call(const method_rule& rule, principal_kind kind) noexcept {
   switch (kind) {
     case principal_kind::host:
     case principal_kind::system: return true;
-    case principal_kind::client: return rule.callers.client;
-    case principal_kind::plugin: return rule.callers.plugin;
-    case principal_kind::peer: return rule.callers.peer;
+    case principal_kind::client: return rule.access.callers.client;
+    case principal_kind::plugin: return rule.access.callers.plugin;
+    case principal_kind::peer: return rule.access.callers.peer;
   }
   return false;
 }

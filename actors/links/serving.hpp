@@ -2,40 +2,96 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
-#include <caf/typed_response_promise.hpp>
-
 #include <troupe/actors/kernel/errors.hpp>
+#include <troupe/actors/kernel/local_types.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
+#include <troupe/messages/method.hpp>
 
 // What every actor that serves methods over links does with requests and answers.
 
 namespace troupe {
 
-using payload_promise = caf::typed_response_promise<payload>;
+/// Several functions as one overloaded function.
+template <class... Functions>
+struct overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+overloaded(Functions...) -> overloaded<Functions...>;
 
-/// The bytes of an answer.
-template <class Answer>
-payload to_payload(const Answer& answer) {
-  return payload{{encode(answer)}};
+namespace detail {
+
+/// Decodes the message and lets `serve` answer it. `serve` returns the answer, a result with it, or
+/// a `caf::result<payload>` when it answers later.
+template <class Message, class Serve>
+caf::result<payload> serve_as(service_call& call, Serve& serve) {
+  auto wanted = decode_checked<Message>(call.params.bytes);
+  if (!wanted) return to_caf(std::move(wanted.error()));
+  if constexpr (std::is_void_v<decltype(serve(*wanted, call))>) {
+    serve(*wanted, call);
+    return empty_payload();
+  } else {
+    auto outcome = serve(*wanted, call);
+    using returned = decltype(outcome);
+    if constexpr (std::is_same_v<returned, caf::result<payload>>) {
+      return outcome;
+    } else if constexpr (std::is_same_v<returned, typename Message::answer>) {
+      return to_payload(outcome);
+    } else {
+      static_assert(std::is_same_v<returned, result<typename Message::answer>>);
+      if (!outcome) return to_caf(std::move(outcome.error()));
+      if constexpr (std::is_void_v<typename Message::answer>)
+        return empty_payload();
+      else
+        return to_payload(*outcome);
+    }
+  }
 }
 
-/// The bytes of the answer to a request that has nothing to say but that it was done.
-inline payload done_payload() { return payload{{value{}.msgpack()}}; }
+}  // namespace detail
 
-/// Answers a request at once: decodes it, calls `make`, encodes what it returns.
-template <class Request, class Make>
-caf::result<payload> serve_with(const service_call& call, Make&& make) {
-  const auto wanted = decode_checked<Request>(call.params.bytes);
-  if (!wanted) return to_caf(wanted.error());
-  auto made = std::forward<Make>(make)(*wanted);
-  if (!made) return to_caf(std::move(made.error()));
-  return to_payload(*made);
+/// Serves a request that came over a link: finds the message type of its method among `Messages`,
+/// decodes it and calls `serve(message, call)`. A method of another type is `not_found`.
+template <class... Messages, class Serve>
+caf::result<payload> serve_method(message_types<Messages...>, service_call& call, Serve&& serve) {
+  std::optional<caf::result<payload>> outcome;
+  const auto serve_it = [&]<class Message>(std::type_identity<Message>) {
+    outcome.emplace(detail::serve_as<Message>(call, serve));
+  };
+  if (visit_method(message_types<Messages...>{}, call.method, serve_it)) return std::move(*outcome);
+  return to_caf({error_code::not_found, "this service has no method " + call.method, {}});
+}
+
+/// Decodes a notification that came over a link as one of `Messages` and calls `hear(message)`.
+/// Fails for a malformed one, and with `not_found` for a method of another type.
+template <class... Messages, class Hear>
+result<void> hear_notification(message_types<Messages...>, const service_notification& came,
+                               Hear&& hear) {
+  result<void> outcome;
+  const auto hear_it = [&]<class Message>(std::type_identity<Message>) {
+    auto read = decode_checked<Message>(came.params.bytes);
+    if (read)
+      hear(std::move(*read));
+    else
+      outcome = fail(std::move(read.error()));
+  };
+  if (visit_method(message_types<Messages...>{}, came.method, hear_it)) return outcome;
+  return fail(error_code::not_found, "this service hears no notification " + came.method);
+}
+
+/// Names a notification of this side to a link.
+template <notification_message Message>
+notify_remote to_notification(const Message& message) {
+  return {std::string{Message::method}, {encode(message)}};
 }
 
 /// A request that came over a link, on its way to the service of its method.
@@ -60,27 +116,26 @@ struct routed_request {
 /// Of one link's, which with the longest answers there can be bounds them to 128 MiB.
 inline constexpr std::size_t max_reads_at_once = 16;
 
-/// Withdraws what this actor has asked for in a `service_call` with that ticket.
+/// Cancels what this actor has asked for in a `service_call` with that ticket.
 template <class Self>
-void withdraw_call(Self* self, const service_table& services, std::uint64_t ticket) {
+void cancel_served(Self* self, const service_table& services, std::uint64_t ticket) {
   if (const auto found = services.find(service::commands); found != services.end())
-    tell(self, caf::actor_cast<withdrawal_sink>(found->second), withdraw_request{ticket});
+    tell(self, caf::actor_cast<cancel_sink>(found->second), cancel_request{ticket});
 }
 
-// -- continuations of `ask`: what to do with another actor's answer -------------------------------
-
-template <class Answer>
-auto deliver_encoded(payload_promise promise) {
-  return [promise](const Answer& answer) mutable { promise.deliver(to_payload(answer)); };
+/// A continuation of `ask` that passes an error on.
+template <class T>
+auto pass_error(reply_to<T> to) {
+  return [to](const error& why) mutable { to(fail(why)); };
 }
 
-inline auto deliver_done(payload_promise promise) {
-  return [promise]() mutable { promise.deliver(done_payload()); };
+/// A continuation of `ask` that passes an answer on.
+template <class T>
+auto pass_answer(reply_to<T> to) {
+  return [to](T& answer) mutable { to(std::move(answer)); };
 }
-
-template <class Promise>
-auto deliver_error(Promise promise) {
-  return [promise](const error& why) mutable { promise.deliver(to_caf(why)); };
+inline auto pass_answer(reply_to<void> to) {
+  return [to]() mutable { to({}); };
 }
 
 }  // namespace troupe

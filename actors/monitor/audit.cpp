@@ -46,11 +46,11 @@ public:
     return {
         [this](audit_record& record) -> caf::result<void> { return reply(add(std::move(record))); },
         [this](const search_audit& wanted) { return search(wanted); },
-        [this](const service_call& call) {
-          return serve_with<search_audit>(
-              call, [this](const auto& wanted) { return result<audit_list>{search(wanted)}; });
+        [this](service_call& call) {
+          return serve_method(message_types<search_audit>{}, call,
+                              [this](const search_audit& wanted, auto&) { return search(wanted); });
         },
-        [](const service_notice&) {},
+        [](const service_notification&) {},
     };
   }
 

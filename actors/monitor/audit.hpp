@@ -7,7 +7,7 @@
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/links/link.hpp>
-#include <troupe/messages/node.hpp>
+#include <troupe/messages/audit.hpp>
 
 namespace troupe {
 
@@ -21,7 +21,7 @@ using audit_actor = caf::typed_actor<
     // The newest records that match, newest first.
     caf::result<audit_list>(search_audit),
     // `audit.search` over links.
-    caf::result<payload>(service_call), caf::result<void>(service_notice)>;
+    caf::result<payload>(service_call), caf::result<void>(service_notification)>;
 
 /// Where the trail is kept and how much of it. The directory exists before the actor is started.
 struct audit_setup {

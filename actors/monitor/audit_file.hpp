@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include <troupe/messages/audit.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/node.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
 namespace troupe {

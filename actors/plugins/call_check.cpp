@@ -31,9 +31,9 @@ result<std::string> find_text(std::string_view params, std::string_view key) {
 
 result<call_decision> check_call(const permissions& policy, const method_rule& rule,
                                  std::string_view params) {
-  const auto verb = parse_enum<capability_verb>(rule.verb);
+  const auto verb = parse_enum<capability_verb>(rule.access.verb);
   if (!verb) return call_decision{true, {}, "no capability needed"};
-  auto resource = find_text(params, rule.parameter);
+  auto resource = find_text(params, rule.access.parameter);
   if (!resource) return fail(std::move(resource.error()));
   if (resource_kind_of(*verb) == resource_kind::path) {
     // What is checked is what is used: the same reading of the path that the replica makes.
@@ -43,15 +43,16 @@ result<call_decision> check_call(const permissions& policy, const method_rule& r
   } else if (resource->size() > registry::max_name_bytes) {
     // No such command can exist, and what is refused by name is logged and recorded.
     return fail(error_code::limit_exceeded,
-                std::string{rule.parameter} + " has " + std::to_string(resource->size()) +
+                std::string{rule.access.parameter} + " has " + std::to_string(resource->size()) +
                     " bytes; at most " + std::to_string(registry::max_name_bytes) +
                     " are accepted");
   }
-  const auto decision = rule.scope == resource_scope::subtree
+  const auto decision = rule.access.scope == resource_scope::subtree
                             ? policy.check_subtree(*verb, *resource)
                             : policy.check(*verb, *resource);
   const bool is_root = resource->empty() && resource_kind_of(*verb) == resource_kind::path;
-  return call_decision{decision.allowed, std::string{rule.verb} + ":" + (is_root ? "/" : *resource),
+  return call_decision{decision.allowed,
+                       std::string{rule.access.verb} + ":" + (is_root ? "/" : *resource),
                        decision.rule};
 }
 

@@ -179,7 +179,7 @@ private:
       else if (now >= state.ask_at && !std::exchange(state.asked, true))
         (void)(*sandbox_)->request_stop(plugin);
     }
-    for (const auto& [plugin, status] : gone) bury(plugin, status);
+    for (const auto& [plugin, status] : gone) reap(plugin, status);
     check_limits(now);
   }
 
@@ -202,7 +202,7 @@ private:
     if (!std::exchange(ticking_, true)) tick_after(self_, interval, tick::fast);
   }
 
-  void bury(const std::string& plugin, const std::optional<exit_status>& status) {
+  void reap(const std::string& plugin, const std::optional<exit_status>& status) {
     const auto found = running_.find(plugin);
     auto& state = found->second;
     auto destroyed = (*sandbox_)->destroy(plugin, 0ms);

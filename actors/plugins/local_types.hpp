@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/commands/local_types.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/plugins/permissions.hpp>
-#include <troupe/messages/node.hpp>
+#include <troupe/messages/audit.hpp>
+#include <troupe/messages/plugin_requests.hpp>
 #include <troupe/plugins/manifest.hpp>
 #include <troupe/plugins/sandbox/sandbox.hpp>
 #include <troupe/plugins/unique_fd.hpp>
@@ -108,6 +108,9 @@ struct stop_plugins {
   std::chrono::milliseconds deadline{10'000};
 };
 
+/// Asks a supervisor what it knows of its plugin. Answered with a `plugin_info`.
+struct describe_plugin {};
+
 /// Gives or takes a capability from the next message on.
 struct alter_grant {
   enum class kind : std::uint8_t { grant, revoke };
@@ -117,36 +120,22 @@ struct alter_grant {
 
 }  // namespace troupe
 
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_plugins, caf::first_custom_type_id + 1240)
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::read_package))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::package_read))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exited))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::launch_plugin))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_launched))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::end_plugin))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::track_plugin))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::policy_changed))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::check_operation))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_order))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::stop_plugins))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::alter_grant))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::verify_package))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_exceeded))
-CAF_ADD_TYPE_ID(troupe_plugins, (troupe::plugin_ended))
-CAF_END_TYPE_ID_BLOCK(troupe_plugins)
+#define TROUPE_PLUGIN_TYPES(X)               \
+  X(troupe_plugins, troupe::read_package)    \
+  X(troupe_plugins, troupe::package_read)    \
+  X(troupe_plugins, troupe::plugin_exited)   \
+  X(troupe_plugins, troupe::launch_plugin)   \
+  X(troupe_plugins, troupe::plugin_launched) \
+  X(troupe_plugins, troupe::end_plugin)      \
+  X(troupe_plugins, troupe::track_plugin)    \
+  X(troupe_plugins, troupe::policy_changed)  \
+  X(troupe_plugins, troupe::check_operation) \
+  X(troupe_plugins, troupe::plugin_order)    \
+  X(troupe_plugins, troupe::stop_plugins)    \
+  X(troupe_plugins, troupe::alter_grant)     \
+  X(troupe_plugins, troupe::verify_package)  \
+  X(troupe_plugins, troupe::plugin_exceeded) \
+  X(troupe_plugins, troupe::plugin_ended)    \
+  X(troupe_plugins, troupe::describe_plugin)
 
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::read_package)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::package_read)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_exited)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::launch_plugin)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_launched)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::end_plugin)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::track_plugin)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::policy_changed)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::check_operation)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_order)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::stop_plugins)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::alter_grant)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::verify_package)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_exceeded)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(troupe::plugin_ended)
+TROUPE_LOCAL_TYPES(troupe_plugins, 1240, TROUPE_PLUGIN_TYPES)

@@ -16,11 +16,11 @@ using plugin_manager_actor = caf::typed_actor<
     // Stops one. Answered when nothing of it is left.
     caf::result<void>(unload_plugin),
     // All of them, in the order of their names.
-    caf::result<plugin_list>(no_parameters),
+    caf::result<plugin_list>(list_plugins),
     // Stops all of them, then ends.
     caf::result<void>(stop_plugins),
     // `plugin.*` over links.
-    caf::result<payload>(service_call), caf::result<void>(service_notice)>;
+    caf::result<payload>(service_call), caf::result<void>(service_notification)>;
 
 /// For a package to be read; its files may be large.
 inline constexpr std::chrono::seconds read_deadline{60};

@@ -38,7 +38,7 @@ struct restart_decision {
   friend bool operator==(const restart_decision&, const restart_decision&) = default;
 };
 
-/// When a fallen plugin is started again: the child specification of Erlang/OTP's supervisors
+/// When a crashed plugin is started again: the child specification of Erlang/OTP's supervisors
 /// (mode, intensity, period), with exponential backoff, and with quarantine where OTP's supervisor
 /// would end itself.
 ///

@@ -23,12 +23,12 @@ using supervisor_actor = caf::typed_actor<
     // Runs a command of the plugin. Calls that are open when it dies are answered `plugin_crashed`.
     caf::result<value>(invocation),
     // An answer is not wanted any more: tells the plugin, which answers when it has stopped.
-    caf::result<void>(withdraw_request),
+    caf::result<void>(cancel_request),
     // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a
     // stop the supervisor ends.
     caf::result<void>(plugin_order),
     // What is known of it.
-    caf::result<plugin_info>(no_parameters),
+    caf::result<plugin_info>(describe_plugin),
     // Changes what it may do, from the next message on.
     caf::result<void>(alter_grant),
     // From the launcher, and from the clock.

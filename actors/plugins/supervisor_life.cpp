@@ -47,7 +47,7 @@ supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
 supervisor_state::~supervisor_state() {
   if (phase_ == plugin_phase::stopped) return;
   if (!commands_.empty())
-    tell(setup_.environment.dispatcher, withdraw_commands{commands_, self_->id()});
+    tell(setup_.environment.dispatcher, retract_commands{commands_, self_->id()});
   tell(setup_.environment.launcher, end_plugin{.plugin = plugin(), .for_good = true});
 }
 
@@ -55,9 +55,9 @@ supervisor_state::interface::behavior_type supervisor_state::make_behavior() {
   tick_after(self_, slow_interval, tick::slow);
   return {
       [this](const invocation& asked) { return invoke(asked); },
-      [this](const withdraw_request& gone) { withdraw(gone); },
+      [this](const cancel_request& gone) { cancel(gone); },
       [this](plugin_order order) { return obey(order); },
-      [this](no_parameters) { return describe(); },
+      [this](describe_plugin) { return describe(); },
       [this](const alter_grant& change) { return reply(alter(change)); },
       [this](const plugin_exited& exited) {
         if (run_)
@@ -101,7 +101,7 @@ caf::result<void> supervisor_state::obey(plugin_order order) {
   if (phase_ == plugin_phase::starting) return promise;
   restarts_.clear();
   // While the last run is being ended, its end starts the next.
-  if (!fall_ || fall_->retry_at) launch();
+  if (!crash_ || crash_->retry_at) launch();
   return promise;
 }
 
@@ -111,7 +111,7 @@ void supervisor_state::launch() {
   phase_ = plugin_phase::starting;
   problem_.clear();
   restart_at_.reset();
-  fall_.reset();
+  crash_.reset();
   const auto deadline = setup_.manifest->deadlines.start + launch_slack;
   start_by_ = now() + deadline;
   const auto generation = ++generation_;
@@ -148,7 +148,7 @@ void supervisor_state::open_session(std::uint32_t id, std::string_view method,
                                     std::string_view params) {
   auto& session = run_->session;
   const auto opening = [&]() -> result<session_open> {
-    if (method != "session.open")
+    if (method != session_open::method)
       return fail(error_code::protocol_violation, "the first request must be session.open");
     auto read = decode_checked<session_open>(params);
     if (!read) return read;
@@ -181,11 +181,11 @@ void supervisor_state::ask_commands() {
     else
       fail_run(started.error(), exit_reason::abnormal);
   };
-  call("plugin.start", rpc::no_params, setup_.manifest->deadlines.start, take);
+  call(start_plugin::method, rpc::no_params, setup_.manifest->deadlines.start, take);
 }
 
 void supervisor_state::offer_commands(std::vector<command_spec> commands) {
-  withdraw_all();
+  retract_all();
   if (commands.size() > max_commands)
     return fail_run({error_code::limit_exceeded,
                      "the plugin " + plugin() + " offers " + std::to_string(commands.size()) +
@@ -224,7 +224,7 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
               if (generation != generation_ || phase_ != plugin_phase::starting) {
                 // It came too late for its run.
                 tell(self_, setup_.environment.dispatcher,
-                     withdraw_commands{{command}, self_->id()});
+                     retract_commands{{command}, self_->id()});
                 return settle_stop();
               }
               commands_.push_back(command);
@@ -233,7 +233,7 @@ void supervisor_state::offer_commands(std::vector<command_spec> commands) {
             [this, command, generation = generation_](const error& why) {
               --open_offers_;
               // It may have been taken all the same, after this was given up.
-              tell(self_, setup_.environment.dispatcher, withdraw_commands{{command}, self_->id()});
+              tell(self_, setup_.environment.dispatcher, retract_commands{{command}, self_->id()});
               if (generation == generation_ && phase_ == plugin_phase::starting)
                 fail_run(why, exit_reason::abnormal);
               settle_stop();
@@ -287,23 +287,23 @@ void supervisor_state::fail_run(error reason, exit_reason kind,
   phase_ = plugin_phase::failed;
   disconnect({error_code::plugin_crashed, reason.message, {}});
   ++generation_;
-  fall_ = fall{.reason = std::move(reason),
-               .kind = kind,
-               .reached = reached_stage,
-               .may_restart = !first_start,
-               .patience = patience};
-  end_fallen();
+  crash_ = crash_record{.reason = std::move(reason),
+                        .kind = kind,
+                        .reached = reached_stage,
+                        .may_restart = !first_start,
+                        .patience = patience};
+  end_crashed();
   if (patience.count() == 0) tell_fall();
 }
 
 void supervisor_state::tell_fall() {
-  if (std::exchange(fall_->is_told, true)) return;
-  const auto& reason = fall_->reason;
+  if (std::exchange(crash_->is_told, true)) return;
+  const auto& reason = crash_->reason;
   log_->warn("plugin.ended plugin={} reason={}", plugin(), printable_quoted(reason.message));
   audit("plugin.ended", plugin(), reason.message);
   // Whoever asked for the start is told; a plugin that never ran is not tried again by itself.
-  if (!fall_->may_restart) {
-    withdraw_all();
+  if (!crash_->may_restart) {
+    retract_all();
     settle_starts(fail(reason));
   }
 }
@@ -311,10 +311,10 @@ void supervisor_state::tell_fall() {
 /// The next run may start only when nothing of the last one is left. What cannot be ended is tried
 /// again, but less and less often: each attempt may hold up the launcher, and with it every other
 /// plugin.
-void supervisor_state::end_fallen() {
-  fall_->retry_at.reset();
+void supervisor_state::end_crashed() {
+  crash_->retry_at.reset();
   ask(self_, setup_.environment.launcher, 30s,
-      end_plugin{.plugin = plugin(), .patience = fall_->patience})
+      end_plugin{.plugin = plugin(), .patience = crash_->patience})
       .then(
           [this, generation = generation_](const plugin_ended& end) {
             if (generation == generation_) take_end(end);
@@ -322,26 +322,26 @@ void supervisor_state::end_fallen() {
           [this, generation = generation_](const error& why) {
             if (generation != generation_) return;
             tell_fall();
-            fall_->retry_at = now() + fall_->wait;
-            fall_->wait = std::min<std::chrono::milliseconds>(fall_->wait * 2, longest_wait);
+            crash_->retry_at = now() + crash_->wait;
+            crash_->wait = std::min<std::chrono::milliseconds>(crash_->wait * 2, longest_wait);
             problem_ = "the plugin " + plugin() + " has not ended: " + why.message;
             settle_starts(fail(why.code, problem_));
-            if (std::exchange(fall_->stuck, true)) return;
+            if (std::exchange(crash_->stuck, true)) return;
             log_->error("plugin.not_ended plugin={} reason={}", plugin(),
                         printable_quoted(why.message));
             audit("plugin.not_ended", plugin(), why.message);
-            withdraw_all();
+            retract_all();
           });
 }
 
 void supervisor_state::take_end(const plugin_ended& end) {
-  if (!fall_->is_told && end.status) {
-    fall_->reason.message = describe_exit(*end.status, end.last_output, fall_->reached);
-    fall_->kind = end.status->is_success() ? exit_reason::normal : exit_reason::abnormal;
+  if (!crash_->is_told && end.status) {
+    crash_->reason.message = describe_exit(*end.status, end.last_output, crash_->reached);
+    crash_->kind = end.status->is_success() ? exit_reason::normal : exit_reason::abnormal;
   }
-  problem_ = fall_->reason.message;
+  problem_ = crash_->reason.message;
   tell_fall();
-  const auto ended = *std::exchange(fall_, std::nullopt);
+  const auto ended = *std::exchange(crash_, std::nullopt);
   if (!starting_.empty())
     launch();
   else if (ended.may_restart)
@@ -358,7 +358,7 @@ void supervisor_state::decide_restart(const error& reason, exit_reason kind) {
     tick_after(self_, decision.delay, tick::fast);
     return;
   }
-  withdraw_all();
+  retract_all();
   if (decision.action == restart_action::leave) return;
   phase_ = plugin_phase::quarantined;
   problem_ = "ended too often; the last time: " + reason.message;
@@ -372,7 +372,7 @@ void supervisor_state::disconnect(const error& reason) {
   if (!ended) return;
   process_ = 0;
   for (const auto request : ended->session.end(reason))
-    withdraw_call(self_, setup_.environment.services, ended->ticket(request));
+    cancel_served(self_, setup_.environment.services, ended->ticket(request));
   ended->bytes.flush(ended->session);
   ended->bytes.close();
 }
@@ -381,13 +381,13 @@ void supervisor_state::begin_stop() {
   const bool connected = run_ && phase_ == plugin_phase::running;
   phase_ = plugin_phase::stopping;
   restart_at_.reset();
-  if (fall_) tell_fall();
-  fall_.reset();
+  if (crash_) tell_fall();
+  crash_.reset();
   ++generation_;
-  withdraw_all();
+  retract_all();
   settle_starts(fail(error_code::unavailable, "the plugin " + plugin() + " is being stopped"));
   if (!connected) return finish_stop();
-  call("plugin.stop", rpc::no_params, setup_.manifest->deadlines.stop,
+  call(stop_plugin::method, rpc::no_params, setup_.manifest->deadlines.stop,
        [this](const result<std::string_view>&) { finish_stop(); });
 }
 
@@ -402,11 +402,11 @@ void supervisor_state::finish_stop() {
       .then([end](const plugin_ended&) { end({}); }, [end](const error& why) { end(fail(why)); });
 }
 
-/// A command that the dispatcher may still take is waited for: nobody could withdraw it when the
+/// A command that the dispatcher may still take is waited for: nobody could cancel it when the
 /// supervisor has ended.
 void supervisor_state::settle_stop() {
   if (!ended_ || open_offers_ > 0 || phase_ == plugin_phase::stopped) return;
-  withdraw_all();
+  retract_all();
   phase_ = plugin_phase::stopped;
   audit("plugin.stopped", plugin(), *ended_ ? "operator" : ended_->error().message);
   for (auto& promise : std::exchange(stopping_, {})) {
@@ -418,10 +418,10 @@ void supervisor_state::settle_stop() {
   self_->quit();
 }
 
-void supervisor_state::withdraw_all() {
+void supervisor_state::retract_all() {
   if (commands_.empty()) return;
   tell(self_, setup_.environment.dispatcher,
-       withdraw_commands{std::exchange(commands_, {}), self_->id()});
+       retract_commands{std::exchange(commands_, {}), self_->id()});
 }
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup) {

@@ -105,9 +105,10 @@ result<void> supervisor_state::alter(const alter_grant& change) {
   }
   policy_ = std::move(changed);
   publish_policy();
-  withdraw_denied();
+  retract_denied();
   if (run_ && run_->opened) {
-    (void)run_->session.notify("grants.changed", encode(grants_changed{effective_}));  // a courtesy
+    (void)run_->session.notify(grants_changed::method,
+                               encode(grants_changed{effective_}));  // a courtesy
     flush();
   }
   return {};
@@ -115,14 +116,14 @@ result<void> supervisor_state::alter(const alter_grant& change) {
 
 /// A command that the plugin may no longer provide is offered again at its next start at the
 /// earliest.
-void supervisor_state::withdraw_denied() {
+void supervisor_state::retract_denied() {
   const auto denied =
       std::stable_partition(commands_.begin(), commands_.end(), [this](const std::string& command) {
         return policy_.check(capability_verb::command_provide, command).allowed;
       });
   if (denied == commands_.end()) return;
   tell(self_, setup_.environment.dispatcher,
-       withdraw_commands{{denied, commands_.end()}, self_->id()});
+       retract_commands{{denied, commands_.end()}, self_->id()});
   commands_.erase(denied, commands_.end());
 }
 

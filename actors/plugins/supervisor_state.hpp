@@ -51,23 +51,23 @@ private:
   void become_running();
   void fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience = {});
   void tell_fall();
-  void end_fallen();
+  void end_crashed();
   void take_end(const plugin_ended& end);
   void decide_restart(const error& reason, exit_reason kind);
   void disconnect(const error& reason);
   void begin_stop();
   void finish_stop();
   void settle_stop();
-  void withdraw_all();
+  void retract_all();
   void settle_starts(const result<void>& outcome);
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------
   void on_request(std::uint32_t id, std::string_view method, std::string_view params,
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
-  void on_withdrawn(request_serial request) override;
+  void on_cancelled(request_serial request) override;
   caf::result<value> invoke(const invocation& asked);
-  void withdraw(const withdraw_request& gone);
+  void cancel(const cancel_request& gone);
   void tell_denial(const call_decision& decision, trace_id trace);
   void forward(routed_request asked);
   void hand_on(routed_request asked, link_session::time_point at);
@@ -83,7 +83,7 @@ private:
   launch_plugin describe_launch() const;
   result<void> alter(const alter_grant& change);
   void publish_policy();
-  void withdraw_denied();
+  void retract_denied();
   void audit(std::string event, std::string subject, std::string rule, trace_id trace = {});
   plugin_info describe() const;
 
@@ -96,7 +96,7 @@ private:
         link_session::time_point now)
         : number(which), bytes(connection), session(limits, now) {}
 
-    /// By which a request of this run is withdrawn.
+    /// By which a request of this run is cancelled.
     std::uint64_t ticket(request_serial request) const noexcept {
       return std::uint64_t{number} << 32 | request;
     }
@@ -122,7 +122,7 @@ private:
                             stage reached) const;
 
   /// A run that has ended by itself, until nothing of it is left.
-  struct fall {
+  struct crash_record {
     error reason;
     exit_reason kind = exit_reason::abnormal;
     stage reached = stage::running;
@@ -156,7 +156,7 @@ private:
   std::vector<std::string> commands_;
   std::size_t open_offers_ =
       0;  ///< Commands that the dispatcher was offered and has not answered for, of any run.
-  std::optional<fall> fall_;
+  std::optional<crash_record> crash_;
   std::optional<result<void>> ended_;  ///< The outcome of the end of a stop.
   std::vector<void_promise> starting_, stopping_;
   std::uint64_t restarted_ = 0;

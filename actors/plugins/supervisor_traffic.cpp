@@ -40,7 +40,7 @@ caf::result<value> supervisor_state::invoke(const invocation& asked) {
   passed_on.deadline = deadline;
   const auto ticket = asked.ticket;
   const auto id =
-      call("command.execute", encode(passed_on), deadline,
+      call(invoke_command::method, encode(passed_on), deadline,
            [promise, ticket, asked = std::weak_ptr{run_}](result<std::string_view> answer) mutable {
              if (const auto run = asked.lock()) run->invocations.erase(ticket);
              if (!answer) return promise.deliver(to_caf(cut_error(std::move(answer.error()))));
@@ -54,12 +54,12 @@ caf::result<value> supervisor_state::invoke(const invocation& asked) {
   return promise;
 }
 
-void supervisor_state::withdraw(const withdraw_request& gone) {
+void supervisor_state::cancel(const cancel_request& gone) {
   if (!run_) return;
   const auto found = run_->invocations.extract(gone.ticket);
   if (!found) return;
   run_->bytes.refresh(run_->session);
-  run_->session.withdraw(found.mapped());
+  run_->session.cancel(found.mapped());
   flush();
 }
 
@@ -131,7 +131,7 @@ void supervisor_state::tell_denial(const call_decision& decision, trace_id trace
 
 void supervisor_state::forward(routed_request asked) {
   const auto at = asked.came;
-  if (!asked.to.rule->reads) return hand_on(std::move(asked), at);
+  if (!asked.to.rule->access.reads) return hand_on(std::move(asked), at);
   if (auto ready = run_->reads.enter(std::move(asked))) hand_on(std::move(*ready), at);
 }
 
@@ -139,7 +139,7 @@ void supervisor_state::hand_on(routed_request asked, link_session::time_point at
   const auto request = asked.request;
   auto wanted = asked.call(principal_, run_->ticket(request), at);
   const auto limit = wanted.deadline + answer_grace;
-  const auto finish = [this, reads = asked.to.rule->reads,
+  const auto finish = [this, reads = asked.to.rule->access.reads,
                        of = std::weak_ptr{run_}](auto&& tell_plugin) {
     if (!run_ || of.lock() != run_) return;
     run_->bytes.refresh(run_->session);
@@ -158,16 +158,16 @@ void supervisor_state::hand_on(routed_request asked, link_session::time_point at
           });
 }
 
-void supervisor_state::on_withdrawn(request_serial request) {
-  if (run_) withdraw_call(self_, setup_.environment.services, run_->ticket(request));
+void supervisor_state::on_cancelled(request_serial request) {
+  if (run_) cancel_served(self_, setup_.environment.services, run_->ticket(request));
 }
 
 void supervisor_state::on_notification(std::string_view method, std::string_view params) {
-  if (method != "log") {
+  if (method != log_line::method) {
     if (++log_lines_ > max_log_lines)
       ++log_lines_dropped_;
     else
-      log_->warn("plugin.notice_refused plugin={} method={}", plugin(),
+      log_->warn("plugin.notification_refused plugin={} method={}", plugin(),
                  printable_quoted(method, 64));
     return;
   }
@@ -206,7 +206,7 @@ void supervisor_state::pass_time(tick pace) {
             "at most " + std::to_string(max_denials_told) + " a second are recorded one by one");
     }
   }
-  if (fall_ && fall_->retry_at && *fall_->retry_at <= now()) end_fallen();
+  if (crash_ && crash_->retry_at && *crash_->retry_at <= now()) end_crashed();
   if (restart_at_ && *restart_at_ <= now()) launch();
   if (phase_ == plugin_phase::starting && now() > start_by_)
     return fail_run({error_code::deadline_exceeded,

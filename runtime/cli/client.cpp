@@ -28,7 +28,7 @@ public:
                     {error_code::not_found, "a client does not serve " + std::string{method}, {}});
   }
   void on_notification(std::string_view, std::string_view) override {}
-  void on_withdrawn(request_serial) override {}
+  void on_cancelled(request_serial) override {}
 
 private:
   link_session& session_;
@@ -59,8 +59,7 @@ result<client> client::connect(const std::filesystem::path& data_dir,
   opening.kind = session_kind::client;
   opening.name = "cli";
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
-  auto answer = made.call<session_accepted>("session.open", opening,
-                                            std::max(left, std::chrono::milliseconds{1}));
+  auto answer = made.call(opening, std::max(left, std::chrono::milliseconds{1}));
   if (!answer) return fail(std::move(answer.error()));
   made.node_ = std::move(*answer);
   return made;

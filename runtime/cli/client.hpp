@@ -9,6 +9,7 @@
 #include <troupe/actors/links/link_session.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
+#include <troupe/messages/method.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
 namespace troupe::cli {
@@ -21,16 +22,16 @@ public:
   static result<client> connect(const std::filesystem::path& data_dir,
                                 std::chrono::milliseconds deadline);
 
-  /// Calls a method. `Answer` is a described struct, `value`, or `void`.
-  template <class Answer, class Request>
-  result<Answer> call(std::string_view method, const Request& wanted,
-                      std::chrono::milliseconds deadline) {
-    auto bytes = call_bytes(method, encode(wanted), deadline);
+  /// Calls the method of the request and waits for its answer.
+  template <request_message Request>
+  result<typename Request::answer> call(const Request& wanted, std::chrono::milliseconds deadline) {
+    using answer = typename Request::answer;
+    auto bytes = call_bytes(Request::method, encode(wanted), deadline);
     if (!bytes) return fail(std::move(bytes.error()));
-    if constexpr (std::is_void_v<Answer>)
+    if constexpr (std::is_void_v<answer>)
       return {};
     else
-      return decode_checked<Answer>(*bytes);
+      return decode_checked<answer>(*bytes);
   }
 
   /// The node on the other side.

@@ -47,7 +47,7 @@ void print_value(const app_state& app, const value& shown) {
 }
 
 result<void> get(app_state& app, client& node, const path& where) {
-  auto found = node.call<value_found>("context.get", get_value{where}, app.deadline);
+  auto found = node.call(get_value{where}, app.deadline);
   if (!found) return fail(std::move(found.error()));
   if (!found->found)
     return fail(error_code::not_found, "there is no value at " + show_path(where) +
@@ -72,7 +72,7 @@ result<std::vector<context_entry>> fetch(app_state& app, client& node, const pat
     std::optional<state_hash> state;
     bool steady = true;
     while (true) {
-      auto page = node.call<value_page>("context.list", wanted, app.deadline);
+      auto page = node.call(wanted, app.deadline);
       if (!page) return fail(std::move(page.error()));
       steady = !state || *state == page->hash;
       state = page->hash;
@@ -92,7 +92,7 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
       .prefix = prefix, .after = {}, .limit = std::min<std::uint32_t>(limit, 10'000)};
   std::uint32_t left = limit;
   while (true) {
-    auto page = node.call<value_page>("context.list", wanted, app.deadline);
+    auto page = node.call(wanted, app.deadline);
     if (!page) return fail(std::move(page.error()));
     if (page->entries.size() >
         left) {  // a page does not end with a value at the root, so it may be one longer
@@ -186,7 +186,7 @@ result<values_imported> send_entries(app_state& app, client& node,
       bytes += entries[at].path.text().size() + entries[at].value.msgpack().size();
       chunk.entries.push_back(entries[at]);
     }
-    auto written = node.call<values_imported>("context.import", chunk, app.deadline);
+    auto written = node.call(chunk, app.deadline);
     if (!written) {
       const auto before = " (" + show_count(total.written, "value") +
                           (total.written == 1 ? " was" : " were") + " imported before)";
@@ -246,8 +246,7 @@ result<void> export_values(app_state& app, client& node, const path& prefix,
 }
 
 result<void> explain(app_state& app, client& node, const path& where) {
-  auto explained =
-      node.call<value_explained>("context.explain", explain_value{where}, app.deadline);
+  auto explained = node.call(explain_value{where}, app.deadline);
   if (!explained) return fail(std::move(explained.error()));
   if (app.json) return print_json(to_value(*explained)), result<void>{};
   std::printf("%s: %s\n", safe_text(show_path(where)).c_str(), safe_text(explained->rule).c_str());
@@ -262,14 +261,13 @@ result<void> explain(app_state& app, client& node, const path& where) {
 
 result<void> verify(app_state& app, client& node, const path& prefix,
                     const std::optional<std::string>& against) {
-  auto here = node.call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
+  auto here = node.call(verify_values{prefix}, app.deadline);
   if (!here) return fail(std::move(here.error()));
   std::optional<values_verified> there;
   if (against) {
     auto other = client::connect(*against, app.deadline);
     if (!other) return fail(std::move(other.error()));
-    auto answer =
-        other->call<values_verified>("context.verify", verify_values{prefix}, app.deadline);
+    auto answer = other->call(verify_values{prefix}, app.deadline);
     if (!answer) return fail(std::move(answer.error()));
     there = std::move(*answer);
   }
@@ -322,18 +320,15 @@ void add_context(CLI::App& parent, app_state& app) {
       [&app, given, as_string](client& node, const path& where) -> result<void> {
         auto read = read_value(*given, *as_string);
         if (!read) return fail(std::move(read.error()));
-        return print_change(
-            app, node.call<change_accepted>("context.set", set_value{where, std::move(*read)},
-                                            app.deadline));
+        return print_change(app, node.call(set_value{where, std::move(*read)}, app.deadline));
       });
   set->add_option("value", *given, "JSON, or text")->required();
   set->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
 
-  add_path_command(
-      *group, app, "delete", "Deletes a value", true, [&app](client& node, const path& where) {
-        return print_change(
-            app, node.call<change_accepted>("context.delete", erase_value{where}, app.deadline));
-      });
+  add_path_command(*group, app, "delete", "Deletes a value", true,
+                   [&app](client& node, const path& where) {
+                     return print_change(app, node.call(erase_value{where}, app.deadline));
+                   });
 
   auto limit = std::make_shared<std::uint32_t>(1000);
   add_path_command(

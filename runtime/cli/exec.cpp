@@ -25,7 +25,7 @@ std::string usage_of(const command_spec& spec) {
 }
 
 result<void> list(app_state& app, client& node, const std::string& prefix) {
-  auto all = node.call<command_list>("command.list", list_commands{prefix}, app.deadline);
+  auto all = node.call(list_commands{prefix}, app.deadline);
   if (!all) return fail(std::move(all.error()));
   if (app.json) return print_json(to_value(all->commands)), result<void>{};
   table rows{{"COMMAND", "SUMMARY"}};
@@ -39,7 +39,7 @@ result<void> list(app_state& app, client& node, const std::string& prefix) {
 }
 
 result<command_spec> find_command(const app_state& app, client& node, const std::string& command) {
-  auto spec = node.call<command_spec>("command.describe", describe_command{command}, app.deadline);
+  auto spec = node.call(describe_command{command}, app.deadline);
   if (!spec && spec.error().code == error_code::not_found)
     spec.error().message += "; see them with: troupe exec --list";
   return spec;
@@ -85,8 +85,7 @@ result<void> execute(app_state& app, client& node, const std::string& command,
   if (!spec) return fail(spec.error());
   auto given = read_arguments(*spec, words);
   if (!given) return fail(std::move(given.error()));
-  auto answer = node.call<value>("command.execute", execute_request{command, std::move(*given)},
-                                 app.deadline);
+  auto answer = node.call(execute_request{command, std::move(*given)}, app.deadline);
   if (!answer) return fail(std::move(answer.error()));
   if (app.json) return print_json(*answer), result<void>{};
   if (const auto text = answer->as_string())

@@ -7,7 +7,7 @@ namespace troupe::cli {
 namespace {
 
 result<void> print_metrics(app_state& app, client& node, const std::string& command) {
-  auto list = node.call<metrics_list>("metrics.get", get_metrics{command}, app.deadline);
+  auto list = node.call(get_metrics{command}, app.deadline);
   if (!list) return fail(std::move(list.error()));
   if (app.json) return print_json(to_value(list->commands)), result<void>{};
   table rows{{"COMMAND", "COUNT", "ERRORS", "SUCCESS", "MIN", "AVG", "P50", "P99", "MAX"}};
@@ -36,7 +36,7 @@ void add_metrics(CLI::App& parent, app_state& app) {
   command->callback([&app, name, reset] {
     with_node(app, [&](client& node) -> result<void> {
       if (!*reset) return print_metrics(app, node, *name);
-      auto begun = node.call<void>("metrics.reset", reset_metrics{}, app.deadline);
+      auto begun = node.call(reset_metrics{}, app.deadline);
       if (begun) confirm(app, "the measurements of all commands start anew");
       return begun;
     });

@@ -11,7 +11,7 @@ namespace troupe::cli {
 namespace {
 
 result<void> print_info(app_state& app, client& node) {
-  auto info = node.call<node_info>("node.info", no_parameters{}, app.deadline);
+  auto info = node.call(get_node_info{}, app.deadline);
   if (!info) return fail(std::move(info.error()));
   if (app.json) return print_json(to_value(*info)), result<void>{};
   const auto row = [](const char* label, const std::string& text) {
@@ -34,7 +34,7 @@ result<void> print_info(app_state& app, client& node) {
 }
 
 result<void> print_peers(app_state& app, client& node) {
-  auto list = node.call<peer_list>("node.peers", no_parameters{}, app.deadline);
+  auto list = node.call(list_peers{}, app.deadline);
   if (!list) return fail(std::move(list.error()));
   if (app.json) return print_json(to_value(list->peers)), result<void>{};
   table peers{{"NAME", "ADDRESS", "STATE", "ID", "PROBLEM"}};
@@ -62,7 +62,7 @@ void add_node(CLI::App& parent, app_state& app) {
       ->callback([&app] {
         with_node(app, [&app](client& node) -> result<void> {
           const auto give_up = std::chrono::steady_clock::now() + app.deadline;
-          auto asked = node.call<void>("node.stop", no_parameters{}, app.deadline);
+          auto asked = node.call(stop_node{}, app.deadline);
           if (!asked) return asked;
           while (context_store::is_in_use(app.data_dir)) {
             if (std::chrono::steady_clock::now() >= give_up)

@@ -1,6 +1,7 @@
 #include <troupe/runtime/cli/app.hpp>
 
-#include <troupe/messages/node.hpp>
+#include <troupe/messages/audit.hpp>
+#include <troupe/messages/plugin_requests.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe::cli {
@@ -17,7 +18,7 @@ void print_plugin(const plugin_info& info) {
 }
 
 result<void> list(app_state& app, client& node) {
-  auto all = node.call<plugin_list>("plugin.list", no_parameters{}, app.deadline);
+  auto all = node.call(list_plugins{}, app.deadline);
   if (!all) return fail(std::move(all.error()));
   if (app.json) return print_json(to_value(all->plugins)), result<void>{};
   table rows{{"NAME", "VERSION", "STATE", "LEVEL", "COMMANDS", "RESTARTS", "DENIALS", "PROBLEM"}};
@@ -40,8 +41,7 @@ result<void> load(app_state& app, client& node, const std::string& package,
   if (!is_utf8(absolute.native()))
     return fail(error_code::invalid_argument,
                 "the path of the directory " + package + " is not UTF-8");
-  auto info = node.call<plugin_info>("plugin.load", load_plugin{absolute.native(), grants, level},
-                                     app.deadline);
+  auto info = node.call(load_plugin{absolute.native(), grants, level}, app.deadline);
   if (!info) return fail(std::move(info.error()));
   if (app.json)
     print_json(to_value(*info));
@@ -51,13 +51,13 @@ result<void> load(app_state& app, client& node, const std::string& package,
 }
 
 result<void> unload(const app_state& app, client& node, const std::string& plugin) {
-  auto unloaded = node.call<void>("plugin.unload", unload_plugin{plugin}, app.deadline);
+  auto unloaded = node.call(unload_plugin{plugin}, app.deadline);
   if (unloaded) confirm(app, "plugin " + plugin + " is unloaded");
   return unloaded;
 }
 
 result<void> show_usage(app_state& app, client& node, const std::string& plugin) {
-  auto usage = node.call<resource_usage>("plugin.usage", get_usage{plugin}, app.deadline);
+  auto usage = node.call(get_usage{plugin}, app.deadline);
   if (!usage) return fail(std::move(usage.error()));
   if (app.json) return print_json(to_value(*usage)), result<void>{};
   table rows{{"RESOURCE", "USED", "HELD BY"}};
@@ -76,7 +76,7 @@ std::string when_it_counts(std::string_view capability) {
 
 result<void> grant(const app_state& app, client& node, const std::string& plugin,
                    const std::string& capability) {
-  auto granted = node.call<void>("plugin.grant", change_grant{plugin, capability}, app.deadline);
+  auto granted = node.call(grant_capability{plugin, capability}, app.deadline);
   if (granted)
     confirm(app, capability + " is granted to plugin " + plugin + when_it_counts(capability));
   return granted;
@@ -84,7 +84,7 @@ result<void> grant(const app_state& app, client& node, const std::string& plugin
 
 result<void> revoke(const app_state& app, client& node, const std::string& plugin,
                     const std::string& capability) {
-  auto revoked = node.call<void>("plugin.revoke", change_grant{plugin, capability}, app.deadline);
+  auto revoked = node.call(revoke_capability{plugin, capability}, app.deadline);
   if (revoked)
     confirm(app, capability + " is revoked from plugin " + plugin + when_it_counts(capability));
   return revoked;
@@ -92,8 +92,7 @@ result<void> revoke(const app_state& app, client& node, const std::string& plugi
 
 result<void> check(app_state& app, client& node, const std::string& plugin,
                    const std::string& operation) {
-  auto decision = node.call<permission_decision>("plugin.check",
-                                                 check_permission{plugin, operation}, app.deadline);
+  auto decision = node.call(check_permission{plugin, operation}, app.deadline);
   if (!decision) return fail(std::move(decision.error()));
   if (app.json)
     print_json(to_value(*decision));
@@ -105,7 +104,7 @@ result<void> check(app_state& app, client& node, const std::string& plugin,
 }
 
 result<void> audit(app_state& app, client& node, const search_audit& wanted) {
-  auto found = node.call<audit_list>("audit.search", wanted, app.deadline);
+  auto found = node.call(wanted, app.deadline);
   if (!found) return fail(std::move(found.error()));
   if (app.json) return print_json(to_value(found->records)), result<void>{};
   table rows{{"TIME (UTC)", "EVENT", "PLUGIN", "SUBJECT", "RULE"}};

@@ -166,7 +166,7 @@ class Sessions(LinkTest):
             self.check_refused(RawLink.peer, "invalid_argument", "cluster", **peer, cluster=wrong, node=uuid.uuid4().bytes)
         self.assertEqual(self.served.ask("node", "peers"), [])
 
-    def test_notices_and_replies_before_the_session_end_the_link(self):
+    def test_notifications_and_replies_before_the_session_end_the_link(self):
         for make in (RawLink.client, RawLink.peer):
             for message in ([2, "log", [{}]], [2, "cancel", [{"msgid": 1}]], [1, 1, None, None]):
                 with self.subTest(message=message), make(self.served) as link:
@@ -263,7 +263,7 @@ class Counts(LinkTest):
         self.logged(r"link\.ended .*more than 1024 requests at once")
         self.assertLess(len(frames), 3000)
 
-    def test_requests_that_are_withdrawn_at_once_are_all_answered_and_the_link_goes_on(self):
+    def test_requests_that_are_cancelled_at_once_are_all_answered_and_the_link_goes_on(self):
         with self.opened("client", RawLink.client) as link:
             link.send_bytes(b"".join(msgpack.packb([0, 10 + i, "context.verify", [{}]]) + msgpack.packb([2, "cancel", [{"msgid": 10 + i}]])
                                      for i in range(3000)))
@@ -308,13 +308,13 @@ class Counts(LinkTest):
             self.assertIsNone(setup.ask("context.delete", path="/big")[0])
         self.before = self.served.root_hash()  # which tells of the deletion
 
-    def test_a_flood_of_notices_does_not_flood_the_log(self):
+    def test_a_flood_of_notifications_does_not_flood_the_log(self):
         for label, make in self.links():
             with self.opened(label, make) as link:
                 link.send_bytes(b"".join(msgpack.packb([2, f"no.such.{i}", [{}]]) for i in range(20_000)))
                 self.assertIsNone(link.ask("ping")[0])
-                self.logged(rf'link\.notices_refused link="{label}" more=\d+')
-        self.assertLess(self.served.log_text().count("link.notice_refused"), 1000)
+                self.logged(rf'link\.notifications_refused link="{label}" more=\d+')
+        self.assertLess(self.served.log_text().count("link.notification_refused"), 1000)
 
     def test_many_connections_are_refused_and_the_node_recovers(self):
         held = []
@@ -353,7 +353,7 @@ class HostilePeers(LinkTest):
                 with self.subTest(method=method, parameters=str(parameters)[:60]):
                     with self.peer() as link:
                         link.send([2, method, [parameters]])
-                        if method == "sync.stop":  # there is no such notice
+                        if method == "sync.stop":  # there is no such notification
                             self.assertIsNone(link.ask("ping", seconds=3)[0])
                         else:
                             told = [frame for frame in link.closed(5) if frame[:2] == [2, "session.closed"]]

@@ -56,7 +56,7 @@ while True:
         self.assertEqual(self.ask(), "done")
         self.assertLess(max(map(len, self.served.log_text().splitlines())), 8192)
 
-    def test_a_flood_of_unknown_notices_and_denials_does_not_flood_the_log(self):
+    def test_a_flood_of_unknown_notifications_and_denials_does_not_flood_the_log(self):
         self.load("start(); call = wait_for_call()\n"
                   "for i in range(20000): send([2, 'no.such', [{}]])\n"
                   "for i in range(3000): ask(1000 + i, 'context.get', {'path': '/secret/%d' % i})\n"
@@ -66,7 +66,7 @@ while True:
         self.assertLess(self.served.log_text().count("plugin.denied"), 1000)
         self.assertEqual(len(self.served.audit("notes", "plugin.started")), 1)  # is not pushed out
         wait_until(lambda: any("more operations" in record["subject"] for record in self.served.audit("hostile", "plugin.denied")))
-        self.assertLess(self.served.log_text().count("plugin.notice_refused"), 1000)
+        self.assertLess(self.served.log_text().count("plugin.notification_refused"), 1000)
 
     def test_control_sequences_reach_neither_log_nor_terminal(self):
         self.load("start(); call = wait_for_call()\n"

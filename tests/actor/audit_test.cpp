@@ -111,15 +111,16 @@ TEST_CASE("the trail is searched over links") {
   temporary_directory directory;
   trail here{directory.path()};
   here.add("event", "notes", "1").get();
-  const auto found = here.system.ask<payload>(
-      here.audit, call_of("audit.search", search_audit{.principal = "notes"}));
+  const auto found =
+      here.system.ask<payload>(here.audit, call_of(search_audit{.principal = "notes"}));
   CHECK(decode_checked<audit_list>(found.value().msgpack.bytes)->records.size() == 1);
   const auto malformed = here.system.ask<payload>(
       here.audit,
       service_call{
           the_host(), "audit.search", {value::map({{"limit", "many"}}).msgpack()}, 1s, {}});
   CHECK(malformed.code() == error_code::invalid_argument);
-  CHECK(here.system.ask<void>(here.audit, service_notice{the_host(), "audit.search", {}}).get());
+  CHECK(here.system.ask<void>(here.audit, service_notification{the_host(), "audit.search", {}})
+            .get());
 }
 
 TEST_CASE(

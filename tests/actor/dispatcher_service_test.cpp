@@ -91,15 +91,13 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(fixture, "a command is executed, and the answer is the bytes of its value") {
-  const auto got = system.demand<payload>(
-      dispatcher, call_of("command.execute", execute_request{"notes.add", {}}));
+  const auto got = system.demand<payload>(dispatcher, call_of(execute_request{"notes.add", {}}));
   CHECK(got.value() == payload{{value{"notes.add"}.msgpack()}});
 }
 
 TEST_CASE_FIXTURE(fixture, "a command that fails fails over the link as well") {
   const auto refused = system.demand<payload>(
-      dispatcher,
-      call_of("command.execute", execute_request{"files.erase", {}}, a_plugin("notes", {})));
+      dispatcher, call_of(execute_request{"files.erase", {}}, a_plugin("notes", {})));
   CHECK(refused.error().code == error_code::permission_denied);
 }
 
@@ -107,8 +105,8 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a request over a link is kept") {
   held_handler handler{system};
   auto added = add(command_spec{"slow"}, handler.actor());
   system.run();
-  auto asked = system.ask<payload>(
-      dispatcher, call_of("command.execute", execute_request{"slow", {}}, the_host(), 300ms));
+  auto asked =
+      system.ask<payload>(dispatcher, call_of(execute_request{"slow", {}}, the_host(), 300ms));
   system.pass(290ms);
   CHECK_FALSE(asked.ready());
   system.pass(20ms);
@@ -117,10 +115,8 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a request over a link is kept") {
 }
 
 TEST_CASE_FIXTURE(fixture, "metrics are told of one command or of all, and reset") {
-  REQUIRE(system.demand<payload>(dispatcher,
-                                 call_of("command.execute", execute_request{"notes.add", {}})));
-  REQUIRE(system.demand<payload>(dispatcher,
-                                 call_of("command.execute", execute_request{"notes.list", {}})));
+  REQUIRE(system.demand<payload>(dispatcher, call_of(execute_request{"notes.add", {}})));
+  REQUIRE(system.demand<payload>(dispatcher, call_of(execute_request{"notes.list", {}})));
   CHECK(ask<metrics_list>("metrics.get", get_metrics{})->commands.size() == 2);
   const auto one = ask<metrics_list>("metrics.get", get_metrics{"notes.add"}).value();
   REQUIRE(one.commands.size() == 1);
@@ -151,8 +147,8 @@ TEST_CASE_FIXTURE(fixture, "malformed parameters are refused, method by method")
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "methods of others and notices are refused") {
+TEST_CASE_FIXTURE(fixture, "methods of others and notifications are refused") {
   CHECK(raw("context.get", std::string{rpc::no_params}).error().code == error_code::not_found);
-  CHECK(system.demand<void>(dispatcher, service_notice{the_host(), "command.execute", {}}));
-  CHECK(log.contains("command.notice_refused caller=\"host\" method=\"command.execute\""));
+  CHECK(system.demand<void>(dispatcher, service_notification{the_host(), "command.execute", {}}));
+  CHECK(log.contains("command.notification_refused caller=\"host\" method=\"command.execute\""));
 }

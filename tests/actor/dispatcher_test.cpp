@@ -236,7 +236,7 @@ TEST_CASE_FIXTURE(fixture, "a handler that says cancelled or too late is counted
   auto a = execute("work");
   auto b = execute("work");
   system.run();
-  handler.fail_with({error_code::cancelled, "withdrawn", {}});
+  handler.fail_with({error_code::cancelled, "cancelled", {}});
   handler.fail_with({error_code::deadline_exceeded, "too slow", {}});
   CHECK(a.code() == error_code::cancelled);
   CHECK(b.code() == error_code::deadline_exceeded);
@@ -289,13 +289,13 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(running.value() == value{"done"});
 }
 
-TEST_CASE_FIXTURE(fixture, "commands are withdrawn only from the handler that offers them") {
+TEST_CASE_FIXTURE(fixture, "commands are cancelled only from the handler that offers them") {
   REQUIRE(system.demand<void>(dispatcher, add_command{command_spec{"host.own"}, answering(1), {}}));
   held_handler handler{system};
   REQUIRE(system.demand<void>(dispatcher,
                               add_command{command_spec{"plugin.own"}, handler.actor(), {}}));
-  const withdraw_commands order{{"host.own", "plugin.own", "no.such"}, handler.actor().id()};
-  REQUIRE(system.demand<void>(dispatcher, withdraw_commands{order.names, order.handler + 1000}));
+  const retract_commands order{{"host.own", "plugin.own", "no.such"}, handler.actor().id()};
+  REQUIRE(system.demand<void>(dispatcher, retract_commands{order.names, order.handler + 1000}));
   CHECK(system.demand<command_list>(dispatcher, list_commands{"plugin."})->commands.size() == 1);
   REQUIRE(system.demand<void>(dispatcher, order));
   CHECK(system.demand<command_list>(dispatcher, list_commands{"plugin."})->commands.empty());

@@ -156,7 +156,8 @@ TEST_CASE_FIXTURE(gated_fixture, "requests that come with a refused opening are 
   CHECK(commands.calls().empty());
 }
 
-TEST_CASE_FIXTURE(gated_fixture, "a notice or a reply before the opening ends the link at once") {
+TEST_CASE_FIXTURE(gated_fixture,
+                  "a notification or a reply before the opening ends the link at once") {
   const auto says = [this](const std::function<void(raw_peer&)>& something) {
     auto peer = accept();
     auto ended = end_of(link);
@@ -166,9 +167,9 @@ TEST_CASE_FIXTURE(gated_fixture, "a notice or a reply before the opening ends th
     return ended.problem();
   };
   CHECK(says([](raw_peer& peer) { peer.notify("log"); }) ==
-        "the first message must be session.open, not the notice log");
+        "the first message must be session.open, not the notification log");
   CHECK(says([](raw_peer& peer) { peer.notify("cancel"); }) ==
-        "the first message must be session.open, not the notice cancel");
+        "the first message must be session.open, not the notification cancel");
   CHECK(says([](raw_peer& peer) { peer.respond(1); }) ==
         "the first message must be session.open, not a reply to no open call");
 }
@@ -205,8 +206,8 @@ TEST_CASE_FIXTURE(gated_fixture,
   CHECK(opened.dialed);
   CHECK(opened.address == "127.0.0.1:7");
   peer.notify("sync.ack");
-  CHECK(eventually([&] { return commands.notices().size() == 1; }));
-  CHECK(commands.notices().front().caller->name == to_string(answer.node));
+  CHECK(eventually([&] { return commands.notifications().size() == 1; }));
+  CHECK(commands.notifications().front().caller->name == to_string(answer.node));
 }
 
 TEST_CASE_FIXTURE(gated_fixture,

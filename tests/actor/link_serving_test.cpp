@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(link_fixture,
 
 TEST_CASE_FIXTURE(
     link_fixture,
-    "who serves commands is told which are withdrawn, by the other side or by its end") {
+    "who serves commands is told which are cancelled, by the other side or by its end") {
   fake_service commands{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   auto peer = connect(principal_kind::client, {{service::commands, commands.actor()}});
   const auto first = peer.request_with("command.execute", execute_request{"a", {}});
@@ -71,26 +71,26 @@ TEST_CASE_FIXTURE(
   CHECK(asked[0].ticket != asked[1].ticket);
   peer.notify("cancel", value::map({{"msgid", second}}).msgpack());
   CHECK(peer.expect_response(second).failure.code == error_code::cancelled);
-  CHECK(eventually([&] { return commands.withdrawn() == std::vector{asked[1].ticket}; }));
+  CHECK(eventually([&] { return commands.cancelled() == std::vector{asked[1].ticket}; }));
   CHECK(first != second);
   peer.close();
   CHECK(eventually([&] {
-    return commands.withdrawn() == std::vector{asked[1].ticket, asked[0].ticket};
+    return commands.cancelled() == std::vector{asked[1].ticket, asked[0].ticket};
   }));
 }
 
 TEST_CASE_FIXTURE(link_fixture,
-                  "requests that are withdrawn or expire at once are served up to the bound, and "
+                  "requests that are cancelled or expire at once are served up to the bound, and "
                   "the others refused") {
   fake_service context{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   link_limits narrow;
   narrow.in_flight = 8;
   const auto brief = rpc::with_envelope(encode(get_value{path{"/a"}}), {1ms, {}});
-  auto withdrawing = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
+  auto cancelling = connect(principal_kind::client, {{service::context, context.actor()}}, narrow);
   for (int i = 0; i < 100; ++i) {
-    const auto id = withdrawing.request_with("context.get", get_value{path{"/a"}});
-    withdrawing.notify("cancel", value::map({{"msgid", id}}).msgpack());
-    const auto code = withdrawing.expect_response(id).failure.code;
+    const auto id = cancelling.request_with("context.get", get_value{path{"/a"}});
+    cancelling.notify("cancel", value::map({{"msgid", id}}).msgpack());
+    const auto code = cancelling.expect_response(id).failure.code;
     CHECK(code == (i < 8 ? error_code::cancelled : error_code::overloaded));
   }
   CHECK(eventually([&] { return context.calls().size() == 8; }));
@@ -150,59 +150,59 @@ TEST_CASE_FIXTURE(link_fixture, "each kind of principal may call its own methods
   CHECK(code(peer, "node.stop") == error_code::permission_denied);
   peer.notify("sync.push");
   peer.notify("peers.known");
-  CHECK(eventually([&] { return everything.notices().size() == 2; }));
+  CHECK(eventually([&] { return everything.notifications().size() == 2; }));
   CHECK(everything.calls().size() == 4);
 }
 
-TEST_CASE_FIXTURE(
-    link_fixture,
-    "a service that does not keep up with notices makes the link stop reading, until it does") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a service that does not keep up with notifications makes the link stop reading, "
+                  "until it does") {
   fake_service context{system};
-  context.take_notices(false);
+  context.take_notifications(false);
   link_limits narrow;
   narrow.untaken_bytes = 100'000;
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}}, narrow);
-  std::string notice;
-  rpc::append_notification(notice, "sync.ack",
+  std::string notification;
+  rpc::append_notification(notification, "sync.ack",
                            value::map({{"x", std::string(40'000, 'x')}}).msgpack());
   std::thread sender{[&] {
-    for (int i = 0; i < 200; ++i) peer.send(notice);
+    for (int i = 0; i < 200; ++i) peer.send(notification);
   }};
-  CHECK(eventually([&] { return context.notices().size() >= 3; }));
+  CHECK(eventually([&] { return context.notifications().size() >= 3; }));
   // What CAF reads in one turn comes on top of the bound.
-  CHECK_FALSE(eventually([&] { return context.notices().size() >= 100; }, 500ms));
+  CHECK_FALSE(eventually([&] { return context.notifications().size() >= 100; }, 500ms));
   CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).get());
-  context.take_notices(true);
-  tell(context.actor(), service_notice{the_host(), "sync.ack", {}});
-  CHECK(eventually([&] { return context.notices().size() == 201; }));
+  context.take_notifications(true);
+  tell(context.actor(), service_notification{the_host(), "sync.ack", {}});
+  CHECK(eventually([&] { return context.notifications().size() == 201; }));
   sender.join();
 }
 
-TEST_CASE_FIXTURE(
-    link_fixture,
-    "a request that comes as a notice, and a notice that comes as a request, are refused") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a request that comes as a notification, and a notification that comes as a "
+                  "request, are refused") {
   fake_service context{system};
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}});
   auto client = connect(principal_kind::client, {{service::context, context.actor()}});
   client.notify("context.set", value::map({{"path", "/a"}, {"value", 1}}).msgpack());
   CHECK(eventually([&] { return log.contains("context.set is a request"); }));
-  CHECK(peer.expect_response(peer.request("sync.ack")).failure.message.find("is a notice") !=
+  CHECK(peer.expect_response(peer.request("sync.ack")).failure.message.find("is a notification") !=
         std::string::npos);
-  CHECK(context.notices().empty());
+  CHECK(context.notifications().empty());
   CHECK(context.calls().empty());
 }
 
 TEST_CASE_FIXTURE(link_fixture,
-                  "notices reach their service; others are refused with a log event") {
+                  "notifications reach their service; others are refused with a log event") {
   fake_service context{system};
   auto peer = connect(principal_kind::peer, {{service::context, context.actor()}});
   peer.notify("sync.ack", value::map({{"batch", 1}}).msgpack());
-  CHECK(eventually([&] { return context.notices().size() == 1; }));
-  CHECK(context.notices().front().method == "sync.ack");
-  CHECK(context.notices().front().caller->name == "somebody");
+  CHECK(eventually([&] { return context.notifications().size() == 1; }));
+  CHECK(context.notifications().front().method == "sync.ack");
+  CHECK(context.notifications().front().caller->name == "somebody");
   peer.notify("node.stop");
   peer.notify("no.such\nmethod");
-  CHECK(eventually([&] { return log.count("link.notice_refused") == 2; }));
+  CHECK(eventually([&] { return log.count("link.notification_refused") == 2; }));
   CHECK(log.contains("no.such\\x0amethod"));
 }
 

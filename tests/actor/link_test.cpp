@@ -80,7 +80,7 @@ TEST_CASE_FIXTURE(link_fixture, "more calls than may be in flight are refused as
   CHECK(first.get());
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a notice is sent, and acknowledged when it is on its way") {
+TEST_CASE_FIXTURE(link_fixture, "a notification is sent, and acknowledged when it is on its way") {
   auto peer = connect(principal_kind::peer);
   CHECK(system.ask<void>(link, notify_remote{"sync.ack", {std::string{rpc::no_params}}}).get());
   CHECK(peer.expect_notification("sync.ack").bytes == rpc::no_params);
@@ -91,15 +91,16 @@ TEST_CASE_FIXTURE(link_fixture,
   link_limits narrow;
   narrow.output_bytes = 100'000;
   auto peer = connect(principal_kind::peer, {}, narrow);
-  const notify_remote notice{"sync.ack", {value::map({{"x", std::string(50'000, 'x')}}).msgpack()}};
+  const notify_remote notification{"sync.ack",
+                                   {value::map({{"x", std::string(50'000, 'x')}}).msgpack()}};
   error_code outcome = error_code::none;
   for (int i = 0; i < 1000 && outcome == error_code::none; ++i)
-    outcome = system.ask<void>(link, notice).code();
+    outcome = system.ask<void>(link, notification).code();
   CHECK(outcome == error_code::overloaded);
   // It reads, and there is room again.
   CHECK(eventually([&] {
     peer.expect_notification("sync.ack");
-    return system.ask<void>(link, notice).code() == error_code::none;
+    return system.ask<void>(link, notification).code() == error_code::none;
   }));
 }
 
@@ -172,9 +173,9 @@ TEST_CASE_FIXTURE(link_fixture, "a link ends although its other side never reads
   const auto before = open_descriptors();
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
-  const notify_remote notice{"sync.ack",
-                             {value::map({{"x", std::string(1'000'000, 'x')}}).msgpack()}};
-  for (int i = 0; i < 8; ++i) REQUIRE(system.ask<void>(link, notice).get());
+  const notify_remote notification{"sync.ack",
+                                   {value::map({{"x", std::string(1'000'000, 'x')}}).msgpack()}};
+  for (int i = 0; i < 8; ++i) REQUIRE(system.ask<void>(link, notification).get());
   tell(link, close_link{"enough"});
   (void)ended.get();
   CHECK(eventually([&] { return open_descriptors() == before + 1; }));

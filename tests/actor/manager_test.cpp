@@ -52,12 +52,16 @@ public:
   }
   std::vector<std::string> names() {
     std::vector<std::string> all;
-    const auto listed = system.ask<plugin_list>(manager, no_parameters{});
+    const auto listed = system.ask<plugin_list>(manager, list_plugins{});
     for (const auto& each : listed.value().plugins) all.push_back(each.name);
     return all;
   }
+  template <request_message Request>
+  answer<payload> serve(const Request& wanted) {
+    return system.ask<payload>(manager, call_of(wanted));
+  }
   template <class Params>
-  answer<payload> serve(std::string method, const Params& params) {
+  answer<payload> serve_as(std::string method, const Params& params) {
     return system.ask<payload>(manager, call_of(std::move(method), params));
   }
 
@@ -228,67 +232,66 @@ TEST_CASE_FIXTURE(fixture, "a plugin that is unloaded while it starts may be loa
 // -- over links -----------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "plugins are loaded, listed and unloaded over links") {
-  auto loaded = serve("plugin.load", load_plugin{"/packages/notes", {}});
+  auto loaded = serve(load_plugin{"/packages/notes", {}});
   auto plugin = launcher.next_plugin();
   begin(plugin, "notes");
   CHECK(decode_checked<plugin_info>(loaded.value().msgpack.bytes)->name == "notes");
-  CHECK(decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)
-            ->plugins.size() == 1);
-  auto unloaded = serve("plugin.unload", unload_plugin{"notes"});
+  CHECK(decode_checked<plugin_list>(serve(list_plugins{}).value().msgpack.bytes)->plugins.size() ==
+        1);
+  auto unloaded = serve(unload_plugin{"notes"});
   obey_stop(plugin);
   CHECK(unloaded.get());
   CHECK(eventually([&] {
-    return decode_checked<plugin_list>(serve("plugin.list", no_parameters{}).value().msgpack.bytes)
+    return decode_checked<plugin_list>(serve(list_plugins{}).value().msgpack.bytes)
         ->plugins.empty();
   }));
-  CHECK(serve("plugin.load", load_plugin{"/packages/nothing", {}}).code() == error_code::not_found);
+  CHECK(serve(load_plugin{"/packages/nothing", {}}).code() == error_code::not_found);
 }
 
 TEST_CASE_FIXTURE(fixture, "permissions are given, taken, and asked for over links") {
   auto plugin = run("notes");
   const auto allowed = [&] {
-    const auto got = serve("plugin.check", check_permission{"notes", "context.read:/app/x"});
+    const auto got = serve(check_permission{"notes", "context.read:/app/x"});
     return decode_checked<permission_decision>(got.value().msgpack.bytes)->allowed;
   };
   CHECK_FALSE(allowed());
-  CHECK(serve("plugin.grant", change_grant{"notes", "context.read:/app/**"}).get());
+  CHECK(serve(grant_capability{"notes", "context.read:/app/**"}).get());
   CHECK(allowed());
-  CHECK(serve("plugin.revoke", change_grant{"notes", "context.read:/app/**"}).get());
+  CHECK(serve(revoke_capability{"notes", "context.read:/app/**"}).get());
   CHECK_FALSE(allowed());
-  CHECK(serve("plugin.grant", change_grant{"notes", "nonsense"}).code() ==
-        error_code::invalid_argument);
-  CHECK(serve("plugin.check", check_permission{"notes", "nonsense"}).code() ==
-        error_code::invalid_argument);
+  CHECK(serve(grant_capability{"notes", "nonsense"}).code() == error_code::invalid_argument);
+  CHECK(serve(check_permission{"notes", "nonsense"}).code() == error_code::invalid_argument);
 }
 
 TEST_CASE_FIXTURE(fixture, "what a plugin uses is told over links") {
   auto plugin = run("notes");
-  const auto got = serve("plugin.usage", get_usage{"notes"});
+  const auto got = serve(get_usage{"notes"});
   CHECK(decode_checked<resource_usage>(got.value().msgpack.bytes)->memory_mechanism == "none");
 }
 
 TEST_CASE_FIXTURE(
-    fixture, "an unknown plugin, malformed parameters, unknown methods and notices are refused") {
-  for (const char* method : {"plugin.grant", "plugin.revoke"})
-    CHECK(serve(method, change_grant{"none", "state"}).code() == error_code::not_found);
-  CHECK(serve("plugin.check", check_permission{"none", "state"}).code() == error_code::not_found);
-  CHECK(serve("plugin.usage", get_usage{"none"}).code() == error_code::not_found);
-  CHECK(serve("plugin.unload", unload_plugin{"none"}).code() == error_code::not_found);
+    fixture,
+    "an unknown plugin, malformed parameters, unknown methods and notifications are refused") {
+  CHECK(serve(grant_capability{"none", "state"}).code() == error_code::not_found);
+  CHECK(serve(revoke_capability{"none", "state"}).code() == error_code::not_found);
+  CHECK(serve(check_permission{"none", "state"}).code() == error_code::not_found);
+  CHECK(serve(get_usage{"none"}).code() == error_code::not_found);
+  CHECK(serve(unload_plugin{"none"}).code() == error_code::not_found);
   for (const char* method : {"plugin.load", "plugin.unload", "plugin.grant", "plugin.revoke",
                              "plugin.check", "plugin.usage"}) {
     CAPTURE(method);
-    CHECK(serve(method, no_parameters{}).code() == error_code::invalid_argument);
+    CHECK(serve_as(method, list_plugins{}).code() == error_code::invalid_argument);
   }
-  CHECK(serve("plugin.dance", no_parameters{}).code() == error_code::not_found);
-  CHECK(system.ask<void>(manager, service_notice{the_host(), "plugin.load", {}}).get());
-  CHECK(log.contains("plugin.notice_refused method=\"plugin.load\""));
+  CHECK(serve_as("plugin.dance", list_plugins{}).code() == error_code::not_found);
+  CHECK(system.ask<void>(manager, service_notification{the_host(), "plugin.load", {}}).get());
+  CHECK(log.contains("plugin.notification_refused method=\"plugin.load\""));
 }
 
 TEST_CASE_FIXTURE(fixture, "a plugin that fell is listed with its problem") {
   auto plugin = run("fragile");
   plugin.close();
   CHECK(eventually([&] {
-    const auto all = system.ask<plugin_list>(manager, no_parameters{}).value().plugins;
+    const auto all = system.ask<plugin_list>(manager, list_plugins{}).value().plugins;
     return all.size() == 1 && all[0].phase == plugin_phase::failed &&
            all[0].problem == "the plugin fragile closed its connection";
   }));

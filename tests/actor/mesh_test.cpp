@@ -108,9 +108,7 @@ public:
     for (const auto& each : met->alive()) caf::anon_send_exit(each.link, caf::exit_reason::kill);
   }
 
-  std::vector<peer_info> peers() {
-    return system.ask<peer_list>(mesh, no_parameters{}).value().peers;
-  }
+  std::vector<peer_info> peers() { return system.ask<peer_list>(mesh, list_peers{}).value().peers; }
   bool is_connected_with(const mesh_node& other) {
     for (const auto& each : peers())
       if (each.id == other.id && each.connected) return true;
@@ -265,15 +263,16 @@ TEST_CASE("a node can be told of one more address, and of one that is none") {
 
 TEST_CASE("what others tell of is checked, and the peers are listed over links") {
   mesh_node a{1};
-  CHECK(a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {"nonsense"}}).get());
-  CHECK(a.log.count("mesh.notice_refused") == 1);
+  CHECK(a.system.ask<void>(a.mesh, service_notification{the_host(), "peers.known", {"nonsense"}})
+            .get());
+  CHECK(a.log.count("mesh.notification_refused") == 1);
   const auto address = free_address();
   CHECK(a.system
-            .ask<void>(a.mesh, service_notice{the_host(),
-                                              "peers.known",
-                                              {encode(peers_known{{"no address", address}})}})
+            .ask<void>(a.mesh, service_notification{the_host(),
+                                                    "peers.known",
+                                                    {encode(peers_known{{"no address", address}})}})
             .get());
-  const auto listed = a.system.ask<payload>(a.mesh, call_of("node.peers", no_parameters{}));
+  const auto listed = a.system.ask<payload>(a.mesh, call_of(list_peers{}));
   const auto peers = decode_checked<peer_list>(listed.value().msgpack.bytes).value().peers;
   REQUIRE(peers.size() == 1);
   CHECK(peers[0].address == address);
@@ -287,8 +286,8 @@ TEST_CASE("of the addresses that others tell of only those on this machine are d
   const peers_known told{{"10.0.0.1:7400", "node.example:7400", "[2001:db8::1]:7400",
                           "0.0.0.0:7400", "localhost.example:1", "127.0.0.1:0", written_otherwise,
                           here}};
-  CHECK(
-      a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  CHECK(a.system.ask<void>(a.mesh, service_notification{the_host(), "peers.known", {encode(told)}})
+            .get());
   const auto shown = a.peers();
   REQUIRE(shown.size() == 1);
   CHECK(shown[0].address == here);
@@ -299,8 +298,8 @@ TEST_CASE("learned addresses that do not answer do not hold up the one that was 
   mesh_node a{1}, b{2};
   peers_known told;
   for (const auto& each : silent) told.addresses.push_back(each.address());
-  CHECK(
-      a.system.ask<void>(a.mesh, service_notice{the_host(), "peers.known", {encode(told)}}).get());
+  CHECK(a.system.ask<void>(a.mesh, service_notification{the_host(), "peers.known", {encode(told)}})
+            .get());
   CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
   // One of them may be dialed already, which takes three seconds.
   CHECK(eventually([&] { return a.is_connected_with(b); }, 6s));

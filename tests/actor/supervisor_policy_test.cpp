@@ -30,7 +30,7 @@ public:
     REQUIRE(started.get());
     return plugin;
   }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
+  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
   result<void> alter(alter_grant::kind what, std::string capability) {
     return system.ask<void>(supervisor, alter_grant{what, std::move(capability)}).get();
   }

@@ -35,7 +35,7 @@ public:
     REQUIRE(reaches(plugin_phase::running));
     return plugin;
   }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
+  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
   bool reaches(plugin_phase phase) {
     return eventually([&] { return info().phase == phase; });
   }
@@ -112,7 +112,7 @@ TEST_CASE_FIXTURE(fixture, "answers to nothing are strikes, and too many of them
 
 TEST_CASE_FIXTURE(
     fixture,
-    "a plugin that falls too often is put into quarantine and its commands are withdrawn") {
+    "a plugin that falls too often is put into quarantine and its commands are cancelled") {
   make({restart_mode::permanent, 1, 60s});
   auto plugin = run();
   plugin.close();
@@ -162,7 +162,7 @@ TEST_CASE_FIXTURE(fixture, "restarts wait longer and longer") {
 }
 
 TEST_CASE_FIXTURE(
-    fixture, "a transient plugin that ends properly stays down, and its commands are withdrawn") {
+    fixture, "a transient plugin that ends properly stays down, and its commands are cancelled") {
   make({restart_mode::transient, 3, 60s});
   auto plugin = run();
   launcher.report_exit({});

@@ -22,7 +22,7 @@ public:
                        environment()}));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
+  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
   raw_peer run() {
     auto started = order(plugin_order::start);
     auto plugin = launcher.next_plugin();
@@ -189,7 +189,7 @@ TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offer
 
 TEST_CASE_FIXTURE(
     fixture,
-    "a command that is taken after its plugin fell is withdrawn, and can be offered again") {
+    "a command that is taken after its plugin fell is cancelled, and can be offered again") {
   make();
   busy_dispatcher busy{*this};
   auto started = order(plugin_order::start);

@@ -21,7 +21,7 @@ public:
                        "/packages/notes", std::move(grants), environment()}));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, no_parameters{}).value(); }
+  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
   result<void> alter(alter_grant::kind what, std::string capability) {
     return system.ask<void>(supervisor, alter_grant{what, std::move(capability)}).get();
   }
@@ -289,7 +289,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(
-    fixture, "a plugin is told once that a call is withdrawn, and what it answers is the answer") {
+    fixture, "a plugin is told once that a call is cancelled, and what it answers is the answer") {
   make();
   auto plugin = run();
   auto asked = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 5});
@@ -297,7 +297,7 @@ TEST_CASE_FIXTURE(
   auto other = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 6});
   const auto goes_on = plugin.expect_request("command.execute");
   for (const std::uint64_t ticket : {5, 5, 77})
-    REQUIRE(system.ask<void>(supervisor, withdraw_request{ticket}).get());
+    REQUIRE(system.ask<void>(supervisor, cancel_request{ticket}).get());
   CHECK(value::from_msgpack(plugin.expect_notification("cancel").bytes)->find("msgid") ==
         value{heard.id});
   plugin.refuse(heard.id, {error_code::cancelled, "stopped early", {}});
@@ -308,7 +308,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a command that a plugin may no longer provide is withdrawn, and what is asked "
+                  "a command that a plugin may no longer provide is cancelled, and what is asked "
                   "of it all the same is audited") {
   make();
   auto plugin = run({"notes.add", "notes.list"});
@@ -424,8 +424,9 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(log.count("line=\"flood\"") <= 200);
   plugin.notify("log", value::map({{"no", "line"}}).msgpack());
   plugin.notify("sync.push");
-  CHECK(eventually(
-      [&] { return log.contains("plugin.notice_refused plugin=notes method=\"sync.push\""); }));
+  CHECK(eventually([&] {
+    return log.contains("plugin.notification_refused plugin=notes method=\"sync.push\"");
+  }));
 }
 
 // -- grants ---------------------------------------------------------------------------------------
@@ -520,7 +521,7 @@ TEST_CASE_FIXTURE(fixture,
 
 TEST_CASE_FIXTURE(
     fixture,
-    "a stop withdraws the commands, asks the plugin, ends its process, and then the supervisor") {
+    "a stop cancels the commands, asks the plugin, ends its process, and then the supervisor") {
   make();
   auto plugin = run();
   auto ended = end_of(supervisor);

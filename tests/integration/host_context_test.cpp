@@ -78,11 +78,11 @@ TEST_CASE("a watch tells every change below its path, in order, until it goes") 
   auto moved = std::move(watch);
   CHECK(moved.active());
   CHECK_FALSE(watch.active());
-  moved = troupe::watch{};
+  moved = troupe::subscription{};
   CHECK_FALSE(moved.active());
   std::atomic<bool> passed{false};
   auto later = host.context().watch("/app", [&](const change_record&) { passed = true; });
-  watch = troupe::watch{};  // ends the first one
+  watch = troupe::subscription{};  // ends the first one
   REQUIRE(host.context().set("/app/x", 9));
   REQUIRE(test::eventually([&] { return passed.load(); }));
   CHECK(count == 6);

@@ -33,7 +33,7 @@ def wait(call):
     print("waiting")
     while not call.cancelled:
         time.sleep(0.01)
-    print("withdrawn")
+    print("cancelled")
     raise Cancelled
 
 @plugin.command("fall", summary="Ends the process")
@@ -198,7 +198,7 @@ class Lifecycle(PluginTest):
         self.served.do("plugin", "load", PACKAGES / "notes")
         self.assertEqual(self.served.ask("exec", "notes.count"), 0)
 
-    def test_a_command_whose_caller_is_interrupted_is_withdrawn_from_the_plugin(self):
+    def test_a_command_whose_caller_is_interrupted_is_cancelled_from_the_plugin(self):
         self.served.do("plugin", "load", self.sleeper())
         asking = subprocess.Popen([str(PROGRAM), "exec", "sleeper.wait", "--data-dir", str(self.served.data)],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
@@ -206,7 +206,7 @@ class Lifecycle(PluginTest):
         self.assertTrue(wait_until(lambda: 'line="waiting"' in self.served.log_text()))
         asking.send_signal(signal.SIGINT)
         asking.wait(timeout=10)
-        self.assertTrue(wait_until(lambda: 'line="withdrawn"' in self.served.log_text()))
+        self.assertTrue(wait_until(lambda: 'line="cancelled"' in self.served.log_text()))
         [measured] = self.served.ask("metrics", "sleeper.wait")
         self.assertEqual((measured["execution_count"], measured["error_count"]), (1, 1))
 

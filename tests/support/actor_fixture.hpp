@@ -223,4 +223,10 @@ service_call call_of(std::string method, const Params& params, principal_ptr cal
   return {std::move(caller), std::move(method), {encode(params)}, deadline, {}};
 }
 
+template <request_message Request>
+service_call call_of(const Request& wanted, principal_ptr caller = the_host(),
+                     std::chrono::milliseconds deadline = 5s) {
+  return call_of(std::string{Request::method}, wanted, std::move(caller), deadline);
+}
+
 }  // namespace troupe::test

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/state/engine.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 namespace troupe::test {

@@ -39,39 +39,43 @@ public:
                 return payload{{(*outcome)->msgpack()}};
               },
               [memory, self,
-               held_notices = std::make_shared<std::vector<caf::typed_response_promise<void>>>()](
-                  const service_notice& notice) -> caf::result<void> {
-                memory->keep(memory->notices, notice);
-                if (memory->takes_notices) {
-                  for (auto& each : std::exchange(*held_notices, {})) each.deliver();
+               held_notifications =
+                   std::make_shared<std::vector<caf::typed_response_promise<void>>>()](
+                  const service_notification& notification) -> caf::result<void> {
+                memory->keep(memory->notifications, notification);
+                if (memory->takes_notifications) {
+                  for (auto& each : std::exchange(*held_notifications, {})) each.deliver();
                   return {};
                 }
-                held_notices->push_back(self->make_response_promise<void>());
-                return held_notices->back();
+                held_notifications->push_back(self->make_response_promise<void>());
+                return held_notifications->back();
               },
-              [memory](const withdraw_request& gone) {
-                memory->keep(memory->withdrawn, gone.ticket);
+              [memory](const cancel_request& gone) {
+                memory->keep(memory->cancelled, gone.ticket);
               }};
         })}));
   }
 
-  /// The tickets of the calls that it was told are withdrawn.
-  std::vector<std::uint64_t> withdrawn() const { return memory_->copy(memory_->withdrawn); }
+  /// The tickets of the calls that it was told are cancelled.
+  std::vector<std::uint64_t> cancelled() const { return memory_->copy(memory_->cancelled); }
   const service_actor& actor() const { return actor_; }
   std::vector<service_call> calls() const { return memory_->copy(memory_->calls); }
-  std::vector<service_notice> notices() const { return memory_->copy(memory_->notices); }
-  /// While false, notices are kept but not acknowledged; the next one after that acknowledges all.
-  void take_notices(bool takes) { memory_->takes_notices = takes; }
+  std::vector<service_notification> notifications() const {
+    return memory_->copy(memory_->notifications);
+  }
+  /// While false, notifications are kept but not acknowledged; the next one after that acknowledges
+  /// all.
+  void take_notifications(bool takes) { memory_->takes_notifications = takes; }
 
 private:
-  using full_service = service_actor::extend<caf::result<void>(withdraw_request)>;
+  using full_service = service_actor::extend<caf::result<void>(cancel_request)>;
 
   struct memory {
     std::mutex guard;
-    std::atomic<bool> takes_notices = true;
+    std::atomic<bool> takes_notifications = true;
     std::vector<service_call> calls;
-    std::vector<service_notice> notices;
-    std::vector<std::uint64_t> withdrawn;
+    std::vector<service_notification> notifications;
+    std::vector<std::uint64_t> cancelled;
 
     template <class T>
     void keep(std::vector<T>& where, const T& what) {

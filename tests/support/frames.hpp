@@ -32,7 +32,8 @@ inline std::string cancel_frame(std::uint32_t id) {
   rpc::append_notification(bytes, "cancel", value::map({{"msgid", id}}).msgpack());
   return bytes;
 }
-inline std::string notice_frame(std::string_view method, std::string_view params = rpc::no_params) {
+inline std::string notification_frame(std::string_view method,
+                                      std::string_view params = rpc::no_params) {
   std::string bytes;
   rpc::append_notification(bytes, method, params);
   return bytes;

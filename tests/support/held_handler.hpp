@@ -18,14 +18,14 @@ class held_handler {
 public:
   explicit held_handler(virtual_system& system) : system_(system) {
     actor_ = system.own(command_handler_actor{system.caf().spawn(
-        [calls = calls_, withdrawn = withdrawn_](
+        [calls = calls_, cancelled = cancelled_](
             command_handler_actor::pointer self) -> command_handler_actor::behavior_type {
           return {[self, calls](const invocation& asked) {
                     auto promise = self->make_response_promise<value>();
                     calls->push_back({asked, promise});
                     return promise;
                   },
-                  [withdrawn](const withdraw_request& gone) { withdrawn->push_back(gone.ticket); }};
+                  [cancelled](const cancel_request& gone) { cancelled->push_back(gone.ticket); }};
         })});
   }
 
@@ -33,9 +33,9 @@ public:
   /// The calls that wait for their answers, oldest first.
   std::size_t waiting() const { return calls_->size(); }
   const invoke_command& oldest() const { return calls_->front().asked.command; }
-  /// The ticket of the oldest, and those of the calls that it was told are withdrawn.
+  /// The ticket of the oldest, and those of the calls that it was told are cancelled.
   std::uint64_t oldest_ticket() const { return calls_->front().asked.ticket; }
-  const std::vector<std::uint64_t>& withdrawn() const { return *withdrawn_; }
+  const std::vector<std::uint64_t>& cancelled() const { return *cancelled_; }
   /// Answers the oldest.
   void answer_with(value result) {
     leave_turn(actor_);
@@ -58,7 +58,7 @@ private:
 
   virtual_system& system_;
   std::shared_ptr<std::deque<call>> calls_ = std::make_shared<std::deque<call>>();
-  std::shared_ptr<std::vector<std::uint64_t>> withdrawn_ =
+  std::shared_ptr<std::vector<std::uint64_t>> cancelled_ =
       std::make_shared<std::vector<std::uint64_t>>();
   command_handler_actor actor_;
 };

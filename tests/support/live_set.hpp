@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include <troupe/actors/context/tree.hpp>
+#include <troupe/actors/context/state/tree.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe::test {

@@ -231,7 +231,7 @@ public:
           [](const service_call&) -> caf::result<payload> {
             return to_caf({error_code::not_found, "nothing is served", {}});
           },
-          [](const service_notice&) {}};
+          [](const service_notification&) {}};
     })});
   }
   const audit_actor& actor() const { return actor_; }

@@ -94,7 +94,7 @@ private:
       records_read found;
       std::size_t bytes = 0;
       for (const auto& each : log) {
-        if (run_id{each.dot.origin, each.dot.incarnation} != wanted.run ||
+        if (incarnation_id{each.dot.origin, each.dot.incarnation} != wanted.run ||
             each.dot.seq < wanted.first)
           continue;
         if (!found.records.empty() && bytes + each.bytes.size() > wanted.max_bytes) break;
@@ -191,7 +191,8 @@ inline void say_as(const link_actor& link, const replica_actor& to, std::string 
       principal{.name = "peer", .kind = principal_kind::peer, .capabilities = {}});
   caf::actor_cast<caf::strong_actor_ptr>(to)->enqueue(
       caf::actor_cast<caf::strong_actor_ptr>(link), caf::make_message_id(),
-      caf::make_message(service_notice{caller, std::move(method), {std::move(bytes)}}), nullptr);
+      caf::make_message(service_notification{caller, std::move(method), {std::move(bytes)}}),
+      nullptr);
 }
 
 /// A link whose other side is the test: keeps what it is given.
@@ -203,10 +204,10 @@ public:
           [](const call_remote&) -> caf::result<payload> {
             return to_caf({error_code::not_found, "nobody calls", {}});
           },
-          [heard](const notify_remote& notice) -> caf::result<void> {
+          [heard](const notify_remote& notification) -> caf::result<void> {
             if (heard->refuses)
               return to_caf({error_code::overloaded, "the other side does not read", {}});
-            heard->notices.push_back(notice);
+            heard->notifications.push_back(notification);
             return {};
           },
           [self, heard](const close_link& close) {
@@ -217,11 +218,11 @@ public:
   }
 
   const link_actor& actor() const { return link_; }
-  /// The notices with this method.
+  /// The notifications with this method.
   template <class T>
   std::vector<T> said(std::string_view method) const {
     std::vector<T> all;
-    for (const auto& each : heard_->notices)
+    for (const auto& each : heard_->notifications)
       if (each.method == method) all.push_back(decode_checked<T>(each.params.bytes).value());
     return all;
   }
@@ -231,7 +232,7 @@ public:
 
 private:
   struct memory {
-    std::vector<notify_remote> notices;
+    std::vector<notify_remote> notifications;
     std::optional<std::string> closed;
     bool refuses = false;
   };
@@ -271,19 +272,19 @@ private:
   template <class OtherEnd>
   link_actor make_end(replica_actor to, OtherEnd other) {
     return system_.own(link_actor{system_.caf().spawn([to, other](link_actor::pointer self) {
-      return link_actor::behavior_type{[](const call_remote&) -> caf::result<payload> {
-                                         return to_caf({error_code::not_found, "nobody calls", {}});
-                                       },
-                                       [to, other](const notify_remote& notice) {
-                                         if (const auto from = other())
-                                           say_as(from, to, notice.method, notice.params.bytes);
-                                       },
-                                       [self, other](const close_link&) {
-                                         if (const auto there = other())
-                                           caf::anon_send_exit(there,
-                                                               caf::exit_reason::user_shutdown);
-                                         self->quit();
-                                       }};
+      return link_actor::behavior_type{
+          [](const call_remote&) -> caf::result<payload> {
+            return to_caf({error_code::not_found, "nobody calls", {}});
+          },
+          [to, other](const notify_remote& notification) {
+            if (const auto from = other())
+              say_as(from, to, notification.method, notification.params.bytes);
+          },
+          [self, other](const close_link&) {
+            if (const auto there = other())
+              caf::anon_send_exit(there, caf::exit_reason::user_shutdown);
+            self->quit();
+          }};
     })});
   }
 

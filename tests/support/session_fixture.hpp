@@ -27,7 +27,7 @@ public:
     std::string params;
     rpc::envelope beside;
   };
-  struct notice {
+  struct notification {
     std::string method;
     std::string params;
   };
@@ -37,14 +37,14 @@ public:
     requests.push_back({serial, std::string{method}, std::string{params}, beside});
   }
   void on_notification(std::string_view method, std::string_view params) override {
-    notices.push_back({std::string{method}, std::string{params}});
+    notifications.push_back({std::string{method}, std::string{params}});
   }
 
-  void on_withdrawn(request_serial serial) override { withdrawn.push_back(serial); }
+  void on_cancelled(request_serial serial) override { cancelled.push_back(serial); }
 
   std::vector<request> requests;
-  std::vector<notice> notices;
-  std::vector<request_serial> withdrawn;
+  std::vector<notification> notifications;
+  std::vector<request_serial> cancelled;
 };
 
 /// The outcome of one call, and how often it was told.

@@ -15,8 +15,8 @@
 #include <variant>
 #include <vector>
 
-#include <troupe/actors/context/engine.hpp>
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 #include <troupe/tests/support/live_set.hpp>
@@ -28,7 +28,7 @@ namespace troupe::test::simulation {
 /// What of a node survives a crash.
 struct disk {
   std::uint64_t incarnation = 0;
-  std::map<run_id, std::vector<encoded_record>> log;
+  std::map<incarnation_id, std::vector<encoded_record>> log;
   engine_state checkpoint;
 };
 
@@ -143,13 +143,13 @@ private:
   void attack(unsigned i) {
     if (!is_up(i)) return;
     auto& engine = *replicas_[i].engine;
-    const auto own = engine.own_run();
+    const auto own = engine.own_incarnation();
     const auto before = engine.root_hash();
     const path where{"/p" + std::to_string(random_() % plan_.paths)};
 
     // Malformed, in the name of a node that lives, this one included.
     const auto victim = some_node();
-    const run_id named{node(victim + 1), replicas_[victim].storage.incarnation};
+    const incarnation_id named{node(victim + 1), replicas_[victim].storage.incarnation};
     auto malformed =
         test::put({named.origin, named.incarnation, 1 + random_() % 50}, where.text(), "malformed");
     switch (random_() % 4) {
@@ -228,7 +228,7 @@ private:
     self.view.missing = self.engine->missing();
     self.view.takes_pushes = self.queue.size() < plan_.max_waiting;
     REQUIRE(std::ranges::all_of(self.view.declined,
-                                [](const run_id& run) { return run.origin == hostile; }));
+                                [](const incarnation_id& run) { return run.origin == hostile; }));
   }
 
   // -- links --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ public:
   /// still be on its way.
   live_set expected(const version_vector& processed) const {
     auto expected = live([&](const dot& id) { return processed.covers(id); });
-    std::map<std::pair<run_id, std::string>, std::uint64_t> latest;
+    std::map<std::pair<incarnation_id, std::string>, std::uint64_t> latest;
     for (const auto& [id, record] : all_)
       if (processed.covers(id)) latest[{{id.origin, id.incarnation}, record.path.text()}] = id.seq;
     for (auto& [where, dots] : expected)

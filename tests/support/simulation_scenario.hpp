@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/engine.hpp>
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 
 namespace troupe::test::simulation {
 

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include <troupe/actors/context/clock.hpp>
+#include <troupe/actors/context/state/clock.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;

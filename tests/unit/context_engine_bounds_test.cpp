@@ -48,7 +48,7 @@ TEST_CASE("the dots awaited as overwritten are bounded") {
 
 TEST_CASE("the runs of the vector are bounded") {
   engine_limits limits;
-  limits.max_runs = 2;
+  limits.max_incarnations = 2;
   context_engine engine{node(1), 1, {}, limits};
   CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);

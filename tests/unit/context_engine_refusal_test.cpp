@@ -19,7 +19,7 @@ TEST_CASE("a change of a newer format is refused and its run waits for a newer b
   CHECK(outcome.status == apply_status::refused);
   CHECK(outcome.problem->code == error_code::version_mismatch);
   CHECK_FALSE(outcome.alarm);
-  CHECK(engine.declined() == std::vector{run_id{node(2), 1}});
+  CHECK(engine.declined() == std::vector{incarnation_id{node(2), 1}});
   CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::refused);
   CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);
 }

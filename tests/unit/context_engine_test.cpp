@@ -42,7 +42,7 @@ TEST_CASE("a write is numbered, timed, seen at once, and tells what stood there 
   CHECK(second.timestamp > first->timestamp);
   CHECK(engine.view(a) == value{2});
   CHECK(engine.vector().at(node(1), 7) == 2);
-  CHECK(engine.own_run() == run_id{node(1), 7});
+  CHECK(engine.own_incarnation() == incarnation_id{node(1), 7});
 }
 
 TEST_CASE("an erased path holds nothing for readers and a tombstone for replicas") {

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/state/engine.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;

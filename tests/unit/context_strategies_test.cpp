@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/strategies.hpp>
+#include <troupe/actors/context/state/strategies.hpp>
 #include <troupe/tests/support/engine_fixture.hpp>
 
 using namespace troupe;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;

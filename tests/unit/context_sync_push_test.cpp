@@ -18,13 +18,13 @@ TEST_CASE("after the greeting the peer gets from the log what it lacks, and noth
   auto wishes = side.open(version_vector{{{node(1), 1, 2}, {node(2), 1, 3}}});
   auto reads = wished<read_log>(wishes);
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == run_id{node(1), 1});
+  CHECK(reads[0].run == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 3);
   wishes = side.session.log_read(changes(1, 3, 5));
   CHECK(pushed(wishes) == dots(1, 3, 5));
   reads = wished<read_log>(wishes);
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == run_id{node(4), 1});
+  CHECK(reads[0].run == incarnation_id{node(4), 1});
   wishes = side.session.log_read(changes(4, 1, 4));
   CHECK(pushed(wishes) == dots(4, 1, 4));
   CHECK(wished<read_log>(wishes).at(0).first == 5);
@@ -43,7 +43,8 @@ TEST_CASE(
   for (int i = 0; i < 5; ++i)
     CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
   side.second();
-  CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).run == run_id{node(3), 1});
+  CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).run ==
+        incarnation_id{node(3), 1});
 }
 
 TEST_CASE("changes of the peer itself that it has lost are given back at once") {

@@ -89,7 +89,7 @@ TEST_CASE(
     for (std::uint64_t i = 1; i <= 3; ++i)
       side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
     sync_limits few;
-    few.max_runs = 5;
+    few.max_incarnations = 5;
     one_side bounded{few};
     bounded.open();
     std::vector<version_entry> runs;
@@ -240,7 +240,7 @@ TEST_CASE("a pull is answered from the log at once, as far as it is committed") 
   auto reads =
       wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == run_id{node(1), 1});
+  CHECK(reads[0].run == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 1);
   CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 5));
 }

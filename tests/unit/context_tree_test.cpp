@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include <troupe/actors/context/path_order.hpp>
-#include <troupe/actors/context/tree.hpp>
+#include <troupe/actors/context/state/path_order.hpp>
+#include <troupe/actors/context/state/tree.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;

@@ -79,7 +79,7 @@ TEST_CASE("a request that was answered makes room for another") {
 }
 
 TEST_CASE(
-    "withdrawn requests count until their owner has answered; while they fill the bound others are "
+    "cancelled requests count until their owner has answered; while they fill the bound others are "
     "refused") {
   link_limits limits;
   limits.in_flight = 4;
@@ -93,7 +93,7 @@ TEST_CASE(
   CHECK(link.sent() ==
         failure_frame(
             7, {error_code::overloaded,
-                "4 requests are still worked on, 4 of them withdrawn or expired; try again later",
+                "4 requests are still worked on, 4 of them cancelled or expired; try again later",
                 {}}));
   CHECK_FALSE(link.session.respond(link.events.requests[0].serial, rpc::nil));
   CHECK(link.session.respond(link.serve(7), rpc::nil));
@@ -135,9 +135,9 @@ TEST_CASE("the limits of messages end the link when they are passed") {
     const auto outcome = link.receive(bytes);
     return outcome ? error_code::none : outcome.error().code;
   };
-  CHECK(code_after(notice_frame("m")) == error_code::none);
+  CHECK(code_after(notification_frame("m")) == error_code::none);
   CHECK(code_after("\xdd\xff\xff\xff\xff") == error_code::limit_exceeded);
-  CHECK(code_after(notice_frame(std::string(51, 'm'))) == error_code::limit_exceeded);
+  CHECK(code_after(notification_frame(std::string(51, 'm'))) == error_code::limit_exceeded);
   CHECK(code_after(std::string(5, '\x91')) == error_code::limit_exceeded);
   CHECK(code_after("\x9f" + std::string(15, '\x93')) == error_code::limit_exceeded);
   CHECK(code_after("\x93\xd9\x28" + std::string(40, 'a') + "\xd9\x28" + std::string(40, 'a') +
@@ -193,12 +193,13 @@ TEST_CASE("reading is paused while more than half of the output bound is not tak
 }
 
 TEST_CASE(
-    "reading is paused while too much of the notices is not dealt with, and the other side is not "
+    "reading is paused while too much of the notifications is not dealt with, and the other side "
+    "is not "
     "blamed for it") {
   auto limits = pinging();
   limits.untaken_bytes = 1000;
   session_fixture link{limits};
-  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  REQUIRE(link.receive(notification_frame("a").substr(0, 2)));
   link.session.add_untaken(1000);
   CHECK_FALSE(link.session.reading_paused());
   link.session.add_untaken(1);
@@ -207,8 +208,8 @@ TEST_CASE(
   link.session.remove_untaken(1001);
   CHECK_FALSE(link.session.reading_paused());
   CHECK(link.pass(1s));
-  CHECK(link.receive(notice_frame("a").substr(2)));
-  CHECK(link.events.notices.size() == 1);
+  CHECK(link.receive(notification_frame("a").substr(2)));
+  CHECK(link.events.notifications.size() == 1);
 }
 
 TEST_CASE("a message that the other side would refuse as too long is not sent") {
@@ -339,13 +340,13 @@ TEST_CASE("however many calls are given up at once, whoever answers them late is
     ids.push_back(link.session.call("m", rpc::no_params, link.now + 1ms, each.taker()).value());
   REQUIRE(link.pass(1ms));
   for (const auto id : ids)
-    REQUIRE(link.receive(failure_frame(id, {error_code::cancelled, "withdrawn", {}})));
+    REQUIRE(link.receive(failure_frame(id, {error_code::cancelled, "cancelled", {}})));
   CHECK_FALSE(link.receive(response_frame(ids.front())).has_value());
 }
 
 TEST_CASE("a cancel that does not say what it cancels is a strike") {
   session_fixture link;
-  REQUIRE(link.receive(notice_frame("cancel")));
+  REQUIRE(link.receive(notification_frame("cancel")));
   CHECK(link.session.strikes() == 1);
 }
 

@@ -52,7 +52,7 @@ public:
       RC_ASSERT(++asked_[number] == 1);
       waiting_.emplace_back(request.serial, number);
     }
-    for (const auto& note : link_.events.notices)
+    for (const auto& note : link_.events.notifications)
       RC_ASSERT(value::from_msgpack(note.params).value().find("number") == value{notes_heard_++});
     link_.events = {};
   }
@@ -149,8 +149,8 @@ TEST_CASE("no bytes make a session do anything but go on or end") {
     recorded_outcome outcome;
     session_fixture link;
     const auto id = link.call(outcome).value();
-    std::string bytes =
-        request_frame(1) + response_frame(id) + notice_frame("cancel") + notice_frame("m");
+    std::string bytes = request_frame(1) + response_frame(id) + notification_frame("cancel") +
+                        notification_frame("m");
     for (int edits = *rc::gen::inRange(0, 4); edits > 0; --edits)
       bytes[*rc::gen::inRange<std::size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
     const auto received = link.receive(bytes);

@@ -71,28 +71,28 @@ TEST_CASE("a call that is not answered is given up at its deadline, and the othe
   REQUIRE(link.pass(1ms));
   CHECK(outcome.told == 1);
   CHECK(outcome.code() == error_code::deadline_exceeded);
-  CHECK(link.sent() == notice_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
+  CHECK(link.sent() == notification_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
   REQUIRE(link.pass(1s));
   CHECK(outcome.told == 1);
 }
 
 TEST_CASE(
-    "the other side is told that a call is withdrawn, and the call is open until it is answered") {
+    "the other side is told that a call is cancelled, and the call is open until it is answered") {
   recorded_outcome outcome, other;
   session_fixture link;
   const auto id = link.call(outcome);
   const auto goes_on = link.call(other);
   link.sent();
-  link.session.withdraw(*id);
+  link.session.cancel(*id);
   CHECK(outcome.told == 0);
-  CHECK(link.sent() == notice_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
+  CHECK(link.sent() == notification_frame("cancel", value::map({{"msgid", *id}}).msgpack()));
   CHECK(link.session.calls_in_flight() == 2);
-  REQUIRE(link.receive(failure_frame(*id, {error_code::cancelled, "withdrawn", {}})));
+  REQUIRE(link.receive(failure_frame(*id, {error_code::cancelled, "cancelled", {}})));
   CHECK(outcome.code() == error_code::cancelled);
   CHECK(outcome.told == 1);
   CHECK(link.session.calls_in_flight() == 1);
-  link.session.withdraw(*id);
-  link.session.withdraw(77);
+  link.session.cancel(*id);
+  link.session.cancel(77);
   CHECK(link.sent().empty());
   REQUIRE(link.receive(response_frame(*goes_on)));
   CHECK(other.told == 1);
@@ -100,11 +100,11 @@ TEST_CASE(
 
 TEST_CASE("the end of a session names the requests that nobody waits for any more") {
   session_fixture link;
-  const auto answered = link.serve(1), withdrawn = link.serve(2), open = link.serve(3);
+  const auto answered = link.serve(1), cancelled = link.serve(2), open = link.serve(3);
   link.session.respond(answered, rpc::nil);
   REQUIRE(link.receive(cancel_frame(2)));
   CHECK(link.session.end({error_code::unavailable, "gone", {}}) == std::vector{open});
-  CHECK(link.events.withdrawn == std::vector{withdrawn});
+  CHECK(link.events.cancelled == std::vector{cancelled});
 }
 
 TEST_CASE("a call may be made from the answer to another") {
@@ -157,9 +157,9 @@ TEST_CASE("a notification is sent without an id") {
   REQUIRE(link.session.notify("event",
                               "\x81\xa1"
                               "a\x01"));
-  CHECK(link.sent() == notice_frame("event",
-                                    "\x81\xa1"
-                                    "a\x01"));
+  CHECK(link.sent() == notification_frame("event",
+                                          "\x81\xa1"
+                                          "a\x01"));
 }
 
 // -- requests of theirs ---------------------------------------------------------------------------
@@ -253,10 +253,10 @@ TEST_CASE("a cancelled request is answered with that, and the owner's answer is 
   REQUIRE(link.receive(cancel_frame(7)));
   CHECK(link.sent() ==
         failure_frame(7, {error_code::cancelled,
-                          "the caller withdrew the request; what it asked for may still be done",
+                          "the caller cancelled the request; what it asked for may still be done",
                           {}}));
-  CHECK(link.events.notices.empty());
-  CHECK(link.events.withdrawn == std::vector{request});
+  CHECK(link.events.notifications.empty());
+  CHECK(link.events.cancelled == std::vector{request});
   CHECK_FALSE(link.session.respond(request, rpc::nil));
   CHECK(link.sent().empty());
 }
@@ -309,12 +309,12 @@ TEST_CASE("a cancel that comes after the answer is passed over") {
 
 TEST_CASE("a notification is handed to the owner") {
   session_fixture link;
-  REQUIRE(link.receive(notice_frame("event",
-                                    "\x81\xa1"
-                                    "a\x01")));
-  REQUIRE(link.events.notices.size() == 1);
-  CHECK(link.events.notices[0].method == "event");
-  CHECK(link.events.notices[0].params ==
+  REQUIRE(link.receive(notification_frame("event",
+                                          "\x81\xa1"
+                                          "a\x01")));
+  REQUIRE(link.events.notifications.size() == 1);
+  CHECK(link.events.notifications[0].method == "event");
+  CHECK(link.events.notifications[0].params ==
         "\x81\xa1"
         "a\x01");
 }
@@ -334,7 +334,7 @@ TEST_CASE(
   link.session.await_opening();
   REQUIRE(link.receive(request_frame(1, "ping") + cancel_frame(1)));
   CHECK(link.events.requests.size() == 1);
-  CHECK(link.events.notices.size() == 1);
+  CHECK(link.events.notifications.size() == 1);
   CHECK(link.sent().empty());
   const auto outcome = link.receive(response_frame(1));
   REQUIRE_FALSE(outcome.has_value());
@@ -350,18 +350,18 @@ TEST_CASE(
 // -- bytes ----------------------------------------------------------------------------------------
 
 TEST_CASE("messages are read however their bytes are cut") {
-  const auto bytes = notice_frame("a") +
+  const auto bytes = notification_frame("a") +
                      request_frame(1, "b",
                                    "\x81\xa1"
                                    "a\x01") +
-                     notice_frame("c");
+                     notification_frame("c");
   for (std::size_t first = 0; first <= bytes.size(); ++first) {
     for (std::size_t second = first; second <= bytes.size(); second += 3) {
       session_fixture link;
       REQUIRE(link.receive(bytes.substr(0, first)));
       REQUIRE(link.receive(bytes.substr(first, second - first)));
       REQUIRE(link.receive(bytes.substr(second)));
-      CHECK(link.events.notices.size() == 2);
+      CHECK(link.events.notifications.size() == 2);
       REQUIRE(link.events.requests.size() == 1);
       CHECK(link.events.requests[0].params ==
             "\x81\xa1"

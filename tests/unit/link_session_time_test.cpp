@@ -47,7 +47,7 @@ TEST_CASE("a message that has begun must end in time") {
   link_limits limits;
   limits.half_frame = 1s;
   session_fixture link{limits};
-  REQUIRE(link.receive(notice_frame("a") + notice_frame("b").substr(0, 2)));
+  REQUIRE(link.receive(notification_frame("a") + notification_frame("b").substr(0, 2)));
   REQUIRE(link.pass(1s));
   const auto outcome = link.pass(1ms);
   REQUIRE_FALSE(outcome.has_value());
@@ -61,7 +61,7 @@ TEST_CASE("the time of a message begins with its first byte, however long nothin
   limits.half_frame = 1s;
   session_fixture link{limits};
   REQUIRE(link.pass(1h));
-  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  REQUIRE(link.receive(notification_frame("a").substr(0, 2)));
   REQUIRE(link.pass(1s));
   CHECK_FALSE(link.pass(1ms).has_value());
 }
@@ -73,7 +73,7 @@ TEST_CASE(
   limits.half_frame = 1s;
   limits.output_bytes = 1000;
   session_fixture link{limits};
-  REQUIRE(link.receive(notice_frame("a").substr(0, 2)));
+  REQUIRE(link.receive(notification_frame("a").substr(0, 2)));
   link.session.set_unsent(501);
   REQUIRE(link.session.reading_paused());
   REQUIRE(link.pass(1h));
@@ -100,7 +100,7 @@ TEST_CASE("a message that trickles in gets no more time for it") {
   link_limits limits;
   limits.half_frame = 1s;
   session_fixture link{limits};
-  const auto frame = notice_frame("a long method");
+  const auto frame = notification_frame("a long method");
   result<void> outcome;
   std::size_t arrived = 0;
   while (outcome && arrived < frame.size()) {
@@ -115,7 +115,7 @@ TEST_CASE("each message has time of its own, and between messages no time runs")
   link_limits limits;
   limits.half_frame = 1s;
   session_fixture link{limits};
-  const auto frame = notice_frame("m");
+  const auto frame = notification_frame("m");
   REQUIRE(link.receive(frame.substr(0, 2)));
   for (int i = 0; i < 5; ++i) {
     REQUIRE(link.pass(900ms));
@@ -123,7 +123,7 @@ TEST_CASE("each message has time of its own, and between messages no time runs")
   }
   REQUIRE(link.receive(frame.substr(2)));
   REQUIRE(link.pass(1h));
-  CHECK(link.events.notices.size() == 6);
+  CHECK(link.events.notifications.size() == 6);
 }
 
 TEST_CASE("an idle other side is pinged at the interval") {
@@ -165,7 +165,7 @@ TEST_CASE("an other side that stays silent after a ping ends the link") {
 
 TEST_CASE("any byte that is heard breaks the silence") {
   session_fixture link{pinging()};
-  const auto frame = notice_frame("m");
+  const auto frame = notification_frame("m");
   for (int second = 1; second <= 100; ++second) {
     REQUIRE(link.pass(1s));
     if (second % 5 == 0) REQUIRE(link.receive(frame));
@@ -183,7 +183,7 @@ TEST_CASE("an other side that could not be pinged because nobody let time pass i
 
 TEST_CASE("an other side is neither silent nor slow while this side is held up") {
   session_fixture link{pinging()};
-  const auto frame = notice_frame("m");
+  const auto frame = notification_frame("m");
   REQUIRE(link.receive(frame.substr(0, 2)));
   for (int second = 1; second <= 4; ++second) REQUIRE(link.pass(1s));
   REQUIRE(link.pass(1min));

@@ -48,7 +48,7 @@ TEST_CASE("an unknown method of any length gets a short answer") {
 TEST_CASE("every method has somebody who may call it, and a summary") {
   for (const auto& rule : all_methods()) {
     CAPTURE(rule.name);
-    CHECK((rule.callers.client || rule.callers.plugin || rule.callers.peer));
+    CHECK((rule.access.callers.client || rule.access.callers.plugin || rule.access.callers.peer));
     CHECK_FALSE(rule.summary.empty());
   }
 }
@@ -57,30 +57,31 @@ TEST_CASE("what a plugin does with the context or with commands needs a capabili
   // These two tell of commands and run none.
   const std::set<std::string_view> harmless{"command.describe", "command.list"};
   for (const auto& rule : all_methods()) {
-    const bool sensitive = rule.service == service::context || rule.service == service::commands;
-    if (!rule.callers.plugin || !sensitive || harmless.contains(rule.name)) continue;
+    const bool sensitive =
+        rule.access.service == service::context || rule.access.service == service::commands;
+    if (!rule.access.callers.plugin || !sensitive || harmless.contains(rule.name)) continue;
     CAPTURE(rule.name);
-    CHECK_FALSE(rule.verb.empty());
-    CHECK(rule.scope != resource_scope::none);
-    CHECK_FALSE(rule.parameter.empty());
+    CHECK_FALSE(rule.access.verb.empty());
+    CHECK(rule.access.scope != resource_scope::none);
+    CHECK_FALSE(rule.access.parameter.empty());
   }
 }
 
 TEST_CASE("a plugin may call nothing that governs plugins or the node") {
   for (const auto& rule : all_methods()) {
     CAPTURE(rule.name);
-    if (rule.service == service::plugins || rule.service == service::node ||
-        rule.service == service::audit || rule.service == service::mesh)
+    if (rule.access.service == service::plugins || rule.access.service == service::node ||
+        rule.access.service == service::audit || rule.access.service == service::mesh)
       CHECK_FALSE(may_call(rule, principal_kind::plugin));
   }
 }
 
 TEST_CASE("every verb is one that capabilities have") {
   for (const auto& rule : all_methods()) {
-    if (rule.verb.empty()) continue;
+    if (rule.access.verb.empty()) continue;
     CAPTURE(rule.name);
-    CHECK_NOTHROW(
-        capability{std::string{rule.verb} + (rule.parameter == "command" ? ":x" : ":/x")});
+    CHECK_NOTHROW(capability{std::string{rule.access.verb} +
+                             (rule.access.parameter == "command" ? ":x" : ":/x")});
   }
 }
 

@@ -77,18 +77,18 @@ class Frames(unittest.TestCase):
                 self.assertIn(text, self.violation(msgpack.packb(frame)))
 
     def test_a_frame_may_have_8_mib_and_not_a_byte_more(self) -> None:
-        def notice(size: int) -> bytes:
+        def notification(size: int) -> bytes:
             frame = [2, "event", [{"data": b""}]]
             overhead = len(msgpack.packb([2, "event", [{"data": b"x" * (1 << 20)}]])) - (1 << 20)
             frame[2][0]["data"] = b"x" * (size - overhead)
             return msgpack.packb(frame)
 
-        largest = notice(sdk.MAX_FRAME_BYTES)
+        largest = notification(sdk.MAX_FRAME_BYTES)
         self.assertEqual(len(largest), sdk.MAX_FRAME_BYTES)
         session = sdk.Session()
         for start in range(0, len(largest), 1 << 16):
             session.receive(largest[start : start + (1 << 16)], 0.0)
-        self.assertIn("larger than 8388608", self.violation(notice(sdk.MAX_FRAME_BYTES + 1)))
+        self.assertIn("larger than 8388608", self.violation(notification(sdk.MAX_FRAME_BYTES + 1)))
 
     def test_a_length_that_lies_costs_nothing(self) -> None:
         session = sdk.Session()
@@ -166,7 +166,7 @@ class Sessions(unittest.TestCase):
             self.session.request("a", {"value": object()})
         self.assertEqual(self.said(), [])
 
-    def test_unknown_requests_are_answered_and_unknown_notices_ignored(self) -> None:
+    def test_unknown_requests_are_answered_and_unknown_notifications_ignored(self) -> None:
         self.receive([2, "context.changed", [{}]], [0, 9, "state.save", [{}]])
         self.assertEqual(self.said(), [[1, 9, ["not_found", "a plugin has no method `state.save`", None], None]])
 

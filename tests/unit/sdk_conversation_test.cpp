@@ -132,7 +132,7 @@ TEST_CASE("sdk plugin: answers that come too late are not taken for others") {
   const auto running = host.begin("p.run");
   const auto late = receive_request(host, "context.get");
   CHECK(json(host.receive()) ==
-        json(notice_frame("cancel", value::map({{"msgid", late}}).msgpack())));
+        json(notification_frame("cancel", value::map({{"msgid", late}}).msgpack())));
   const auto right = receive_request(host, "context.get");
   host.send(answer_frame(late, an_answer) +
             answer_frame(right, value::map({{"found", true}, {"value", "right"}})));

@@ -112,10 +112,10 @@ TEST_CASE("sdk session: a frame beyond the limits ends it, and no length is beli
   sdk::session_limits limits;
   limits.frames.frame_bytes = 64;
   sdk::session session{limits};
-  REQUIRE(session.receive(notice_frame("x", value::map({{"v", std::string(40, 'x')}}).msgpack()),
-                          start));
+  REQUIRE(session.receive(
+      notification_frame("x", value::map({{"v", std::string(40, 'x')}}).msgpack()), start));
   CHECK_FALSE(session.receive(
-      notice_frame("x", value::map({{"v", std::string(80, 'x')}}).msgpack()), start));
+      notification_frame("x", value::map({{"v", std::string(80, 'x')}}).msgpack()), start));
 }
 
 TEST_CASE("sdk session: what is too large, too deep or no UTF-8 is not sent") {
@@ -161,11 +161,11 @@ TEST_CASE("sdk session: answers may come in any order; late, foreign and second 
   CHECK(session.take_answer(first)->error() == error{error_code::not_found, "no A", {}});
 }
 
-TEST_CASE("sdk session: unknown requests are answered, unknown notices ignored") {
+TEST_CASE("sdk session: unknown requests are answered, unknown notifications ignored") {
   sdk::session session;
-  REQUIRE(session.receive(
-      notice_frame("context.changed", value::map({}).msgpack()) + request_frame(9, "state.save"),
-      start));
+  REQUIRE(session.receive(notification_frame("context.changed", value::map({}).msgpack()) +
+                              request_frame(9, "state.save"),
+                          start));
   const std::string refusal =
       R"([1,9,["not_found","a plugin has no method \"state.save\"",null],null])";
   CHECK(said(session) == std::vector{refusal});
@@ -226,8 +226,9 @@ TEST_CASE("sdk session: cancel answers a queued request and marks the running on
                           start));
   const auto* running = session.next_request();
   for (const auto& id : std::vector<value>{2, 1, 2, 3, 77, "x"})
-    REQUIRE(session.receive(notice_frame("cancel", value::map({{"msgid", id}}).msgpack()), start));
-  REQUIRE(session.receive(notice_frame("cancel", value::map({}).msgpack()), start));
+    REQUIRE(session.receive(notification_frame("cancel", value::map({{"msgid", id}}).msgpack()),
+                            start));
+  REQUIRE(session.receive(notification_frame("cancel", value::map({}).msgpack()), start));
   CHECK(refusals(session) == std::vector<std::string>{"cancelled"});
   CHECK(running->cancelled);
   CHECK(session.next_request()->method == "plugin.start");

@@ -61,20 +61,20 @@ TEST_CASE("nothing waits behind work that hangs while another worker is free") {
   CHECK(schedule.running().front() == hangs);
 }
 
-TEST_CASE("work that is withdrawn is gone when it waits, and overdue when it runs; once") {
+TEST_CASE("work that is cancelled is gone when it waits, and overdue when it runs; once") {
   work_schedule schedule{1, 10};
   const auto runs = schedule.add(begin + 10s), waits = schedule.add(begin + 1s);
   start_all(schedule);
-  const auto gone = schedule.withdraw(waits);
+  const auto gone = schedule.cancel(waits);
   REQUIRE(gone);
   CHECK(gone->work == waits);
   CHECK_FALSE(gone->started);
   CHECK(schedule.waiting() == 0);
-  const auto overdue = schedule.withdraw(runs);
+  const auto overdue = schedule.cancel(runs);
   REQUIRE(overdue);
   CHECK(overdue->started);
-  CHECK_FALSE(schedule.withdraw(waits));
-  CHECK_FALSE(schedule.withdraw(runs));
+  CHECK_FALSE(schedule.cancel(waits));
+  CHECK_FALSE(schedule.cancel(runs));
   CHECK(schedule.expire(begin + 1h).empty());
   CHECK(schedule.finished(runs) == true);
   CHECK(schedule.is_idle());
@@ -118,12 +118,12 @@ TEST_CASE("late work comes in the order of the deadlines") {
   CHECK(order == std::vector<work_id>{b, c, a});
 }
 
-TEST_CASE("what waits can be withdrawn; what runs stays") {
+TEST_CASE("what waits can be cancelled; what runs stays") {
   work_schedule schedule{1, 10};
   const auto runs = schedule.add(begin + 1s), b = schedule.add(begin + 1s),
              c = schedule.add(begin + 1s);
   start_all(schedule);
-  CHECK(schedule.withdraw_waiting() == std::vector<work_id>{b, c});
+  CHECK(schedule.cancel_waiting() == std::vector<work_id>{b, c});
   CHECK(schedule.running() == std::vector<work_id>{runs});
   CHECK(schedule.expire(begin + 1s).size() == 1);
 }

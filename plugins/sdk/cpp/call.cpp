@@ -12,30 +12,26 @@ namespace troupe::sdk {
 
 result<std::optional<value>> context_access::get(const path& where,
                                                  std::chrono::milliseconds timeout) {
-  return node_->ask_for<value_found>("context.get", get_value{where}, timeout, request_)
-      .map([](value_found got) {
-        return got.found ? std::optional{std::move(got.value)} : std::nullopt;
-      });
+  return node_->call(get_value{where}, timeout, request_).map([](value_found got) {
+    return got.found ? std::optional{std::move(got.value)} : std::nullopt;
+  });
 }
 
 result<change_id> context_access::set(const path& where, const value& what, enum durability when,
                                       std::chrono::milliseconds timeout) {
-  return node_
-      ->ask_for<change_accepted>("context.set", set_value{where, what, when}, timeout, request_)
+  return node_->call(set_value{where, what, when}, timeout, request_)
       .map([](const change_accepted& done) { return done.id; });
 }
 
 result<change_id> context_access::erase(const path& where, enum durability when,
                                         std::chrono::milliseconds timeout) {
-  return node_
-      ->ask_for<change_accepted>("context.delete", erase_value{where, when}, timeout, request_)
+  return node_->call(erase_value{where, when}, timeout, request_)
       .map([](const change_accepted& done) { return done.id; });
 }
 
 result<value_page> context_access::list(const path& prefix, const path& after, std::uint32_t limit,
                                         std::chrono::milliseconds timeout) {
-  return node_->ask_for<value_page>("context.list", list_values{prefix, after, limit}, timeout,
-                                    request_);
+  return node_->call(list_values{prefix, after, limit}, timeout, request_);
 }
 
 result<void> context_access::for_each(const path& prefix,
@@ -60,13 +56,12 @@ const trace_id& call::trace() const noexcept { return request_->trace; }
 
 result<value> call::execute(std::string_view command, const arguments& given,
                             std::chrono::milliseconds timeout) {
-  return node_->ask_for<value>("command.execute", execute_request{std::string{command}, given},
-                               timeout, request_);
+  return node_->call(execute_request{std::string{command}, given}, timeout, request_);
 }
 
 result<void> call::log(log_level level, std::string_view message) {
   if (auto noted = node_->session().notify(
-          "log", encode(log_line{std::string{name_of(level)}, std::string{message}}));
+          log_line::method, encode(log_line{std::string{name_of(level)}, std::string{message}}));
       !noted)
     return noted;
   return node_->drain();

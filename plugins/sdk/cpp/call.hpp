@@ -32,7 +32,7 @@ enum class log_level : std::uint8_t { debug, info, warning, error };
 ///
 /// Every method waits for the node, at most for `timeout` and at most until the command's deadline.
 /// Each fails with the node's refusal (such as `permission_denied`), `deadline_exceeded`,
-/// `cancelled` when the command was withdrawn meanwhile, or `unavailable` when the node is gone.
+/// `cancelled` when the command was cancelled meanwhile, or `unavailable` when the node is gone.
 class context_access {
 public:
   context_access(const context_access&) = delete;
@@ -102,7 +102,7 @@ public:
   /// Time until the deadline, 0 when it has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> remaining() const;
 
-  /// Whether to stop, as the caller has withdrawn this command, the node asks the plugin to stop,
+  /// Whether to stop, as the caller has cancelled this command, the node asks the plugin to stop,
   /// or the node is gone. Looks at the socket, so that a long computation that asks now and then
   /// learns of it, and the node's pings are answered. A command that goes on after `plugin.stop`
   /// may still ask the node and answer, until the manifest's `stop_ms` have passed.

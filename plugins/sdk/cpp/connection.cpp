@@ -39,7 +39,7 @@ error lost(int problem) {
           {}};
 }
 
-error cancelled() { return {error_code::cancelled, "the caller withdrew the command", {}}; }
+error cancelled() { return {error_code::cancelled, "the caller cancelled the command", {}}; }
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/method.hpp>
 #include <troupe/plugins/sdk/cpp/session.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
@@ -43,10 +44,10 @@ public:
   /// Fails with the node's refusal, `deadline_exceeded`, or `cancelled` when the caller was.
   result<std::string> ask(std::string_view method, std::string_view params,
                           std::chrono::milliseconds timeout, const incoming_request* caller);
-  /// As `ask`, for message structs. An answer that is none of its kind fails with `internal`.
-  template <class Reply, class Params>
-  result<Reply> ask_for(std::string_view method, const Params& params,
-                        std::chrono::milliseconds timeout, const incoming_request* caller);
+  /// As `ask`, for a message. A malformed answer fails with `internal`.
+  template <request_message Request>
+  result<typename Request::answer> call(const Request& wanted, std::chrono::milliseconds timeout,
+                                        const incoming_request* caller);
 
 private:
   result<void> write_some();
@@ -61,16 +62,16 @@ private:
   std::optional<error> end_;
 };
 
-template <class Reply, class Params>
-result<Reply> connection::ask_for(std::string_view method, const Params& params,
-                                  std::chrono::milliseconds timeout,
-                                  const incoming_request* caller) {
-  auto answer = ask(method, encode(params), timeout, caller);
+template <request_message Request>
+result<typename Request::answer> connection::call(const Request& wanted,
+                                                  std::chrono::milliseconds timeout,
+                                                  const incoming_request* caller) {
+  auto answer = ask(Request::method, encode(wanted), timeout, caller);
   if (!answer) return fail(std::move(answer.error()));
-  auto reply = decode_checked<Reply>(*answer);
+  auto reply = decode_checked<typename Request::answer>(*answer);
   if (!reply)
-    return fail(error_code::internal,
-                "the node's answer to " + std::string{method} + ": " + reply.error().message);
+    return fail(error_code::internal, "the node's answer to " + std::string{Request::method} +
+                                          ": " + reply.error().message);
   return reply;
 }
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <troupe/messages/codec.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe::sdk {
@@ -111,7 +112,7 @@ result<void> plugin::serve(connection& node) {
       answered = node.session().respond(request->id, *answered).map([] { return std::string{}; });
     if (!answered) node.session().respond_failure(request->id, answered.error());
     if (auto drained = node.drain(); !drained) return drained;
-    if (request->method == "plugin.stop") return {};
+    if (request->method == stop_plugin::method) return {};
   }
 }
 
@@ -122,7 +123,7 @@ result<session_accepted> plugin::open(connection& node) const {
   hello.name = name_;
   hello.version = version_;
   hello.sdk = sdk_version;
-  auto host = node.ask_for<session_accepted>("session.open", hello, default_timeout, nullptr);
+  auto host = node.call(hello, default_timeout, nullptr);
   if (host && (host->protocol < lowest_protocol || host->protocol > highest_protocol))
     return fail(error_code::version_mismatch,
                 "the node chose protocol " + std::to_string(host->protocol) +
@@ -134,8 +135,8 @@ result<session_accepted> plugin::open(connection& node) const {
 /// The bytes of the result of any request that waits in the queue.
 result<std::string> plugin::answer(connection& node, const session_accepted& host,
                                    const incoming_request& request) const {
-  if (request.method == "plugin.start") return encode(command_list{commands()});
-  if (request.method == "plugin.stop") return std::string{rpc::nil};
+  if (request.method == start_plugin::method) return encode(plugin_started{commands()});
+  if (request.method == stop_plugin::method) return std::string{rpc::nil};
   return execute(node, host, request).map([](value got) { return std::move(got).msgpack(); });
 }
 

@@ -1,18 +1,25 @@
 #include <troupe/plugins/sdk/cpp/session.hpp>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <utility>
 
+#include <troupe/messages/execution.hpp>
+#include <troupe/messages/link.hpp>
+#include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe::sdk {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> known_methods{"ping", "command.execute", "plugin.start",
-                                                        "plugin.stop"};
+/// Every request that a node may make of a plugin.
+using served_requests = message_types<ping, invoke_command, start_plugin, stop_plugin>;
+
+bool is_served(std::string_view method) {
+  return visit_method(served_requests{}, method, [](auto) {});
+}
+
 /// Less than this is not worth moving what is behind it.
 constexpr std::size_t compact_at = 64 * 1024;
 
@@ -78,7 +85,7 @@ std::optional<result<std::string>> session::take_answer(std::uint32_t id) {
 void session::abandon(std::uint32_t id) {
   const auto asked = asked_.extract(id);
   if (asked && !asked.mapped())
-    (void)notify("cancel", encode(rpc::cancel_notice{id}));  // the deadline serves too
+    (void)notify(cancel_call::method, encode(cancel_call{id}));  // the deadline serves too
 }
 
 incoming_request* session::next_request() {
@@ -124,16 +131,16 @@ result<void> session::on_frame(std::string_view bytes, time_point now) {
 
 void session::on_request(const rpc::request& got, time_point now) {
   auto done = open_request(got, now).and_then([&](incoming_request request) -> result<void> {
-    if (request.method == "ping") return respond(request.id, rpc::nil);
-    if (request.method == "command.execute" && stopping_) return fail(stopping());
-    if (request.method == "plugin.stop") begin_stop();
+    if (request.method == ping::method) return respond(request.id, rpc::nil);
+    if (request.method == invoke_command::method && stopping_) return fail(stopping());
+    if (request.method == stop_plugin::method) begin_stop();
     return enqueue(std::move(request));
   });
   if (!done) respond_failure(got.id, done.error());
 }
 
 result<incoming_request> session::open_request(const rpc::request& got, time_point now) const {
-  if (std::ranges::find(known_methods, got.method) == known_methods.end())
+  if (!is_served(got.method))
     return fail(error_code::not_found,
                 "a plugin has no method \"" + std::string{utf8_prefix(got.method, 80)} + '"');
   auto beside = decode_checked<rpc::envelope>(got.params);
@@ -159,7 +166,7 @@ result<void> session::enqueue(incoming_request request) {
 void session::begin_stop() {
   stopping_ = true;
   for (auto at = queue_.begin(); at != queue_.end();)
-    at = at->method == "command.execute" ? refuse(at, stopping()) : std::next(at);
+    at = at->method == invoke_command::method ? refuse(at, stopping()) : std::next(at);
 }
 
 session::queue::iterator session::refuse(queue::iterator waiting, const error& failure) {
@@ -179,8 +186,9 @@ void session::on_response(const rpc::response& got) {
 }
 
 void session::on_notification(const rpc::notification& got) {
-  if (got.method != "cancel") return;
-  if (const auto notice = decode_checked<rpc::cancel_notice>(got.params)) cancel(notice->msgid);
+  if (got.method != cancel_call::method) return;
+  if (const auto notification = decode_checked<cancel_call>(got.params))
+    cancel(notification->msgid);
 }
 
 void session::cancel(std::uint32_t id) {
@@ -189,10 +197,10 @@ void session::cancel(std::uint32_t id) {
     return;
   }
   const auto waiting = std::ranges::find_if(queue_, [&](const incoming_request& each) {
-    return each.id == id && each.method == "command.execute";
+    return each.id == id && each.method == invoke_command::method;
   });
   if (waiting != queue_.end())
-    refuse(waiting, {error_code::cancelled, "the caller withdrew the command", {}});
+    refuse(waiting, {error_code::cancelled, "the caller cancelled the command", {}});
 }
 
 }  // namespace troupe::sdk

@@ -29,7 +29,7 @@ struct incoming_request {
   std::string params;                  ///< The bytes of the parameter map.
   std::optional<time_point> deadline;  ///< By when the node wants an answer.
   trace_id trace;
-  bool cancelled = false;  ///< The node has withdrawn it.
+  bool cancelled = false;  ///< The node has cancelled it.
 };
 
 /// What a session accepts.
@@ -60,7 +60,7 @@ public:
 
   /// The answer to a request when it is there: the bytes of the result, or the node's refusal.
   std::optional<result<std::string>> take_answer(std::uint32_t id);
-  /// Forgets a request, and withdraws it when it has not been answered.
+  /// Forgets a request, and cancels it when it has not been answered.
   void abandon(std::uint32_t id);
 
   /// Takes the oldest request from the queue; null when none waits. It is the running one, and

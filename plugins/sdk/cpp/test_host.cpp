@@ -18,14 +18,6 @@ namespace troupe::sdk {
 
 namespace {
 
-/// Decodes parameters and hands them to `act`, or passes the failure on.
-template <class Params, class Act>
-result<std::string> with(std::string_view params, Act act) {
-  auto decoded = decode_checked<Params>(params);
-  if (!decoded) return fail(decoded.error());
-  return act(*decoded);
-}
-
 // What a node sends in one page of a list at most.
 constexpr std::uint32_t most_entries = 10'000;
 constexpr std::size_t most_bytes = std::size_t{4} << 20;
@@ -62,8 +54,8 @@ test_host::test_host(plugin& tested, test_host_config config, opening how)
   if (how == opening::by_hand) return;
   try {
     while (!opened_) serve(receive());
-    auto list = wait(request("plugin.start")).and_then([](const value& started) {
-      return decode_checked<command_list>(started.msgpack());
+    auto list = wait(request(start_plugin::method)).and_then([](const value& started) {
+      return decode_checked<plugin_started>(started.msgpack());
     });
     if (!list) throw std::runtime_error{"the plugin does not start: " + list.error().message};
     commands = std::move(list->commands);
@@ -84,7 +76,7 @@ std::uint32_t test_host::begin(std::string_view command, const arguments& given,
                                std::chrono::milliseconds deadline) {
   const auto complete = with_defaults(command, given);
   return request(
-      "command.execute",
+      invoke_command::method,
       encode(invoke_command{std::string{command}, complete, config_.principal, deadline, {}}));
 }
 
@@ -104,17 +96,17 @@ result<value> test_host::wait(std::uint32_t id) {
 
 void test_host::cancel(std::uint32_t id) {
   std::string frame;
-  rpc::append_notification(frame, "cancel", value::map({{"msgid", id}}).msgpack());
+  rpc::append_notification(frame, cancel_call::method, encode(cancel_call{id}));
   send(frame);
 }
 
 void test_host::ping() {
-  if (const auto answered = wait(request("ping")); !answered)
+  if (const auto answered = wait(request(ping::method)); !answered)
     throw std::runtime_error{answered.error().message};
 }
 
 int test_host::stop() {
-  if (const auto stopped = wait(request("plugin.stop")); !stopped)
+  if (const auto stopped = wait(request(stop_plugin::method)); !stopped)
     throw std::runtime_error{stopped.error().message};
   return join(config_.patience);
 }
@@ -202,8 +194,9 @@ void test_host::serve(std::string_view bytes) {
     answers_.insert_or_assign(got->id, got->failure.code == error_code::none
                                            ? value::from_msgpack(got->payload)
                                            : result<value>{fail(got->failure)});
-  } else if (const auto& notice = std::get<rpc::notification>(*frame); notice.method == "log") {
-    if (auto line = decode_checked<log_line>(notice.params))
+  } else if (const auto& notification = std::get<rpc::notification>(*frame);
+             notification.method == log_line::method) {
+    if (auto line = decode_checked<log_line>(notification.params))
       logs.emplace_back(parse_enum<log_level>(line->level).value_or(log_level::info),
                         std::move(line->message));
   }
@@ -212,81 +205,74 @@ void test_host::serve(std::string_view bytes) {
 // -- what the plugin asks -------------------------------------------------------------------------
 
 result<std::string> test_host::answer(std::string_view method, std::string_view params) {
-  if (method == "session.open") return answer_open(params);
-  if (method == "context.get") return answer_get(params);
-  if (method == "context.set") return answer_set(params);
-  if (method == "context.delete") return answer_erase(params);
-  if (method == "context.list") return answer_list(params);
-  if (method == "command.execute") return answer_execute(params);
+  using served =
+      message_types<session_open, get_value, set_value, erase_value, list_values, execute_request>;
+  result<std::string> bytes;
+  const auto answer_it = [&]<class Request>(std::type_identity<Request>) {
+    auto asked = decode_checked<Request>(params);
+    if (!asked)
+      bytes = fail(std::move(asked.error()));
+    else
+      bytes = answer_to(*asked).map([](const auto& answer) { return encode(answer); });
+  };
+  if (visit_method(served{}, method, answer_it)) return bytes;
   return fail(error_code::not_found, "there is no method \"" + std::string{method} + '"');
 }
 
-result<std::string> test_host::answer_open(std::string_view params) {
-  return with<session_open>(params, [&](session_open& opened) -> result<std::string> {
-    hello = std::move(opened);
-    opened_ = true;
-    session_accepted accepted;
-    accepted.node = config_.node;
-    accepted.node_name = config_.node_name;
-    return encode(accepted);
+result<session_accepted> test_host::answer_to(session_open& asked) {
+  hello = std::move(asked);
+  opened_ = true;
+  session_accepted accepted;
+  accepted.node = config_.node;
+  accepted.node_name = config_.node_name;
+  return accepted;
+}
+
+result<value_found> test_host::answer_to(const get_value& asked) const {
+  return permit(asked.path).map([&] {
+    const auto at = context.find(asked.path);
+    return at != context.end() ? value_found{true, at->second} : value_found{};
   });
 }
 
-result<std::string> test_host::answer_get(std::string_view params) const {
-  return with<get_value>(params, [&](const get_value& asked) {
-    return permit(asked.path).map([&] {
-      const auto at = context.find(asked.path);
-      return encode(at != context.end() ? value_found{true, at->second} : value_found{});
-    });
+result<change_accepted> test_host::answer_to(const set_value& asked) {
+  return permit(asked.path).map([&] {
+    context.insert_or_assign(asked.path, asked.value);
+    return accept_change();
   });
 }
 
-result<std::string> test_host::answer_set(std::string_view params) {
-  return with<set_value>(params, [&](const set_value& asked) {
-    return permit(asked.path).map([&] {
-      context.insert_or_assign(asked.path, asked.value);
-      return accepted_change();
-    });
+result<change_accepted> test_host::answer_to(const erase_value& asked) {
+  return permit(asked.path).map([&] {
+    context.erase(asked.path);
+    return accept_change();
   });
 }
 
-result<std::string> test_host::answer_erase(std::string_view params) {
-  return with<erase_value>(params, [&](const erase_value& asked) {
-    return permit(asked.path).map([&] {
-      context.erase(asked.path);
-      return accepted_change();
-    });
+result<value_page> test_host::answer_to(const list_values& asked) const {
+  return permit_subtree(asked.prefix).map([&] {
+    value_page page;
+    auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root()
+                  ? context.lower_bound(asked.prefix)
+                  : context.upper_bound(asked.after);
+    const auto limit = std::min(asked.limit, most_entries);
+    std::size_t bytes = 0;
+    for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < limit;
+         ++at) {
+      bytes += at->first.text().size() + at->second.msgpack().size();
+      if (bytes > most_bytes && !page.entries.empty()) break;
+      page.entries.push_back({at->first, at->second});
+    }
+    page.more = at != context.end() && asked.prefix.contains(at->first);
+    return page;
   });
 }
 
-result<std::string> test_host::answer_list(std::string_view params) const {
-  return with<list_values>(params, [&](const list_values& asked) {
-    return permit_subtree(asked.prefix).map([&] {
-      value_page page;
-      auto at = tree_order{}(asked.after, asked.prefix) || asked.after.is_root()
-                    ? context.lower_bound(asked.prefix)
-                    : context.upper_bound(asked.after);
-      const auto limit = std::min(asked.limit, most_entries);
-      std::size_t bytes = 0;
-      for (; at != context.end() && asked.prefix.contains(at->first) && page.entries.size() < limit;
-           ++at) {
-        bytes += at->first.text().size() + at->second.msgpack().size();
-        if (bytes > most_bytes && !page.entries.empty()) break;
-        page.entries.push_back({at->first, at->second});
-      }
-      page.more = at != context.end() && asked.prefix.contains(at->first);
-      return encode(page);
-    });
-  });
-}
-
-result<std::string> test_host::answer_execute(std::string_view params) const {
-  return with<execute_request>(params, [&](const execute_request& asked) -> result<std::string> {
-    const auto command = config_.commands.find(asked.command);
-    if (command == config_.commands.end())
-      return fail(error_code::not_found, "there is no command \"" + asked.command + '"');
-    return command->second(asked.arguments).map([](value got) { return std::move(got).msgpack(); });
-  });
+result<value> test_host::answer_to(const execute_request& asked) const {
+  const auto command = config_.commands.find(asked.command);
+  if (command == config_.commands.end())
+    return fail(error_code::not_found, "there is no command \"" + asked.command + '"');
+  return command->second(asked.arguments);
 }
 
 result<void> test_host::permit(const path& where) const {
@@ -301,10 +287,10 @@ result<void> test_host::permit_subtree(const path& prefix) const {
   return permit(prefix);
 }
 
-std::string test_host::accepted_change() {
+change_accepted test_host::accept_change() {
   change_accepted done;
   done.id.id.bytes.back() = ++changes_;
-  return encode(done);
+  return done;
 }
 
 }  // namespace troupe::sdk

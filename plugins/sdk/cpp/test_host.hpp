@@ -13,7 +13,9 @@
 
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/rpc.hpp>
 #include <troupe/messages/value.hpp>
@@ -88,7 +90,7 @@ public:
                       std::chrono::milliseconds deadline = std::chrono::milliseconds{0});
   /// Serves the plugin until it answers this request.
   result<value> wait(std::uint32_t id);
-  /// Withdraws a command.
+  /// Cancels a command.
   void cancel(std::uint32_t id);
   /// Returns when the plugin has answered.
   void ping();
@@ -109,16 +111,16 @@ public:
 private:
   void serve(std::string_view frame);
   result<std::string> answer(std::string_view method, std::string_view params);
-  result<std::string> answer_open(std::string_view params);
-  result<std::string> answer_get(std::string_view params) const;
-  result<std::string> answer_set(std::string_view params);
-  result<std::string> answer_erase(std::string_view params);
-  result<std::string> answer_list(std::string_view params) const;
-  result<std::string> answer_execute(std::string_view params) const;
+  result<session_accepted> answer_to(session_open& asked);
+  result<value_found> answer_to(const get_value& asked) const;
+  result<change_accepted> answer_to(const set_value& asked);
+  result<change_accepted> answer_to(const erase_value& asked);
+  result<value_page> answer_to(const list_values& asked) const;
+  result<value> answer_to(const execute_request& asked) const;
   result<void> permit(const path& where) const;
   result<void> permit_subtree(const path& prefix) const;
   arguments with_defaults(std::string_view command, arguments given) const;
-  std::string accepted_change();
+  change_accepted accept_change();
   /// Waits until the socket is ready for this event of `poll`.
   void await(short event, std::string_view otherwise) const;
   /// Waits for the plugin to end and returns its exit status.

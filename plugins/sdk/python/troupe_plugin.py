@@ -96,9 +96,9 @@ class TroupeError(Exception):
 
 
 class Cancelled(TroupeError):
-    """The caller withdrew the command that is running. Raised by the calls that this command makes to the node."""
+    """The caller cancelled the command that is running. Raised by the calls that this command makes to the node."""
 
-    def __init__(self, message: str = "the caller withdrew the command") -> None:
+    def __init__(self, message: str = "the caller cancelled the command") -> None:
         super().__init__("cancelled", message)
 
 
@@ -251,7 +251,7 @@ class Session:
         return self._answers.pop(msgid, None)
 
     def abandon(self, msgid: int) -> None:
-        """Forgets a request, and withdraws it when it has not been answered."""
+        """Forgets a request, and cancels it when it has not been answered."""
         if msgid in self._awaited:
             self._awaited.remove(msgid)
             self.notify("cancel", {"msgid": msgid})
@@ -404,7 +404,7 @@ class Link:
 
     def ask(self, method: str, params: Mapping[str, Any], timeout: float, caller: Optional[Request] = None) -> Any:
         """Asks the node and waits. Raises `TroupeError` when it refuses ("deadline_exceeded" when it does not answer in
-        time), `Cancelled` when the command on whose behalf this is asked was withdrawn."""
+        time), `Cancelled` when the command on whose behalf this is asked was cancelled."""
         now = self.clock()
         limit = now + min(timeout, MAX_TIMEOUT)
         extra: Dict[str, Any] = {}
@@ -552,7 +552,7 @@ class Call:
 
     @property
     def cancelled(self) -> bool:
-        """Whether to stop, as the caller has withdrawn this command or the node asks the plugin to stop. Looks at the
+        """Whether to stop, as the caller has cancelled this command or the node asks the plugin to stop. Looks at the
         socket, so that a long computation that asks now and then learns of it, and the node's pings are answered. A
         command that goes on after `plugin.stop` may still ask the node and answer, until the manifest's `stop_ms`."""
         self._link.check_current(self._request)

@@ -170,7 +170,7 @@ class FakeHost:
         return {**{each["name"]: each["default"] for each in parameters if "default" in each}, **arguments}
 
     def cancel(self, msgid: int) -> None:
-        """Withdraws a command."""
+        """Cancels a command."""
         self.send([2, "cancel", [{"msgid": msgid}]])
 
     def ping(self) -> None:

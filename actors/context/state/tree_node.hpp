@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/actors/context/sibling.hpp>
+#include <troupe/actors/context/state/sibling.hpp>
 
 namespace troupe {
 

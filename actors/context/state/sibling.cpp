@@ -1,4 +1,4 @@
-#include <troupe/actors/context/sibling.hpp>
+#include <troupe/actors/context/state/sibling.hpp>
 
 #include <algorithm>
 #include <stdexcept>

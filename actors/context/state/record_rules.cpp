@@ -1,4 +1,4 @@
-#include <troupe/actors/context/record_rules.hpp>
+#include <troupe/actors/context/state/record_rules.hpp>
 
 #include <algorithm>
 #include <functional>

@@ -1,11 +1,11 @@
-#include <troupe/actors/context/tree.hpp>
+#include <troupe/actors/context/state/tree.hpp>
 
 #include <algorithm>
 #include <iterator>
 #include <optional>
 #include <string>
 
-#include <troupe/actors/context/path_order.hpp>
+#include <troupe/actors/context/state/path_order.hpp>
 
 namespace troupe {
 

@@ -28,7 +28,7 @@ public:
   /// Removes and returns the waiting change with this dot. O(log n).
   std::optional<change_record> take(const dot& id);
   /// Drops everything of one run.
-  void drop(const run_id& run) noexcept;
+  void drop(const incarnation_id& run) noexcept;
   /// What is missing before and between the waiting changes, given what has been processed. O(n).
   std::vector<dot_range> missing(const version_vector& processed) const;
 

@@ -1,11 +1,11 @@
-#include <troupe/actors/context/engine.hpp>
+#include <troupe/actors/context/state/engine.hpp>
 
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 #include <troupe/actors/context/answer_budget.hpp>
-#include <troupe/actors/context/path_order.hpp>
+#include <troupe/actors/context/state/path_order.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view reserved = "/_sys";
 
-run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
+incarnation_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
 
 std::string describe(const change_record& record) {
   return "change " + to_string(record.dot) + " of '" + record.path.text() + "'";
@@ -59,7 +59,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
 
 result<void> context_engine::check_write(const path& where, const value& given,
                                          const std::string& principal) const {
-  if (declined_.contains(own_run()))
+  if (declined_.contains(own_incarnation()))
     return fail(
         error_code::unavailable,
         "another process writes under this node's identity; stop it and start this node anew");
@@ -88,7 +88,7 @@ result<change_record> context_engine::write(operation op, const path& where, val
     return fail(error_code::not_found,
                 "'" + where.text() + "' holds no value that could be erased");
 
-  if (vector_.at(self_, incarnation_) == 0 && has_too_many_runs(self_))
+  if (vector_.at(self_, incarnation_) == 0 && has_too_many_incarnations(self_))
     return fail(error_code::limit_exceeded,
                 "this node, or all together, wrote in so many runs that no node would take a "
                 "change of another one");
@@ -114,14 +114,15 @@ result<change_record> context_engine::write(operation op, const path& where, val
 
 // -- changes of other nodes -----------------------------------------------------------------------
 
-bool context_engine::has_too_many_runs(const node_id& origin) const {
+bool context_engine::has_too_many_incarnations(const node_id& origin) const {
   const auto runs = std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
-  return runs.size() >= limits_.max_runs_of_node || vector_.entries().size() >= limits_.max_runs;
+  return runs.size() >= limits_.max_runs_of_node ||
+         vector_.entries().size() >= limits_.max_incarnations;
 }
 
 bool context_engine::claims_our_future(const change_record& record) const {
   return std::ranges::any_of(record.observed, [&](const dot& seen) {
-    return run_of(seen) == own_run() && !vector_.covers(seen);
+    return run_of(seen) == own_incarnation() && !vector_.covers(seen);
   });
 }
 
@@ -131,7 +132,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
   if (overwritten_.size() + unseen > limits_.max_overwritten)
     return std::to_string(overwritten_.size()) + " overwritten changes are awaited already";
   if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 &&
-      has_too_many_runs(record.dot.origin))
+      has_too_many_incarnations(record.dot.origin))
     return "too many runs, of its node or of all, are known already";
   const auto* entry = tree_.find(record.path);
   if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot))
@@ -143,8 +144,8 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
          " concurrent writes already; a write to it makes room";
 }
 
-apply_outcome context_engine::refuse(const run_id& run, error_code code, std::string why) {
-  if (declined_.size() < limits_.max_runs) declined_.insert(run);
+apply_outcome context_engine::refuse(const incarnation_id& run, error_code code, std::string why) {
+  if (declined_.size() < limits_.max_incarnations) declined_.insert(run);
   waiting_.drop(run);
   apply_outcome outcome;
   outcome.status = apply_status::refused;
@@ -152,7 +153,7 @@ apply_outcome context_engine::refuse(const run_id& run, error_code code, std::st
   return outcome;
 }
 
-apply_outcome context_engine::isolate(const run_id& run, equivocation found) {
+apply_outcome context_engine::isolate(const incarnation_id& run, equivocation found) {
   auto outcome = refuse(run, error_code::corrupt_data,
                         describe(found.records.back()) +
                             " was issued twice: a node runs twice, or its disk was copied");
@@ -167,7 +168,7 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     return refuse(run, error_code::unavailable,
                   "no further change of run " + to_string(run.origin) + "/" +
                       std::to_string(run.incarnation) + " is taken before the next start");
-  if (record.format > change_record::current_format && run != own_run())
+  if (record.format > change_record::current_format && run != own_incarnation())
     return refuse(run, error_code::version_mismatch,
                   describe(record) + " has format " + std::to_string(record.format) +
                       "; this build reads up to " + std::to_string(change_record::current_format));
@@ -198,7 +199,7 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     if (seen && view(where) != seen->previous_value) outcome.seen_instead = std::move(seen);
     return outcome;
   }
-  if (run == own_run()) {
+  if (run == own_incarnation()) {
     const auto id = record.dot;
     return isolate(run, {id, {std::move(record)}});
   }

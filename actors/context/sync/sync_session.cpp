@@ -1,4 +1,4 @@
-#include <troupe/actors/context/sync_session.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -13,11 +13,13 @@ constexpr std::size_t max_pull_ranges = 1024;
 /// it far below.
 constexpr std::size_t max_processing = 1024;
 
-run_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
-run_id run_of(const dot_range& range) noexcept { return {range.origin, range.incarnation}; }
-run_id run_of(const version_entry& entry) noexcept { return {entry.origin, entry.incarnation}; }
+incarnation_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
+incarnation_id run_of(const dot_range& range) noexcept { return {range.origin, range.incarnation}; }
+incarnation_id run_of(const version_entry& entry) noexcept {
+  return {entry.origin, entry.incarnation};
+}
 
-std::uint64_t at(const version_vector& vector, const run_id& run) noexcept {
+std::uint64_t at(const version_vector& vector, const incarnation_id& run) noexcept {
   return vector.at(run.origin, run.incarnation);
 }
 
@@ -223,7 +225,7 @@ sync_heads sync_session::heads() const {
 /// Closes the session and returns false when the peer knows of a future that this run does not
 /// have.
 bool sync_session::learn(const version_vector& vector, actions& wishes) {
-  const run_id own{self_.node, self_.incarnation};
+  const incarnation_id own{self_.node, self_.incarnation};
   if (at(vector, own) > at(view_.committed, own)) {
     close(error_code::already_exists,
           "the peer has changes of this run that this node did not make: another node runs under "
@@ -241,9 +243,10 @@ bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
   both.reserve(theirs_.entries().size() + vector.entries().size());
   std::ranges::merge(theirs_.entries(), vector.entries(), std::back_inserter(both));
   theirs_ = version_vector{std::move(both)};
-  if (theirs_.entries().size() <= limits_.max_runs) return true;
+  if (theirs_.entries().size() <= limits_.max_incarnations) return true;
   close(error_code::limit_exceeded,
-        "the peer knows of more than " + std::to_string(limits_.max_runs) + " runs", wishes);
+        "the peer knows of more than " + std::to_string(limits_.max_incarnations) + " runs",
+        wishes);
   return false;
 }
 
@@ -277,14 +280,14 @@ void sync_session::presume_lost_what_is_unacknowledged() noexcept {
   for (auto& [run, progress] : progress_) progress.sent = 0;
 }
 
-std::uint64_t sync_session::reached(const run_id& run) const noexcept {
+std::uint64_t sync_session::reached(const incarnation_id& run) const noexcept {
   const auto known = progress_.find(run);
   return std::max(at(theirs_, run), known == progress_.end() ? 0 : known->second.sent);
 }
 
 // -- pushing --------------------------------------------------------------------------------------
 
-void sync_session::owe(const run_id& run, std::uint64_t upto) {
+void sync_session::owe(const incarnation_id& run, std::uint64_t upto) {
   auto& owed = progress_[run].owed;
   owed = std::max(owed, upto);
 }
@@ -305,7 +308,7 @@ void sync_session::push_from_queue(actions& wishes) {
   queue_.pop_front();
   queued_bytes_ -= batch->wire_bytes();
   std::vector<encoded_record> needed;
-  std::map<run_id, std::uint64_t> next;
+  std::map<incarnation_id, std::uint64_t> next;
   for (const auto& each : batch->records()) {
     const auto run = run_of(each.dot);
     const auto expected = next.try_emplace(run, reached(run) + 1).first;

@@ -1,4 +1,4 @@
-#include <troupe/actors/context/push_batch.hpp>
+#include <troupe/actors/context/sync/push_batch.hpp>
 
 #include <iterator>
 #include <stdexcept>

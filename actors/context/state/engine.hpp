@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/clock.hpp>
-#include <troupe/actors/context/live_dots.hpp>
-#include <troupe/actors/context/record_rules.hpp>
-#include <troupe/actors/context/reorder_buffer.hpp>
-#include <troupe/actors/context/strategies.hpp>
-#include <troupe/actors/context/tree.hpp>
+#include <troupe/actors/context/state/clock.hpp>
+#include <troupe/actors/context/state/live_dots.hpp>
+#include <troupe/actors/context/state/record_rules.hpp>
+#include <troupe/actors/context/state/reorder_buffer.hpp>
+#include <troupe/actors/context/state/strategies.hpp>
+#include <troupe/actors/context/state/tree.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/sync.hpp>
@@ -174,7 +174,7 @@ public:
   /// The changes that those which wait are waiting for.
   std::vector<dot_range> missing() const { return waiting_.missing(vector_); }
   /// Runs of which no further change is taken before the next start: one of theirs was refused.
-  std::vector<run_id> declined() const { return {declined_.begin(), declined_.end()}; }
+  std::vector<incarnation_id> declined() const { return {declined_.begin(), declined_.end()}; }
   const std::vector<equivocation>& quarantine() const noexcept { return quarantine_; }
 
   /// Paths that have two or more siblings now.
@@ -183,14 +183,14 @@ public:
   std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
   std::size_t overwritten() const noexcept { return overwritten_.size(); }
-  run_id own_run() const noexcept { return {self_, incarnation_}; }
+  incarnation_id own_incarnation() const noexcept { return {self_, incarnation_}; }
 
 private:
-  bool has_too_many_runs(const node_id& origin) const;
+  bool has_too_many_incarnations(const node_id& origin) const;
   bool claims_our_future(const change_record& record) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
-  apply_outcome refuse(const run_id& run, error_code code, std::string why);
-  apply_outcome isolate(const run_id& run, equivocation found);
+  apply_outcome refuse(const incarnation_id& run, error_code code, std::string why);
+  apply_outcome isolate(const incarnation_id& run, equivocation found);
   apply_outcome buffer(change_record record);
   apply_outcome accept(change_record record, std::uint64_t content, std::uint64_t now_ms);
 
@@ -215,7 +215,7 @@ private:
   std::set<dot> overwritten_;
   live_dots live_;
   reorder_buffer waiting_;
-  std::set<run_id> declined_;
+  std::set<incarnation_id> declined_;
   std::vector<equivocation> quarantine_;
   std::size_t conflicts_ = 0;
   std::size_t values_ = 0;

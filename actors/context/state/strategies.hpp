@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include <troupe/actors/context/sibling.hpp>
+#include <troupe/actors/context/state/sibling.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {

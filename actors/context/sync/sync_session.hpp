@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include <troupe/actors/context/push_batch.hpp>
+#include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/messages/sync.hpp>
 
 namespace troupe {
@@ -22,8 +22,8 @@ struct sync_limits {
   std::size_t max_in_flight_batches = 64;
   std::size_t max_queued_bytes =
       std::size_t{1} << 20;  ///< Committed and not pushed yet; beyond, they are read from the log.
-  std::size_t max_runs = std::size_t{1}
-                         << 17;  ///< That the peer may know of; more than any replica takes.
+  std::size_t max_incarnations =
+      std::size_t{1} << 17;  ///< That the peer may know of; more than any replica takes.
   std::uint64_t heads_every_ms = 1000;
 };
 
@@ -41,11 +41,11 @@ struct sync_view {
   version_vector committed;  ///< What the store has committed: a change is never pushed before.
   state_hash root;  ///< Of what is committed; all-zero, which says nothing, while changes wait for
                     ///< the disk.
-  bool takes_pushes = true;      ///< False while the disk does not keep up. What is pushed then is
-                                 ///< dropped, and sent again.
-  std::vector<node_id> links;    ///< Nodes that this one is connected with; sorted.
-  std::vector<run_id> declined;  ///< `context_engine::declined`.
-  std::vector<dot_range> missing;  ///< `context_engine::missing`.
+  bool takes_pushes = true;    ///< False while the disk does not keep up. What is pushed then is
+                               ///< dropped, and sent again.
+  std::vector<node_id> links;  ///< Nodes that this one is connected with; sorted.
+  std::vector<incarnation_id> declined;  ///< `context_engine::declined`.
+  std::vector<dot_range> missing;        ///< `context_engine::missing`.
 };
 
 // -- what a session asks the replica to do --------------------------------------------------------
@@ -57,7 +57,7 @@ struct send_message {
 /// Read changes of one run from the log, from `first` on, up to `max_bytes` (at least one), and
 /// hand them to `log_read`.
 struct read_log {
-  run_id run;
+  incarnation_id run;
   std::uint64_t first = 0;
   std::size_t max_bytes = 0;
 };
@@ -156,9 +156,9 @@ private:
   void compare_roots(const sync_heads& heads, actions& wishes);
   bool release(std::uint64_t batch, actions& wishes);
   void presume_lost_what_is_unacknowledged() noexcept;
-  void owe(const run_id& run, std::uint64_t upto);
+  void owe(const incarnation_id& run, std::uint64_t upto);
   bool has_room() const noexcept;
-  std::uint64_t reached(const run_id& run) const noexcept;
+  std::uint64_t reached(const incarnation_id& run) const noexcept;
   bool is_left_to_origin(const node_id& origin) const {
     return origin != self_.node && their_links_.contains(origin);
   }
@@ -179,11 +179,11 @@ private:
   // The peer as a receiver.
   version_vector theirs_;
   std::set<node_id> their_links_;
-  std::set<run_id> their_declined_;
-  std::map<run_id, progress> progress_;
+  std::set<incarnation_id> their_declined_;
+  std::map<incarnation_id, progress> progress_;
   bool behind_ =
       false;  ///< Something owed may have to come from the log; until then nothing is queued.
-  std::optional<run_id> reading_;  ///< The run that the log is being read for.
+  std::optional<incarnation_id> reading_;  ///< The run that the log is being read for.
   std::deque<shared_batch> queue_;
   std::size_t queued_bytes_ = 0;
   std::deque<flight> in_flight_;
@@ -203,7 +203,7 @@ private:
   // The peer as a sender.
   struct received_push {
     std::uint64_t batch;
-    std::set<run_id> runs;
+    std::set<incarnation_id> runs;
   };
   std::deque<received_push> processing_;
   std::uint64_t processed_ = 0;  ///< Latest push of the peer that was dealt with.

@@ -21,7 +21,7 @@ struct engine_limits {
   std::size_t max_buffered_bytes = std::size_t{16} << 20;
   std::size_t max_overwritten = std::size_t{1}
                                 << 18;  ///< Dots known to be overwritten but not received yet.
-  std::size_t max_runs = std::size_t{1} << 16;  ///< Runs of nodes in the version vector.
+  std::size_t max_incarnations = std::size_t{1} << 16;  ///< Runs of nodes in the version vector.
   std::size_t max_runs_of_node =
       std::size_t{1}
       << 13;  ///< Of one node, so that one that starts without end does not take all.

@@ -17,13 +17,13 @@ using namespace troupe::test;
 
 namespace {
 
-/// A request of an actor that can withdraw it.
-class withdrawable_request {
+/// A request of an actor that can cancel it.
+class cancellable_request {
 public:
   static constexpr std::uint64_t ticket = 7;
 
   template <class Fixture>
-  withdrawable_request(Fixture& around, std::string command)
+  cancellable_request(Fixture& around, std::string command)
       : asker_(around.system.own(around.system.caf().spawn(
             [to = around.dispatcher, promise = promise_, sent = sent_,
              wanted = execute_command{std::move(command), {}, the_host(), 0ms, {}, ticket}](
@@ -34,12 +34,12 @@ public:
                           promise->set_value(fail(from_caf(why)));
                         });
               sent->set_value();
-              return {[self, to](const withdraw_request& gone) { self->send(to, gone); }};
+              return {[self, to](const cancel_request& gone) { self->send(to, gone); }};
             }))) {}
 
   /// Returns when it is on its way. Not in a `virtual_system`.
   void wait_until_sent() { sent_->get_future().wait(); }
-  void withdraw() { caf::anon_send(asker_, withdraw_request{ticket}); }
+  void cancel() { caf::anon_send(asker_, cancel_request{ticket}); }
 
 private:
   std::shared_ptr<std::promise<result<value>>> promise_ =
@@ -92,22 +92,22 @@ private:
 }  // namespace
 
 TEST_CASE_FIXTURE(fixture,
-                  "a request that is withdrawn while it waits for its turn never runs, and its "
+                  "a request that is cancelled while it waits for its turn never runs, and its "
                   "place in the queue is free") {
   held_handler handler{system};
   add(command_spec{"work"}.with_concurrency(1, 1), handler.actor());
   auto runs = execute("work");
   system.run();
-  withdrawable_request waits{*this, "work"};
+  cancellable_request waits{*this, "work"};
   system.run();
   CHECK(execute("work").ready() == false);
   system.run();
   CHECK(count("work", command_outcome::rejected) == 1);
-  waits.withdraw();
+  waits.cancel();
   system.run();
   REQUIRE(waits.outcome.ready());
   CHECK(waits.outcome.code() == error_code::cancelled);
-  CHECK(waits.outcome.problem() == "the caller withdrew the command work");
+  CHECK(waits.outcome.problem() == "the caller cancelled the command work");
   CHECK(count("work", command_outcome::cancelled) == 1);
   auto next = execute("work");
   system.run();
@@ -118,16 +118,17 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(handler.waiting() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "a handler is told of a withdrawal, and what it answers is the answer") {
+TEST_CASE_FIXTURE(fixture,
+                  "a handler is told of a cancellation, and what it answers is the answer") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
-  withdrawable_request asked{*this, "work"}, other{*this, "work"};
+  cancellable_request asked{*this, "work"}, other{*this, "work"};
   system.run();
   REQUIRE(handler.waiting() == 2);
   const auto ticket = handler.oldest_ticket();
-  asked.withdraw();
+  asked.cancel();
   system.run();
-  CHECK(handler.withdrawn() == std::vector{ticket});
+  CHECK(handler.cancelled() == std::vector{ticket});
   CHECK_FALSE(asked.outcome.ready());
   handler.fail_with({error_code::cancelled, "stopped early", {}});
   CHECK(asked.outcome.problem() == "stopped early");
@@ -139,33 +140,33 @@ TEST_CASE_FIXTURE(fixture, "a handler is told of a withdrawal, and what it answe
 
 TEST_CASE_FIXTURE(
     fixture,
-    "a withdrawal of what has been answered, or was asked by somebody else, is passed over") {
+    "a cancellation of what has been answered, or was asked by somebody else, is passed over") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
-  withdrawable_request done{*this, "work"};
+  cancellable_request done{*this, "work"};
   system.run();
   handler.answer_with(value{1});
-  done.withdraw();
+  done.cancel();
   CHECK(done.outcome.value() == value{1});
-  withdrawable_request open{*this, "work"};
+  cancellable_request open{*this, "work"};
   system.run();
-  done.withdraw();  // with the same ticket
-  caf::anon_send(dispatcher, withdraw_request{withdrawable_request::ticket});
+  done.cancel();  // with the same ticket
+  caf::anon_send(dispatcher, cancel_request{cancellable_request::ticket});
   system.run();
-  CHECK(handler.withdrawn().empty());
+  CHECK(handler.cancelled().empty());
   handler.answer_with(value{2});
   CHECK(open.outcome.value() == value{2});
 }
 
 TEST_CASE_FIXTURE(
     threaded_fixture,
-    "a function that runs is asked to stop when its caller withdraws, who is answered at once") {
+    "a function that runs is asked to stop when its caller cancels, who is answered at once") {
   endless_function work;
   REQUIRE(add(command_spec{"work"}, work.handler()).get());
-  withdrawable_request asked{*this, "work"};
+  cancellable_request asked{*this, "work"};
   REQUIRE(eventually([&] { return work.has_entered(); }));
-  asked.withdraw();
-  CHECK(asked.outcome.problem() == "the caller withdrew the command work");
+  asked.cancel();
+  CHECK(asked.outcome.problem() == "the caller cancelled the command work");
   CHECK(eventually([&] { return work.has_left(); }));
   CHECK(count("work", command_outcome::cancelled) == 1);
   CHECK(count("work", command_outcome::error) == 0);
@@ -192,23 +193,23 @@ TEST_CASE_FIXTURE(threaded_fixture, "functions that run are asked to stop when t
 }
 
 TEST_CASE(
-    "a request that is withdrawn while it waits for a worker never runs, and gives its place "
+    "a request that is cancelled while it waits for a worker never runs, and gives its place "
     "back") {
   threaded_fixture one{{.max_workers = 1}};
   endless_function busy, next;
   REQUIRE(one.add(command_spec{"busy"}, busy.handler()).get());
   REQUIRE(one.add(command_spec{"next"}.with_concurrency(1, 0), next.handler()).get());
-  withdrawable_request first{one, "busy"};
+  cancellable_request first{one, "busy"};
   REQUIRE(eventually([&] { return busy.has_entered(); }));
-  withdrawable_request second{one, "next"};
+  cancellable_request second{one, "next"};
   second.wait_until_sent();
   REQUIRE(one.execute("next").code() == error_code::overloaded);
-  second.withdraw();
+  second.cancel();
   CHECK(second.outcome.code() == error_code::cancelled);
   CHECK(one.count("next", command_outcome::cancelled) == 1);
   CHECK_FALSE(next.has_entered());
-  first.withdraw();
-  withdrawable_request third{one, "next"};
+  first.cancel();
+  cancellable_request third{one, "next"};
   CHECK(eventually([&] { return next.has_entered(); }));
-  third.withdraw();
+  third.cancel();
 }

@@ -1,4 +1,4 @@
-#include <troupe/actors/context/clock.hpp>
+#include <troupe/actors/context/state/clock.hpp>
 
 #include <algorithm>
 

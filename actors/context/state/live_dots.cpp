@@ -1,4 +1,4 @@
-#include <troupe/actors/context/live_dots.hpp>
+#include <troupe/actors/context/state/live_dots.hpp>
 
 #include <algorithm>
 

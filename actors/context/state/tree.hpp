@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <functional>
 
-#include <troupe/actors/context/sibling.hpp>
-#include <troupe/actors/context/tree_node.hpp>
+#include <troupe/actors/context/state/sibling.hpp>
+#include <troupe/actors/context/state/tree_node.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {

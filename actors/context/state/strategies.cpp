@@ -1,4 +1,4 @@
-#include <troupe/actors/context/strategies.hpp>
+#include <troupe/actors/context/state/strategies.hpp>
 
 #include <algorithm>
 #include <tuple>

@@ -1,4 +1,4 @@
-#include <troupe/actors/context/reorder_buffer.hpp>
+#include <troupe/actors/context/state/reorder_buffer.hpp>
 
 namespace troupe {
 
@@ -36,7 +36,7 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
   return record;
 }
 
-void reorder_buffer::drop(const run_id& run) noexcept {
+void reorder_buffer::drop(const incarnation_id& run) noexcept {
   auto at = waiting_.lower_bound(dot{run.origin, run.incarnation, 0});
   while (at != waiting_.end() && at->first.origin == run.origin &&
          at->first.incarnation == run.incarnation) {
@@ -47,10 +47,10 @@ void reorder_buffer::drop(const run_id& run) noexcept {
 
 std::vector<dot_range> reorder_buffer::missing(const version_vector& processed) const {
   std::vector<dot_range> gaps;
-  run_id run;
+  incarnation_id run;
   std::uint64_t next = 0;  // the first dot of `run` that is neither processed nor waiting
   for (const auto& [id, record] : waiting_) {
-    if (next == 0 || run != run_id{id.origin, id.incarnation}) {
+    if (next == 0 || run != incarnation_id{id.origin, id.incarnation}) {
       run = {id.origin, id.incarnation};
       next = processed.at(id.origin, id.incarnation) + 1;
     }

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include <troupe/actors/context/tree.hpp>
+#include <troupe/actors/context/state/tree.hpp>
 #include <troupe/messages/sync.hpp>
 
 namespace troupe {
@@ -39,7 +39,7 @@ private:
   };
   static constexpr std::uint64_t removed_mark = 0;
 
-  std::map<run_id, run_slots> runs_;
+  std::map<incarnation_id, run_slots> runs_;
 };
 
 }  // namespace troupe

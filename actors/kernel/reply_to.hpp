@@ -1,0 +1,101 @@
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <caf/result.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <troupe/actors/kernel/errors.hpp>
+#include <troupe/messages/codec.hpp>
+#include <troupe/messages/link.hpp>
+#include <troupe/messages/value.hpp>
+
+namespace troupe {
+
+/// The bytes of an answer, as a link sends them.
+template <class Answer>
+payload to_payload(const Answer& answer) {
+  return payload{{encode(answer)}};
+}
+
+/// The bytes of an empty answer.
+inline payload empty_payload() { return payload{{value{}.msgpack()}}; }
+
+/// An answer that can be sent over a link.
+template <class T>
+concept link_answer = std::is_void_v<T> || std::same_as<T, value> ||
+    (described<T> && !std::same_as<T, payload>);
+
+/// Where the answer to one request goes, whoever asked:
+///
+/// - an actor, or a thread of the host behind a scoped actor, takes a value,
+/// - a link takes the bytes,
+/// - a function takes the outcome, for a request that is part of another one.
+///
+/// Copies stand for the same request. Call one of them, once. A request whose `reply_to` is
+/// destroyed without a call is answered with an error by CAF.
+template <class T>
+class reply_to {
+public:
+  using actor_promise = caf::typed_response_promise<T>;
+  using link_promise = caf::typed_response_promise<payload>;
+  using function = std::function<void(result<T>)>;
+
+  reply_to(actor_promise to) : to_(std::move(to)) {}
+  reply_to(link_promise to) requires link_answer<T> : to_(std::move(to)) {}
+  reply_to(function to) : to_(std::move(to)) {}
+
+  /// Answers. An error goes to the caller as it is.
+  void operator()(result<T> outcome) {
+    if (auto* call = std::get_if<function>(&to_)) return (*call)(std::move(outcome));
+    if (!outcome) return fail_with(std::move(outcome.error()));
+    if (auto* actor = std::get_if<actor_promise>(&to_)) {
+      if constexpr (std::is_void_v<T>)
+        actor->deliver();
+      else
+        actor->deliver(std::move(*outcome));
+    } else if constexpr (link_answer<T>) {
+      auto& link = std::get<link_promise>(to_);
+      if constexpr (std::is_void_v<T>)
+        link.deliver(empty_payload());
+      else if constexpr (std::same_as<T, value>)
+        link.deliver(payload{{std::move(*outcome).msgpack()}});
+      else
+        link.deliver(to_payload(*outcome));
+    }
+  }
+
+private:
+  void fail_with(error why) {
+    if (auto* actor = std::get_if<actor_promise>(&to_))
+      actor->deliver(to_caf(std::move(why)));
+    else if constexpr (link_answer<T>)
+      std::get<link_promise>(to_).deliver(to_caf(std::move(why)));
+  }
+
+  struct no_link {};
+  std::variant<actor_promise, std::conditional_t<link_answer<T>, link_promise, no_link>, function>
+      to_;
+};
+
+/// Answers an actor's request later: `start` gets the `reply_to`. Return the result from a handler.
+template <class T, class Self, class Start>
+caf::result<T> reply_later(Self* self, Start&& start) {
+  auto promise = self->template make_response_promise<T>();
+  std::forward<Start>(start)(reply_to<T>{promise});
+  return promise;
+}
+
+/// Answers a link's request later, with the bytes of a `T`.
+template <class T, class Self, class Start>
+caf::result<payload> reply_bytes_later(Self* self, Start&& start) {
+  auto promise = self->template make_response_promise<payload>();
+  std::forward<Start>(start)(reply_to<T>{promise});
+  return promise;
+}
+
+}  // namespace troupe
