@@ -22,6 +22,9 @@ HANDLE = "troupe/plugins/unique_fd.hpp"
 SPEECH_ONLY = re.compile(r"(fstream|iostream|filesystem|thread|mutex|future|condition_variable|unistd\.h|fcntl\.h|poll\.h|"
                          r"signal\.h|stdlib\.h|pthread\.h|(sys|linux|net|netinet|arpa)/.*|sqlite3\.h|openssl/.*|spdlog/.*)")
 
+# Prints the violated invariant and aborts.
+LAST_WORDS = "messages/assert.cpp"
+
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(<[^>\n]*>|"[^"\n]*"|\S+)', re.MULTILINE)
 
 
@@ -90,7 +93,7 @@ class IncludeDirection(unittest.TestCase):
 
     def test_messages_do_no_io(self):
         doing = [name for name, text in code("messages").items()
-                 if re.search(r"\b(FILE|f?printf|fopen|puts|getenv|system_clock::now|steady_clock::now|random_device)\b", without_text(text))]
+                 if name != LAST_WORDS and re.search(r"\b(FILE|f?printf|fopen|puts|getenv|system_clock::now|steady_clock::now|random_device)\b", without_text(text))]
         self.assertEqual(doing, [])
 
     def test_the_embedding_header_leads_to_no_caf_header(self):
