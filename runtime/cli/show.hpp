@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <troupe/messages/codec.hpp>
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/context.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe::cli {
