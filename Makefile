@@ -49,7 +49,7 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 98 
 	  --txt build-coverage/coverage.txt --print-summary
 
 nightly: build ## Runs the long proofs: 10,000 simulated seeds, a fresh machine, the sanitizers
-	@cd $(BUILD) && ctest --verbose --no-tests=error --build-config nightly --label-regex nightly
+	@cd $(BUILD) && ctest --verbose --no-tests=error -C nightly -L nightly
 	@$(MAKE) --no-print-directory asan
 
 format: packages ## Formats the sources

@@ -18,29 +18,33 @@ def code(*folders):
             if path.suffix in CODE_SUFFIXES:
                 found[str(path.relative_to(SOURCE))] = path.read_text()
     if not found:
-        raise AssertionError(f"there is no code in {', '.join(folders)}; the test looks in the wrong place")
+        raise AssertionError(f"{', '.join(folders)} contains no code; the folders are wrong")
     return found
 
 
 def tracked():
-    """Every file that belongs to the project, those not yet committed too: path relative to the project -> bytes."""
+    """Every file of the project, even uncommitted: path relative to the project -> bytes."""
     try:
-        listed = subprocess.run(["git", "-C", str(SOURCE), "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        command = ["git", "-C", str(SOURCE), "ls-files", "-z"]
+        listed = subprocess.run([*command, "--cached", "--others", "--exclude-standard"],
                                 capture_output=True, check=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive
-        listed = [str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*")
-                  if path.is_file() and not str(path.relative_to(SOURCE)).startswith(("build", ".git/"))]
-    found = {name: (SOURCE / name).read_bytes() for name in listed if name and (SOURCE / name).is_file()}
+        names = [str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*") if path.is_file()]
+        listed = [name for name in names if not name.startswith(("build", ".git/"))]
+    found = {name: (SOURCE / name).read_bytes() for name in listed
+             if name and (SOURCE / name).is_file()}
     if "CMakeLists.txt" not in found:
         raise AssertionError(f"{SOURCE} is not the project")
     return found
 
 
-_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.DOTALL)
+_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|'
+                   r"'(?:\\.|[^'\\\n])+'", re.DOTALL)
+_TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\w+|::|->|\S')
 
 
 def without_text(source):
-    """C++ without comments, and with empty strings and characters; lines stay where they are."""
+    """C++ without comments and with empty strings and characters. Lines keep their numbers."""
     def blank(match):
         lines = "\n" * match.group().count("\n")
         if match.group().startswith("/"):
@@ -50,7 +54,19 @@ def without_text(source):
             before = source[match.start() - 1:match.start()]
             return match.group() if before.isalnum() else "' '"
         return '""' + lines
-    return _TOKEN.sub(blank, source)
+    return _TEXT.sub(blank, source)
+
+
+def cpp(pattern):
+    """Compiles a pattern for C++ with any line breaks: white space may surround `::`, `->` and
+    `\\.`, and precede brackets."""
+    pattern = re.sub(r"(?<!\?)::|->|\\\.", r"\\s*\g<0>\\s*", pattern)
+    return re.compile(re.sub(r"\\[()]", r"\\s*\g<0>", pattern), re.MULTILINE | re.DOTALL)
+
+
+def broken(source):
+    """C++ with a line break between all tokens. Directives remain as they are."""
+    return source if source.startswith("#") else "\n    ".join(_TOKEN.findall(source))
 
 
 def line_of(text, position):
