@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Three nodes and two sandboxed plugins at work on the ISO code tables of Debian's `iso-codes`.
 
-Runs everything with the program `troupe`, on loopback, in a temporary directory; checks each claim that it prints; and
-ends with a table. Exit status 0 when every claim holds, 1 otherwise, 130 when it is interrupted.
+Runs the program `troupe` on loopback in a temporary directory, checks each claim that it prints,
+and ends with a table. Exit status: 0 when every claim holds, 1 otherwise, 130 after an
+interruption.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -27,11 +29,12 @@ from partition import Partition  # noqa: E402
 LONGEST = 120  # seconds
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TABLES = pathlib.Path("/usr/share/iso-codes/json")
-BOLD, GREEN, RED, PLAIN = ("\033[1m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 4
+COLOURS = ("\033[1m", "\033[32m", "\033[31m", "\033[0m")
+BOLD, GREEN, RED, PLAIN = COLOURS if sys.stdout.isatty() else ("",) * 4
 
 
 class Claims:
-    """What the demo promises, and whether it held. A claim is named before the work begins that shows it."""
+    """The demo's claims and whether they hold. A claim begins before the work that shows it."""
 
     def __init__(self):
         self.rows = []
@@ -41,7 +44,7 @@ class Claims:
         self.under_way = claim
 
     def check(self, holds, detail=""):
-        """Whether the claim under way held."""
+        """Records whether the claim under way holds."""
         claim, self.under_way = self.under_way or "the demo runs to its end", None
         self.rows.append((claim, bool(holds), detail))
         verdict = f"{GREEN}ok{PLAIN}" if holds else f"{RED}FAILED{PLAIN}"
@@ -57,7 +60,7 @@ class Claims:
 
 
 class Node(support.Node):
-    """One node process, and what it may leave behind."""
+    """One node process, and the traces that it may leave."""
 
     def __init__(self, program, directory, name):
         super().__init__(directory / name, program)
@@ -65,14 +68,16 @@ class Node(support.Node):
         self.records, self.groups = set(), set()
 
     def start(self, *options):
-        # In a session of its own, since Ctrl-C is for the demo to handle.
-        return super().start("--name", self.name, "--cluster", "demo", "--log-level", "info", *options, start_new_session=True)
+        # A session of its own keeps Ctrl-C away from it; the demo handles that.
+        return super().start("--name", self.name, "--cluster", "demo", "--log-level", "info",
+                             *options, start_new_session=True)
 
     def runs(self):
         return self.process is not None and self.process.poll() is None
 
     def note_groups(self):
-        """Remembers the control groups of its plugins: a running node keeps a record of them in its data directory."""
+        """Remembers the control groups of its plugins. A running node records them in its data
+        directory."""
         for record in (self.data / "sandbox").glob("*.sandbox"):
             try:
                 self.groups.update(map(pathlib.Path, record.read_text().splitlines()))
@@ -86,7 +91,7 @@ class Node(support.Node):
 
 
 def wait_until(condition, seconds):
-    """Waits until the condition holds; returns how long that took, or None when it did not within the time."""
+    """Waits until the condition holds; returns the seconds that took, or None on timeout."""
     begin = time.monotonic()
     try:
         support.wait_until(condition, seconds)
@@ -116,14 +121,16 @@ def replicate(claims, a, b, c, tables):
     heading("1  A imports the ISO code tables; B and C receive them")
     claims.begin("all three nodes converge within 5 s")
     for table in tables:
-        print(f"  {table.name}: {a.do('context', 'import', table, f'/iso/{table.stem}').strip()}", flush=True)
+        imported = a.do("context", "import", table, f"/iso/{table.stem}").strip()
+        print(f"  {table.name}: {imported}", flush=True)
     took = wait_until(lambda: converged([a, b, c]), 30)
     leaves = a.ask("context", "verify")["here"]["entries"]
     claims.check(took is not None and took < 5,
-                 f"{leaves:,} values, {took:.2f} s after the import" if took is not None else "not within 30 s")
+                 f"{leaves:,} values, {took:.2f} s after the import" if took is not None else
+                 "not within 30 s")
     claims.begin("B's export equals the source files")
-    same = all(json.loads(b.do("context", "export", f"/iso/{table.stem}")) == json.loads(table.read_text())
-               for table in tables)
+    same = all(json.loads(b.do("context", "export", f"/iso/{table.stem}")) ==
+               json.loads(table.read_text()) for table in tables)
     claims.check(same, f"{len(tables)} files compared as JSON")
 
 
@@ -132,7 +139,8 @@ def use_plugins(claims, b, c, packages, tables):
     claims.begin("wordcount (Python) reads every text below /iso")
     for name in ("wordcount", "notes"):
         print("  " + b.do("plugin", "load", packages / name).splitlines()[0], flush=True)
-    counted = b.ask("exec", "wordcount.count", "prefix=/iso", "top=4", "min_length=4")  # shorter ones are codes
+    # Shorter words are codes.
+    counted = b.ask("exec", "wordcount.count", "prefix=/iso", "top=4", "min_length=4")
     expected = sum(count_strings(json.loads(table.read_text())) for table in tables)
     top = ", ".join(f"{each['word']} ({each['count']})" for each in counted["top"])
     claims.check(counted["values"] == expected,
@@ -143,8 +151,13 @@ def use_plugins(claims, b, c, packages, tables):
     found = [note["text"] for note in b.ask("exec", "notes.find", "text=orange")]
     claims.check(found == ["buy oranges", "orange paint"], str(found))
     claims.begin("the notes reach C")
-    reached = wait_until(lambda: len([entry for entry in c.ask("context", "list", "/plugins/notes/notes")
-                                      if entry["path"].endswith("/text") or isinstance(entry["value"], dict)]) >= 3, 10)
+
+    def notes_on_c():
+        entries = c.ask("context", "list", "/plugins/notes/notes")
+        return [entry for entry in entries
+                if entry["path"].endswith("/text") or isinstance(entry["value"], dict)]
+
+    reached = wait_until(lambda: len(notes_on_c()) >= 3, 10)
     claims.check(reached is not None)
 
     claims.begin("a read outside of its grants is denied")
@@ -162,7 +175,7 @@ def use_plugins(claims, b, c, packages, tables):
 
 
 def part_and_heal(claims, a, b, c, partition):
-    heading("3  C is cut off; B and C go on editing")
+    heading("3  C is cut off; B and C continue to edit")
     claims.begin("C notices that it is alone")
     partition.cut()
     lost = wait_until(lambda: not any(peer["connected"] for peer in c.ask("node", "peers")), 15)
@@ -178,8 +191,9 @@ def part_and_heal(claims, a, b, c, partition):
     partition.heal()
     took = wait_until(lambda: converged([a, b, c]), 30)
     claims.check(took is not None,
-                 f"{took:.2f} s after the network is back, {a.root_hash()}" if took is not None else "not within 30 s")
-    claims.begin("edits of different paths are both there")
+                 f"{took:.2f} s after the network is back, {a.root_hash()}" if took is not None else
+                 "not within 30 s")
+    claims.begin("edits of different paths are both kept")
     both = all(node.ask("context", "get", path) == value for node in (a, b, c)
                for path, value in (("/app/only-b", 1), ("/app/only-c", 2)))
     claims.check(both)
@@ -192,7 +206,7 @@ def part_and_heal(claims, a, b, c, partition):
 
 
 def crash(claims, a, b, c, options):
-    heading("4  A is killed with SIGKILL while it is written to")
+    heading("4  A is killed with SIGKILL during writes")
     claims.begin("A comes back with every acknowledged change")
     acknowledged, problems = [], []
     enough = threading.Event()
@@ -205,7 +219,7 @@ def crash(claims, a, b, c, options):
                 acknowledged.append(number)
                 if number == 200:
                     enough.set()
-        except Exception as problem:  # raised below, in the main thread
+        except Exception as problem:  # the main thread raises it below
             problems.append(problem)
         enough.set()
 
@@ -221,7 +235,8 @@ def crash(claims, a, b, c, options):
         raise problems[0]
     print(f"  killed after {len(acknowledged)} acknowledged writes; starting A again", flush=True)
     a.start(*options)
-    kept = {entry["path"]: entry["value"] for entry in a.ask("context", "list", "/crash", "--limit", 200_000)}
+    kept = {entry["path"]: entry["value"]
+            for entry in a.ask("context", "list", "/crash", "--limit", 200_000)}
     lost = [number for number in acknowledged if kept.get(f"/crash/{number}") != number]
     claims.check(alive and acknowledged and not lost,
                  f"{len(acknowledged)} acknowledged, {len(lost)} lost")
@@ -233,14 +248,14 @@ def crash(claims, a, b, c, options):
 
 
 def adopt_orphans():
-    """From now on whatever a node leaves behind, however it got away, becomes a child of this process."""
+    """Makes every orphan of a node a child of this process, from now on."""
     set_child_subreaper = 36
     if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "this process cannot adopt orphans")
 
 
 def processes_left():
-    """Every process below this one: pid -> name. Those of its children that have ended are reaped and do not count."""
+    """All running processes below this one: pid -> name. Reaps children that have ended."""
     for child in children():
         try:
             os.waitpid(child, os.WNOHANG)
@@ -256,18 +271,23 @@ def processes_left():
 
 
 def groups_left(nodes):
-    """The control groups of the nodes' plugins that are still there, those too that were made since a record was read."""
+    """The control groups of the nodes' plugins that still exist, even when no record names them."""
     places = {group.parent for node in nodes for group in node.groups}
-    hosts = {record.stem for node in nodes for record in node.records}  # the groups are troupe-<host>-<plugin>-<number>
-    return {group for place in places for host in hosts for group in place.glob(f"troupe-{host}-*")}
+    # A group is called troupe-<host>-<plugin>-<number>.
+    hosts = {record.stem for node in nodes for record in node.records}
+    return {group for place in places for host in hosts
+            for group in place.glob(f"troupe-{host}-*")}
 
 
 def things_of_troupe():
-    """Temporary files, shared memory and sockets that bear the name, but for directories of other demos and tests."""
-    found = {str(entry) for place in (tempfile.gettempdir(), "/dev/shm") for entry in pathlib.Path(place).glob("*troupe*")}
+    """Temporary files, shared memory and sockets with Troupe's name, except those of other demos
+    and of tests."""
+    places = (pathlib.Path(tempfile.gettempdir()), pathlib.Path("/dev/shm"))
+    found = {str(entry) for place in places for entry in place.glob("*troupe*")}
     for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
         found.update(f"socket {word}" for word in line.split()[7:] if "troupe" in word)
-    return {thing for thing in found if "/troupe-demo-" not in thing and "/troupe-test-" not in thing}
+    others = re.compile(r"/troupe-(demo|test|nightly)-")
+    return {thing for thing in found if not others.search(thing)}
 
 
 def clean_up(claims, nodes, partition, directory, before):
@@ -281,16 +301,17 @@ def clean_up(claims, nodes, partition, directory, before):
     found = [f"process {pid} ({name})" for pid, name in processes_left().items()]
     found += [f"control group {group}" for group in groups_left(nodes)]
     found += [f"socket {path}" for path in directory.rglob("*") if path.is_socket()]
-    found += [line for line in pathlib.Path("/proc/net/unix").read_text().splitlines() if str(directory) in line]
+    sockets = pathlib.Path("/proc/net/unix").read_text().splitlines()
+    found += [line for line in sockets if str(directory) in line]
     found += sorted(things_of_troupe() - before)
     if not nodes[1].records:
-        found.append("B, which ran plugins, keeps no record of control groups")
+        found.append("B, which ran plugins, has no record of control groups")
     shutil.rmtree(directory)
     claims.check(not found and not directory.exists(), ", ".join(found))
 
 
 def end_everything(nodes, doors, directory):
-    """Whatever happened: stops the nodes, then ends by force what is left, and removes the files."""
+    """Stops the nodes, kills what is left, and removes the files."""
     for node in nodes:
         if node.runs():
             try:
@@ -323,12 +344,13 @@ def show(claims, build, tables, directory, nodes, doors):
     a.start("--listen", "127.0.0.1:0")
     own_port = ("--listen", a.address)
     b.start("--listen", "127.0.0.1:0", "--join", a.address)
-    # C reaches the others through a door that the demo can shut, and only through it.
+    # C reaches the others only through a door that the demo can shut.
     partition = Partition(a.address)
     doors.append(partition)
     c.start("--join", partition.address, "--no-discovery")
     for node in nodes:
-        print(f"  node {node.name}: process {node.process.pid}, {node.address or 'dials only'}, data in {node.data}")
+        where = node.address or "dials only"
+        print(f"  node {node.name}: process {node.process.pid}, {where}, data in {node.data}")
     met = wait_until(lambda: len([p for p in a.ask("node", "peers") if p["connected"]]) == 2, 15)
     claims.check(met is not None)
 
@@ -344,11 +366,11 @@ def show(claims, build, tables, directory, nodes, doors):
 
 def ignore_ends():
     for number in ENDS:
-        signal.signal(number, signal.SIG_IGN)  # what follows takes a moment, and has to be done
+        signal.signal(number, signal.SIG_IGN)  # cleaning up takes a moment and must finish
 
 
 def end(number, _):
-    """The first signal ends the demo; none that comes later keeps it from cleaning up."""
+    """Ends the demo. Later signals do not interrupt the cleaning up."""
     ignore_ends()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
@@ -361,7 +383,7 @@ def main():
     build = pathlib.Path(parser.parse_args().build).resolve()
     tables = sorted(TABLES.glob("iso_*.json"))
     if not tables:
-        sys.exit(f"demo: {TABLES} holds no tables; install the package iso-codes")
+        sys.exit(f"demo: {TABLES} contains no tables. Install the package iso-codes")
     adopt_orphans()
     begin = time.monotonic()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="troupe-demo-"))
@@ -383,10 +405,11 @@ def main():
         finally:
             end_everything(nodes, doors, directory)
     if interrupted:
-        print("\ndemo: interrupted; its nodes are stopped and its files removed", file=sys.stderr)
+        print("\ndemo: interrupted. Its nodes are stopped and its files removed", file=sys.stderr)
         return 130
     good = claims.table()
-    print(f"\n{'every claim holds' if good else 'NOT every claim holds'} ({time.monotonic() - begin:.0f} s)")
+    verdict = "every claim holds" if good else "NOT every claim holds"
+    print(f"\n{verdict} ({time.monotonic() - begin:.0f} s)")
     return 0 if good else 1
 
 

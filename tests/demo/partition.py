@@ -1,4 +1,4 @@
-"""A door between two nodes: passes TCP connections on to an address until it is shut."""
+"""A door between two nodes: forwards TCP connections to an address until it is shut."""
 
 import selectors
 import socket
@@ -6,8 +6,8 @@ import threading
 
 
 class Partition:
-    """Listens on a port of its own and passes on what comes. `cut` ends all connections and refuses new ones; `heal` lets
-    them pass again, on the same port. Runs in one thread."""
+    """Listens on a port of its own and forwards each connection. `cut` ends all connections and
+    refuses new ones; `heal` allows them again, on the same port. Runs in one thread."""
 
     def __init__(self, target):
         host, port = target.rsplit(":", 1)
@@ -39,7 +39,7 @@ class Partition:
         self._settled.clear()
         self._changed[0].send(b"!")
         if not self._settled.wait(timeout=10):
-            raise RuntimeError("the door between the nodes does not move")
+            raise RuntimeError("the door between the nodes did not open or shut within 10 s")
 
     @staticmethod
     def _listen(port):

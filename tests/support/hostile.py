@@ -1,7 +1,7 @@
 """A hostile plugin beside a well-behaved sibling.
 
-Whatever it does must end as a typed audit event or an error, while the sibling goes on answering, the node stays up, and
-nothing of it is left when the node has stopped.
+Each attack must end as a typed audit event or an error. The sibling keeps answering, the node stays
+up, and nothing of the plugin is left when the node has stopped.
 """
 
 import re
@@ -10,7 +10,7 @@ import time
 
 from nodes import PACKAGES, SUCCESS, NodeTest, wait_until, write_package
 
-# What every hostile plugin begins with: the protocol, and nothing that keeps to it.
+# How every hostile plugin begins: it can speak the protocol and break it.
 PRELUDE = """
 import ctypes, errno, os, signal, socket, struct, subprocess, sys, threading, time
 import msgpack
@@ -56,7 +56,7 @@ def start(*commands):
     tell_commands(*(commands or ("hostile.go",)))
 
 def wait_for_call():
-    "The id of the next call of a command; answers everything before it."
+    "The id of the next call of a command. Answers all requests before it."
     while True:
         message = receive()
         if message[0] == 0 and message[2] == "command.execute":
@@ -70,7 +70,7 @@ def answer(msgid, result):
     send([1, msgid, None, result])
 
 def serve():
-    "Goes on as a well-behaved plugin would."
+    "Continues as a well-behaved plugin."
     while True:
         answer(wait_for_call(), "served")
 """
@@ -80,7 +80,7 @@ NO_RESTART = '[restart]\nmode = "temporary"\n'
 
 
 class Sibling:
-    """Calls a command of a well-behaved plugin again and again, and notes every failure and the longest wait."""
+    """Calls a well-behaved plugin repeatedly. Keeps the failures and the longest wait."""
 
     def __init__(self, node):
         self.node, self.failures, self.calls, self.longest = node, [], 0, 0.0
@@ -128,7 +128,8 @@ class AbuseTest(NodeTest):
         super().tearDown()
 
     def hostile(self, script, tables=QUICK + NO_RESTART, **manifest):
-        return write_package(self.directory / "hostile", "hostile", PRELUDE + script, tables=tables, **manifest)
+        return write_package(self.directory / "hostile", "hostile", PRELUDE + script, tables=tables,
+                             **manifest)
 
     def load(self, script, **manifest):
         """Loads a plugin whose start must succeed."""
@@ -140,11 +141,17 @@ class AbuseTest(NodeTest):
     def ask(self):
         return self.served.ask("exec", "hostile.go")
 
+    def audited(self, event, pattern, seconds=10):
+        """Waits until the audit trail has such an event of the plugin with a matching rule."""
+        wait_until(lambda: any(re.search(pattern, record["rule"])
+                               for record in self.served.audit("hostile", event)), seconds)
+
     def ended(self, pattern, seconds=10):
-        """Waits until the plugin was ended for this reason; the audit trail must tell it."""
-        wait_until(lambda: any(re.search(pattern, record["rule"]) for record in self.served.audit("hostile", "plugin.ended")), seconds)
-        self.assertIn(self.served.plugin("hostile")["phase"], ("failed", "starting", "running", "quarantined"))
+        """Waits until the plugin was ended for this reason, according to the audit trail."""
+        self.audited("plugin.ended", pattern, seconds)
+        self.assertIn(self.served.plugin("hostile")["phase"],
+                      ("failed", "starting", "running", "quarantined"))
 
     def violated(self, pattern):
-        wait_until(lambda: any(re.search(pattern, record["rule"]) for record in self.served.audit("hostile", "plugin.violation")))
+        self.audited("plugin.violation", pattern)
         self.ended(pattern)

@@ -1,4 +1,4 @@
-"""Real nodes for tests: starts the program `troupe`, talks to it as a person would, and sees that nothing of it stays."""
+"""Real nodes for tests: start the program `troupe`, use it as a person would, and leave nothing."""
 
 import ctypes
 import json
@@ -25,7 +25,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def wait_until(condition, seconds=10.0):
-    """Waits for the condition to hold and returns what it returned; an AssertionError when the time is over."""
+    """Waits until the condition holds and returns its value. An AssertionError on timeout."""
     until = time.monotonic() + seconds
     while True:
         held = condition()
@@ -37,21 +37,22 @@ def wait_until(condition, seconds=10.0):
 
 
 def environment(**changes):
-    """The environment without Troupe's own variables, and with these."""
-    kept = {key: text for key, text in os.environ.items() if not key.startswith("TROUPE_") and key != "XDG_DATA_HOME"}
+    """The environment without Troupe's own variables, with these changes."""
+    kept = {key: text for key, text in os.environ.items()
+            if not key.startswith("TROUPE_") and key != "XDG_DATA_HOME"}
     return {**kept, **changes}
 
 
 def troupe(*arguments, program=PROGRAM, **options):
-    """Runs the program to its end; returns subprocess.CompletedProcess with text. A longer run than 60 s is a failure."""
+    """Runs the program to its end within 60 s; returns subprocess.CompletedProcess with text."""
     options.setdefault("env", environment())
-    if "stdout" not in options:
-        options["stdout"] = subprocess.PIPE
-    return subprocess.run([str(program), *map(str, arguments)], stderr=subprocess.PIPE, text=True, timeout=60, **options)
+    options.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run([str(program), *map(str, arguments)], stderr=subprocess.PIPE, text=True,
+                          timeout=60, **options)
 
 
 def children():
-    """The processes whose parent is this one: pid -> name. Orphans of a node are among them, see `NodeTest`."""
+    """The children of this process: pid -> name. A `NodeTest` adopts the orphans of its nodes."""
     found = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -65,7 +66,7 @@ def children():
 
 
 def descendants(pid):
-    """All processes below one, whatever became of those between."""
+    """All processes below one, even when those between have ended."""
     parents = {}
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -81,7 +82,7 @@ def descendants(pid):
 
 
 class Node:
-    """One node process with a data directory of its own, and a log beside that."""
+    """One node process with a data directory of its own and a log beside it."""
 
     def __init__(self, data, program=PROGRAM):
         self.program = program
@@ -91,17 +92,18 @@ class Node:
         self.ready = None
 
     def start(self, *options, **popen):
-        """Starts it and waits until it serves; `AssertionError` with its log when it does not."""
+        """Starts it and waits until it serves. An AssertionError with its log when it does not."""
         popen.setdefault("env", environment())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [str(self.program), "run", "--json", "--data-dir", str(self.data), *map(str, options)],
+                [str(self.program), "run", "--json", "--data-dir", str(self.data),
+                 *map(str, options)],
                 stdout=subprocess.PIPE, stderr=log, text=True, **popen)
-        said_something, _, _ = select.select([self.process.stdout], [], [], 60)
-        line = self.process.stdout.readline() if said_something else ""
+        spoke, _, _ = select.select([self.process.stdout], [], [], 60)
+        line = self.process.stdout.readline() if spoke else ""
         if not line:
-            ended = "says nothing" if not said_something else f"ended with {self.process.wait(timeout=10)}"
-            raise AssertionError(f"the node {ended}:\n{self.log_text()[-4000:]}")
+            what = f"ended with {self.process.wait(timeout=10)}" if spoke else "prints nothing"
+            raise AssertionError(f"the node {what}:\n{self.log_text()[-4000:]}")
         self.ready = json.loads(line)
         return self
 
@@ -114,7 +116,7 @@ class Node:
         return self.process.pid
 
     def memory(self):
-        """Bytes of its memory that are its own."""
+        """Bytes of its private memory."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) * 1024
 
@@ -125,21 +127,22 @@ class Node:
         return troupe(*arguments, "--data-dir", self.data, program=self.program, **options)
 
     def do(self, *arguments):
-        """Runs a subcommand that must succeed; returns its standard output."""
+        """Runs a subcommand that must succeed; returns its output."""
         done = self.run(*arguments)
         if done.returncode != 0:
-            raise AssertionError(f"troupe {' '.join(map(str, arguments))}: {done.returncode}: {done.stderr}")
+            command = " ".join(map(str, arguments))
+            raise AssertionError(f"troupe {command}: {done.returncode}: {done.stderr}")
         return done.stdout
 
     def ask(self, *arguments):
-        """The same with `--json`; returns what that says."""
+        """Runs a subcommand with `--json`; returns the parsed output."""
         return json.loads(self.do(*arguments, "--json"))
 
     def root_hash(self):
         return self.ask("node", "info")["root_hash"]
 
     def plugin(self, name):
-        """What the node tells of one plugin; None when it is not loaded."""
+        """The node's state of one plugin; None when it is not loaded."""
         return next((each for each in self.ask("plugin", "list") if each["name"] == name), None)
 
     def audit(self, plugin, event):
@@ -155,9 +158,10 @@ class Node:
 
 
 class NodeTest(unittest.TestCase):
-    """A temporary directory, nodes in it, and the proof that no process of theirs outlives them.
+    """A temporary directory and nodes in it. Checks that no process outlives them.
 
-    The test process adopts orphans (it is a subreaper), so whatever escapes a node is found among its own children.
+    The test process is a subreaper: it adopts orphans, so that a process which escapes a node shows
+    up among its own children.
     """
 
     @classmethod
@@ -181,16 +185,17 @@ class NodeTest(unittest.TestCase):
         return self.node(name).start("--name", name, *options, **popen)
 
     def stop_all(self):
-        """Stops all nodes, which must end well and leave nothing behind."""
+        """Stops all nodes, which must succeed and leave nothing behind."""
         for node in self.nodes:
             if node.process and node.process.poll() is None:
                 self.assertEqual(node.stop(), SUCCESS, node.log_text()[-4000:])
         self.assert_nothing_left()
 
     def assert_nothing_left(self):
-        """No process but the nodes that still run. Those that have ended are reaped."""
+        """No process is left but running nodes. Reaps those that have ended."""
         def nothing():
-            known = {node.pid for node in self.nodes if node.process and node.process.poll() is None}
+            known = {node.pid for node in self.nodes
+                     if node.process and node.process.poll() is None}
             for orphan in set(children()) - known:
                 try:
                     os.waitpid(orphan, os.WNOHANG)
@@ -208,10 +213,10 @@ class NodeTest(unittest.TestCase):
                 node.stop(signal.SIGKILL)
         self.assert_nothing_left()
 
-    # -- claims about one run of the program ---------------------------------------------------------------------------
+    # -- claims about one run of the program -------------------------------------------------------
 
     def assert_refused(self, done, status, pattern):
-        """It ended with this status, said why on standard error in one line that matches, and nothing else."""
+        """It ended with this status and one matching line on standard error, and no output."""
         self.assertEqual(done.returncode, status, f"{done.args}: {done.stdout}{done.stderr}")
         self.assertEqual(done.stdout, "", done.args)
         self.assertRegex(done.stderr, r"\Atroupe: [^\n]+\n\Z", done.args)
@@ -219,7 +224,7 @@ class NodeTest(unittest.TestCase):
 
 
 class ServedTest(NodeTest):
-    """One node, `served`, that runs while each test does, and must end well after it. `OPTIONS` are those of its start."""
+    """One node, `served`, started with `OPTIONS` before each test and stopped after it."""
 
     OPTIONS = ()
 
@@ -232,17 +237,17 @@ class ServedTest(NodeTest):
         super().tearDown()
 
     def refuse(self, status, pattern, *words, **options):
-        """The node's answer to these words of a command line is a refusal."""
+        """The node refuses this command line."""
         self.assert_refused(self.served.run(*words, **options), status, pattern)
 
 
 def write_package(directory, name, script, **manifest):
-    """Makes the package of a Python plugin. `manifest` replaces or adds top-level keys as TOML text."""
+    """Makes the package of a Python plugin. `manifest` replaces or adds top-level keys as TOML."""
     package = pathlib.Path(directory)
     package.mkdir(parents=True)
     tables = manifest.pop("tables", "")
-    settings = {"name": f'"{name}"', "version": '"1.0.0"', "entry": '["/usr/bin/python3", "-B", "plugin.py"]',
-                "permission_level": '"user"', **manifest}
+    settings = {"name": f'"{name}"', "version": '"1.0.0"', "permission_level": '"user"',
+                "entry": '["/usr/bin/python3", "-B", "plugin.py"]', **manifest}
     (package / "plugin.toml").write_text(
         "".join(f"{key} = {text}\n" for key, text in settings.items()) + tables)
     (package / "plugin.py").write_text(script)
@@ -252,13 +257,13 @@ def write_package(directory, name, script, **manifest):
 
 
 def in_threads(*functions):
-    """Runs them at the same time and waits for all; the first exception is raised again."""
+    """Runs them at the same time and waits for all. Raises the first exception."""
     problems = []
 
     def guarded(function):
         try:
             function()
-        except BaseException as problem:  # passed on below
+        except BaseException as problem:  # raised below
             problems.append(problem)
 
     threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]

@@ -1,4 +1,4 @@
-"""The Python SDK for its tests, and a node that may do anything to a plugin."""
+"""The Python SDK for its tests, and a node that sends a plugin any bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import msgpack  # noqa: E402
 from troupe_plugin import Plugin  # noqa: E402
 
 #: A good answer to `session.open`.
-SESSION: Dict[str, Any] = {"protocol": 1, "node": bytes(16), "node_name": "n", "capabilities": ["state"]}
+SESSION: Dict[str, Any] = {
+    "protocol": 1, "node": bytes(16), "node_name": "n", "capabilities": ["state"]}
 
 
 def frames_in(data: bytes) -> List[Any]:
@@ -29,25 +30,28 @@ def frames_in(data: bytes) -> List[Any]:
 
 
 def execute_frame(msgid: int, command: str = "p.run", **params: Any) -> bytes:
-    return msgpack.packb([0, msgid, "command.execute", [{"command": command, "arguments": {}, **params}]])
+    fields = {"command": command, "arguments": {}, **params}
+    return msgpack.packb([0, msgid, "command.execute", [fields]])
 
 
 class ScriptedHost:
-    """The node's end of the socket in a test that decides about every byte; the plugin runs on a thread."""
+    """The node's end of the socket, for tests that choose every byte. A thread runs the plugin."""
 
     def __init__(self, plugin: Plugin, *, stopped_clock: bool = False) -> None:
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(10)
         self.stderr = io.StringIO()
         self.status: Optional[int] = None
-        self.now = 100.0  #: The plugin's clock, for tests that stop it.
+        self.now = 100.0  #: The plugin's clock, when it is stopped.
         self._unpacker = msgpack.Unpacker()
-        self._thread = threading.Thread(target=self._run, args=(plugin, theirs, stopped_clock), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(plugin, theirs, stopped_clock),
+                                        daemon=True)
         self._thread.start()
 
     def _run(self, plugin: Plugin, theirs: socket.socket, stopped_clock: bool) -> None:
+        clock = (lambda: self.now) if stopped_clock else time.monotonic
         with contextlib.redirect_stderr(self.stderr):
-            self.status = plugin.run(theirs, clock=(lambda: self.now) if stopped_clock else time.monotonic)
+            self.status = plugin.run(theirs, clock=clock)
 
     def send(self, *frames: Any) -> None:
         self.socket.sendall(b"".join(msgpack.packb(frame) for frame in frames))
@@ -72,6 +76,6 @@ class ScriptedHost:
 
     def join(self) -> Optional[int]:
         self._thread.join(10)
-        assert not self._thread.is_alive(), "the plugin goes on running"
+        assert not self._thread.is_alive(), "the plugin is still running"
         self.socket.close()
         return self.status

@@ -1,4 +1,4 @@
-"""A connection to a node for tests that do not keep to the protocol: bytes and frames, nothing checked, nothing promised."""
+"""A connection for tests that break the protocol: bytes and frames, with nothing checked."""
 
 import select
 import socket
@@ -10,7 +10,7 @@ PROTOCOL = [1, 1]
 
 
 class RawLink:
-    """Speaks MessagePack-RPC frames, or anything else, over a socket."""
+    """Sends MessagePack-RPC frames, or anything else, over a socket."""
 
     def __init__(self, connected):
         self.socket = connected
@@ -20,14 +20,14 @@ class RawLink:
 
     @classmethod
     def client(cls, node):
-        """A connection to the socket for clients, without a session."""
+        """A connection to the client socket, without a session."""
         connected = socket.socket(socket.AF_UNIX)
         connected.connect(str(node.data / "troupe.sock"))
         return cls(connected)
 
     @classmethod
     def peer(cls, node):
-        """A connection to the port for other nodes, without a session."""
+        """A connection to the peer port, without a session."""
         host, port = node.address.rsplit(":", 1)
         return cls(socket.create_connection((host, int(port))))
 
@@ -44,7 +44,7 @@ class RawLink:
         self.socket.sendall(content)
 
     def receive(self, seconds=10):
-        """The next frame; None when the other side has closed. An AssertionError when nothing comes in time."""
+        """The next frame; None when the other side has closed. An AssertionError on timeout."""
         until = time.monotonic() + seconds
         while True:
             for message in self._unpacker:
@@ -61,7 +61,8 @@ class RawLink:
             self._unpacker.feed(content)
 
     def ask(self, method, seconds=10, **parameters):
-        """Calls a method; returns (error, result) as they came, or None when the other side closes. Answers pings."""
+        """Calls a method; returns (error, result), or None when the other side closes. Answers
+        pings."""
         self._next_id += 1
         self.send([0, self._next_id, method, [parameters]])
         return self.answer_to(self._next_id, seconds)
@@ -77,7 +78,7 @@ class RawLink:
                 return message[2], message[3]
 
     def open(self, kind="client", name="test", **more):
-        """Opens a session; returns what the node said of itself. An AssertionError when it refused."""
+        """Opens a session; returns the node's description. An AssertionError when it refuses."""
         answer = self.ask("session.open", protocol=PROTOCOL, kind=kind, name=name, **more)
         if answer is None or answer[0] is not None:
             raise AssertionError(f"no session: {answer}")
@@ -87,7 +88,8 @@ class RawLink:
         return self.open("peer", "test", cluster=cluster, node=node, incarnation=1, **more)
 
     def closed(self, seconds=10):
-        """Waits for the other side to close; returns the frames that came before. An AssertionError when it does not."""
+        """Waits for the other side to close; returns the frames before. An AssertionError on
+        timeout."""
         frames = []
         until = time.monotonic() + seconds
         while True:

@@ -1,4 +1,7 @@
-"""What the Python SDK promises to the author of a plugin. Run: python3 -B tests/unit/python_sdk_command_test.py"""
+"""The Python SDK for the author of a plugin.
+
+Run: python3 -B tests/unit/python_sdk_command_test.py
+"""
 
 from __future__ import annotations
 
@@ -26,42 +29,35 @@ class Commands(unittest.TestCase):
 
     def test_parameters_come_from_annotations_and_defaults(self) -> None:
         @self.plugin.command("go", summary="Goes", timeout=1.5, concurrency=2, idempotent=True)
-        def go(call: Any, a: bool, b: int, c: float, d: str, e: bytes, f: list, g: Dict[str, int], h=4, *, i: Any):
+        def go(call: Any, a: bool, b: int, c: float, d: str, e: bytes, f: list, g: Dict[str, int],
+               h=4, *, i: Any):
             """How it goes."""
 
         [spec] = self.plugin.specs
         types = {each["name"]: each["type"] for each in spec.pop("parameters")}
         kinds = ["boolean", "integer", "floating", "string", "binary", "array", "map", "any", "any"]
         self.assertEqual(types, dict(zip("abcdefghi", kinds)))
-        self.assertEqual(
-            spec,
-            {
-                "name": "demo.go", "summary": "Goes", "description": "How it goes.", "timeout_ms": 1500,
-                "concurrency": 2, "idempotent": True,
-            },
-        )  # fmt: skip
+        self.assertEqual(spec, {
+            "name": "demo.go", "summary": "Goes", "description": "How it goes.", "timeout_ms": 1500,
+            "concurrency": 2, "idempotent": True})
 
-    def test_a_command_runs_once_at_a_time_unless_its_author_says_otherwise(self) -> None:
+    def test_a_command_runs_once_at_a_time_unless_declared_otherwise(self) -> None:
         self.plugin.command("one")(lambda call: None)
         self.plugin.command("wide", concurrency=8, queue=0, capability="admin")(lambda call: None)
         one, wide = self.plugin.specs
-        self.assertEqual(one, {"name": "demo.one", "parameters": [], "concurrency": 1})  # a burst waits at the node
+        # With a concurrency of 1, a burst waits at the node.
+        self.assertEqual(one, {"name": "demo.one", "parameters": [], "concurrency": 1})
         self.assertEqual((wide["concurrency"], wide["queue"], wide["capability"]), (8, 0, "admin"))
 
-    def test_defaults_are_told_apart_from_their_absence(self) -> None:
-        parameters = [Parameter("a"), Parameter("b", default=0), Parameter("c", "string", "C", "x", 1, 2, ["x"], "x+")]
+    def test_a_falsy_default_is_a_default(self) -> None:
+        parameters = [Parameter("a"), Parameter("b", default=0),
+                      Parameter("c", "string", "C", "x", 1, 2, ["x"], "x+")]
         self.plugin.command("go", parameters=parameters)(lambda call, **given: None)
-        self.assertEqual(
-            self.plugin.specs[0]["parameters"],
-            [
-                {"name": "a", "type": "any"},
-                {"name": "b", "type": "any", "default": 0},
-                {
-                    "name": "c", "type": "string", "summary": "C", "default": "x", "minimum": 1, "maximum": 2,
-                    "choices": ["x"], "pattern": "x+",
-                },
-            ],
-        )  # fmt: skip
+        self.assertEqual(self.plugin.specs[0]["parameters"], [
+            {"name": "a", "type": "any"},
+            {"name": "b", "type": "any", "default": 0},
+            {"name": "c", "type": "string", "summary": "C", "default": "x", "minimum": 1,
+             "maximum": 2, "choices": ["x"], "pattern": "x+"}])
 
     def test_declarations_that_cannot_work_are_refused(self) -> None:
         self.plugin.command("go")(lambda call: None)
@@ -74,7 +70,8 @@ class Commands(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "cannot be None"):
             self.plugin.command("maybe")(lambda call, x=None: None)
         fitting = [Parameter("a"), Parameter("b", default=1)]
-        for function in (lambda: None, lambda call, a: None, lambda call, a, b, c: None, lambda call, a, *, c: None):
+        for function in (lambda: None, lambda call, a: None, lambda call, a, b, c: None,
+                         lambda call, a, *, c: None):
             with self.assertRaisesRegex(TypeError, "does not take the call and a, b: "):
                 self.plugin.command("odd", parameters=fitting)(function)
         self.plugin.command("even", parameters=fitting)(lambda call, a, b, c=0: None)
@@ -107,7 +104,8 @@ class Commands(unittest.TestCase):
 
         with FakeHost(self.plugin, context={"/d/old": 1, "/d/a": 2, "/d/a/b": 3, "/da": 4}) as host:
             new = {"x": [1, 2.5, None, True, b"\0"]}
-            self.assertEqual(host.execute("demo.go"), [new, "gone", {"/d/a": 2, "/d/a/b": 3, "/d/new": new}])
+            self.assertEqual(host.execute("demo.go"),
+                             [new, "gone", {"/d/a": 2, "/d/a/b": 3, "/d/new": new}])
         self.assertEqual(host.context, {"/d/a": 2, "/d/a/b": 3, "/da": 4, "/d/new": new})
         self.assertEqual(host.status, 0)
 
@@ -118,11 +116,12 @@ class Commands(unittest.TestCase):
             return [entries, more]
 
         with FakeHost(self.plugin, context={f"/d/{i}": i for i in range(5)}) as host:
-            self.assertEqual(host.execute("demo.go", {"after": "/d/0"}), [[["/d/1", 1], ["/d/2", 2]], True])
-            self.assertEqual(host.execute("demo.go", {"after": "/d/2"}), [[["/d/3", 3], ["/d/4", 4]], False])
-            self.assertEqual(host.execute("demo.go", {"after": "/a"}), [[["/d/0", 0], ["/d/1", 1]], True])
+            for after, page in (("/d/0", [[["/d/1", 1], ["/d/2", 2]], True]),
+                                ("/d/2", [[["/d/3", 3], ["/d/4", 4]], False]),
+                                ("/a", [[["/d/0", 0], ["/d/1", 1]], True])):
+                self.assertEqual(host.execute("demo.go", {"after": after}), page)
 
-    def test_a_node_that_promises_entries_for_ever_is_not_believed(self) -> None:
+    def test_a_list_ends_when_the_node_announces_entries_and_sends_none(self) -> None:
         @self.plugin.command("go")
         def go(call: Any) -> Any:
             return list(call.context.items("/d"))
@@ -144,7 +143,7 @@ class Commands(unittest.TestCase):
                 host.execute("demo.go")
         self.assertEqual(caught.exception.code, "permission_denied")
 
-    def test_a_list_that_reaches_what_is_denied_is_denied_as_by_a_node(self) -> None:
+    def test_a_list_of_a_part_that_is_denied_is_denied_as_by_a_node(self) -> None:
         @self.plugin.command("go")
         def go(call: Any, path: str) -> Any:
             return len(call.context.list(path)[0])
@@ -168,9 +167,10 @@ class Commands(unittest.TestCase):
             return times
 
         with FakeHost(self.plugin) as host:
-            self.assertEqual((host.execute("demo.go"), host.execute("demo.go", {"times": 4})), (3, 4))
+            self.assertEqual(host.execute("demo.go"), 3)
+            self.assertEqual(host.execute("demo.go", {"times": 4}), 4)
 
-    def test_the_fake_host_may_stop_the_clock_and_have_all_the_time_there_is(self) -> None:
+    def test_the_clock_of_the_fake_host_may_stand_still_and_its_patience_be_infinite(self) -> None:
         @self.plugin.command("go")
         def go(call: Any) -> Any:
             return call.remaining
@@ -179,7 +179,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(host.execute("demo.go", deadline=2), 2)
             self.assertEqual(host.execute("demo.go", deadline=math.inf), 86400)
 
-    def test_a_plugin_that_neither_speaks_reads_nor_ends_fails_the_test(self) -> None:
+    def test_a_plugin_that_neither_sends_reads_nor_ends_fails_the_test(self) -> None:
         released = threading.Event()
         self.addCleanup(released.set)
 
@@ -187,10 +187,10 @@ class Commands(unittest.TestCase):
         def hang(call: Any, ballast: str = "") -> None:
             released.wait()
 
-        with self.assertRaisesRegex(AssertionError, "goes on running after 0.2 s"):
+        with self.assertRaisesRegex(AssertionError, "still runs after 0.2 s"):
             with FakeHost(self.plugin, patience=0.2) as host:
                 running = host.begin("demo.hang")
-                with self.assertRaisesRegex(AssertionError, "said nothing for 0.2 s"):
+                with self.assertRaisesRegex(AssertionError, "sent nothing for 0.2 s"):
                     host.wait(running)
                 with self.assertRaisesRegex(AssertionError, "read nothing for 0.2 s"):
                     while True:
@@ -215,18 +215,20 @@ class Commands(unittest.TestCase):
                 host.execute("demo.go")
         self.assertEqual(caught.exception.code, "not_found")
 
-    def test_a_command_sees_who_asks_and_how_much_time_is_left(self) -> None:
+    def test_a_command_sees_its_caller_and_its_remaining_time(self) -> None:
         @self.plugin.command("go")
         def go(call: Any) -> Any:
-            return [call.command, call.principal, call.remaining, call.host.node_name, call.host.node]
+            host = call.host
+            return [call.command, call.principal, call.remaining, host.node_name, host.node]
 
         with FakeHost(self.plugin) as host:
             name, principal, remaining, node_name, node = host.execute("demo.go", deadline=5)
-            self.assertEqual((name, principal, node_name, node), ("demo.go", "tester", "test", b"troupe-test-node"))
+            self.assertEqual((name, principal), ("demo.go", "tester"))
+            self.assertEqual((node_name, node), ("test", b"troupe-test-node"))
             self.assertTrue(0 < remaining <= 5)
             self.assertIsNone(host.execute("demo.go")[2])
 
-    def test_failures_become_errors_and_the_plugin_lives_on(self) -> None:
+    def test_failures_become_errors_and_the_plugin_continues(self) -> None:
         failures = {
             "value": ValueError("bad"),
             "chosen": TroupeError("already_exists", "taken", {"by": "x"}),
@@ -249,14 +251,17 @@ class Commands(unittest.TestCase):
 
         with contextlib.redirect_stderr(io.StringIO()) as stderr, FakeHost(self.plugin) as host:
             failed = failure_of(host, "demo.fail", how="value")
-            self.assertEqual((failed.code, failed.message), ("handler_failed", "`demo.fail` raised ValueError: bad"))
+            self.assertEqual((failed.code, failed.message),
+                             ("handler_failed", "`demo.fail` raised ValueError: bad"))
             chosen = failure_of(host, "demo.fail", how="chosen")
-            self.assertEqual((chosen.code, chosen.message, chosen.data), ("already_exists", "taken", {"by": "x"}))
+            self.assertEqual((chosen.code, chosen.message, chosen.data),
+                             ("already_exists", "taken", {"by": "x"}))
             self.assertEqual(failure_of(host, "demo.fail", how="unsendable").code, "not_found")
             self.assertEqual(failure_of(host, "demo.fail", how="surrogate").code, "handler_failed")
             unsent = failure_of(host, "demo.return", size=0)
             self.assertEqual(unsent.code, "handler_failed")
-            self.assertRegex(unsent.message, r"\A`demo.return` returned what cannot travel: .* a object cannot travel")
+            self.assertRegex(unsent.message,
+                             r"\A`demo.return` returned a bad value: .* a value of type object ")
             self.assertEqual(failure_of(host, "demo.return", size=9 << 20).code, "limit_exceeded")
             self.assertEqual(host.execute("demo.return", {"size": 3}), b"xxx")
             host.ping()
@@ -270,7 +275,8 @@ class Commands(unittest.TestCase):
 
         with FakeHost(self.plugin) as host:
             host.execute("demo.go")
-        self.assertEqual(host.logs, [(level, level.upper()) for level in ("debug", "info", "warning", "error")])
+        self.assertEqual(host.logs, [
+            ("debug", "DEBUG"), ("info", "INFO"), ("warning", "WARNING"), ("error", "ERROR")])
 
     def test_the_fake_host_cancels(self) -> None:
         host: FakeHost
@@ -288,7 +294,7 @@ class Commands(unittest.TestCase):
             with self.assertRaises(Cancelled):
                 host.wait(running)
 
-    def test_the_fake_host_refuses_what_is_no_path(self) -> None:
+    def test_the_fake_host_refuses_a_malformed_path(self) -> None:
         @self.plugin.command("go")
         def go(call: Any, path: str) -> Any:
             return call.context.get(path)
@@ -296,7 +302,7 @@ class Commands(unittest.TestCase):
         with FakeHost(self.plugin, context={"": "root"}) as host:
             self.assertEqual(host.execute("demo.go", {"path": "/"}), "root")
             for wrong in ("a", "/a/"):
-                with self.assertRaisesRegex(TroupeError, "no path"):
+                with self.assertRaisesRegex(TroupeError, "not a path"):
                     host.execute("demo.go", {"path": wrong})
             with self.assertRaisesRegex(TroupeError, "not_found"):
                 host.call("state.save", {})
@@ -311,9 +317,14 @@ class Commands(unittest.TestCase):
         self.assertEqual(context.page("", None, 1), ([first], True))
 
     def test_a_page_has_about_4_mib(self) -> None:
-        context = MemoryContext({f"/{i}": "x" * (1 << 20) for i in range(9)} | {"/9": "x" * (5 << 20)})
-        self.assertEqual([entry["path"] for entry in context.page("", None, 99)[0]], ["/0", "/1", "/2"])
-        self.assertEqual([entry["path"] for entry in context.page("", "/8", 99)[0]], ["/9"])
+        sizes = {f"/{i}": 1 for i in range(9)} | {"/9": 5}
+        context = MemoryContext({path: "x" * (size << 20) for path, size in sizes.items()})
+
+        def paths(after: Any) -> Any:
+            return [entry["path"] for entry in context.page("", after, 99)[0]]
+
+        self.assertEqual(paths(None), ["/0", "/1", "/2"])
+        self.assertEqual(paths("/8"), ["/9"])
 
 
 if __name__ == "__main__":

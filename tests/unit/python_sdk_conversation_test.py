@@ -1,4 +1,7 @@
-"""What a plugin with the Python SDK does on its socket, whatever the node does. Run: python3 -B tests/unit/python_sdk_conversation_test.py"""
+"""A plugin with the Python SDK on its socket, with a node that may send anything.
+
+Run: python3 -B tests/unit/python_sdk_conversation_test.py
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from troupe_plugin import Cancelled, Plugin, TroupeError  # noqa: E402
 
 
 class Conversations(unittest.TestCase):
-    """A plugin on its socket, the test playing a node that may do anything."""
+    """A plugin on its socket. The test is the node."""
 
     def setUp(self) -> None:
         self.plugin = Plugin("p", "1.2.3")
@@ -59,7 +62,8 @@ class Conversations(unittest.TestCase):
 
     def test_the_plugin_introduces_itself(self) -> None:
         host = self.begin()
-        expected = {"protocol": [1, 1], "kind": "plugin", "name": "p", "version": "1.2.3", "sdk": "python/0.1"}
+        expected = {"protocol": [1, 1], "kind": "plugin", "name": "p", "version": "1.2.3",
+                    "sdk": "python/0.1"}
         self.assertEqual({name: host.hello[name] for name in expected}, expected)
         host.end()
 
@@ -75,7 +79,7 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.end(), 0)
         self.assertEqual((self.seen, host.stderr.getvalue()), ([], ""))
 
-    def test_what_is_sent_to_a_node_that_has_gone_ends_the_plugin(self) -> None:
+    def test_sending_to_a_node_that_has_gone_ends_the_plugin(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             link = sdk.Link(theirs, time.monotonic)
@@ -105,8 +109,9 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.join(), 1)
         self.assertEqual(host.stderr.getvalue(), "plugin p: version_mismatch: speak 2\n")
 
-    def test_a_session_answer_that_is_not_one_ends_the_plugin(self) -> None:
-        wrongs = (("protocol", 2, "protocol 2"), ("node", "x", "`node`"), ("capabilities", None, "`capabilities`"))
+    def test_a_wrong_answer_to_session_open_ends_the_plugin(self) -> None:
+        wrongs = (("protocol", 2, "protocol 2"), ("node", "x", "`node`"),
+                  ("capabilities", None, "`capabilities`"))
         for name, wrong, text in wrongs:
             host = ScriptedHost(self.plugin)
             host.open(**{name: wrong})
@@ -117,7 +122,8 @@ class Conversations(unittest.TestCase):
         host = self.begin()
         self.execute(host, 1, trace=b"t" * 16, deadline_ms=5000)
         kind, asked, method, [params] = host.receive()
-        self.assertEqual((kind, method, params["path"], params["trace"]), (0, "context.get", "/a", b"t" * 16))
+        self.assertEqual((kind, method, params["path"], params["trace"]),
+                         (0, "context.get", "/a", b"t" * 16))
         self.assertTrue(0 < params["deadline_ms"] <= 5000)
         self.execute(host, 2, arguments={"path": "/b"})
         host.send([0, 3, "ping", [{}]])
@@ -132,7 +138,7 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.receive(), [1, 2, None, None])
         host.end()
 
-    def test_a_cancelled_command_learns_of_it_in_its_next_answerless_wait(self) -> None:
+    def test_a_cancelled_command_ends_while_it_waits_for_the_node(self) -> None:
         host = self.begin()
         self.execute(host, 1)
         asked = host.receive()
@@ -143,7 +149,7 @@ class Conversations(unittest.TestCase):
         self.assertIsInstance(self.seen[0], Cancelled)
         host.end()
 
-    def test_a_computation_can_look_whether_it_is_cancelled(self) -> None:
+    def test_a_computation_can_poll_whether_it_is_cancelled(self) -> None:
         host = self.begin()
         self.execute(host, 1, "p.poll")
         self.assertEqual(host.receive(), [2, "log", [{"level": "info", "message": "polling"}]])
@@ -153,31 +159,33 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.receive(), [1, 1, None, "stopped early"])
         host.end()
 
-    def test_answers_that_come_too_late_are_not_taken_for_others(self) -> None:
+    def test_late_answers_are_not_mistaken_for_others(self) -> None:
         host = self.begin()
         self.execute(host, 1, "p.patient")
         first, first_gone, second, second_gone, third = (host.receive() for _ in range(5))
-        self.assertEqual([each[3][0]["path"] for each in (first, second, third)], ["/a", "/a", "/b"])
-        self.assertEqual([first_gone, second_gone], [[2, "cancel", [{"msgid": each[1]}]] for each in (first, second)])
+        paths = [each[3][0]["path"] for each in (first, second, third)]
+        self.assertEqual(paths, ["/a", "/a", "/b"])
+        self.assertEqual([first_gone, second_gone],
+                         [[2, "cancel", [{"msgid": each[1]}]] for each in (first, second)])
         for asked, value in ((second, "late"), (first, "later"), (third, "right")):
             host.send([1, asked[1], None, {"found": True, "value": value}])
         self.assertEqual(host.receive(), [1, 1, None, "right"])
         self.assertEqual(self.seen, ["deadline_exceeded"] * 2)
         host.end()
 
-    def test_the_deadline_of_a_command_bounds_what_it_asks(self) -> None:
+    def test_the_deadline_of_a_command_bounds_its_requests(self) -> None:
         host = self.begin(stopped_clock=True)
         self.execute(host, 1, deadline_ms=500)
         asked = host.receive()
         host.now += 0.5
-        host.send([0, 2, "ping", [{}]])  # it wakes up and looks at the clock
+        host.send([0, 2, "ping", [{}]])  # wakes it, and it reads the clock
         said = [host.receive() for _ in range(3)]
         self.assertIn([2, "cancel", [{"msgid": asked[1]}]], said)
         errors = dict(each[1:3] for each in said if each[0] == 1)
         self.assertEqual((errors[1][0], errors[2]), ("deadline_exceeded", None))
         host.end()
 
-    def test_a_timeout_of_any_length_is_one(self) -> None:
+    def test_a_timeout_may_be_infinite_or_negative(self) -> None:
         @self.plugin.command("wait")
         def wait(call: Any, seconds: float) -> Any:
             return call.context.get("/a", timeout=seconds)
@@ -193,7 +201,7 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.receive()[2][0], "deadline_exceeded")
         host.end()
 
-    def test_a_call_that_was_kept_beyond_its_command_is_of_no_use(self) -> None:
+    def test_a_call_is_useless_after_its_command(self) -> None:
         kept: List[Any] = []
 
         @self.plugin.command("keep")
@@ -202,10 +210,8 @@ class Conversations(unittest.TestCase):
 
         @self.plugin.command("use")
         def use(call: Any) -> Any:
-            uses = (
-                lambda old: old.context.get("/a"), lambda old: old.execute("x.y"), lambda old: old.log.info("x"),
-                lambda old: old.cancelled,
-            )  # fmt: skip
+            uses = (lambda old: old.context.get("/a"), lambda old: old.execute("x.y"),
+                    lambda old: old.log.info("x"), lambda old: old.cancelled)
             for each in uses:
                 with self.assertRaisesRegex(RuntimeError, "this call is over"):
                     each(kept[0])
@@ -218,7 +224,7 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.receive(), [1, 2, None, "well"])
         host.end()
 
-    def test_a_computation_learns_that_the_plugin_is_to_stop(self) -> None:
+    def test_a_computation_can_poll_whether_the_plugin_stops(self) -> None:
         host = self.begin()
         self.execute(host, 1, "p.poll")
         host.receive()
@@ -233,13 +239,13 @@ class Conversations(unittest.TestCase):
         asked = host.receive()
         self.execute(host, 2, deadline_ms=500)
         host.send([0, 3, "ping", [{}]])
-        host.receive()  # the deadline has begun to run
+        host.receive()  # the deadline is running
         host.now += 0.5
         host.send([1, asked[1], None, {"found": False, "value": None}])
         host.receive()
         _, msgid, error, _ = host.receive()
         self.assertEqual((msgid, error[0]), (2, "deadline_exceeded"))
-        self.assertIn("waited for its turn", error[1])
+        self.assertIn("passed in the queue", error[1])
         host.end()
 
     def test_stop_lets_the_running_command_finish(self) -> None:
@@ -254,7 +260,7 @@ class Conversations(unittest.TestCase):
         self.assertEqual(host.receive(), [1, 3, None, None])
         self.assertEqual(host.join(), 0)
 
-    def test_commands_that_are_not_well_formed_are_answered(self) -> None:
+    def test_malformed_commands_are_answered(self) -> None:
         host = self.begin()
         for params, code in (
             ({"command": 5, "arguments": {}}, "invalid_argument"),
@@ -267,7 +273,7 @@ class Conversations(unittest.TestCase):
             self.assertEqual(host.receive()[2][0], code)
         host.end()
 
-    def test_answers_of_the_node_that_lack_a_field_are_errors(self) -> None:
+    def test_answers_of_the_node_without_a_field_are_errors(self) -> None:
         host = self.begin()
         for answer in (None, {}, {"found": 1, "value": 2}, {"found": True}):
             self.execute(host, 1)
@@ -275,7 +281,7 @@ class Conversations(unittest.TestCase):
             self.assertEqual(host.receive()[2][0], "internal")
         host.end()
 
-    def test_error_codes_of_a_newer_node_are_errors_still(self) -> None:
+    def test_error_codes_of_a_newer_node_are_errors(self) -> None:
         host = self.begin()
         self.execute(host, 1)
         host.send([1, host.receive()[1], ["brand_new", "what"], None])

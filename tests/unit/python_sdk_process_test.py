@@ -1,4 +1,7 @@
-"""A plugin with the Python SDK as a process of its own. Run: python3 -B tests/unit/python_sdk_process_test.py"""
+"""A plugin with the Python SDK as a process.
+
+Run: python3 -B tests/unit/python_sdk_process_test.py
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,8 @@ class Processes(unittest.TestCase):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": str(theirs.fileno())}
-            process = subprocess.Popen(
-                self.COMMAND, env=environment, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE
-            )
+            process = subprocess.Popen(self.COMMAND, env=environment, pass_fds=[theirs.fileno()],
+                                       stderr=subprocess.PIPE)
             theirs.close()
             ours.settimeout(30)
             unpacker = msgpack.Unpacker()
@@ -42,8 +44,10 @@ class Processes(unittest.TestCase):
                     unpacker.feed(ours.recv(1 << 16))
 
             _, msgid, method, [hello] = receive()
-            self.assertEqual((method, hello["name"], hello["sdk"]), ("session.open", "wordcount", "python/0.1"))
-            ours.sendall(msgpack.packb([1, msgid, None, SESSION]) + msgpack.packb([0, 1, "plugin.start", [{}]]))
+            self.assertEqual(method, "session.open")
+            self.assertEqual((hello["name"], hello["sdk"]), ("wordcount", "python/0.1"))
+            ours.sendall(msgpack.packb([1, msgid, None, SESSION]))
+            ours.sendall(msgpack.packb([0, 1, "plugin.start", [{}]]))
             commands = [spec["name"] for spec in receive()[3]["commands"]]
             self.assertEqual(commands, ["wordcount.count", "wordcount.store", "wordcount.peek"])
             ours.sendall(msgpack.packb([0, 2, "plugin.stop", [{}]]))
@@ -51,35 +55,34 @@ class Processes(unittest.TestCase):
             _, stderr = process.communicate(timeout=30)
             self.assertEqual((process.returncode, stderr), (0, b""))
 
-    def test_what_it_prints_goes_out_line_by_line(self) -> None:
-        script = (
-            "from troupe_plugin import Plugin\n"
-            "plugin = Plugin('p', '1.0.0')\n"
-            "plugin.command('say')(lambda call: print('said'))\n"
-            "raise SystemExit(plugin.run())\n"
-        )
+    def test_its_output_is_flushed_line_by_line(self) -> None:
+        script = ("from troupe_plugin import Plugin\n"
+                  "plugin = Plugin('p', '1.0.0')\n"
+                  "plugin.command('say')(lambda call: print('said'))\n"
+                  "raise SystemExit(plugin.run())\n")
         ours, theirs = socket.socketpair()
         with theirs:
             environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": str(theirs.fileno())}
-            with subprocess.Popen(
-                ["/usr/bin/python3", "-B", "-c", script], env=environment, pass_fds=[theirs.fileno()],
-                stdout=subprocess.PIPE,
-            ) as process:  # fmt: skip
+            with subprocess.Popen(["/usr/bin/python3", "-B", "-c", script], env=environment,
+                                  pass_fds=[theirs.fileno()], stdout=subprocess.PIPE) as process:
                 theirs.close()
-                with ours:  # closed, it ends the process
+                with ours:  # closing it ends the process
                     ours.settimeout(30)
                     [[_, msgid, _, _]] = frames_in(ours.recv(1 << 16))
-                    ours.sendall(msgpack.packb([1, msgid, None, SESSION]) + execute_frame(1, "p.say"))
+                    ours.sendall(msgpack.packb([1, msgid, None, SESSION]))
+                    ours.sendall(execute_frame(1, "p.say"))
                     self.assertEqual(frames_in(ours.recv(1 << 16)), [[1, 1, None, None]])
-                    ready, _, _ = select.select([process.stdout], [], [], 10)  # while the plugin runs
+                    # The plugin is still running.
+                    ready, _, _ = select.select([process.stdout], [], [], 10)
                     self.assertEqual([each.readline() for each in ready], [b"said\n"])
 
-    def test_started_by_hand_it_says_what_is_missing(self) -> None:
+    def test_started_by_hand_it_names_the_missing_socket(self) -> None:
         for named in ("3", "x", "-1"):
             environment = {"PYTHONPATH": str(SDK), "TROUPE_SOCKET": named}
             done = subprocess.run(self.COMMAND, env=environment, capture_output=True, timeout=30)
             self.assertEqual(done.returncode, 1)
-            self.assertRegex(done.stderr.decode(), r"\Aplugin wordcount: a plugin is started by a Troupe node.*\n\Z")
+            self.assertRegex(done.stderr.decode(),
+                             r"\Aplugin wordcount: only a Troupe node can start a plugin.*\n\Z")
 
     def test_its_children_do_not_inherit_the_socket(self) -> None:
         ours, theirs = socket.socketpair()

@@ -1,4 +1,7 @@
-"""What the sessions of the Python SDK promise, without a socket. Run: python3 -B tests/unit/python_sdk_session_test.py"""
+"""The sessions of the Python SDK, without a socket.
+
+Run: python3 -B tests/unit/python_sdk_session_test.py
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class Frames(unittest.TestCase):
         session = sdk.Session()
         with self.assertRaises(ProtocolViolation) as caught:
             for start in range(0, len(data), 1 << 16):
-                session.receive(data[start : start + (1 << 16)], 0.0)
+                session.receive(data[start:start + (1 << 16)], 0.0)
         return str(caught.exception)
 
     def test_a_frame_may_arrive_byte_by_byte(self) -> None:
@@ -47,17 +50,19 @@ class Frames(unittest.TestCase):
     def test_bytes_that_are_not_messagepack_end_the_session(self) -> None:
         self.assertIn("not MessagePack", self.violation(b"\xc1"))
         self.assertIn("not MessagePack", self.violation(b"\x91" * 5000))
-        self.assertIn("malformed", self.violation(b"\x93\x02\xa1\xff\x90"))  # a method name that is no UTF-8
-        self.assertIn("malformed", self.violation(b"\x93\x02\xa1x\x91\x81\x01\x02"))  # a map key that is no string
-        self.assertIn("malformed", self.violation(b"\x93\x02\xa1x\xd6\xff\0\0\0\0"))  # a timestamp
-        self.assertIn("ExtType", self.violation(b"\x93\x02\xa1x\xc7\x00\x05"))  # another extension
+        for params, problem in ((b"\xa1\xff\x90", "malformed"),  # a method name that is not UTF-8
+                                (b"\xa1x\x91\x81\x01\x02", "malformed"),  # a map key 1
+                                (b"\xa1x\xd6\xff\0\0\0\0", "malformed"),  # a timestamp
+                                (b"\xa1x\xc7\x00\x05", "ExtType")):  # another extension
+            self.assertIn(problem, self.violation(b"\x93\x02" + params))
 
     def test_messages_that_are_no_frames_end_the_session(self) -> None:
-        frames = (7, [], {}, ["x"], [3, 1, "m", []], [True, 1, None, None], [0, 1, "ping"], [2, "m", [], []], [1, 2])
+        frames = (7, [], {}, ["x"], [3, 1, "m", []], [True, 1, None, None], [0, 1, "ping"],
+                  [2, "m", [], []], [1, 2])
         for frame in frames:
-            self.assertIn("neither", self.violation(msgpack.packb(frame)))
+            self.assertIn("no request", self.violation(msgpack.packb(frame)))
 
-    def test_wrong_types_inside_a_frame_end_the_session(self) -> None:
+    def test_wrong_types_in_a_frame_end_the_session(self) -> None:
         for frame, text in (
             ([0, "1", "ping", [{}]], "message id"),
             ([0, -1, "ping", [{}]], "message id"),
@@ -76,10 +81,11 @@ class Frames(unittest.TestCase):
             with self.subTest(frame=frame):
                 self.assertIn(text, self.violation(msgpack.packb(frame)))
 
-    def test_a_frame_may_have_8_mib_and_not_a_byte_more(self) -> None:
+    def test_a_frame_may_have_8_mib_and_no_byte_more(self) -> None:
         def notification(size: int) -> bytes:
             frame = [2, "event", [{"data": b""}]]
-            overhead = len(msgpack.packb([2, "event", [{"data": b"x" * (1 << 20)}]])) - (1 << 20)
+            mib = 1 << 20
+            overhead = len(msgpack.packb([2, "event", [{"data": b"x" * mib}]])) - mib
             frame[2][0]["data"] = b"x" * (size - overhead)
             return msgpack.packb(frame)
 
@@ -87,15 +93,18 @@ class Frames(unittest.TestCase):
         self.assertEqual(len(largest), sdk.MAX_FRAME_BYTES)
         session = sdk.Session()
         for start in range(0, len(largest), 1 << 16):
-            session.receive(largest[start : start + (1 << 16)], 0.0)
-        self.assertIn("larger than 8388608", self.violation(notification(sdk.MAX_FRAME_BYTES + 1)))
+            session.receive(largest[start:start + (1 << 16)], 0.0)
+        too_large = notification(sdk.MAX_FRAME_BYTES + 1)
+        self.assertIn("larger than 8388608", self.violation(too_large))
 
-    def test_a_length_that_lies_costs_nothing(self) -> None:
+    def test_a_false_length_allocates_nothing(self) -> None:
         session = sdk.Session()
         session.receive(b"\x93\x02\xdb\xff\xff\xff\xff", 0.0)  # a string of 4 GiB
         session = sdk.Session()
-        session.receive(b"\x93\x02\xa1x" + b"\xdd\xff\xff\xff\xff" * 50, 0.0)  # arrays of 4 Gi elements
-        self.assertIn("larger than", self.violation(b"\x93\x02\xdb\xff\xff\xff\xff" + b"x" * (9 << 20)))
+        # Arrays of 4 Gi elements.
+        session.receive(b"\x93\x02\xa1x" + b"\xdd\xff\xff\xff\xff" * 50, 0.0)
+        string = b"\x93\x02\xdb\xff\xff\xff\xff" + b"x" * (9 << 20)
+        self.assertIn("larger than", self.violation(string))
 
     def test_nesting_and_elements_are_bounded_both_ways(self) -> None:
         sdk.encode_frame(nested(64))
@@ -104,7 +113,8 @@ class Frames(unittest.TestCase):
         self.assertIn("nested deeper", self.violation(msgpack.packb([2, "x", [{"v": nested(62)}]])))
         with self.assertRaisesRegex(TroupeError, "more than 1048576 elements"):
             sdk.encode_frame([None] * (1 << 20))
-        self.assertIn("elements", self.violation(msgpack.packb([2, "x", [{"v": [None] * (1 << 20)}]])))
+        wide = msgpack.packb([2, "x", [{"v": [None] * (1 << 20)}]])
+        self.assertIn("elements", self.violation(wide))
 
     def test_a_structure_that_contains_itself_is_refused(self) -> None:
         loop: List[Any] = []
@@ -112,14 +122,12 @@ class Frames(unittest.TestCase):
         with self.assertRaises(TroupeError):
             sdk.encode_frame(loop)
 
-    def test_what_cannot_travel_is_named(self) -> None:
-        for value, text in (
-            (object(), "a object cannot travel"),
-            ({1: 2}, "map key 1 is not a string"),
-            (msgpack.ExtType(5, b""), "ExtType"),
-            ("\ud800", "surrogates"),
-            (1 << 64, "out of range"),
-        ):
+    def test_a_value_that_cannot_be_sent_is_named(self) -> None:
+        for value, text in ((object(), "a value of type object cannot be sent"),
+                            ({1: 2}, "map key 1 is not a string"),
+                            (msgpack.ExtType(5, b""), "ExtType"),
+                            ("\ud800", "surrogates"),
+                            (1 << 64, "out of range")):
             with self.assertRaisesRegex(TroupeError, text) as caught:
                 sdk.encode_frame([value])
             self.assertEqual(caught.exception.code, "invalid_argument")
@@ -168,17 +176,18 @@ class Sessions(unittest.TestCase):
 
     def test_unknown_requests_are_answered_and_unknown_notifications_ignored(self) -> None:
         self.receive([2, "context.changed", [{}]], [0, 9, "state.save", [{}]])
-        self.assertEqual(self.said(), [[1, 9, ["not_found", "a plugin has no method `state.save`", None], None]])
+        error = ["not_found", "a plugin has no method `state.save`", None]
+        self.assertEqual(self.said(), [[1, 9, error, None]])
 
-    def test_an_unknown_method_with_a_name_of_megabytes_is_answered_too(self) -> None:
+    def test_an_unknown_method_with_a_name_of_megabytes_is_answered(self) -> None:
         data = msgpack.packb([0, 9, "x" * (8 * 1024 * 1024 - 100), [{}]])
         for start in range(0, len(data), 1 << 16):
-            self.receive(data[start : start + (1 << 16)])
+            self.receive(data[start:start + (1 << 16)])
         self.assertEqual(self.said()[0][2][0], "not_found")
 
     def test_envelope_parameters_of_the_wrong_type_are_refused(self) -> None:
-        wrongs = [("deadline_ms", wrong) for wrong in ("1", -1, True)] + [("trace", wrong) for wrong in (b"short", 5)]
-        for name, wrong in wrongs:
+        for name, wrong in (("deadline_ms", "1"), ("deadline_ms", -1), ("deadline_ms", True),
+                            ("trace", b"short"), ("trace", 5)):
             self.receive(execute_frame(1, **{name: wrong}))
             [[_, _, error, _]] = self.said()
             self.assertEqual(error[0], "invalid_argument")
@@ -204,7 +213,7 @@ class Sessions(unittest.TestCase):
         for msgid in (1, 2, 3):
             data = execute_frame(msgid, ballast=b"x" * (6 << 20))
             for start in range(0, len(data), 1 << 16):
-                self.receive(data[start : start + (1 << 16)])
+                self.receive(data[start:start + (1 << 16)])
         [[_, msgid, error, _]] = self.said()
         self.assertEqual((msgid, error[0]), (3, "overloaded"))
         self.session.next_request()
@@ -214,21 +223,23 @@ class Sessions(unittest.TestCase):
     def test_cancel_answers_a_queued_request_and_marks_the_running_one(self) -> None:
         self.receive(execute_frame(1), execute_frame(2))
         running = self.session.next_request()
-        self.receive([2, "cancel", [{"msgid": 2}]], [2, "cancel", [{"msgid": 1}]], [2, "cancel", [{"msgid": 2}]])
+        self.receive(*([2, "cancel", [{"msgid": msgid}]] for msgid in (2, 1, 2)))
         [[_, msgid, error, _]] = self.said()
         self.assertEqual((msgid, error[0]), (2, "cancelled"))
         self.assertTrue(running.cancelled)
         self.assertIsNone(self.session.next_request())
 
-    def test_cancel_of_what_is_not_there_is_ignored(self) -> None:
+    def test_cancel_of_anything_else_is_ignored(self) -> None:
         self.receive([0, 5, "plugin.start", [{}]])
-        self.receive(*([2, "cancel", [{"msgid": msgid}]] for msgid in (5, 6, None, "x", [])), [2, "cancel", []])
+        self.receive(*([2, "cancel", [{"msgid": msgid}]] for msgid in (5, 6, None, "x", [])),
+                     [2, "cancel", []])
         self.assertEqual(self.said(), [])
         self.assertEqual(self.session.next_request().method, "plugin.start")
 
-    def test_stop_refuses_what_waits_and_what_comes_after(self) -> None:
+    def test_stop_refuses_waiting_and_later_requests(self) -> None:
         self.receive(execute_frame(1), [0, 2, "plugin.stop", [{}]], execute_frame(3))
-        self.assertEqual([(frame[1], frame[2][0]) for frame in self.said()], [(1, "unavailable"), (3, "unavailable")])
+        self.assertEqual([(frame[1], frame[2][0]) for frame in self.said()],
+                         [(1, "unavailable"), (3, "unavailable")])
         self.assertEqual(self.session.next_request().method, "plugin.stop")
 
     def test_message_ids_wrap_at_32_bits(self) -> None:

@@ -1,4 +1,4 @@
-"""What the example plugin wordcount promises. Run: python3 -B tests/unit/wordcount_test.py"""
+"""The example plugin wordcount. Run: python3 -B tests/unit/wordcount_test.py"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WordCount(unittest.TestCase):
             stored = host.execute("wordcount.store", {"prefix": "/iso"})
             self.assertEqual(stored.pop("path"), "/plugins/wordcount/results/iso")
             self.assertEqual(host.context["/plugins/wordcount/results/iso"], stored)
-            # Seven words of the context and the three that the first result lists.
+            # Seven words in the context, and the three that the first result lists.
             self.assertEqual(host.execute("wordcount.store", {"into": "/x"})["words"], 10)
         self.assertIn("/x", host.context)
 
@@ -59,13 +59,14 @@ class WordCount(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(list(wordcount.words_in(text)), words)
 
-    def test_short_words_count_but_may_be_left_out_of_the_list(self) -> None:
+    def test_short_words_count_and_can_be_left_out_of_the_list(self) -> None:
         with FakeHost(wordcount.plugin, context={"/a": "i i I may, maybe"}) as host:
             counted = host.execute("wordcount.count", {"min_length": 4})
-            self.assertEqual(counted, {"values": 1, "words": 5, "distinct": 3, "top": [{"word": "maybe", "count": 1}]})
+            top = [{"word": "maybe", "count": 1}]
+            self.assertEqual(counted, {"values": 1, "words": 5, "distinct": 3, "top": top})
             self.assertEqual(host.execute("wordcount.count")["top"][0], {"word": "i", "count": 3})
 
-    def test_what_it_may_not_read_is_denied(self) -> None:
+    def test_a_path_without_a_grant_is_denied(self) -> None:
         with FakeHost(wordcount.plugin, context=self.CONTEXT, denied=["/other"]) as host:
             self.assertEqual(host.execute("wordcount.peek", {"path": "/iso/n"}), 17)
             self.assertIsNone(host.execute("wordcount.peek", {"path": "/iso/nothing"}))
@@ -84,7 +85,8 @@ class WordCount(unittest.TestCase):
         with FakeHost(wordcount.plugin, context=context) as host:
             with mock.patch.object(host.context, "page", wraps=host.context.page) as page:
                 counted = host.execute("wordcount.count", {"prefix": "/iso", "top": 3}, deadline=30)
-        self.assertEqual((counted["values"], counted["words"], counted["distinct"]), (54_000, 216_000, 54_003))
+        numbers = (counted["values"], counted["words"], counted["distinct"])
+        self.assertEqual(numbers, (54_000, 216_000, 54_003))
         self.assertEqual([entry["word"] for entry in counted["top"]], ["name", "number", "of"])
         self.assertEqual(page.call_count, 54)
 

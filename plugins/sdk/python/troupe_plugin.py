@@ -1,7 +1,7 @@
 """Write a Troupe plugin in Python.
 
-A plugin is an ordinary process that a Troupe node starts in a sandbox, with one open socket to the node. This module
-speaks over that socket; a plugin only declares its commands and what they do::
+A plugin is an ordinary process that a Troupe node starts in a sandbox, with one open socket to the
+node. This module speaks the protocol; a plugin only declares its commands::
 
     from troupe_plugin import Plugin
 
@@ -15,24 +15,24 @@ speaks over that socket; a plugin only declares its commands and what they do::
     if __name__ == "__main__":
         raise SystemExit(plugin.run())
 
-Everything happens on one thread: commands run one after another, and while one of them waits for the node, the plugin
-still answers pings, queues further commands and learns of cancellations. A command that computes for long looks at
-`call.cancelled` at least once a second; a plugin that is silent for 5 s after a call's deadline or a ping is taken for
-hung and restarted. What is printed goes to the node's log, line by line. Durations are in seconds; a timeout of more than a day counts as a day.
-Needs Python 3.9 and the ``msgpack`` package.
+Everything happens on one thread, so commands run one after another. While a command waits for the
+node, the plugin still answers pings, queues further commands and receives cancellations. A command
+that computes for long reads `call.cancelled` each second: the node restarts a plugin that is silent
+for 5 s after a ping or a call's deadline. Output goes to the node's log, by line. Durations are in
+seconds, at most a day. Needs Python 3.9 and ``msgpack``.
 
-A package is a directory with the program and a ``plugin.toml``, whose keys are told in ``plugins/manifest.hpp``; these
-are enough::
+A package is a directory with the program and a ``plugin.toml``. ``plugins/manifest.hpp`` documents
+all keys; these are enough::
 
     name = "greeter"
     version = "1.0.0"
     entry = ["/usr/bin/python3", "-B", "greeter.py"]
     permission_level = "user"
 
-``troupe plugin load <directory>`` starts it, with this module on its path. In the sandbox the package and ``/usr`` can
-be read, and nothing else of the machine. A plugin of this level may use its own ``/plugins/greeter/**`` of the context;
-what else it needs, it requests in the manifest. Tests need no node: see ``troupe_plugin_testing``, and run them with
-this module's folder, ``plugins/sdk/python``, in ``PYTHONPATH``.
+``troupe plugin load <directory>`` starts it, with this module on its path. In the sandbox a plugin
+can read the package and ``/usr``, nothing else of the machine. At this level it may use its own
+``/plugins/greeter/**`` of the context; it requests more in the manifest. Tests need no node: see
+``troupe_plugin_testing``, and run them with the folder ``plugins/sdk/python`` in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ import traceback
 import typing
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import (Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Sequence, Set,
+                    Tuple)
 
 import msgpack
 
@@ -58,72 +59,71 @@ __all__ = ["Call", "Cancelled", "Context", "Host", "Log", "Parameter", "Plugin",
 
 SDK = "python/0.1"
 PROTOCOL = 1
-MAX_FRAME_BYTES = 8 << 20  #: One message, both ways.
-MAX_DEPTH = 64  #: Containers within containers in one message, the message itself included.
-MAX_ELEMENTS = 1 << 20  #: Everything in one message: scalars and containers.
-MAX_QUEUED = 1024  #: Requests that wait while a command runs; beyond, the node is told "overloaded".
-MAX_QUEUED_BYTES = 16 << 20  #: What those requests may weigh together.
+MAX_FRAME_BYTES = 8 << 20  #: Of one message, both ways.
+MAX_DEPTH = 64  #: Nested containers in one message, the message itself included.
+MAX_ELEMENTS = 1 << 20  #: Scalars and containers in one message.
+MAX_QUEUED = 1024  #: Requests that wait while a command runs. Further ones fail: "overloaded".
+MAX_QUEUED_BYTES = 16 << 20  #: Size of those requests together.
 DEFAULT_TIMEOUT = 10.0  #: Seconds to wait for one answer of the node.
 MAX_TIMEOUT = 86400.0  #: Longer timeouts count as this long.
 
-#: The words for failures, on the wire and in `TroupeError.code`.
+#: The kinds of failure, on the wire and in `TroupeError.code`.
 ERROR_CODES = frozenset(
-    "invalid_argument not_found already_exists permission_denied limit_exceeded overloaded deadline_exceeded cancelled "
-    "unavailable plugin_crashed protocol_violation version_mismatch storage_failure corrupt_data handler_failed "
-    "internal".split()
-)
+    "invalid_argument not_found already_exists permission_denied limit_exceeded overloaded "
+    "deadline_exceeded cancelled unavailable plugin_crashed protocol_violation version_mismatch "
+    "storage_failure corrupt_data handler_failed internal".split())
 
 _READ_BYTES = 1 << 16
 _DURABILITY = {True: "durable", False: "memory"}
-_SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
-_TYPE_NAMES = {
-    bool: "boolean", int: "integer", float: "floating", str: "string", bytes: "binary", list: "array", dict: "map",
-}
+_SCALARS = (str, int, float, type(None), bytes, bytearray, memoryview)
+_TYPE_NAMES = {bool: "boolean", int: "integer", float: "floating", str: "string", bytes: "binary",
+               list: "array", dict: "map"}
 _PARAMETER_TYPES = ("any", *_TYPE_NAMES.values())
 _LATER = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 _VERB = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 class TroupeError(Exception):
-    """A failure with a code of the protocol. The node's refusals arrive as this, and a command may raise it to choose
-    the code that its caller sees; every other exception becomes "handler_failed"."""
+    """A failure with a code of the protocol. The node's refusals raise it. A command may raise it
+    to choose the code for its caller; any other exception becomes "handler_failed"."""
 
     def __init__(self, code: str, message: str, data: Any = None) -> None:
         super().__init__(f"{code}: {message}")
         if code not in ERROR_CODES:
-            raise ValueError(f"`{code}` is not an error code; the codes are {', '.join(sorted(ERROR_CODES))}")
+            known = ", ".join(sorted(ERROR_CODES))
+            raise ValueError(f"`{code}` is not an error code; the codes are {known}")
         self.code, self.message, self.data = code, message, data
 
 
 class Cancelled(TroupeError):
-    """The caller cancelled the command that is running. Raised by the calls that this command makes to the node."""
+    """The caller cancelled the running command. Raised by this command's calls to the node."""
 
     def __init__(self, message: str = "the caller cancelled the command") -> None:
         super().__init__("cancelled", message)
 
 
-# What ends the plugin is no `Exception`, so that no command swallows it.
+# The two that end the plugin are no `Exception`, so that no command catches them by accident.
 
 
 class ProtocolViolation(BaseException):
-    """The node sent what the protocol does not allow. Ends the plugin with a line in the log."""
+    """The node broke the protocol. Ends the plugin with a line in the log."""
 
 
 class Disconnected(BaseException):
     """The node closed the socket. Ends the plugin quietly."""
 
 
-# -- frames ------------------------------------------------------------------------------------------------------------
+# -- frames ----------------------------------------------------------------------------------------
 
 
 def check_shape(message: Any) -> None:
-    """Raises `ValueError` unless `message` is made of what travels: nil, booleans, numbers, strings, bytes, lists and
-    maps with string keys, within the bounds on depth and elements."""
+    """Raises `ValueError` unless `message` consists of nil, booleans, numbers, strings, bytes,
+    lists and maps with string keys, within the bounds on depth and elements."""
     level, depth, elements = [message], 0, 1
     while level:
         below: List[Any] = []
         for item in level:
-            if type(item) in _SCALARS or isinstance(item, (str, int, float, bytes, bytearray, memoryview)):
+            if isinstance(item, _SCALARS):
                 continue
             if isinstance(item, dict):
                 for key in item:
@@ -135,7 +135,8 @@ def check_shape(message: Any) -> None:
                 below.extend(item)
             else:
                 kind = type(item).__name__
-                raise ValueError(f"a {kind} cannot travel; use None, numbers, strings, bytes, lists and maps")
+                raise ValueError(f"a value of type {kind} cannot be sent; use None, numbers, "
+                                 "strings, bytes, lists and maps")
             if depth == MAX_DEPTH:
                 raise ValueError(f"containers are nested deeper than {MAX_DEPTH}")
         depth += 1
@@ -146,21 +147,21 @@ def check_shape(message: Any) -> None:
 
 
 def encode_frame(frame: Sequence[Any]) -> bytes:
-    """The bytes of one frame. Raises `TroupeError`: "invalid_argument" for what cannot travel, "limit_exceeded" for
-    what is too large."""
+    """The bytes of one frame. Raises `TroupeError`: "invalid_argument" for a type that cannot be
+    sent, "limit_exceeded" for a frame that is too large."""
     try:
         check_shape(frame)
         data = msgpack.packb(frame)
     except (ValueError, OverflowError, TypeError) as problem:
         raise TroupeError("invalid_argument", f"the message cannot be sent: {problem}") from None
     if len(data) > MAX_FRAME_BYTES:
-        raise TroupeError("limit_exceeded", f"the message takes {len(data)} bytes; one frame holds {MAX_FRAME_BYTES}")
+        raise TroupeError("limit_exceeded", f"{len(data)} bytes exceed a frame's {MAX_FRAME_BYTES}")
     return data
 
 
 class FrameReader:
-    """Cuts a byte stream into frames. Nothing is built from a frame before all of it is here, so a length that lies
-    costs nothing."""
+    """Cuts a byte stream into frames. Decodes a frame only when all of it is here, so that a false
+    length allocates nothing."""
 
     def __init__(self) -> None:
         self._scanner = msgpack.Unpacker(max_buffer_size=MAX_FRAME_BYTES + 2 * _READ_BYTES)
@@ -168,8 +169,8 @@ class FrameReader:
         self._consumed = 0
 
     def feed(self, data: bytes) -> Iterator[Tuple[Any, int]]:
-        """Takes at most 64 KiB; yields each frame that is complete now and its size in bytes.
-        Raises `ProtocolViolation`."""
+        """Takes at most 64 KiB. Yields each complete frame and its size in bytes. Raises
+        `ProtocolViolation`."""
         self._buffer += data
         self._scanner.feed(data)
         while self._buffer:
@@ -178,7 +179,7 @@ class FrameReader:
             except msgpack.OutOfData:
                 break
             except msgpack.UnpackException as problem:
-                raise ProtocolViolation(f"a frame is not MessagePack: {type(problem).__name__}") from None
+                raise ProtocolViolation(f"a frame is not MessagePack: {problem!r}") from None
             size = self._scanner.tell() - self._consumed
             self._consumed += size
             self._check_size(size)
@@ -202,18 +203,19 @@ class FrameReader:
         return frame
 
 
-# -- session -----------------------------------------------------------------------------------------------------------
+# -- session ---------------------------------------------------------------------------------------
 
 
 class Request:
-    """One request of the node, from its arrival until it is answered."""
+    """One request of the node, until it is answered."""
 
-    def __init__(self, msgid: int, method: str, params: Dict[str, Any], size: int, now: float) -> None:
+    def __init__(self, msgid: int, method: str, params: Dict[str, Any], size: int,
+                 now: float) -> None:
         self.msgid, self.method, self.params, self.size = msgid, method, params, size
         deadline_ms = params.get("deadline_ms", 0)
         if type(deadline_ms) is not int or deadline_ms < 0:
-            raise TroupeError("invalid_argument", "`deadline_ms` must be a whole number of milliseconds")
-        self.deadline = now + deadline_ms / 1000 if deadline_ms else None  # 0 says that there is none
+            raise TroupeError("invalid_argument", "`deadline_ms` must be whole milliseconds")
+        self.deadline = now + deadline_ms / 1000 if deadline_ms else None
         trace = params.get("trace")
         if trace is not None and (type(trace) is not bytes or len(trace) != 16):
             raise TroupeError("invalid_argument", "`trace` must be 16 bytes")
@@ -222,8 +224,8 @@ class Request:
 
 
 class Session:
-    """What is known about one connection, apart from the socket: bytes that came go in by `receive`, bytes to send wait
-    in `outgoing`, requests of the node wait in `queue`. Knows no clock; the time is handed in."""
+    """The state of one connection, apart from the socket. `receive` takes the bytes that came;
+    `outgoing` has bytes to send, `queue` the node's waiting requests. The time is an argument."""
 
     def __init__(self) -> None:
         self.outgoing = bytearray()
@@ -236,7 +238,7 @@ class Session:
         self._awaited: Set[int] = set()
         self._answers: Dict[int, Tuple[Any, Any]] = {}
 
-    # What the plugin says.
+    # From the plugin to the node.
 
     def request(self, method: str, params: Mapping[str, Any]) -> int:
         """Sends a request; returns the id to ask `take_answer` for."""
@@ -247,7 +249,7 @@ class Session:
         return msgid
 
     def take_answer(self, msgid: int) -> Optional[Tuple[Any, Any]]:
-        """(error, result) of a request, or nothing yet."""
+        """(error, result) of a request; None until it is answered."""
         return self._answers.pop(msgid, None)
 
     def abandon(self, msgid: int) -> None:
@@ -264,19 +266,20 @@ class Session:
         self.outgoing += encode_frame([1, msgid, None, result])
 
     def respond_error(self, msgid: int, failure: TroupeError) -> None:
-        self.outgoing += encode_frame([1, msgid, [failure.code, failure.message, failure.data], None])
+        error = [failure.code, failure.message, failure.data]
+        self.outgoing += encode_frame([1, msgid, error, None])
 
     def next_request(self) -> Optional[Request]:
-        """Takes the oldest request from the queue; it is the running one until the next is taken."""
+        """Takes the oldest request from the queue. It is the running one until the next call."""
         self.running = self.queue.popleft() if self.queue else None
         if self.running is not None:
             self._queued_bytes -= self.running.size
         return self.running
 
-    # What the node says.
+    # From the node to the plugin.
 
     def receive(self, data: bytes, now: float) -> None:
-        """Acts on all frames that are complete with these bytes. Raises `ProtocolViolation`."""
+        """Handles all frames that these bytes complete. Raises `ProtocolViolation`."""
         for frame, size in self._reader.feed(data):
             kind = frame[0] if isinstance(frame, list) and frame else None
             if type(kind) is int and kind == 0 and len(frame) == 4:
@@ -286,41 +289,39 @@ class Session:
             elif type(kind) is int and kind == 2 and len(frame) == 3:
                 self._on_notification(frame[1], frame[2])
             else:
-                raise ProtocolViolation("a frame is neither a request, a response nor a notification")
+                raise ProtocolViolation("a frame is no request, response or notification")
 
     def _on_request(self, msgid: Any, method: Any, params: Any, size: int, now: float) -> None:
         self._check_msgid(msgid)
         named = self._named_parameters(method, params)
         try:
             request = Request(msgid, method, named, size, now)
-            if method == "ping":
-                self.respond(msgid, None)
-            elif method == "command.execute":
-                self._enqueue_command(request)
-            elif method in ("plugin.start", "plugin.stop"):
-                self._enqueue_control(request)
-            else:
+            handler = self._HANDLERS.get(method)
+            if handler is None:
                 raise TroupeError("not_found", f"a plugin has no method `{method[:80]}`")
+            handler(self, request)
         except TroupeError as failure:
             self.respond_error(msgid, failure)
 
-    def _enqueue_command(self, request: Request) -> None:
+    def _on_execute(self, request: Request) -> None:
         if self.stopping:
             raise TroupeError("unavailable", "the plugin is stopping")
         self._enqueue(request)
 
-    def _enqueue_control(self, request: Request) -> None:
-        if request.method == "plugin.stop":
-            self.stopping = True
-            for waiting in [each for each in self.queue if each.method == "command.execute"]:
-                self._refuse(waiting, TroupeError("unavailable", "the plugin is stopping"))
+    def _on_stop(self, request: Request) -> None:
+        self.stopping = True
+        for waiting in [each for each in self.queue if each.method == "command.execute"]:
+            self._refuse(waiting, TroupeError("unavailable", "the plugin is stopping"))
         self._enqueue(request)
 
     def _enqueue(self, request: Request) -> None:
         if len(self.queue) >= MAX_QUEUED or self._queued_bytes + request.size > MAX_QUEUED_BYTES:
-            raise TroupeError("overloaded", f"{len(self.queue)} requests are waiting for the plugin already")
+            raise TroupeError("overloaded", f"the plugin has {len(self.queue)} waiting requests")
         self.queue.append(request)
         self._queued_bytes += request.size
+
+    _HANDLERS = {"ping": lambda self, request: self.respond(request.msgid, None),
+                 "command.execute": _on_execute, "plugin.start": _enqueue, "plugin.stop": _on_stop}
 
     def _refuse(self, waiting: Request, failure: TroupeError) -> None:
         self.queue.remove(waiting)
@@ -329,9 +330,9 @@ class Session:
 
     def _on_response(self, msgid: Any, error: Any, result: Any) -> None:
         self._check_msgid(msgid)
-        if error is not None:
-            if not isinstance(error, list) or len(error) < 2 or not all(isinstance(text, str) for text in error[:2]):
-                raise ProtocolViolation("the error of a response is not [code, message, data]")
+        if error is not None and not (isinstance(error, list) and len(error) > 1 and
+                                      all(isinstance(text, str) for text in error[:2])):
+            raise ProtocolViolation("the error of a response is not [code, message, data]")
         if msgid in self._awaited:
             self._awaited.remove(msgid)
             self._answers[msgid] = (error, result)
@@ -353,19 +354,20 @@ class Session:
     @staticmethod
     def _check_msgid(msgid: Any) -> None:
         if type(msgid) is not int or not 0 <= msgid <= 0xFFFFFFFF:
-            raise ProtocolViolation(f"the message id {msgid!r:.80} is not an unsigned 32-bit integer")
+            raise ProtocolViolation(f"the message id {msgid!r:.80} is no unsigned 32-bit integer")
 
     @staticmethod
     def _named_parameters(method: Any, params: Any) -> Dict[str, Any]:
         if not isinstance(method, str):
             raise ProtocolViolation("the name of a method is not a string")
-        if not isinstance(params, list) or len(params) > 1 or not all(isinstance(each, dict) for each in params):
-            raise ProtocolViolation(f"the parameters of {method!r:.80} are not an array that holds one map")
+        if not isinstance(params, list) or len(params) > 1 or \
+                not all(isinstance(each, dict) for each in params):
+            raise ProtocolViolation(f"the parameters of {method!r:.80} are not an array of one map")
         return params[0] if params else {}
 
 
 class Link:
-    """A session on its socket: moves bytes both ways and waits, for the plugin's only thread."""
+    """A session on its socket. Moves bytes both ways and waits, on the plugin's only thread."""
 
     def __init__(self, sock: socket.socket, clock: Callable[[], float]) -> None:
         self.session = Session()
@@ -374,15 +376,17 @@ class Link:
         self._poll = select.poll()
 
     def turn(self, until: Optional[float]) -> None:
-        """Sends and receives what it can; waits until then (None: for ever) when it can do neither."""
+        """Sends and receives what it can now. When that is nothing, waits for the socket, at most
+        until the time given (None: without end)."""
         outgoing = self.session.outgoing
-        wanted = (select.POLLOUT if outgoing else 0) | (select.POLLIN if len(outgoing) < MAX_FRAME_BYTES else 0)
-        self._poll.register(self._socket, wanted)
+        reading = select.POLLIN if len(outgoing) < MAX_FRAME_BYTES else 0
+        self._poll.register(self._socket, reading | (select.POLLOUT if outgoing else 0))
         wait_ms = None if until is None else max(0, math.ceil((until - self.clock()) * 1000))
         for _, ready in self._poll.poll(wait_ms):
             try:
                 if ready & select.POLLOUT:
-                    sent = self._socket.send(memoryview(outgoing)[:_READ_BYTES], socket.MSG_DONTWAIT)
+                    sent = self._socket.send(
+                        memoryview(outgoing)[:_READ_BYTES], socket.MSG_DONTWAIT)
                     del outgoing[:sent]
                 if ready & ~select.POLLOUT:
                     self._read()
@@ -398,13 +402,14 @@ class Link:
         self.session.receive(data, self.clock())
 
     def drain(self) -> None:
-        """Returns when everything to send is sent."""
+        """Returns when everything is sent."""
         while self.session.outgoing:
             self.turn(None)
 
-    def ask(self, method: str, params: Mapping[str, Any], timeout: float, caller: Optional[Request] = None) -> Any:
-        """Asks the node and waits. Raises `TroupeError` when it refuses ("deadline_exceeded" when it does not answer in
-        time), `Cancelled` when the command on whose behalf this is asked was cancelled."""
+    def ask(self, method: str, params: Mapping[str, Any], timeout: float,
+            caller: Optional[Request] = None) -> Any:
+        """Asks the node and waits. Raises `TroupeError` when the node refuses or does not answer in
+        time ("deadline_exceeded"), `Cancelled` when the command `caller` is cancelled."""
         now = self.clock()
         limit = now + min(timeout, MAX_TIMEOUT)
         extra: Dict[str, Any] = {}
@@ -415,7 +420,7 @@ class Link:
             if caller.trace is not None:
                 extra["trace"] = caller.trace
         if limit <= now:
-            raise TroupeError("deadline_exceeded", f"no time is left to ask the node for `{method}`")
+            raise TroupeError("deadline_exceeded", f"no time is left to ask the node `{method}`")
         extra["deadline_ms"] = math.ceil((limit - now) * 1000)
         msgid = self.session.request(method, {**params, **extra})
         try:
@@ -423,7 +428,8 @@ class Link:
                 if caller is not None:
                     self._check_running(caller)
                 if self.clock() >= limit:
-                    raise TroupeError("deadline_exceeded", f"the node did not answer `{method}` in time")
+                    raise TroupeError("deadline_exceeded",
+                                      f"the node did not answer `{method}` in time")
                 self.turn(limit)
         finally:
             self.session.abandon(msgid)
@@ -436,7 +442,7 @@ class Link:
     def check_current(self, caller: Request) -> None:
         """Raises `RuntimeError` when the function of this command has returned."""
         if caller is not self.session.running:
-            raise RuntimeError("this call is over: it may be used only until its command's function returns")
+            raise RuntimeError("this call is over: use it only until its function returns")
 
     def _check_running(self, caller: Request) -> None:
         self.check_current(caller)
@@ -444,21 +450,21 @@ class Link:
             raise Cancelled
 
 
-# -- what a command sees -----------------------------------------------------------------------------------------------
+# -- the view of a command -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Host:
     """The node, as it introduced itself."""
 
-    node: bytes  #: 16 bytes that name the node for good.
+    node: bytes  #: 16 bytes, the same for the node's whole life.
     node_name: str
-    capabilities: Tuple[str, ...]  #: What the plugin was granted when it started.
+    capabilities: Tuple[str, ...]  #: The plugin's grants when it started.
 
 
 class Context:
-    """The replicated tree of values, on behalf of one command. Every method waits for the node, at most `timeout`
-    seconds and at most until the command's deadline, and raises `TroupeError` when refused ("permission_denied")."""
+    """The replicated tree of values, for one command. Each method waits at most `timeout` seconds
+    and until the command's deadline. Raises `TroupeError` when the node refuses."""
 
     def __init__(self, link: Link, request: Request) -> None:
         self._link, self._request = link, request
@@ -469,8 +475,9 @@ class Context:
         found = _field(answer, "context.get", "found", bool)
         return _field(answer, "context.get", "value", object) if found else default
 
-    def set(self, path: str, value: Any, *, durable: bool = True, timeout: float = DEFAULT_TIMEOUT) -> bytes:
-        """Writes a value; returns the id of the change. It is on the node's disk then, unless `durable` is false."""
+    def set(self, path: str, value: Any, *, durable: bool = True,
+            timeout: float = DEFAULT_TIMEOUT) -> bytes:
+        """Writes a value; returns the id of the change. If `durable`, it is on the node's disk."""
         params = {"path": path, "value": value, "durability": _DURABILITY[durable]}
         answer = self._link.ask("context.set", params, timeout, self._request)
         return _field(answer, "context.set", "id", bytes)
@@ -481,35 +488,33 @@ class Context:
         answer = self._link.ask("context.delete", params, timeout, self._request)
         return _field(answer, "context.delete", "id", bytes)
 
-    def list(
-        self, prefix: str, *, after: Optional[str] = None, limit: int = 1000, timeout: float = DEFAULT_TIMEOUT
-    ) -> Tuple[List[Tuple[str, Any]], bool]:
-        """One page of the paths at and below `prefix` with their values, from behind the path `after` on, and whether
-        more follow. The node may send fewer than `limit`, at most 10,000."""
+    def list(self, prefix: str, *, after: Optional[str] = None, limit: int = 1000,
+             timeout: float = DEFAULT_TIMEOUT) -> Tuple[List[Tuple[str, Any]], bool]:
+        """One page of the paths at and below `prefix` with their values, and whether more follow.
+        It begins behind the path `after`. The node may send fewer than `limit`, at most 10,000."""
         params: Dict[str, Any] = {"prefix": prefix, "limit": limit}
         if after is not None:
             params["after"] = after
         answer = self._link.ask("context.list", params, timeout, self._request)
-        entries = [
-            (_field(entry, "context.list", "path", str), _field(entry, "context.list", "value", object))
-            for entry in _field(answer, "context.list", "entries", list)
-        ]
+        entries = [(_field(entry, "context.list", "path", str),
+                    _field(entry, "context.list", "value", object))
+                   for entry in _field(answer, "context.list", "entries", list)]
         return entries, _field(answer, "context.list", "more", bool)
 
     def items(self, prefix: str, *, page: int = 1000) -> Iterator[Tuple[str, Any]]:
-        """All paths at and below `prefix` with their values, fetched page by page. Holds one page in memory; what
-        changes meanwhile may or may not be seen."""
+        """All paths at and below `prefix` with their values. Fetches one page after another, and
+        may or may not see changes made meanwhile."""
         after, more = None, True
         while more:
             entries, more = self.list(prefix, after=after, limit=page)
             yield from entries
             if more and not entries:
-                raise TroupeError("internal", "the node promised more entries of a list but sent none")
+                raise TroupeError("internal", "the node announced more entries but sent none")
             after = entries[-1][0] if entries else None
 
 
 class Log:
-    """Lines in the node's log, below the plugin's name."""
+    """Lines in the node's log, under the plugin's name."""
 
     def __init__(self, link: Link, request: Request) -> None:
         self._link, self._request = link, request
@@ -533,70 +538,72 @@ class Log:
 
 
 class Call:
-    """One execution of a command: who asked, how much time is left, and the way to the node. What asks the node raises
-    `RuntimeError` once the command's function has returned, and must not be used from other threads."""
+    """One execution of a command: its caller, its time, and the way to the node. Methods that ask
+    the node raise `RuntimeError` once the command's function has returned. For one thread."""
 
     def __init__(self, link: Link, host: Host, request: Request) -> None:
         self._link, self._request = link, request
         self.command: str = request.params["command"]  #: The full name, such as `"greeter.greet"`.
-        self.principal: Any = request.params.get("principal")  #: On whose behalf, as the node says.
-        self.trace = request.trace  #: 16 bytes shared by one request and all the work that it causes, or None.
+        self.principal: Any = request.params.get("principal")  #: The caller, according to the node.
+        self.trace = request.trace  #: 16 bytes of a request and all work that it causes, or None.
         self.host = host
         self.context = Context(link, request)
         self.log = Log(link, request)
 
     @property
     def remaining(self) -> Optional[float]:
-        """Seconds until the deadline, 0 when it has passed, None when there is none."""
-        return None if self._request.deadline is None else max(0.0, self._request.deadline - self._link.clock())
+        """Seconds until the deadline: 0 when it has passed, None when there is none."""
+        deadline = self._request.deadline
+        return None if deadline is None else max(0.0, deadline - self._link.clock())
 
     @property
     def cancelled(self) -> bool:
-        """Whether to stop, as the caller has cancelled this command or the node asks the plugin to stop. Looks at the
-        socket, so that a long computation that asks now and then learns of it, and the node's pings are answered. A
-        command that goes on after `plugin.stop` may still ask the node and answer, until the manifest's `stop_ms`."""
+        """Whether to stop, because the caller cancelled the command or the node stops the plugin.
+        Reads the socket, which also answers pings. After `plugin.stop` a command may still ask the
+        node and return a result, until the manifest's `stop_ms`."""
         self._link.check_current(self._request)
         self._link.turn(self._link.clock())
         return self._request.cancelled or self._link.session.stopping
 
-    def execute(
-        self, command: str, arguments: Optional[Mapping[str, Any]] = None, *, timeout: float = DEFAULT_TIMEOUT
-    ) -> Any:
+    def execute(self, command: str, arguments: Optional[Mapping[str, Any]] = None, *,
+                timeout: float = DEFAULT_TIMEOUT) -> Any:
         """Runs another command of the node and returns its result."""
         params = {"command": command, "arguments": dict(arguments or {})}
         return self._link.ask("command.execute", params, timeout, self._request)
 
 
 def _field(answer: Any, method: str, name: str, kind: type) -> Any:
-    """One field of an answer of the node; raises when the node did not send what the protocol promises."""
+    """One field of the node's answer. Raises when it is missing or has another type."""
     if not isinstance(answer, dict) or name not in answer or not isinstance(answer[name], kind):
         raise TroupeError("internal", f"the node's answer to `{method}` has no valid `{name}`")
     return answer[name]
 
 
-# -- the plugin --------------------------------------------------------------------------------------------------------
+# -- the plugin ------------------------------------------------------------------------------------
 
 _REQUIRED: Any = object()
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a command. The node checks what it describes before the command runs."""
+    """One parameter of a command. The node checks arguments against it before the command runs."""
 
     name: str
     type: str = "any"  #: any, boolean, integer, floating, string, binary, array or map.
     summary: str = ""
-    default: Any = _REQUIRED  #: Without one, the parameter is required. None cannot be one.
+    default: Any = _REQUIRED  #: Makes the parameter optional. Cannot be None.
     minimum: Optional[float] = None  #: Of a number, or of the length of a string, binary or array.
     maximum: Optional[float] = None
-    choices: Sequence[str] = ()  #: When not empty, the strings that are accepted.
-    pattern: str = ""  #: When not empty, an RE2 regular expression that a string matches whole.
+    choices: Sequence[str] = ()  #: The strings that are accepted; all when empty.
+    pattern: str = ""  #: An RE2 regular expression for the whole string; any string when empty.
 
     def __post_init__(self) -> None:
         if self.type not in _PARAMETER_TYPES:
-            raise ValueError(f"`{self.name}` has type `{self.type}`; use one of {', '.join(_PARAMETER_TYPES)}")
-        if self.default is None:  # a nil default does not travel: the node would take the parameter as required
-            raise ValueError(f"the default of `{self.name}` cannot be None; use an empty value of its type")
+            known = ", ".join(_PARAMETER_TYPES)
+            raise ValueError(f"`{self.name}` has type `{self.type}`; use one of {known}")
+        if self.default is None:  # on the wire, nil means that there is no default
+            raise ValueError(f"the default of `{self.name}` cannot be None; use an empty value of "
+                             "its type")
 
     def spec(self) -> Dict[str, Any]:
         """The parameter as the node reads it."""
@@ -612,15 +619,18 @@ class Parameter:
 
     @classmethod
     def of_function(cls, function: Callable[..., Any]) -> List["Parameter"]:
-        """The parameters that a command's annotations and defaults declare; the first one, the call, is left out."""
+        """The parameters that the annotations and defaults of a command's function declare, without
+        the first, the call."""
         hints = typing.get_type_hints(function)
         declared = []
         for each in list(inspect.signature(function).parameters.values())[1:]:
             if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
-                raise TypeError(f"`{each.name}` of `{function.__name__}` cannot be passed by name; list the parameters")
+                raise TypeError(f"`{each.name}` of `{function.__name__}` cannot be passed by name; "
+                                "list the parameters")
             hint = hints.get(each.name, Any)
             kind = _TYPE_NAMES.get(typing.get_origin(hint) or hint, "any")
-            declared.append(cls(each.name, kind, default=_REQUIRED if each.default is each.empty else each.default))
+            default = _REQUIRED if each.default is each.empty else each.default
+            declared.append(cls(each.name, kind, default=default))
         return declared
 
 
@@ -637,48 +647,35 @@ class Plugin:
         self.name, self.version = name, version
         self._commands: Dict[str, _Command] = {}
 
-    def command(
-        self,
-        verb: str,
-        *,
-        summary: str = "",
-        description: str = "",
-        parameters: Optional[Sequence[Parameter]] = None,
-        timeout: Optional[float] = None,
-        concurrency: int = 1,
-        queue: Optional[int] = None,
-        capability: str = "",
-        idempotent: bool = False,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Declares a command, called `<plugin>.<verb>`. The function gets the `Call` and then its parameters by name.
+    def command(self, verb: str, *, summary: str = "", description: str = "",
+                parameters: Optional[Sequence[Parameter]] = None, timeout: Optional[float] = None,
+                concurrency: int = 1, queue: Optional[int] = None, capability: str = "",
+                idempotent: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declares the command `<plugin>.<verb>`. Its function takes the `Call`, and its parameters
+        by name. Raises `ValueError` for a bad or taken name, `TypeError` for a wrong function.
 
-        Without `parameters` they are those of the function, typed by its annotations; without `description` it is the
-        function's docstring. `timeout` bounds one execution. `concurrency` is how many the node sends at once, `queue`
-        (256) how many more wait there: a plugin runs one command at a time, so that what waits here would be measured
-        as execution. `capability` is needed to run it, if not `command.execute:<plugin>.<verb>`. `idempotent` promises
-        that running the command twice is the same as running it once.
-
-        Raises `ValueError` for a bad or taken name, `TypeError` for a function that cannot be called like this.
-        """
+        Without `parameters`, the function's annotations declare them; without `description`, its
+        docstring describes it. `timeout` bounds one execution. The node sends at most `concurrency`
+        executions at once and keeps `queue` (256) more: a plugin runs one command at a time, and
+        waiting here would count as execution. The caller needs `capability`, by default
+        `command.execute:<plugin>.<verb>`. An `idempotent` command may run twice without harm."""
         full_name = f"{self.name}.{verb}"
         if not _VERB.fullmatch(verb):
-            raise ValueError(f"`{verb}` cannot name a command; use a-z, 0-9, `_` and `-`, in words joined by dots")
+            raise ValueError(f"`{verb}` cannot name a command; use a-z, 0-9, `_` and `-`, in words "
+                             "joined by dots")
         if full_name in self._commands:
             raise ValueError(f"the command `{full_name}` is declared twice")
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
             declared = Parameter.of_function(function) if parameters is None else parameters
             _check_callable(full_name, function, [each.name for each in declared])
-            spec: Dict[str, Any] = {"name": full_name, "parameters": [each.spec() for each in declared]}
+            spec: Dict[str, Any] = {
+                "name": full_name, "parameters": [each.spec() for each in declared]}
             optional = {
-                "summary": summary or None,
-                "description": description or inspect.getdoc(function),
+                "summary": summary or None, "description": description or inspect.getdoc(function),
                 "timeout_ms": None if timeout is None else math.ceil(timeout * 1000),
-                "concurrency": concurrency,
-                "queue": queue,
-                "capability": capability or None,
-                "idempotent": idempotent or None,
-            }
+                "concurrency": concurrency, "queue": queue, "capability": capability or None,
+                "idempotent": idempotent or None}
             spec.update((name, given) for name, given in optional.items() if given is not None)
             self._commands[full_name] = _Command(function, spec)
             return function
@@ -687,14 +684,15 @@ class Plugin:
 
     @property
     def specs(self) -> List[Dict[str, Any]]:
-        """The commands as the node learns them."""
+        """The commands as the node receives them."""
         return [command.spec for command in self._commands.values()]
 
-    def run(self, sock: Optional[socket.socket] = None, *, clock: Callable[[], float] = time.monotonic) -> int:
-        """Serves the node until it says stop or closes the socket; returns the process's exit status. Without `sock`
-        the descriptor is named by the environment variable TROUPE_SOCKET (3 when unset). Closes the socket."""
+    def run(self, sock: Optional[socket.socket] = None, *,
+            clock: Callable[[], float] = time.monotonic) -> int:
+        """Serves the node until it stops the plugin or closes the socket; returns the exit status.
+        Without `sock`, uses the descriptor in TROUPE_SOCKET, or 3. Closes the socket."""
         if sock is None and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # a pipe to the node's log would hold lines back
+            sys.stdout.reconfigure(line_buffering=True)  # a pipe would hold lines back
         try:
             with sock or _inherited_socket() as used:
                 link = Link(used, clock)
@@ -715,15 +713,14 @@ class Plugin:
         answer = link.ask("session.open", hello, DEFAULT_TIMEOUT)
         agreed = _field(answer, "session.open", "protocol", int)
         if agreed != PROTOCOL:
-            raise TroupeError("version_mismatch", f"the node chose protocol {agreed}; this plugin speaks {PROTOCOL}")
-        return Host(
-            _field(answer, "session.open", "node", bytes),
-            _field(answer, "session.open", "node_name", str),
-            tuple(_field(answer, "session.open", "capabilities", list)),
-        )
+            raise TroupeError("version_mismatch",
+                              f"the node chose protocol {agreed}; this plugin speaks {PROTOCOL}")
+        return Host(_field(answer, "session.open", "node", bytes),
+                    _field(answer, "session.open", "node_name", str),
+                    tuple(_field(answer, "session.open", "capabilities", list)))
 
     def _serve_next(self, link: Link, host: Host) -> bool:
-        """Answers the next request; false when it was the last one."""
+        """Answers the next request; false after the last one."""
         request = link.session.next_request()
         if request is None:
             link.turn(None)
@@ -732,10 +729,11 @@ class Plugin:
             self._respond(link, request, self._answer(link, host, request))
         except TroupeError as failure:
             self._fail(link, request, failure)
-        except Exception as failure:  # a command may raise anything; its caller is told and the plugin lives on
+        except Exception as failure:  # the caller receives it; the plugin continues
             traceback.print_exc()
-            message = f"`{request.params.get('command')}` raised {type(failure).__name__}: {failure}"
-            self._fail(link, request, TroupeError("handler_failed", message))
+            name, kind = request.params.get("command"), type(failure).__name__
+            raised = TroupeError("handler_failed", f"`{name}` raised {kind}: {failure}")
+            self._fail(link, request, raised)
         link.drain()
         return request.method != "plugin.stop"
 
@@ -746,13 +744,14 @@ class Plugin:
             return None
         name, given = request.params.get("command"), request.params.get("arguments", {})
         if not isinstance(name, str) or not isinstance(given, dict):
-            raise TroupeError("invalid_argument", "`command` must be a string and `arguments` a map")
+            raise TroupeError("invalid_argument", "`command` must be a string, `arguments` a map")
         command = self._commands.get(name)
         if command is None:
             known = ", ".join(self._commands)
-            raise TroupeError("not_found", f"`{name[:80]}` is not a command of this plugin; it has {known}")
+            raise TroupeError("not_found",
+                              f"`{name[:80]}` is not a command of this plugin; it has {known}")
         if request.deadline is not None and link.clock() >= request.deadline:
-            raise TroupeError("deadline_exceeded", f"the deadline of `{name}` passed while it waited for its turn")
+            raise TroupeError("deadline_exceeded", f"the deadline of `{name}` passed in the queue")
         call = Call(link, host, request)
         try:
             inspect.signature(command.function).bind(call, **given)
@@ -767,25 +766,27 @@ class Plugin:
         except TroupeError as problem:
             if problem.code != "invalid_argument":
                 raise
-            what = f"`{request.params.get('command')}` returned what cannot travel: {problem.message}"
+            what = f"`{request.params.get('command')}` returned a bad value: {problem.message}"
             raise TroupeError("handler_failed", what) from None
 
     @staticmethod
     def _fail(link: Link, request: Request, failure: TroupeError) -> None:
         try:
             link.session.respond_error(request.msgid, failure)
-        except TroupeError as problem:  # the error's own detail or text cannot travel
+        except TroupeError as problem:  # the failure itself cannot be sent
             link.session.respond_error(request.msgid, TroupeError(failure.code, problem.message))
 
 
 def _check_callable(name: str, function: Callable[..., Any], parameters: Sequence[str]) -> None:
     if any(is_kind(function) for is_kind in _LATER):
-        raise TypeError(f"the function of `{name}` is a coroutine or generator; a command returns its result")
+        raise TypeError(f"the function of `{name}` is a coroutine or generator; it must return its "
+                        "result")
     try:
         inspect.signature(function).bind(None, **dict.fromkeys(parameters))
     except TypeError as problem:
         known = ", ".join(parameters) or "no parameters"
-        raise TypeError(f"the function of `{name}` does not take the call and {known}: {problem}") from None
+        raise TypeError(
+            f"the function of `{name}` does not take the call and {known}: {problem}") from None
 
 
 def _inherited_socket() -> socket.socket:
@@ -793,8 +794,7 @@ def _inherited_socket() -> socket.socket:
     try:
         inherited = socket.socket(fileno=int(named))
     except (ValueError, OSError) as problem:
-        raise OSError(
-            f"a plugin is started by a Troupe node; TROUPE_SOCKET is {named!r}, which is no open socket ({problem})"
-        ) from None
+        raise OSError("only a Troupe node can start a plugin: TROUPE_SOCKET is "
+                      f"{named!r}, which is no open socket ({problem})") from None
     inherited.set_inheritable(False)
     return inherited

@@ -1,6 +1,6 @@
 """Test a Troupe plugin without a node.
 
-`FakeHost` runs a plugin on a thread and plays the node to it over a socket pair, with a context tree in memory::
+`FakeHost` runs a plugin in a thread and is its node over a socket pair, with a context in memory::
 
     from troupe_plugin_testing import FakeHost
     from greeter import plugin
@@ -10,9 +10,9 @@
             assert host.execute("greeter.greet", {"name": "Ada"}) == "Hello, Ada."
             assert host.context["/plugins/greeter/last"] == "Ada"
 
-The host acts only while a test waits in one of its methods, on the test's own thread, so tests are repeatable. As a
-node, it fills in the defaults of the commands that the plugin announced. Unlike one, it does not check the arguments
-against the parameters, and knows of permissions only what `denied` says.
+The host acts only while a test waits in one of its methods, in the test's own thread, so that tests
+are repeatable. Like a node, it fills in the defaults of the commands that the plugin announced.
+Unlike a node, it does not check arguments, and `denied` is all that it forbids.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from troupe_plugin import MAX_TIMEOUT, Cancelled, FrameReader, Plugin, TroupeErr
 
 __all__ = ["FakeHost", "MemoryContext"]
 
-_PAGE_ENTRIES, _PAGE_BYTES = 10_000, 4 << 20  # what a node sends in one page of a list at most
+_PAGE_ENTRIES, _PAGE_BYTES = 10_000, 4 << 20  # a node's bounds for one page of a list
 
 
 def _segments(path: str) -> List[str]:
-    """The sorting key of paths: whole subtrees stand together."""
+    """The sorting key of a path. Keeps each subtree together."""
     return path.split("/")
 
 
@@ -55,17 +55,18 @@ class MemoryContext(Dict[str, Any]):
         super().__delitem__(path)
         self._order.pop(bisect.bisect_left(self._order, _segments(path)))
 
-    def page(self, prefix: str, after: Optional[str], limit: int) -> Tuple[List[Dict[str, Any]], bool]:
-        """At most `limit` entries, and of them about 4 MiB, at and below `prefix`, behind `after`, and whether more
-        follow."""
+    def page(self, prefix: str, after: Optional[str],
+             limit: int) -> Tuple[List[Dict[str, Any]], bool]:
+        """Entries at and below `prefix` and behind `after`, and whether more follow. At most
+        `limit`, and about 4 MiB."""
         below = _segments(prefix)
         start = bisect.bisect_left(self._order, below)
         if after is not None:
             start = max(start, bisect.bisect(self._order, _segments(after)))
         found: List[Dict[str, Any]] = []
         size = 0
-        for segments in self._order[start : start + min(limit, _PAGE_ENTRIES) + 1]:
-            if segments[: len(below)] != below:
+        for segments in self._order[start:start + min(limit, _PAGE_ENTRIES) + 1]:
+            if segments[:len(below)] != below:
                 break
             path = "/".join(segments)
             size += len(msgpack.packb([path, self[path]]))
@@ -76,30 +77,23 @@ class MemoryContext(Dict[str, Any]):
 
 
 class FakeHost:
-    """A node for one plugin. Use it in a `with` statement: it opens the session and starts the plugin, and stops it at
-    the end. Everything that waits for the plugin to speak, read or end gives up after `patience` seconds, at most a
-    day, with an AssertionError."""
+    """A node for one plugin. A `with` statement opens the session and starts the plugin, and stops
+    it at the end. A wait for the plugin to send, read or end raises an AssertionError after
+    `patience` seconds, at most a day."""
 
-    def __init__(
-        self,
-        plugin: Plugin,
-        *,
-        context: Optional[Mapping[str, Any]] = None,
-        denied: Sequence[str] = (),
-        commands: Optional[Mapping[str, Callable[[Dict[str, Any]], Any]]] = None,
-        node: bytes = b"troupe-test-node",
-        node_name: str = "test",
-        patience: float = 10.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`denied` are paths at and below which the plugin may neither read nor write, and above which it may not list;
-        `commands` are those of the node that the plugin may execute, as functions of their arguments; `clock` is the
-        plugin's."""
+    def __init__(self, plugin: Plugin, *, context: Optional[Mapping[str, Any]] = None,
+                 denied: Sequence[str] = (),
+                 commands: Optional[Mapping[str, Callable[[Dict[str, Any]], Any]]] = None,
+                 node: bytes = b"troupe-test-node", node_name: str = "test",
+                 patience: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """The plugin can neither read nor write at and below the paths `denied`, nor list above
+        them. `commands` are the node's commands that it can execute, as functions of their
+        arguments. `clock` is the plugin's clock."""
         self.context = MemoryContext(context)
         self.denied = list(denied)
         self.node_commands = dict(commands or {})
         self.node, self.node_name = node, node_name
-        self.logs: List[Tuple[str, str]] = []  #: (level, message) of what the plugin logged.
+        self.logs: List[Tuple[str, str]] = []  #: (level, message) of each line that it logged.
         self.hello: Dict[str, Any] = {}  #: The parameters of the plugin's `session.open`.
         self.commands: List[Dict[str, Any]] = []  #: The commands that the plugin announced.
         self.status: Optional[int] = None  #: The plugin's exit status, once it has ended.
@@ -126,9 +120,8 @@ class FakeHost:
             raise
         return self
 
-    def __exit__(
-        self, kind: Optional[Type[BaseException]], failure: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
+    def __exit__(self, kind: Optional[Type[BaseException]], failure: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
         try:
             if kind is None and self.status is None:
                 self.stop()
@@ -136,38 +129,29 @@ class FakeHost:
             self._socket.close()
             self._join()
 
-    # What a test asks of the plugin.
+    # Requests of a test to the plugin.
 
-    def execute(
-        self,
-        command: str,
-        arguments: Optional[Mapping[str, Any]] = None,
-        *,
-        deadline: Optional[float] = None,
-        principal: str = "tester",
-    ) -> Any:
-        """Runs a command and returns its result; raises the `TroupeError` that the plugin answers. `deadline` in
-        seconds."""
+    def execute(self, command: str, arguments: Optional[Mapping[str, Any]] = None, *,
+                deadline: Optional[float] = None, principal: str = "tester") -> Any:
+        """Runs a command and returns its result. Raises the plugin's `TroupeError`. `deadline` is
+        in seconds."""
         return self.wait(self.begin(command, arguments, deadline=deadline, principal=principal))
 
-    def begin(
-        self,
-        command: str,
-        arguments: Optional[Mapping[str, Any]] = None,
-        *,
-        deadline: Optional[float] = None,
-        principal: str = "tester",
-    ) -> int:
-        """Asks for a command without waiting; returns the id for `wait` and `cancel`."""
+    def begin(self, command: str, arguments: Optional[Mapping[str, Any]] = None, *,
+              deadline: Optional[float] = None, principal: str = "tester") -> int:
+        """Starts a command without waiting; returns the id for `wait` and `cancel`."""
         complete = self._with_defaults(command, arguments or {})
-        params: Dict[str, Any] = {"command": command, "arguments": complete, "principal": principal}
+        params: Dict[str, Any] = {
+            "command": command, "arguments": complete, "principal": principal}
         if deadline is not None:
             params["deadline_ms"] = int(min(deadline, MAX_TIMEOUT) * 1000)
         return self.request("command.execute", params)
 
     def _with_defaults(self, command: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
-        parameters = next((spec["parameters"] for spec in self.commands if spec["name"] == command), ())
-        return {**{each["name"]: each["default"] for each in parameters if "default" in each}, **arguments}
+        parameters = next(
+            (spec["parameters"] for spec in self.commands if spec["name"] == command), ())
+        defaults = {each["name"]: each["default"] for each in parameters if "default" in each}
+        return {**defaults, **arguments}
 
     def cancel(self, msgid: int) -> None:
         """Cancels a command."""
@@ -186,9 +170,9 @@ class FakeHost:
 
     def _join(self) -> None:
         self._thread.join(self._patience)
-        assert not self._thread.is_alive(), f"the plugin goes on running after {self._patience} s"
+        assert not self._thread.is_alive(), f"the plugin still runs after {self._patience} s"
 
-    # The protocol, for tests that need to look closer.
+    # The protocol, for tests that look closer.
 
     def call(self, method: str, params: Dict[str, Any]) -> Any:
         """Sends a request and waits for its answer."""
@@ -217,12 +201,12 @@ class FakeHost:
             raise AssertionError(f"the plugin read nothing for {self._patience} s") from None
 
     def receive(self) -> Any:
-        """The next frame of the plugin, whatever it is."""
+        """The next frame of the plugin, of any kind."""
         while not self._inbox:
             try:
                 data = self._socket.recv(1 << 16)
             except socket.timeout:
-                raise AssertionError(f"the plugin said nothing for {self._patience} s") from None
+                raise AssertionError(f"the plugin sent nothing for {self._patience} s") from None
             assert data, "the plugin closed its socket"
             self._inbox.extend(frame for frame, _ in self._reader.feed(data))
         return self._inbox.popleft()
@@ -241,7 +225,8 @@ class FakeHost:
     def _answer(self, method: str, params: Dict[str, Any]) -> Any:
         if method == "session.open":
             self.hello = params
-            return {"protocol": 1, "node": self.node, "node_name": self.node_name, "capabilities": []}
+            return {"protocol": 1, "node": self.node, "node_name": self.node_name,
+                    "capabilities": []}
         if method == "command.execute":
             return self._answer_command(params)
         handler = {
@@ -280,14 +265,16 @@ class FakeHost:
         return {"entries": entries, "more": more}
 
     def _permitted(self, path: str, *, subtree: bool = False) -> str:
-        """The path as it is stored, if it is one and the plugin may touch it, and all below it when `subtree`."""
+        """The path as it is stored. Raises when it is not a path, or when the plugin may not use it
+        or, with `subtree`, all below it."""
         if (path and not path.startswith("/")) or (len(path) > 1 and path.endswith("/")):
-            raise TroupeError("invalid_argument", f"`{path}` is no path; one starts with `/` and does not end with it")
+            raise TroupeError("invalid_argument", f"`{path}` is not a path; a path starts with `/` "
+                                                  "and does not end with it")
         stored = "" if path == "/" else path
-        for each in self.denied:
-            denied = each.rstrip("/")
-            if (stored + "/").startswith(denied + "/") or (subtree and (denied + "/").startswith(stored + "/")):
-                raise TroupeError("permission_denied", f"the plugin may not touch `{path}`")
+        asked = stored + "/"
+        for denied in (each.rstrip("/") + "/" for each in self.denied):
+            if asked.startswith(denied) or (subtree and denied.startswith(asked)):
+                raise TroupeError("permission_denied", f"the plugin may not use `{path}`")
         return stored
 
     def _change(self) -> Dict[str, bytes]:
