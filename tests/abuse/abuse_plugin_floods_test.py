@@ -1,4 +1,4 @@
-"""Plugins that ask, say and print more than anybody can take."""
+"""Plugins that send and print more than a node accepts."""
 
 import pathlib
 import re
@@ -12,9 +12,12 @@ from nodes import SUCCESS, wait_until  # noqa: E402
 
 class Floods(AbuseTest):
     def test_more_requests_at_once_than_allowed_end_the_plugin(self):
-        self.load("start(); wait_for_call()\n"
-                  "frame = b''.join(msgpack.packb([0, 1000 + i, 'context.get', [{'path': '/plugins/hostile/x'}]]) for i in range(5000))\n"
-                  "link.sendall(frame); time.sleep(60)")
+        self.load("""
+start(); wait_for_call()
+get = ["context.get", [{"path": "/plugins/hostile/x"}]]
+link.sendall(b"".join(msgpack.packb([0, 1000 + i, *get]) for i in range(5000)))
+time.sleep(60)
+""")
         self.call()
         self.violated("more than 256 requests at once")
 
@@ -34,24 +37,29 @@ while True:
         self.assertLess(self.served.memory() - before, 200 << 20)
 
     def test_a_flood_of_log_lines_is_cut_and_counted(self):
-        self.load("start(); call = wait_for_call()\n"
-                  "for i in range(20000): send([2, 'log', [{'level': 'info', 'message': 'spam %d' % i}]])\n"
-                  "answer(call, 'done'); serve()")
+        self.load("""
+start(); call = wait_for_call()
+for i in range(20000): send([2, "log", [{"level": "info", "message": "spam %d" % i}]])
+answer(call, "done"); serve()
+""")
         self.assertEqual(self.ask(), "done")
-        wait_until(lambda: re.search(r"plugin\.log_dropped plugin=hostile lines=1\d{4}", self.served.log_text()))
+        wait_until(lambda: re.search(r"plugin\.log_dropped plugin=hostile lines=1\d{4}",
+                                     self.served.log_text()))
         self.assertLess(len(re.findall("plugin=hostile line=\"spam", self.served.log_text())), 1000)
 
     def test_a_flood_of_output_is_cut_and_counted(self):
         self.load("start(); call = wait_for_call()\n"
                   "for i in range(100000): print('spam', i)\n"
-                  "sys.stdout.flush(); answer(call, 'done'); serve()", tables="[deadlines]\ncall_ms = 20000\n" + NO_RESTART)
+                  "sys.stdout.flush(); answer(call, 'done'); serve()",
+                  tables="[deadlines]\ncall_ms = 20000\n" + NO_RESTART)
         self.assertEqual(self.ask(), "done")
         wait_until(lambda: "plugin.output_dropped plugin=hostile" in self.served.log_text())
         self.assertLess(self.served.log_text().count("plugin.output plugin=hostile"), 5000)
 
     def test_a_line_of_10_mb_is_cut(self):
         self.load("start(); call = wait_for_call()\n"
-                  "sys.stdout.write('x' * 10_000_000 + '\\nend\\n'); sys.stdout.flush(); answer(call, 'done'); serve()",
+                  "sys.stdout.write('x' * 10_000_000 + '\\nend\\n'); sys.stdout.flush()\n"
+                  "answer(call, 'done'); serve()",
                   tables="[deadlines]\ncall_ms = 20000\n" + NO_RESTART)
         self.assertEqual(self.ask(), "done")
         self.assertLess(max(map(len, self.served.log_text().splitlines())), 8192)
@@ -60,20 +68,25 @@ while True:
         self.load("start(); call = wait_for_call()\n"
                   "for i in range(20000): send([2, 'no.such', [{}]])\n"
                   "for i in range(3000): ask(1000 + i, 'context.get', {'path': '/secret/%d' % i})\n"
-                  "answer(call, 'done'); serve()", tables="[deadlines]\ncall_ms = 30000\n" + NO_RESTART)
+                  "answer(call, 'done'); serve()",
+                  tables="[deadlines]\ncall_ms = 30000\n" + NO_RESTART)
         self.assertEqual(self.ask(), "done")
         self.assertEqual(self.served.plugin("hostile")["denials"], 3000)
         self.assertLess(self.served.log_text().count("plugin.denied"), 1000)
-        self.assertEqual(len(self.served.audit("notes", "plugin.started")), 1)  # is not pushed out
-        wait_until(lambda: any("more operations" in record["subject"] for record in self.served.audit("hostile", "plugin.denied")))
+        # The flood has not pushed other records out.
+        self.assertEqual(len(self.served.audit("notes", "plugin.started")), 1)
+        wait_until(lambda: any("more operations" in record["subject"]
+                               for record in self.served.audit("hostile", "plugin.denied")))
         self.assertLess(self.served.log_text().count("plugin.notification_refused"), 1000)
 
     def test_control_sequences_reach_neither_log_nor_terminal(self):
-        self.load("start(); call = wait_for_call()\n"
-                  "nasty = chr(27) + '[2J' + chr(27) + ']0;owned' + chr(7) + chr(13) + 'forged' + chr(10) + '2026-01-01 I node fake.line' + chr(0x9b) + '31m'\n"
-                  "send([2, 'log', [{'message': nasty}]]); send([2, nasty, [{}]])\n"
-                  "print(nasty, flush=True)\n"
-                  "send([1, call, ['handler_failed', nasty, None], None]); serve()")
+        self.load(r"""
+start(); call = wait_for_call()
+nasty = "\x1b[2J\x1b]0;owned\x07\rforged\n2026-01-01 I node fake.line\x9b31m"
+send([2, "log", [{"message": nasty}]]); send([2, nasty, [{}]])
+print(nasty, flush=True)
+send([1, call, ["handler_failed", nasty, None], None]); serve()
+""")
         done = self.call()
         self.assertNotRegex(done.stderr, "[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
         self.assertEqual(done.stderr.count("\n"), 1)

@@ -1,4 +1,5 @@
-"""The benchmarks run, verify what they get, and write a summary in the form that is promised. No figure is judged here."""
+"""The benchmarks run, verify their results, and write a summary in the documented form. This test
+judges no figure."""
 
 import json
 import os
@@ -26,13 +27,15 @@ class Benchmarks(unittest.TestCase):
             latest = json.loads((pathlib.Path(results) / "latest" / "summary.json").read_text())
             dated = [each for each in pathlib.Path(results).iterdir() if each.name != "latest"]
             self.assertEqual(len(dated), 1)
-            self.assertEqual({each.name for each in dated[0].iterdir()}, {"summary.json", "run.json", "table.md"})
+            self.assertEqual({each.name for each in dated[0].iterdir()},
+                             {"summary.json", "run.json", "table.md"})
         self.assertEqual(summary, latest)
         self.assertEqual({each["suite"] for each in summary}, {"commands", "network"})
         for each in summary:
             self.assertEqual(list(each), FIELDS)
             self.assertGreater(each["ours"], 0)
-            self.assertAlmostEqual(each["ratio"], each["ours"] / each["beside"], delta=0.01 * each["ratio"])
+            self.assertAlmostEqual(each["ratio"], each["ours"] / each["beside"],
+                                   delta=0.01 * each["ratio"])
             self.assertEqual(each["met"], each["ratio"] >= each["target"])
         self.assertEqual(done.returncode == ALL_MET, all(each["met"] for each in summary))
 
@@ -41,7 +44,7 @@ class Benchmarks(unittest.TestCase):
         self.assertEqual(done.returncode, USAGE)
         self.assertIn("netwrok", done.stderr)
 
-    def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(self):
+    def test_an_unwritable_place_is_refused_before_anything_is_measured(self):
         done = bench("--results", "/proc/nowhere")
         self.assertEqual(done.returncode, NOT_MEASURED)
         self.assertEqual(done.stderr, "troupe-bench: reports cannot be written to /proc/nowhere\n")

@@ -1,4 +1,4 @@
-"""Asking a node from the command line: one that is not there, one that runs, and several that know each other."""
+"""A node asked from the command line: one that is missing, one that runs, and several together."""
 
 import json
 import os
@@ -11,7 +11,9 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from nodes import (PROGRAM, SUCCESS, TIMEOUT, UNAVAILABLE, USAGE, NodeTest, ServedTest, environment, troupe, wait_until)  # noqa: E402
+from nodes import (  # noqa: E402
+    PROGRAM, SUCCESS, TIMEOUT, UNAVAILABLE, USAGE, NodeTest, ServedTest, environment, troupe,
+    wait_until)
 
 
 def free_port():
@@ -31,20 +33,26 @@ def links_of(pid):
 
 
 class WithoutNode(NodeTest):
-    def test_a_missing_node_is_named_with_what_to_do(self):
+    def test_a_missing_node_is_named_with_the_remedy(self):
         place = self.directory / "nobody"
-        for words in (["node", "info"], ["exec", "x.y"], ["context", "get", "/a"], ["plugin", "list"], ["metrics"]):
+        for words in (["node", "info"], ["exec", "x.y"], ["context", "get", "/a"],
+                      ["plugin", "list"], ["metrics"]):
             done = troupe(*words, "--data-dir", place)
-            self.assert_refused(done, UNAVAILABLE, re.escape(f"{place}/troupe.sock") + ".*troupe run --data-dir " + re.escape(str(place)))
+            self.assert_refused(done, UNAVAILABLE, re.escape(f"{place}/troupe.sock") +
+                                ".*troupe run --data-dir " + re.escape(str(place)))
 
-    def test_the_data_directory_comes_from_the_flag_then_the_environment_then_the_home(self):
-        env = environment(TROUPE_DATA_DIR=str(self.directory / "env"), HOME=str(self.directory / "home"))
-        self.assertIn(f"{self.directory}/flag/troupe.sock", troupe("node", "info", "--data-dir", self.directory / "flag", env=env).stderr)
+    def test_the_data_directory_comes_from_the_flag_the_environment_or_the_home(self):
+        env = environment(TROUPE_DATA_DIR=str(self.directory / "env"),
+                          HOME=str(self.directory / "home"))
+        self.assertIn(f"{self.directory}/flag/troupe.sock",
+                      troupe("node", "info", "--data-dir", self.directory / "flag", env=env).stderr)
         self.assertIn(f"{self.directory}/env/troupe.sock", troupe("node", "info", env=env).stderr)
         del env["TROUPE_DATA_DIR"]
-        self.assertIn(f"{self.directory}/home/.local/share/troupe/troupe.sock", troupe("node", "info", env=env).stderr)
+        self.assertIn(f"{self.directory}/home/.local/share/troupe/troupe.sock",
+                      troupe("node", "info", env=env).stderr)
         env["XDG_DATA_HOME"] = str(self.directory / "xdg")
-        self.assertIn(f"{self.directory}/xdg/troupe/troupe.sock", troupe("node", "info", env=env).stderr)
+        self.assertIn(f"{self.directory}/xdg/troupe/troupe.sock",
+                      troupe("node", "info", env=env).stderr)
 
     def test_an_error_is_one_json_document_on_request(self):
         done = troupe("node", "info", "--json", "--data-dir", self.directory)
@@ -53,24 +61,26 @@ class WithoutNode(NodeTest):
         self.assertEqual(told["code"], "unavailable")
         self.assertIn("troupe.sock", told["message"])
 
-    def test_a_socket_that_nobody_serves_is_no_node(self):
+    def test_a_socket_without_a_server_is_not_a_node(self):
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(self.directory / "troupe.sock"))
-        self.assert_refused(troupe("node", "info", "--data-dir", self.directory), UNAVAILABLE, "no node answers .*Connection refused")
+        self.assert_refused(troupe("node", "info", "--data-dir", self.directory), UNAVAILABLE,
+                            "no node answers .*Connection refused")
 
-    def test_a_server_that_never_answers_is_given_up_at_the_deadline(self):
+    def test_a_silent_server_is_abandoned_at_the_deadline(self):
         with socket.socket(socket.AF_UNIX) as silent:
             silent.bind(str(self.directory / "troupe.sock"))
             silent.listen()
             done = troupe("node", "info", "--data-dir", self.directory, "--deadline", 200)
         self.assert_refused(done, TIMEOUT, "no answer before the deadline")
 
-    def test_a_server_that_speaks_another_language_is_told(self):
+    def test_a_server_with_another_protocol_is_reported(self):
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(self.directory / "troupe.sock"))
             other.listen()
-            program = subprocess.Popen([str(PROGRAM), "node", "info", "--data-dir", str(self.directory)],
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            words = ["node", "info", "--data-dir", str(self.directory)]
+            program = subprocess.Popen([str(PROGRAM), *words], stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True)
             link, _ = other.accept()
             link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             out, err = program.communicate(timeout=20)
@@ -84,7 +94,7 @@ class WithoutNode(NodeTest):
 
 
 class Running(ServedTest):
-    """One node, and what can be asked of it."""
+    """One node, and the requests that it answers."""
 
     def test_node_info_is_for_people_and_for_programs(self):
         told = self.served.ask("node", "info")
@@ -92,30 +102,36 @@ class Running(ServedTest):
         self.assertEqual(told["process"], self.served.pid)
         self.assertEqual(told["entries"], 0)
         text = self.served.do("node", "info")
-        for label in "name id version incarnation process up data listens sandbox entries conflicts".split() + ["root hash"]:
+        labels = "name id version incarnation process up data listens sandbox entries conflicts"
+        for label in (*labels.split(), "root hash"):
             self.assertRegex(text, rf"(?m)^{label} +\S")
         self.assertIn(told["id"], text)
         self.assertEqual(self.served.do("node", "peers"), "no other nodes are known\n")
 
-    def test_json_is_understood_wherever_it_stands(self):
-        for words in (["--json", "node", "info"], ["node", "--json", "info"], ["node", "info", "--json"]):
+    def test_json_is_understood_in_any_position(self):
+        for words in (["--json", "node", "info"], ["node", "--json", "info"],
+                      ["node", "info", "--json"]):
             with self.subTest(words=words):
                 self.assertEqual(json.loads(self.served.do(*words))["name"], "node")
 
-    def test_names_that_are_empty_are_refused(self):
-        for words in (["plugin", "load", ""], ["plugin", "audit", ""], ["context", "import", ""], ["context", "export", "-o", ""],
-                      ["metrics", ""]):
-            with self.subTest(words=words):
-                self.refuse(USAGE, "must not be empty; see: troupe " + " ".join(words[:2 if words[0] != "metrics" else 1]), *words)
+    def test_empty_names_are_refused(self):
+        for command, words in (("plugin load", [""]), ("plugin audit", [""]),
+                               ("context import", [""]), ("context export", ["-o", ""]),
+                               ("metrics", [""])):
+            with self.subTest(command=command):
+                self.refuse(USAGE, f"must not be empty; see: troupe {command}",
+                            *command.split(), *words)
 
-    def test_a_list_that_finds_no_command_says_so(self):
-        self.assertEqual(self.served.do("exec", "--list", "zzz"), "no command begins with \"zzz\"; see all with: troupe exec --list\n")
+    def test_a_list_without_commands_says_so(self):
+        self.assertEqual(self.served.do("exec", "--list", "zzz"),
+                         "no command begins with \"zzz\"; see all with: troupe exec --list\n")
 
     def test_node_info_counts_what_verify_counts(self):
         self.served.do("context", "set", "/a", "1")
         self.served.do("context", "set", "/b", "2")
         self.served.do("context", "delete", "/a")
-        told, verified = self.served.ask("node", "info"), self.served.ask("context", "verify")["here"]
+        told = self.served.ask("node", "info")
+        verified = self.served.ask("context", "verify")["here"]
         self.assertEqual((told["entries"], told["conflicts"]), (1, 0))
         self.assertEqual((verified["entries"], verified["conflicts"]), (1, 0))
 
@@ -126,20 +142,25 @@ class Running(ServedTest):
         finally:
             self.served.process.send_signal(signal.SIGCONT)
 
-    def test_a_node_that_dies_meanwhile_is_told(self):
+    def test_a_node_that_dies_during_a_request_is_reported(self):
         self.served.process.send_signal(signal.SIGSTOP)
-        asking = subprocess.Popen([str(PROGRAM), "node", "info", "--data-dir", str(self.served.data)],
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        words = ["node", "info", "--data-dir", str(self.served.data)]
+        asking = subprocess.Popen([str(PROGRAM), *words], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
         wait_until(lambda: "socket:" in " ".join(links_of(asking.pid)))
         self.served.stop(signal.SIGKILL)
         out, err = asking.communicate(timeout=20)
         self.assertEqual((asking.returncode, out), (UNAVAILABLE, ""))
-        self.assertRegex(err, r"\Atroupe: (the node closed the connection|no node answers[^\n]*)\n\Z")
+        self.assertRegex(err, r"\Atroupe: (the node closed the connection|"
+                              r"no node answers[^\n]*)\n\Z")
 
 
 class Several(NodeTest):
     def join(self, *nodes):
-        wait_until(lambda: all(len([p for p in node.ask("node", "peers") if p["connected"]]) >= len(nodes) - 1 for node in nodes), 20)
+        def peers(node):
+            return [peer for peer in node.ask("node", "peers") if peer["connected"]]
+
+        wait_until(lambda: all(len(peers(node)) >= len(nodes) - 1 for node in nodes), 20)
 
     def test_two_nodes_find_each_other_and_share_their_values(self):
         a = self.start("--listen", "127.0.0.1:0", name="a")
@@ -168,14 +189,15 @@ class Several(NodeTest):
             wait_until(lambda: node.ask("node", "info")["conflicts"] == 0)
         self.stop_all()
 
-    def test_a_copied_data_directory_is_refused_by_its_origin(self):
+    def test_a_copied_data_directory_is_refused_by_the_original(self):
         a = self.start("--listen", "127.0.0.1:0", name="a")
         a.do("context", "set", "/a", "1")
         self.assertEqual(a.stop(), SUCCESS)
         subprocess.run(["cp", "-a", str(a.data), str(self.directory / "copy")], check=True)
         a.start("--listen", "127.0.0.1:0")
         copy = self.start("--join", a.address, name="copy")
-        problem = wait_until(lambda: next((p["problem"] for p in copy.ask("node", "peers") if "copied" in p["problem"]), None))
+        problem = wait_until(lambda: next((p["problem"] for p in copy.ask("node", "peers")
+                                           if "copied" in p["problem"]), None))
         self.assertRegex(problem, "the data directory was copied; give the copy its own|copied")
         self.assertIn(problem[:40], copy.do("node", "peers"))
         self.assertFalse(any(p["connected"] for p in copy.ask("node", "peers")))
@@ -185,13 +207,14 @@ class Several(NodeTest):
     def test_a_node_of_another_cluster_is_refused_with_the_reason(self):
         a = self.start("--listen", "127.0.0.1:0", "--cluster", "one", name="a")
         b = self.start("--join", a.address, "--cluster", "two", name="b")
-        problem = wait_until(lambda: next((p["problem"] for p in b.ask("node", "peers") if "cluster" in p["problem"]), None))
+        problem = wait_until(lambda: next((p["problem"] for p in b.ask("node", "peers")
+                                           if "cluster" in p["problem"]), None))
         self.assertIn("nodes of one cluster are started with the same --cluster", problem)
         a.do("context", "set", "/secret", "1")
         self.assertEqual(b.ask("context", "list"), [])
         self.stop_all()
 
-    def test_a_node_that_nobody_serves_is_shown_as_away(self):
+    def test_a_node_without_a_server_is_shown_as_away(self):
         lone = self.start("--join", f"127.0.0.1:{free_port()}", name="lone")
         wait_until(lambda: any("refused" in p["problem"] for p in lone.ask("node", "peers")))
         self.assertRegex(lone.do("node", "peers"), r"away .*refused")

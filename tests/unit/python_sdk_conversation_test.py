@@ -57,7 +57,8 @@ class Conversations(unittest.TestCase):
         host.open()
         return host
 
-    def execute(self, host: ScriptedHost, msgid: int, command: str = "p.get", **params: Any) -> None:
+    @staticmethod
+    def execute(host: ScriptedHost, msgid: int, command: str = "p.get", **params: Any) -> None:
         host.send([0, msgid, "command.execute", [{"command": command, "arguments": {}, **params}]])
 
     def test_the_plugin_introduces_itself(self) -> None:
