@@ -148,13 +148,17 @@ def first_command():
     return re.search(r"^```console\n(.*?)(?:\s*#.*)?$", readme, re.MULTILINE).group(1)
 
 
+def setUpModule():
+    made = minimal_system()
+    if isinstance(made, str):
+        raise unittest.SkipTest(made)
+
+
 class FreshMachine(unittest.TestCase):
     def setUp(self):
-        made = minimal_system()
-        if isinstance(made, str):
-            self.skipTest(made)
         self.root = place() / self._testMethodName
-        subprocess.run(["cp", "-a", made, self.root], check=True)
+        subprocess.run(["cp", "-a", minimal_system(), self.root], check=True)
+        self.addCleanup(shutil.rmtree, self.root)
         for name in ("make", "g++", "python3", "git", "sudo"):
             self.assertFalse((self.root / "usr/bin" / name).exists(), f"{name} is there already")
 
@@ -169,6 +173,10 @@ class FreshMachine(unittest.TestCase):
         command = first_command()
         self.assertEqual(command, "./setup.sh demo")
         self.assertIn("\nevery claim holds", self.inside(command))
+
+    def test_a_missing_network_is_named(self):
+        with self.assertRaisesRegex(Ended, "the package servers cannot be reached"):
+            self.inside("unshare --net ./setup.sh demo")
 
     def test_an_installation_that_was_killed_is_completed(self):
         self.inside("./setup.sh packages", until="packages 60 %")
