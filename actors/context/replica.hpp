@@ -6,7 +6,7 @@
 
 #include <troupe/actors/context/local_types.hpp>
 #include <troupe/actors/context/state/engine.hpp>
-#include <troupe/actors/context/store_keeper.hpp>
+#include <troupe/actors/context/store/store_keeper.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/links/link.hpp>

@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <chrono>
 
-#include <troupe/actors/context/store.hpp>
+#include <troupe/actors/context/store/store.hpp>
 #include <troupe/messages/node.hpp>
 
 namespace troupe::cli {

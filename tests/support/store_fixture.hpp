@@ -10,7 +10,7 @@
 
 #include <sqlite3.h>
 
-#include <troupe/actors/context/store.hpp>
+#include <troupe/actors/context/store/store.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>

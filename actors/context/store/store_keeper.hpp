@@ -3,7 +3,7 @@
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/context/local_types.hpp>
-#include <troupe/actors/context/store.hpp>
+#include <troupe/actors/context/store/store.hpp>
 
 namespace troupe {
 

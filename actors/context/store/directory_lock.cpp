@@ -1,4 +1,4 @@
-#include <troupe/actors/context/directory_lock.hpp>
+#include <troupe/actors/context/store/directory_lock.hpp>
 
 #include <cerrno>
 #include <system_error>

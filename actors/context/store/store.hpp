@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/directory_lock.hpp>
-#include <troupe/actors/context/sqlite.hpp>
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/store/directory_lock.hpp>
+#include <troupe/actors/context/store/sqlite.hpp>
 #include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/messages/sync.hpp>
 

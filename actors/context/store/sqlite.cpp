@@ -1,4 +1,4 @@
-#include <troupe/actors/context/sqlite.hpp>
+#include <troupe/actors/context/store/sqlite.hpp>
 
 #include <sqlite3.h>
 

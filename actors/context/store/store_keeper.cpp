@@ -1,4 +1,4 @@
-#include <troupe/actors/context/store_keeper.hpp>
+#include <troupe/actors/context/store/store_keeper.hpp>
 
 #include <troupe/actors/kernel/shell.hpp>
 

@@ -1,4 +1,4 @@
-#include <troupe/actors/context/store.hpp>
+#include <troupe/actors/context/store/store.hpp>
 
 #include <cerrno>
 #include <cstring>
