@@ -14,6 +14,7 @@
 
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/outside.hpp>
+#include <troupe/actors/links/admission.hpp>
 #include <troupe/actors/links/sockets.hpp>
 #include <troupe/messages/utf8.hpp>
 #include <troupe/plugins/manifest.hpp>
@@ -425,37 +426,31 @@ std::vector<child_spec> node::children(context_engine engine, context_store stor
          .farewell = {},
          .stop_deadline = part});
   if (doors_->clients)
-    all.push_back(
-        {.name = "client_listener",
-         .start =
-             [this, open, services, acceptance] {
-               const auto admit =
-                   [acceptance](const session_open& opening) -> result<session_grant> {
-                 if (opening.kind != session_kind::client)
-                   return fail(error_code::permission_denied, "this socket is for clients");
-                 return session_grant{{.name = "client:" + opening.name,
-                                       .kind = principal_kind::client,
-                                       .capabilities = {},
-                                       .same_user = true},
-                                      acceptance};
-               };
-               const link_setup setup{
-                   .label = "client", .log = log_, .services = *services, .gate = admit};
-               return start_listener(open, &doors::clients,
-                                     {.label = "troupe.sock",
-                                      .log = log_,
-                                      .setup_for = [setup](int socket) -> result<link_setup> {
-                                        const auto user = peer_user(socket);
-                                        if (!user) return fail(user.error());
-                                        if (*user != geteuid() && *user != 0)
-                                          return fail(error_code::permission_denied,
-                                                      "the client runs as another user");
-                                        return setup;
-                                      }});
-             },
-         .kind = child_kind::replaceable,
-         .farewell = {},
-         .stop_deadline = part});
+    all.push_back({.name = "client_listener",
+                   .start =
+                       [this, open, services, acceptance] {
+                         const link_setup setup{.label = "client",
+                                                .log = log_,
+                                                .services = *services,
+                                                .gate = [acceptance](const session_open& opening) {
+                                                  return admit_client(opening, acceptance);
+                                                }};
+                         return start_listener(
+                             open, &doors::clients,
+                             {.label = "troupe.sock",
+                              .log = log_,
+                              .setup_for = [setup](int socket) -> result<link_setup> {
+                                const auto user = peer_user(socket);
+                                if (!user) return fail(user.error());
+                                if (*user != geteuid() && *user != 0)
+                                  return fail(error_code::permission_denied,
+                                              "the client runs as another user");
+                                return setup;
+                              }});
+                       },
+                   .kind = child_kind::replaceable,
+                   .farewell = {},
+                   .stop_deadline = part});
   return all;
 }
 

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -11,6 +8,7 @@
 
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/links/link_greeting.hpp>
 #include <troupe/actors/links/link_session.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/actors/links/methods.hpp>
@@ -43,15 +41,6 @@ struct route {
 result<route> find_route(const service_table& services, principal_kind caller,
                          std::string_view method, method_kind kind = method_kind::request);
 
-/// What the accepting side decides about a `session.open`.
-struct session_grant {
-  principal caller;
-  session_accepted answer;
-};
-
-/// Decides without waiting; an error is sent to the other side and ends the link.
-using session_gate = std::function<result<session_grant>(const session_open&)>;
-
 /// Everything a link depends on. With neither `gate` nor `open` there is no greeting: both sides
 /// know each other.
 struct link_setup {
@@ -64,14 +53,6 @@ struct link_setup {
   principal other_side;  ///< Without a gate: who is there, as far as it is known before it answers.
   std::optional<link_owner> owner;  ///< Told when the session has begun.
 };
-
-/// How much longer than its caller's deadline the service of a request is waited for. The caller is
-/// answered at its deadline; the request keeps its place among those in flight until its service
-/// answers or this has passed as well.
-inline constexpr std::chrono::milliseconds answer_grace{10'000};
-
-/// What a side may call itself in `session.open` and its answer.
-inline constexpr std::size_t max_session_name_bytes = 64;
 
 /// Starts a link on a connected stream socket, which it then owns.
 link_actor spawn_link(caf::actor_system& system, int socket, link_setup setup);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include <troupe/messages/link.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {
@@ -39,6 +40,13 @@ std::size_t possible_containers(std::string_view bytes) noexcept {
 }
 
 }  // namespace
+
+void link_events::on_outcome(call_completion done, result<std::string_view> outcome) {
+  if (outcome)
+    done(std::string{*outcome});
+  else
+    done(fail(std::move(outcome.error())));
+}
 
 link_session::link_session(const link_limits& limits, time_point now)
     : limits_(limits),
@@ -81,7 +89,7 @@ result<void> link_session::receive_frame(std::string_view frame, time_point now,
   if (const auto* request = std::get_if<rpc::request>(&*parsed))
     return receive_request(*request, now, events);
   if (const auto* response = std::get_if<rpc::response>(&*parsed))
-    return receive_response(*response);
+    return receive_response(*response, events);
   return receive_notification(std::get<rpc::notification>(*parsed), events);
 }
 
@@ -131,7 +139,7 @@ result<void> link_session::check_room(const rpc::request& request) const {
   return {};
 }
 
-result<void> link_session::receive_response(const rpc::response& response) {
+result<void> link_session::receive_response(const rpc::response& response, link_events& events) {
   const std::uint32_t slot = slot_of(response.id);
   const bool known =
       slot < slots_.size() && slots_[slot].open && wire_id(slot, slots_[slot].use) == response.id;
@@ -140,11 +148,10 @@ result<void> link_session::receive_response(const rpc::response& response) {
     --late_replies_;
     return {};
   }
-  auto done = close_call(slot);
   if (response.failure.code == error_code::none)
-    done(response.payload);
+    close_call(slot, response.payload, events);
   else
-    done(fail(response.failure));
+    close_call(slot, fail(response.failure), events);
   return {};
 }
 
@@ -295,8 +302,8 @@ result<void> link_session::check_output(std::size_t more) const {
   return {};
 }
 
-result<void> link_session::tick(time_point now) {
-  expire_calls(now);
+result<void> link_session::tick(time_point now, link_events& events) {
+  expire_calls(now, events);
   expire_requests(now);
   if (now - last_forgiven_ >= std::chrono::seconds{1}) {
     last_forgiven_ = now;
@@ -325,16 +332,15 @@ result<void> link_session::tick(time_point now) {
   return ping_when_idle(now);
 }
 
-void link_session::expire_calls(time_point now) {
+void link_session::expire_calls(time_point now, link_events& events) {
   if (open_calls_ == 0) return;
   std::size_t expired = 0;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     if (!slots_[slot].open || slots_[slot].deadline > now) continue;
     const auto id = wire_id(slot, slots_[slot].use);
-    auto done = close_call(slot);
     ++expired;
     rpc::append_notification(output_, cancel_call::method, encode(cancel_call{id}));
-    done(fail(error_code::deadline_exceeded, "no answer before the deadline"));
+    close_call(slot, fail(error_code::deadline_exceeded, "no answer before the deadline"), events);
   }
   late_replies_ += expired;
   if (expired == 0 || unheard_since_) return;
@@ -363,7 +369,7 @@ result<void> link_session::ping_when_idle(time_point now) {
                                              std::to_string(limits_.silence.count()) +
                                              " ms after a call had passed its deadline");
   if (limits_.ping_interval.count() == 0 || now - last_ping_ < limits_.ping_interval) return {};
-  if (open_calls_ > (pinging_ ? 1u : 0u)) {
+  if (open_calls_ > (ping_ ? 1u : 0u)) {
     // Their deadlines say when the other side has been silent for too long. Behind one of them it
     // may show that it lives.
     silent_since_.reset();
@@ -375,26 +381,31 @@ result<void> link_session::ping_when_idle(time_point now) {
                 "nothing was heard for " + std::to_string(limits_.silence.count()) + " ms");
   }
   last_ping_ = now;
-  if (pinging_) return {};
-  const auto started = call(ping::method, rpc::no_params, now + 2 * limits_.silence,
-                            [this](const result<std::string_view>&) { pinging_ = false; });
-  pinging_ = started.has_value();
+  if (ping_) return {};
+  if (const auto started = call(ping::method, rpc::no_params, now + 2 * limits_.silence, {}))
+    ping_ = *started;
   return {};
 }
 
-link_session::completion link_session::close_call(std::uint32_t slot) {
+void link_session::close_call(std::uint32_t slot, result<std::string_view> outcome,
+                              link_events& events) {
   auto& place = slots_[slot];
+  auto done = std::exchange(place.done, nullptr);
+  const bool is_ping = ping_ == wire_id(slot, place.use);
   place.open = false;
   ++place.use;
   --open_calls_;
   free_slots_.push_back(slot);
-  return std::exchange(place.done, nullptr);
+  if (is_ping)
+    ping_.reset();
+  else
+    events.on_outcome(std::move(done), std::move(outcome));
 }
 
-std::vector<request_serial> link_session::end(const error& reason) {
+std::vector<request_serial> link_session::end(const error& reason, link_events& events) {
   ended_ = reason;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot)
-    if (slots_[slot].open) close_call(slot)(fail(reason));
+    if (slots_[slot].open) close_call(slot, fail(reason), events);
   std::vector<request_serial> unanswered;
   for (const auto& [id, serial] : answerable_) unanswered.push_back(serial);
   serving_.clear();

@@ -50,7 +50,10 @@ struct link_limits {
 /// be sooner.
 using request_serial = std::uint32_t;
 
-/// What a session hands to its owner as it reads. The views are valid during the call only.
+/// Gets the outcome of a call exactly once: the bytes of the result or an error.
+using call_completion = std::function<void(result<std::string>)>;
+
+/// What a session hands to its owner. The views are valid during the call only.
 class link_events {
 public:
   virtual ~link_events() = default;
@@ -61,6 +64,8 @@ public:
   /// The other side does not wait for the answer to this request any more; it must be answered all
   /// the same.
   virtual void on_cancelled(request_serial request) = 0;
+  /// A call has ended: `done` must get this outcome, now or later.
+  virtual void on_outcome(call_completion done, result<std::string_view> outcome);
 };
 
 /// One side of a connection that speaks MessagePack-RPC: bytes in, events out, bytes out. Knows no
@@ -73,8 +78,7 @@ public:
 class link_session {
 public:
   using time_point = std::chrono::steady_clock::time_point;
-  /// Told the outcome of a call exactly once: the bytes of the result or an error.
-  using completion = std::function<void(result<std::string_view>)>;
+  using completion = call_completion;
 
   link_session(const link_limits& limits, time_point now);
   link_session(const link_session&) = delete;
@@ -113,13 +117,13 @@ public:
   /// Lets time pass: calls and requests expire, half messages and silence are noticed, pings are
   /// sent. At least every 50 ms while `has_deadlines()`, every second otherwise; after more than
   /// two seconds it is taken that this side was held up, and the other one has all its time again.
-  result<void> tick(time_point now);
+  result<void> tick(time_point now, link_events& events);
   /// True while a call of ours or a request of theirs waits for its answer.
   bool has_deadlines() const noexcept { return open_calls_ > 0 || !answerable_.empty(); }
 
   /// Fails every open call with `reason`, and every later one. @returns the requests that still
   /// waited for their answers, which nobody needs any more.
-  std::vector<request_serial> end(const error& reason);
+  std::vector<request_serial> end(const error& reason, link_events& events);
 
   /// Bytes to send. The owner takes and clears them.
   std::string& output() noexcept { return output_; }
@@ -168,7 +172,7 @@ private:
   result<void> receive_frame(std::string_view frame, time_point now, link_events& events);
   result<void> receive_request(const rpc::request& request, time_point now, link_events& events);
   result<void> check_room(const rpc::request& request) const;
-  result<void> receive_response(const rpc::response& response);
+  result<void> receive_response(const rpc::response& response, link_events& events);
   result<void> receive_notification(const rpc::notification& notification, link_events& events);
   result<void> strike(std::string_view what);
   template <class Append>
@@ -179,9 +183,9 @@ private:
   std::optional<request_serial> answer_early(std::uint32_t id, const error& why);
   void append_refusal(std::uint32_t id, const error& failure);
   result<void> ping_when_idle(time_point now);
-  void expire_calls(time_point now);
+  void expire_calls(time_point now, link_events& events);
   void expire_requests(time_point now);
-  completion close_call(std::uint32_t slot);
+  void close_call(std::uint32_t slot, result<std::string_view> outcome, link_events& events);
 
   link_limits limits_;
   msgpack_scanner scanner_;
@@ -201,7 +205,7 @@ private:
   std::uint32_t strikes_ = 0;
   time_point message_began_;
   time_point last_ping_;
-  bool pinging_ = false;
+  std::optional<std::uint32_t> ping_;       ///< The call that is a ping, while it is open.
   std::optional<time_point> silent_since_;  ///< The first ping after which nothing was heard.
   /// Since when nothing was heard although a call had passed its deadline, and with it all calls
   /// made before: however many newer ones there are, the other side hangs.

@@ -39,8 +39,4 @@ struct mesh_setup {
 
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);
 
-/// Decides about a peer's `session.open`: the cluster must be the same. The link puts the agreed
-/// protocol into the answer.
-result<session_grant> admit_peer(const session_open& opening, const session_open& own);
-
 }  // namespace troupe

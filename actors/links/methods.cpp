@@ -68,4 +68,23 @@ bool may_call(const method_rule& rule, principal_kind kind) noexcept {
   return false;
 }
 
+result<const method_rule*> find_route(service_set served, principal_kind caller,
+                                      std::string_view method, method_kind kind) {
+  const auto rule = find_method(method);
+  if (!rule) return rule;
+  if ((*rule)->name == session_open::method)
+    return fail(error_code::protocol_violation, "the session is open already");
+  if (!may_call(**rule, caller))
+    return fail(error_code::permission_denied,
+                "a " + std::string{name_of(caller)} + " may not call " + std::string{method});
+  if ((*rule)->kind != kind)
+    return fail(error_code::protocol_violation,
+                std::string{method} + (kind == method_kind::request
+                                           ? " is a notification, which has no answer"
+                                           : " is a request, and needs an id"));
+  if (!served.contains((*rule)->access.service))
+    return fail(error_code::unavailable, "this node does not serve " + std::string{method});
+  return rule;
+}
+
 }  // namespace troupe

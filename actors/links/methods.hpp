@@ -1,6 +1,7 @@
 #pragma once
 
-#include <optional>
+#include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -33,5 +34,29 @@ result<const method_rule*> find_method(std::string_view name);
 
 /// Whether this kind of principal may call the method at all.
 bool may_call(const method_rule& rule, principal_kind kind) noexcept;
+
+/// A set of services.
+class service_set {
+public:
+  constexpr service_set() = default;
+  constexpr service_set(std::initializer_list<service> members) noexcept {
+    for (const auto each : members) insert(each);
+  }
+
+  constexpr void insert(service one) noexcept { bits_ |= bit(one); }
+  constexpr bool contains(service one) const noexcept { return (bits_ & bit(one)) != 0; }
+
+private:
+  static constexpr std::uint32_t bit(service one) noexcept {
+    return 1u << static_cast<std::uint32_t>(one);
+  }
+
+  std::uint32_t bits_ = 0;
+};
+
+/// Routes a message that came over a link: its method must exist and be of this kind, the caller
+/// must be allowed to call it, and this node must serve it. The service is in the rule.
+result<const method_rule*> find_route(service_set served, principal_kind caller,
+                                      std::string_view method, method_kind kind);
 
 }  // namespace troupe

@@ -12,6 +12,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/served_connection.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/method.hpp>
@@ -112,9 +113,6 @@ struct routed_request {
             beside.trace,        ticket};
   }
 };
-
-/// Of one link's, which with the longest answers there can be bounds them to 128 MiB.
-inline constexpr std::size_t max_reads_at_once = 16;
 
 /// Cancels what this actor has asked for in a `service_call` with that ticket.
 template <class Self>

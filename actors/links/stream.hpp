@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <caf/io/abstract_broker.hpp>
 #include <caf/io/scribe.hpp>
@@ -12,14 +13,14 @@
 
 namespace troupe {
 
-/// The bytes of one connection inside a broker: moves what a `link_session` wants to send to CAF's
-/// buffers in batches, and pauses reading while the session wants it.
+/// The bytes of one connection inside a broker: writes in batches, and pauses reading.
 class stream {
 public:
-  /// How much is read at once.
+  /// The most that is read at once.
   static constexpr std::size_t read_bytes = 32 * 1024;
 
-  /// @param broker Must own the connection before anything else is called, and outlive this object.
+  /// @param broker Must own the connection before any other function is called, and outlive this
+  /// object.
   stream(caf::io::abstract_broker* broker, caf::io::connection_handle connection)
       : broker_(broker), connection_(connection) {}
 
@@ -29,23 +30,22 @@ public:
     await_turn();
   }
 
-  /// Call before anything that may produce output: tells the session what the other side has not
-  /// taken. CAF shows what waits to be written, not what it is just writing.
-  void refresh(link_session& session) {
-    session.set_unsent(open() ? broker_->wr_buf(connection_).size() : 0);
+  /// The bytes that wait to be written. CAF does not show those that it is writing at the moment.
+  std::size_t unsent() const { return open() ? broker_->wr_buf(connection_).size() : 0; }
+
+  /// Sends the bytes and clears them.
+  void send(std::string& bytes) {
+    if (!bytes.empty() && open()) {
+      broker_->write(connection_, bytes.size(), bytes.data());
+      broker_->flush(connection_);
+    }
+    bytes.clear();
   }
 
-  /// Call after it: sends, and pauses or resumes reading.
-  void flush(link_session& session) {
-    if (!open()) return session.output().clear();
-    if (auto& output = session.output(); !output.empty()) {
-      broker_->write(connection_, output.size(), output.data());
-      broker_->flush(connection_);
-      output.clear();
-    }
-    refresh(session);
-    if (session.reading_paused() == paused_ || !*turned_) return;
-    paused_ = !paused_;
+  /// Pauses or resumes reading, unless this turn of CAF's I/O loop forbids it; see `await_turn`.
+  void set_paused(bool wanted) {
+    if (wanted == paused_ || !*turned_ || !open()) return;
+    paused_ = wanted;
     if (paused_)
       broker_->halt(connection_);
     else
@@ -53,17 +53,28 @@ public:
     await_turn();
   }
 
-  /// While true, `flush` must be called again soon: reading is paused, and only `flush` resumes it.
+  /// While true, `set_paused` must be called again soon: only that resumes reading.
   bool paused() const noexcept { return paused_; }
 
   /// Closes. Of what has been written, what the operating system takes at once is still sent.
-  void close() { close_later(*broker_, connection_); }
+  void close() {
+    if (!std::exchange(closed_, true)) close_later(*broker_, connection_);
+  }
 
-  bool open() const { return broker_->valid(connection_); }
+  bool open() const { return !closed_ && broker_->valid(connection_); }
+
+  /// For an owner of a bare `link_session`: call it before anything that may produce output.
+  void refresh(link_session& session) { session.set_unsent(unsent()); }
+  /// The same, to be called afterwards.
+  void flush(link_session& session) {
+    send(session.output());
+    refresh(session);
+    set_paused(session.reading_paused());
+  }
 
 private:
-  /// Of two changes in one turn of CAF's I/O loop the loop would see neither, while the connection
-  /// believes in both. So the next one waits for the turn to end.
+  /// CAF's I/O loop would see neither of two changes in one turn, but the connection would take
+  /// both as done. So the next change waits for the turn to end.
   void await_turn() {
     turned_ = std::make_shared<bool>(false);
     broker_->backend().post([turned = turned_] { *turned = true; });
@@ -72,8 +83,9 @@ private:
   caf::io::abstract_broker* broker_;
   caf::io::connection_handle connection_;
   bool paused_ = false;
-  std::shared_ptr<bool> turned_ =
-      std::make_shared<bool>(true);  ///< Touched by the I/O thread only.
+  bool closed_ = false;  ///< From then on the handle may name another connection of the broker.
+  /// Touched by the I/O thread only.
+  std::shared_ptr<bool> turned_ = std::make_shared<bool>(true);
 };
 
 }  // namespace troupe

@@ -371,7 +371,7 @@ void supervisor_state::disconnect(const error& reason) {
   const auto ended = std::exchange(run_, nullptr);
   if (!ended) return;
   process_ = 0;
-  for (const auto request : ended->session.end(reason))
+  for (const auto request : ended->session.end(reason, *this))
     cancel_served(self_, setup_.environment.services, ended->ticket(request));
   ended->bytes.flush(ended->session);
   ended->bytes.close();

@@ -218,7 +218,7 @@ void supervisor_state::pass_time(tick pace) {
   if (!current) return;
   current->bytes.refresh(current->session);
   const auto generation = generation_;
-  const auto outcome = current->session.tick(now());
+  const auto outcome = current->session.tick(now(), *this);
   if (generation != generation_) return;
   if (!outcome)
     return fail_run({outcome.error().code,

@@ -79,7 +79,8 @@ result<std::string> client::call_bytes(std::string_view method, std::string_view
   if (!started) return fail(std::move(started.error()));
   while (!outcome) {
     if (auto moved = exchange(until); !moved) {
-      session_->end(moved.error());
+      no_requests events{*session_};
+      session_->end(moved.error(), events);
       break;
     }
   }
@@ -90,6 +91,7 @@ result<std::string> client::call_bytes(std::string_view method, std::string_view
 result<void> client::exchange(link_session::time_point until) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - clock::now());
   auto& output = session_->output();
+  no_requests events{*session_};
   pollfd waiting{socket_.get(), static_cast<short>(output.empty() ? POLLIN : POLLIN | POLLOUT), 0};
   if (poll(&waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left.count() + 1, 1, 1000))) <
           0 &&
@@ -108,14 +110,13 @@ result<void> client::exchange(link_session::time_point until) {
     const auto got = recv(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
       return fail(error_code::unavailable, "the node closed the connection");
-    no_requests events{*session_};
     if (got > 0)
       if (auto taken = session_->receive({bytes.data(), static_cast<std::size_t>(got)},
                                          clock::now(), events);
           !taken)
         return taken;
   }
-  return session_->tick(clock::now());
+  return session_->tick(clock::now(), events);
 }
 
 }  // namespace troupe::cli

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include <troupe/actors/links/admission.hpp>
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/mesh.hpp>
 #include <troupe/actors/links/sockets.hpp>
@@ -335,39 +336,4 @@ TEST_CASE(
       eventually([&] { return third.log.count("mesh.refused node=" + to_string(copy.id)) >= 5; }));
   CHECK(std::chrono::steady_clock::now() - begin >= 100ms + 200ms + 400ms + 800ms);
   CHECK(third.is_connected_with(original));
-}
-
-// -- who is admitted ------------------------------------------------------------------------------
-
-TEST_CASE("a peer is admitted when it is of the same cluster and not this node again") {
-  session_open own;
-  own.kind = session_kind::peer;
-  own.name = "here";
-  own.cluster = our_cluster;
-  own.node = test::node(1);
-  own.incarnation = 5;
-  auto other = own;
-  other.node = test::node(2);
-  const auto granted = admit_peer(other, own);
-  REQUIRE(granted);
-  CHECK(granted->caller.kind == principal_kind::peer);
-  CHECK(granted->caller.name == to_string(test::node(2)));
-  CHECK(granted->answer.node == test::node(1));
-  CHECK(granted->answer.node_name == "here");
-  CHECK(granted->answer.incarnation == 5);
-
-  auto client = other;
-  client.kind = session_kind::client;
-  CHECK(admit_peer(client, own).error().code == error_code::permission_denied);
-  auto foreign = other;
-  foreign.cluster = {uuid{{9}}};
-  CHECK(admit_peer(foreign, own).error().code == error_code::permission_denied);
-  auto nameless = other;
-  nameless.node = {};
-  CHECK(admit_peer(nameless, own).error().code == error_code::invalid_argument);
-  auto copy = own;
-  copy.incarnation = 6;
-  const auto refused = admit_peer(copy, own);
-  CHECK(refused.error().code == error_code::already_exists);
-  CHECK(refused.error().message.find("the data directory was copied") != std::string::npos);
 }

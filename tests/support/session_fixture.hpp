@@ -53,13 +53,10 @@ struct recorded_outcome {
   int told = 0;
 
   /// @warning must outlive the session.
-  link_session::completion taker() {
-    return [this](result<std::string_view> got) {
+  call_completion taker() {
+    return [this](result<std::string> got) {
       ++told;
-      if (got)
-        outcome = std::string{*got};
-      else
-        outcome = fail(got.error());
+      outcome = std::move(got);
     };
   }
   error_code code() const {
@@ -94,8 +91,9 @@ public:
   }
   result<void> pass(std::chrono::milliseconds time) {
     now += time;
-    return session.tick(now);
+    return session.tick(now, events);
   }
+  std::vector<request_serial> end(const error& reason) { return session.end(reason, events); }
   /// Takes what is to be sent.
   std::string sent() { return std::exchange(session.output(), {}); }
 

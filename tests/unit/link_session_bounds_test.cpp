@@ -40,7 +40,7 @@ TEST_CASE("as many calls can be in flight as ids have places, each with an id of
   session_fixture link{limits};
   for (int i = 0; i < 65'536; ++i) REQUIRE(link.call(outcome));
   CHECK(link.call(outcome).error().code == error_code::overloaded);
-  link.session.end({error_code::unavailable, "gone", {}});
+  link.end({error_code::unavailable, "gone", {}});
   CHECK(outcome.told == 65'536);
 }
 

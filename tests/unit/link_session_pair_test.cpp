@@ -155,7 +155,7 @@ TEST_CASE("no bytes make a session do anything but go on or end") {
       bytes[*rc::gen::inRange<std::size_t>(0, bytes.size())] = *rc::gen::arbitrary<char>();
     const auto received = link.receive(bytes);
     RC_CLASSIFY(!received.has_value(), "ended");
-    link.session.end({error_code::unavailable, "end", {}});
+    link.end({error_code::unavailable, "end", {}});
     RC_ASSERT(outcome.told == 1);
   }));
 }

@@ -103,7 +103,7 @@ TEST_CASE("the end of a session names the requests that nobody waits for any mor
   const auto answered = link.serve(1), cancelled = link.serve(2), open = link.serve(3);
   link.session.respond(answered, rpc::nil);
   REQUIRE(link.receive(cancel_frame(2)));
-  CHECK(link.session.end({error_code::unavailable, "gone", {}}) == std::vector{open});
+  CHECK(link.end({error_code::unavailable, "gone", {}}) == std::vector{open});
   CHECK(link.events.cancelled == std::vector{cancelled});
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("the end of a session fails the calls that are open, each once, and al
   result<std::uint32_t> retried{0};
   REQUIRE(link.session.call("m", rpc::no_params, start + 1s,
                             [&](result<std::string_view>) { retried = link.call(late); }));
-  link.session.end({error_code::unavailable, "gone", {}});
+  link.end({error_code::unavailable, "gone", {}});
   CHECK(first.told == 1);
   CHECK(second.told == 1);
   CHECK(first.outcome->error() == error{error_code::unavailable, "gone", {}});

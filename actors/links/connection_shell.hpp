@@ -1,0 +1,208 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <troupe/actors/kernel/local_types.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/links/link.hpp>
+#include <troupe/actors/links/served_connection.hpp>
+#include <troupe/actors/links/serving.hpp>
+#include <troupe/actors/links/stream.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+/// What an actor learns of its served connection. The functions run after the event that caused
+/// them, in order, and may call the connection.
+class connection_owner {
+public:
+  virtual ~connection_owner() = default;
+  /// The session is open; the other side has been answered.
+  virtual void on_session(session_began& session) = 0;
+  /// A notification of the link itself, such as `log`.
+  virtual void on_notification(const notification_came& notification) = 0;
+  virtual void on_refused(const notification_refused& refused) = 0;
+  virtual void on_more_refused(std::uint64_t count) = 0;
+  /// The connection cannot go on: call `end`.
+  virtual void on_failure(connection_failed& failed) = 0;
+};
+
+/// Carries out the effects of a served connection inside a broker: moves the bytes, asks the
+/// services, passes their answers back and schedules ticks. Decides nothing.
+///
+/// `Self` is the broker's type. Shared, because answers of services may come after the owner has
+/// dropped the connection for a new one.
+template <class Self>
+class connection_shell : public std::enable_shared_from_this<connection_shell<Self>> {
+public:
+  using completion = served_connection::completion;
+
+  static constexpr std::chrono::milliseconds slow_interval{1000};
+  /// How late a deadline may be noticed.
+  static constexpr std::chrono::milliseconds fast_interval{20};
+  /// For a service to take a notification.
+  static constexpr std::chrono::seconds notification_deadline{60};
+
+  /// @param self Owns `connection`. @param owner Lives as long as `self`.
+  /// @param services Where the requests go; what the setup says of services is replaced.
+  connection_shell(Self* self, connection_owner& owner, caf::io::connection_handle connection,
+                   served_setup setup, service_table services)
+      : self_(self),
+        owner_(owner),
+        stream_(self, connection),
+        services_(std::move(services)),
+        connection_(with_services(std::move(setup), services_), self->clock().now()) {}
+
+  /// Starts to read, and introduces this side when it is the dialing one. Call it once.
+  void start() {
+    stream_.start();
+    step([this](auto& connection) { connection.start(now()); });
+  }
+
+  void receive(const caf::io::new_data_msg& data) {
+    step([&](auto& connection) {
+      connection.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now());
+    });
+  }
+
+  /// Passes a tick on. The owner repeats the slow tick itself.
+  void pass_time(tick pace) {
+    step([&](auto& connection) {
+      if (pace == tick::slow)
+        connection.slow_tick(now());
+      else
+        connection.fast_tick(now());
+    });
+  }
+
+  /// As `served_connection::call`.
+  result<std::uint32_t> call(std::string_view method, std::string_view params,
+                             std::chrono::milliseconds deadline, completion done) {
+    return step([&](auto& connection) {
+      return connection.call(method, params, now() + deadline, std::move(done));
+    });
+  }
+  void cancel(std::uint32_t call) {
+    step([&](auto& connection) { connection.cancel(call); });
+  }
+  result<void> notify(std::string_view method, std::string_view params) {
+    return step([&](auto& connection) { return connection.notify(method, params); });
+  }
+  void close(const std::string& reason) {
+    step([&](auto& connection) { connection.close(reason); });
+  }
+  /// As `served_connection::end`; sends what there is to send and closes the connection.
+  void end(const error& reason) {
+    step([&](auto& connection) { connection.end(reason); });
+  }
+  void set_caller(principal_ptr caller) { connection_.set_caller(std::move(caller)); }
+
+  bool is_open() const noexcept { return connection_.is_open(); }
+  bool has_ended() const noexcept { return connection_.has_ended(); }
+  const principal_ptr& caller() const noexcept { return connection_.caller(); }
+
+private:
+  static served_setup with_services(served_setup setup, const service_table& services) {
+    setup.services = {};
+    for (const auto& [name, actor] : services) setup.services.insert(name);
+    return setup;
+  }
+
+  auto now() const { return self_->clock().now(); }
+
+  /// Lets the connection deal with one event and carries out what follows. The owner may cause
+  /// further events meanwhile; their effects come after those that are there.
+  template <class Event>
+  auto step(Event event) {
+    const auto alive = this->shared_from_this();
+    connection_.set_unsent(stream_.unsent());
+    if constexpr (std::is_void_v<decltype(event(connection_))>) {
+      event(connection_);
+      carry_out();
+    } else {
+      auto outcome = event(connection_);
+      carry_out();
+      return outcome;
+    }
+  }
+
+  void carry_out() {
+    if (is_busy_) return;
+    is_busy_ = true;
+    while (!connection_.effects().empty()) {
+      batch_.swap(connection_.effects());
+      for (auto& effect : batch_) std::visit([this](auto& what) { carry_out(what); }, effect);
+      batch_.clear();
+    }
+    is_busy_ = false;
+    stream_.send(connection_.output());
+    if (connection_.has_ended()) return stream_.close();
+    connection_.set_unsent(stream_.unsent());
+    stream_.set_paused(connection_.reading_paused());
+    if (connection_.take_fast_tick(stream_.paused())) tick_after(self_, fast_interval, tick::fast);
+  }
+
+  // Once the connection has ended, only calls and cancellations are left to be told.
+
+  void carry_out(ask_service& wanted) {
+    if (connection_.has_ended()) return;
+    const auto request = wanted.request;
+    const auto pass_back = [weak = this->weak_from_this(),
+                            request](const result<std::string_view>& outcome) {
+      if (const auto shell = weak.lock())
+        shell->step([&](auto& connection) { connection.answer(request, outcome, shell->now()); });
+    };
+    ask(self_, service_of(*wanted.rule), wanted.limit, std::move(wanted.call))
+        .then([pass_back](
+                  const payload& answer) { pass_back(std::string_view{answer.msgpack.bytes}); },
+              [pass_back](const error& failure) { pass_back(fail(failure)); });
+  }
+  void carry_out(tell_service& wanted) {
+    if (connection_.has_ended()) return;
+    const auto taken = [weak = this->weak_from_this(), bytes = wanted.bytes] {
+      if (const auto shell = weak.lock())
+        shell->step([&](auto& connection) { connection.taken(bytes); });
+    };
+    ask(self_, service_of(*wanted.rule), notification_deadline, std::move(wanted.notification))
+        .then(taken, [taken](const error&) { taken(); });
+  }
+  void carry_out(const cancel_service& gone) { cancel_served(self_, services_, gone.ticket); }
+  void carry_out(call_ended& ended) { ended.done(std::move(ended.outcome)); }
+  void carry_out(session_began& session) {
+    if (!connection_.has_ended()) owner_.on_session(session);
+  }
+  void carry_out(const notification_came& notification) {
+    if (!connection_.has_ended()) owner_.on_notification(notification);
+  }
+  void carry_out(const notification_refused& refused) {
+    if (!connection_.has_ended()) owner_.on_refused(refused);
+  }
+  void carry_out(const more_refused& more) {
+    if (!connection_.has_ended()) owner_.on_more_refused(more.count);
+  }
+  void carry_out(connection_failed& failed) {
+    if (!connection_.has_ended()) owner_.on_failure(failed);
+  }
+
+  const service_actor& service_of(const method_rule& rule) const {
+    const auto found = services_.find(rule.access.service);
+    TROUPE_ASSERT(found != services_.end(), "a request is handed to a service that is there");
+    return found->second;
+  }
+
+  Self* self_;
+  connection_owner& owner_;
+  stream stream_;
+  service_table services_;
+  served_connection connection_;
+  std::vector<connection_effect> batch_;  ///< Being carried out; its memory is used again.
+  bool is_busy_ = false;
+};
+
+}  // namespace troupe
