@@ -41,8 +41,6 @@ public:
 template <class Self>
 class connection_shell : public std::enable_shared_from_this<connection_shell<Self>> {
 public:
-  using completion = served_connection::completion;
-
   static constexpr std::chrono::milliseconds slow_interval{1000};
   /// How late a deadline may be noticed.
   static constexpr std::chrono::milliseconds fast_interval{20};
@@ -83,9 +81,10 @@ public:
 
   /// As `served_connection::call`.
   result<std::uint32_t> call(std::string_view method, std::string_view params,
-                             std::chrono::milliseconds deadline, completion done) {
+                             std::chrono::milliseconds deadline, call_completion done,
+                             call_patience patience = call_patience::until_deadline) {
     return step([&](auto& connection) {
-      return connection.call(method, params, now() + deadline, std::move(done));
+      return connection.call(method, params, now() + deadline, std::move(done), patience);
     });
   }
   void cancel(std::uint32_t call) {

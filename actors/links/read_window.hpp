@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include <troupe/messages/assert.hpp>
+
 namespace troupe {
 
 /// Bounds how many requests with large answers the services work on at once for one link: answers
@@ -30,6 +32,7 @@ public:
 
   /// One that was handed on has been answered. @returns the one to hand on in its place.
   std::optional<Request> leave() {
+    TROUPE_ASSERT(under_way_ > 0, "a request leaves the window once");
     if (waiting_.empty()) {
       --under_way_;
       return std::nullopt;

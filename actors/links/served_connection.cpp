@@ -41,8 +41,8 @@ void served_connection::start(time_point now) {
 
 void served_connection::introduce(const session_open& said) {
   // `on_outcome` takes the answer.
-  const auto started =
-      session_.call(session_open::method, encode(said), now_ + setup_.limits.silence, completion{});
+  const auto started = session_.call(session_open::method, encode(said),
+                                     now_ + setup_.limits.silence, call_completion{});
   if (!started) fail_with(failure_cause::opening, started.error());
 }
 
@@ -86,41 +86,46 @@ void served_connection::on_request(request_serial request, std::string_view meth
                                    std::string_view params, const rpc::envelope& beside) {
   if (phase_ == phase::opening) return admit(request, method, params);
   if (phase_ != phase::open) return;
-  const auto rule = check(method, params, beside);
+  const auto rule = find_route(setup_.services, caller_->kind, method, method_kind::request);
   if (!rule) {
     session_.refuse(request, rule.error());
     return;
   }
   accepted_request accepted{*rule, request, std::string{params}, beside, now_};
-  if (!(*rule)->access.reads) return hand_on(std::move(accepted));
-  if (auto ready = reads_.enter(std::move(accepted))) hand_on(std::move(*ready));
+  if (!(*rule)->access.reads)
+    hand_on(std::move(accepted));
+  else if (auto ready = reads_.enter(std::move(accepted)))
+    hand_on_read(std::move(*ready));
 }
 
-/// The one place that decides whether a request is served.
-result<const method_rule*> served_connection::check(std::string_view method,
-                                                    std::string_view params,
-                                                    const rpc::envelope& beside) const {
-  auto rule = find_route(setup_.services, caller_->kind, method, method_kind::request);
-  if (!rule || !setup_.check) return rule;
-  if (auto allowed = setup_.check(**rule, params, beside); !allowed)
-    return fail(std::move(allowed.error()));
-  return rule;
+/// A read that is refused gives its place to the next one.
+void served_connection::hand_on_read(accepted_request request) {
+  std::optional<accepted_request> next{std::move(request)};
+  while (next && !hand_on(std::move(*next))) next = reads_.leave();
 }
 
-/// The service gets the time that is left to the caller.
-void served_connection::hand_on(accepted_request request) {
+/// The service gets the time that is left to the caller. False when the owner refuses the request.
+bool served_connection::hand_on(accepted_request request) {
   using std::chrono::milliseconds;
+  const auto& rule = *request.rule;
+  const auto allowed =
+      setup_.check ? setup_.check(rule, request.params, request.beside) : result<void>{};
+  if (!allowed) {
+    session_.refuse(request.serial, allowed.error());
+    return false;
+  }
   const auto waited = std::chrono::duration_cast<milliseconds>(now_ - request.came);
   const auto left = std::max(request.beside.deadline - waited, milliseconds{1});
-  effects_.emplace_back(ask_service{.request = {request.serial, request.rule->access.reads},
-                                    .rule = request.rule,
+  effects_.emplace_back(ask_service{.request = {request.serial, rule.access.reads},
+                                    .rule = &rule,
                                     .call = {caller_,
-                                             std::string{request.rule->name},
+                                             std::string{rule.name},
                                              {std::move(request.params)},
                                              left,
                                              request.beside.trace,
                                              ticket_of(request.serial)},
                                     .limit = left + answer_grace});
+  return true;
 }
 
 void served_connection::answer(handed_request request, const result<std::string_view>& outcome,
@@ -132,7 +137,7 @@ void served_connection::answer(handed_request request, const result<std::string_
   else
     session_.refuse(request.serial, outcome.error());
   if (!request.is_read) return;
-  if (auto next = reads_.leave()) hand_on(std::move(*next));
+  if (auto next = reads_.leave()) hand_on_read(std::move(*next));
 }
 
 void served_connection::on_cancelled(request_serial request) {
@@ -184,13 +189,14 @@ void served_connection::hear_closing(std::string_view params) {
 // -- calls ----------------------------------------------------------------------------------------
 
 result<std::uint32_t> served_connection::call(std::string_view method, std::string_view params,
-                                              time_point deadline, completion done) {
+                                              time_point deadline, call_completion done,
+                                              call_patience patience) {
   if (phase_ != phase::open) return fail(error_code::unavailable, "the link is not open yet");
   TROUPE_ASSERT(done, "somebody waits for the outcome of a call");
-  return session_.call(method, params, deadline, std::move(done));
+  return session_.call(method, params, deadline, std::move(done), patience);
 }
 
-void served_connection::on_outcome(completion done, result<std::string_view> outcome) {
+void served_connection::on_outcome(call_completion done, result<std::string_view> outcome) {
   if (phase_ == phase::opening) return take_acceptance(outcome);
   if (!done) return;  // of the introduction, after the connection has failed
   effects_.emplace_back(

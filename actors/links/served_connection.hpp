@@ -18,7 +18,8 @@
 
 namespace troupe {
 
-/// Decides whether a request may be served, beside what the method table says. An error refuses it.
+/// Decides whether a request may be served, beside what the method table says. Asked at the moment
+/// when the request is handed to its service. An error refuses it.
 using request_check = std::function<result<void>(const method_rule& rule, std::string_view params,
                                                  const rpc::envelope& beside)>;
 
@@ -64,7 +65,7 @@ struct cancel_service {
 
 /// Effect: call `done` with the outcome.
 struct call_ended {
-  link_session::completion done;
+  call_completion done;
   result<std::string> outcome;
 };
 
@@ -124,7 +125,6 @@ inline constexpr std::uint64_t max_refusals_told = 10;
 class served_connection : private link_events {
 public:
   using time_point = link_session::time_point;
-  using completion = link_session::completion;
 
   served_connection(served_setup setup, time_point now);
 
@@ -149,8 +149,9 @@ public:
   /// Calls the other side. Fails without calling `done` when the session is not open, and as
   /// `link_session::call` does. @returns the number of the call.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline,
-                             completion done);
-  /// Tells the other side that the answer to this call is no longer wanted.
+                             call_completion done,
+                             call_patience patience = call_patience::until_deadline);
+  /// Tells the other side once that the answer to this call is no longer wanted.
   void cancel(std::uint32_t call) { session_.cancel(call); }
   result<void> notify(std::string_view method, std::string_view params) {
     return session_.notify(method, params);
@@ -194,15 +195,14 @@ private:
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
   void on_cancelled(request_serial request) override;
-  void on_outcome(completion done, result<std::string_view> outcome) override;
+  void on_outcome(call_completion done, result<std::string_view> outcome) override;
 
   void introduce(const session_open& said);
   void take_acceptance(const result<std::string_view>& answer);
   void admit(request_serial request, std::string_view method, std::string_view params);
   void begin(link_greeting::opening opened);
-  result<const method_rule*> check(std::string_view method, std::string_view params,
-                                   const rpc::envelope& beside) const;
-  void hand_on(accepted_request request);
+  void hand_on_read(accepted_request request);
+  bool hand_on(accepted_request request);
   void refuse_notification(std::string_view method, error reason);
   void hear_closing(std::string_view params);
   void pass_time(time_point now);

@@ -77,7 +77,7 @@ private:
   void flush();
   std::optional<std::uint32_t> call(std::string_view method, std::string_view params,
                                     std::chrono::milliseconds deadline,
-                                    link_session::completion done);
+                                    call_completion done);
 
   // -- policy (supervisor_policy.cpp) -------------------------------------------------------------
   launch_plugin describe_launch() const;

@@ -67,7 +67,7 @@ void supervisor_state::cancel(const cancel_request& gone) {
 std::optional<std::uint32_t> supervisor_state::call(std::string_view method,
                                                     std::string_view params,
                                                     std::chrono::milliseconds deadline,
-                                                    link_session::completion done) {
+                                                    call_completion done) {
   run_->bytes.refresh(run_->session);
   const auto started = run_->session.call(method, params, now() + deadline, done);
   if (!started) done(fail(started.error()));

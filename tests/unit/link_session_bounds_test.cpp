@@ -93,7 +93,7 @@ TEST_CASE(
   CHECK(link.sent() ==
         failure_frame(
             7, {error_code::overloaded,
-                "4 requests are still worked on, 4 of them cancelled or expired; try again later",
+                "4 requests are in progress, 4 of them cancelled or expired; try again later",
                 {}}));
   CHECK_FALSE(link.session.respond(link.events.requests[0].serial, rpc::nil));
   CHECK(link.session.respond(link.serve(7), rpc::nil));
@@ -359,7 +359,7 @@ TEST_CASE("as many strikes are borne as are allowed; one more ends the link") {
   REQUIRE_FALSE(outcome.has_value());
   CHECK(outcome.error().code == error_code::protocol_violation);
   CHECK(outcome.error().message ==
-        "too many violations, the last: a reply to no open call; at most 3 are borne");
+        "too many violations, the last: a reply to no open call; at most 3 are allowed");
 }
 
 TEST_CASE("one strike is forgiven each second") {

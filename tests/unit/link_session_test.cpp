@@ -253,7 +253,7 @@ TEST_CASE("a cancelled request is answered with that, and the owner's answer is 
   REQUIRE(link.receive(cancel_frame(7)));
   CHECK(link.sent() ==
         failure_frame(7, {error_code::cancelled,
-                          "the caller cancelled the request; what it asked for may still be done",
+                          "the caller cancelled the request; it may still be carried out",
                           {}}));
   CHECK(link.events.notifications.empty());
   CHECK(link.events.cancelled == std::vector{request});
@@ -289,7 +289,7 @@ TEST_CASE(
   REQUIRE(link.pass(1ms));
   CHECK(link.sent() ==
         failure_frame(7, {error_code::deadline_exceeded,
-                          "no answer before the deadline; what was asked for may still be done",
+                          "no answer before the deadline; the request may still be carried out",
                           {}}));
   CHECK_FALSE(link.session.has_deadlines());
   CHECK(link.session.requests_in_flight() == 1);

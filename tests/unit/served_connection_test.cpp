@@ -163,6 +163,30 @@ TEST_CASE("other requests are served beside a full read window") {
   CHECK(side.one<ask_service>().rule->access.service == service::node);
 }
 
+TEST_CASE(
+    "the owner's check counts at the moment when a read is handed on, and a refused one makes "
+    "room for the next") {
+  bool allowed = true;
+  auto setup = known(principal_kind::client);
+  setup.check = [&](const method_rule&, std::string_view, const rpc::envelope&) -> result<void> {
+    if (allowed) return {};
+    return fail(error_code::permission_denied, "revoked");
+  };
+  connection_fixture side{std::move(setup)};
+  for (std::uint32_t id = 0; id < max_reads_at_once + 2; ++id) side.receive(list_frame(id));
+  const auto asked = side.all<ask_service>();
+  REQUIRE(asked.size() == max_reads_at_once);
+  CHECK(side.sent().empty());
+  allowed = false;
+  side.answer(asked.front(), "\x05");
+  const error why{error_code::permission_denied, "revoked", {}};
+  CHECK(side.sent() == response_frame(0, "\x05") + failure_frame(max_reads_at_once, why) +
+                           failure_frame(max_reads_at_once + 1, why));
+  allowed = true;
+  side.receive(list_frame(100) + list_frame(101));
+  CHECK(side.all<ask_service>().size() == 1);
+}
+
 TEST_CASE("a request that waited has only the time that is left, but always some") {
   connection_fixture side{known(principal_kind::client)};
   for (std::uint32_t id = 0; id < max_reads_at_once; ++id) side.receive(list_frame(id));
