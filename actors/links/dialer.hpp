@@ -6,9 +6,8 @@
 
 namespace troupe {
 
-/// Connects to other nodes. Runs on a thread of its own because resolving a name and connecting
-/// wait; one address after the other, each within its deadline. Whoever receives the socket owns
-/// it.
+/// Connects to other nodes, one address after the other, each within its deadline. It runs on a
+/// thread of its own, because resolving a name and connecting block.
 using dialer_actor = caf::typed_actor<caf::result<connected_socket>(dial_address)>;
 
 dialer_actor spawn_dialer(caf::actor_system& system);

@@ -23,21 +23,20 @@ using service_actor = caf::typed_actor<
     // Takes a notification. The sender is the link.
     caf::result<void>(service_notification)>;
 
-/// Who serves what. Whoever serves the commands also takes `cancel_request`: nothing else can be
-/// cancelled.
+/// The actors behind the services. The one for commands is a `cancel_sink` as well: only commands
+/// can be cancelled.
 using service_table = std::map<service, service_actor>;
 
-/// Takes note of sessions; the ends of links are seen by watching them.
+/// Hears of each session that has begun. It watches the link to see its end.
 using link_owner = caf::typed_actor<caf::result<void>(link_opened)>;
 
-/// Where a message that came over a link goes.
+/// The rule of a message that came over a link, and the service that takes it.
 struct route {
   const method_rule* rule = nullptr;
   service_actor service;
 };
 
-/// Finds it: the method must exist and be of this kind, this kind of principal must be allowed to
-/// call it, and the node must serve it.
+/// As the `find_route` of the method table, with the actor of the service.
 result<route> find_route(const service_table& services, principal_kind caller,
                          std::string_view method, method_kind kind = method_kind::request);
 
@@ -47,11 +46,11 @@ struct link_setup {
   std::string label;  ///< For logs, such as `client` or `peer 127.0.0.1:7000`.
   link_limits limits;
   log_target log;
-  service_table services;
+  service_table services;            ///< What the other side may ask of this node.
   session_gate gate;                 ///< Of the accepting side.
   std::optional<session_open> open;  ///< Of the dialing side: what to say first.
-  principal other_side;  ///< Without a gate: who is there, as far as it is known before it answers.
-  std::optional<link_owner> owner;  ///< Told when the session has begun.
+  principal other_side;              ///< As far as it is known before the session opens.
+  std::optional<link_owner> owner;   ///< Hears of the session.
 };
 
 /// Starts a link on a connected stream socket, which it then owns.

@@ -24,15 +24,14 @@ public:
         log_(setup_.log.logger("links")) {
     ends_.attach(self_);
   }
-  /// The links go with their listener: nobody else knows all of them, and the actor system waits
-  /// for every actor.
+  /// The links end with their listener: the actor system waits for every actor, and only the
+  /// listener knows all its links.
   ~listener_state() {
     for (const auto& [id, link] : links_) dismiss(link);
   }
 
   interface::behavior_type make_behavior() {
-    // A descriptor that could not be had is a socket that was closed; CAF would end the program for
-    // it.
+    // CAF ends the program when it gets an invalid descriptor. Take that for a closed socket.
     if (socket_)
       self_->add_doorman(socket_.release());
     else

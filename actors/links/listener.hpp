@@ -9,21 +9,21 @@
 
 namespace troupe {
 
-/// Accepts connections and starts a link for each. Says nothing and is told nothing; ends with an
-/// exit message.
+/// Accepts connections and starts a link for each. It takes no messages but the exit message that
+/// ends it.
 using listener_actor = caf::io::accept_handler;
 
 struct listener_setup {
   std::string label;                  ///< For logs, such as the path of the socket.
-  std::size_t max_connections = 256;  ///< One more is closed at once, and counted in the log.
+  std::size_t max_connections = 256;  ///< One more is closed at once and logged.
   log_target log;
-  /// Makes the setup of one link, given the connected socket, which stays the listener's. An error
-  /// closes the connection.
+  /// Makes the setup of one link. The connected socket is for looking only. An error closes the
+  /// connection.
   std::function<result<link_setup>(int socket)> setup_for;
 };
 
-/// @param socket Listens already; taken over. Without one the listener ends as soon as it runs,
-/// with `unavailable`.
+/// @param socket Listens already; the listener takes it over. Without a socket the listener ends
+/// with `unavailable` as soon as it runs.
 listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup);
 
 }  // namespace troupe

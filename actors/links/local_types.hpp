@@ -20,23 +20,23 @@ namespace troupe {
 using link_actor = caf::typed_actor<
     // Calls the program on the other side.
     caf::result<payload>(call_remote),
-    // Notifies it; answered once the notification is in the output buffer.
+    // Notifies it. The answer comes once the notification is in the output buffer.
     caf::result<void>(notify_remote),
     // Ends the connection.
     caf::result<void>(close_link)>;
 
-/// A session that has begun, told to the link's owner.
+/// A session has begun.
 struct link_opened {
   link_actor link;
   session_kind kind = session_kind::client;
-  node_id node;  ///< Of a peer, as all that follows.
+  node_id node;  ///< Of a peer, like the members below.
   std::string name;
   std::uint64_t incarnation = 0;
-  std::string address;  ///< Where the peer listens; of a dialed link: what was dialed.
+  std::string address;  ///< Where the peer listens. Of a dialed link: the address that was dialed.
   bool dialed = false;  ///< This side opened the connection.
 };
 
-/// A replica of the context on another node can be reached over this link.
+/// The replica of another node can be reached over this link.
 struct peer_up {
   link_actor link;
   node_id node;
@@ -50,8 +50,8 @@ struct dial_address {
   std::chrono::milliseconds deadline{5'000};
 };
 
-/// A connected socket. Whoever takes the descriptor out owns it; otherwise it closes with the
-/// message.
+/// A connected socket. The receiver takes the descriptor out and then owns it. Otherwise it closes
+/// with the message.
 struct connected_socket {
   std::shared_ptr<unique_fd> fd;
 };

@@ -16,11 +16,10 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
 constexpr auto dial_deadline = 3000ms;
-constexpr auto resolve_deadline = 60s;  // name servers have their own, shorter one
+constexpr auto resolve_deadline = 60s;  // name servers have a shorter one of their own
 
-/// An address that another node tells of, in the one way to write it, if it may be dialed. As nodes
-/// listen on the loopback only, nothing else can lead to one; and for these addresses nobody has to
-/// be asked, who may let the dialer wait.
+/// Normalizes an address that another node announces. Only loopback addresses may be dialed: nodes
+/// listen nowhere else, and the dialer need not wait for a name server.
 std::optional<std::string> learnable(const std::string& address) {
   const auto where = parse_endpoint(address);
   if (!where || !is_loopback(where->host) || where->port == 0) return std::nullopt;
@@ -66,8 +65,8 @@ public:
   }
 
 private:
-  /// One at a time, so that the dialer has little before it when it is to stop, and what matters
-  /// most is dialed next.
+  /// Dials one address at a time. So the dialer can stop soon, and the most important address comes
+  /// next.
   void dial_next() {
     if (is_dialing_) return;
     const auto due = book_.next_due(now());
@@ -162,7 +161,7 @@ private:
     book_.dial_failed(address, why, jitter(), now());
   }
 
-  /// An address of this node that it was given under another name leads back to it.
+  /// The operator may have given this node its own address under another name.
   bool is_self(const link_opened& opened) const {
     return opened.node == setup_.introduction.node &&
            opened.incarnation == setup_.introduction.incarnation;
@@ -178,10 +177,9 @@ private:
   std::mt19937_64 random_;
   watch_list ends_;
   bool is_dialing_ = false;
-  std::map<caf::actor_id, std::string> dialing_;
-  std::map<caf::actor_id, link_actor> links_;  ///< To the nodes that are connected.
-  std::map<caf::actor_id, link_actor>
-      dialed_;  ///< Those that this actor has started and that go with it.
+  std::map<caf::actor_id, std::string> dialing_;  ///< The address of each link without a session.
+  std::map<caf::actor_id, link_actor> links_;     ///< To the nodes that are connected.
+  std::map<caf::actor_id, link_actor> dialed_;  ///< This actor has started them; they end with it.
 };
 
 }  // namespace

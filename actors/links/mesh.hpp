@@ -8,13 +8,13 @@
 
 namespace troupe {
 
-/// Whoever exchanges state with other nodes: told of each connection that stays. Its end is seen by
-/// watching the link.
+/// Exchanges state with other nodes. It hears of each connection that stays, and watches the link
+/// to see its end.
 using peer_watcher = caf::typed_actor<caf::result<void>(peer_up)>;
 
 /// Keeps this node connected with the others.
 using mesh_actor = caf::typed_actor<
-    // Takes note of a session with a peer, whichever side dialed.
+    // A session with a peer has begun. Either side may have dialed.
     caf::result<void>(link_opened),
     // Lists the nodes that are known.
     caf::result<peer_list>(list_peers),
@@ -27,9 +27,9 @@ using mesh_actor = caf::typed_actor<
 
 /// Everything a mesh depends on.
 struct mesh_setup {
-  session_open introduction;       ///< What this node says of itself.
+  session_open introduction;       ///< How this node introduces itself.
   std::vector<std::string> seeds;  ///< Where other nodes listen.
-  bool discover = true;            ///< Also dial the nodes that others tell of, on this machine.
+  bool discover = true;            ///< Also dial nodes on this machine that other nodes announce.
   link_limits limits;
   log_target log;
   service_table services;  ///< What peers may ask of this node.

@@ -11,7 +11,7 @@
 
 namespace troupe {
 
-/// One row of the method table: a method that can be called over a link, and who may call it.
+/// One row of the method table: a method that can be called over a link, and its callers.
 struct method_rule {
   std::string_view name;
   method_kind kind = method_kind::request;
@@ -29,10 +29,10 @@ constexpr method_rule rule_of() {
 /// All methods, in the order of their names.
 std::span<const method_rule> all_methods() noexcept;
 
-/// The rule of a method, or `not_found` with the nearest name.
+/// Finds the rule of a method. Fails with `not_found`, which suggests the nearest name.
 result<const method_rule*> find_method(std::string_view name);
 
-/// Whether this kind of principal may call the method at all.
+/// Whether principals of this kind may call the method.
 bool may_call(const method_rule& rule, principal_kind kind) noexcept;
 
 /// A set of services.

@@ -65,8 +65,8 @@ std::optional<std::string> peer_book::next_due(time_point now) {
 
 bool peer_book::is_due(const place& at, time_point now) const {
   if (at.pending || at.link || at.next_dial > now) return false;
-  // A place whose node is connected the other way round needs no second connection. After a new
-  // start it may listen elsewhere.
+  // A node that has dialed this one needs no second connection. After a restart it may listen
+  // elsewhere.
   const auto who = members_.find(at.node);
   return who == members_.end() || who->second.incarnation != at.incarnation;
 }
@@ -109,7 +109,7 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node,
   };
 
   if (node == self_ && incarnation == incarnation_) {
-    // Or somebody who says so, which must not make this node forget what it was given.
+    // Another node may claim this as well. A given address is kept all the same.
     if (at != nullptr && !at->given) {
       places_.erase(place_dialed);
       at = nullptr;
@@ -164,8 +164,7 @@ std::optional<node_id> peer_book::disconnected(connection link, const error& why
       if (now - at.linked_at >= success_after) at.retry = first_retry;
       retry_later(at, why, jitter, now);
     } else if (was_member && at.node == gone->first && !at.link && !at.pending) {
-      // It was not dialed while its node was connected the other way round, so its time has most
-      // likely passed.
+      // It was not dialed while its node was connected the other way round, so it is probably due.
       if (now - gone->second.since >= success_after) at.retry = first_retry;
       at.next_dial = std::max(at.next_dial, now + lengthened(at.retry, jitter));
     }

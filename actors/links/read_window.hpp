@@ -9,17 +9,17 @@
 
 namespace troupe {
 
-/// Bounds how many requests with large answers the services work on at once for one link: answers
-/// are made faster than they are sent, and what has been answered and not yet been taken by the
-/// link is bounded by nothing else. The others wait, first come, first served; how many may is for
-/// the caller to bound. Every operation is O(1).
+/// Bounds how many requests with large answers are served at once for one link. Services make
+/// answers faster than a link sends them, and nothing else bounds the answers in between. Further
+/// requests wait, first come, first served; the caller bounds their number. Every operation is
+/// O(1).
 template <class Request>
 class read_window {
 public:
-  /// @param at_once at least 1.
+  /// @param at_once At least 1.
   explicit read_window(std::size_t at_once) : at_once_(at_once) {}
 
-  /// Takes a request in. @returns it when it can be handed on now; otherwise it waits until `leave`
+  /// Takes a request in. @returns it when it can be served now. Otherwise it waits until `leave`
   /// returns it.
   std::optional<Request> enter(Request request) {
     if (under_way_ == at_once_) {
@@ -30,7 +30,7 @@ public:
     return request;
   }
 
-  /// One that was handed on has been answered. @returns the one to hand on in its place.
+  /// A request has been served. @returns the one to serve in its place.
   std::optional<Request> leave() {
     TROUPE_ASSERT(under_way_ > 0, "a request leaves the window once");
     if (waiting_.empty()) {

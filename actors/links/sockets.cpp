@@ -24,8 +24,8 @@ namespace {
 
 constexpr int listen_backlog = 128;
 constexpr std::size_t max_host_bytes = 255;  // of a domain name, by RFC 1035
-constexpr std::chrono::milliseconds probe_deadline{
-    500};  // for whoever serves a unix socket already
+/// For a node that serves a unix socket already.
+constexpr std::chrono::milliseconds probe_deadline{500};
 
 tl::unexpected<error> system_failure(error_code code, const std::string& what) {
   return fail(code, what + ": " + std::strerror(errno));
@@ -41,7 +41,7 @@ result<address_list> resolve(const endpoint& where, int flags) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* found = nullptr;
-  // RFC 6761: this name means the loopback, also where nobody can be asked.
+  // RFC 6761: this name means the loopback, also without a name server.
   const std::string& host = where.host == "localhost" ? loopback : where.host;
   const int outcome = getaddrinfo(host.c_str(), std::to_string(where.port).c_str(), &hints, &found);
   if (outcome != 0)
@@ -69,8 +69,7 @@ tl::unexpected<error> no_answer(const std::string& where, std::chrono::milliseco
               where + " did not answer within " + std::to_string(deadline.count()) + " ms");
 }
 
-/// For how long a blocking socket waits to send or, as long as it is a unix socket, to be
-/// connected; 0 for ever.
+/// Sets how long a blocking socket waits to send, and a unix socket to connect; 0 for no limit.
 bool set_send_timeout(int socket, std::chrono::milliseconds time) {
   const timeval wait{time.count() / 1000, time.count() % 1000 * 1000};
   return setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == 0;
@@ -148,7 +147,7 @@ result<unique_fd> listen_unix(const std::filesystem::path& file) {
   std::error_code ignored;
   std::filesystem::remove(file, ignored);
   unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  // The mode is set before anybody can connect: bind creates the file, listen opens the door.
+  // Set the mode before clients can connect: bind creates the file, listen lets them in.
   if (!socket ||
       bind(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0 ||
       chmod(file.c_str(), 0600) != 0 || listen(socket.get(), listen_backlog) != 0)
@@ -213,8 +212,7 @@ result<unique_fd> connect_unix(const std::filesystem::path& file,
   auto address = unix_address(file);
   if (!address) return fail(std::move(address.error()));
   unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  // A blocking connect, because one that does not block fails at once where others are waiting
-  // already.
+  // A connect that does not block would fail at once while others wait for the listener.
   const auto most = std::max(deadline, std::chrono::milliseconds{1});
   if (!socket || !set_send_timeout(socket.get(), most) ||
       connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0)
@@ -229,7 +227,8 @@ result<std::uint32_t> peer_user(int socket) {
   ucred credentials{};
   socklen_t size = sizeof credentials;
   if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
-    return system_failure(error_code::permission_denied, "the user of a client cannot be told");
+    return system_failure(error_code::permission_denied,
+                          "the user of a client cannot be determined");
   return credentials.uid;
 }
 

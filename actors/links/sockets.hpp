@@ -24,25 +24,24 @@ std::string to_string(const endpoint& where);
 /// True for `localhost` and the addresses that stay on this machine.
 bool is_loopback(std::string_view host);
 
-/// Whether `listen_unix` could listen here, as far as the path itself and what is there tell.
-/// Changes nothing.
+/// Checks whether `listen_unix` could listen here, by the path and the file that is there. Changes
+/// nothing.
 result<void> check_unix_place(const std::filesystem::path& file);
 
-/// Listens for clients. A socket file whose owner is gone is replaced; one that answers, or a file
-/// that is no socket, is an error. The file gets mode 0600.
+/// Listens for clients. Replaces a socket file that nothing answers at. One that answers, or a file
+/// that is not a socket, is an error. The file gets mode 0600.
 result<unique_fd> listen_unix(const std::filesystem::path& file);
 
 /// Listens for peers on a numeric or named address. Port 0 lets the system choose.
 result<unique_fd> listen_tcp(const endpoint& where);
 
-/// Where a listening TCP socket listens.
+/// The address of a listening TCP socket.
 result<endpoint> local_endpoint(int socket);
 
-/// Connects; waits at most `deadline`, which for a name comes on top of looking it up. Blocks, so
-/// it belongs on a thread that may.
+/// Connects, within `deadline`; looking up a name comes on top. Blocks the thread.
 result<unique_fd> connect_tcp(const endpoint& where, std::chrono::milliseconds deadline);
-/// The same. Who listens answers at once unless many are waiting for it already. The socket is a
-/// blocking one.
+/// Connects, within `deadline`. Waits only while many others wait for the listener. Blocks the
+/// thread. The socket is a blocking one.
 result<unique_fd> connect_unix(const std::filesystem::path& file,
                                std::chrono::milliseconds deadline = std::chrono::milliseconds{
                                    5'000});

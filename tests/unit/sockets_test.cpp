@@ -199,7 +199,7 @@ TEST_CASE("a unix socket that cannot be had is named with the reason") {
         "no node answers on " + file.native() + ": No such file or directory");
 }
 
-TEST_CASE("the user at the other end of no socket cannot be told") {
+TEST_CASE("the user at the other end of no socket cannot be determined") {
   CHECK(peer_user(-1).error().code == error_code::permission_denied);
 }
 
