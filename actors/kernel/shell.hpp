@@ -1,113 +1,87 @@
 #pragma once
 
-#include <sys/socket.h>
-
 #include <exception>
-#include <type_traits>
 #include <utility>
 
+#include <caf/actor_cast.hpp>
 #include <caf/actor_system.hpp>
 #include <caf/io/broker.hpp>
-#include <caf/io/doorman.hpp>
 #include <caf/io/middleman.hpp>
-#include <caf/io/network/multiplexer.hpp>
-#include <caf/io/scribe.hpp>
 #include <caf/io/typed_broker.hpp>
 #include <caf/scheduled_actor.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
+#include <troupe/actors/kernel/asking.hpp>
+#include <troupe/actors/kernel/connection.hpp>
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 
 namespace troupe {
 
-/// An error that comes back for a message that nobody waits for does not end the actor that has
-/// sent it, as CAF would have it: whoever needs to know asks.
+/// CAF ends an actor when a message that it sent without waiting cannot be delivered. Ignore such
+/// failures: what must arrive is asked.
 inline void outlive_failed_tells(caf::scheduled_actor& self) {
   self.set_error_handler([](caf::scheduled_actor*, caf::error&) {});
 }
 
-/// What a handler throws ends its actor with an error that says so, which whoever watches the actor
-/// is told, and whoever has asked is answered. CAF's own way would print it on the standard output
-/// of the host.
+/// Ends an actor whose handler throws with an error that says what was thrown. Its watchers see
+/// that error, and the request is answered with it. CAF's own handler prints to the host's standard
+/// output.
 inline void end_by_exceptions(caf::scheduled_actor& self) {
   self.set_exception_handler([](caf::scheduled_actor*, std::exception_ptr& thrown) {
     return to_caf(from_exception(thrown));
   });
 }
 
-/// One turn of closing; see `close_later`.
-template <class Servant>
-void end_connection(caf::io::network::multiplexer& loop, Servant servant, int turn) {
-  constexpr int last_turn = 16;  // a turn sends as much as the socket's buffer has room for
-  loop.post([&loop, servant = std::move(servant), turn] {
-    if (turn == 0) servant->graceful_shutdown();
-    if (turn < last_turn)
-      end_connection(loop, servant, turn + 1);
-    else
-      ::shutdown(static_cast<int>(servant->hdl().id()),
-                 SHUT_RDWR);  // CAF's handles are the descriptors themselves
-  });
-}
-
 /// The thin shell around the state of an actor. `State` has
 ///
-///     using interface = caf::typed_actor<...>;      // what may be said to it
+///     using interface = caf::typed_actor<...>;       // the messages that it takes
 ///     static constexpr const char* name = "replica"; // for logs
-///     State(interface::pointer self, ...);           // everything it depends on
+///     State(interface::pointer self, ...);           // everything that it depends on
 ///     interface::behavior_type make_behavior();      // one short handler per message
 ///
-/// and keeps its members private. The state is built by whoever starts the actor, and destroyed
-/// when the actor ends.
+/// and keeps its members private. The state is built on the thread that starts the actor, and
+/// destroyed when the actor ends.
 template <class State>
-class actor_shell : public caf::stateful_actor<State, typename State::interface::base> {
+class actor_shell : public caf::stateful_actor<State, asking<typename State::interface::base>> {
 public:
   template <class... Args>
   explicit actor_shell(caf::actor_config& config, Args&&... args)
-      : caf::stateful_actor<State, typename State::interface::base>(config,
-                                                                    std::forward<Args>(args)...) {
-    outlive_failed_tells(*this);
-    end_by_exceptions(*this);
-  }
-};
-
-/// Closes a connection or listening socket within the next turns of CAF's I/O loop. Of what is
-/// unsent, what the operating system takes in these turns is still sent. Call it on the I/O thread.
-///
-/// Not in the current turn, because CAF takes opening and closing in one turn for nothing, and
-/// keeps the socket open without end. And not by `graceful_shutdown` alone, because CAF then waits
-/// without end for a reader of what is unsent, even when the actor system is to end.
-template <class Handle>
-void close_later(caf::io::abstract_broker& broker, Handle handle) {
-  auto servant = broker.take(handle);
-  if (!servant) return;
-  servant->set_parent(nullptr);  // no more events
-  if constexpr (std::is_same_v<Handle, caf::io::accept_handle>)
-    broker.backend().post(
-        [servant] { servant->halt(); });  // others may listen on with duplicates of the socket
-  else
-    end_connection(broker.backend(), std::move(servant), 0);
-}
-
-/// The same for an actor that owns connections; the interface includes CAF's connection events.
-template <class State>
-class broker_shell : public caf::stateful_actor<State, typename State::interface::broker_base> {
-public:
-  template <class... Args>
-  explicit broker_shell(caf::actor_config& config, Args&&... args)
-      : caf::stateful_actor<State, typename State::interface::broker_base>(
+      : caf::stateful_actor<State, asking<typename State::interface::base>>(
             config, std::forward<Args>(args)...) {
     outlive_failed_tells(*this);
     end_by_exceptions(*this);
   }
 
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
-    for (const auto connection : this->connections()) close_later(*this, connection);
+    this->stop_timer();
+    return caf::stateful_actor<State, asking<typename State::interface::base>>::cleanup(
+        std::move(reason), host);
+  }
+};
+
+/// The same for an actor inside CAF's I/O loop, which may own connections. Its interface includes
+/// CAF's connection events.
+template <class State>
+class broker_shell
+    : public caf::stateful_actor<State, asking<typename State::interface::broker_base>> {
+public:
+  template <class... Args>
+  explicit broker_shell(caf::actor_config& config, Args&&... args)
+      : caf::stateful_actor<State, asking<typename State::interface::broker_base>>(
+            config, std::forward<Args>(args)...) {
+    outlive_failed_tells(*this);
+    end_by_exceptions(*this);
+  }
+
+  bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
+    this->stop_timer();
+    for (const auto& handle : this->connections()) close_later(*this, handle);
     for (auto& doormen = this->get_map(caf::io::accept_handle{}); !doormen.empty();)
       close_later(*this, doormen.begin()->first);
-    // CAF's brokers end without closing their mailbox, so what is asked of one that is ending would
-    // never be answered. This closes it, as every other actor does.
+    // CAF's brokers end without closing their mailbox, so a request to a broker that is ending
+    // would never be answered. Close it as every other actor does.
     return caf::scheduled_actor::cleanup(std::move(reason), host);
   }
 };
@@ -131,6 +105,19 @@ typename State::interface spawn_io(caf::actor_system& system, Args&&... args) {
   caf::actor_config config{&system.middleman().backend()};
   return system.spawn_impl<broker_shell<State>, caf::no_spawn_options>(config,
                                                                        std::forward<Args>(args)...);
+}
+
+/// Starts an actor inside CAF's I/O loop that takes over a connection of `self`, whose state gets
+/// the connection's handle before `args`.
+template <class State, class Self, class... Args>
+auto spawn_on_connection(Self* self, caf::io::connection_handle handle, Args&&... args) {
+  auto scribe = self->take(handle);
+  caf::actor_config config{self->context()};
+  auto made = self->system().template spawn_class<broker_shell<State>, caf::no_spawn_options>(
+      config, handle, std::forward<Args>(args)...);
+  auto* broker = caf::actor_cast<caf::abstract_actor*>(made);
+  static_cast<broker_shell<State>*>(broker)->move_scribe(std::move(scribe));
+  return made;
 }
 
 }  // namespace troupe

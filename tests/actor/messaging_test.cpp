@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -21,6 +23,27 @@ namespace {
 
 /// Answers `get_value` in a way that the test chooses. A tick lets one that was silent answer.
 using oracle = caf::typed_actor<caf::result<value_found>(get_value), caf::result<void>(tick)>;
+
+using asker = caf::typed_actor<caf::result<void>(tick)>;
+
+/// Runs a function of the test.
+class asker_state {
+public:
+  using interface = asker;
+  static constexpr const char* name = "asker";
+
+  asker_state(interface::pointer self, std::function<void(interface::pointer)> body)
+      : self_(self), body_(std::move(body)) {
+    body_(self_);
+  }
+  interface::behavior_type make_behavior() {
+    return {[this](tick) { body_(self_); }};
+  }
+
+private:
+  interface::pointer self_;
+  std::function<void(interface::pointer)> body_;
+};
 
 class fixture {
 public:
@@ -53,12 +76,25 @@ public:
   /// Asks from an actor, and notes what comes back and how often.
   template <class Duration>
   void ask_from_actor(const oracle& whom, Duration deadline) {
-    system.caf().spawn([this, whom, deadline](caf::event_based_actor* self) {
-      ask(self, whom, deadline, get_value{path{"/a"}})
-          .then([this](const value_found& found) { answers.push_back(found); },
-                [this](const error& why) { answers.push_back(fail(why)); });
-    });
+    (void)run_in_actor([this, whom, deadline](asker::pointer self) { note(self, whom, deadline); });
     system.run();
+  }
+  /// Asks from this actor, and notes what comes back and how often.
+  template <class Self, class Duration>
+  void note(Self* self, const oracle& whom, Duration deadline) {
+    ask(self, whom, deadline, get_value{path{"/a"}})
+        .then([this](const value_found& found) { answers.push_back(found); },
+              [this](const error& why) { answers.push_back(fail(why)); });
+  }
+  /// Starts an actor that runs this with each tick, and with the start.
+  asker run_in_actor(std::function<void(asker::pointer)> body) {
+    return system.own(spawn_shell<asker_state>(system.caf(), std::move(body)));
+  }
+  std::size_t count(error_code code) const {
+    return static_cast<std::size_t>(
+        std::count_if(answers.begin(), answers.end(), [&](const result<value_found>& each) {
+          return (each ? error_code::none : each.error().code) == code;
+        }));
   }
 
   std::vector<result<value_found>> answers;
@@ -117,6 +153,137 @@ TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a da
   tell(whom, tick::fast);
   system.run();
   CHECK(answers.size() == 3);
+}
+
+TEST_CASE_FIXTURE(fixture, "each of many requests comes to its own deadline, at most 10 ms late") {
+  constexpr int requests = 500;
+  const auto whom = silent();
+  (void)run_in_actor([&](asker::pointer self) {
+    for (int i = 0; i < requests; ++i)
+      note(self, whom, std::chrono::milliseconds{(i * 7919) % requests + 1});
+  });
+  system.run();
+  for (int passed = 0; passed < requests + 20; passed += 5) {
+    CHECK(answers.size() <= static_cast<std::size_t>(passed));
+    CHECK(answers.size() + 15 >= static_cast<std::size_t>(std::min(passed, requests)));
+    system.pass(5ms);
+  }
+  CHECK(count(error_code::deadline_exceeded) == requests);
+}
+
+TEST_CASE_FIXTURE(fixture, "an actor sets one timer, however much it asks") {
+  const auto whom = silent();
+  const auto timers_of_others = system.timers();
+  (void)run_in_actor([&](asker::pointer self) {
+    for (int i = 1000; i > 0; --i) note(self, whom, std::chrono::seconds{i});
+  });
+  system.run();
+  CHECK(system.timers() == timers_of_others + 1);
+  system.pass(1s);
+  CHECK(answers.size() == 1);
+  CHECK(system.timers() == timers_of_others + 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "what was answered does not come to its deadline") {
+  const auto whom = answering({true, "x"});
+  const auto never = silent();
+  const auto all = run_in_actor([&](asker::pointer self) {
+    note(self, whom, 100ms);
+    note(self, never, 200ms);
+  });
+  system.pass(150ms);
+  CHECK(answers.size() == 1);
+  tell(all, tick::fast);
+  system.pass(1s);
+  CHECK(answers.size() == 4);
+  CHECK(count(error_code::none) == 2);
+  CHECK(count(error_code::deadline_exceeded) == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "what an actor asks when a deadline passes has a deadline of its own") {
+  const auto whom = silent();
+  int rounds = 0;
+  std::function<void(asker::pointer)> again = [&](asker::pointer self) {
+    ask(self, whom, 20ms, get_value{path{"/a"}})
+        .then([](const value_found&) {},
+              [&, self](const error& why) {
+                CHECK(why.code == error_code::deadline_exceeded);
+                ++rounds;
+                again(self);
+              });
+  };
+  (void)run_in_actor(again);
+  system.pass(205ms);
+  CHECK(rounds >= 8);
+  CHECK(rounds <= 10);
+}
+
+TEST_CASE_FIXTURE(fixture, "an actor that has ended hears no deadline and leaves no timer") {
+  const auto whom = silent();
+  const auto timers_of_others = system.timers();
+  const auto gone = run_in_actor([&](asker::pointer self) { note(self, whom, 100ms); });
+  system.run();
+  CHECK(system.timers() == timers_of_others + 1);
+  dismiss(gone);
+  system.run();
+  CHECK(system.timers() == timers_of_others);
+  system.pass(1s);
+  CHECK(answers.empty());
+}
+
+namespace {
+
+/// Asks one that does not answer, and passes the outcome on.
+class patient_state {
+public:
+  using interface = oracle;
+  static constexpr const char* name = "patient";
+
+  template <class Pointer>
+  patient_state(Pointer self, oracle whom) {
+    ask_ = [self, whom](caf::typed_response_promise<value_found> promise) {
+      ask(self, whom, 50ms, get_value{path{"/never"}})
+          .then([promise](value_found& found) mutable { promise.deliver(std::move(found)); },
+                [promise](const error& why) mutable { promise.deliver(to_caf(why)); });
+    };
+    promise_ = [self] { return self->template make_response_promise<value_found>(); };
+  }
+  interface::behavior_type make_behavior() {
+    return {[this](const get_value&) {
+              auto promise = promise_();
+              ask_(promise);
+              return promise;
+            },
+            [](tick) {}};
+  }
+
+private:
+  std::function<void(caf::typed_response_promise<value_found>)> ask_;
+  std::function<caf::typed_response_promise<value_found>()> promise_;
+};
+
+}  // namespace
+
+TEST_CASE("deadlines are kept on every kind of thread") {
+  real_system system;
+  const auto silent =
+      system.own(oracle{system.caf().spawn([](oracle::pointer self) -> oracle::behavior_type {
+        const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
+        return {[self, kept](const get_value&) {
+                  kept->push_back(self->make_response_promise<value_found>());
+                  return kept->back();
+                },
+                [](tick) {}};
+      })});
+  for (const auto& whom : {spawn_shell<patient_state>(system.caf(), silent),
+                           spawn_blocking<patient_state>(system.caf(), silent),
+                           spawn_io<patient_state>(system.caf(), silent)}) {
+    system.own(whom);
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(system.ask<value_found>(whom, get_value{path{"/a"}}).code() ==
+          error_code::deadline_exceeded);
+    CHECK(std::chrono::steady_clock::now() - began >= 50ms);
+  }
 }
 
 TEST_CASE("what is asked from outside keeps to the same bounds") {
@@ -249,6 +416,16 @@ TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched
   system.run();
   watching.watch(gone, "gone");
   CHECK(watching.told.size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "an actor that is watched again is told once, to the last handler") {
+  watcher watching{system};
+  const auto a = silent();
+  watching.watch(a, "first");
+  watching.watch(a, "second");
+  end_with(a, {error_code::internal, "broke", {}});
+  system.run();
+  CHECK(watching.told == std::vector<std::string>{"second: broke"});
 }
 
 // -- handlers that throw --------------------------------------------------------------------------

@@ -190,9 +190,9 @@ TEST_CASE("checkpoints are written while writers never pause") {
             if (left-- <= 0) return;
             const write_values wanted{.entries = {{path{"/w/" + std::to_string(left)}, writer}},
                                       .principal = "tester"};
-            ask(self, to, 60s, wanted)
+            self->request(to, 60s, wanted)
                 .then([self](const values_written&) { tell(self, self, tick::fast); },
-                      [](const error& why) { FAIL(why.message); });
+                      [](const caf::error& why) { FAIL(from_caf(why).message); });
           }};
         })));
   replica.store.hold();

@@ -23,6 +23,7 @@
 
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/runtime/node.hpp>
 #include <troupe/tests/support/eventually.hpp>
 
@@ -143,6 +144,13 @@ public:
     }
   }
 
+  /// How many timers are set.
+  std::size_t timers() {
+    const auto& all = coordinator().clock().schedule;
+    return static_cast<std::size_t>(std::count_if(
+        all.begin(), all.end(), [](const auto& each) { return !each.second.f.disposed(); }));
+  }
+
   /// Asks, runs, and takes the answer, which must have come without time passing.
   template <class T, class Handle, class Message>
   result<T> demand(const Handle& to, Message message) {
@@ -166,13 +174,6 @@ public:
   real_system() : system_fixture([] { return std::make_unique<system_config>(); }) {}
   ~real_system() { end_owned(); }
 };
-
-/// Tells an actor to end with this error, as when it fails by itself.
-template <class Handle>
-void end_with(const Handle& whom, error why) {
-  caf::anon_send(caf::actor_cast<caf::actor>(whom),
-                 caf::exit_msg{caf::actor_addr{}, to_caf(std::move(why))});
-}
 
 /// Keeps what is logged.
 class recorded_log {
