@@ -1,18 +1,18 @@
 #include <troupe/actors/kernel/supervision.hpp>
 
-#include <algorithm>
 #include <deque>
+#include <optional>
 
 #include <caf/exit_reason.hpp>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/restart_window.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/kernel/stop_shares.hpp>
 
 namespace troupe {
 
 namespace {
-
-using namespace std::chrono_literals;
 
 class supervisor_tree_state {
 public:
@@ -23,55 +23,59 @@ public:
                         failure_watcher on_failure, const log_target& log)
       : self_(self), on_failure_(std::move(on_failure)), log_(log.logger("kernel")) {
     ends_.attach(self_);
-    for (auto& spec : children) children_.push_back({std::move(spec), nullptr, {}});
+    for (auto& spec : children) children_.emplace_back(std::move(spec));
     for (auto& each : children_) start(each);
   }
 
   interface::behavior_type make_behavior() {
     return {[this](const stop_children& order) -> caf::result<stop_report> {
-      if (stopping_)
+      if (stop_)
         return to_caf({error_code::unavailable, "the children are being stopped already", {}});
-      stop_by_ = self_->clock().now() + bounded_timespan(order.deadline);
+      stop_.emplace(now() + bounded_timespan(order.deadline),
+                    self_->make_response_promise<stop_report>());
       to_stop_ = children_.size();
-      stopping_ = self_->make_response_promise<stop_report>();
       stop_next();
-      return *stopping_;
+      return stop_->answer;
     }};
   }
 
 private:
-  using clock = std::chrono::steady_clock;
-
   struct child {
+    explicit child(child_spec given) : spec(std::move(given)) {}
+
     child_spec spec;
     caf::actor actor;
-    std::deque<clock::time_point> restarts;
+    restart_window restarts{child_spec::max_restarts, child_spec::restart_period};
+  };
+
+  struct stop {
+    stop(stop_shares::time_point by, caf::typed_response_promise<stop_report> to)
+        : shares(by), answer(std::move(to)) {}
+
+    stop_shares shares;
+    caf::typed_response_promise<stop_report> answer;
+    stop_report report;
   };
 
   void start(child& which) {
     which.actor = which.spec.start();
+    if (!which.actor) return;
     ends_.watch(self_, which.actor,
                 [this, &which](const caf::error& reason) { on_end(which, reason); });
   }
 
   void on_end(child& which, const caf::error& reason) {
     which.actor = nullptr;
-    if (stopping_) {
+    if (stop_) {
       if (&which == current_) stopped();
       return;
     }
     log_->error("kernel.child_ended child={} reason={}", which.spec.name,
                 printable_quoted(end_reason(reason)));
-    const auto now = self_->clock().now();
-    while (!which.restarts.empty() && now - which.restarts.front() > 1min)
-      which.restarts.pop_front();
-    if (which.spec.kind == child_kind::replaceable &&
-        which.restarts.size() < child_spec::max_restarts) {
-      which.restarts.push_back(now);
+    if (which.spec.kind == child_kind::replaceable && which.restarts.admit(now()))
       start(which);
-    } else if (auto told = std::exchange(on_failure_, nullptr)) {
-      told({which.spec.name, end_reason(reason)});
-    }
+    else if (auto report = std::exchange(on_failure_, nullptr))
+      report({which.spec.name, end_reason(reason)});
   }
 
   // -- stopping: one child after the other, from the last to the first ----------------------------
@@ -79,52 +83,42 @@ private:
   void stop_next() {
     while (to_stop_ > 0 && !children_[to_stop_ - 1].actor) --to_stop_;
     if (to_stop_ == 0) {
-      stopping_->deliver(std::move(report_));
-      self_->quit();
+      stop_->answer.deliver(std::move(stop_->report));
+      end_normally(self_);
       return;
     }
     current_ = &children_[to_stop_ - 1];
     const auto turn = ++turn_;
     if (!current_->spec.farewell) return exit(turn);
-    const auto allowed = allowance();
-    self_->request(current_->actor, allowed, current_->spec.farewell(told(allowed)))
+    const auto allowed = share();
+    ask(self_, current_->actor, allowed, current_->spec.farewell(stop_shares::announced(allowed)))
         .then([this, turn] { exit(turn); },
-              [this, turn](const caf::error& why) {
+              [this, turn](const error& why) {
                 if (turn != turn_) return;
-                block(current_->spec.name + ": " + from_caf(why).message);
+                block(current_->spec.name + ": " + why.message);
                 exit(turn);
               });
   }
 
   void exit(std::uint64_t turn) {
     if (turn != turn_) return;
-    self_->run_delayed(allowance(), [this, turn] {
+    self_->run_delayed(share(), [this, turn] {
       if (turn != turn_) return;
       block(current_->spec.name);
       self_->send_exit(current_->actor, caf::exit_reason::kill);
       stopped();
     });
-    self_->send_exit(current_->actor, caf::exit_reason::user_shutdown);
+    dismiss(current_->actor);
   }
 
   void block(std::string what) {
     log_->error("kernel.stop_blocked by={}", printable_quoted(what));
-    report_.blocked.push_back(std::move(what));
+    stop_->report.blocked.push_back(std::move(what));
   }
 
-  /// What the current child may take of the time that is left for all, for its farewell or its
-  /// exit.
-  caf::timespan allowance() const {
-    const caf::timespan left = stop_by_ - self_->clock().now();
-    return std::max<caf::timespan>(std::min<caf::timespan>(left / 2, current_->spec.stop_deadline),
-                                   20ms);
-  }
-
-  /// What a child is told of its allowance: less, so that it can still say in time what has kept
-  /// it.
-  static std::chrono::milliseconds told(caf::timespan allowed) {
-    return std::chrono::floor<std::chrono::milliseconds>(
-        allowed - std::min<caf::timespan>(allowed / 4, 250ms));
+  /// How long the step of the current child that begins now may take.
+  stop_shares::duration share() const {
+    return stop_->shares.share(now(), current_->spec.stop_deadline);
   }
 
   void stopped() {
@@ -134,18 +128,17 @@ private:
     stop_next();
   }
 
+  stop_shares::time_point now() const { return self_->clock().now(); }
+
   interface::pointer self_;
   failure_watcher on_failure_;
   std::shared_ptr<spdlog::logger> log_;
-  std::deque<child>
-      children_;  // a deque, and none is removed: watchers hold references to its elements
+  std::deque<child> children_;  ///< Never shrinks or moves: handlers refer to its elements.
   watch_list ends_;
-  std::optional<caf::typed_response_promise<stop_report>> stopping_;
-  stop_report report_;
-  clock::time_point stop_by_;
-  std::size_t to_stop_ = 0;  ///< The first so many children have not been stopped yet.
-  child* current_ = nullptr;
-  std::uint64_t turn_ = 0;
+  std::optional<stop> stop_;  ///< While the children are being stopped.
+  std::size_t to_stop_ = 0;   ///< The children before this index have not been stopped yet.
+  child* current_ = nullptr;  ///< The child that is being stopped.
+  std::uint64_t turn_ = 0;    ///< Changes when `current_` does: tells late answers apart.
 };
 
 }  // namespace

@@ -8,13 +8,12 @@ namespace troupe {
 using std::chrono::milliseconds;
 
 restart_policy::restart_policy(restart_spec spec, backoff_config backoff)
-    : spec_{spec}, backoff_{backoff} {}
+    : spec_{spec}, backoff_{backoff}, restarts_{spec.intensity, spec.period} {}
 
 restart_decision restart_policy::on_exit(exit_reason reason, time_point now, double jitter) {
   if (quarantined_) return {restart_action::quarantine, milliseconds{0}};
   if (!wants_restart(reason)) return {restart_action::leave, milliseconds{0}};
-  while (!restarts_.empty() && now - restarts_.front() > spec_.period) restarts_.pop_front();
-  if (restarts_.size() >= spec_.intensity) {
+  if (!restarts_.admit(now)) {
     quarantined_ = true;
     return {restart_action::quarantine, milliseconds{0}};
   }
@@ -22,7 +21,6 @@ restart_decision restart_policy::on_exit(exit_reason reason, time_point now, dou
   const auto delay = delay_of_next(jitter);
   ++in_a_row_;
   latest_start_ = now + delay;
-  restarts_.push_back(now);
   return {restart_action::restart, delay};
 }
 
@@ -42,7 +40,7 @@ bool restart_policy::wants_restart(exit_reason reason) const noexcept {
 }
 
 milliseconds restart_policy::delay_of_next(double jitter) const noexcept {
-  // Beyond 2^30 every delay is the longest one; the cap keeps the shift defined.
+  // Beyond 2^30 every delay is the longest one.
   const auto doublings = std::min<std::size_t>(in_a_row_, 30);
   const auto full = std::min(
       static_cast<double>(backoff_.first.count()) * std::ldexp(1.0, static_cast<int>(doublings)),

@@ -2,8 +2,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 
+#include <troupe/actors/kernel/restart_window.hpp>
 #include <troupe/plugins/manifest.hpp>
 
 namespace troupe {
@@ -14,9 +14,10 @@ enum class exit_reason : std::uint8_t {
   abnormal,  ///< Everything else: another status, a signal, a missed deadline, a broken protocol.
 };
 
-/// How long a restart waits. The n-th restart in a row waits `first × 2^(n-1)`, at most `longest`,
-/// of which the jitter takes away up to half, so that plugins that fell together do not rise
-/// together. A run of more than `steady` ends a row, whatever the period of the plugin is.
+/// The delay before a restart. The n-th restart in a row waits `first × 2^(n-1)`, at most
+/// `longest`. Jitter shortens the delay by up to half, so that plugins that crashed together do not
+/// restart together. A plugin that stays up for more than `steady` starts a new row, whatever its
+/// period is.
 struct backoff_config {
   std::chrono::milliseconds first{100};
   std::chrono::milliseconds longest{std::chrono::seconds{10}};
@@ -27,10 +28,10 @@ struct backoff_config {
 enum class restart_action : std::uint8_t {
   restart,     ///< Start again after the delay.
   leave,       ///< Its mode says that it stays down.
-  quarantine,  ///< It fell too often. Only an operator brings it back.
+  quarantine,  ///< It crashed too often. Only an operator starts it again.
 };
 
-/// The answer of a restart policy; `delay` is of use with `restart` only.
+/// What a restart policy decides. `delay` counts with `restart` only.
 struct restart_decision {
   restart_action action = restart_action::leave;
   std::chrono::milliseconds delay{0};
@@ -38,29 +39,29 @@ struct restart_decision {
   friend bool operator==(const restart_decision&, const restart_decision&) = default;
 };
 
-/// When a crashed plugin is started again: the child specification of Erlang/OTP's supervisors
-/// (mode, intensity, period), with exponential backoff, and with quarantine where OTP's supervisor
-/// would end itself.
+/// Decides whether and when a crashed plugin starts again: the child specification of Erlang/OTP's
+/// supervisors (mode, intensity, period) with exponential backoff, and with quarantine where OTP's
+/// supervisor would end itself.
 ///
-/// Pure: time and randomness come in. Keeps at most `intensity` time points.
+/// Pure: time and randomness are arguments. Keeps at most `intensity` time points.
 class restart_policy {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
   explicit restart_policy(restart_spec spec, backoff_config backoff = {});
 
-  /// @param now not before that of earlier calls.
-  /// @param jitter in [0, 1); values outside are clamped.
-  /// More than `intensity` restarts within the latest `period` are refused with `quarantine`, and
-  /// so is every exit after that until `clear`.
+  /// Decides about an exit. A restart beyond `intensity` within the latest `period` becomes
+  /// `quarantine`, and so does every exit after that until `clear`.
+  /// @param now Not before that of earlier calls.
+  /// @param jitter In [0, 1); values outside are clamped.
   restart_decision on_exit(exit_reason reason, time_point now, double jitter);
 
-  /// Forgets the past: an operator has enabled the plugin again.
+  /// Forgets all restarts: an operator has enabled the plugin again.
   void clear() noexcept;
 
   bool quarantined() const noexcept { return quarantined_; }
   /// Restarts within the period that ended with the latest exit.
-  std::size_t recent_restarts() const noexcept { return restarts_.size(); }
+  std::size_t recent_restarts() const noexcept { return restarts_.count(); }
 
 private:
   bool wants_restart(exit_reason reason) const noexcept;
@@ -68,7 +69,7 @@ private:
 
   restart_spec spec_;
   backoff_config backoff_;
-  std::deque<time_point> restarts_;
+  restart_window restarts_;
   std::size_t in_a_row_ = 0;
   time_point latest_start_{};  ///< Of a restart in the row.
   bool quarantined_ = false;
