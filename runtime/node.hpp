@@ -2,14 +2,16 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <caf/actor_system.hpp>
-#include <caf/actor_system_config.hpp>
 
 #include <troupe/actors/commands/dispatcher.hpp>
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/actors/kernel/supervision.hpp>
-#include <troupe/actors/links/listener.hpp>
+#include <troupe/actors/kernel/system.hpp>
+#include <troupe/actors/links/dialer.hpp>
 #include <troupe/actors/links/mesh.hpp>
 #include <troupe/actors/monitor/audit.hpp>
 #include <troupe/actors/plugins/manager.hpp>
@@ -18,15 +20,9 @@
 
 namespace troupe {
 
-/// Registers Troupe's messages with CAF. Must run before the first actor system is made; more than
-/// once does no harm.
+/// Registers Troupe's messages with CAF. Call it before the first actor system is made. Once is
+/// enough; more does no harm.
 void register_messages();
-
-/// CAF's settings as Troupe needs them: I/O loaded, nothing read from the command line or files.
-class system_config : public caf::actor_system_config {
-public:
-  system_config();
-};
 
 /// The actors of a running node.
 struct node_actors {
@@ -41,23 +37,22 @@ struct node_actors {
   mesh_actor mesh;
 };
 
-/// Where the package of a plugin is: its absolute path, which must be UTF-8, as it is told to
-/// others.
-result<std::string> package_place(const std::filesystem::path& package);
+struct node_doors;
+struct node_parts;
 
 /// Why a node has not started.
 struct start_failure {
   error why;
-  std::vector<std::string>
-      blocked;  ///< What had been started and did not stop in time: the actor system waits for it.
+  /// What had been started and did not stop in time. The actor system waits for its end.
+  std::vector<std::string> blocked;
 };
 
-/// A node: all subsystems, started in order and stopped in reverse. Not thread-safe but for what
-/// the actors are.
+/// A node: all subsystems, started in order and stopped in reverse. Not thread-safe, except for its
+/// actors.
 class node {
 public:
-  /// Told when the node should stop: somebody asked over a link, or an essential actor has failed.
-  /// Called from an actor; must not block.
+  /// Called when the node should stop: somebody asked over a link, or an essential actor has
+  /// failed. Called from an actor; must not block.
   using stop_watcher = std::function<void(stop_request)>;
 
   /// Opens the data directory, recovers its state and starts everything. Blocks until the node
@@ -74,10 +69,10 @@ public:
   node& operator=(const node&) = delete;
 
   /// Stops everything within the configured deadline. @returns what did not stop in time. The
-  /// second time it does nothing.
+  /// second call does nothing.
   stop_report stop();
 
-  const node_actors& actors() const noexcept { return actors_; }
+  const node_actors& actors() const noexcept;
   const config& settings() const noexcept { return settings_; }
   /// Where the node listens for others; empty when it does not.
   const std::string& address() const noexcept { return address_; }
@@ -87,21 +82,10 @@ public:
 private:
   node(caf::actor_system& system, config settings, log_target log);
 
-  /// The sockets on which it listens. The listeners have duplicates, so that they can be started
-  /// again.
-  struct doors {
-    unique_fd peers, clients;
-  };
-
   result<void> launch(stop_watcher on_stop);
-  result<void> check_surroundings();
-  std::vector<child_spec> children(context_engine engine, context_store store,
-                                   const stop_watcher& on_stop);
-  /// @param open Without it, once the stop has begun, there is nothing to start.
-  caf::actor start_listener(const std::weak_ptr<doors>& open, unique_fd doors::*which,
-                            listener_setup setup);
-  std::filesystem::path socket_file() const { return settings_.data_dir / "troupe.sock"; }
-  sandbox_factory make_sandbox() const;
+  result<void> listen_for_peers();
+  result<void> listen_for_clients();
+  result<void> load_plugins();
 
   caf::actor_system& system_;
   config settings_;
@@ -109,8 +93,8 @@ private:
   std::string address_;
   store_identity identity_;
   std::uint64_t incarnation_ = 0;
-  std::shared_ptr<doors> doors_;  ///< Until the stop.
-  node_actors actors_;
+  std::shared_ptr<node_doors> doors_;  ///< Until the stop.
+  std::shared_ptr<node_parts> parts_;
   supervisor_tree tree_;
 };
 

@@ -82,4 +82,17 @@ node_service_actor spawn_node_service(caf::actor_system& system, node_info about
                                          std::move(on_stop));
 }
 
+child_spec node_service_child(caf::actor_system& system, node_info about,
+                              std::function<replica_actor()> replica,
+                              std::function<void(stop_request)> on_stop,
+                              on_started<node_service_actor> started) {
+  return make_child(
+      "node_service",
+      [&system, about = std::move(about), replica = std::move(replica),
+       on_stop = std::move(on_stop)] {
+        return spawn_node_service(system, about, replica(), on_stop);
+      },
+      std::move(started));
+}
+
 }  // namespace troupe

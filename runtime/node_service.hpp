@@ -5,20 +5,27 @@
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/context/replica.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/messages/node.hpp>
 #include <troupe/runtime/stop_request.hpp>
 
 namespace troupe {
 
-/// Tells about the node itself, and takes the order to stop it: `node.info` and `node.stop`.
+/// Describes the node itself and takes the order to stop it: `node.info` and `node.stop`.
 using node_service_actor =
     caf::typed_actor<caf::result<node_info>(get_node_info), caf::result<payload>(service_call),
                      caf::result<void>(service_notification)>;
 
-/// @param about What does not change. @param on_stop Called when somebody asks for the node's end;
+/// @param about What does not change. @param on_stop Called when somebody asks the node to stop;
 /// must not block.
 node_service_actor spawn_node_service(caf::actor_system& system, node_info about,
                                       replica_actor replica,
                                       std::function<void(stop_request)> on_stop);
+
+/// The node service as a child. @param replica Called when the children before it have started.
+child_spec node_service_child(caf::actor_system& system, node_info about,
+                              std::function<replica_actor()> replica,
+                              std::function<void(stop_request)> on_stop,
+                              on_started<node_service_actor> started);
 
 }  // namespace troupe

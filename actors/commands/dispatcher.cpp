@@ -51,4 +51,13 @@ dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_co
   return spawn_shell<dispatcher_state>(system, config, log);
 }
 
+child_spec dispatcher_child(caf::actor_system& system, const dispatcher_config& config,
+                            const log_target& log, on_started<dispatcher_actor> started) {
+  auto made = make_child(
+      "dispatcher", [&system, config, log] { return spawn_dispatcher(system, config, log); },
+      std::move(started));
+  made.farewell = farewell<stop_commands>();
+  return made;
+}
+
 }  // namespace troupe

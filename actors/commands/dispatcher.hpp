@@ -4,6 +4,7 @@
 
 #include <troupe/actors/commands/local_types.hpp>
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 
 namespace troupe {
 
@@ -48,5 +49,9 @@ struct dispatcher_config {
 /// Starts the dispatcher of a node; it has no commands yet. Its workers end with it.
 dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config,
                                   const log_target& log);
+
+/// The dispatcher of a node. Waits for the functions that run before it ends.
+child_spec dispatcher_child(caf::actor_system& system, const dispatcher_config& config,
+                            const log_target& log, on_started<dispatcher_actor> started);
 
 }  // namespace troupe

@@ -356,4 +356,13 @@ replica_actor spawn_replica(caf::actor_system& system, replica_setup setup) {
   return spawn_shell<replica_state>(system, std::move(setup));
 }
 
+child_spec replica_child(caf::actor_system& system, std::function<replica_setup()> setup,
+                         on_started<replica_actor> started) {
+  auto made = make_child(
+      "replica", [&system, setup = std::move(setup)] { return spawn_replica(system, setup()); },
+      std::move(started));
+  made.farewell = farewell<settle_context>();
+  return made;
+}
+
 }  // namespace troupe

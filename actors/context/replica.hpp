@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include <caf/typed_actor.hpp>
 
@@ -9,6 +10,7 @@
 #include <troupe/actors/context/store/store_keeper.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/links/mesh.hpp>
 
@@ -48,5 +50,10 @@ struct replica_setup {
 };
 
 replica_actor spawn_replica(caf::actor_system& system, replica_setup setup);
+
+/// The replica of a node. Makes everything durable before it ends. @param setup Called when the
+/// children before it have started.
+child_spec replica_child(caf::actor_system& system, std::function<replica_setup()> setup,
+                         on_started<replica_actor> started);
 
 }  // namespace troupe

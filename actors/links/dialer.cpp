@@ -33,4 +33,9 @@ dialer_actor spawn_dialer(caf::actor_system& system) {
   return spawn_blocking<dialer_state>(system);
 }
 
+child_spec dialer_child(caf::actor_system& system, on_started<dialer_actor> started) {
+  return make_child(
+      "dialer", [&system] { return spawn_dialer(system); }, std::move(started));
+}
+
 }  // namespace troupe

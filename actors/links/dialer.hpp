@@ -2,6 +2,7 @@
 
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/local_types.hpp>
 
 namespace troupe {
@@ -11,5 +12,9 @@ namespace troupe {
 using dialer_actor = caf::typed_actor<caf::result<connected_socket>(dial_address)>;
 
 dialer_actor spawn_dialer(caf::actor_system& system);
+
+/// The dialer of a node. Start it before the other children, so that it stops last: a name server
+/// or a silent network may block it, and no other child has to wait for that.
+child_spec dialer_child(caf::actor_system& system, on_started<dialer_actor> started);
 
 }  // namespace troupe

@@ -82,4 +82,17 @@ listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, liste
   return spawn_io<listener_state>(system, std::move(socket), std::move(setup));
 }
 
+child_spec listener_child(caf::actor_system& system, std::string name,
+                          std::function<unique_fd()> open, std::function<listener_setup()> setup) {
+  child_spec made;
+  made.name = std::move(name);
+  made.start = [&system, open = std::move(open), setup = std::move(setup)]() -> caf::actor {
+    auto socket = open();
+    if (!socket) return {};
+    return untyped(spawn_listener(system, std::move(socket), setup()));
+  };
+  made.kind = child_kind::replaceable;
+  return made;
+}
+
 }  // namespace troupe

@@ -4,6 +4,7 @@
 
 #include <caf/io/typed_broker.hpp>
 
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
@@ -25,5 +26,11 @@ struct listener_setup {
 /// @param socket Listens already; the listener takes it over. Without a socket the listener ends
 /// with `unavailable` as soon as it runs.
 listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup);
+
+/// A listener of a node, which is started again when it ends. @param open Gives a duplicate of the
+/// socket, or nothing once the node stops. @param setup Called when the children before it have
+/// started, and again for each start.
+child_spec listener_child(caf::actor_system& system, std::string name,
+                          std::function<unique_fd()> open, std::function<listener_setup()> setup);
 
 }  // namespace troupe

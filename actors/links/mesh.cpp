@@ -188,4 +188,11 @@ mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup) {
   return spawn_shell<mesh_state>(system, std::move(setup));
 }
 
+child_spec mesh_child(caf::actor_system& system, std::function<mesh_setup()> setup,
+                      on_started<mesh_actor> started) {
+  return make_child(
+      "mesh", [&system, setup = std::move(setup)] { return spawn_mesh(system, setup()); },
+      std::move(started));
+}
+
 }  // namespace troupe

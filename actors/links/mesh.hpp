@@ -1,7 +1,10 @@
 #pragma once
 
+#include <functional>
+
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/dialer.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/node.hpp>
@@ -38,5 +41,9 @@ struct mesh_setup {
 };
 
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);
+
+/// The mesh of a node. @param setup Called when the children before it have started.
+child_spec mesh_child(caf::actor_system& system, std::function<mesh_setup()> setup,
+                      on_started<mesh_actor> started);
 
 }  // namespace troupe

@@ -92,4 +92,11 @@ audit_actor spawn_audit(caf::actor_system& system, audit_setup setup) {
   return spawn_blocking<audit_state>(system, std::move(setup));
 }
 
+child_spec audit_child(caf::actor_system& system, audit_setup setup,
+                       on_started<audit_actor> started) {
+  return make_child(
+      "audit", [&system, setup = std::move(setup)] { return spawn_audit(system, setup); },
+      std::move(started));
+}
+
 }  // namespace troupe

@@ -6,6 +6,7 @@
 
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/audit.hpp>
 
@@ -36,5 +37,9 @@ struct audit_setup {
 /// Starts the trail on a thread of its own, with what an earlier run has left. Whoever holds the
 /// handle ends it. Never fails: a directory that cannot be written is the answer to each record.
 audit_actor spawn_audit(caf::actor_system& system, audit_setup setup);
+
+/// The audit trail of a node.
+child_spec audit_child(caf::actor_system& system, audit_setup setup,
+                       on_started<audit_actor> started);
 
 }  // namespace troupe

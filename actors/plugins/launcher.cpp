@@ -264,4 +264,15 @@ launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make,
   return spawn_blocking<launcher_state>(system, std::move(make), std::move(reader), log);
 }
 
+child_spec launcher_child(caf::actor_system& system, sandbox_factory make,
+                          std::function<package_reader_actor()> reader, const log_target& log,
+                          on_started<launcher_actor> started) {
+  return make_child(
+      "launcher",
+      [&system, make = std::move(make), reader = std::move(reader), log] {
+        return spawn_launcher(system, make, reader(), log);
+      },
+      std::move(started));
+}
+
 }  // namespace troupe

@@ -6,6 +6,7 @@
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/plugins/local_types.hpp>
 #include <troupe/actors/plugins/package_reader.hpp>
 
@@ -41,5 +42,10 @@ using sandbox_factory = std::function<result<std::unique_ptr<plugin_sandbox>>(pe
 /// `read_package` is answered with its error.
 launcher_actor spawn_launcher(caf::actor_system& system, sandbox_factory make,
                               package_reader_actor reader, const log_target& log);
+
+/// The launcher of a node. @param reader Called when the children before it have started.
+child_spec launcher_child(caf::actor_system& system, sandbox_factory make,
+                          std::function<package_reader_actor()> reader, const log_target& log,
+                          on_started<launcher_actor> started);
 
 }  // namespace troupe

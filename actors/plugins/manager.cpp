@@ -268,4 +268,17 @@ plugin_manager_actor spawn_plugin_manager(caf::actor_system& system,
   return spawn_shell<manager_state>(system, std::move(environment));
 }
 
+child_spec plugin_manager_child(caf::actor_system& system,
+                                std::function<plugin_environment()> environment,
+                                on_started<plugin_manager_actor> started) {
+  auto made = make_child(
+      "plugin_manager",
+      [&system, environment = std::move(environment)] {
+        return spawn_plugin_manager(system, environment());
+      },
+      std::move(started));
+  made.farewell = farewell<stop_plugins>();
+  return made;
+}
+
 }  // namespace troupe

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 
 namespace troupe {
@@ -36,5 +38,11 @@ inline constexpr std::chrono::seconds load_deadline =
 /// ends after a stop; one that ends otherwise dismisses them. Never fails.
 plugin_manager_actor spawn_plugin_manager(caf::actor_system& system,
                                           plugin_environment environment);
+
+/// The plugin manager of a node. Stops all plugins before it ends. @param environment Called when
+/// the children before it have started.
+child_spec plugin_manager_child(caf::actor_system& system,
+                                std::function<plugin_environment()> environment,
+                                on_started<plugin_manager_actor> started);
 
 }  // namespace troupe

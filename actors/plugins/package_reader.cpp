@@ -34,4 +34,10 @@ package_reader_actor spawn_package_reader(caf::actor_system& system) {
   return spawn_blocking<package_reader_state>(system);
 }
 
+child_spec package_reader_child(caf::actor_system& system,
+                                on_started<package_reader_actor> started) {
+  return make_child(
+      "package_reader", [&system] { return spawn_package_reader(system); }, std::move(started));
+}
+
 }  // namespace troupe

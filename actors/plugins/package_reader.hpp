@@ -2,6 +2,7 @@
 
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/plugins/local_types.hpp>
 
 namespace troupe {
@@ -16,5 +17,9 @@ using package_reader_actor = caf::typed_actor<
 
 /// Starts a reader; whoever holds the handle ends it. Never fails.
 package_reader_actor spawn_package_reader(caf::actor_system& system);
+
+/// The package reader of a node.
+child_spec package_reader_child(caf::actor_system& system,
+                                on_started<package_reader_actor> started);
 
 }  // namespace troupe

@@ -35,4 +35,12 @@ store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store s
   return spawn_blocking<store_keeper_state>(system, std::move(store));
 }
 
+child_spec store_keeper_child(caf::actor_system& system, std::function<context_store()> store,
+                              on_started<store_keeper_actor> started) {
+  return make_child(
+      "store_keeper",
+      [&system, store = std::move(store)] { return spawn_store_keeper(system, store()); },
+      std::move(started));
+}
+
 }  // namespace troupe

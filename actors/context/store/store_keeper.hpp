@@ -1,9 +1,12 @@
 #pragma once
 
+#include <functional>
+
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/context/local_types.hpp>
 #include <troupe/actors/context/store/store.hpp>
+#include <troupe/actors/kernel/supervision.hpp>
 
 namespace troupe {
 
@@ -18,5 +21,9 @@ using store_keeper_actor = caf::typed_actor<
     caf::result<void>(write_checkpoint)>;
 
 store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store store);
+
+/// The store keeper of a node. @param store Gives the store, once.
+child_spec store_keeper_child(caf::actor_system& system, std::function<context_store()> store,
+                              on_started<store_keeper_actor> started);
 
 }  // namespace troupe
