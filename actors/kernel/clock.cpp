@@ -17,7 +17,7 @@ wall_clock system_wall_clock() {
 uuid random_uuid() {
   std::array<std::uint8_t, 16> random;
   if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
-    throw std::runtime_error{"the operating system gives no random bytes"};
+    throw std::runtime_error{"the operating system returned no random bytes"};
   return make_random_uuid(random);
 }
 

@@ -23,7 +23,7 @@ std::string from_exit_reason(caf::exit_reason reason) {
   switch (reason) {
     case caf::exit_reason::normal: return "it ended by itself";
     case caf::exit_reason::kill: return "it was killed";
-    case caf::exit_reason::user_shutdown: return "it was told to end";
+    case caf::exit_reason::user_shutdown: return "it was asked to end";
     default: return "it ended: " + caf::to_string(reason);
   }
 }
@@ -56,9 +56,9 @@ error from_exception(const std::exception_ptr& thrown) {
   try {
     std::rethrow_exception(thrown);
   } catch (const std::exception& what) {
-    return {error_code::internal, std::string{"a handler has thrown: "} + what.what(), {}};
+    return {error_code::internal, std::string{"a handler threw: "} + what.what(), {}};
   } catch (...) {
-    return {error_code::internal, "a handler has thrown something that is no exception", {}};
+    return {error_code::internal, "a handler threw something other than an exception", {}};
   }
 }
 

@@ -14,17 +14,17 @@ namespace troupe {
 /// The form in which an error crosses between actors.
 caf::error to_caf(error failure);
 
-/// Turns what an actor answered back into an error. CAF's own failures get the code that says the
-/// same: a request timeout is `deadline_exceeded`, a receiver that is down `unavailable`.
+/// The error that an actor answered. CAF's own failures get the code with the same meaning: a
+/// request timeout is `deadline_exceeded`, a receiver that is down `unavailable`.
 error from_caf(const caf::error& failure);
 
-/// The error of an actor whose handler has thrown this, which is a defect of the handler.
+/// The error of an actor whose handler threw this, which is a defect of the handler.
 error from_exception(const std::exception_ptr& thrown);
 
-/// Why an actor has ended, in words: what an error says, or what it means that it was none.
+/// Why an actor has ended, in words. No error means that it ended by itself.
 std::string end_reason(const caf::error& reason);
 
-/// What a handler returns: the value or the error of `outcome`.
+/// Returns the value or the error of `outcome` from a handler.
 template <class T>
 caf::result<T> reply(result<T> outcome) {
   if (outcome) {

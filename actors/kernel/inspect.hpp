@@ -1,7 +1,6 @@
 #pragma once
 
-// CAF's `inspect` for everything that messages are made of, generated from the field lists of
-// `messages/`.
+// CAF's `inspect` for all message types, generated from the field lists of `messages/`.
 
 #include <memory>
 #include <string>

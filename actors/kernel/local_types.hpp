@@ -1,6 +1,6 @@
 #pragma once
 
-// Messages that every subsystem uses and that never leave the process.
+// Messages that all subsystems use and that never leave the process.
 
 #include <chrono>
 #include <cstdint>
@@ -13,13 +13,13 @@
 
 namespace troupe {
 
-/// Lets time pass in an actor. A slow tick comes back for as long as the actor lives. A fast one
-/// comes while a deadline is near.
+/// Lets time pass in an actor. Slow ticks repeat as long as the actor lives. Fast ones come while a
+/// deadline is near.
 enum class tick : std::uint8_t { slow, fast };
 
-/// Tells an actor that its sender no longer wants the answer to a request. The actor answers all
-/// the same: soon, and with `cancelled`, where it can end the work. Ignored when there is no such
-/// request.
+/// Cancels a request: its sender no longer wants the answer. The actor still answers: at once with
+/// `cancelled` where it can end the work, otherwise when the work is done. Ignored when there is no
+/// such request.
 struct cancel_request {
   std::uint64_t ticket = 0;  ///< The ticket in the request.
 };
@@ -29,13 +29,13 @@ using cancel_sink = caf::typed_actor<caf::result<void>(cancel_request)>;
 
 /// The outcome of a stop.
 struct stop_report {
-  /// What did not end in time, in the order of stopping: the name of a child, and what it said of
-  /// itself, if anything.
+  /// What did not end in time, in the order of stopping: the name of the child, and its own words
+  /// if it had any.
   std::vector<std::string> blocked;
 };
 
-/// Asks a supervisor to end all its children, in reverse order of their start, within `deadline`
-/// for all together. Refused with `unavailable` while a stop is under way.
+/// Asks a supervisor to end its children in reverse order of their start, all of them within
+/// `deadline`. Refused with `unavailable` while a stop is under way.
 struct stop_children {
   std::chrono::milliseconds deadline{10'000};
 };

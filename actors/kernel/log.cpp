@@ -12,7 +12,7 @@ namespace troupe {
 
 namespace {
 
-/// Writes the message of a line as the inside of a JSON string.
+/// Writes the message of a line as the content of a JSON string.
 class json_text_flag : public spdlog::custom_flag_formatter {
 public:
   void format(const spdlog::details::log_msg& line, const std::tm&,
@@ -68,7 +68,7 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
 
 namespace {
 
-/// Fit for a line. @param marked These characters get a `\` before them.
+/// Makes text fit for a line. @param marked Characters that get a `\` before them.
 std::string escaped(std::string_view text, std::size_t max_bytes, std::string_view marked) {
   std::string shown;
   const std::string repaired = repaired_utf8(text.substr(0, max_bytes));

@@ -8,20 +8,19 @@
 
 namespace troupe {
 
-/// How log lines are written.
+/// The form of log lines.
 enum class log_format : std::uint8_t { text, json };
 
-/// Where the lines of all subsystems go. Copied into every actor that logs; the sinks themselves
-/// are spdlog's and may be used from any thread.
+/// Where the lines of all subsystems go. Each actor that logs has a copy. The sinks are spdlog's
+/// and may be used from any thread.
 class log_target {
 public:
   /// Discards everything.
   log_target();
-  /// @param sink Where the lines go; shared by all subsystems. @param format JSON lines or text.
+  /// @param sink Shared by all subsystems. @param format JSON lines or text.
   log_target(spdlog::sink_ptr sink, log_format format, spdlog::level::level_enum level);
 
-  /// The logger of one subsystem. Every line starts with a stable event id, then `key=value`
-  /// fields:
+  /// The logger of one subsystem. A line is a stable event id and `key=value` fields:
   ///
   ///     log->warn("plugin.denied plugin={} operation={}", name, printable_quoted(operation));
   std::shared_ptr<spdlog::logger> logger(std::string_view subsystem) const;
@@ -35,12 +34,12 @@ private:
 /// The target that `troupe run` uses: standard error.
 log_target standard_error_log(log_format format, spdlog::level::level_enum level);
 
-/// Makes text from outside fit for one log line: control characters become `\xNN`, what is not
-/// UTF-8 becomes `?`, and at most `max_bytes` of the text are kept.
+/// Makes text from outside fit for one log line: control characters become `\xNN`, bytes that are
+/// not UTF-8 become `?`, and at most `max_bytes` of the text are kept.
 std::string printable(std::string_view text, std::size_t max_bytes = 4096);
 
-/// The same between double quotes, for a value that may contain blanks: a `"` or `\` in it has a
-/// `\` before it, so that no text can end its own field and begin another.
+/// The same in double quotes, for a value that may contain blanks. A `"` or `\` in it is escaped,
+/// so that no text can end its field and forge another.
 std::string printable_quoted(std::string_view text, std::size_t max_bytes = 4096);
 
 }  // namespace troupe

@@ -8,13 +8,12 @@
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/timespan.hpp>
 
-// What threads that are not actors do with actors: the host's own, and the one that starts and
-// stops a node.
+// For threads that are not actors: the host's own, and the one that starts and stops a node.
 
 namespace troupe {
 
-/// Asks an actor and waits on the calling thread, at most `deadline` and at most a day. Never call
-/// it from an actor: it blocks. `Answer` is `void` for an empty answer.
+/// Asks an actor and blocks the calling thread until the answer comes, at most `deadline` and at
+/// most a day. Never call it from an actor. `Answer` is `void` for an empty answer.
 template <class Answer, class Handle, class Duration, class Message>
 result<Answer> ask_and_wait(caf::actor_system& system, const Handle& to, Duration deadline,
                             Message message) {

@@ -30,14 +30,14 @@ template <class T>
 concept link_answer = std::is_void_v<T> || std::same_as<T, value> ||
     (described<T> && !std::same_as<T, payload>);
 
-/// Where the answer to one request goes, whoever asked:
+/// Answers one request, in the form that its sender takes:
 ///
-/// - an actor, or a thread of the host behind a scoped actor, takes a value,
+/// - an actor, or a thread of the host, takes a value,
 /// - a link takes the bytes,
-/// - a function takes the outcome, for a request that is part of another one.
+/// - a function takes the outcome of a request that is part of another one.
 ///
-/// Copies stand for the same request. Call one of them, once. A request whose `reply_to` is
-/// destroyed without a call is answered with an error by CAF.
+/// Copies stand for the same request. Call one of them, once. When all are destroyed without a
+/// call, CAF answers with an error.
 template <class T>
 class reply_to {
 public:
@@ -49,7 +49,7 @@ public:
   reply_to(link_promise to) requires link_answer<T> : to_(std::move(to)) {}
   reply_to(function to) : to_(std::move(to)) {}
 
-  /// Answers. An error goes to the caller as it is.
+  /// Answers. An error reaches the sender unchanged.
   void operator()(result<T> outcome) {
     if (auto* call = std::get_if<function>(&to_)) return (*call)(std::move(outcome));
     if (!outcome) return fail_with(std::move(outcome.error()));
@@ -82,7 +82,7 @@ private:
       to_;
 };
 
-/// Answers an actor's request later: `start` gets the `reply_to`. Return the result from a handler.
+/// Answers an actor's request later: `start` gets the `reply_to`. Return this from the handler.
 template <class T, class Self, class Start>
 caf::result<T> reply_later(Self* self, Start&& start) {
   auto promise = self->template make_response_promise<T>();

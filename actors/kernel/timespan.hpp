@@ -6,9 +6,8 @@
 
 namespace troupe {
 
-/// A time to wait as CAF takes it: at least none and at most a day. CAF takes -1 ns for no bound at
-/// all, and what is much longer would overflow its nanoseconds, or a point in time that is counted
-/// from now on.
+/// A duration to wait, from none to a day. CAF reads -1 ns as no bound, and a much longer duration
+/// would overflow its nanoseconds, or a point in time that is reckoned from now.
 template <class Rep, class Period>
 constexpr caf::timespan bounded_timespan(std::chrono::duration<Rep, Period> given) noexcept {
   constexpr std::chrono::hours most{24};

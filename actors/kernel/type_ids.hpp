@@ -1,9 +1,9 @@
 #pragma once
 
-// The ids that CAF needs for every type that actors exchange. Messages that may leave a process
-// come from `messages/` and are listed here, once; types that only live inside one process
-// (handles, functions, snapshots) are listed by the folder that owns them, in a block of its own.
-// The distance to CAF's first free id leaves room for the host's own block.
+// The ids that CAF needs for each type that actors exchange. Messages that may leave the process
+// come from `messages/` and are listed here, once. Types that live inside one process (handles,
+// functions, snapshots) are listed by the folder that owns them, in a block of its own. The
+// distance to CAF's first free id leaves room for the host's own block.
 
 #include <string>
 #include <vector>
@@ -25,8 +25,8 @@
 #include <troupe/messages/plugin_requests.hpp>
 #include <troupe/messages/sync.hpp>
 
-/// Every message that may leave the process: `X(type)` for each. The type ids and the round-trip
-/// tests are made from this list.
+/// The messages that may leave the process: `X(type)` for each. The type ids and the round-trip
+/// tests are generated from this list.
 #define TROUPE_MESSAGES(X)        \
   X(troupe::value)                \
   X(troupe::payload)              \
@@ -108,7 +108,7 @@ CAF_ERROR_CODE_ENUM(troupe::error_code)
 #define TROUPE_ADD_LOCAL_TYPE(block, type) CAF_ADD_TYPE_ID(block, (type))
 #define TROUPE_ALLOW_LOCAL_TYPE(block, type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 
-/// Registers the messages of a folder that never leave the process: a block of type ids that begins
+/// Declares the messages of a folder that never leave the process: a block of type ids that begins
 /// `offset` after CAF's first free id. `list` is a macro with `X(block, type)` for each type.
 #define TROUPE_LOCAL_TYPES(block, offset, list)                      \
   CAF_BEGIN_TYPE_ID_BLOCK(block, caf::first_custom_type_id + offset) \

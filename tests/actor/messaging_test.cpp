@@ -462,10 +462,8 @@ TEST_CASE_FIXTURE(fixture,
   watching.watch(whom, "defective");
   ask_from_actor(whom, 1h);
   REQUIRE(answers.size() == 1);
-  CHECK(answers[0].error() ==
-        error{error_code::internal, "a handler has thrown: no \"memory\"", {}});
-  CHECK(watching.told ==
-        std::vector<std::string>{"defective: a handler has thrown: no \"memory\""});
+  CHECK(answers[0].error() == error{error_code::internal, "a handler threw: no \"memory\"", {}});
+  CHECK(watching.told == std::vector<std::string>{"defective: a handler threw: no \"memory\""});
 }
 
 TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its actor as well") {
@@ -475,7 +473,7 @@ TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its 
   tell(whom, tick::fast);
   system.run();
   CHECK(watching.told ==
-        std::vector<std::string>{"defective: a handler has thrown something that is no exception"});
+        std::vector<std::string>{"defective: a handler threw something other than an exception"});
 }
 
 TEST_CASE("a handler that throws inside the I/O loop ends its actor alone") {
@@ -483,6 +481,6 @@ TEST_CASE("a handler that throws inside the I/O loop ends its actor alone") {
   for (int i = 0; i < 2; ++i) {
     const auto whom = system.own(spawn_io<defective_broker_state>(system.caf()));
     const auto asked = system.ask<value_found>(whom, get_value{path{"/a"}});
-    CHECK(asked.problem() == "a handler has thrown: no \"memory\"");
+    CHECK(asked.problem() == "a handler threw: no \"memory\"");
   }
 }

@@ -47,16 +47,16 @@ TEST_CASE("the end of an actor has words, whatever its reason is") {
   CHECK(end_reason({}) == "it ended by itself");
   CHECK(end_reason(caf::exit_reason::normal) == "it ended by itself");
   CHECK(end_reason(caf::exit_reason::kill) == "it was killed");
-  CHECK(end_reason(caf::exit_reason::user_shutdown) == "it was told to end");
+  CHECK(end_reason(caf::exit_reason::user_shutdown) == "it was asked to end");
   CHECK(end_reason(caf::exit_reason::out_of_workers).starts_with("it ended: "));
   CHECK(end_reason(to_caf({error_code::internal, "the disk is gone", {}})) == "the disk is gone");
 }
 
 TEST_CASE("what is thrown becomes an error with its words") {
   CHECK(from_exception(std::make_exception_ptr(std::runtime_error{"no memory"})) ==
-        error{error_code::internal, "a handler has thrown: no memory", {}});
+        error{error_code::internal, "a handler threw: no memory", {}});
   CHECK(from_exception(std::make_exception_ptr(7)).message ==
-        "a handler has thrown something that is no exception");
+        "a handler threw something other than an exception");
 }
 
 TEST_CASE("a handler returns the value or the error of its outcome") {
