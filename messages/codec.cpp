@@ -39,8 +39,7 @@ bool read(msgpack_reader& in, error& x, problem& why) {
   const auto name = count && *count >= 2 ? in.read_string() : std::nullopt;
   const auto message = name ? in.read_string() : std::nullopt;
   if (!message) return expected(why, "an error ([code, message, detail])");
-  // A code that this build does not know, or that says there is no error, is still an error of the
-  // other side.
+  // An unknown code, or the code for no error, is still an error of the other side.
   const auto code = parse_error_code(*name).value_or(error_code::none);
   x = error{
       code == error_code::none ? error_code::handler_failed : code, std::string{*message}, {}};

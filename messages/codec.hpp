@@ -30,25 +30,25 @@ struct binary {
 
 namespace codec {
 
-// The msgpack form of each type that a field may have. A described struct is a map of its field
-// names; enumerations are their names; ids are 16 bytes of binary; durations are the integer count
-// of their own unit.
+// The msgpack form of each type that a field may have. A described struct is a map with its field
+// names as keys, an enumeration is its name, an id is 16 bytes of binary, a duration is the integer
+// count of its unit.
 //
-// For each type, `write` appends its form and `read` takes the next value of the input. `read`
-// returns false and says why when the input is something else; its target is then unspecified.
+// For each type, `write` appends its form and `read` takes the next value of the input. When the
+// input is something else, `read` returns false and says why; its target is then unspecified.
 //
-// A class of another header that is not a described struct has both as friends:
+// A class of another header that is not a described struct declares both as friends:
 //
 //     friend void write(msgpack_writer& out, const path& x);
 //     friend bool read(msgpack_reader& in, path& x, codec::problem& why);
 
-/// Why decoding stopped: the field, outermost first, and what was expected there.
+/// Why decoding stopped: the field, outermost first, and what was expected.
 struct problem {
   std::string where;
   std::string what;
 };
 
-/// Notes what was expected; always false, so that a reader can return it.
+/// Records what was expected. Always false, so that a reader can return it.
 inline bool expected(problem& why, std::string_view what) {
   why.what = "must be " + std::string{what};
   return false;
@@ -88,7 +88,7 @@ inline bool read(msgpack_reader& in, double& x, problem& why) {
   return got ? (x = *got, true) : expected(why, "a number");
 }
 
-/// What is not UTF-8 is repaired, as the other side would refuse the whole message for it.
+/// Repairs text that is not UTF-8: the other side would refuse the whole message for it.
 void write(msgpack_writer& out, const std::string& x);
 inline bool read(msgpack_reader& in, std::string& x, problem& why) {
   const auto got = in.read_string();
@@ -171,7 +171,7 @@ void write(msgpack_writer& out, const std::shared_ptr<const T>& x);
 template <described T>
 bool read(msgpack_reader& in, std::shared_ptr<const T>& x, problem& why);
 
-/// An optional `value` that holds nil cannot be told from an absent one; both are written as nil.
+/// An optional `value` that holds nil is written as an absent one: as nil.
 template <class T>
 void write(msgpack_writer& out, const std::optional<T>& x) {
   if (x)
@@ -195,8 +195,7 @@ bool read(msgpack_reader& in, std::vector<T>& x, problem& why) {
   const auto count = in.read_array();
   if (!count) return expected(why, "an array");
   x.clear();
-  // Many elements may be announced, and be too small to be any; no more memory is set aside than
-  // bytes have arrived.
+  // The announced count is not trusted: reserve no more memory than bytes have arrived.
   x.reserve(std::min<std::size_t>(*count, in.rest().size() / sizeof(T)));
   for (std::uint32_t i = 0; i < *count; ++i) {
     if (!read(in, x.emplace_back(), why)) {
@@ -217,8 +216,7 @@ void write(msgpack_writer& out, const T& x) {
   });
 }
 
-/// Unknown fields are passed over, so that a newer peer may send more; of a field sent twice the
-/// last counts.
+/// Skips unknown fields, which a newer peer may send. The last of a repeated field counts.
 template <described T>
 bool read(msgpack_reader& in, T& x, problem& why) {
   const auto pairs = in.read_map();
@@ -254,7 +252,7 @@ bool read(msgpack_reader& in, T& x, problem& why) {
   return complete;
 }
 
-/// Something immutable that is shared inside a process and copied over the wire; never empty.
+/// An immutable object that is shared inside the process and copied over the wire. Never empty.
 template <described T>
 void write(msgpack_writer& out, const std::shared_ptr<const T>& x) {
   write(out, *x);
@@ -267,7 +265,7 @@ bool read(msgpack_reader& in, std::shared_ptr<const T>& x, problem& why) {
   return true;
 }
 
-/// The error that a problem becomes: "<what>.path[3].value must be a string".
+/// The error for a problem, such as "the message.path[3].value must be a string".
 error to_error(const problem& why);
 
 }  // namespace codec
@@ -282,7 +280,7 @@ std::string encode(const T& message) {
   return bytes;
 }
 
-/// Reads a message from bytes that have already passed `msgpack_scanner`, as those of a link have.
+/// Reads a message from bytes that have passed `msgpack_scanner` already, such as a link's.
 template <class T>
 result<T> decode_checked(std::string_view bytes) {
   T message{};
@@ -294,7 +292,7 @@ result<T> decode_checked(std::string_view bytes) {
 }
 
 /// Reads a message from bytes of any origin: exactly one message within the limits. The error names
-/// the field at fault.
+/// the wrong field.
 template <class T>
 result<T> decode(std::string_view bytes, const codec_limits& limits = {}) {
   if (auto checked = check_msgpack(bytes, limits); !checked)

@@ -28,7 +28,7 @@ bool same_run(const version_entry& a, const version_entry& b) noexcept {
   return a.origin == b.origin && a.incarnation == b.incarnation;
 }
 
-/// Position of a run among sorted entries.
+/// The position of an incarnation among sorted entries.
 template <class Entries>
 auto find_run(Entries& entries, const node_id& origin, std::uint64_t incarnation) {
   return std::lower_bound(entries.begin(), entries.end(), std::tie(origin, incarnation),
@@ -121,7 +121,7 @@ change_id change_record::id() const {
   const auto numbers = little_endian(dot.incarnation, dot.seq);
   std::memcpy(name.data() + 16, numbers.data(), 16);
   const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
-  // Version 8: a UUID whose bits follow a rule of their maker (RFC 9562).
+  // Version 8: a UUID with a layout of our own (RFC 9562).
   uuid made = make_random_uuid(little_endian(hash.high64, hash.low64));
   made.bytes[6] = static_cast<std::uint8_t>((made.bytes[6] & 0x0f) | 0x80);
   return {made};

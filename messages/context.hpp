@@ -16,22 +16,21 @@
 namespace troupe {
 
 /// A place in the context tree: non-empty UTF-8 segments, each after a `/`, escaped as in JSON
-/// Pointer (RFC 6901: `~0` is `~`, `~1` is `/`). The empty path is the root. At most 1 KiB.
+/// Pointer (RFC 6901: `~0` is `~`, `~1` is `/`). The empty path is the root.
 class path {
 public:
-  /// Longer paths are refused.
+  /// Longer paths are rejected.
   static constexpr std::size_t max_bytes = 1024;
 
   /// The root.
   path() = default;
 
-  /// The error names the path, what is wrong and what would be right.
+  /// Reads a path. The error names the path, what is wrong and what would be right.
   static result<path> parse(std::string_view text);
-  /// @throws std::invalid_argument when `text` is not a path. For paths that are written in a
-  /// program.
+  /// For paths in source code. @throws std::invalid_argument when `text` is not a path.
   explicit path(std::string_view text);
 
-  /// The path of the child with this unescaped name; fails when it would be too long or the name is
+  /// The path of the child with this unescaped name. Fails when it would be too long or the name is
   /// not UTF-8.
   result<path> child(std::string_view name) const;
   /// The path without its last segment; the root's parent is the root.
@@ -46,7 +45,7 @@ public:
   /// The escaped text, such as `/app/theme`; empty for the root.
   const std::string& text() const noexcept { return text_; }
 
-  /// Byte order of the text; the subtree of a path is not contiguous in it, see
+  /// The byte order of the text. The subtree of a path is not contiguous in it; see
   /// `actors/context/state/tree.hpp`.
   friend auto operator<=>(const path&, const path&) = default;
 
@@ -57,8 +56,8 @@ private:
   std::string text_;
 };
 
-/// Names one change for good: the `seq`-th (from 1) of one run (`incarnation`) of one node
-/// (`origin`).
+/// Names one change for ever: the `seq`-th (from 1) of one `incarnation` of one node, its
+/// `origin`.
 struct dot {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -75,14 +74,14 @@ struct dot {
 std::string to_string(const dot& id);
 
 /// Hybrid logical time: the upper 48 bits are milliseconds since 1970, the lower 16 a counter.
-/// Orders concurrent changes only; what happened before what is told by dots. (Kulkarni et al.,
-/// "Logical Physical Clocks", 2014.)
+/// Orders concurrent changes only; dots tell what happened before what (Kulkarni et al., "Logical
+/// Physical Clocks", 2014).
 struct timestamp {
   std::uint64_t ticks = 0;
 
   /// Milliseconds since 1970.
   std::uint64_t milliseconds() const noexcept { return ticks >> 16; }
-  /// Orders what happens within one millisecond.
+  /// Orders changes within one millisecond.
   std::uint16_t counter() const noexcept { return static_cast<std::uint16_t>(ticks); }
   /// @param milliseconds Since 1970, below 2^48.
   static timestamp from_parts(std::uint64_t milliseconds, std::uint16_t counter) noexcept {
@@ -107,12 +106,12 @@ struct enum_names<operation> {
 
 /// One change of one path, the unit that nodes exchange and store.
 struct change_record {
-  /// The format that this build writes. A record of a newer format is refused, not guessed at.
+  /// The format that this build writes. A record of a newer format is rejected.
   static constexpr std::uint32_t current_format = 1;
 
-  struct dot dot;              ///< Unique; also tells the origin.
-  struct timestamp timestamp;  ///< When, by the origin's hybrid clock.
-  class path path;             ///< Where.
+  struct dot dot;              ///< Unique. Names the origin.
+  struct timestamp timestamp;  ///< By the origin's hybrid clock.
+  class path path;
   enum operation operation = operation::put;
   value new_value;  ///< For `put`; nil otherwise.
   std::vector<struct dot>
@@ -121,7 +120,7 @@ struct change_record {
   trace_id trace;         ///< The request that caused it.
   std::uint32_t format = current_format;
 
-  /// Kept by the replica that shows a change to watchers; never sent between nodes.
+  /// Set by the replica that shows a change to watchers; never sent between nodes.
   std::optional<value> previous_value;
 
   /// A UUID made from the dot: the same on every node.
@@ -148,7 +147,7 @@ struct change_record {
   }
 };
 
-/// How far a replica has come with the changes of one run of one node: all of `1..seq`.
+/// The changes `1..seq` of one incarnation of one node.
 struct version_entry {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -162,24 +161,24 @@ struct version_entry {
   friend auto operator<=>(const version_entry&, const version_entry&) = default;
 };
 
-/// The changes that a replica has processed, as the highest contiguous sequence number per run of a
-/// node. Sorted, one entry for each run. O(log n) look-up; n is the number of runs known.
+/// The changes that a replica has processed: the highest contiguous sequence number of each
+/// incarnation. One entry for each incarnation, sorted. Look-up is O(log n) in their number.
 class version_vector {
 public:
   version_vector() = default;
-  /// Sorts; of two entries for one run the higher counts.
+  /// Sorts. Of two entries for one incarnation the higher counts.
   explicit version_vector(std::vector<version_entry> entries);
 
-  /// The highest contiguous sequence number of this run; 0 when nothing is known of it.
+  /// The highest contiguous sequence number of this incarnation; 0 when it is unknown.
   std::uint64_t at(const node_id& origin, std::uint64_t incarnation) const noexcept;
   /// True when this change has been processed.
   bool covers(const dot& id) const noexcept { return id.seq <= at(id.origin, id.incarnation); }
-  /// True when every change that `other` has is covered here too.
+  /// True when this has every change that `other` has.
   bool covers(const version_vector& other) const noexcept;
-  /// Raises one entry; never lowers.
+  /// Raises one entry. Never lowers it.
   void raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq);
 
-  /// One for each run, sorted by node and run.
+  /// One for each incarnation, sorted by node and incarnation.
   const std::vector<version_entry>& entries() const noexcept { return entries_; }
   friend bool operator==(const version_vector&, const version_vector&) = default;
 
@@ -202,7 +201,7 @@ struct context_entry {
   friend bool operator==(const context_entry&, const context_entry&) = default;
 };
 
-/// When a write counts as done.
+/// When a write is acknowledged.
 enum class durability : std::uint8_t { memory, durable };
 
 template <>

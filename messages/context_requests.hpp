@@ -80,7 +80,7 @@ struct erase_value {
   friend bool operator==(const erase_value&, const erase_value&) = default;
 };
 
-/// The answer to a write: which change it became.
+/// The answer to a write: the change that it made.
 struct change_accepted {
   change_id id;
   static constexpr auto fields() { return std::tuple{required("id", &change_accepted::id)}; }
@@ -100,10 +100,9 @@ struct list_values {
                                         .reads = true};
 
   path prefix;
-  path after;  ///< The last path of the page before; the root for the first page.
-  std::uint32_t limit =
-      1000;  ///< At most 10,000 entries, and at most about 4 MiB of them, come in one page. The
-             ///< first page may have one more, when a value stands at the root.
+  path after;                  ///< The last path of the page before; the root for the first page.
+  std::uint32_t limit = 1000;  ///< A page has at most 10,000 entries and about 4 MiB. The first
+                               ///< page may have one more entry when the root has a value.
   static constexpr auto fields() {
     return std::tuple{optional("prefix", &list_values::prefix),
                       optional("after", &list_values::after),
@@ -116,8 +115,8 @@ struct list_values {
 struct value_page {
   std::vector<context_entry> entries;
   bool more = false;
-  state_hash hash;  ///< Of the subtree when the page was made: pages with equal hashes belong to
-                    ///< one state.
+  state_hash hash;  ///< Of the subtree when the page was made. Pages with equal hashes are of one
+                    ///< state.
   static constexpr auto fields() {
     return std::tuple{required("entries", &value_page::entries),
                       required("more", &value_page::more), optional("hash", &value_page::hash)};
@@ -125,8 +124,8 @@ struct value_page {
   friend bool operator==(const value_page&, const value_page&) = default;
 };
 
-/// `context.import`: writes many entries, each a change of its own, in one group commit. Writes
-/// none when one is refused.
+/// `context.import`: writes many entries in one group commit, each as a change of its own. Writes
+/// none when one is rejected.
 struct import_values {
   static constexpr std::string_view method = "context.import";
   using answer = struct values_imported;
@@ -135,7 +134,7 @@ struct import_values {
 
   std::vector<context_entry> entries;
   enum durability durability = durability::durable;
-  bool only_check = false;  ///< Write nothing; tell whether the entries would be accepted.
+  bool only_check = false;  ///< Write nothing, only check whether the entries would be accepted.
   static constexpr auto fields() {
     return std::tuple{required("entries", &import_values::entries),
                       optional("durability", &import_values::durability),
@@ -147,7 +146,7 @@ struct import_values {
 /// The answer to `import_values`.
 struct values_imported {
   std::uint64_t written = 0;
-  std::uint64_t unchanged = 0;  ///< Had this very value already; nothing was written.
+  std::uint64_t unchanged = 0;  ///< Entries that had this value already and were not written.
   static constexpr auto fields() {
     return std::tuple{required("written", &values_imported::written),
                       required("unchanged", &values_imported::unchanged)};
@@ -207,8 +206,8 @@ struct value_explained {
   friend bool operator==(const value_explained&, const value_explained&) = default;
 };
 
-/// `context.verify`: the hash of a subtree, computed anew from its entries and compared with the
-/// one kept up to date.
+/// `context.verify`: recomputes the hash of a subtree from its entries and compares it with the one
+/// that is kept.
 struct verify_values {
   static constexpr std::string_view method = "context.verify";
   using answer = struct values_verified;
@@ -223,8 +222,8 @@ struct verify_values {
 
 /// The answer to `verify_values`.
 struct values_verified {
-  bool sound = false;  ///< The hash that is kept equals the recomputed one.
-  state_hash hash;     ///< Comparable between nodes: equal when the subtrees hold the same writes.
+  bool sound = false;  ///< The kept hash equals the recomputed one.
+  state_hash hash;     ///< Equal between nodes whose subtrees hold the same writes.
   std::uint64_t entries = 0;
   std::uint64_t conflicts = 0;  ///< Paths with more than one competing write, in the whole tree.
   version_vector vector;

@@ -11,9 +11,8 @@
 
 namespace troupe {
 
-/// Everything that can go wrong, in one list: the host API, the actors, the wire and the exit codes
-/// of the command line speak of failures in these words and no others. The names travel on the
-/// wire; the numbers do not.
+/// All kinds of failures. The host API, the actors, the wire and the exit codes of the command line
+/// use these and no others. The names travel on the wire; the numbers do not.
 enum class error_code : std::uint8_t {
   none = 0,            ///< No error. Never sent.
   invalid_argument,    ///< A parameter, file, path or setting is malformed.
@@ -24,7 +23,7 @@ enum class error_code : std::uint8_t {
   overloaded,          ///< Refused for now; the detail may carry `retry_after_ms`.
   deadline_exceeded,   ///< No answer in time. The work may or may not have happened.
   cancelled,           ///< The caller cancelled the request.
-  unavailable,         ///< The other side is gone, stopping or not started.
+  unavailable,         ///< The other side has ended, is stopping or has not started.
   plugin_crashed,      ///< The plugin died while the call was in flight.
   protocol_violation,  ///< The other side broke the protocol.
   version_mismatch,    ///< No protocol or format version is shared.
@@ -34,13 +33,13 @@ enum class error_code : std::uint8_t {
   internal,            ///< A defect of Troupe itself.
 };
 
-/// The wire name of a code, such as `"not_found"`. Total: unlisted values give `"internal"`.
+/// The wire name of a code, such as `"not_found"`; `"internal"` for an unlisted value.
 std::string_view to_string(error_code code) noexcept;
 
 /// The code with this wire name, or nothing.
 std::optional<error_code> parse_error_code(std::string_view name) noexcept;
 
-/// All codes with their wire names, in order of their values.
+/// All codes with their wire names, in the order of their values.
 struct error_code_name {
   error_code code;
   std::string_view name;
@@ -65,13 +64,13 @@ inline constexpr std::array<error_code_name, 17> error_code_names{{
     {error_code::internal, "internal"},
 }};
 
-/// A failure as a value: what kind, in words for a person, and structured detail for a program.
+/// A failure: its kind, its description for people, and structured detail for programs.
 struct error {
   error_code code = error_code::internal;
-  std::string message;  ///< One sentence naming the culprit and what would be right. UTF-8; what is
-                        ///< not is repaired when it is sent.
-  std::string detail;   ///< A msgpack map with structured detail, or empty. See
-                        ///< `value::from_msgpack`. Other text is sent as a string.
+  std::string message;  ///< One sentence that names what is wrong and what would be right. UTF-8;
+                        ///< other bytes are repaired when it is sent.
+  std::string detail;   ///< A msgpack map, or empty. See `value::from_msgpack`. Other text is sent
+                        ///< as a string.
 
   friend bool operator==(const error&, const error&) = default;
 };
@@ -79,16 +78,16 @@ struct error {
 /// `"code: message"`, for logs and terminals.
 std::string to_string(const error& failure);
 
-/// A value or the reason why there is none. Actor handlers, public calls and parsers return this.
+/// A value or an error. Actor handlers, public calls and parsers return this.
 template <class T>
 using result = tl::expected<T, error>;
 
-/// Makes the failure branch of any `result`.
+/// Makes a failed `result` of any type.
 inline tl::unexpected<error> fail(error_code code, std::string message, std::string detail = {}) {
   return tl::unexpected<error>(error{code, std::move(message), std::move(detail)});
 }
 
-/// Passes the failure of one result on as that of another.
+/// The same from the error of another result.
 inline tl::unexpected<error> fail(error failure) {
   return tl::unexpected<error>(std::move(failure));
 }

@@ -10,10 +10,10 @@
 
 namespace troupe {
 
-/// Whether a decoder insists on a field.
+/// Whether a message without the field is an error.
 enum class presence : std::uint8_t { required, optional };
 
-/// One field of a message struct: its wire name and where it lives.
+/// One field of a message struct: its wire name and its member.
 template <class Struct, class Member>
 struct field {
   std::string_view name;
@@ -21,7 +21,7 @@ struct field {
   presence needed;
 };
 
-/// A field whose absence is an error.
+/// A field that must be present.
 template <class Struct, class Member>
 constexpr field<Struct, Member> required(std::string_view name, Member Struct::*member) {
   return {name, member, presence::required};

@@ -11,7 +11,7 @@
 
 namespace troupe {
 
-/// 128 bits that name one thing for good, shown in the usual 8-4-4-4-12 hexadecimal form.
+/// 128 bits that name one thing for ever, shown in the usual 8-4-4-4-12 hexadecimal form.
 struct uuid {
   std::array<std::uint8_t, 16> bytes{};
 
@@ -31,11 +31,11 @@ std::optional<uuid> parse_uuid(std::string_view text) noexcept;
 /// it.
 uuid make_random_uuid(std::array<std::uint8_t, 16> random) noexcept;
 
-/// Two numbers as 16 bytes, least significant byte first whatever the machine: what an id is made
-/// from is the same everywhere.
+/// Two numbers as 16 bytes, least significant byte first on every machine, so that ids made from
+/// them are the same everywhere.
 std::array<std::uint8_t, 16> little_endian(std::uint64_t first, std::uint64_t second) noexcept;
 
-/// A UUID that cannot be confused with one that names another kind of thing.
+/// A UUID with a type of its own for each kind of thing that it names.
 template <class Tag>
 struct strong_id {
   uuid id;

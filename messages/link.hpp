@@ -13,8 +13,8 @@
 
 namespace troupe {
 
-/// The msgpack bytes of a reply or of a parameter map, on their way between a link and the actor
-/// that understands them.
+/// The msgpack bytes of a reply or of a parameter map, between a link and the actor that decodes
+/// them.
 struct payload {
   binary msgpack;
 
@@ -39,8 +39,8 @@ struct call_remote {
   friend bool operator==(const call_remote&, const call_remote&) = default;
 };
 
-/// Asks a link to notify the program on its other side. Answered once it is in the output buffer,
-/// or with `overloaded`.
+/// Asks a link to notify the program on its other side. Answered when the notification is in the
+/// output buffer, or with `overloaded`.
 struct notify_remote {
   std::string method;
   binary params;
@@ -52,7 +52,7 @@ struct notify_remote {
   friend bool operator==(const notify_remote&, const notify_remote&) = default;
 };
 
-/// Ends a link. Of its output, what the operating system takes at once is still sent.
+/// Ends a link. Its output is still sent as far as the operating system takes it at once.
 struct close_link {
   std::string reason;
 
@@ -60,15 +60,15 @@ struct close_link {
   friend bool operator==(const close_link&, const close_link&) = default;
 };
 
-/// A request that came over a link, for the actor that serves its method. The principal is stamped
-/// by the link. Answered with the `payload` of the result or an error.
+/// A request that came over a link, for the actor that serves its method. The link sets the caller.
+/// Answered with the `payload` of the result or an error.
 struct service_call {
   principal_ptr caller;  ///< Never empty.
   std::string method;
   binary params;
   std::chrono::milliseconds deadline{0};
   trace_id trace;
-  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< Names the request in a `cancel_request`; 0: it is never cancelled.
 
   static constexpr auto fields() {
     return std::tuple{
@@ -118,9 +118,9 @@ struct session_open {
   std::vector<std::uint32_t>
       protocol;  ///< The lowest and the highest version that the opener speaks.
   session_kind kind = session_kind::client;
-  std::string name;               ///< For people. Of a plugin: must be the name in its manifest.
+  std::string name;               ///< For people. Of a plugin: the name in its manifest.
   std::string version;            ///< Of a plugin.
-  std::string sdk;                ///< Of a plugin: which SDK it was built with.
+  std::string sdk;                ///< Of a plugin: the SDK that it was built with.
   cluster_id cluster;             ///< Of a peer.
   node_id node;                   ///< Of a peer.
   std::uint64_t incarnation = 0;  ///< Of a peer.
@@ -140,7 +140,7 @@ struct session_open {
   friend bool operator==(const session_open&, const session_open&) = default;
 };
 
-/// `session.closed`: tells a peer why this side closes the link.
+/// `session.closed`: why this side closes the link.
 struct session_closed {
   static constexpr std::string_view method = "session.closed";
   static constexpr method_access access{.service = service::link,
@@ -153,7 +153,7 @@ struct session_closed {
   friend bool operator==(const session_closed&, const session_closed&) = default;
 };
 
-/// `ping`: asks whether the other side is there.
+/// `ping`: asks for a sign of life.
 struct ping {
   static constexpr std::string_view method = "ping";
   using answer = void;
@@ -165,13 +165,11 @@ struct ping {
   friend bool operator==(const ping&, const ping&) = default;
 };
 
-/// `cancel`: the sender no longer waits for the answer to this request.
+/// `cancel`: the sender no longer waits for the answer to a request.
 struct cancel_call {
   static constexpr std::string_view method = "cancel";
   static constexpr method_access access{
-      .service = service::link,
-      .callers = called_by::everyone,
-      .summary = "the answer to a request is not wanted any more"};
+      .service = service::link, .callers = called_by::everyone, .summary = "cancels a request"};
 
   std::uint32_t msgid = 0;
 
@@ -203,7 +201,7 @@ struct session_accepted {
 inline constexpr std::uint32_t lowest_protocol = 1;
 inline constexpr std::uint32_t highest_protocol = 1;
 
-/// The version that both sides speak, or a `version_mismatch` that names both ranges.
+/// The version that both sides speak, or the error `version_mismatch`, which names both ranges.
 result<std::uint32_t> agree_on_protocol(const std::vector<std::uint32_t>& offered);
 
 }  // namespace troupe

@@ -81,10 +81,10 @@ struct node_info {
 struct peer_info {
   std::string address;  ///< Where it listens or was dialed.
   bool connected = false;
-  node_id id;  ///< Nil until it was met.
+  node_id id;  ///< Nil until there was a connection.
   std::string name;
   std::uint64_t incarnation = 0;
-  std::string problem;  ///< Why there is no connection, or nothing.
+  std::string problem;  ///< Why there is no connection; empty when there is one.
   static constexpr auto fields() {
     return std::tuple{required("address", &peer_info::address),
                       required("connected", &peer_info::connected),
@@ -103,7 +103,7 @@ struct peer_list {
   friend bool operator==(const peer_list&, const peer_list&) = default;
 };
 
-/// `peers.known`: where nodes listen, told to every new peer.
+/// `peers.known`: where nodes listen. Sent to each new peer.
 struct peers_known {
   static constexpr std::string_view method = "peers.known";
   static constexpr method_access access{

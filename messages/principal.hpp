@@ -10,11 +10,11 @@
 
 namespace troupe {
 
-/// Which kind of party speaks.
+/// The kinds of principals.
 enum class principal_kind : std::uint8_t {
   host,    ///< The program that embeds the node.
   client,  ///< A program on a client connection, such as the command line.
-  plugin,  ///< A plugin, spoken for by its supervisor.
+  plugin,  ///< A plugin.
   peer,    ///< Another node.
   system,  ///< The node itself.
 };
@@ -29,18 +29,18 @@ struct enum_names<principal_kind> {
        {principal_kind::system, "system"}}};
 };
 
-/// On whose behalf something happens. Stamped by the link that knows who is on its other side,
-/// never taken from there.
+/// On whose behalf something happens. Set by the link that knows its other side, never by that
+/// other side.
 struct principal {
   std::string name;
   principal_kind kind = principal_kind::client;
   std::vector<std::string>
       capabilities;  ///< Patterns of what it may do (`"command.execute:notes.*"`).
   std::vector<std::string>
-      denied;  ///< Patterns of what it may not do, whatever its capabilities say.
+      denied;  ///< Patterns of what it may not do. They outrank its capabilities.
 
-  /// A client that runs as the operating-system user who runs this node. Does not travel: it says
-  /// nothing elsewhere.
+  /// A client that runs as the same operating-system user as this node. Not sent to other nodes,
+  /// where it has no meaning.
   bool same_user = false;
 
   static constexpr auto fields() {
@@ -51,7 +51,7 @@ struct principal {
   friend bool operator==(const principal&, const principal&) = default;
 };
 
-/// A session's principal, made once and shared by every message of the session.
+/// A session's principal, made once and shared by all messages of the session.
 using principal_ptr = std::shared_ptr<const principal>;
 
 }  // namespace troupe

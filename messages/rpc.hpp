@@ -11,8 +11,8 @@
 
 namespace troupe::rpc {
 
-// MessagePack-RPC frames (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md). `params`
-// is an array that holds one map of named parameters; here it is handled as the bytes of that map.
+// MessagePack-RPC frames (https://github.com/msgpack-rpc/msgpack-rpc/blob/master/spec.md). On the
+// wire `params` is an array with one map of named parameters; here it is the bytes of that map.
 
 /// `[0, msgid, method, [params]]`
 struct request {
@@ -42,8 +42,8 @@ inline constexpr std::string_view no_params{"\x80", 1};
 /// The bytes of nil.
 inline constexpr std::string_view nil{"\xc0", 1};
 
-/// Takes a complete message apart that has passed `msgpack_scanner`. The views point into `bytes`.
-/// Fails with `protocol_violation` when it is not one of the three frames.
+/// Parses a complete message that has passed `msgpack_scanner`. The views point into `bytes`. Fails
+/// with `protocol_violation` when it is not one of the three frames.
 result<frame> parse(std::string_view bytes);
 
 /// Appends frames to an output buffer. `params` and `payload` are msgpack bytes.
@@ -53,9 +53,10 @@ void append_response(std::string& out, std::uint32_t id, std::string_view payloa
 void append_failure(std::string& out, std::uint32_t id, const error& failure);
 void append_notification(std::string& out, std::string_view method, std::string_view params);
 
-/// The parameters that may stand beside any request's own.
+/// The parameters that any request may have beside its own.
 struct envelope {
-  std::chrono::milliseconds deadline{0};  ///< Time left to the caller; 0 when it set none.
+  std::chrono::milliseconds deadline{
+      0};  ///< The time that the caller has left; 0 when it set none.
   trace_id trace;
 
   static constexpr auto fields() {

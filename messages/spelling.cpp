@@ -21,7 +21,7 @@ public:
     for (std::size_t j = 0; j <= std::min(b_.size(), limit_); ++j)
       cells_[0][j] = static_cast<std::uint8_t>(j);
     for (std::size_t i = 1; i <= a_.size(); ++i) {
-      // Every way to the last row has a cell in each row whose distance is no larger than the final
+      // Each path to the last row has a cell in every row, with a distance no larger than the final
       // one.
       if (fill_row(i) > limit_) return limit_ + 1;
       last_row_with_[static_cast<unsigned char>(a_[i - 1])] = static_cast<std::uint8_t>(i);

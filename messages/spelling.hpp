@@ -10,13 +10,12 @@
 
 namespace troupe {
 
-/// Words longer than this, in bytes, are never compared: nobody mistypes them, and the bound keeps
-/// the work small.
+/// Longer words, in bytes, are never compared. The bound keeps the work small.
 inline constexpr std::size_t max_spelling_bytes = 128;
 
 /// The number of insertions, deletions, substitutions and swaps of neighbours that turn one word
-/// into the other, or nothing when it is more than `limit` or a word is longer than
-/// `max_spelling_bytes`. Counts bytes.
+/// into the other. Nothing when it exceeds `limit` or a word is longer than `max_spelling_bytes`.
+/// Counts bytes.
 ///
 /// The unrestricted Damerau-Levenshtein distance (Lowrance and Wagner, "An Extension of the
 /// String-to-String Correction Problem", 1975), which is a metric, computed on the diagonals that
@@ -24,11 +23,11 @@ inline constexpr std::size_t max_spelling_bytes = 128;
 std::optional<std::size_t> edit_distance(std::string_view a, std::string_view b,
                                          std::size_t limit) noexcept;
 
-/// How many slips a word of this length may have and still be recognised: 1 up to 3 bytes, 2 up to
-/// 7, else 3.
+/// How many typing errors a word of this length may have and still be recognised: 1 up to 3 bytes,
+/// 2 up to 7, else 3.
 std::size_t typo_allowance(std::string_view word) noexcept;
 
-/// Keeps the words nearest to one word, best first; equally near ones in byte order. Usually used
+/// Keeps the words nearest to one word, best first, equally near ones in byte order. Usually used
 /// through `nearest`.
 class nearest_words {
 public:
@@ -65,13 +64,13 @@ std::vector<std::string> nearest(std::string_view word, Candidates&& candidates,
   return best.take();
 }
 
-/// As above with `typo_allowance(word)` and the three results that people are shown.
+/// The same with `typo_allowance(word)` and at most three results, as people are shown.
 template <std::ranges::input_range Candidates>
 std::vector<std::string> nearest(std::string_view word, Candidates&& candidates) {
   return nearest(word, std::forward<Candidates>(candidates), typo_allowance(word), 3);
 }
 
-/// `; did you mean "a", "b" or "c"?`, to be put behind the sentence that names what is wrong; empty
+/// `; did you mean "a", "b" or "c"?`, to follow the sentence that names what is wrong. Empty
 /// without suggestions.
 std::string did_you_mean(const std::vector<std::string>& suggestions);
 

@@ -11,7 +11,7 @@
 
 namespace troupe {
 
-/// One run of one node, from a start to its end: the scope in which changes are numbered.
+/// One incarnation of one node, from a start to its end. Changes are numbered within it.
 struct incarnation_id {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -23,7 +23,7 @@ struct incarnation_id {
   friend auto operator<=>(const incarnation_id&, const incarnation_id&) = default;
 };
 
-/// The changes `first` to `last` of one run, both included.
+/// The changes `first` to `last` of one incarnation, both included.
 struct dot_range {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -49,12 +49,12 @@ struct sync_hello {
   node_id node;
   std::uint64_t incarnation = 0;
   version_vector vector;  ///< What the sender has committed.
-  state_hash
-      root;  ///< Hash of all its siblings; all-zero while some of them are not committed yet.
-  std::uint64_t strategies = 0;  ///< Hash of its conflict strategies: where it differs, the same
-                                 ///< siblings are read differently.
+  state_hash root;  ///< Hash of all its siblings; zero while some of them are not committed yet.
+  std::uint64_t strategies = 0;  ///< Hash of its conflict strategies. Nodes whose hashes differ may
+                                 ///< read the same siblings differently.
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
-  std::vector<incarnation_id> declined;  ///< Runs of which the sender takes no further changes.
+  std::vector<incarnation_id>
+      declined;  ///< The incarnations of which the sender takes no further changes.
 
   static constexpr auto fields() {
     return std::tuple{required("cluster", &sync_hello::cluster),
@@ -69,10 +69,10 @@ struct sync_hello {
   friend bool operator==(const sync_hello&, const sync_hello&) = default;
 };
 
-/// How the payload of a `sync_push` is written.
+/// The form of the payload of a `sync_push`.
 enum class push_encoding : std::uint8_t {
   plain,  ///< A msgpack array of change records.
-  zstd,   ///< The same in one zstd frame that tells its content size.
+  zstd,   ///< The same in one zstd frame with its content size.
 };
 
 template <>
@@ -81,7 +81,7 @@ struct enum_names<push_encoding> {
       {{push_encoding::plain, "plain"}, {push_encoding::zstd, "zstd"}}};
 };
 
-/// `sync.push`: committed changes that the receiver lacks; those of one run are in order.
+/// `sync.push`: committed changes that the receiver lacks, in order within each incarnation.
 struct sync_push {
   static constexpr std::string_view method = "sync.push";
   static constexpr method_access access{
@@ -99,15 +99,15 @@ struct sync_push {
   friend bool operator==(const sync_push&, const sync_push&) = default;
 };
 
-/// `sync.ack`: a push has been dealt with; the sender of the push may send more.
+/// `sync.ack`: a push has been processed. Its sender may send more.
 struct sync_ack {
   static constexpr std::string_view method = "sync.ack";
   static constexpr method_access access{.service = service::context,
                                         .callers = called_by::peers,
-                                        .summary = "how far the peer has come"};
+                                        .summary = "what the peer has committed"};
 
   std::uint64_t batch = 0;  ///< This push and all before it.
-  version_vector vector;    ///< How far the receiver has committed the runs that occurred in it.
+  version_vector vector;    ///< What the receiver has committed of the incarnations in the push.
 
   static constexpr auto fields() {
     return std::tuple{required("batch", &sync_ack::batch), required("vector", &sync_ack::vector)};
@@ -115,7 +115,7 @@ struct sync_ack {
   friend bool operator==(const sync_ack&, const sync_ack&) = default;
 };
 
-/// `sync.heads`: how far the sender has come. Sent each second, and when its links change or it
+/// `sync.heads`: what the sender has committed. Sent each second, and when its links change or it
 /// cannot keep up with pushing.
 struct sync_heads {
   static constexpr std::string_view method = "sync.heads";
@@ -124,11 +124,11 @@ struct sync_heads {
 
   version_vector vector;
   state_hash root;          ///< As in `sync_hello`.
-  std::uint64_t batch = 0;  ///< The latest push that was dealt with; repeats the latest `sync_ack`.
+  std::uint64_t batch = 0;  ///< The latest push that was processed, as in the latest `sync_ack`.
   std::vector<node_id> links;
   std::vector<incarnation_id> declined;
-  bool busy = false;  ///< Pushes wait for the sender's disk, so the receiver does not take its own
-                      ///< for lost.
+  bool busy = false;  ///< Pushes wait for the sender's disk: the receiver must not take its own for
+                      ///< lost.
 
   static constexpr auto fields() {
     return std::tuple{
@@ -139,7 +139,7 @@ struct sync_heads {
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };
 
-/// `sync.pull`: asks for changes that the sender misses between others that it has.
+/// `sync.pull`: asks for changes that the sender lacks between others that it has.
 struct sync_pull {
   static constexpr std::string_view method = "sync.pull";
   static constexpr method_access access{.service = service::context,
@@ -152,7 +152,7 @@ struct sync_pull {
   friend bool operator==(const sync_pull&, const sync_pull&) = default;
 };
 
-/// Everything that two replicas say to each other.
+/// All messages between two replicas.
 using sync_message = std::variant<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
 
 }  // namespace troupe

@@ -22,7 +22,7 @@ std::string packed(Write&& write) {
 }
 
 /// Appends the canonical form of the element at the reader. The bytes have passed the scanner, so
-/// nesting is bounded and nothing is missing; what is left to find wrong are keys.
+/// nesting is bounded and nothing is missing. Only the keys are still to be checked.
 result<void> append_canonical(msgpack_reader& reader, std::string& out);
 
 result<void> append_canonical_map(msgpack_reader& reader, std::string& out) {
@@ -80,7 +80,7 @@ result<void> append_canonical(msgpack_reader& reader, std::string& out) {
   return {};
 }
 
-/// What the first byte of an element says, after the table of formats in the msgpack specification.
+/// The kind that the first byte of an element means (msgpack specification, "Formats").
 constexpr value_type type_of_lead(unsigned lead) noexcept {
   if (lead <= 0x7f || lead >= 0xe0) return value_type::integer;
   if (lead <= 0x8f) return value_type::map;
@@ -102,7 +102,7 @@ void require_utf8(std::string_view text, const char* what) {
                                 " is not UTF-8; use value::binary for other bytes"};
 }
 
-/// For what a container is to hold. Each level of nesting takes a byte, so that short elements need
+/// Checks the depth of an element of a container. Each level takes a byte, so short elements need
 /// no look.
 void require_depth(const value& element) {
   constexpr codec_limits inside{.frame_bytes = std::numeric_limits<std::size_t>::max(),

@@ -34,12 +34,12 @@ std::string_view to_string(value_type type) noexcept;
 /// How `value::to_json` lays out its text.
 enum class json_style : std::uint8_t { compact, pretty };
 
-/// A JSON-like value, kept as the canonical msgpack bytes that travel and are stored: copying is
-/// one string copy, sending and storing need no conversion, and equal values have equal bytes.
+/// A JSON-like value, kept as canonical msgpack bytes. Copying is one string copy, sending and
+/// storing need no conversion, and equal values have equal bytes.
 ///
-/// Canonical means: shortest integer form, doubles as 64 bit, map keys are unique strings in byte
-/// order. Whatever comes from outside is validated and, where needed, rewritten on entry, so a
-/// `value` always holds one well-formed value.
+/// Canonical means: the shortest integer form, doubles of 64 bits, map keys that are unique strings
+/// in byte order. Input from outside is validated and rewritten where needed, so a `value` always
+/// holds one well-formed value.
 class value {
 public:
   /// One entry of a map.
@@ -62,37 +62,36 @@ public:
 
   /// Raw bytes; shown in JSON as a string of the form `"base64:..."`.
   static value binary(std::string_view bytes);
-  /// An array of copies of these, in this order. @throws std::invalid_argument when containers
-  /// would be nested deeper than `codec_limits::depth`. Only elements that are containers are
-  /// looked into for that.
+  /// An array of copies of these, in this order. Reads only elements that are containers.
+  /// @throws std::invalid_argument when containers are nested deeper than `codec_limits::depth`.
   static value array(const std::vector<value>& elements);
-  /// @throws std::invalid_argument when a key occurs twice or is not UTF-8, or as `array` does.
-  /// Order of the members does not matter.
+  /// A map of these members, in any order. @throws std::invalid_argument when a key occurs twice or
+  /// is not UTF-8, or as `array` does.
   static value map(std::vector<member> members);
 
-  /// Takes msgpack from outside: exactly one value, no extension types, string keys, within the
-  /// limits.
+  /// Reads msgpack from outside: exactly one value with string keys, without extension types,
+  /// within the limits.
   static result<value> from_msgpack(std::string_view bytes, const codec_limits& limits = {});
-  /// Takes bytes that `msgpack()` returned earlier. Unchecked: only for bytes that this process
-  /// wrote or verified.
+  /// Takes bytes that `msgpack()` returned, unchecked: only for bytes that this process wrote or
+  /// verified.
   static value from_canonical(std::string bytes) noexcept;
-  /// Takes JSON text; the error names line and column: `invalid_argument` when it is not JSON,
-  /// `limit_exceeded` when it passes the limits or has a number beyond 64 bits, which is named with
-  /// its place. `"base64:..."` strings stay strings.
+  /// Reads JSON text. Fails with `invalid_argument` when it is not JSON, and with `limit_exceeded`
+  /// when it passes the limits or has a number beyond 64 bits. The error names line and column.
+  /// `"base64:..."` strings stay strings.
   static result<value> from_json(std::string_view text, const codec_limits& limits = {});
 
-  /// What kind of value this is. O(1).
+  /// The kind of this value. O(1).
   value_type type() const noexcept {
     return bytes_.empty() ? value_type::nil
                           : type_by_lead[static_cast<unsigned char>(bytes_.front())];
   }
-  /// True for nil, which is also what a default-made value is.
+  /// True for nil, such as a default-constructed value.
   bool is_nil() const noexcept { return type() == value_type::nil; }
 
-  /// This and the following: the content as one C++ type, nothing when the value is of another
+  /// This and the following: the content as one C++ type, or nothing when the value is of another
   /// kind.
   std::optional<bool> as_bool() const noexcept;
-  /// Nothing when the integer does not fit the type asked for.
+  /// Nothing when the integer does not fit this type.
   std::optional<std::int64_t> as_integer() const noexcept;
   std::optional<std::uint64_t> as_unsigned() const noexcept;
   /// Also the value of an integer, rounded to the nearest double.
@@ -101,7 +100,7 @@ public:
   std::optional<std::string_view> as_string() const noexcept;
   std::optional<std::string_view> as_binary() const noexcept;
 
-  /// Number of elements of an array or members of a map; 0 for everything else.
+  /// The number of elements of an array or members of a map; 0 for everything else.
   std::size_t size() const noexcept;
   /// The elements of an array, each copied; empty for everything else. O(bytes).
   std::vector<value> elements() const;
@@ -110,8 +109,8 @@ public:
   /// The member of a map with this key. O(bytes) without copying the others.
   std::optional<value> find(std::string_view key) const;
 
-  /// Doubles that are not numbers become `null`, as JSON has no word for them. Control characters
-  /// are escaped, all of them.
+  /// JSON text. NaN and infinities become `null`, because JSON has neither. All control characters
+  /// are escaped.
   std::string to_json(json_style style = json_style::compact) const;
 
   /// The canonical bytes.

@@ -1,5 +1,5 @@
-// The JSON side of `value`, apart from the rest so that nlohmann-json is parsed by one translation
-// unit.
+// The JSON side of `value`. In a file of its own, so that one translation unit compiles
+// nlohmann-json.
 #include <troupe/messages/value.hpp>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace troupe {
 
 namespace {
 
-/// Ordered, so that text made from a value keeps the order of its keys without sorting again.
+/// Ordered, so that the text of a value keeps the order of its keys without sorting again.
 using json = nlohmann::ordered_json;
 
 std::string base64(std::string_view bytes) {
@@ -51,8 +51,7 @@ json to_json_tree(msgpack_reader& reader) {
       return all;
     }
     case msgpack_kind::map: {
-      // Keys are unique already; pushing onto the underlying vector avoids a linear search for
-      // each.
+      // Keys are unique. Appending to the underlying vector avoids a linear search for each.
       json::object_t all;
       for (auto left = *reader.read_map(); left > 0; --left) {
         std::string key{*reader.read_string()};
@@ -64,8 +63,7 @@ json to_json_tree(msgpack_reader& reader) {
   }
 }
 
-/// JSON lets the control characters above U+001F stand as they are, but a terminal obeys some of
-/// them.
+/// JSON leaves the control characters above U+001F as they are, but terminals obey some of them.
 std::string with_controls_escaped(std::string json) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string escaped;
@@ -85,7 +83,7 @@ std::string with_controls_escaped(std::string json) {
   return copied == 0 ? std::move(json) : escaped.append(json, copied);
 }
 
-/// Walks text and tells how far it has come, so that a problem can be placed whoever finds it.
+/// Walks text and knows its position, so that each problem can be placed.
 class tracked_position {
 public:
   using iterator_category = std::forward_iterator_tag;
@@ -167,8 +165,8 @@ public:
                    const nlohmann::json::exception& error) override {
     constexpr int number_overflow = 406;
     if (error.id == number_overflow) return refuse_number(token);
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."; `stop`
-    // tells the place.
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ...": `stop`
+    // adds the place.
     std::string_view what = error.what();
     what.remove_prefix(what.find("] ") + 2);
     if (what.starts_with("parse error at")) what.remove_prefix(what.find(": ") + 2);
@@ -214,7 +212,8 @@ private:
                     (digits.size() > most ? "..." : "") + where() +
                     ", which is beyond 64 bits and would change; a string keeps it as it is");
   }
-  /// `" at /a/0"`: the JSON Pointer (RFC 6901) of what is read now; empty for the whole text.
+  /// `" at /a/0"`: the JSON Pointer (RFC 6901) of the element that is being read; empty for the
+  /// whole text.
   std::string where() const {
     constexpr std::size_t most = 256;
     std::string pointer;
