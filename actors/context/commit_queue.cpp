@@ -1,8 +1,9 @@
 #include <troupe/actors/context/commit_queue.hpp>
 
-#include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include <troupe/messages/assert.hpp>
 
 namespace troupe {
 
@@ -21,16 +22,6 @@ void commit_queue::add(std::vector<encoded_record> records) {
   }
   waiting_bytes_ += whole.bytes;
   groups_.push_back(whole);
-}
-
-void commit_queue::notify(completion done) { add_waiter(std::move(done), false); }
-
-void commit_queue::notify_durable(completion done) { add_waiter(std::move(done), true); }
-
-void commit_queue::add_waiter(completion done, bool patient) {
-  const auto position = added();
-  if (position == durable_) return done({});
-  waiters_.push_back({position, patient, std::move(done)});
 }
 
 commit_queue::batch commit_queue::take() {
@@ -54,27 +45,19 @@ commit_queue::batch commit_queue::take() {
   return under_way_;
 }
 
-void commit_queue::settle(const result<void>& outcome) {
-  const auto settled = std::exchange(under_way_, nullptr);
-  const auto groups = std::exchange(groups_under_way_, {});
+commit_queue::batch commit_queue::settle(const result<void>& outcome) {
+  TROUPE_ASSERT(under_way_, "the disk answers for a batch that is under way");
+  auto settled = std::exchange(under_way_, nullptr);
   health_ = outcome;
-  std::vector<waiter> told;
   if (outcome) {
     durable_ += settled->size();
-    while (!waiters_.empty() && waiters_.front().position <= durable_) {
-      told.push_back(std::move(waiters_.front()));
-      waiters_.pop_front();
-    }
   } else {
     waiting_.insert(waiting_.begin(), settled->begin(), settled->end());
-    groups_.insert(groups_.begin(), groups.begin(), groups.end());
-    for (const auto& each : groups) waiting_bytes_ += each.bytes;
-    const auto impatient = std::stable_partition(waiters_.begin(), waiters_.end(),
-                                                 [](const auto& each) { return each.patient; });
-    std::move(impatient, waiters_.end(), std::back_inserter(told));
-    waiters_.erase(impatient, waiters_.end());
+    groups_.insert(groups_.begin(), groups_under_way_.begin(), groups_under_way_.end());
+    for (const auto& each : groups_under_way_) waiting_bytes_ += each.bytes;
   }
-  for (auto& each : told) each.done(outcome);
+  groups_under_way_.clear();
+  return settled;
 }
 
 }  // namespace troupe

@@ -18,6 +18,6 @@ using context_reader_actor = caf::typed_actor<
     caf::result<value_page>(list_values)>;
 
 context_reader_actor spawn_context_reader(caf::actor_system& system, verified_state state,
-                                          std::shared_ptr<const conflict_resolution> rule);
+                                          std::shared_ptr<const conflict_resolution> strategy);
 
 }  // namespace troupe

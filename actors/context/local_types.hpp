@@ -10,27 +10,12 @@
 
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/push_batch.hpp>
+#include <troupe/actors/context/writes.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/messages/context_requests.hpp>
 
 namespace troupe {
-
-/// A write of this node, on behalf of somebody: one change per entry, all in one group commit.
-struct write_values {
-  std::vector<context_entry> entries;
-  operation what = operation::put;
-  enum durability durability = durability::durable;
-  std::string principal;
-  trace_id trace;
-  bool only_check = false;      ///< Write nothing; tell whether the entries would be accepted.
-  bool skip_unchanged = false;  ///< Entries that hold the very value already are passed over.
-};
-/// What became of it.
-struct values_written {
-  std::vector<change_id> ids;
-  std::uint64_t unchanged = 0;
-};
 
 /// Asks the store to make changes durable, all or none.
 struct append_records {

@@ -13,7 +13,7 @@ constexpr std::uint32_t max_entries = 10'000;
 
 }  // namespace
 
-std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& rule,
+std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& strategy,
                                     const list_values& wanted, std::size_t max_visited) {
   value_page page;
   page.hash = tree.subtree(wanted.prefix).hash;
@@ -26,7 +26,7 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
     if (!wanted.prefix.contains(entry.path)) return false;
     if (++visited > max_visited) return false;
     if (resumed && entry.path == wanted.after) return true;
-    const auto record = resolve_siblings(rule, entry.path, entry.siblings.all());
+    const auto record = resolve_siblings(strategy, entry.path, entry.siblings.all());
     if (record.operation == operation::erase) return true;
     const bool ends_with_root = !page.entries.empty() && page.entries.back().path.is_root();
     const bool was_full =
@@ -43,7 +43,7 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
   return page;
 }
 
-values_verified verify_subtree(const verified_state& state, const conflict_resolution& rule,
+values_verified verify_subtree(const verified_state& state, const conflict_resolution& strategy,
                                const path& prefix) {
   const auto& tree = state.tree;
   values_verified report{.sound = tree.verify().has_value(),
@@ -54,7 +54,7 @@ values_verified verify_subtree(const verified_state& state, const conflict_resol
   state_hash recomputed;
   tree.visit_subtree(prefix, [&](const tree_entry& entry) {
     recomputed = add(recomputed, entry_hash(entry.path.text(), entry.siblings.all()));
-    if (resolve_siblings(rule, entry.path, entry.siblings.all()).operation == operation::put)
+    if (resolve_siblings(strategy, entry.path, entry.siblings.all()).operation == operation::put)
       ++report.entries;
     return true;
   });

@@ -17,7 +17,7 @@ namespace troupe {
 /// the page after it is asked for by its last path, and the root as that asks for the first page.
 /// @param max_visited tombstones included. @returns nothing when that did not suffice. O(log n +
 /// visited).
-std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& rule,
+std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& strategy,
                                     const list_values& wanted, std::size_t max_visited);
 
 /// What verifying needs of an engine, as of one moment.
@@ -28,7 +28,7 @@ struct verified_state {
 };
 
 /// The hash of a subtree, computed anew and compared with the one that is kept. O(entries).
-values_verified verify_subtree(const verified_state& state, const conflict_resolution& rule,
+values_verified verify_subtree(const verified_state& state, const conflict_resolution& strategy,
                                const path& prefix);
 
 }  // namespace troupe

@@ -22,6 +22,7 @@
 #include <troupe/tests/support/live_set.hpp>
 #include <troupe/tests/support/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation_scenario.hpp>
+#include <troupe/tests/support/sync_view_fixture.hpp>
 
 namespace troupe::test::simulation {
 
@@ -44,7 +45,8 @@ struct replica {
   std::unique_ptr<context_engine> engine;  ///< None while the node is down.
   std::deque<pending_commit> queue;
   bool disk_refuses = false;
-  sync_view view;
+  view_values view;
+  view_of_values shown{view};
   std::map<unsigned, sync_session> sessions;
 };
 
@@ -251,7 +253,7 @@ private:
       const sync_identity identity{cluster_id{node(99).id}, node(self + 1),
                                    replicas_[self].storage.incarnation, 1};
       replicas_[self].sessions.emplace(
-          peer, sync_session{identity, node(peer + 1), replicas_[self].view, plan_.sync});
+          peer, sync_session{identity, node(peer + 1), replicas_[self].shown, plan_.sync});
     }
     // The greeting is part of setting up a link: without it there is none.
     const auto greeting_of = [&](unsigned self, unsigned peer) {

@@ -14,6 +14,7 @@
 #include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
+#include <troupe/tests/support/sync_view_fixture.hpp>
 
 namespace troupe::test {
 
@@ -69,7 +70,7 @@ inline std::vector<dot> pushed(const sync_session::actions& actions) {
 /// Node 1 in a session with node 2.
 struct one_side {
   explicit one_side(sync_limits limits = {})
-      : session({cluster, node(1), 1, 7}, node(2), view, limits) {}
+      : session({cluster, node(1), 1, 7}, node(2), shown, limits) {}
 
   sync_hello greeting(version_vector vector = {}) const {
     return {cluster, node(2), 1, std::move(vector), {}, 7, {node(1)}, {}};
@@ -93,7 +94,8 @@ struct one_side {
     return session.receive(sync_heads{std::move(vector), {}, batch, std::move(links), {}});
   }
 
-  sync_view view;
+  view_values view;
+  view_of_values shown{view};
   sync_session session;
   std::uint64_t now = 0;
 };

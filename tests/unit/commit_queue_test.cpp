@@ -17,10 +17,9 @@ encoded_record record(std::uint64_t seq) {
 const result<void> done{};
 const result<void> refused = fail(error_code::storage_failure, "the disk is full");
 
-/// A queue to which records 1, 2, 3 … are added, with what those who wait were told, in order.
+/// A queue to which records 1, 2, 3 … are added.
 struct fixture {
   commit_queue queue;
-  std::vector<std::string> told;
   std::uint64_t added = 0;
 
   explicit fixture(commit_limits limits = {}) : queue{limits} {}
@@ -34,11 +33,6 @@ struct fixture {
     while (count-- > 0) group.push_back(record(++added));
     queue.add(std::move(group));
   }
-  commit_queue::completion teller(std::string who) {
-    return [this, who](const result<void>& outcome) {
-      told.push_back(who + (outcome ? " durable" : " " + outcome.error().message));
-    };
-  }
   /// The numbers of the records in the next batch.
   std::vector<std::uint64_t> take() {
     std::vector<std::uint64_t> numbers;
@@ -48,18 +42,15 @@ struct fixture {
   }
 };
 
-using strings = std::vector<std::string>;
 using numbers = std::vector<std::uint64_t>;
 
 }  // namespace
 
-TEST_CASE("an empty queue has nothing to write and lets nobody wait") {
+TEST_CASE("an empty queue has nothing to write") {
   fixture f;
   CHECK(f.queue.is_idle());
   CHECK(f.take().empty());
-  f.queue.notify(f.teller("a"));
-  f.queue.notify_durable(f.teller("b"));
-  CHECK(f.told == strings{"a durable", "b durable"});
+  CHECK(f.queue.added() == 0);
 }
 
 TEST_CASE("all that waits is one batch, in the order in which it came") {
@@ -93,32 +84,14 @@ TEST_CASE("one batch is written at a time, while the next gathers") {
   CHECK_FALSE(f.queue.is_idle());
 }
 
-TEST_CASE("who waits is told when everything added before is durable, and no earlier") {
-  fixture f{{.max_batch = 2}};
-  f.add();
-  f.queue.notify(f.teller("one"));
-  f.add(2);
-  f.queue.notify(f.teller("three"));
-  f.queue.notify_durable(f.teller("three, too"));
-  f.take();
-  CHECK(f.told.empty());
-  f.add();
-  f.queue.notify(f.teller("four"));
-  f.queue.settle(done);
-  CHECK(f.told == strings{"one durable"});
-  f.take();
-  f.queue.settle(done);
-  CHECK(f.told == strings{"one durable", "three durable", "three, too durable", "four durable"});
-}
-
-TEST_CASE("who comes while the last batch is written waits for it") {
+TEST_CASE("the batch whose outcome is told is handed back") {
   fixture f;
-  f.add();
-  f.take();
-  f.queue.notify(f.teller("a"));
-  CHECK(f.told.empty());
-  f.queue.settle(done);
-  CHECK(f.told == strings{"a durable"});
+  f.add(2);
+  const auto batch = f.queue.take();
+  CHECK(f.queue.settle(refused) == batch);
+  const auto again = f.queue.take();
+  CHECK(*again == *batch);
+  CHECK(f.queue.settle(done) == again);
 }
 
 TEST_CASE("what the disk refuses is offered again, before what came later") {
@@ -130,21 +103,6 @@ TEST_CASE("what the disk refuses is offered again, before what came later") {
   CHECK(f.take() == numbers{1, 2});
   f.queue.settle(done);
   CHECK(f.take() == numbers{3, 4});
-}
-
-TEST_CASE("a refusal is told at once to all who wait, but for those who wait through refusals") {
-  fixture f;
-  f.add();
-  f.queue.notify(f.teller("a"));
-  f.queue.notify_durable(f.teller("patient"));
-  f.take();
-  f.add();
-  f.queue.notify(f.teller("b"));
-  f.queue.settle(refused);
-  CHECK(f.told == strings{"a the disk is full", "b the disk is full"});
-  CHECK(f.take() == numbers{1, 2});
-  f.queue.settle(done);
-  CHECK(f.told == strings{"a the disk is full", "b the disk is full", "patient durable"});
 }
 
 TEST_CASE("the health is the latest refusal, until a batch succeeds") {
@@ -170,21 +128,6 @@ TEST_CASE("a queue is full when so many records wait, without those being writte
   CHECK_FALSE(f.queue.is_full());
   f.queue.settle(refused);
   CHECK(f.queue.is_full());
-}
-
-TEST_CASE("whoever is told may add and wait again at once") {
-  fixture f;
-  f.add();
-  f.queue.notify([&](const result<void>&) {
-    f.add();
-    f.queue.notify(f.teller("second"));
-  });
-  f.take();
-  f.queue.settle(done);
-  CHECK(f.told.empty());
-  CHECK(f.take() == numbers{2});
-  f.queue.settle(done);
-  CHECK(f.told == strings{"second durable"});
 }
 
 TEST_CASE("what was added together is written together, whatever the bound of a batch") {

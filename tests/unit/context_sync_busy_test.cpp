@@ -49,8 +49,9 @@ struct open_side {
         actions, [](const auto& each) { return std::holds_alternative<Action>(each); }));
   }
 
-  sync_view view;
-  sync_session session{{cluster, node(1), 1, 7}, node(2), view};
+  view_values view;
+  view_of_values shown{view};
+  sync_session session{{cluster, node(1), 1, 7}, node(2), shown};
   std::uint64_t now = 0;
 };
 

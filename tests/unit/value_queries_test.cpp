@@ -28,13 +28,13 @@ struct fixture {
             .status == apply_status::applied);
   }
   value_page page(const list_values& wanted) const {
-    const auto made = list_page(engine.tree(), engine.rule(), wanted, 1'000'000);
+    const auto made = list_page(engine.tree(), engine.strategy(), wanted, 1'000'000);
     REQUIRE(made);
     return *made;
   }
   values_verified verify(const path& prefix) const {
-    return verify_subtree({engine.snapshot(), engine.vector(), engine.conflicts()}, engine.rule(),
-                          prefix);
+    return verify_subtree({engine.snapshot(), engine.vector(), engine.conflicts()},
+                          engine.strategy(), prefix);
   }
   std::vector<std::string> paths(const list_values& wanted) const {
     std::vector<std::string> all;
@@ -197,8 +197,8 @@ TEST_CASE_FIXTURE(fixture, "a value at the root does not keep a reader on the fi
 TEST_CASE_FIXTURE(fixture, "a page that needs to look at more entries than allowed is not made") {
   for (int i = 0; i < 20; ++i) set("/n/" + std::to_string(100 + i), i);
   for (int i = 0; i < 19; ++i) erase("/n/" + std::to_string(100 + i));
-  CHECK_FALSE(list_page(engine.tree(), engine.rule(), {}, 19));
-  CHECK(list_page(engine.tree(), engine.rule(), {}, 20)->entries.size() == 1);
+  CHECK_FALSE(list_page(engine.tree(), engine.strategy(), {}, 19));
+  CHECK(list_page(engine.tree(), engine.strategy(), {}, 20)->entries.size() == 1);
 }
 
 TEST_CASE_FIXTURE(fixture, "an explanation fits into a frame and says which values it leaves out") {

@@ -29,11 +29,11 @@ bool equivocation::concerns(const path& where) const {
 
 context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_state restored,
                                engine_limits limits,
-                               std::shared_ptr<const conflict_resolution> rule)
+                               std::shared_ptr<const conflict_resolution> strategy)
     : self_(self),
       incarnation_(incarnation),
       limits_(limits),
-      rule_(std::move(rule)),
+      strategy_(std::move(strategy)),
       tree_(std::move(restored.tree)),
       vector_(std::move(restored.vector)),
       overwritten_(restored.overwritten.begin(), restored.overwritten.end()),
@@ -42,7 +42,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       quarantine_(std::move(restored.quarantine)) {
   if (self_.is_nil()) throw std::invalid_argument("a context engine needs the id of its node");
   if (incarnation_ == 0) throw std::invalid_argument("the incarnation of a run is at least 1");
-  if (!rule_) throw std::invalid_argument("a context engine needs a conflict resolution");
+  if (!strategy_) throw std::invalid_argument("a context engine needs a conflict resolution");
   if (vector_.at(self_, incarnation_) > 0)
     throw std::invalid_argument("incarnation " + std::to_string(incarnation_) +
                                 " has been used by an earlier run");
@@ -372,7 +372,7 @@ std::optional<value> context_engine::view_of(const tree_entry* entry) const {
   const auto siblings = entry->siblings.all();
   if (siblings.size() == 1)
     return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
-  auto resolved = resolve_siblings(*rule_, entry->path, siblings);
+  auto resolved = resolve_siblings(*strategy_, entry->path, siblings);
   return resolved.operation == operation::erase ? std::nullopt
                                                 : std::optional{std::move(resolved.new_value)};
 }
@@ -382,7 +382,7 @@ std::optional<change_record> context_engine::seen_instead_of(const change_record
                                                              const tree_entry* entry) const {
   change_record seen;
   if (entry) {
-    seen = resolve_siblings(*rule_, entry->path, entry->siblings.all());
+    seen = resolve_siblings(*strategy_, entry->path, entry->siblings.all());
   } else {
     seen = record;
     seen.operation = operation::erase;
@@ -399,7 +399,7 @@ bool context_engine::shows_value(const tree_entry* entry) const {
   if (!entry) return false;
   const auto siblings = entry->siblings.all();
   if (siblings.size() == 1) return !siblings[0].is_tombstone();
-  return resolve_siblings(*rule_, entry->path, siblings).operation == operation::put;
+  return resolve_siblings(*strategy_, entry->path, siblings).operation == operation::put;
 }
 
 std::optional<value> context_engine::view(const path& where) const {
@@ -421,10 +421,11 @@ value_explained context_engine::explain(const path& where) const {
       entry ? "one write overwrote all others that are known" : "no write to this path is known";
   if (entry) {
     const auto siblings = entry->siblings.all();
-    const auto winner = resolve_siblings(*rule_, where, siblings).dot;
+    const auto winner = resolve_siblings(*strategy_, where, siblings).dot;
     for (const auto& each : siblings) tell(each.to_record(where), each.dot() == winner);
     told.conflict = siblings.size() > 1;
-    if (told.conflict) told.rule = std::string{rule_->name()} + ": " + std::string{rule_->reason()};
+    if (told.conflict)
+      told.rule = std::string{strategy_->name()} + ": " + std::string{strategy_->reason()};
   }
   std::size_t isolated = 0;
   for (const auto& each : quarantine_) {

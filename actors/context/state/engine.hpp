@@ -110,7 +110,7 @@ public:
   context_engine(
       node_id self, std::uint64_t incarnation, engine_state restored = {},
       engine_limits limits = {},
-      std::shared_ptr<const conflict_resolution> rule = std::make_shared<last_writer_wins>());
+      std::shared_ptr<const conflict_resolution> strategy = std::make_shared<last_writer_wins>());
 
   // -- changing -----------------------------------------------------------------------------------
 
@@ -164,8 +164,8 @@ public:
 
   /// For a checkpoint.
   engine_state state() const;
-  const conflict_resolution& rule() const noexcept { return *rule_; }
-  std::shared_ptr<const conflict_resolution> shared_rule() const { return rule_; }
+  const conflict_resolution& strategy() const noexcept { return *strategy_; }
+  std::shared_ptr<const conflict_resolution> shared_strategy() const { return strategy_; }
 
   /// What has been processed without gaps.
   const version_vector& vector() const noexcept { return vector_; }
@@ -208,7 +208,7 @@ private:
   node_id self_;
   std::uint64_t incarnation_;
   engine_limits limits_;
-  std::shared_ptr<const conflict_resolution> rule_;
+  std::shared_ptr<const conflict_resolution> strategy_;
   hybrid_clock clock_;
   context_tree tree_;
   version_vector vector_;

@@ -26,16 +26,16 @@ change_record last_writer_wins::resolve(const change_record& local,
                                                                                        : local;
 }
 
-change_record resolve_siblings(const conflict_resolution& rule, const path& where,
+change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings) {
   auto resolved = siblings.front().to_record(where);
   for (const auto& next : siblings.subspan(1))
-    resolved = rule.resolve(resolved, next.to_record(where));
+    resolved = strategy.resolve(resolved, next.to_record(where));
   return resolved;
 }
 
-std::uint64_t strategies_hash(const conflict_resolution& rule) noexcept {
-  return XXH3_64bits(rule.name().data(), rule.name().size());
+std::uint64_t strategies_hash(const conflict_resolution& strategy) noexcept {
+  return XXH3_64bits(strategy.name().data(), strategy.name().size());
 }
 
 }  // namespace troupe

@@ -18,7 +18,7 @@ class conflict_resolution {
 public:
   virtual ~conflict_resolution() = default;
 
-  /// Names the rule and its version, as nodes compare it: same name, same results.
+  /// Names the strategy and its version, as nodes compare it: same name, same results.
   virtual std::string_view name() const noexcept = 0;
   /// Says in half a sentence which write counts.
   virtual std::string_view reason() const noexcept = 0;
@@ -41,12 +41,12 @@ public:
   change_record resolve(const change_record& local, const change_record& remote) const override;
 };
 
-/// The record that readers of `where` see: `rule.resolve` folded over the siblings in their order.
-/// O(siblings).
-change_record resolve_siblings(const conflict_resolution& rule, const path& where,
+/// The record that readers of `where` see: `strategy.resolve` folded over the siblings in their
+/// order. O(siblings).
+change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings);
 
 /// What nodes compare at the handshake to know that they resolve alike.
-std::uint64_t strategies_hash(const conflict_resolution& rule) noexcept;
+std::uint64_t strategies_hash(const conflict_resolution& strategy) noexcept;
 
 }  // namespace troupe

@@ -33,8 +33,9 @@ sync_session::sync_session(const sync_identity& self, node_id peer, const sync_v
 
 sync_session::actions sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  return {send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed,
-                                  view_.root, self_.strategies, view_.links, view_.declined}}};
+  return {
+      send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed(),
+                              view_.root(), self_.strategies, view_.links(), view_.declined()}}};
 }
 
 sync_session::actions sync_session::receive(const sync_message& message) {
@@ -96,7 +97,7 @@ sync_session::actions sync_session::processed(std::uint64_t batch) {
   processed_ = std::max(processed_, batch);
   std::vector<version_entry> reached;
   for (const auto& run : done->runs)
-    reached.push_back({run.origin, run.incarnation, at(view_.committed, run)});
+    reached.push_back({run.origin, run.incarnation, at(view_.committed(), run)});
   processing_.erase(done);
   wishes.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
   if (!pulled_) pull_missing(wishes);
@@ -111,7 +112,7 @@ sync_session::actions sync_session::tick(std::uint64_t now_ms) {
   actions wishes;
   if (phase_ != phase::open || now_ms < next_heads_ms_) return wishes;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  then_ = std::exchange(recently_, {view_.committed, pushes_, released_});
+  then_ = std::exchange(recently_, {view_.committed(), pushes_, released_});
   wishes.push_back(send_message{heads()});
   pulled_ = false;
   pull_missing(wishes);
@@ -139,7 +140,7 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
-  recently_ = {view_.committed, pushes_, released_};
+  recently_ = {view_.committed(), pushes_, released_};
   if (hello.strategies != self_.strategies)
     wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
@@ -147,16 +148,16 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   // node.
   const auto will_hear_of_it = [&](const node_id& origin) {
     return origin != self_.node && origin != peer_ &&
-           std::ranges::binary_search(view_.links, origin);
+           std::ranges::binary_search(view_.links(), origin);
   };
-  for (const auto& each : view_.committed.entries())
+  for (const auto& each : view_.committed().entries())
     if (!will_hear_of_it(each.origin)) owe(run_of(each), each.seq);
   behind_ = true;
   push_what_is_owed(wishes);
 }
 
 void sync_session::on(const sync_push& push, actions& wishes) {
-  if (processing_.size() >= max_processing || !view_.takes_pushes) return;
+  if (processing_.size() >= max_processing || !view_.takes_pushes()) return;
   auto records = decode_push(push);
   if (!records) return close(records.error().code, records.error().message, wishes);
   received_push received{push.batch, {}};
@@ -199,7 +200,7 @@ void sync_session::on(const sync_pull& pull, actions& wishes) {
                  wishes);
   for (const auto& range : pull.ranges) {
     const auto run = run_of(range);
-    const auto last = std::min(range.last, at(view_.committed, run));
+    const auto last = std::min(range.last, at(view_.committed(), run));
     if (last < range.first) continue;
     progress_[run].sent = 0;
     owe(run, last);
@@ -216,8 +217,8 @@ void sync_session::close(error_code code, std::string why, actions& wishes) {
 }
 
 sync_heads sync_session::heads() const {
-  return {view_.committed, view_.root,     processed_,
-          view_.links,     view_.declined, !processing_.empty() || !view_.takes_pushes};
+  return {view_.committed(), view_.root(),     processed_,
+          view_.links(),     view_.declined(), !processing_.empty() || !view_.takes_pushes()};
 }
 
 // -- what the peer has ----------------------------------------------------------------------------
@@ -226,7 +227,7 @@ sync_heads sync_session::heads() const {
 /// have.
 bool sync_session::learn(const version_vector& vector, actions& wishes) {
   const incarnation_id own{self_.node, self_.incarnation};
-  if (at(vector, own) > at(view_.committed, own)) {
+  if (at(vector, own) > at(view_.committed(), own)) {
     close(error_code::already_exists,
           "the peer has changes of this run that this node did not make: another node runs under "
           "its identity",
@@ -251,11 +252,11 @@ bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
 }
 
 void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
-  const bool comparable =
-      heads.root != state_hash{} && view_.root != state_hash{} && heads.vector == view_.committed;
-  if (!comparable || heads.root == view_.root || roots_reported_) return;
+  const bool comparable = heads.root != state_hash{} && view_.root() != state_hash{} &&
+                          heads.vector == view_.committed();
+  if (!comparable || heads.root == view_.root() || roots_reported_) return;
   roots_reported_ = true;
-  wishes.push_back(report_roots{view_.root, heads.root});
+  wishes.push_back(report_roots{view_.root(), heads.root});
 }
 
 bool sync_session::release(std::uint64_t batch, actions& wishes) {
@@ -357,10 +358,10 @@ void sync_session::drop_queue() noexcept {
 /// Asks the origin itself where that is connected, else any peer.
 void sync_session::pull_missing(actions& wishes) {
   sync_pull pull;
-  for (auto range : view_.missing) {
+  for (auto range : view_.missing()) {
     range.last = std::min(range.last, at(theirs_, run_of(range)));
     const bool others_turn =
-        range.origin != peer_ && std::ranges::binary_search(view_.links, range.origin);
+        range.origin != peer_ && std::ranges::binary_search(view_.links(), range.origin);
     if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)
       pull.ranges.push_back(range);
   }

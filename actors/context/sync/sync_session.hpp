@@ -35,17 +35,24 @@ struct sync_identity {
   std::uint64_t strategies = 0;  ///< `strategies_hash`.
 };
 
-/// What a session reads of the replica whenever it speaks. The replica keeps it up to date and
-/// outlives its sessions.
-struct sync_view {
-  version_vector committed;  ///< What the store has committed: a change is never pushed before.
-  state_hash root;  ///< Of what is committed; all-zero, which says nothing, while changes wait for
-                    ///< the disk.
-  bool takes_pushes = true;    ///< False while the disk does not keep up. What is pushed then is
-                               ///< dropped, and sent again.
-  std::vector<node_id> links;  ///< Nodes that this one is connected with; sorted.
-  std::vector<incarnation_id> declined;  ///< `context_engine::declined`.
-  std::vector<dot_range> missing;        ///< `context_engine::missing`.
+/// What a session reads of the replica whenever it speaks. It outlives the sessions.
+class sync_view {
+public:
+  /// What the store has committed: a change is never pushed before.
+  virtual const version_vector& committed() const = 0;
+  /// Hash of what is committed; all-zero, which says nothing, while changes wait for the disk.
+  virtual state_hash root() const = 0;
+  /// False while the disk does not keep up. What is pushed then is dropped, and sent again.
+  virtual bool takes_pushes() const = 0;
+  /// Nodes that this one is connected with; sorted.
+  virtual const std::vector<node_id>& links() const = 0;
+  /// `context_engine::declined`
+  virtual std::vector<incarnation_id> declined() const = 0;
+  /// `context_engine::missing`
+  virtual std::vector<dot_range> missing() const = 0;
+
+protected:
+  ~sync_view() = default;
 };
 
 // -- what a session asks the replica to do --------------------------------------------------------

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include <troupe/actors/context/sync_effects.hpp>
+
+namespace troupe {
+
+/// A write to answer.
+struct waiting_write {
+  context_request request;
+  values_written written;
+};
+/// A state to make the checkpoint.
+struct waiting_checkpoint {
+  std::shared_ptr<const engine_state> state;
+  std::uint64_t position;  ///< `checkpoint_schedule::position` of the state.
+  std::optional<context_request>
+      settles{};  ///< The request that asked for it; none when it was due.
+};
+/// A push to acknowledge.
+struct waiting_push {
+  peer_id peer;
+  std::uint64_t batch;
+};
+
+/// What waits for changes to become durable, first come, first served. Positions count the changes
+/// of a `commit_queue`.
+///
+/// A refusal of the disk ends what a request waits for. Due checkpoints and pushes wait on. Pure.
+///
+/// Bounded by its users: one entry for each open request and due checkpoint, and one for each push
+/// that a session lets wait.
+class acknowledgements {
+public:
+  using waiter = std::variant<waiting_write, waiting_checkpoint, waiting_push>;
+
+  /// @param position how many changes must be durable; not less than that of the one before.
+  void add(std::uint64_t position, waiter who);
+  /// Removes the first waiter if as many changes are durable as it waits for.
+  std::optional<waiter> next(std::uint64_t durable);
+  /// Removes the waiters that a refusal ends, in order.
+  std::vector<waiter> refuse();
+  /// Removes the pushes of a peer.
+  void forget(peer_id peer);
+
+  bool empty() const noexcept { return waiting_.empty(); }
+
+private:
+  struct entry {
+    std::uint64_t position;
+    waiter who;
+  };
+
+  std::deque<entry> waiting_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,40 @@
+#include <troupe/actors/context/change_reports.hpp>
+
+#include <utility>
+
+namespace troupe {
+
+void change_reports::conflict(const change_record& change, std::vector<sync_effect>& effects) {
+  if (!conflicts_.take()) return;
+  effects.push_back(sync_log_line{sync_log_level::info,
+                                  "context.conflict",
+                                  {{"path", foreign_text{change.path.text(), path::max_bytes}},
+                                   {"dot", to_string(change.dot)}}});
+}
+
+void change_reports::problem(const dot& id, const apply_outcome& outcome,
+                             std::vector<sync_effect>& effects) {
+  if (!(outcome.alarm ? alarms_ : refusals_).take()) return;
+  const auto* event = !outcome.alarm ? "context.change_refused"
+                      : outcome.problem->code == error_code::corrupt_data
+                          ? "context.equivocation"
+                          : "context.identity_claimed";
+  effects.push_back(
+      sync_log_line{outcome.alarm ? sync_log_level::critical : sync_log_level::warning,
+                    event,
+                    {{"dot", to_string(id)}, {"reason", foreign_text{outcome.problem->message}}}});
+}
+
+void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects) {
+  if (steady_ms < next_second_ms_) return;
+  next_second_ms_ = steady_ms + 1000;
+  const auto report = [&](log_quota& quota, sync_log_level severity, std::string_view event) {
+    if (const auto more = quota.next_second())
+      effects.push_back(sync_log_line{severity, event, {{"more", more}}});
+  };
+  report(conflicts_, sync_log_level::info, "context.conflicts");
+  report(refusals_, sync_log_level::warning, "context.changes_refused");
+  report(alarms_, sync_log_level::critical, "context.alarms");
+}
+
+}  // namespace troupe

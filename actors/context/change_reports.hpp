@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <troupe/actors/context/log_quota.hpp>
+#include <troupe/actors/context/sync_effects.hpp>
+
+namespace troupe {
+
+/// Log lines about changes of peers: conflicts, refusals and alarms. Peers can cause them without
+/// end, so of each kind a second has few lines and then one with the number of the others. Pure.
+class change_reports {
+public:
+  /// A change has made its path a conflict, or left it one.
+  void conflict(const change_record& change, std::vector<sync_effect>& effects);
+  /// A change was not taken, or is odd.
+  void problem(const dot& id, const apply_outcome& outcome, std::vector<sync_effect>& effects);
+  /// Lets time pass. @param steady_ms see `event_time`
+  void tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects);
+
+private:
+  log_quota conflicts_, refusals_, alarms_;
+  std::uint64_t next_second_ms_ = 0;
+};
+
+}  // namespace troupe

@@ -1,0 +1,135 @@
+// What the replica does for its sync manager, one function for each effect.
+
+#include <fmt/format.h>
+
+#include <troupe/actors/context/replica_state.hpp>
+#include <troupe/actors/links/serving.hpp>
+
+namespace troupe {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto disk_deadline = 60s;
+constexpr auto log_deadline = 30s;
+constexpr auto link_deadline = 5s;
+constexpr auto watcher_deadline = 24h;
+
+spdlog::level::level_enum level_of(sync_log_level severity) {
+  switch (severity) {
+    case sync_log_level::info: return spdlog::level::info;
+    case sync_log_level::warning: return spdlog::level::warn;
+    case sync_log_level::error: return spdlog::level::err;
+    case sync_log_level::critical: return spdlog::level::critical;
+  }
+  return spdlog::level::critical;
+}
+
+std::string text_of(const sync_log_line& line) {
+  std::string text{line.event};
+  const auto append = overloaded{
+      [&](std::uint64_t number) { text += std::to_string(number); },
+      [&](const std::string& own) { text += own; },
+      [&](const foreign_text& foreign) {
+        text += printable_quoted(foreign.text, foreign.max_bytes);
+      },
+  };
+  for (const auto& [name, content] : line.fields) {
+    text.append(" ").append(name).append("=");
+    std::visit(append, content);
+  }
+  return text;
+}
+
+}  // namespace
+
+void replica_state::carry_out_effects() {
+  manager_.take_effects(effects_);
+  for (auto& effect : effects_) std::visit([this](auto& each) { carry_out(each); }, effect);
+}
+
+void replica_state::carry_out(append_batch& effect) {
+  ask(self_, store_, disk_deadline, append_records{std::move(effect.records)})
+      .then(
+          [this] {
+            manager_.stored();
+            carry_out_effects();
+          },
+          [this](const error& why) {
+            manager_.disk_refused(why);
+            carry_out_effects();
+          });
+}
+
+void replica_state::carry_out(read_peer_log& effect) {
+  const auto report = [this, peer = effect.peer](result<std::vector<encoded_record>> records) {
+    manager_.log_read(peer, std::move(records));
+    carry_out_effects();
+  };
+  const auto& [run, first, max_bytes] = effect.wanted;
+  ask(self_, store_, log_deadline, read_records{run, first, max_bytes})
+      .then([report](records_read& read) { report(std::move(read.records)); },
+            [report](const error& why) { report(fail(why)); });
+}
+
+void replica_state::carry_out(save_checkpoint& effect) {
+  ask(self_, store_, disk_deadline, write_checkpoint{std::move(effect.state)})
+      .then(
+          [this, id = effect.id] {
+            manager_.checkpoint_written(id);
+            carry_out_effects();
+          },
+          [this, id = effect.id](const error& why) {
+            manager_.checkpoint_failed(id, why);
+            carry_out_effects();
+          });
+}
+
+void replica_state::carry_out(send_to_peer& effect) {
+  const auto link = links_.find(effect.peer);
+  if (link == links_.end()) return;
+  auto said = std::visit([](const auto& each) { return to_notification(each); }, effect.message);
+  ask(self_, link->second, link_deadline, std::move(said))
+      .then([] {},
+            [this, peer = effect.peer](const error& why) {
+              manager_.send_failed(peer, why);
+              carry_out_effects();
+            });
+}
+
+void replica_state::carry_out(close_peer& effect) {
+  const auto link = links_.find(effect.peer);
+  if (link != links_.end()) tell(self_, link->second, close_link{std::move(effect.reason)});
+}
+
+void replica_state::carry_out(answer_write& effect) {
+  writes_.answer(effect.request, std::move(effect.outcome));
+}
+
+void replica_state::carry_out(answer_settle& effect) {
+  settles_.answer(effect.request, std::move(effect.outcome));
+}
+
+void replica_state::carry_out(tell_watcher& effect) {
+  const auto watcher = watchers_.find(effect.watcher);
+  if (watcher == watchers_.end()) return;
+  const auto count = effect.changes.size();
+  const auto answered = [this, id = effect.watcher, count] {
+    manager_.watcher_answered(id, count);
+  };
+  ask(self_, watcher->second, watcher_deadline, context_changed{std::move(effect.changes)})
+      .then(answered, [answered](const error&) { answered(); });
+}
+
+void replica_state::carry_out(end_watcher& effect) {
+  const auto watcher = watchers_.extract(effect.watcher);
+  if (!watcher.empty()) self_->send_exit(watcher.mapped(), to_caf(std::move(effect.reason)));
+}
+
+void replica_state::carry_out(sync_log_line& effect) {
+  const auto level = level_of(effect.severity);
+  if (log_->should_log(level)) log_->log(level, "{}", text_of(effect));
+}
+
+}  // namespace troupe

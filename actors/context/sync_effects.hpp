@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
+#include <troupe/actors/context/sync_ids.hpp>
+#include <troupe/actors/context/writes.hpp>
+
+// What a `sync_manager` asks its owner to do.
+
+namespace troupe {
+
+/// Changes in the order in which they became part of the state.
+using change_list = std::vector<std::shared_ptr<const change_record>>;
+
+// -- disk -----------------------------------------------------------------------------------------
+
+/// Append these changes to the log, all or none. Then report `stored` or `disk_refused`.
+struct append_batch {
+  commit_queue::batch records;
+};
+/// Read the log for a peer. Then report `log_read`.
+struct read_peer_log {
+  peer_id peer;
+  read_log wanted;
+};
+/// Write this state as the checkpoint that the next start begins with. Then report
+/// `checkpoint_written` or `checkpoint_failed`.
+struct save_checkpoint {
+  checkpoint_id id;
+  std::shared_ptr<const engine_state> state;
+};
+
+// -- peers ----------------------------------------------------------------------------------------
+
+/// Send this to the peer. Report `send_failed` when its link refuses.
+struct send_to_peer {
+  peer_id peer;
+  sync_message message;
+};
+/// Close the link. The manager has forgotten the peer already.
+struct close_peer {
+  peer_id peer;
+  std::string reason;
+};
+
+// -- requests and watchers ------------------------------------------------------------------------
+
+struct answer_write {
+  context_request request;
+  result<values_written> outcome;
+};
+struct answer_settle {
+  context_request request;
+  result<void> outcome;
+};
+/// Tell the watcher. Then report `watcher_answered` with the number of changes.
+struct tell_watcher {
+  watcher_id watcher;
+  change_list changes;
+};
+/// End the watcher with this error. The manager has forgotten it already.
+struct end_watcher {
+  watcher_id watcher;
+  error reason;
+};
+
+// -- log ------------------------------------------------------------------------------------------
+
+enum class sync_log_level : std::uint8_t { info, warning, error, critical };
+
+/// Text in a log line that this node did not write itself: it is quoted and escaped.
+struct foreign_text {
+  std::string text;
+  std::size_t max_bytes = 4096;
+};
+
+/// One `name=value` of a log line. A plain string is this node's own: an id, a hash, a number in
+/// another base.
+struct sync_log_field {
+  std::string_view name;
+  std::variant<std::uint64_t, std::string, foreign_text> content;
+};
+
+/// Write a line to the log.
+struct sync_log_line {
+  sync_log_level severity;
+  std::string_view event;  ///< The stable id, a literal.
+  std::vector<sync_log_field> fields;
+};
+
+using sync_effect =
+    std::variant<append_batch, read_peer_log, save_checkpoint, send_to_peer, close_peer,
+                 answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
+
+}  // namespace troupe

@@ -1,0 +1,230 @@
+// Requests, watchers, the disk and time. The exchange with peers is in sync_manager_peers.cpp.
+
+#include <troupe/actors/context/sync_manager.hpp>
+
+#include <utility>
+
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t max_visited = 50'000;  // entries, for one page; more are a long read
+
+}  // namespace
+
+sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
+    : engine_(std::move(engine)),
+      queue_(settings.commits),
+      committed_(engine_.vector()),
+      checkpoints_(settings.checkpoint_every, settings.replayed),
+      watchers_(settings.watches),
+      peers_({settings.cluster, engine_.own_incarnation().origin,
+              engine_.own_incarnation().incarnation, strategies_hash(engine_.strategy())},
+             *this, settings.sync),
+      max_long_reads_(settings.max_long_reads) {}
+
+void sync_manager::take_effects(std::vector<sync_effect>& into) {
+  into.clear();
+  std::swap(into, effects_);
+}
+
+void sync_manager::log(sync_log_level severity, std::string_view event,
+                       std::vector<sync_log_field> fields) {
+  effects_.push_back(sync_log_line{severity, event, std::move(fields)});
+}
+
+// -- requests -------------------------------------------------------------------------------------
+
+/// Why nothing of a write is taken: of many values all are written or none.
+std::optional<error> sync_manager::refusal(const write_values& wanted) const {
+  if (!queue_.health())
+    return error{error_code::storage_failure,
+                 "writes are refused while the disk does: " + queue_.health().error().message,
+                 {}};
+  if (queue_.is_full())
+    return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
+  const auto count = wanted.entries.size();
+  if (count == 1 && !wanted.only_check) return std::nullopt;  // the engine refuses it itself
+  for (std::size_t at = 0; at < count; ++at) {
+    const auto& [where, given] = wanted.entries[at];
+    if (auto fine = engine_.check_write(where, given, wanted.principal); !fine)
+      return error{fine.error().code,
+                   "entry " + std::to_string(at + 1) + " of " + std::to_string(count) + ", " +
+                       where.text() + ": " + fine.error().message + "; nothing was written",
+                   {}};
+  }
+  return std::nullopt;
+}
+
+void sync_manager::write(context_request request, const write_values& wanted, event_time now) {
+  now_ = now;
+  if (auto refused = refusal(wanted)) {
+    effects_.push_back(answer_write{request, fail(std::move(*refused))});
+    return;
+  }
+  auto written = wanted.only_check ? values_written{} : write_all(wanted);
+  if (written && wanted.durability == durability::durable) {
+    waiting_.add(queue_.added(), waiting_write{request, std::move(*written)});
+    go_on();
+  } else {
+    go_on();
+    effects_.push_back(answer_write{request, std::move(written)});
+  }
+}
+
+/// Stops at the first entry that the engine refuses; what was written before it stays.
+result<values_written> sync_manager::write_all(const write_values& wanted) {
+  values_written written;
+  std::vector<encoded_record> records;
+  std::optional<error> refused;
+  for (const auto& [where, given] : wanted.entries) {
+    if (wanted.skip_unchanged && engine_.view(where) == given) {
+      ++written.unchanged;
+      continue;
+    }
+    auto record =
+        engine_.write(wanted.what, where, given, wanted.principal, wanted.trace, now_.wall_ms);
+    if (!record) {
+      refused = std::move(record.error());
+      break;
+    }
+    written.ids.push_back(record->id());
+    records.push_back(encode_record(*record));
+    watchers_.note(std::move(*record));
+  }
+  queue_.add(std::move(records));
+  if (refused) return fail(std::move(*refused));
+  return written;
+}
+
+void sync_manager::settle(context_request request) {
+  waiting_.add(queue_.added(),
+               waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()),
+                                  checkpoints_.position(queue_.added()), request});
+  go_on();
+}
+
+// -- watchers -------------------------------------------------------------------------------------
+
+void sync_manager::watch(watcher_id watcher, path prefix) {
+  if (watchers_.add(watcher, std::move(prefix))) return;
+  log(sync_log_level::warning, "context.watch_refused", {{"watchers", watchers_.size()}});
+  effects_.push_back(end_watcher{watcher, error{error_code::overloaded, "too many watchers", {}}});
+}
+
+void sync_manager::unwatch(watcher_id watcher) { watchers_.remove(watcher); }
+
+void sync_manager::watcher_answered(watcher_id watcher, std::size_t changes) {
+  watchers_.answered(watcher, changes);
+}
+
+// -- disk -----------------------------------------------------------------------------------------
+
+/// The end of each event: tells watchers, serves what was waited for, and keeps the disk busy.
+void sync_manager::go_on() {
+  watchers_.publish(effects_);
+  take_due_checkpoint();
+  while (auto ready = waiting_.next(queue_.durable()))
+    std::visit([this](auto& each) { serve(each); }, *ready);
+  if (auto batch = queue_.take()) effects_.push_back(append_batch{std::move(batch)});
+  TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_ == engine_.vector(),
+                     "with nothing waiting for the disk, the log holds what the engine has");
+}
+
+/// Takes the state as it is, so that a checkpoint is due in time however busy the writers are; it
+/// is written once the log holds all of it.
+void sync_manager::take_due_checkpoint() {
+  if (!checkpoints_.is_due(queue_.durable())) return;
+  const auto position = checkpoints_.take(queue_.added());
+  waiting_.add(queue_.added(),
+               waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()), position});
+}
+
+void sync_manager::serve(waiting_write& ready) {
+  effects_.push_back(answer_write{ready.request, std::move(ready.written)});
+}
+
+void sync_manager::serve(waiting_checkpoint& ready) {
+  if (ready.settles && !checkpoints_.lacks(ready.position)) {
+    effects_.push_back(answer_settle{*ready.settles, {}});
+    return;
+  }
+  const auto id = checkpoints_.begin(ready.position, ready.settles);
+  effects_.push_back(save_checkpoint{id, std::move(ready.state)});
+}
+
+void sync_manager::stored() {
+  const bool had_refused = !queue_.health();
+  const auto batch = queue_.settle({});
+  if (had_refused) log(sync_log_level::info, "context.disk_recovered", {});
+  for (const auto& [id, bytes] : *batch) committed_.raise(id.origin, id.incarnation, id.seq);
+  push_to_peers(*batch);
+  go_on();
+}
+
+void sync_manager::disk_refused(const error& why) {
+  if (queue_.health())
+    log(sync_log_level::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
+  queue_.settle(fail(why));
+  for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);
+}
+
+void sync_manager::refuse(waiting_write& ended, const error& why) {
+  effects_.push_back(answer_write{
+      ended.request, fail(error_code::storage_failure,
+                          "the change is not durable yet, and is tried again: " + why.message)});
+}
+
+void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
+  effects_.push_back(answer_settle{*ended.settles, fail(why)});
+}
+
+void sync_manager::checkpoint_written(checkpoint_id id) {
+  if (const auto settles = checkpoints_.end(id, true))
+    effects_.push_back(answer_settle{*settles, {}});
+}
+
+void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
+  if (const auto settles = checkpoints_.end(id, false))
+    effects_.push_back(answer_settle{*settles, fail(why)});
+  else
+    log(sync_log_level::error, "context.checkpoint_failed",
+        {{"reason", foreign_text{why.message}}});
+}
+
+// -- time -----------------------------------------------------------------------------------------
+
+void sync_manager::tick(event_time now) {
+  now_ = now;
+  peers_.for_each(
+      [&](peer_id peer, sync_session& session) { perform(peer, session.tick(now.steady_ms)); });
+  reports_.tick(now.steady_ms, effects_);
+  go_on();
+}
+
+// -- reads ----------------------------------------------------------------------------------------
+
+value_found sync_manager::find(const path& where) const {
+  auto found = engine_.view(where);
+  return {found.has_value(), found ? std::move(*found) : value{}};
+}
+
+std::optional<value_page> sync_manager::list(const list_values& wanted) const {
+  return list_page(engine_.tree(), engine_.strategy(), wanted, max_visited);
+}
+
+result<verified_state> sync_manager::begin_long_read() {
+  if (long_reads_ >= max_long_reads_)
+    return fail(error_code::overloaded, "too many full-context reads in progress; try again");
+  ++long_reads_;
+  return verified_state{engine_.snapshot(), engine_.vector(), engine_.conflicts()};
+}
+
+void sync_manager::end_long_read() {
+  TROUPE_ASSERT(long_reads_ > 0, "a long read that ends was begun");
+  --long_reads_;
+}
+
+}  // namespace troupe

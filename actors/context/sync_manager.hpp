@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/actors/context/acknowledgements.hpp>
+#include <troupe/actors/context/change_reports.hpp>
+#include <troupe/actors/context/checkpoint_schedule.hpp>
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/early_notifications.hpp>
+#include <troupe/actors/context/sync/peer_sessions.hpp>
+#include <troupe/actors/context/sync_effects.hpp>
+#include <troupe/actors/context/value_queries.hpp>
+#include <troupe/actors/context/watcher_book.hpp>
+#include <troupe/messages/context_requests.hpp>
+
+namespace troupe {
+
+/// Settings and bounds of a sync manager.
+struct sync_settings {
+  cluster_id cluster;
+  std::uint64_t checkpoint_every = 20'000;  ///< Changes.
+  /// Changes that the start found in the log and in no checkpoint.
+  std::uint64_t replayed = 0;
+  std::size_t max_long_reads = 2;  ///< Each keeps a thread busy.
+  commit_limits commits;
+  sync_limits sync;
+  watch_limits watches;
+};
+
+/// Everything that a replica of the context decides: which writes it takes, when they are durable
+/// and answered, what it sends to its peers, what watchers are told, and when a checkpoint is
+/// written.
+///
+/// It owns the state (`context_engine`, with the conflict strategy) and its bounded history of
+/// changes: those that wait for the disk (`commit_queue`); older ones are in the store's log, which
+/// it reads by an effect.
+///
+/// Its owner reports events and then carries out the effects that they cause, in order:
+///
+///     manager.write(request, wanted, now);
+///     manager.take_effects(effects);
+///     for (auto& effect : effects) std::visit(carry_out, effect);
+///
+/// Nobody sees an effect before the event is over, so whatever an effect causes meets a state that
+/// counts the whole event.
+///
+/// No CAF, clock, I/O or randomness: the same events give the same effects. The simulator runs this
+/// very class. Belongs to one thread at a time; snapshots may be read on others.
+class sync_manager final : private sync_view {
+public:
+  sync_manager(context_engine engine, const sync_settings& settings);
+  sync_manager(const sync_manager&) = delete;
+  sync_manager& operator=(const sync_manager&) = delete;
+  ~sync_manager() = default;
+
+  /// Hands out the effects of the events since the last call. `into` is emptied and its memory is
+  /// used for the effects to come.
+  void take_effects(std::vector<sync_effect>& into);
+
+  // -- requests -----------------------------------------------------------------------------------
+
+  /// A write of this node. Answered by `answer_write`, once, at the durability asked for.
+  /// @param request not used before.
+  void write(context_request request, const write_values& wanted, event_time now);
+  /// Makes everything durable and has it checkpointed. Answered by `answer_settle`, once.
+  void settle(context_request request);
+
+  // -- watchers -----------------------------------------------------------------------------------
+
+  /// A watcher wants the changes at and below this path from now on. At the bound it is ended.
+  void watch(watcher_id watcher, path prefix);
+  /// A watcher is gone.
+  void unwatch(watcher_id watcher);
+  /// A watcher has dealt with so many changes of a `tell_watcher`.
+  void watcher_answered(watcher_id watcher, std::size_t changes);
+
+  // -- disk ---------------------------------------------------------------------------------------
+
+  /// The batch under way is durable.
+  void stored();
+  /// The batch under way may not be durable. It is offered again later; appending what the log
+  /// already holds must do no harm.
+  void disk_refused(const error& why);
+  /// The answer to `read_peer_log`.
+  void log_read(peer_id peer, result<std::vector<encoded_record>> records);
+  void checkpoint_written(checkpoint_id id);
+  void checkpoint_failed(checkpoint_id id, const error& why);
+
+  // -- peers --------------------------------------------------------------------------------------
+
+  /// A link to the replica of this node is up.
+  void peer_up(peer_id peer, const node_id& node, event_time now);
+  /// The link is gone.
+  void peer_down(peer_id peer);
+  /// A link says something. Kept for a while when the link is not introduced yet.
+  void hear(peer_id from, std::string_view method, std::string_view params, event_time now);
+  /// The link has refused a `send_to_peer`. What it refuses would be missed for good, so the link
+  /// is closed; the exchange begins anew with a new one.
+  void send_failed(peer_id peer, const error& why);
+
+  // -- time ---------------------------------------------------------------------------------------
+
+  /// Call a few times a second.
+  void tick(event_time now);
+
+  // -- reads --------------------------------------------------------------------------------------
+
+  value_found find(const path& where) const;
+  value_explained explain(const path& where) const { return engine_.explain(where); }
+  /// One page, or nothing when too many tombstones lie between the values: see `begin_long_read`.
+  std::optional<value_page> list(const list_values& wanted) const;
+  /// Admits a read that takes long, on another thread. @returns the state to read, or `overloaded`.
+  result<verified_state> begin_long_read();
+  void end_long_read();
+
+  const context_engine& engine() const noexcept { return engine_; }
+  /// What the log holds: all of `1..seq` of each incarnation.
+  const version_vector& committed() const noexcept override { return committed_; }
+
+private:
+  // -- what sessions read -------------------------------------------------------------------------
+  state_hash root() const override;
+  bool takes_pushes() const override { return !queue_.is_full(); }
+  const std::vector<node_id>& links() const override { return peers_.nodes(); }
+  std::vector<incarnation_id> declined() const override { return engine_.declined(); }
+  std::vector<dot_range> missing() const override { return engine_.missing(); }
+
+  // -- writing ------------------------------------------------------------------------------------
+  std::optional<error> refusal(const write_values& wanted) const;
+  result<values_written> write_all(const write_values& wanted);
+  void go_on();
+  void take_due_checkpoint();
+  void serve(waiting_write& ready);
+  void serve(waiting_checkpoint& ready);
+  void serve(waiting_push& ready);
+  void refuse(waiting_write& ended, const error& why);
+  void refuse(waiting_checkpoint& ended, const error& why);
+  static void refuse(waiting_push&, const error&) {}  // a push waits on
+
+  // -- peers --------------------------------------------------------------------------------------
+  void push_to_peers(const std::vector<encoded_record>& batch);
+  void perform(peer_id peer, sync_session::actions actions);
+  void perform(peer_id peer, send_message& action);
+  void perform(peer_id peer, read_log& action);
+  void perform(peer_id peer, apply_records& action);
+  void perform(peer_id peer, report_mismatch& action);
+  void perform(peer_id peer, report_roots& action);
+  void perform(peer_id peer, close_session& action);
+  void take(applied_change change);
+  void forget(peer_id peer);
+  void tell_links();
+
+  void log(sync_log_level severity, std::string_view event, std::vector<sync_log_field> fields);
+
+  context_engine engine_;
+  commit_queue queue_;
+  version_vector committed_;
+  acknowledgements waiting_;
+  checkpoint_schedule checkpoints_;
+  watcher_book watchers_;
+  peer_sessions peers_;
+  early_notifications early_;
+  change_reports reports_;
+  event_time now_;  ///< The latest that an event has told.
+  std::size_t max_long_reads_, long_reads_ = 0;
+  std::vector<sync_effect> effects_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <vector>
+
+#include <troupe/actors/context/sync_effects.hpp>
+
+namespace troupe {
+
+/// Bounds of the watchers of one replica.
+struct watch_limits {
+  std::size_t max_watchers = 1'000;
+  /// Unanswered changes of a watcher. At the bound it is told nothing more but ended: from there on
+  /// it would miss changes.
+  std::size_t max_unanswered = 10'000;
+};
+
+/// The watchers of a replica and the news for them: each is told each visible change at and below
+/// its path once, in order. Pure.
+class watcher_book {
+public:
+  explicit watcher_book(watch_limits limits = {}) noexcept : limits_(limits) {}
+
+  /// Adds a watcher of changes from now on, or gives it another path. False at the bound.
+  bool add(watcher_id id, path prefix);
+  void remove(watcher_id id) { watchers_.erase(id); }
+
+  /// Keeps news for the watchers until `publish`. O(1), and nothing without watchers.
+  void note(change_record change);
+  /// Appends the effects that tell each watcher its part of the news, and ends those that are too
+  /// far behind. O(watchers * news).
+  void publish(std::vector<sync_effect>& effects);
+  /// The watcher has dealt with changes that it was told.
+  void answered(watcher_id id, std::size_t changes);
+
+  std::size_t size() const noexcept { return watchers_.size(); }
+
+private:
+  struct watcher {
+    path prefix;
+    std::size_t unanswered = 0;  ///< Changes.
+  };
+
+  watch_limits limits_;
+  std::map<watcher_id, watcher> watchers_;
+  change_list news_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/context.hpp>
+
+namespace troupe {
+
+/// A write of this node on behalf of a principal: one change per entry, all in one group commit.
+struct write_values {
+  std::vector<context_entry> entries;
+  operation what = operation::put;
+  enum durability durability = durability::durable;
+  std::string principal;
+  trace_id trace;
+  bool only_check = false;      ///< Write nothing. Answer whether the entries would be accepted.
+  bool skip_unchanged = false;  ///< Skip entries that hold this very value already.
+};
+
+/// The answer to `write_values`.
+struct values_written {
+  std::vector<change_id> ids;
+  std::uint64_t unchanged = 0;  ///< Entries that were skipped.
+};
+
+}  // namespace troupe
