@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/admission.hpp>
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/mesh.hpp>
