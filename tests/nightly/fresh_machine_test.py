@@ -73,6 +73,17 @@ def run(command, log, seconds, until=None):
         if until:
             raise Ended(f"{command[-1]} never printed {until}")
     finally:
+        end(process)
+
+
+def end(process):
+    """Kills a process with all others of its namespace, and returns when they are gone."""
+    if process.poll() is None:
+        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        # The first process in the namespace ends after the others.
+        for first in children.read_text().split():
+            os.kill(int(first), signal.SIGKILL)
+            process.wait(timeout=60)
         process.kill()
         process.wait()
 
