@@ -50,8 +50,9 @@ struct parameter_spec {
   std::optional<value> default_value;  ///< Without one, the parameter is required.
   std::optional<double> minimum;  ///< Of a number, or of the length of a string, binary or array.
   std::optional<double> maximum;
-  std::vector<std::string> choices;  ///< When not empty, the strings that are accepted.
-  std::string pattern;  ///< When not empty, an RE2 regular expression that a string matches whole.
+  std::vector<std::string> choices;  ///< The accepted strings. Empty accepts every string.
+  std::string
+      pattern;  ///< An RE2 regular expression that the whole string matches. Empty for none.
 
   static constexpr auto fields() {
     return std::tuple{required("name", &parameter_spec::name),
@@ -66,8 +67,7 @@ struct parameter_spec {
   friend bool operator==(const parameter_spec&, const parameter_spec&) = default;
 };
 
-/// The validated arguments of one execution: parameter names and values. A command has few, so this
-/// is a flat list.
+/// The validated arguments of one execution: parameter names and values, as a flat list.
 class arguments {
 public:
   /// One parameter and its value.
@@ -75,18 +75,17 @@ public:
 
   arguments() = default;
   arguments(std::initializer_list<entry> entries) : entries_(entries) {}
-  /// @param entries Kept as they are: names should differ, and `find` returns the first.
+  /// @param entries Kept as they are. Names should differ; `find` returns the first of equal ones.
   explicit arguments(std::vector<entry> entries) : entries_(std::move(entries)) {}
 
-  /// The value given for this parameter, or nothing.
+  /// The value of this parameter, or null.
   const value* find(std::string_view name) const noexcept;
   /// Adds or replaces.
   void set(std::string_view name, value given);
 
   /// The value as `bool`, an integer type, `double`, `std::string` or `value`.
   /// @throws std::out_of_range when it is absent, std::invalid_argument when it has another type.
-  /// The dispatcher turns
-  ///         both into an error of the command.
+  /// The dispatcher turns both into an error of the command.
   template <class T>
   T get(std::string_view name) const;
   /// As `get`, with `fallback` when the parameter is absent.
@@ -95,12 +94,12 @@ public:
     return find(name) != nullptr ? get<T>(name) : fallback;
   }
 
-  /// All of them, in the order in which they were given.
+  /// All arguments, in the order given.
   const std::vector<entry>& entries() const noexcept { return entries_; }
   std::vector<entry>& entries() noexcept { return entries_; }
   friend bool operator==(const arguments&, const arguments&) = default;
 
-  /// A map of at most `max_arguments` parameter names to values. A larger one is refused by its
+  /// A map of at most `max_arguments` parameter names to values. A larger map is refused by its
   /// announced length.
   friend void write(msgpack_writer& out, const arguments& x);
   friend bool read(msgpack_reader& in, arguments& x, codec::problem& why);
@@ -113,18 +112,17 @@ private:
   std::vector<entry> entries_;
 };
 
-/// A command as data: what it is called, what it takes, who may run it and how much of it may run
-/// at once.
+/// A command as data: its name, its parameters, the capability that it needs and its bounds.
 struct command_spec {
   std::string name;  ///< `area.verb`: lower-case words, digits, `_` and `-`, joined by dots.
   std::string summary_text;
   std::string description;
   std::vector<parameter_spec> parameters;
-  std::string capability;  ///< Needed to run it; empty means `command.execute:<name>`.
+  std::string capability;  ///< A caller needs it. Empty means `command.execute:<name>`.
   std::chrono::milliseconds timeout{30'000};  ///< Upper bound of one execution, 1 ms to 1 day.
   std::uint32_t concurrency = 64;             ///< Executions at once; at least 1.
-  std::uint32_t queue = 256;                  ///< Requests that may wait for a free place.
-  bool idempotent = false;                    ///< Running it twice is the same as running it once.
+  std::uint32_t queue = 256;                  ///< Requests that may wait for an execution to end.
+  bool idempotent = false;  ///< Running it twice has the effect of running it once.
 
   command_spec() = default;
   explicit command_spec(std::string command_name) : name(std::move(command_name)) {}
@@ -197,8 +195,8 @@ struct enum_names<command_outcome> {
        {command_outcome::cancelled, "cancelled"}}};
 };
 
-/// The performance of one command since the start or the last reset. Times are of execution alone,
-/// without waiting.
+/// The performance of one command since the start or the last reset. Times are those of executions,
+/// from their start to the caller's answer, without waiting.
 struct command_metrics {
   std::string name;
   std::uint64_t execution_count = 0;  ///< Finished requests, whatever their outcome.
@@ -206,14 +204,13 @@ struct command_metrics {
   std::chrono::nanoseconds avg_execution_time{0};
   std::chrono::nanoseconds max_execution_time{0};
   std::chrono::nanoseconds min_execution_time{0};
-  std::uint64_t error_count = 0;    ///< Finished with anything but `ok`.
-  double success_rate = 0.0;        ///< `ok` of finished, in percent; 0 before the first.
+  std::uint64_t error_count = 0;    ///< Requests with an outcome other than `ok`.
+  double success_rate = 0.0;        ///< `ok` in percent of all; 0 without requests.
   std::chrono::nanoseconds p50{0};  ///< Quantiles with a relative error of at most 2 %.
   std::chrono::nanoseconds p90{0};
   std::chrono::nanoseconds p99{0};
   std::chrono::nanoseconds p999{0};
-  std::vector<std::uint64_t>
-      outcomes;  ///< A count for each `command_outcome`, in the order of its values.
+  std::vector<std::uint64_t> outcomes;  ///< A count for each `command_outcome`, in its order.
 
   static constexpr auto fields() {
     return std::tuple{required("name", &command_metrics::name),

@@ -12,8 +12,8 @@
 
 namespace troupe {
 
-/// Asks the dispatcher to run a command. Answered with the command's result. Never leaves the
-/// process: over links it is an `execute_request`, whose caller, deadline and trace the link knows.
+/// Asks the dispatcher to run a command. Answered with the command's result. Stays in the process:
+/// a link sends an `execute_request` and knows its caller, deadline and trace.
 struct execute_command {
   std::string command;
   class arguments arguments;
@@ -21,10 +21,10 @@ struct execute_command {
   std::chrono::milliseconds deadline{
       0};  ///< Time left to the caller; 0 means the command's own timeout.
   trace_id trace;
-  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< Names the request when the sender cancels it; 0 for never.
 };
 
-/// Asks the handler of a command to do its work. Answered with the result.
+/// Asks the handler of a command to run it. Answered with the result.
 struct invoke_command {
   static constexpr std::string_view method = "command.execute";
   using answer = value;
@@ -32,7 +32,7 @@ struct invoke_command {
   std::string command;
   class arguments arguments;
   std::string principal;                  ///< The name of the caller.
-  std::chrono::milliseconds deadline{0};  ///< Time left; always positive.
+  std::chrono::milliseconds deadline{0};  ///< Time left, at least 1 ms.
   trace_id trace;
 
   static constexpr auto fields() {
@@ -66,8 +66,7 @@ struct execute_request {
   friend bool operator==(const execute_request&, const execute_request&) = default;
 };
 
-/// Parameters of `command.list`: asks for the commands that the caller may run, in the order of
-/// their names.
+/// Parameters of `command.list`: asks for the commands that the caller may run, sorted by name.
 struct list_commands {
   static constexpr std::string_view method = "command.list";
   using answer = struct command_list;
@@ -92,8 +91,8 @@ struct command_list {
   friend bool operator==(const command_list&, const command_list&) = default;
 };
 
-/// Parameters of `command.describe`: asks for one command in full. Answered with a `command_spec`;
-/// a command that the caller may not run is `not_found`.
+/// Parameters of `command.describe`: asks for one command in full. A command that the caller may
+/// not run is `not_found`.
 struct describe_command {
   static constexpr std::string_view method = "command.describe";
   using answer = command_spec;
@@ -109,7 +108,8 @@ struct describe_command {
   friend bool operator==(const describe_command&, const describe_command&) = default;
 };
 
-/// Parameters of `metrics.get`: of one command, or of all when the name is empty.
+/// Parameters of `metrics.get`: asks for the performance of one command, or of all commands when
+/// the name is empty.
 struct get_metrics {
   static constexpr std::string_view method = "metrics.get";
   using answer = struct metrics_list;
@@ -123,7 +123,7 @@ struct get_metrics {
   friend bool operator==(const get_metrics&, const get_metrics&) = default;
 };
 
-/// The answer to `get_metrics`, in the order of the names.
+/// The answer to `get_metrics`, sorted by name.
 struct metrics_list {
   std::vector<command_metrics> commands;
 
@@ -139,14 +139,13 @@ struct reset_metrics {
   using answer = void;
   static constexpr method_access access{.service = service::commands,
                                         .callers = called_by::clients,
-                                        .summary = "starts the measurements anew"};
+                                        .summary = "resets the measurements"};
 
   static constexpr auto fields() { return std::tuple<>{}; }
   friend bool operator==(const reset_metrics&, const reset_metrics&) = default;
 };
 
-/// Asks the dispatcher to forget the named commands, as when their plugin has gone. Unknown names
-/// are passed over.
+/// Asks the dispatcher to remove the named commands. Unknown names are ignored.
 struct remove_commands {
   std::vector<std::string> names;
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/commands/argument_problem.hpp>
+#include <troupe/messages/assert.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe {
@@ -16,10 +17,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-/// Bounds the sums below; longer executions count as this long.
+/// Bounds the sums below. A longer execution counts as this long.
 constexpr nanoseconds longest_duration = std::chrono::hours{24};
 
-/// How long until `places` executions have ended, when `concurrency` of them run at once.
+/// How long `places` executions take, when `concurrency` of them run at once.
 nanoseconds time_for(std::size_t places, nanoseconds usual, std::uint32_t concurrency) noexcept {
   const double time =
       static_cast<double>(usual.count()) * static_cast<double>(places) / concurrency;
@@ -101,7 +102,7 @@ admission_release admission::abandoned(command_index index, time_point now) {
   return release(*command, index.slot, now);
 }
 
-/// One place of the command is free: for the first who can still use it.
+/// Gives the place to the first request of the queue whose deadline has not passed.
 admission_release admission::release(command_state& command, std::uint32_t slot, time_point now) {
   admission_release freed;
   --command.running;
@@ -119,7 +120,10 @@ admission_release admission::release(command_state& command, std::uint32_t slot,
   return freed;
 }
 
-void admission::cancel(queue_ticket ticket) { leave(commands_[ticket.slot], ticket); }
+void admission::cancel(queue_ticket ticket) {
+  TROUPE_ASSERT(ticket.slot < commands_.size(), "a ticket belongs to a known command");
+  leave(commands_[ticket.slot], ticket);
+}
 
 void admission::cancel_waiting() noexcept {
   for (auto& command : commands_) command.queue.clear();
@@ -138,6 +142,7 @@ std::vector<queue_ticket> admission::expire(time_point now) {
 
 void admission::leave(command_state& command, queue_ticket ticket) {
   const auto place = command.queue.find(ticket.number);
+  TROUPE_ASSERT(place != command.queue.end(), "a ticket leaves its queue once");
   by_deadline_.erase({place->second, ticket});
   command.queue.erase(place);
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t problems_in_message = 5;
 constexpr std::size_t shown_bytes = 64;
 
-/// Names and the texts of custom checks come from programs, which may hold other bytes than UTF-8.
+/// Names and the texts of custom checks come from programs and may not be UTF-8.
 value to_value(const argument_problem& problem) {
   std::vector<value::member> members{{"parameter", repaired_utf8(problem.parameter)},
                                      {"expected", repaired_utf8(problem.expected)},

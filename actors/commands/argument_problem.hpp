@@ -13,17 +13,16 @@ namespace troupe {
 
 /// One thing that is wrong with the arguments of a command.
 struct argument_problem {
-  std::string parameter;   ///< As it was given; empty for a word that belongs to no parameter.
-  std::string expected;    ///< What would be right, such as `an integer from 1 to 10`.
-  std::string received;    ///< What came, shortened JSON, or `nothing`.
-  std::string suggestion;  ///< The nearest valid spelling or value, or empty.
-  std::optional<std::size_t>
-      where{};  ///< Byte offset in the text that the arguments were read from.
+  std::string parameter;               ///< As given. Empty for a word that belongs to no parameter.
+  std::string expected;                ///< What would be right, such as `an integer from 1 to 10`.
+  std::string received;                ///< What came, shortened JSON, or `nothing`.
+  std::string suggestion;              ///< The nearest valid spelling or value, or empty.
+  std::optional<std::size_t> where{};  ///< Byte offset in the text of the arguments.
 
   friend bool operator==(const argument_problem&, const argument_problem&) = default;
 };
 
-/// More problems than this are counted, not listed.
+/// Further problems are counted, not listed.
 inline constexpr std::size_t max_listed_problems = 64;
 
 /// The `invalid_argument` error for a command with these problems (at least one). The message names
@@ -31,10 +30,10 @@ inline constexpr std::size_t max_listed_problems = 64;
 /// where?}...], omitted?: count}`.
 error invalid_arguments(std::string_view command, const std::vector<argument_problem>& problems);
 
-/// A value as people are shown it in an error: JSON, or kind and size when that would be long.
+/// A value for an error message: its JSON, or kind and size when the JSON is long.
 std::string shown(const value& given);
 
-/// Text from outside in quotation marks, shortened at a character's boundary, without control
+/// Untrusted text for an error message: quoted, shortened between characters, without control
 /// characters.
 std::string in_quotes(std::string_view text);
 

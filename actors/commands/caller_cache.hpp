@@ -10,17 +10,17 @@
 
 namespace troupe {
 
-/// A caller and which commands it was found to be allowed lately. Neither permits nor commands ever
-/// change, and a serial is never used twice, so what was found once holds.
+/// A caller and the commands that it ran lately. A cached permission never becomes wrong: permits
+/// and commands are immutable, and a command's serial is never used twice.
 class known_caller {
 public:
   explicit known_caller(permit rights) : rights_(std::move(rights)) {}
 
-  /// O(1) for a command that it ran lately, else as `permit::decide`.
+  /// O(1) for a command that the caller ran lately, else as `permit::allows`.
   bool may_run(const registered_command& command) {
     auto& found = allowed_[command.index.serial % allowed_.size()];
     if (found == command.index.serial) return true;
-    if (!rights_.decide(command).allowed) return false;
+    if (!rights_.allows(command)) return false;
     found = command.index.serial;
     return true;
   }
@@ -31,8 +31,8 @@ private:
   std::array<std::uint64_t, 16> allowed_{};  ///< Serials of commands.
 };
 
-/// The permits of those who called lately, so that capabilities are compiled once for a session. At
-/// most 1,024.
+/// The permits of recent callers, so that a session's capabilities are compiled once. At most 1,024
+/// callers; the cache starts over when it is full.
 class caller_cache {
 public:
   /// Null when the caller's capabilities are malformed. Valid until the next call.
@@ -41,15 +41,15 @@ public:
       return &found->second;
     auto made = permit::make(caller);
     if (!made) return nullptr;
-    if (callers_.size() >= max_callers) callers_.clear();  // whoever is missing is made anew
+    if (callers_.size() >= max_callers) callers_.clear();
     return &callers_.emplace(caller.get(), known_caller{std::move(*made)}).first->second;
   }
 
 private:
   static constexpr std::size_t max_callers = 1024;
 
-  std::unordered_map<const principal*, known_caller>
-      callers_;  ///< Each permit keeps its principal, so keys stay unique.
+  /// A permit keeps its principal alive, so no other principal gets the same address.
+  std::unordered_map<const principal*, known_caller> callers_;
 };
 
 }  // namespace troupe

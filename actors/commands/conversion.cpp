@@ -35,7 +35,7 @@ std::optional<value> exact_double(const value& integer) {
   return std::nullopt;
 }
 
-/// The whole text as a number of this type.
+/// The number that is the whole text, or nothing.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
   Number number{};

@@ -1,3 +1,5 @@
+// A request's way in: resolve, permit, validate, admit.
+
 #include <troupe/actors/commands/dispatcher.hpp>
 
 #include <troupe/actors/commands/dispatcher_state.hpp>
@@ -13,15 +15,18 @@ dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_con
     : self_(self),
       registry_(config.max_commands),
       resolver_(registry_),
-      admission_(config.max_waiting),
-      schedule_(config.max_workers, config.max_waiting),
+      requests_({config.max_waiting, config.max_workers, config.handler_grace}),
       monitor_(config.max_commands),
-      log_(log.logger("commands")) {}
+      log_(log.logger("commands")) {
+  watched_.attach(self_);
+}
 
 dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   return {
       [this](execute_command& wanted) { return execute<value>(wanted); },
-      [this](const cancel_request& gone) { cancel(gone.ticket); },
+      [this](const cancel_request& gone) {
+        carry_out(requests_.cancel(origin_of(gone.ticket), now()));
+      },
       [this](add_command& offered) { return reply(add(offered)); },
       [this](const remove_commands& gone) {
         for (const auto& name : gone.names) remove(name);
@@ -41,9 +46,70 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
                    printable_quoted(notification.method, 64));
       },
       [this](const stop_commands& order) { return stop(order); },
-      [this](function_done& done) { finish_function(done); },
+      [this](function_done& done) { finish(done.execution, std::move(done.outcome)); },
       [this](tick) { expire(); },
   };
+}
+
+/// Resolves, permits and validates. The pointer is valid until the command is removed.
+result<const registered_command*> dispatcher_state::accept(execute_command& wanted) {
+  if (requests_.is_stopping()) return fail(error_code::unavailable, "the node is being stopped");
+  auto* caller = callers_.find(wanted.caller);
+  if (caller == nullptr) return fail(malformed_capabilities());
+
+  auto resolved = resolver_.resolve(wanted.command, [&](const registered_command& each) {
+    return caller->rights().allows(each);
+  });
+  if (!resolved) return resolved;
+  const registered_command& command = **resolved;
+  if (!caller->may_run(command))
+    return fail(refuse(command, command_outcome::denied, caller->rights().denial(command)));
+  if (auto valid = command.arguments.validate(wanted.arguments); !valid)
+    return fail(refuse(command, command_outcome::invalid, std::move(valid.error())));
+  return resolved;
+}
+
+result<value> dispatcher_state::run_inline(const inline_handler& function,
+                                           const registered_command& command,
+                                           execute_command& wanted, time_point started) {
+  const auto deadline = deadline_of(*command.spec, wanted.deadline, started);
+  if (const auto no = requests_.begin_inline(command.index, deadline, started))
+    return fail(refuse(command, command_outcome::rejected, to_error(*no, command.spec->name)));
+  auto outcome =
+      call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
+  const auto ended = now();
+  monitor_.record_command(command.index, command.spec->name, ended - started, outcome_of(outcome));
+  requests_.end_inline(command.index, ended - started, ended);
+  return outcome;
+}
+
+result<open_requests::opened> dispatcher_state::open(const registered_command& command,
+                                                     const execute_command& wanted,
+                                                     time_point now) {
+  const auto* actor = std::get_if<command_handler_actor>(&handlers_[command.index.slot]);
+  auto verdict = requests_.open(
+      {.command = command.index,
+       .spec = command.spec,
+       .handler = actor != nullptr ? std::optional<handler_id>{(*actor)->id()} : std::nullopt,
+       .origin = origin_of(wanted.ticket),
+       .deadline = deadline_of(*command.spec, wanted.deadline, now)},
+      now);
+  if (const auto* no = std::get_if<rejected>(&verdict))
+    return fail(refuse(command, command_outcome::rejected, to_error(*no, command.spec->name)));
+  return std::get<open_requests::opened>(std::move(verdict));
+}
+
+/// Counts a request that was not admitted.
+error dispatcher_state::refuse(const registered_command& command, command_outcome outcome,
+                               error why) {
+  monitor_.record_unstarted(command.index, command.spec->name, outcome);
+  return why;
+}
+
+/// An anonymous sender cannot cancel.
+request_origin dispatcher_state::origin_of(std::uint64_t ticket) const {
+  const auto sender = sender_id(self_);
+  return sender != caf::invalid_actor_id ? request_origin{sender, ticket} : request_origin{};
 }
 
 dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config,

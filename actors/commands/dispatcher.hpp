@@ -8,20 +8,18 @@
 
 namespace troupe {
 
-/// The one door for all commands of a node. A request passes six steps, and each is decided by a
-/// class of its own that knows no actors: resolve (`resolver`), permit (`permit`), validate
-/// (`validator`), admit (`admission`), run
-/// (`work_schedule`, for functions that may wait; cheap ones run inside the dispatcher, and actors
-/// are asked) and record
-/// (`performance_monitor`). Every request is answered: with the result, an error, or when it is
-/// cancelled or comes to its deadline.
+/// The one door for all commands of a node. A request passes six steps. A class of its own, which
+/// knows no actors, decides each of them: resolve (`resolver`), permit (`permit`), validate
+/// (`validator`), admit (`admission`), run (`work_schedule`) and record (`performance_monitor`).
+/// `open_requests` knows every request from admission to its end. Every request is answered: with a
+/// result, an error, or at its cancellation or deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),
-    // The sender cancels what it asked for, over a link or not: what waits never runs, and what
-    // runs is asked to stop.
+    // The sender cancels its request. A waiting request never runs; a running one is asked to stop.
+    // The request is answered `cancelled` at once.
     caf::result<void>(cancel_request),
-    // Offers a command, or takes commands back. Requests that wait for a removed command are
+    // Offers a command, or removes commands. Requests in the queue of a removed command are
     // answered `unavailable`.
     caf::result<void>(add_command), caf::result<void>(remove_commands),
     caf::result<void>(retract_commands),
@@ -31,8 +29,7 @@ using dispatcher_actor = caf::typed_actor<
     caf::result<metrics_list>(get_metrics), caf::result<void>(reset_metrics),
     // The same over links: `command.*` and `metrics.*`.
     caf::result<payload>(service_call), caf::result<void>(service_notification),
-    // Takes no more requests and turns away those that wait; answered when no function runs any
-    // more.
+    // Rejects new and waiting requests. Answered when no function runs any more.
     caf::result<void>(stop_commands),
     // From workers, and from the clock.
     caf::result<void>(function_done), caf::result<void>(tick)>;
@@ -40,13 +37,14 @@ using dispatcher_actor = caf::typed_actor<
 /// The bounds of a dispatcher.
 struct dispatcher_config {
   std::size_t max_commands = 10'000;
-  std::size_t max_waiting =
-      100'000;  ///< Requests in all queues together; one more is refused as `overloaded`.
-  std::size_t max_workers =
-      64;  ///< Threads for functions, made when needed; further work waits for one.
+  std::size_t max_waiting = 100'000;  ///< Requests in all queues. More are rejected: `overloaded`.
+  std::size_t max_workers = 64;       ///< Threads for functions, started when needed.
+  /// How long a handler actor may work on a request past its deadline. Until then, or until it
+  /// answers or ends, the request keeps its place among the command's concurrent executions.
+  std::chrono::milliseconds handler_grace = std::chrono::hours{1};
 };
 
-/// Starts the dispatcher of a node; it has no commands yet. Its workers end with it.
+/// Starts the dispatcher of a node, without commands. Its workers end with it.
 dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config,
                                   const log_target& log);
 

@@ -1,4 +1,4 @@
-// The register of commands, and what is asked of the dispatcher over links.
+// The register of commands, and the methods that links ask of the dispatcher.
 
 #include <troupe/actors/commands/dispatcher_state.hpp>
 
@@ -12,27 +12,30 @@ result<void> dispatcher_state::add(add_command& offered) {
   const auto name = offered.spec.name;
   auto index = registry_.add(std::move(offered.spec), std::move(offered.checks));
   if (!index) return fail(std::move(index.error()));
-  admission_.add(*index, running, waiting);
+  requests_.add_command(*index, running, waiting);
   if (handlers_.size() <= index->slot) handlers_.resize(index->slot + 1);
   if (auto* function = std::get_if<worker_handler>(&offered.handler))
     handlers_[index->slot] = std::make_shared<const command_function>(std::move(function->run));
   else if (auto* quick = std::get_if<inline_handler>(&offered.handler))
     handlers_[index->slot] = std::move(*quick);
   else
-    handlers_[index->slot] = std::get<command_handler_actor>(offered.handler);
+    offer_from(std::get<command_handler_actor>(offered.handler), index->slot);
   log_->debug("command.added command={}", name);
   return {};
+}
+
+void dispatcher_state::offer_from(const command_handler_actor& handler, std::uint32_t slot) {
+  handlers_[slot] = handler;
+  watched_.watch(self_, handler, [this, ended = handler->id()](const caf::error&) {
+    carry_out(requests_.end_handler(ended, now()));
+  });
 }
 
 void dispatcher_state::remove(const std::string& command) {
   const auto index = registry_.remove(command);
   if (!index) return;
-  for (const auto& ticket : admission_.remove(*index)) {
-    auto gone = waiting_.extract(ticket.number);
-    monitor_.record_unstarted(*index, command, command_outcome::rejected);
-    answer(gone.mapped(), fail(error_code::unavailable, "the command " + command + " was removed"));
-  }
   handlers_[index->slot] = {};
+  carry_out(requests_.remove_command(*index, now()));
   log_->debug("command.removed command={}", command);
 }
 
@@ -43,13 +46,12 @@ bool dispatcher_state::is_handled_by(const std::string& command, caf::actor_id h
   return actor != nullptr && (*actor)->id() == handler;
 }
 
-/// The commands that a caller with these rights may run; without any, all.
+/// The commands that a caller with these rights may run. All commands without rights given.
 command_list dispatcher_state::list(const list_commands& wanted, const permit* by) const {
   command_list all;
   for (const auto& spec : registry_.list()) {
     if (!spec->name.starts_with(wanted.prefix)) continue;
-    if (by == nullptr || by->decide(*registry_.find(spec->name)).allowed)
-      all.commands.push_back(*spec);
+    if (by == nullptr || by->allows(*registry_.find(spec->name))) all.commands.push_back(*spec);
   }
   return all;
 }
@@ -57,7 +59,7 @@ command_list dispatcher_state::list(const list_commands& wanted, const permit* b
 result<command_spec> dispatcher_state::describe(const describe_command& wanted,
                                                 const permit* by) const {
   const auto found = resolver_.look_up(wanted.command, [by](const registered_command& each) {
-    return by == nullptr || by->decide(each).allowed;
+    return by == nullptr || by->allows(each);
   });
   if (!found) return fail(found.error());
   return *(*found)->spec;
@@ -75,7 +77,7 @@ result<metrics_list> dispatcher_state::metrics(const get_metrics& wanted) const 
 
 namespace {
 
-/// Answers with what `make` makes from the caller's rights.
+/// Calls `make` with the caller's rights.
 template <class Make>
 auto with_rights(caller_cache& callers, const service_call& call, Make&& make)
     -> decltype(make(std::declval<const permit&>())) {

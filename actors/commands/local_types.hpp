@@ -19,64 +19,64 @@
 
 namespace troupe {
 
-/// What a function that handles a command knows beside the arguments.
+/// What a command's function knows beside the arguments.
 struct command_context {
   std::string_view principal;  ///< The name of the caller. Valid during the call.
   trace_id trace;
-  std::chrono::steady_clock::time_point deadline;  ///< When nobody waits for the answer any more.
-  /// Asked to stop when that is so already: the caller has cancelled the request or gone, its
-  /// deadline has passed, or the node is being stopped. A function that takes long looks at it, and
-  /// returns `cancelled`. What is registered with it runs inside the dispatcher and must neither
-  /// wait nor throw. Functions inside the dispatcher are never asked.
+  std::chrono::steady_clock::time_point deadline;  ///< The caller is answered then.
+  /// For long-running functions: poll the token, and return `cancelled` when a stop is requested.
+  /// That happens when the caller cancels or goes, at the deadline, and when the node stops. A stop
+  /// callback runs inside the dispatcher and must neither block nor throw. A function inside the
+  /// dispatcher is never asked to stop.
   std::stop_token stop;
 };
 
-/// A function that handles a command. It may take values out of the arguments, which nobody needs
-/// after it. What it throws becomes `handler_failed`.
+/// A command's function. It may move values out of the arguments. An exception becomes
+/// `handler_failed`.
 using command_function = std::function<result<value>(arguments&, const command_context&)>;
 
-/// Asks the handler of a command to do its work. Answered with the result.
+/// Asks the handler of a command to run it. Answered with the result, however late: until then the
+/// request keeps its place among the command's concurrent executions.
 struct invocation {
   invoke_command command;
-  std::uint64_t ticket = 0;  ///< By which the sender may cancel it; 0 when it will not.
+  std::uint64_t ticket = 0;  ///< Names the invocation when it is cancelled; 0 for never.
 };
 
 /// An actor that handles commands, such as the supervisor of a plugin.
 using command_handler_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(invocation),
-    // Its result is not wanted any more: the work should end, and the invocation be answered
-    // `cancelled`.
+    // The result is no longer wanted: the caller cancelled, or the deadline passed. End the work
+    // and answer the invocation, with `cancelled` say.
     caf::result<void>(cancel_request)>;
 
-/// Runs inside the dispatcher, so it must be cheap and never wait.
+/// Runs inside the dispatcher. The function must be cheap and never block.
 struct inline_handler {
   command_function run;
 };
-/// Runs on a worker thread. This is how most commands should run.
+/// Runs on a worker thread: the way for most commands.
 struct worker_handler {
   command_function run;
 };
 
-/// Whatever handles a command, and by that where it runs.
+/// What runs a command, and where.
 using command_handler = std::variant<inline_handler, worker_handler, command_handler_actor>;
 
-/// Asks the dispatcher to offer a command from now on. Answered once it can be run.
+/// Asks the dispatcher to offer a command. Answered once the command can be run.
 struct add_command {
   command_spec spec;
   command_handler handler;
   std::vector<custom_check> checks;
 };
 
-/// Asks the dispatcher to forget the named commands of one handler, as when its plugin has gone.
-/// What others offer stays. Sent by the handler itself, it also undoes an `add_command` before it
-/// that has not been answered.
+/// Asks the dispatcher to remove those of the named commands that this handler offers. Sent by the
+/// handler, it also undoes an earlier `add_command` that is not answered yet.
 struct retract_commands {
   std::vector<std::string> names;
   caf::actor_id handler = caf::invalid_actor_id;
 };
 
-/// Asks a worker to run a function; the worker answers the dispatcher with `function_done`.
+/// Asks a worker to run a function. The worker sends `function_done` when it has ended.
 struct run_function {
   std::uint64_t execution = 0;
   std::shared_ptr<const command_function> run;
@@ -93,14 +93,14 @@ struct function_done {
   result<value> outcome;
 };
 
-/// Asks the dispatcher to take no more requests, to ask the functions that run to stop, and to wait
-/// for them, at most `deadline`. Fails with their commands' names when some have not returned by
-/// then.
+/// Asks the dispatcher to reject all further requests, to ask running functions to stop, and to
+/// wait for them, at most `deadline`. Fails with the names of the commands whose functions still
+/// run then.
 struct stop_commands {
   std::chrono::milliseconds deadline{0};
 };
 
-/// Whoever has functions run.
+/// An actor that has functions run.
 using function_sink = caf::typed_actor<caf::result<void>(function_done)>;
 
 }  // namespace troupe

@@ -60,7 +60,7 @@ std::string_view unit_of(parameter_type type) noexcept {
   }
 }
 
-/// As a person would type it: whole numbers without exponent, as long as they are exact.
+/// As a person types it: exact whole numbers have no exponent.
 std::string in_digits(double number) {
   constexpr double exact_whole = 0x1p63;
   if (std::abs(number) < exact_whole && number == std::trunc(number))

@@ -10,28 +10,24 @@
 
 namespace troupe {
 
-/// Arguments as a person typed them: every value is still the string that was typed, and its place
-/// is remembered. `validator::validate` turns the strings into values of the parameters' types.
+/// Typed arguments: each value is still its text, with its offset. `validator::validate` turns the
+/// texts into values of the parameters' types.
 struct text_arguments {
   arguments values;
-  std::vector<std::size_t>
-      offsets;  ///< Where the value of each entry of `values` begins, in the same order.
-  std::vector<argument_problem>
-      problems;  ///< What was wrong already before any value was looked at.
+  std::vector<std::size_t> offsets;        ///< Of the values, in the order of `values`.
+  std::vector<argument_problem> problems;  ///< Of words that became no value.
 };
 
 /// Sorts the words of a command line into the arguments of a command.
 ///
-/// - `name=value`, where the part before the first `=` could be a parameter's name, gives that
-/// parameter. Whether there
-///   is such a parameter is for the validator to say.
-/// - Any other word goes to the next parameter, in the order of the specification, that no word
-/// names.
-/// - A word `--` is left out and makes all words after it positional, also those with a `=`.
+/// - `name=value` gives the named parameter, when the part before the first `=` is a valid
+///   parameter name. The validator reports an unknown one.
+/// - Any other word gives the next parameter, in the order of the specification, that no word
+///   names.
+/// - A word `--` is left out. All words after it are positional, even those with a `=`.
 ///
-/// Values are read by their parameter's type (see `read_text`), so `tags=["a","b"]` is a list and
-/// `42` stays text where text is wanted. Words for which there is no parameter left become
-/// problems.
+/// The parameter's type decides how its value is read (see `read_text`): `tags=["a","b"]` is a
+/// list, and `42` stays text for a string. Words without a parameter become problems.
 ///
 /// Offsets count bytes in the words joined by single spaces. O(words × parameters).
 text_arguments parse_text(const command_spec& spec, std::span<const std::string_view> words);

@@ -17,38 +17,37 @@
 
 namespace troupe {
 
-/// The last step of a command: how often it ran, how it ended and how long it took. Kept by name,
-/// so the numbers of a plugin's command go on when the plugin restarts.
+/// The last step of a command: counts its outcomes and measures its durations. Numbers are kept by
+/// name, so those of a plugin's command go on when the plugin restarts.
 ///
-/// Memory for a command is taken when its first request finishes and bounded from then on (see
-/// `histogram`). Numbers of commands that come after `capacity` others are kept together under the
-/// name `other_commands`.
+/// A command takes memory from its first finished request on, bounded by `histogram`. The commands
+/// beyond the first `capacity` are counted together, under the name `other_commands`.
 class performance_monitor {
 public:
   using nanoseconds = std::chrono::nanoseconds;
 
-  /// Commands with numbers of their own, unless it is told otherwise.
+  /// The default capacity.
   static constexpr std::size_t default_capacity = 10'000;
-  /// Under this name the numbers of all further commands are kept together.
+  /// The name for all commands beyond the capacity.
   static constexpr std::string_view other_commands = "(other)";
 
-  /// @param capacity how many commands have numbers of their own.
+  /// @param capacity commands with numbers of their own.
   explicit performance_monitor(std::size_t capacity = default_capacity) : capacity_(capacity) {}
 
-  /// Counts a finished request that ran for `duration`. O(1) and without allocation after a
-  /// command's first requests.
-  /// @param name the name that the command of this index has.
+  /// Counts a request that ran for `duration`, until its caller was answered. O(1) and without
+  /// allocation after a command's first requests.
+  /// @param name of the command with this index.
   void record_command(command_index index, std::string_view name, nanoseconds duration,
                       command_outcome outcome);
-  /// As above where the index is not at hand. O(log commands).
+  /// As above, without the index. O(log commands).
   void record_command(std::string_view name, nanoseconds duration, command_outcome outcome);
-  /// Counts a request that ended before it ran (invalid, denied, rejected, cancelled or timed out
-  /// while it waited). It has no part in the times.
+  /// Counts a request that never ran: invalid, denied, rejected, or cancelled or timed out while it
+  /// waited. It has no duration.
   void record_unstarted(command_index index, std::string_view name, command_outcome outcome);
 
-  /// Nothing for a command that no request finished for.
+  /// Nothing for a command without finished requests.
   std::optional<command_metrics> get_command_metrics(std::string_view name) const;
-  /// In the order of the names.
+  /// Sorted by name.
   std::vector<command_metrics> get_all_command_metrics() const;
   /// Forgets everything.
   void reset_metrics();

@@ -1,5 +1,7 @@
 #include <troupe/actors/commands/permit.hpp>
 
+#include <string_view>
+
 #include <fmt/format.h>
 
 #include <troupe/actors/commands/argument_problem.hpp>
@@ -8,7 +10,7 @@ namespace troupe {
 
 namespace {
 
-/// Why this principal needs no capability, or nothing when it does.
+/// Why this principal needs no capability, or an empty text when it needs one.
 std::string_view trust_in(const principal& who) noexcept {
   switch (who.kind) {
     case principal_kind::host: return "the host may run every command";
@@ -56,12 +58,21 @@ const permit::refusal* permit::find_refusal(const operation_request& needs) cons
   return nullptr;
 }
 
-permit_decision permit::decide(const registered_command& command) const noexcept {
-  if (const auto trust = trust_in(*who_); !trust.empty()) return {true, trust};
-  if (const refusal* refused = find_refusal(command.needs)) return {false, refused->rule};
+const capability* permit::find_held(const operation_request& needs) const noexcept {
   for (const capability& each : held_)
-    if (each.verb() == command.needs.verb && each.covers(command.needs.resource))
-      return {true, each.text()};
+    if (each.verb() == needs.verb && each.covers(needs.resource)) return &each;
+  return nullptr;
+}
+
+bool permit::allows(const registered_command& command) const noexcept {
+  if (!trust_in(*who_).empty()) return true;
+  return find_refusal(command.needs) == nullptr && find_held(command.needs) != nullptr;
+}
+
+permission_decision permit::decide(const registered_command& command) const {
+  if (const auto trust = trust_in(*who_); !trust.empty()) return {true, std::string{trust}};
+  if (const refusal* refused = find_refusal(command.needs)) return {false, refused->rule};
+  if (const capability* held = find_held(command.needs)) return {true, held->text()};
   return {false, "no capability covers the command"};
 }
 

@@ -1,41 +1,34 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/plugin.hpp>
 #include <troupe/messages/principal.hpp>
 #include <troupe/plugins/capability.hpp>
 
 namespace troupe {
 
-/// Whether a command may run, and the rule that said so.
-struct permit_decision {
-  bool allowed;
-  /// The capability that allows it, or in words why it is or is not allowed. Valid as long as the
-  /// permit.
-  std::string_view rule;
-};
-
-/// The second step of a command: may this caller run it? Made once for a session and immutable; a
+/// The second step of a command: may this caller run it? Made once for a session and immutable. A
 /// session whose capabilities change gets a new one.
 ///
-/// The host, the node itself and clients of the same user may run everything. All others need a
-/// capability that covers what the command needs, and no denial that does: a denial wins over every
+/// The host, the node itself and clients of the same user may run every command. Any other caller
+/// needs a capability that covers what the command needs. A denial that covers it wins over every
 /// capability.
 class permit {
 public:
   /// The error names the principal and the capability that is malformed. @param who is not null.
   static result<permit> make(principal_ptr who);
 
-  /// O(capabilities and denials), no allocation.
-  permit_decision decide(const registered_command& command) const noexcept;
+  /// Whether the caller may run the command. O(capabilities and denials), no allocation.
+  bool allows(const registered_command& command) const noexcept;
+  /// As `allows`, with the rule: the capability that allows it, or why it is or is not allowed.
+  permission_decision decide(const registered_command& command) const;
 
   /// The `permission_denied` error for a command that this permit does not allow. The detail is the
-  /// map
-  /// `{principal, command, needs}`.
+  /// map `{principal, command, needs}`.
   error denial(const registered_command& command) const;
 
   const principal& who() const noexcept { return *who_; }
@@ -43,10 +36,11 @@ public:
 private:
   struct refusal {
     capability what;
-    std::string rule;  ///< In words, made once so that a decision needs no memory of its own.
+    std::string rule;  ///< In words.
   };
 
   const refusal* find_refusal(const operation_request& needs) const noexcept;
+  const capability* find_held(const operation_request& needs) const noexcept;
 
   explicit permit(principal_ptr who) : who_(std::move(who)) {}
 

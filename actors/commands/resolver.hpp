@@ -11,27 +11,25 @@
 
 namespace troupe {
 
-/// The first step of a command: which one is meant?
+/// The first step of a command: finds it by name.
 class resolver {
 public:
   /// @param known must outlive this object.
   explicit resolver(const registry& known) : known_(known) {}
 
-  /// The command with this name. Valid until it is removed; never null. O(1), no allocation.
+  /// The command with this name, never null. Valid until it is removed. O(1), no allocation.
   ///
-  /// Otherwise `not_found` with at most three names that are nearest by spelling, among those
-  /// commands for which `may_see(const registered_command&)` is true: an error must not tell a
-  /// caller of commands that it may not run. The detail is the map `{suggestions: [name...]}`.
-  /// O(commands) then.
+  /// Fails with `not_found` and up to three names of similar spelling, in O(commands). Suggests
+  /// only commands for which `may_see(const registered_command&)` is true: an error must not reveal
+  /// commands that the caller may not run. The detail is the map `{suggestions: [name...]}`.
   template <class Predicate>
   result<const registered_command*> resolve(std::string_view name, Predicate&& may_see) const {
     if (const registered_command* found = known_.find(name)) return found;
     return fail(unknown(name, may_see));
   }
 
-  /// As above, but a command that the caller may not see is `not_found` like one that there is not:
-  /// for callers that want to know of a command instead of running it, who are not told either that
-  /// they may not.
+  /// As above for callers that want to know of a command instead of running it: a command that the
+  /// caller may not see is `not_found` as well.
   template <class Predicate>
   result<const registered_command*> look_up(std::string_view name, Predicate&& may_see) const {
     if (const registered_command* found = known_.find(name); found != nullptr && may_see(*found))
@@ -39,7 +37,7 @@ public:
     return fail(unknown(name, may_see));
   }
 
-  /// As `resolve` for a caller that may see every command.
+  /// As `resolve`, for a caller that may see every command.
   result<const registered_command*> resolve(std::string_view name) const {
     return resolve(name, [](const registered_command&) { return true; });
   }

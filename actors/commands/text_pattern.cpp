@@ -12,8 +12,8 @@ namespace troupe {
 
 namespace {
 
-/// For the compiled pattern and what matching remembers. Above this a pattern is refused, or
-/// matched more slowly.
+/// Bounds the compiled pattern and the caches of matching. A larger pattern is refused, or matched
+/// more slowly.
 constexpr std::int64_t max_memory_bytes = std::int64_t{1} << 18;
 
 re2::RE2::Options options() {
@@ -23,7 +23,7 @@ re2::RE2::Options options() {
   return made;
 }
 
-/// RE2 takes a `StringPiece` here and, in later versions, a `std::string_view`.
+/// RE2 takes a `StringPiece`, later versions a `std::string_view`.
 re2::StringPiece piece(std::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace

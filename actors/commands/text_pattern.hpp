@@ -12,15 +12,16 @@ class RE2;
 
 namespace troupe {
 
-/// A regular expression that a parameter's string has to match whole, in the syntax of RE2
-/// (https://github.com/google/re2/wiki/Syntax). Characters are Unicode code points.
+/// A regular expression for a parameter's string, in the syntax of RE2
+/// (https://github.com/google/re2/wiki/Syntax). It has to match the whole string. Characters are
+/// Unicode code points.
 ///
-/// Patterns come from plugins and other nodes and are matched where commands are dispatched, so
-/// matching must not be open to attack. RE2 takes at most O(bytes of the text * `size`) time and
-/// about 256 KiB, whatever the pattern and the text; mostly O(bytes of the text). `std::regex`
-/// promises neither. The price is that back-references and look-around are refused.
+/// Patterns come from plugins and other nodes and run inside the dispatcher, so their cost must be
+/// bounded. For any pattern and text, RE2 takes at most O(bytes of the text * `size`) time, mostly
+/// O(bytes of the text), and about 256 KiB. `std::regex` promises neither. In exchange, RE2 refuses
+/// back-references and look-around.
 ///
-/// Copies share the compiled pattern, which never changes.
+/// Copies share the compiled pattern, which is immutable.
 class text_pattern {
 public:
   /// Longer patterns are refused.
@@ -28,10 +29,10 @@ public:
   /// Longer texts match no pattern.
   static constexpr std::size_t max_text_bytes = 4096;
 
-  /// The error names the pattern and what is wrong with it.
+  /// The error names the pattern and its defect.
   static result<text_pattern> compile(std::string_view pattern);
 
-  /// Instructions of the compiled pattern: at most about 2,700.
+  /// Instructions of the compiled pattern, at most about 2,700.
   std::size_t size() const;
 
   /// @param text well-formed UTF-8.

@@ -32,7 +32,7 @@ result<validator> validator::make(std::shared_ptr<const command_spec> spec,
   for (const parameter_spec& parameter : made.spec_->parameters) {
     if (made.find_rule(parameter.name, 0) != made.rules_.size())
       return fail(error_code::invalid_argument,
-                  fmt::format("parameter {}: it is there twice", in_quotes(parameter.name)));
+                  fmt::format("parameter {}: it is defined twice", in_quotes(parameter.name)));
     const auto own = std::ranges::find(checks, parameter.name, &custom_check::parameter);
     auto rule = parameter_rule::make(parameter,
                                      own != checks.end() ? std::move(own->check) : value_check{});
@@ -61,7 +61,7 @@ std::size_t validator::find_rule(std::string_view name, std::size_t hint) const 
   return static_cast<std::size_t>(std::ranges::find(rules_, name, rule_name) - rules_.begin());
 }
 
-/// One validation: what was seen so far and what was wrong with it.
+/// One validation: the parameters seen so far, and the problems found.
 class validator::run {
 public:
   run(const validator& rules, arguments& given)
@@ -69,7 +69,7 @@ public:
 
   void add(std::vector<argument_problem> found) { problems_ = std::move(found); }
 
-  /// Replaces what was typed by what it means, where it means something.
+  /// Replaces each text that is a value of its parameter's type by that value.
   void read_values() {
     for (std::size_t i = 0; i < given_.size(); ++i) {
       const std::size_t at = validator_.find_rule(given_[i].first, i);
@@ -83,7 +83,7 @@ public:
     }
   }
 
-  /// @param offsets of the entries, or empty.
+  /// @param offsets of the entries, or empty for arguments that were not typed.
   void check(std::span<const std::size_t> offsets) {
     std::bitset<max_parameters> absent_by_nil;
     for (std::size_t i = 0; i < given_.size(); ++i) {
@@ -144,8 +144,8 @@ private:
   std::vector<arguments::entry>& given_;
   std::bitset<max_parameters> seen_;
   std::vector<argument_problem> problems_;
-  std::map<std::size_t, std::string>
-      beyond_limits_;  ///< Why a typed value cannot be one, by its place among those given.
+  /// Why a typed value passes the limits of values, by its index.
+  std::map<std::size_t, std::string> beyond_limits_;
 };
 
 namespace {
@@ -159,8 +159,7 @@ result<void> bounded(const command_spec& spec, const arguments& given) {
 
 }  // namespace
 
-/// The usual case, without looking for names: each parameter is there once, in the order of the
-/// specification.
+/// The fast path: each parameter is given once, in the order of the specification.
 bool validator::accepts_in_order(arguments& given) const {
   auto& entries = given.entries();
   if (entries.size() != rules_.size()) return false;

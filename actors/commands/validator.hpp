@@ -20,43 +20,42 @@ struct custom_check {
   value_check check;
 };
 
-/// The third step of a command: are these arguments what the command takes? Compiled once from the
-/// specification and immutable afterwards.
+/// The third step of a command: checks and converts its arguments. Compiled once from the
+/// specification, then immutable.
 class validator {
 public:
-  /// A specification with more parameters is refused.
+  /// Specifications with more parameters are refused.
   static constexpr std::size_t max_parameters = 64;
-  /// Of the compiled patterns of one specification together: bounds the time that one request can
-  /// take to match.
+  /// Bounds the compiled patterns of one specification together, and so the time to match one
+  /// request.
   static constexpr std::size_t max_pattern_size = 4000;
-  /// Requests with more arguments are refused without looking at each.
+  /// Requests with more arguments are refused unseen.
   static constexpr std::size_t max_arguments = troupe::max_arguments;
 
-  /// The error names the parameter and what is wrong with its specification; see
-  /// `parameter_rule::make`. Parameters have unique names, and there is at most one check for each
-  /// of them.
+  /// The error names the parameter and the defect of its specification; see `parameter_rule::make`.
+  /// Parameters need unique names and have at most one check each.
   static result<validator> make(std::shared_ptr<const command_spec> spec,
                                 std::vector<custom_check> checks = {});
 
   /// Checks values, converts them where nothing is lost (see `convert_exactly`) and adds the
-  /// defaults of absent parameters. Nil for an optional parameter without a default value counts as
-  /// absent and is taken out.
+  /// defaults of absent parameters. Removes nil for an optional parameter whose default is nil: it
+  /// means absent.
   ///
-  /// Finds all problems at once: unknown, repeated and missing parameters, wrong types, ranges,
-  /// choices, patterns, custom checks. The error is that of `invalid_arguments`; the arguments may
-  /// be partly converted then. O(arguments) when they come in the order of the specification.
+  /// Reports all problems at once: unknown, repeated and missing parameters, wrong types, ranges,
+  /// choices, patterns, custom checks. The error is that of `invalid_arguments`, and the arguments
+  /// may be partly converted then. O(arguments) for arguments in the order of the specification.
   /// Allocates only for defaults, conversions and problems.
   result<void> validate(arguments& given) const;
 
-  /// The same for arguments that came as text: reads every value by its parameter's type first, and
-  /// says where in the text each problem is.
+  /// The same for typed arguments: reads each value by its parameter's type first, and gives the
+  /// offset of each problem.
   result<void> validate(text_arguments& given) const;
 
 private:
   class run;
 
   explicit validator(std::shared_ptr<const command_spec> spec) : spec_(std::move(spec)) {}
-  /// The position of the rule for this name, or that of no rule. `hint` is tried first.
+  /// The index of the rule for this name, or `rules_.size()`. Tries `hint` first.
   std::size_t find_rule(std::string_view name, std::size_t hint) const noexcept;
   bool accepts_in_order(arguments& given) const;
 

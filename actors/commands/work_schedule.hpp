@@ -11,15 +11,14 @@
 
 namespace troupe {
 
-/// The fifth step of a command whose function may wait: when does it run, and on which worker?
+/// The fifth step of a command whose function may block: when it runs, and on which worker.
 ///
-/// First come, first served. Work is given to a worker when that one is idle and not before, so
-/// that nothing waits behind a function that hangs while other workers are free. What is still
-/// waiting at its deadline never runs. What runs then is overdue: nobody waits for it any more, but
-/// its worker is busy until it ends. The same holds for work that is cancelled.
+/// First come, first served. Only an idle worker is given work, so no work waits behind a function
+/// that hangs while another worker is free. Work that waits at its deadline never runs. Work that
+/// runs at its deadline becomes overdue: its answer is no longer wanted, and its worker stays busy
+/// until it ends. Cancelling work has the same effect.
 ///
-/// Every operation is O(log work). Bounded by the caller, who asks `is_full` before taking a
-/// request in.
+/// Every operation is O(log work). The caller keeps the bounds: it asks `is_full` before `add`.
 class work_schedule {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -28,48 +27,49 @@ public:
   /// Workers are counted from 0, in the order in which they were started.
   using worker_index = std::size_t;
 
-  /// Starts now. The caller starts the worker too when its index is `workers()` before the call.
+  /// Work to start now. The worker is new when its index is the `workers()` before the call.
   struct assignment {
     work_id work = 0;
     worker_index worker = 0;
   };
-  /// Work that nobody waits for any more.
+  /// Work whose answer is no longer wanted.
   struct unwanted_work {
     work_id work = 0;
-    bool started = false;  ///< When it has not, it is gone; else it is overdue.
+    bool started = false;  ///< Started work is overdue. Other work is gone.
   };
 
-  /// @param max_workers how many workers there may be; at least 1. @param max_waiting how much may
-  /// wait for one.
+  /// @param max_workers at least 1. @param max_waiting bounds the work that waits for a worker.
   work_schedule(std::size_t max_workers, std::size_t max_waiting)
       : max_workers_(max_workers), max_waiting_(max_waiting) {}
 
-  /// True while all workers are busy and as much waits as may.
+  /// True while all workers are busy and the queue for them is full.
   bool is_full() const noexcept {
     return waiting_.size() >= max_waiting_ && idle_.empty() && workers_ == max_workers_;
   }
 
-  /// Takes work in. It waits until `next` returns it.
+  /// Adds work, which waits until `next` returns it.
   work_id add(time_point deadline);
-  /// The oldest waiting work, given to an idle worker, or to a new one while there may be more.
-  /// Nothing when no work waits or all workers are busy.
+  /// The oldest waiting work, for an idle worker, or for a new one below `max_workers`. Nothing
+  /// when no work waits or all workers are busy.
   std::optional<assignment> next();
-  /// Work that was started has ended; its worker is idle. @returns whether it was overdue. Nothing
-  /// for unknown work.
+  /// Started work has ended, and its worker is idle. @returns whether the work was overdue, or
+  /// nothing for unknown work.
   std::optional<bool> finished(work_id work);
 
-  /// All work whose deadline is at or before `now`, earliest deadline first. Each is returned once.
+  /// All work whose deadline is at or before `now`, earliest deadline first. Returns each once.
   std::vector<unwanted_work> expire(time_point now);
-  /// Nobody waits for this work any more, as if it had come to its deadline. Nothing for work that
-  /// is overdue or unknown.
+  /// The answer of this work is no longer wanted, as at its deadline. Nothing for work that is
+  /// overdue or unknown.
   std::optional<unwanted_work> cancel(work_id work);
-  /// Takes all work out that waits, in order: it will never run.
+  /// Removes all waiting work and returns it in order. It will never run.
   std::vector<work_id> cancel_waiting();
 
-  /// Has nothing to do and nothing under way.
+  /// No work waits or runs.
   bool is_idle() const noexcept { return waiting_.empty() && running_.empty(); }
-  /// What has been started and has not ended, in the order of its coming.
+  /// Started work that has not ended, oldest first.
   std::vector<work_id> running() const;
+  /// All work, waiting and running.
+  std::size_t size() const noexcept { return waiting_.size() + running_.size(); }
   std::size_t waiting() const noexcept { return waiting_.size(); }
   /// How many workers have been started.
   std::size_t workers() const noexcept { return workers_; }
@@ -90,7 +90,7 @@ private:
   std::set<worker_index> idle_;
   std::map<work_id, time_point> waiting_;
   std::map<work_id, running_work> running_;
-  std::set<std::pair<time_point, work_id>> by_deadline_;  ///< Of all that is not overdue.
+  std::set<std::pair<time_point, work_id>> by_deadline_;  ///< All that is not overdue.
 };
 
 }  // namespace troupe

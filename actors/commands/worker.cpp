@@ -19,8 +19,7 @@ public:
   interface::behavior_type make_behavior() {
     return {[this](run_function& work) {
       const command_context about{work.caller->name, work.trace, work.deadline, work.stop};
-      const auto answer_to = caf::actor_cast<function_sink>(self_->current_sender());
-      tell(self_, answer_to,
+      tell(self_, sender_of_message<function_sink>(self_),
            function_done{work.execution, call_function(*work.run, work.given, about)});
     }};
   }

@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(fixture,
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a handler is told of a cancellation, and what it answers is the answer") {
+                  "a handler is told once that its caller cancelled, who is answered at once") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
   cancellable_request asked{*this, "work"}, other{*this, "work"};
@@ -127,15 +127,35 @@ TEST_CASE_FIXTURE(fixture,
   REQUIRE(handler.waiting() == 2);
   const auto ticket = handler.oldest_ticket();
   asked.cancel();
+  asked.cancel();
   system.run();
   CHECK(handler.cancelled() == std::vector{ticket});
-  CHECK_FALSE(asked.outcome.ready());
+  REQUIRE(asked.outcome.ready());
+  CHECK(asked.outcome.problem() == "the caller cancelled the command work");
+  CHECK_FALSE(other.outcome.ready());
   handler.fail_with({error_code::cancelled, "stopped early", {}});
-  CHECK(asked.outcome.problem() == "stopped early");
   CHECK(count("work", command_outcome::cancelled) == 1);
+  CHECK(count("work", command_outcome::error) == 0);
   CHECK_FALSE(other.outcome.ready());
   handler.answer_with(value{1});
   CHECK(other.outcome.value() == value{1});
+}
+
+TEST_CASE_FIXTURE(fixture, "a handler keeps the place of a cancelled request until it answers") {
+  held_handler handler{system};
+  add(command_spec{"work"}.with_concurrency(1, 1), handler.actor());
+  cancellable_request asked{*this, "work"};
+  system.run();
+  asked.cancel();
+  auto next = execute("work");
+  auto one_more = execute("work");
+  system.run();
+  CHECK(one_more.code() == error_code::overloaded);
+  CHECK(handler.waiting() == 1);
+  handler.fail_with({error_code::cancelled, "stopped early", {}});
+  REQUIRE(handler.waiting() == 1);
+  handler.answer_with(value{1});
+  CHECK(next.value() == value{1});
 }
 
 TEST_CASE_FIXTURE(

@@ -50,6 +50,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(asked.code() == error_code::deadline_exceeded);
   CHECK(count_of(numbers(), command_outcome::timeout) == 1);
   CHECK(count_of(numbers(), command_outcome::ok) == 0);
+  CHECK(numbers().commands.front().max_execution_time == 200ms);
 }
 
 TEST_CASE_FIXTURE(fixture, "without a deadline of the caller the command's timeout holds") {
@@ -78,14 +79,17 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(count_of(numbers(), command_outcome::ok) == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "the place of a request that timed out goes to the next") {
+TEST_CASE_FIXTURE(
+    fixture, "the place of a request that timed out goes to the next when its handler answers") {
   auto first = work(100ms);
   auto second = work(5s);
   CHECK(handler.waiting() == 1);
   system.pass(120ms);
   CHECK(first.code() == error_code::deadline_exceeded);
-  REQUIRE(handler.waiting() == 2);
+  CHECK(first.problem() == "the command work did not finish in time");
+  CHECK(handler.waiting() == 1);
   handler.answer_with("late");
+  REQUIRE(handler.waiting() == 1);
   handler.answer_with("in time");
   CHECK(second.value() == value{"in time"});
 }

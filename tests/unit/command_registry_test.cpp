@@ -168,7 +168,7 @@ TEST_CASE("a malformed parameter is refused by its name") {
   CHECK(says(refusal(with({.name = "1a"})), "a name is"));
   CHECK(says(refusal(with({.name = std::string(65, 'a')})), "64 bytes at most"));
   CHECK(says(refusal(command_spec{"greet"}.param<int>("a").param<bool>("a")),
-             "parameter \"a\": it is there twice"));
+             "parameter \"a\": it is defined twice"));
 
   command_spec many{"greet"};
   for (int i = 0; i < 65; ++i) many.param<int>("p" + std::to_string(i));
