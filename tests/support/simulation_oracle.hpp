@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/sync.hpp>
 #include <troupe/tests/support/live_set.hpp>
 
 namespace troupe::test::simulation {
@@ -16,11 +17,12 @@ namespace troupe::test::simulation {
 class oracle {
 public:
   void wrote(const change_record& record) { all_.emplace(record.dot, record); }
-  void committed(const dot& id) { committed_.insert(id); }
+  bool knows(const dot& id) const { return all_.contains(id); }
+  const change_record& record(const dot& id) const { return all_.at(id); }
 
   /// What a replica must hold that has processed just this: those changes without what any of them
-  /// observed. Of one run and path only the latest counts: what connects it with those before may
-  /// still be on its way.
+  /// observed. Of one incarnation and path only the latest counts: what connects it with those
+  /// before may still be on its way.
   live_set expected(const version_vector& processed) const {
     auto expected = live([&](const dot& id) { return processed.covers(id); });
     std::map<std::pair<incarnation_id, std::string>, std::uint64_t> latest;
@@ -33,12 +35,10 @@ public:
     std::erase_if(expected, [](const auto& each) { return each.second.empty(); });
     return expected;
   }
-  /// What all must hold in the end: what was committed somewhere, without what any of that
-  /// observed.
-  live_set expected_in_the_end() const {
-    return live([&](const dot& id) { return committed_.contains(id); });
+  /// What all must hold in the end: what is on a disk somewhere, without what any of that observed.
+  live_set expected_in_the_end(const std::set<dot>& stored) const {
+    return live([&](const dot& id) { return stored.contains(id); });
   }
-  std::size_t size() const { return committed_.size(); }
 
 private:
   template <class Counts>
@@ -53,7 +53,6 @@ private:
   }
 
   std::map<dot, change_record> all_;
-  std::set<dot> committed_;
 };
 
 }  // namespace troupe::test::simulation

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/state/engine.hpp>
-#include <troupe/actors/context/sync/sync_session.hpp>
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/context_fixture.hpp>
 
 namespace troupe::test::simulation {
 
@@ -17,13 +17,12 @@ struct scenario {
   unsigned nodes;
   unsigned paths;
   unsigned steps;
-  bool ordered_links;  ///< Like TCP: what arrives, arrives once and in order. Otherwise anything
-                       ///< goes.
-  std::size_t max_waiting =
-      1000;  ///< Changes and pushes; with so many waiting for the disk a node takes no more.
-  bool heal_as_line;  ///< In the end each node is linked with its neighbours only.
+  bool ordered_links;     ///< Like TCP: what arrives, arrives once and in order. Otherwise anything
+                          ///< goes.
+  bool heal_as_line;      ///< In the end each node is linked with its neighbours only.
+  unsigned disk_percent;  ///< How likely a disk does a job in one step.
   engine_limits engine;
-  sync_limits sync;
+  sync_settings settings;
   std::vector<std::int64_t> skew_ms;
 
   explicit scenario(std::mt19937& random)
@@ -31,26 +30,43 @@ struct scenario {
         paths(1 + random() % 5),
         steps(200 + random() % 800),
         ordered_links(random() % 2 == 0),
-        heal_as_line(random() % 3 == 0) {
+        heal_as_line(random() % 3 == 0),
+        disk_percent(random() % 3 == 0 ? 100 : 5 + random() % 40) {
+    settings.cluster = cluster_id{node(99).id};
+    settings.checkpoint_every = 2 + random() % 60;
+    settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
+    if (random() % 3 == 0) settings.watches.max_unanswered = 1 + random() % 8;
+    settings.commits.max_waiting = 1000;
     if (random() % 3 == 0) {
       engine.max_buffered_records = 2;
       engine.max_overwritten = 6;
-      max_waiting = 12;
-      sync.max_in_flight_bytes = 600;
-      sync.max_in_flight_batches = 2;
-      sync.max_queued_bytes = 700;
+      settings.commits.max_waiting = 12;
+      settings.sync.max_in_flight_bytes = 600;
+      settings.sync.max_in_flight_batches = 2;
+      settings.sync.max_queued_bytes = 700;
     }
     for (unsigned i = 0; i < nodes; ++i)
       skew_ms.push_back(
           random() % 3 ? 0 : static_cast<std::int64_t>(random() % 20'000'000) - 10'000'000);
   }
 
+  /// Bounds are so low that they are reached.
+  bool tight() const { return settings.commits.max_waiting < 100; }
+
+  /// Every option.
   std::string describe() const {
     std::ostringstream text;
     text << nodes << " nodes, " << paths << " paths, " << steps << " steps, "
          << (ordered_links ? "ordered" : "lossy") << " links, healed as "
-         << (heal_as_line ? "line" : "mesh") << ", "
-         << (sync.max_in_flight_batches == 2 ? "tight" : "usual") << " limits";
+         << (heal_as_line ? "line" : "mesh") << ", disk " << disk_percent << " %, checkpoint every "
+         << settings.checkpoint_every << ", commits of " << settings.commits.max_batch << ", "
+         << settings.commits.max_waiting << " waiting, watchers " << settings.watches.max_unanswered
+         << " behind, buffered " << engine.max_buffered_records << ", overwritten "
+         << engine.max_overwritten << ", in flight " << settings.sync.max_in_flight_batches
+         << " of " << settings.sync.max_in_flight_bytes << " B, queued "
+         << settings.sync.max_queued_bytes << " B, skew";
+    for (const auto each : skew_ms) text << ' ' << each;
+    text << " ms";
     return text.str();
   }
 };
