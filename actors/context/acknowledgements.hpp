@@ -40,9 +40,9 @@ class acknowledgements {
 public:
   using waiter = std::variant<waiting_write, waiting_checkpoint, waiting_push>;
 
-  /// @param position how many changes must be durable; not less than that of the one before.
+  /// @param position what must be durable; not less than the position of the waiter before.
   void add(std::uint64_t position, waiter who);
-  /// Removes the first waiter if as many changes are durable as it waits for.
+  /// Removes the first waiter if its position is durable.
   std::optional<waiter> next(std::uint64_t durable);
   /// Removes the waiters that a refusal ends, in order.
   std::vector<waiter> refuse();

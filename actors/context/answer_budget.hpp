@@ -7,21 +7,22 @@
 
 namespace troupe {
 
-/// How many values fit into one answer, which has to keep the limits of a frame: about 4 MiB and,
-/// beside the first value, 400 Ki parts. The first value always fits, and any two fit into a frame.
+/// How many values fit into one answer, so that it stays within the limits of a frame: about 4 MiB
+/// and, beside the first value, 400 Ki elements. The first value always fits, and any two values
+/// fit into a frame.
 class answer_budget {
 public:
   static constexpr std::size_t max_bytes = std::size_t{4} << 20;
   static constexpr std::uint64_t max_parts = std::uint64_t{400} << 10;
 
-  /// Whether a value fits beside those taken before. Takes it if so.
-  /// @param bytes_around what comes with it.
+  /// Takes a value if it fits beside those taken before. @returns whether it fits.
+  /// @param bytes_around bytes that travel with it.
   bool take(const value& given, std::size_t bytes_around = 0);
 
 private:
   bool first_ = true;
   std::size_t bytes_ = 0;
-  std::uint64_t parts_ = 0;  ///< At most; of those after the first.
+  std::uint64_t parts_ = 0;  ///< Upper bound, for the values after the first.
 };
 
 }  // namespace troupe

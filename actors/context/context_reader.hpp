@@ -9,12 +9,12 @@
 
 namespace troupe {
 
-/// Reads a snapshot of the context for as long as that takes, so that the replica need not. Answers
-/// one request and ends.
+/// Answers one long read from a snapshot of the context, so that the replica stays free. Then it
+/// ends.
 using context_reader_actor = caf::typed_actor<
     // O(entries).
     caf::result<values_verified>(verify_values),
-    // O(log n + visited), however many tombstones lie between the values.
+    // O(log n + visited), tombstones included.
     caf::result<value_page>(list_values)>;
 
 context_reader_actor spawn_context_reader(caf::actor_system& system, verified_state state,

@@ -21,35 +21,36 @@ namespace troupe {
 struct append_records {
   std::shared_ptr<const std::vector<encoded_record>> records;
 };
-/// Asks the store for changes of one run, from `first` on, at least one and at most about
+/// Asks the store for changes of one incarnation, from `first` on: at least one and at most about
 /// `max_bytes`.
 struct read_records {
-  incarnation_id run;
+  incarnation_id incarnation;
   std::uint64_t first = 0;
   std::size_t max_bytes = 0;
 };
 struct records_read {
   std::vector<encoded_record> records;
 };
-/// Asks the store to make a state what the next start begins with.
+/// Asks the store to write the state that the next start begins with.
 struct write_checkpoint {
   std::shared_ptr<const engine_state> state;
 };
 
-/// Changes that have become part of the state together, in order, told to watchers.
+/// Tells a watcher of changes, in order. Changes of one event come together.
 struct context_changed {
   std::vector<std::shared_ptr<const change_record>> changes;
 };
-/// Told of changes; its answers are how the replica knows that it keeps up.
+/// A watcher of changes. It answers when it has handled them, so that the replica knows how far it
+/// is behind.
 using context_watcher = caf::typed_actor<caf::result<void>(context_changed)>;
-/// Asks to be told of every change at and below a path, from now on. Ends with the watcher.
+/// Subscribes a watcher to every visible change at and below a path, from now on. Ends with the
+/// watcher.
 struct watch_context {
   path prefix;
   context_watcher watcher;
 };
 
-/// Asks for the state as it is now. The answer is a snapshot: it never changes and may be read on
-/// any thread.
+/// Asks for a snapshot of the state. It never changes and may be read on any thread.
 struct take_snapshot {};
 struct snapshot_taken {
   context_tree tree;
@@ -58,7 +59,7 @@ struct snapshot_taken {
   std::uint64_t conflicts = 0;  ///< Paths with two or more siblings.
 };
 
-/// Asks for all to be durable and checkpointed, as at the end.
+/// Asks the replica to make everything durable and to write a checkpoint, as before a stop.
 struct settle_context {};
 
 }  // namespace troupe

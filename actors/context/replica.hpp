@@ -16,25 +16,25 @@
 
 namespace troupe {
 
-/// The context of this node: owns the engine, makes changes durable in groups, and keeps one sync
-/// session with every peer.
+/// The context of this node. A shell around `sync_manager`: it reports events to the manager and
+/// carries out its effects.
 using replica_actor = caf::typed_actor<
     // Writes. Answered at the durability asked for.
     caf::result<values_written>(write_values),
-    // Reads. Verifying, and listing what has many tombstones in it, takes as long as it takes,
-    // aside; of these only so many are under way, and more are refused as `overloaded`.
+    // Reads. Verifying, and listing through many tombstones, runs on a separate reader, at most two
+    // at once. More are refused as `overloaded`.
     caf::result<value_found>(get_value), caf::result<value_page>(list_values),
     caf::result<value_explained>(explain_value), caf::result<values_verified>(verify_values),
     caf::result<snapshot_taken>(take_snapshot),
-    // Tells of changes from now on.
+    // Subscribes a watcher to changes.
     caf::result<void>(watch_context),
-    // A peer can be reached.
+    // A link to a peer is up.
     caf::result<void>(peer_up),
     // `context.*` and `sync.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notification),
     // Makes everything durable and writes a checkpoint.
     caf::result<void>(settle_context),
-    // Lets time pass.
+    // Time passes.
     caf::result<void>(tick)>;
 
 /// Everything a replica depends on.
@@ -45,7 +45,7 @@ struct replica_setup {
   log_target log;
   wall_clock clock = system_wall_clock();
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
-  std::uint64_t replayed = 0;               ///< Changes of earlier runs that no checkpoint holds.
+  std::uint64_t replayed = 0;               ///< Changes in the log that no checkpoint holds.
   std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
 };
 

@@ -67,8 +67,8 @@ void replica_state::carry_out(read_peer_log& effect) {
     manager_.log_read(peer, std::move(records));
     carry_out_effects();
   };
-  const auto& [run, first, max_bytes] = effect.wanted;
-  ask(self_, store_, log_deadline, read_records{run, first, max_bytes})
+  const auto& [incarnation, first, max_bytes] = effect.wanted;
+  ask(self_, store_, log_deadline, read_records{incarnation, first, max_bytes})
       .then([report](records_read& read) { report(std::move(read.records)); },
             [report](const error& why) { report(fail(why)); });
 }

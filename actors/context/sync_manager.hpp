@@ -33,22 +33,21 @@ struct sync_settings {
   watch_limits watches;
 };
 
-/// Everything that a replica of the context decides: which writes it takes, when they are durable
-/// and answered, what it sends to its peers, what watchers are told, and when a checkpoint is
-/// written.
+/// Everything that a replica of the context decides: which writes it takes, when it answers them,
+/// what it sends to its peers, which news its watchers get, and when a checkpoint is written.
 ///
-/// It owns the state (`context_engine`, with the conflict strategy) and its bounded history of
-/// changes: those that wait for the disk (`commit_queue`); older ones are in the store's log, which
-/// it reads by an effect.
+/// It owns the state, with the conflict strategy (`context_engine`), and a bounded history of
+/// changes: the ones that wait for the disk (`commit_queue`). Older changes are in the store's log,
+/// which the manager reads through an effect.
 ///
-/// Its owner reports events and then carries out the effects that they cause, in order:
+/// Its owner reports events and then carries out their effects in order:
 ///
 ///     manager.write(request, wanted, now);
 ///     manager.take_effects(effects);
 ///     for (auto& effect : effects) std::visit(carry_out, effect);
 ///
-/// Nobody sees an effect before the event is over, so whatever an effect causes meets a state that
-/// counts the whole event.
+/// Effects leave the manager when the event is over, so everything that they cause meets a state
+/// that includes the whole event.
 ///
 /// No CAF, clock, I/O or randomness: the same events give the same effects. The simulator runs this
 /// very class. Belongs to one thread at a time; snapshots may be read on others.
@@ -77,7 +76,7 @@ public:
   void watch(watcher_id watcher, path prefix);
   /// A watcher is gone.
   void unwatch(watcher_id watcher);
-  /// A watcher has dealt with so many changes of a `tell_watcher`.
+  /// A watcher has handled a `tell_watcher` with this number of changes.
   void watcher_answered(watcher_id watcher, std::size_t changes);
 
   // -- disk ---------------------------------------------------------------------------------------
@@ -167,7 +166,7 @@ private:
   peer_sessions peers_;
   early_notifications early_;
   change_reports reports_;
-  event_time now_;  ///< The latest that an event has told.
+  event_time now_;  ///< Of the latest event that had a time.
   std::size_t max_long_reads_, long_reads_ = 0;
   std::vector<sync_effect> effects_;
 };

@@ -11,12 +11,12 @@ namespace troupe {
 /// Bounds of the watchers of one replica.
 struct watch_limits {
   std::size_t max_watchers = 1'000;
-  /// Unanswered changes of a watcher. At the bound it is told nothing more but ended: from there on
-  /// it would miss changes.
+  /// Unanswered changes of a watcher. A watcher at the bound is ended instead of told more, so that
+  /// it cannot miss a change without knowing.
   std::size_t max_unanswered = 10'000;
 };
 
-/// The watchers of a replica and the news for them: each is told each visible change at and below
+/// The watchers of a replica and the news for them. A watcher gets each visible change at and below
 /// its path once, in order. Pure.
 class watcher_book {
 public:
@@ -31,7 +31,7 @@ public:
   /// Appends the effects that tell each watcher its part of the news, and ends those that are too
   /// far behind. O(watchers * news).
   void publish(std::vector<sync_effect>& effects);
-  /// The watcher has dealt with changes that it was told.
+  /// The watcher has handled this number of changes.
   void answered(watcher_id id, std::size_t changes);
 
   std::size_t size() const noexcept { return watchers_.size(); }

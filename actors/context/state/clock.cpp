@@ -4,8 +4,8 @@
 
 namespace troupe {
 
-// Counting up the 64 bits as one number carries a full counter into the milliseconds, so no burst
-// can make it wrap.
+// Counting in the 64 bits as one number carries a full counter into the milliseconds, so a burst
+// cannot wrap it.
 timestamp hybrid_clock::next(std::uint64_t now_ms) const noexcept {
   return std::max(timestamp{last_.ticks + 1}, timestamp::from_parts(now_ms, 0));
 }

@@ -7,41 +7,40 @@
 namespace troupe {
 
 /// A hybrid logical clock: gives the timestamps of one node's changes. They follow wall time where
-/// they can, never run backwards, and are later than every timestamp observed, so that what
-/// happened after something also looks later. (Kulkarni et al., "Logical Physical Clocks and
-/// Consistent Snapshots in Globally Distributed Databases", 2014.)
+/// they can, never go back, and are later than every observed timestamp, so a change that happened
+/// after another also looks later. (Kulkarni et al., "Logical Physical Clocks and Consistent
+/// Snapshots in Globally Distributed Databases", 2014.) Pure.
 ///
-/// Wall time comes in as milliseconds since 1970 and may jump; only its lower 48 bits count.
+/// Wall time is an argument in milliseconds since 1970 and may jump. Only its lower 48 bits count.
 class hybrid_clock {
 public:
-  /// Timestamps further ahead of wall time than this do not move the clock: a node whose clock is
+  /// Timestamps of others further ahead of wall time do not move the clock: a node whose clock is
   /// wrong by hours must not drag the others along.
   static constexpr std::uint64_t max_skew_ms = 500;
 
-  /// How far ahead of wall time an earlier run of this node may have been, as far as others tell.
-  /// Clocks are wrong by hours, or by years; whoever says years is not believed.
+  /// How far ahead of wall time the changes of an earlier incarnation of this node may be when
+  /// peers send them. Larger offsets are rejected.
   static constexpr std::uint64_t max_resume_ms = std::uint64_t{7} * 86'400'000;
 
-  /// A timestamp later than all that were given or taken in before.
+  /// A timestamp later than all that were given or observed before.
   timestamp tick(std::uint64_t now_ms) noexcept;
-  /// What `tick` would give.
+  /// The timestamp that `tick` would give.
   timestamp next(std::uint64_t now_ms) const noexcept;
-  /// Takes in the timestamp of a change of another node.
+  /// Observes the timestamp of a change of another node.
   void observe(timestamp seen, std::uint64_t now_ms) noexcept;
-  /// Takes in a timestamp that this node gave in an earlier run, whatever the wall time, as its own
-  /// checkpoint tells.
+  /// Observes the time of this node's own checkpoint, whatever the wall time is.
   void raise_floor(timestamp given) noexcept;
-  /// Takes in a timestamp that a change carries which calls itself one of an earlier run of this
-  /// node. Not when it is more than `max_resume_ms` ahead of wall time and of what the checkpoint
-  /// told: then returns false, and the clock stays.
+  /// Observes the timestamp of a change in the name of an earlier incarnation of this node. Returns
+  /// false and leaves the clock alone when it is more than `max_resume_ms` ahead of both wall time
+  /// and the checkpoint.
   bool resume(timestamp claimed, std::uint64_t now_ms) noexcept;
 
-  /// The latest timestamp given or taken in.
+  /// The latest timestamp given or observed.
   timestamp last() const noexcept { return last_; }
 
 private:
   timestamp last_;
-  timestamp certain_;  ///< The latest that `raise_floor` took in.
+  timestamp certain_;  ///< The latest of `raise_floor`.
 };
 
 }  // namespace troupe

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <troupe/actors/context/answer_budget.hpp>
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/path_order.hpp>
 #include <troupe/messages/utf8.hpp>
 
@@ -13,8 +14,6 @@ namespace troupe {
 namespace {
 
 constexpr std::string_view reserved = "/_sys";
-
-incarnation_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
 
 std::string describe(const change_record& record) {
   return "change " + to_string(record.dot) + " of '" + record.path.text() + "'";
@@ -41,13 +40,13 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       waiting_(limits.max_buffered_records, limits.max_buffered_bytes),
       quarantine_(std::move(restored.quarantine)) {
   if (self_.is_nil()) throw std::invalid_argument("a context engine needs the id of its node");
-  if (incarnation_ == 0) throw std::invalid_argument("the incarnation of a run is at least 1");
+  if (incarnation_ == 0) throw std::invalid_argument("an incarnation is at least 1");
   if (!strategy_) throw std::invalid_argument("a context engine needs a conflict resolution");
   if (vector_.at(self_, incarnation_) > 0)
     throw std::invalid_argument("incarnation " + std::to_string(incarnation_) +
-                                " has been used by an earlier run");
+                                " has been used before");
   clock_.raise_floor(restored.clock);
-  for (const auto& each : quarantine_) declined_.insert(run_of(each.dot));
+  for (const auto& each : quarantine_) declined_.insert(incarnation_of(each.dot));
   tree_.visit_from({}, [&](const tree_entry& entry) {
     conflicts_ += entry.siblings.size() > 1 ? 1 : 0;
     values_ += shows_value(&entry) ? 1 : 0;
@@ -90,8 +89,8 @@ result<change_record> context_engine::write(operation op, const path& where, val
 
   if (vector_.at(self_, incarnation_) == 0 && has_too_many_incarnations(self_))
     return fail(error_code::limit_exceeded,
-                "this node, or all together, wrote in so many runs that no node would take a "
-                "change of another one");
+                "this node, or all together, wrote in so many incarnations that no node would "
+                "take a change of another one");
   if (clock_.next(now_ms) >= latest_time)
     return fail(error_code::unavailable,
                 "this node's clock stands beyond the year 6429; set it right");
@@ -115,14 +114,15 @@ result<change_record> context_engine::write(operation op, const path& where, val
 // -- changes of other nodes -----------------------------------------------------------------------
 
 bool context_engine::has_too_many_incarnations(const node_id& origin) const {
-  const auto runs = std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
-  return runs.size() >= limits_.max_runs_of_node ||
+  const auto known =
+      std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
+  return known.size() >= limits_.max_incarnations_of_node ||
          vector_.entries().size() >= limits_.max_incarnations;
 }
 
 bool context_engine::claims_our_future(const change_record& record) const {
   return std::ranges::any_of(record.observed, [&](const dot& seen) {
-    return run_of(seen) == own_incarnation() && !vector_.covers(seen);
+    return incarnation_of(seen) == own_incarnation() && !vector_.covers(seen);
   });
 }
 
@@ -133,7 +133,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
     return std::to_string(overwritten_.size()) + " overwritten changes are awaited already";
   if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 &&
       has_too_many_incarnations(record.dot.origin))
-    return "too many runs, of its node or of all, are known already";
+    return "too many incarnations, of its node or of all, are known already";
   const auto* entry = tree_.find(record.path);
   if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot))
     return std::nullopt;
@@ -144,17 +144,18 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
          " concurrent writes already; a write to it makes room";
 }
 
-apply_outcome context_engine::refuse(const incarnation_id& run, error_code code, std::string why) {
-  if (declined_.size() < limits_.max_incarnations) declined_.insert(run);
-  waiting_.drop(run);
+apply_outcome context_engine::refuse(const incarnation_id& source, error_code code,
+                                     std::string why) {
+  if (declined_.size() < limits_.max_incarnations) declined_.insert(source);
+  waiting_.drop(source);
   apply_outcome outcome;
   outcome.status = apply_status::refused;
   outcome.problem = error{code, std::move(why), {}};
   return outcome;
 }
 
-apply_outcome context_engine::isolate(const incarnation_id& run, equivocation found) {
-  auto outcome = refuse(run, error_code::corrupt_data,
+apply_outcome context_engine::isolate(const incarnation_id& source, equivocation found) {
+  auto outcome = refuse(source, error_code::corrupt_data,
                         describe(found.records.back()) +
                             " was issued twice: a node runs twice, or its disk was copied");
   outcome.alarm = true;
@@ -163,18 +164,18 @@ apply_outcome context_engine::isolate(const incarnation_id& run, equivocation fo
 }
 
 apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) {
-  const auto run = run_of(record.dot);
-  if (declined_.contains(run))
-    return refuse(run, error_code::unavailable,
-                  "no further change of run " + to_string(run.origin) + "/" +
-                      std::to_string(run.incarnation) + " is taken before the next start");
-  if (record.format > change_record::current_format && run != own_incarnation())
-    return refuse(run, error_code::version_mismatch,
+  const auto source = incarnation_of(record.dot);
+  if (declined_.contains(source))
+    return refuse(source, error_code::unavailable,
+                  "no further change of incarnation " + to_string(source.origin) + "/" +
+                      std::to_string(source.incarnation) + " is taken before the next start");
+  if (record.format > change_record::current_format && source != own_incarnation())
+    return refuse(source, error_code::version_mismatch,
                   describe(record) + " has format " + std::to_string(record.format) +
                       "; this build reads up to " + std::to_string(change_record::current_format));
   auto why = malformed(record, limits_);
   if (!why && record.format > change_record::current_format)
-    why = "it is of this run, which writes an older format";
+    why = "it is of this incarnation, which writes an older format";
   if (why) {
     apply_outcome outcome;
     outcome.status = apply_status::malformed;
@@ -195,24 +196,24 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     auto first = remove_live(where, id);
     auto seen = seen_instead_of(first, tree_.find(where));
     first.previous_value.reset();
-    auto outcome = isolate(run, {id, {std::move(first), std::move(record)}});
+    auto outcome = isolate(source, {id, {std::move(first), std::move(record)}});
     if (seen && view(where) != seen->previous_value) outcome.seen_instead = std::move(seen);
     return outcome;
   }
-  if (run == own_incarnation()) {
+  if (source == own_incarnation()) {
     const auto id = record.dot;
-    return isolate(run, {id, {std::move(record)}});
+    return isolate(source, {id, {std::move(record)}});
   }
   if (claims_our_future(record)) {
     auto outcome =
-        refuse(run, error_code::already_exists,
+        refuse(source, error_code::already_exists,
                describe(record) +
-                   " has overwritten changes of this run that this node did not make: another node "
-                   "runs under its identity");
+                   " has overwritten changes of this incarnation that this node did not make: "
+                   "another node runs under its identity");
     outcome.alarm = true;
     return outcome;
   }
-  if (record.dot.seq > vector_.at(run.origin, run.incarnation) + 1)
+  if (record.dot.seq > vector_.at(source.origin, source.incarnation) + 1)
     return buffer(std::move(record));
   const auto content = content_hash(record);
   return accept(std::move(record), content, now_ms);
@@ -226,7 +227,7 @@ apply_outcome context_engine::buffer(change_record record) {
     case reorder_buffer::outcome::duplicate: outcome.status = apply_status::duplicate; break;
     case reorder_buffer::outcome::different_content: {
       auto first = waiting_.take(id);
-      return isolate(run_of(id), {id, {std::move(*first), std::move(record)}});
+      return isolate(incarnation_of(id), {id, {std::move(*first), std::move(record)}});
     }
     case reorder_buffer::outcome::full:
       outcome.status = apply_status::overflow;
@@ -238,7 +239,7 @@ apply_outcome context_engine::buffer(change_record record) {
   return outcome;
 }
 
-/// The change is the next of its run. Lets through what waited for it.
+/// Applies the next change of its incarnation, and the buffered ones that waited for it.
 apply_outcome context_engine::accept(change_record record, std::uint64_t content,
                                      std::uint64_t now_ms) {
   apply_outcome outcome;
@@ -270,17 +271,17 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   if (vector_.covers(record.dot)) return {};
   const auto done = vector_.at(record.dot.origin, record.dot.incarnation);
   if (record.dot.seq != done + 1)
-    return fail(error_code::corrupt_data, describe(record) + " follows change " +
-                                              std::to_string(done) +
-                                              " of its run in the log; those between are missing");
+    return fail(error_code::corrupt_data,
+                describe(record) + " follows change " + std::to_string(done) +
+                    " of its incarnation in the log; those between are missing");
   if (record.dot.origin == self_) clock_.resume(record.timestamp, now_ms);
   const auto content = content_hash(record);
   integrate(std::move(record), content);
   return {};
 }
 
-/// An earlier run of this node may have been ahead of the wall; its timestamps count all the same,
-/// within reason. Returns whether they are.
+/// Moves the clock. An earlier incarnation of this node may have been ahead of wall time, so its
+/// timestamps count, within reason. False when a timestamp is beyond reason.
 bool context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
   if (record.dot.origin == self_) return clock_.resume(record.timestamp, now_ms);
   clock_.observe(record.timestamp, now_ms);
@@ -290,7 +291,7 @@ bool context_engine::take_time(const change_record& record, std::uint64_t now_ms
 // -- the state ------------------------------------------------------------------------------------
 
 bool context_engine::overwrites(const change_record& record, const sibling& existing) const {
-  return run_of(existing.dot()) == run_of(record.dot) ||
+  return incarnation_of(existing.dot()) == incarnation_of(record.dot) ||
          std::ranges::binary_search(record.observed, existing.dot());
 }
 
@@ -341,7 +342,7 @@ void context_engine::store_siblings(const path& where, std::vector<sibling> sibl
   if (shows_value(tree_.find(where))) ++values_;
 }
 
-/// Not null for a change that `live_` has.
+/// The entry of a change that `live_` knows.
 const tree_entry* context_engine::find_live(const dot& id) const {
   const tree_entry* holder = nullptr;
   tree_.visit_from({}, [&](const tree_entry& entry) {
@@ -353,7 +354,7 @@ const tree_entry* context_engine::find_live(const dot& id) const {
   return holder;
 }
 
-/// Returns the change, with the value that readers saw while it was there.
+/// Removes a live change. @returns it, with the value that readers saw before.
 change_record context_engine::remove_live(const path& where, const dot& id) {
   const auto* holder = tree_.find(where);
   const auto is_it = [&](const sibling& each) { return each.dot() == id; };
@@ -377,7 +378,7 @@ std::optional<value> context_engine::view_of(const tree_entry* entry) const {
                                                 : std::optional{std::move(resolved.new_value)};
 }
 
-/// The write that readers see now, if it is another one than `record`, with the value before.
+/// The write that readers see now, with the value before, if it is not `record`.
 std::optional<change_record> context_engine::seen_instead_of(const change_record& record,
                                                              const tree_entry* entry) const {
   change_record seen;

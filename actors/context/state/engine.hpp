@@ -20,13 +20,13 @@
 
 namespace troupe {
 
-/// Two changes that one dot was given to, by a copied machine or a defect, or the one that is
+/// Two changes under one dot, made by a copied machine or a defect; or one, when the other is not
 /// known.
 struct equivocation {
   struct dot dot;
   std::vector<change_record> records;
 
-  /// Whether one of them is a change of this path.
+  /// Whether one of the changes is of this path.
   bool concerns(const path& where) const;
 
   static constexpr auto fields() {
@@ -36,13 +36,13 @@ struct equivocation {
   friend bool operator==(const equivocation&, const equivocation&) = default;
 };
 
-/// Everything that a replica's future depends on, as of one moment. Copying it is cheap but for
-/// `overwritten`, since the tree is a snapshot.
+/// Everything that a replica's future depends on, at one time. Copying it costs O(overwritten): the
+/// tree is a snapshot.
 struct engine_state {
   context_tree tree;
   version_vector vector;
-  std::vector<dot> overwritten;  ///< Known to be overwritten, not received; sorted.
-  timestamp clock;               ///< Latest time given or taken in.
+  std::vector<dot> overwritten;  ///< Known to be overwritten, not received yet. Sorted.
+  timestamp clock;               ///< The latest time given or observed.
   std::vector<equivocation> quarantine;
 };
 
@@ -51,62 +51,60 @@ struct applied_change {
   change_record record;   ///< With `previous_value`.
   bool conflict = false;  ///< The path has two or more siblings now.
   bool visible = false;   ///< What readers see at the path has changed.
-  /// What they see now, when that is another write than this one: of several siblings one is gone
-  /// and another one counts.
+  /// What readers see now when it is another write: this change took a sibling away and another
+  /// sibling wins.
   std::optional<change_record> instead;
 };
 
-/// What became of a change from another node.
+/// The outcome for a change from another node.
 enum class apply_status : std::uint8_t {
-  applied,    ///< It is part of the state, and so are the waiting changes that it let through.
+  applied,    ///< It is part of the state, with the buffered changes that waited for it.
   duplicate,  ///< It was known already.
-  buffered,   ///< Earlier changes of its run are missing; it waits. See `missing`.
-  refused,    ///< It cannot be taken, now or later, and so neither can the rest of its run: see
+  buffered,   ///< Earlier changes of its incarnation are missing; it waits. See `missing`.
+  refused,    ///< It cannot be applied, now or later. Neither can the rest of its incarnation: see
               ///< `declined`.
-  malformed,  ///< No replica makes such a change: whoever has sent it broke the protocol. It says
-              ///< nothing about its run.
-  overflow,   ///< It would pass a bound. It was not taken; sent again later it may be.
+  malformed,  ///< No replica makes such a change, so its sender broke the protocol. Its
+              ///< incarnation is not blamed.
+  overflow,   ///< It would pass a bound and was not applied. It may be sent again later.
 };
 
 struct apply_outcome {
   apply_status status = apply_status::applied;
-  /// In the order in which they became part of the state, which is the order to store them in.
+  /// In the order in which they became part of the state. Store them in this order.
   std::vector<applied_change> applied;
-  /// What readers see now where this alarm took from them what they saw, as watchers are told it:
-  /// the write that counts instead, or an erasure that nobody made. It is no change of its own, and
-  /// not to be stored.
+  /// What readers see now, when an alarm took away what they saw: the write that wins instead, or
+  /// an erasure that nobody made. For watchers only; it is not a change and must not be stored.
   std::optional<change_record> seen_instead;
-  /// Of `refused`, `malformed` and `overflow`; of `applied`, why a waiting change was not let
-  /// through, or what is odd.
+  /// The reason for `refused`, `malformed` and `overflow`. With `applied`: why a buffered change
+  /// still waits, or what is suspicious.
   std::optional<error> problem;
-  /// Somebody else writes under a node's identity: one dot was used for two changes
-  /// (`corrupt_data`), or a change claims what this node did not do (`already_exists`). A node runs
-  /// twice, its disk was copied, or a peer lies. An operator must know.
+  /// A node's identity is used twice: one dot names two changes (`corrupt_data`), or a change
+  /// claims what this node did not do (`already_exists`). A node runs twice, its disk was copied,
+  /// or a peer lies. An operator must know.
   bool alarm = false;
 };
 
-/// The state machine of one replica of the context: which writes live, what readers see, what is
-/// still missing.
+/// The state machine of one replica of the context: which writes live, what readers see, which
+/// changes are missing.
 ///
-/// Every change is named by a dot and lists the dots that it overwrote. A path holds the writes
-/// that no known write has overwritten, so replicas that processed the same changes hold the same
-/// siblings, in whatever order the changes came. (Dotted version vectors: Preguiça et al., 2010.) A
-/// change may overwrite dots that have not arrived; they are remembered until they do. A write is
-/// taken to overwrite also the earlier writes of its own run to its path, which a run always does.
+/// Every change has a dot and lists the dots that it overwrote. A path holds the writes that no
+/// known write has overwritten. So replicas that processed the same changes hold the same siblings,
+/// in whatever order the changes came. (Dotted version vectors: Preguiça et al., 2010.) A change
+/// may overwrite dots that have not arrived; the engine remembers them until they do. A write also
+/// overwrites the earlier writes of its own incarnation to its path.
 ///
-/// What grows: one entry of the vector for each run of a node; one tombstone for each erased path;
-/// `overwritten`, while changes are missing. All but the tombstones are bounded by `engine_limits`.
+/// What grows: one vector entry for each incarnation of a node; one tombstone for each erased path;
+/// `overwritten`, while changes are missing. `engine_limits` bounds all but the tombstones.
 ///
-/// Not thread-safe: one actor owns it. `snapshot` and `state` may be read on other threads.
+/// Pure, and not thread-safe. `snapshot` and `state` may be read on other threads.
 class context_engine {
 public:
   static constexpr std::uint32_t max_value_depth = troupe::max_value_depth;
 
-  /// @param self this node. @param incarnation of this run, never used before by this node; at
-  /// least 1.
-  /// @param rule decides between siblings; not null.
-  /// @throws std::invalid_argument when one of these is malformed, or the state has seen this run
-  /// already.
+  /// @param self this node. @param incarnation at least 1 and never used before by this node.
+  /// @param strategy decides between siblings; not null.
+  /// @throws std::invalid_argument when one of these is malformed, or the state has changes of this
+  /// incarnation already.
   context_engine(
       node_id self, std::uint64_t incarnation, engine_state restored = {},
       engine_limits limits = {},
@@ -118,47 +116,46 @@ public:
   /// @param given ignored for an erasure.
   /// @param now_ms wall time, milliseconds since 1970.
   /// @returns the record, with `previous_value`; or not_found (erasing what readers do not see),
-  /// permission_denied
-  ///          (`/_sys` for others than the principal "system"), limit_exceeded, unavailable (this
-  ///          run's identity is in use elsewhere, or the clock is beyond all measure).
+  ///          permission_denied (`/_sys` for principals other than "system"), limit_exceeded,
+  ///          unavailable (this node's identity is in use elsewhere, or its clock is absurd).
   result<change_record> write(operation op, const path& where, value given, std::string principal,
                               trace_id trace, std::uint64_t now_ms);
 
-  /// A change of another node, or of an earlier run of this one.
+  /// A change of another node, or of an earlier incarnation of this one.
   ///
-  /// Siblings are never dropped to keep a path small: which to drop would depend on the order of
-  /// arrival, and a write would be lost unseen. Instead their number is bounded by how they arise:
-  /// a node overwrites what it sees, so each node has at most one live write per path, and one more
-  /// for each time that its disk was set back. A change beyond `max_siblings` stays with its origin
+  /// The engine never drops siblings to keep a path small: the choice would depend on the order of
+  /// arrival, and a write would be lost silently. Their number is bounded by how they arise: a node
+  /// overwrites what it sees, so each node has at most one live write per path, and one more for
+  /// each time that its disk was set back. A change beyond `max_siblings` stays with its origin
   /// (`overflow`) and is applied once a write to the path has made room.
   ///
-  /// Two changes under one dot are told apart while the first is a live sibling or waits; what has
-  /// been overwritten is not remembered. Both are then put in quarantine, and no further change of
-  /// that run is taken. The next write to either path overwrites the dot on all replicas.
+  /// The engine detects two changes under one dot while the first is a live sibling or is buffered;
+  /// it does not remember overwritten changes. Both go into quarantine, and no further change of
+  /// that incarnation is applied. The next write to either path overwrites the dot on all replicas.
   ///
-  /// A change may have overwritten changes of other runs that are still to come here, but none of
-  /// this run that this run did not make: that one would be lost as soon as it is made. Such a
-  /// change is refused with an alarm. A change that calls itself one of an earlier run of this
-  /// node, far ahead of wall time, is applied with an alarm and does not move the clock.
+  /// A change may overwrite changes of other incarnations that have not arrived. It must not
+  /// overwrite changes of this incarnation that this node did not make: such a write would be lost
+  /// as soon as it is made. The engine refuses such a change with an alarm. A change in the name of
+  /// an earlier incarnation of this node, far ahead of wall time, is applied with an alarm and does
+  /// not move the clock.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
-  /// A change out of this node's own log, at start. Changes that the restored state covers are
-  /// passed over.
-  /// @returns corrupt_data when an earlier change of its run is missing.
+  /// A change from this node's own log, at start. Skips changes that the restored state covers.
+  /// @returns corrupt_data when an earlier change of its incarnation is missing.
   result<void> replay(change_record record, std::uint64_t now_ms);
 
   // -- reading ------------------------------------------------------------------------------------
 
   /// What readers see, or nothing. O(log n).
   std::optional<value> view(const path& where) const;
-  /// The writes that compete for a path, and which of them counts; also those in quarantine. Values
-  /// that are too much for one answer together are left out, and the rule says so.
+  /// The writes that compete for a path, the winner, and the writes in quarantine. Values that do
+  /// not fit into one answer are left out, and `value_explained::rule` says so.
   value_explained explain(const path& where) const;
-  /// The entries, siblings and all. O(1); stays as it is.
+  /// The entries with their siblings. O(1). Never changes.
   context_tree snapshot() const { return tree_; }
   const context_tree& tree() const noexcept { return tree_; }
-  /// Whether `write` would accept this put: not `permission_denied`, `limit_exceeded`,
-  /// `invalid_argument` or `unavailable`.
+  /// Whether `write` would accept this put. Fails with permission_denied, limit_exceeded,
+  /// invalid_argument or unavailable.
   result<void> check_write(const path& where, const value& given,
                            const std::string& principal) const;
 
@@ -167,19 +164,20 @@ public:
   const conflict_resolution& strategy() const noexcept { return *strategy_; }
   std::shared_ptr<const conflict_resolution> shared_strategy() const { return strategy_; }
 
-  /// What has been processed without gaps.
+  /// The changes that were processed without gaps.
   const version_vector& vector() const noexcept { return vector_; }
   state_hash root_hash() const noexcept { return tree_.hash(); }
   state_hash subtree_hash(const path& top) const { return tree_.subtree(top).hash; }
-  /// The changes that those which wait are waiting for.
+  /// The changes that buffered changes wait for.
   std::vector<dot_range> missing() const { return waiting_.missing(vector_); }
-  /// Runs of which no further change is taken before the next start: one of theirs was refused.
+  /// Incarnations of which no further change is applied before the next start, because one of
+  /// their changes was refused.
   std::vector<incarnation_id> declined() const { return {declined_.begin(), declined_.end()}; }
   const std::vector<equivocation>& quarantine() const noexcept { return quarantine_; }
 
-  /// Paths that have two or more siblings now.
+  /// Paths with two or more siblings.
   std::size_t conflicts() const noexcept { return conflicts_; }
-  /// Paths that have a value for readers now.
+  /// Paths with a value for readers.
   std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
   std::size_t overwritten() const noexcept { return overwritten_.size(); }
@@ -189,8 +187,8 @@ private:
   bool has_too_many_incarnations(const node_id& origin) const;
   bool claims_our_future(const change_record& record) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
-  apply_outcome refuse(const incarnation_id& run, error_code code, std::string why);
-  apply_outcome isolate(const incarnation_id& run, equivocation found);
+  apply_outcome refuse(const incarnation_id& source, error_code code, std::string why);
+  apply_outcome isolate(const incarnation_id& source, equivocation found);
   apply_outcome buffer(change_record record);
   apply_outcome accept(change_record record, std::uint64_t content, std::uint64_t now_ms);
 

@@ -6,9 +6,9 @@
 
 namespace troupe {
 
-/// The order in which the context tree keeps its paths: segment by segment, which is byte order
-/// with `/` smaller than every other byte. In this order a path is followed by everything below it
-/// before anything else comes, so that each subtree is one contiguous range.
+/// The order of paths in the context tree: segment by segment, which is byte order with `/` smaller
+/// than every other byte. A path is followed by everything below it, so each subtree is one
+/// contiguous range.
 inline std::strong_ordering compare_paths(std::string_view a, std::string_view b) noexcept {
   const auto [left, right] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (left == a.end() || right == b.end()) return a.size() <=> b.size();

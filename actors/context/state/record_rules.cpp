@@ -9,8 +9,8 @@
 
 namespace troupe {
 
-/// Values travel and are stored inside messages with the same limits, so they must leave some of
-/// each to those: two of the largest fit into one message.
+/// Messages that carry values have the same limits, so a value must leave room for the message: two
+/// of the largest values fit into one.
 std::optional<std::string> too_much(const value& given, const engine_limits& limits) {
   constexpr std::uint64_t elements_around = 64;
   const auto& bytes = given.msgpack();
@@ -43,7 +43,7 @@ std::optional<std::string> malformed(const change_record& record, const engine_l
     return seen.origin == origin && seen.incarnation == incarnation && seen.seq >= seq;
   };
   if (std::ranges::any_of(record.observed, not_earlier))
-    return "it observed a later change of its own run";
+    return "it observed a later change of its own incarnation";
   return std::nullopt;
 }
 

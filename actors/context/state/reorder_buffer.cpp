@@ -1,5 +1,7 @@
 #include <troupe/actors/context/state/reorder_buffer.hpp>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
+
 namespace troupe {
 
 namespace {
@@ -36,10 +38,9 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
   return record;
 }
 
-void reorder_buffer::drop(const incarnation_id& run) noexcept {
-  auto at = waiting_.lower_bound(dot{run.origin, run.incarnation, 0});
-  while (at != waiting_.end() && at->first.origin == run.origin &&
-         at->first.incarnation == run.incarnation) {
+void reorder_buffer::drop(const incarnation_id& source) noexcept {
+  auto at = waiting_.lower_bound(dot{source.origin, source.incarnation, 0});
+  while (at != waiting_.end() && incarnation_of(at->first) == source) {
     bytes_ -= memory_of(at->second);
     at = waiting_.erase(at);
   }
@@ -47,11 +48,11 @@ void reorder_buffer::drop(const incarnation_id& run) noexcept {
 
 std::vector<dot_range> reorder_buffer::missing(const version_vector& processed) const {
   std::vector<dot_range> gaps;
-  incarnation_id run;
-  std::uint64_t next = 0;  // the first dot of `run` that is neither processed nor waiting
+  incarnation_id source;
+  std::uint64_t next = 0;  // the first change of `source` that is neither processed nor waiting
   for (const auto& [id, record] : waiting_) {
-    if (next == 0 || run != incarnation_id{id.origin, id.incarnation}) {
-      run = {id.origin, id.incarnation};
+    if (next == 0 || source != incarnation_of(id)) {
+      source = incarnation_of(id);
       next = processed.at(id.origin, id.incarnation) + 1;
     }
     if (id.seq > next) gaps.push_back({id.origin, id.incarnation, next, id.seq - 1});

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t header_bytes = 3;
 
-/// Appends to a buffer in a form that is the same on every machine and cannot be read in two ways:
-/// fixed-size integers in little-endian order, strings after their length.
+/// An unambiguous byte form for hashing, equal on every machine: fixed-size integers in
+/// little-endian order, strings after their length.
 class digest_input {
 public:
   digest_input() { bytes_.reserve(256); }

@@ -12,10 +12,10 @@
 namespace troupe {
 
 /// One live write of a path: a put or a tombstone that no known write has overwritten. Principal
-/// and value share one string, because a tree holds millions of these.
+/// and value share one string, because a tree holds millions of siblings.
 class sibling {
 public:
-  /// Takes what stays of a record once it is part of the state.
+  /// Keeps what the state needs of a record.
   /// @param content `content_hash(record)`.
   sibling(const change_record& record, std::uint64_t content);
 
@@ -23,8 +23,7 @@ public:
   struct timestamp timestamp() const noexcept {
     return timestamp_;
   }
-  /// Of the whole record that was applied, what it observed included; tells two records with one
-  /// dot apart.
+  /// Hash of the whole record, `observed` included. Distinguishes two records with one dot.
   std::uint64_t content() const noexcept { return content_; }
   enum operation operation() const noexcept;
   bool is_tombstone() const noexcept { return operation() == operation::erase; }
@@ -34,12 +33,11 @@ public:
   std::string_view value_bytes() const noexcept;
   /// The value, copied; nil for a tombstone.
   value copy_value() const;
-  /// The record again, without what the state does not keep: `observed` is empty and `trace` is
-  /// nil.
+  /// The record without what the state does not keep: `observed` is empty and `trace` is nil.
   change_record to_record(const path& where) const;
 
   friend bool operator==(const sibling&, const sibling&) = default;
-  /// By (timestamp, dot): the order in which siblings are kept and resolved.
+  /// By (timestamp, dot): the order of siblings in a list and in resolution.
   static bool earlier(const sibling& a, const sibling& b) noexcept;
 
 private:
@@ -52,8 +50,8 @@ private:
                         ///< the value.
 };
 
-/// The siblings of one path, sorted by `sibling::earlier`. One sibling, the normal case, lives
-/// inside the list.
+/// The siblings of one path, sorted by `sibling::earlier`. A single sibling, the normal case, is
+/// stored without an allocation.
 class sibling_list {
 public:
   explicit sibling_list(sibling only) : first_(std::move(only)) {}
@@ -77,7 +75,7 @@ private:
   std::unique_ptr<std::vector<sibling>> rest_;  ///< All siblings, when there are two or more.
 };
 
-/// What stands at one path of the tree.
+/// One path of the tree with its siblings.
 struct tree_entry {
   class path path;
   sibling_list siblings;
@@ -85,15 +83,14 @@ struct tree_entry {
   friend bool operator==(const tree_entry&, const tree_entry&) = default;
 };
 
-/// Identifies everything in a record that travels. Never 0; equal on every machine. O(bytes).
+/// Hash of everything in a record that travels. Never 0. Equal on every machine. O(bytes).
 std::uint64_t content_hash(const change_record& record);
 
-/// XXH3-128 of the path and its sorted siblings with all that they carry. Equal on every machine.
-/// O(bytes).
+/// XXH3-128 of the path and its sorted siblings. Equal on every machine. O(bytes).
 state_hash entry_hash(std::string_view path, std::span<const sibling> siblings);
 
-/// Hash of all-zero when empty; sums wrap around in 128 bits, so entries may be added and removed
-/// in any order.
+/// The sum of hashes, modulo 2^128, so entries may be added and removed in any order. The hash of
+/// no entries is zero.
 state_hash add(const state_hash& a, const state_hash& b) noexcept;
 /// The inverse of `add`.
 state_hash subtract(const state_hash& a, const state_hash& b) noexcept;

@@ -9,29 +9,29 @@
 
 namespace troupe {
 
-/// How concurrent writes of one path become the one value that readers see. Implementations are
-/// pure and repeatable: equal arguments give equal results on every node, at every time. Nothing is
-/// written by resolving: the writes stay siblings until the next write overwrites them.
+/// A conflict strategy: how concurrent writes of one path become the one value that readers see.
+/// Implementations are pure and repeatable: equal arguments give equal results on every node, at
+/// every time. Resolving writes nothing: the writes stay siblings until the next write overwrites
+/// them.
 ///
-/// Records made from siblings carry no `observed` and no `trace`, as the state keeps neither.
+/// Records made from siblings carry no `observed` and no `trace`: the state keeps neither.
 class conflict_resolution {
 public:
   virtual ~conflict_resolution() = default;
 
-  /// Names the strategy and its version, as nodes compare it: same name, same results.
+  /// Names the strategy and its version. Nodes compare it: same name, same results.
   virtual std::string_view name() const noexcept = 0;
-  /// Says in half a sentence which write counts.
+  /// Which write wins, in half a sentence.
   virtual std::string_view reason() const noexcept = 0;
 
-  /// The record that both become. Of two siblings, `local` is the earlier one by (timestamp, dot).
+  /// Resolves two records to one. `local` is the earlier sibling by (timestamp, dot).
   virtual change_record resolve(const change_record& local, const change_record& remote) const = 0;
 
-  /// True when neither write knew of the other: same path, different dots, and neither observed the
-  /// other.
+  /// True when the writes are concurrent: same path, different dots, neither observed the other.
   virtual bool conflicts(const change_record& local, const change_record& remote) const;
 };
 
-/// The later write by (timestamp, dot) counts; a tombstone competes like a value.
+/// The later write by (timestamp, dot) wins. A tombstone competes like a value.
 class last_writer_wins final : public conflict_resolution {
 public:
   std::string_view name() const noexcept override { return "last_writer_wins/1"; }
@@ -46,7 +46,7 @@ public:
 change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings);
 
-/// What nodes compare at the handshake to know that they resolve alike.
+/// Nodes compare this at the handshake: equal hashes resolve alike.
 std::uint64_t strategies_hash(const conflict_resolution& strategy) noexcept;
 
 }  // namespace troupe

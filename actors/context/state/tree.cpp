@@ -97,8 +97,8 @@ std::vector<Item> move_tail(std::vector<Item>& items, std::size_t from) {
   return tail;
 }
 
-/// Moves the upper half of an overfull node into a new one and returns that as a child of the same
-/// parent.
+/// Moves the upper half of an overfull node into a new one, which becomes the next child of the
+/// same parent.
 tree_child split(tree_node& node) {
   auto upper = tree_node_ptr{new tree_node{node.level}};
   auto& fresh = upper.unique();
@@ -153,8 +153,7 @@ void append(std::vector<Item>& to, std::vector<Item>& from) {
   from.clear();
 }
 
-/// Joins the children `i` and `i + 1`, and parts them again in the middle if that is too much for
-/// one node.
+/// Joins the children `i` and `i + 1`, and splits them in the middle if one node cannot hold both.
 void rebalance(tree_node& parent, std::size_t i) {
   auto& left = parent.children[i];
   auto& right = parent.children[i + 1];
@@ -172,7 +171,7 @@ void rebalance(tree_node& parent, std::size_t i) {
   }
 }
 
-/// Removes a key that is there.
+/// Removes an existing key.
 tree_summary erase_from(tree_node_ptr& where, std::string_view key) {
   auto& node = where.unique();
   if (node.is_leaf()) {
@@ -190,8 +189,8 @@ tree_summary erase_from(tree_node_ptr& where, std::string_view key) {
 
 // -- comparing ------------------------------------------------------------------------------------
 
-/// What is left of a tree while two are walked side by side: whole nodes where nothing has forced a
-/// look inside.
+/// The rest of a tree while two are walked side by side: whole nodes until a difference forces one
+/// open.
 class pending_items {
 public:
   struct item {
@@ -205,7 +204,7 @@ public:
   bool empty() const noexcept { return items_.empty(); }
   const item& next() const noexcept { return items_.back(); }
   void pop() noexcept { items_.pop_back(); }
-  /// Replaces the next item, a node, by what is in it.
+  /// Replaces the next item, a node, by its items.
   void open() {
     const auto& node = *next().node;
     pop();
@@ -228,7 +227,7 @@ std::string_view first_key(const pending_items::item& item) {
   return item.entry ? key_of(*item.entry) : first_key(*item.node);
 }
 
-/// Opens whichever of two next items hides more, at least one of them being a node.
+/// Opens the higher one of two next items, or both. At least one is a node.
 void open_higher(pending_items& a, pending_items& b) {
   const auto height = [](const pending_items& items) {
     return items.next().node ? items.next().node->level + 1 : 0;
@@ -238,7 +237,7 @@ void open_higher(pending_items& a, pending_items& b) {
   if (b_height >= a_height) b.open();
 }
 
-/// One step of a walk in which only one side can be next. Returns whether to go on.
+/// One step when only one side can be next. Returns whether to go on.
 template <class Report>
 bool step_alone(pending_items& items, const Report& report) {
   if (items.next().node) return items.open(), true;
@@ -253,8 +252,7 @@ result<void> damaged(std::string what) {
   return fail(error_code::corrupt_data, "the context tree is damaged: " + what);
 }
 
-/// Checks the nodes below and counts them up. `last` is the greatest key so far, or null at the
-/// start.
+/// Checks a subtree and sums it up. `last` is the greatest key so far, or null at the start.
 result<tree_summary> verify_node(const tree_node& node, bool is_root, const std::string*& last) {
   if (node.items() > tree_node::max_items || (!is_root && node.items() < tree_node::min_items))
     return fail(damaged("a node holds " + std::to_string(node.items()) + " items").error());

@@ -13,37 +13,36 @@ namespace troupe {
 /// segments, see path_order.hpp. On copy-on-write B-trees: Rodeh, "B-trees, Shadowing, and Clones",
 /// 2008.)
 ///
-/// A tree is a value. Copying it copies one pointer, and that is all a snapshot is: both copies
-/// share every node, and whichever changes first makes its own copy of the nodes on the way to the
-/// change. A node that nobody shares is changed in place.
+/// A tree is a value. A snapshot is a copy, which costs one pointer: both copies share every node.
+/// A change first copies the shared nodes on its path from the root. A node with one owner is
+/// changed in place.
 ///
-/// Threads: one tree object belongs to one thread at a time, like any value. Copies of it may be
-/// read, changed and destroyed on other threads meanwhile, without a lock. This holds because a
-/// node is changed only when its reference count, read from the root down, is one at every step: a
-/// count of one below a shared parent would prove nothing, as the other owner reaches the node
-/// through that parent. Only the owner can make new references to a node that it alone reaches, so
-/// a count of one cannot rise behind its back; and the count is read with acquire order, so
-/// whatever another thread read before it let go is over by then.
+/// Threads: one tree object belongs to one thread at a time, like any value. Other threads may
+/// read, change and destroy copies of it meanwhile, without a lock. A node is changed only when
+/// every reference count from the root down to it is one. (A count of one below a shared parent
+/// proves nothing: another owner reaches the node through that parent.) Only the sole owner can add
+/// references, so a count of one cannot rise meanwhile. The count is read with acquire order, so
+/// the reads of other threads that have let go are over.
 ///
-/// Every parent knows count and hash sum of each child, so both cost O(log n) for any range.
+/// Every parent knows the count and hash sum of each child, so both cost O(log n) for any range.
 class context_tree {
 public:
-  /// Called for each entry; returns whether to go on. The entry is valid until the tree changes.
+  /// Called for each entry. Returns whether to go on. The entry is valid until the tree changes.
   using visitor = std::function<bool(const tree_entry&)>;
-  /// Called for each path that differs, with null where a side has no entry; returns whether to go
-  /// on.
+  /// Called for each path that differs, with null for a side without an entry. Returns whether to
+  /// go on.
   using difference_visitor = std::function<bool(const tree_entry* before, const tree_entry* after)>;
 
   /// Empty.
   context_tree() = default;
-  /// A snapshot. O(1). Moving is copying, so that no tree is ever left without meaning.
+  /// A snapshot. O(1). Moving is copying, so a moved-from tree is still valid.
   context_tree(const context_tree&) = default;
   context_tree& operator=(const context_tree&) = default;
   ~context_tree() = default;
 
   std::size_t size() const noexcept { return static_cast<std::size_t>(total_.count); }
   bool empty() const noexcept { return size() == 0; }
-  /// Sum of `entry_hash` over all entries; equal on replicas whose siblings are equal, whatever the
+  /// Sum of `entry_hash` over all entries. Equal on replicas with equal siblings, whatever the
   /// order of changes.
   state_hash hash() const noexcept { return total_.hash; }
   /// Count and hash of `top` and everything below it. O(log n).
@@ -63,13 +62,13 @@ public:
   /// Visits `top`, if it has an entry, and everything below it in order. O(log n + visited).
   void visit_subtree(const path& top, const visitor& visit) const;
 
-  /// Visits in order every path whose siblings differ. Nodes that both trees share are skipped
-  /// whole, so for a snapshot and what became of it the cost is O(differences * log n).
+  /// Visits in order every path whose siblings differ. Skips nodes that both trees share, so
+  /// comparing a tree with its snapshot costs O(differences * log n).
   static void diff(const context_tree& before, const context_tree& after,
                    const difference_visitor& visit);
 
-  /// Recomputes everything that is kept incrementally and checks order, fill and depth. O(n).
-  /// @returns corrupt_data naming what is wrong.
+  /// Recomputes all counts and hashes and checks order, fill and depth. O(n).
+  /// @returns corrupt_data naming the defect.
   result<void> verify() const;
 
 private:

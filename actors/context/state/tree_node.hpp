@@ -10,7 +10,7 @@
 
 namespace troupe {
 
-/// What is known of a range of entries without looking at them.
+/// Count and hash sum of a range of entries.
 struct tree_summary {
   std::uint64_t count = 0;
   state_hash hash;
@@ -30,13 +30,12 @@ struct tree_summary {
 
 struct tree_node;
 
-/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it can tell with
-/// acquire order that it is the only one, which is what makes changing in place safe, and it is one
-/// word small.
+/// A counted reference to a node of `context_tree`. Unlike `std::shared_ptr` it is one word, and it
+/// knows with acquire order whether it is the only reference, which makes changes in place safe.
 class tree_node_ptr {
 public:
   tree_node_ptr() = default;
-  /// Takes over a new node, which nobody else refers to.
+  /// Owns a new node that has no other reference.
   explicit tree_node_ptr(tree_node* fresh) noexcept : node_(fresh) {}
   tree_node_ptr(const tree_node_ptr& other) noexcept;
   tree_node_ptr(tree_node_ptr&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
@@ -51,8 +50,8 @@ public:
   const tree_node* operator->() const noexcept { return node_; }
   explicit operator bool() const noexcept { return node_ != nullptr; }
 
-  /// The node for changing: itself when this is the only reference, else a copy of it that this now
-  /// refers to. Every reference on the way here must have been made unique first.
+  /// The node for changing. Copies the node first if this is not its only reference. Every
+  /// reference from the root to here must have been made unique before.
   tree_node& unique();
 
 private:
@@ -61,14 +60,14 @@ private:
 
 /// One child of an inner node.
 struct tree_child {
-  std::string
-      low;  ///< Not after any key of this child, and after every key of the child before it.
+  /// Not after any key of this child, and after every key of the child before.
+  std::string low;
   tree_node_ptr node;
   tree_summary summary;
 };
 
-/// A node is a leaf (`level` 0) with entries, or an inner node with children of the level below;
-/// the other list is empty.
+/// A leaf (`level` 0) with entries, or an inner node with children of the level below. The other
+/// list is empty.
 struct tree_node {
   static constexpr std::size_t max_items = 32;
   static constexpr std::size_t min_items = max_items / 2 - 1;  ///< Only the root may hold fewer.

@@ -17,7 +17,7 @@ public:
     return {
         [this](const append_records& wanted) { return reply(store_.append(*wanted.records)); },
         [this](const read_records& wanted) -> caf::result<records_read> {
-          auto read = store_.read_log(wanted.run, wanted.first, wanted.max_bytes);
+          auto read = store_.read_log(wanted.incarnation, wanted.first, wanted.max_bytes);
           if (!read) return to_caf(std::move(read.error()));
           return records_read{std::move(*read)};
         },

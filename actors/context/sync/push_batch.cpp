@@ -11,7 +11,7 @@ namespace troupe {
 
 namespace {
 
-/// The fastest level: at the rates of a local network a better one costs more time than it saves.
+/// The fastest level. At the rates of a local network a better one costs more time than it saves.
 constexpr int compression_level = 1;
 
 result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {

@@ -9,7 +9,7 @@
 
 namespace troupe {
 
-/// A change record as it is stored and sent: encoded once, however many peers it goes to.
+/// A change record in its stored and sent form, encoded once for all peers.
 struct encoded_record {
   struct dot dot;
   std::string bytes;  ///< `encode(change_record)`.
@@ -20,20 +20,20 @@ struct encoded_record {
 /// Encodes everything of a record that travels.
 encoded_record encode_record(const change_record& record);
 
-/// Committed changes in the form of one `sync_push`, made once and shared by the sessions of all
-/// peers. Immutable.
+/// Committed changes in the form of one `sync_push`, made once and shared by all sessions.
+/// Immutable.
 class push_batch {
 public:
-  /// A batch is closed when it would pass this; a larger record travels alone.
+  /// Upper bound of a batch. A larger record travels alone.
   static constexpr std::size_t max_bytes = std::size_t{64} << 10;
   /// Larger payloads are compressed.
   static constexpr std::size_t compress_above = std::size_t{1} << 10;
 
-  /// @param records in an order in which those of one run are in order; not empty.
+  /// @param records not empty; those of one incarnation in order.
   explicit push_batch(std::vector<encoded_record> records);
 
   const std::vector<encoded_record>& records() const noexcept { return records_; }
-  /// As the receiver will see it, with its number in the session.
+  /// The message, with its number in the session.
   sync_push to_message(std::uint64_t number) const { return {number, encoding_, payload_}; }
   /// Bytes of the payload on the wire.
   std::size_t wire_bytes() const noexcept { return payload_.bytes.size(); }
@@ -46,12 +46,12 @@ private:
 
 using shared_batch = std::shared_ptr<const push_batch>;
 
-/// Parts records into batches, keeping their order.
+/// Splits records into batches in order.
 std::vector<shared_batch> make_batches(std::vector<encoded_record> records);
 
 /// The records of a push. The payload is untrusted: nothing is allocated beyond
 /// `limits.frame_bytes`.
-/// @returns protocol_violation when it is not what it says.
+/// @returns protocol_violation when it is malformed.
 result<std::vector<change_record>> decode_push(const sync_push& push,
                                                const codec_limits& limits = {});
 

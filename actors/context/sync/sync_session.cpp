@@ -4,23 +4,19 @@
 #include <iterator>
 #include <utility>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
+
 namespace troupe {
 
 namespace {
 
 constexpr std::size_t max_pull_ranges = 1024;
-/// Pushes of the peer that may wait to be processed; further ones are dropped. Its own limits keep
-/// it far below.
+/// Pushes of the peer that may wait to be processed. Further ones are dropped. The limits of a
+/// sound peer are far lower.
 constexpr std::size_t max_processing = 1024;
 
-incarnation_id run_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
-incarnation_id run_of(const dot_range& range) noexcept { return {range.origin, range.incarnation}; }
-incarnation_id run_of(const version_entry& entry) noexcept {
-  return {entry.origin, entry.incarnation};
-}
-
-std::uint64_t at(const version_vector& vector, const incarnation_id& run) noexcept {
-  return vector.at(run.origin, run.incarnation);
+std::uint64_t at(const version_vector& vector, const incarnation_id& source) noexcept {
+  return vector.at(source.origin, source.incarnation);
 }
 
 }  // namespace
@@ -56,7 +52,7 @@ sync_session::actions sync_session::committed(const shared_batch& batch) {
   bool wanted = false;
   for (const auto& each : batch->records()) {
     if (is_left_to_origin(each.dot.origin) || theirs_.covers(each.dot)) continue;
-    owe(run_of(each.dot), each.dot.seq);
+    owe(incarnation_of(each.dot), each.dot.seq);
     wanted = true;
   }
   if (!wanted || behind_) return wishes;
@@ -74,11 +70,11 @@ sync_session::actions sync_session::committed(const shared_batch& batch) {
 sync_session::actions sync_session::log_read(std::vector<encoded_record> records) {
   actions wishes;
   if (phase_ != phase::open || !reading_) return wishes;
-  const auto run = *std::exchange(reading_, std::nullopt);
-  auto& progress = progress_[run];
-  std::uint64_t next = reached(run) + 1;  // the peer may have got some of them elsewhere meanwhile
+  const auto source = *std::exchange(reading_, std::nullopt);
+  auto& progress = progress_[source];
+  std::uint64_t next = reached(source) + 1;  // the peer may have got some elsewhere
   std::erase_if(records, [&](const encoded_record& each) {
-    return run_of(each.dot) != run || each.dot.seq < next;
+    return incarnation_of(each.dot) != source || each.dot.seq < next;
   });
   if (records.empty() || records.front().dot.seq != next) {
     if (progress.owed >= next)
@@ -96,8 +92,8 @@ sync_session::actions sync_session::processed(std::uint64_t batch) {
   if (phase_ != phase::open || done == processing_.end()) return wishes;
   processed_ = std::max(processed_, batch);
   std::vector<version_entry> reached;
-  for (const auto& run : done->runs)
-    reached.push_back({run.origin, run.incarnation, at(view_.committed(), run)});
+  for (const auto& source : done->incarnations)
+    reached.push_back({source.origin, source.incarnation, at(view_.committed(), source)});
   processing_.erase(done);
   wishes.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
   if (!pulled_) pull_missing(wishes);
@@ -144,14 +140,13 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   if (hello.strategies != self_.strategies)
     wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
-  // The peer's other links may not be up yet, so what counts here is who is connected with this
-  // node.
+  // The peer's other links may not be up yet. Decide by the links of this node.
   const auto will_hear_of_it = [&](const node_id& origin) {
     return origin != self_.node && origin != peer_ &&
            std::ranges::binary_search(view_.links(), origin);
   };
   for (const auto& each : view_.committed().entries())
-    if (!will_hear_of_it(each.origin)) owe(run_of(each), each.seq);
+    if (!will_hear_of_it(each.origin)) owe(incarnation_of(each), each.seq);
   behind_ = true;
   push_what_is_owed(wishes);
 }
@@ -164,10 +159,10 @@ void sync_session::on(const sync_push& push, actions& wishes) {
   std::vector<version_entry> pushed;
   for (const auto& each : *records) {
     pushed.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
-    received.runs.insert(run_of(each.dot));
+    received.incarnations.insert(incarnation_of(each.dot));
   }
   if (!has_reached(version_vector{std::move(pushed)}, wishes))
-    return;  // it has committed what it pushes
+    return;  // the peer has committed what it pushes
   processing_.push_back(std::move(received));
   wishes.push_back(apply_records{push.batch, std::move(*records)});
 }
@@ -187,7 +182,7 @@ void sync_session::on(const sync_heads& heads, actions& wishes) {
                            in_flight_.front().batch <= then_.pushes;
   if (in_flight_.empty() || no_progress) presume_lost_what_is_unacknowledged();
   for (const auto& each : then_.committed.entries())
-    if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(run_of(each), each.seq);
+    if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(incarnation_of(each), each.seq);
   behind_ = true;
   push_what_is_owed(wishes);
 }
@@ -199,11 +194,11 @@ void sync_session::on(const sync_pull& pull, actions& wishes) {
                      std::to_string(max_pull_ranges) + " are accepted",
                  wishes);
   for (const auto& range : pull.ranges) {
-    const auto run = run_of(range);
-    const auto last = std::min(range.last, at(view_.committed(), run));
+    const auto source = incarnation_of(range);
+    const auto last = std::min(range.last, at(view_.committed(), source));
     if (last < range.first) continue;
-    progress_[run].sent = 0;
-    owe(run, last);
+    progress_[source].sent = 0;
+    owe(source, last);
     behind_ = true;
   }
   push_what_is_owed(wishes);
@@ -223,21 +218,21 @@ sync_heads sync_session::heads() const {
 
 // -- what the peer has ----------------------------------------------------------------------------
 
-/// Closes the session and returns false when the peer knows of a future that this run does not
-/// have.
+/// Closes the session and returns false when the peer knows changes of this incarnation that this
+/// node did not make.
 bool sync_session::learn(const version_vector& vector, actions& wishes) {
   const incarnation_id own{self_.node, self_.incarnation};
   if (at(vector, own) > at(view_.committed(), own)) {
     close(error_code::already_exists,
-          "the peer has changes of this run that this node did not make: another node runs under "
-          "its identity",
+          "the peer has changes of this incarnation that this node did not make: another node runs "
+          "under its identity",
           wishes);
     return false;
   }
   return has_reached(vector, wishes);
 }
 
-/// Closes the session and returns false when the peer knows of more runs than there can be.
+/// Closes the session and returns false when the peer knows more incarnations than there can be.
 bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
   if (theirs_.covers(vector)) return true;
   std::vector<version_entry> both;
@@ -246,7 +241,7 @@ bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
   theirs_ = version_vector{std::move(both)};
   if (theirs_.entries().size() <= limits_.max_incarnations) return true;
   close(error_code::limit_exceeded,
-        "the peer knows of more than " + std::to_string(limits_.max_incarnations) + " runs",
+        "the peer knows of more than " + std::to_string(limits_.max_incarnations) + " incarnations",
         wishes);
   return false;
 }
@@ -278,18 +273,18 @@ bool sync_session::release(std::uint64_t batch, actions& wishes) {
 void sync_session::presume_lost_what_is_unacknowledged() noexcept {
   in_flight_.clear();
   in_flight_bytes_ = 0;
-  for (auto& [run, progress] : progress_) progress.sent = 0;
+  for (auto& [source, progress] : progress_) progress.sent = 0;
 }
 
-std::uint64_t sync_session::reached(const incarnation_id& run) const noexcept {
-  const auto known = progress_.find(run);
-  return std::max(at(theirs_, run), known == progress_.end() ? 0 : known->second.sent);
+std::uint64_t sync_session::reached(const incarnation_id& source) const noexcept {
+  const auto known = progress_.find(source);
+  return std::max(at(theirs_, source), known == progress_.end() ? 0 : known->second.sent);
 }
 
 // -- pushing --------------------------------------------------------------------------------------
 
-void sync_session::owe(const incarnation_id& run, std::uint64_t upto) {
-  auto& owed = progress_[run].owed;
+void sync_session::owe(const incarnation_id& source, std::uint64_t upto) {
+  auto& owed = progress_[source].owed;
   owed = std::max(owed, upto);
 }
 
@@ -303,7 +298,7 @@ void sync_session::push_what_is_owed(actions& wishes) {
   if (queue_.empty() && behind_ && !reading_ && has_room()) ask_log(wishes);
 }
 
-/// Pushes the next committed batch: as it is, in part, or not at all, as the peer needs it.
+/// Pushes what the peer needs of the next committed batch: all, a part, or nothing.
 void sync_session::push_from_queue(actions& wishes) {
   const auto batch = std::move(queue_.front());
   queue_.pop_front();
@@ -311,13 +306,13 @@ void sync_session::push_from_queue(actions& wishes) {
   std::vector<encoded_record> needed;
   std::map<incarnation_id, std::uint64_t> next;
   for (const auto& each : batch->records()) {
-    const auto run = run_of(each.dot);
-    const auto expected = next.try_emplace(run, reached(run) + 1).first;
-    const auto known = progress_.find(run);
+    const auto source = incarnation_of(each.dot);
+    const auto expected = next.try_emplace(source, reached(source) + 1).first;
+    const auto known = progress_.find(source);
     const bool owed = known != progress_.end() && each.dot.seq <= known->second.owed;
-    if (each.dot.seq < expected->second || !owed || their_declined_.contains(run)) continue;
+    if (each.dot.seq < expected->second || !owed || their_declined_.contains(source)) continue;
     if (each.dot.seq > expected->second)
-      return drop_queue();  // what comes before is not in the queue
+      return drop_queue();  // an earlier change is not in the queue
     needed.push_back(each);
     ++expected->second;
   }
@@ -329,11 +324,11 @@ void sync_session::push_from_queue(actions& wishes) {
 }
 
 void sync_session::ask_log(actions& wishes) {
-  for (const auto& [run, progress] : progress_) {
-    const auto done = reached(run);
-    if (progress.owed <= done || their_declined_.contains(run)) continue;
-    reading_ = run;
-    wishes.push_back(read_log{run, done + 1, push_batch::max_bytes});
+  for (const auto& [source, progress] : progress_) {
+    const auto done = reached(source);
+    if (progress.owed <= done || their_declined_.contains(source)) continue;
+    reading_ = source;
+    wishes.push_back(read_log{source, done + 1, push_batch::max_bytes});
     return;
   }
   behind_ = false;
@@ -341,7 +336,7 @@ void sync_session::ask_log(actions& wishes) {
 
 void sync_session::push(const push_batch& batch, actions& wishes) {
   for (const auto& each : batch.records()) {
-    auto& sent = progress_[run_of(each.dot)].sent;
+    auto& sent = progress_[incarnation_of(each.dot)].sent;
     sent = std::max(sent, each.dot.seq);
   }
   in_flight_.push_back({++pushes_, batch.wire_bytes()});
@@ -355,11 +350,11 @@ void sync_session::drop_queue() noexcept {
   behind_ = true;
 }
 
-/// Asks the origin itself where that is connected, else any peer.
+/// Asks the origin itself when it is linked, else any peer.
 void sync_session::pull_missing(actions& wishes) {
   sync_pull pull;
   for (auto range : view_.missing()) {
-    range.last = std::min(range.last, at(theirs_, run_of(range)));
+    range.last = std::min(range.last, at(theirs_, incarnation_of(range)));
     const bool others_turn =
         range.origin != peer_ && std::ranges::binary_search(view_.links(), range.origin);
     if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <troupe/messages/sync.hpp>
+
+namespace troupe {
+
+/// The incarnation that made a change.
+inline incarnation_id incarnation_of(const dot& id) noexcept { return {id.origin, id.incarnation}; }
+/// The incarnation that made these changes.
+inline incarnation_id incarnation_of(const dot_range& range) noexcept {
+  return {range.origin, range.incarnation};
+}
+/// The incarnation that an entry of a vector counts.
+inline incarnation_id incarnation_of(const version_entry& entry) noexcept {
+  return {entry.origin, entry.incarnation};
+}
+
+}  // namespace troupe
