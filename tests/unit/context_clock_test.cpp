@@ -41,7 +41,7 @@ TEST_CASE("a timestamp beyond the accepted skew does not move the clock") {
   CHECK(clock.last() == before);
 }
 
-TEST_CASE("an own timestamp of an earlier run is a floor however far ahead it is") {
+TEST_CASE("an own timestamp of an earlier incarnation is a floor however far ahead it is") {
   hybrid_clock clock;
   const auto given = timestamp::from_parts(noon + 86'400'000, 3);
   clock.raise_floor(given);
@@ -69,7 +69,7 @@ TEST_CASE("a clock never runs backwards whatever wall time and other nodes say")
   }));
 }
 
-TEST_CASE("what others say of an earlier run is believed within reason") {
+TEST_CASE("what others say of an earlier incarnation is believed within reason") {
   hybrid_clock clock;
   const auto ahead = [](std::uint64_t ms) { return timestamp::from_parts(noon + ms, 0); };
   CHECK(clock.resume(ahead(hybrid_clock::max_resume_ms), noon));

@@ -46,7 +46,7 @@ TEST_CASE("the dots awaited as overwritten are bounded") {
   CHECK(status_of(engine, next) == apply_status::applied);
 }
 
-TEST_CASE("the runs of the vector are bounded") {
+TEST_CASE("the incarnations of the vector are bounded") {
   engine_limits limits;
   limits.max_incarnations = 2;
   context_engine engine{node(1), 1, {}, limits};
@@ -82,7 +82,7 @@ TEST_CASE(
     CHECK(status_of(engine, put({node(3), 1, 2}, "/a", 1)) == apply_status::applied);
     CHECK(siblings_of(engine, a).size() == 3);
   }
-  SUBCASE("a change of that run that waits behind it comes with it once there is room") {
+  SUBCASE("a change of that incarnation that waits behind it comes with it once there is room") {
     const auto behind = put({node(5), 1, 2}, "/b", 1);
     CHECK(status_of(engine, behind) == apply_status::buffered);
     CHECK(status_of(engine, concurrent[3]) == apply_status::overflow);
@@ -121,12 +121,12 @@ TEST_CASE("siblings stay within the number of nodes over many interleaved writes
   CHECK(most <= nodes);
 }
 
-TEST_CASE("one node that starts without end does not use up the runs of all") {
+TEST_CASE("one node that starts without end does not use up the bound of all") {
   engine_limits limits;
   limits.max_runs_of_node = 2;
   context_engine engine{node(1), 1, {}, limits};
-  for (std::uint64_t run = 1; run <= 2; ++run)
-    CHECK(status_of(engine, put({node(2), run, 1}, "/a", 1)) == apply_status::applied);
+  for (std::uint64_t n = 1; n <= 2; ++n)
+    CHECK(status_of(engine, put({node(2), n, 1}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
   CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);

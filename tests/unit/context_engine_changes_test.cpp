@@ -85,19 +85,19 @@ TEST_CASE("a known change is a duplicate, also once it is overwritten") {
 
 TEST_CASE("changes after a gap wait, are asked for, and come in order once it is filled") {
   context_engine engine{node(1), 1};
-  std::vector<change_record> run;
+  std::vector<change_record> records;
   for (std::uint64_t seq = 1; seq <= 6; ++seq)
-    run.push_back(put({node(2), 1, seq}, "/p" + std::to_string(seq), 1));
-  CHECK(status_of(engine, run[5]) == apply_status::buffered);
-  CHECK(status_of(engine, run[2]) == apply_status::buffered);
-  CHECK(status_of(engine, run[2]) == apply_status::duplicate);
-  CHECK(status_of(engine, run[1]) == apply_status::buffered);
+    records.push_back(put({node(2), 1, seq}, "/p" + std::to_string(seq), 1));
+  CHECK(status_of(engine, records[5]) == apply_status::buffered);
+  CHECK(status_of(engine, records[2]) == apply_status::buffered);
+  CHECK(status_of(engine, records[2]) == apply_status::duplicate);
+  CHECK(status_of(engine, records[1]) == apply_status::buffered);
   CHECK(status_of(engine, put({node(3), 4, 2}, "/q", 1)) == apply_status::buffered);
   CHECK(engine.buffered() == 4);
   CHECK(engine.missing() ==
         std::vector<dot_range>{{node(2), 1, 1, 1}, {node(2), 1, 4, 5}, {node(3), 4, 1, 1}});
   CHECK(engine.tree().empty());
-  const auto outcome = engine.apply(run[0], noon);
+  const auto outcome = engine.apply(records[0], noon);
   CHECK(outcome.status == apply_status::applied);
   std::vector<std::uint64_t> order;
   for (const auto& each : outcome.applied) order.push_back(each.record.dot.seq);
@@ -123,7 +123,7 @@ TEST_CASE(
   CHECK(engine.conflicts() == 0);
 }
 
-TEST_CASE("of one run a path never holds more than the latest write") {
+TEST_CASE("of one incarnation a path never holds more than the latest write") {
   context_engine engine{node(1), 1};
   for (std::uint64_t seq = 1; seq <= 3; ++seq)
     CHECK(status_of(engine, put({node(2), 1, seq}, "/a", 1)) == apply_status::applied);

@@ -96,7 +96,7 @@ TEST_CASE("a state plus the rest of the history equals the whole history") {
 
 TEST_CASE(
     "a restored engine still recognises duplicates, second changes under one dot, and frozen "
-    "runs") {
+    "incarnations") {
   context_engine before{node(1), 1};
   const auto live = put({node(2), 1, 1}, "/a", 1);
   REQUIRE(status_of(before, live) == apply_status::applied);

@@ -11,7 +11,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-TEST_CASE("a change of a newer format is refused and its run waits for a newer build") {
+TEST_CASE("a change of a newer format is refused and its incarnation waits for a newer build") {
   context_engine engine{node(1), 1};
   auto newer = put({node(2), 1, 1}, "/a", 1);
   newer.format = change_record::current_format + 1;
@@ -24,7 +24,7 @@ TEST_CASE("a change of a newer format is refused and its run waits for a newer b
   CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);
 }
 
-TEST_CASE("a malformed change is not taken, says why, and says nothing about its run") {
+TEST_CASE("a malformed change is not taken, says why, and says nothing about its incarnation") {
   const auto refusal = [](change_record record) {
     engine_limits limits;
     limits.max_value_bytes = 100;
@@ -66,7 +66,7 @@ TEST_CASE("a malformed change is not taken, says why, and says nothing about its
   CHECK(contains(refusal(put({node(2), 1, 1}, "/a", 1, many)), "at most 1024"));
 }
 
-TEST_CASE("one dot for two changes raises an alarm, isolates both and freezes the run") {
+TEST_CASE("one dot for two changes raises an alarm, isolates both and freezes the incarnation") {
   context_engine engine{node(1), 1};
   const auto one = put({node(2), 1, 1}, "/a", "one");
   auto other = one;
@@ -112,7 +112,9 @@ TEST_CASE(
   CHECK(unaware.view(a) == value{"mended"});
 }
 
-TEST_CASE("a change of this very run that this run did not make raises an alarm and ends writing") {
+TEST_CASE(
+    "a change of this very incarnation that this node did not make raises an alarm and ends "
+    "writing") {
   context_engine engine{node(1), 1};
   must_write(engine, a, 1);
   const auto outcome = engine.apply(put({node(1), 1, 2}, "/a", 1), noon);
@@ -124,7 +126,7 @@ TEST_CASE("a change of this very run that this run did not make raises an alarm 
   CHECK(engine.view(a) == value{1});
 }
 
-TEST_CASE("a change cannot overwrite what this run has yet to write") {
+TEST_CASE("a change cannot overwrite what this incarnation has yet to write") {
   context_engine engine{node(1), 1};
   must_write(engine, a, 1);
   std::vector<dot> claimed{{node(1), 1, 2}};
@@ -142,8 +144,8 @@ TEST_CASE("a change cannot overwrite what this run has yet to write") {
     CHECK(engine.view(a) == value{i});
     CHECK(siblings_of(engine, a) == std::vector{written.dot});
   }
-  // What other runs are still to tell may be overwritten already, an earlier run of this node
-  // included.
+  // What other incarnations have yet to send may be overwritten already, an earlier one of this
+  // node included.
   CHECK(status_of(engine, put({node(3), 1, 1}, "/b", 1, {{node(1), 5, 7}, {node(4), 1, 3}})) ==
         apply_status::applied);
 }

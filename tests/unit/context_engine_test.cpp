@@ -128,7 +128,7 @@ TEST_CASE("explain shows what stands in quarantine") {
   CHECK(engine.explain(b).writes.empty());
 }
 
-TEST_CASE("explain names the competing writes, the winner and the rule") {
+TEST_CASE("explain names the competing writes, the winner and the strategy") {
   context_engine engine{node(1), 1};
   CHECK(engine.explain(a).writes.empty());
   const auto early = put({node(3), 1, 1}, "/a", "early", {}, 1),
@@ -160,7 +160,7 @@ TEST_CASE("a write is later than the changes it saw, unless their clock was wron
   CHECK(must_write(engine, b, 1).timestamp < seen.timestamp);
 }
 
-TEST_CASE("a node's time goes on from its earlier runs, wherever it learns of them") {
+TEST_CASE("a node's time goes on from its earlier incarnations, wherever it learns of them") {
   auto earlier = put({node(1), 1, 1}, "/a", 1);
   earlier.timestamp = timestamp::from_parts(noon + 86'400'000, 0);
   SUBCASE("from its log") {
@@ -181,7 +181,8 @@ TEST_CASE("a node's time goes on from its earlier runs, wherever it learns of th
   }
 }
 
-TEST_CASE("a forged change of an earlier run far ahead does not take this node's time away") {
+TEST_CASE(
+    "a forged change of an earlier incarnation far ahead does not take this node's time away") {
   auto forged = put({node(1), 1, 1}, "/a", 1);
   forged.timestamp = {(std::uint64_t{1} << 63) - 1};
   context_engine engine{node(1), 2};

@@ -30,41 +30,42 @@ public:
 }  // namespace
 
 TEST_CASE("last writer wins orders by timestamp, then by dot") {
-  const last_writer_wins rule;
+  const last_writer_wins strategy;
   const auto early = put({node(3), 1, 1}, "/a", 1, {}, 1),
              late = put({node(2), 1, 1}, "/a", 2, {}, 2);
-  CHECK(rule.resolve(early, late) == late);
-  CHECK(rule.resolve(late, early) == late);
+  CHECK(strategy.resolve(early, late) == late);
+  CHECK(strategy.resolve(late, early) == late);
   const auto same_time = put({node(4), 1, 1}, "/a", 3, {}, 2);
-  CHECK(rule.resolve(late, same_time) == same_time);
-  CHECK(rule.resolve(same_time, late) == same_time);
+  CHECK(strategy.resolve(late, same_time) == same_time);
+  CHECK(strategy.resolve(same_time, late) == same_time);
 }
 
 TEST_CASE("writes conflict when neither knew of the other") {
-  const last_writer_wins rule;
+  const last_writer_wins strategy;
   const auto one = put({node(2), 1, 1}, "/a", 1), other = put({node(3), 1, 1}, "/a", 2);
-  CHECK(rule.conflicts(one, other));
-  CHECK_FALSE(rule.conflicts(one, one));
-  CHECK_FALSE(rule.conflicts(one, put({node(3), 1, 1}, "/b", 2)));
-  CHECK_FALSE(rule.conflicts(one, put({node(3), 1, 1}, "/a", 2, {one.dot})));
-  CHECK_FALSE(rule.conflicts(put({node(3), 1, 1}, "/a", 2, {one.dot}), one));
+  CHECK(strategy.conflicts(one, other));
+  CHECK_FALSE(strategy.conflicts(one, one));
+  CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/b", 2)));
+  CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/a", 2, {one.dot})));
+  CHECK_FALSE(strategy.conflicts(put({node(3), 1, 1}, "/a", 2, {one.dot}), one));
 }
 
-TEST_CASE("different rules have different hashes") {
+TEST_CASE("different strategies have different hashes") {
   CHECK(strategies_hash(last_writer_wins{}) == strategies_hash(last_writer_wins{}));
   CHECK(strategies_hash(last_writer_wins{}) != strategies_hash(left_wins{}));
 }
 
 TEST_CASE(
-    "a rule whose result depends on the order of its arguments still gives all replicas one view") {
-  const auto rule = std::make_shared<left_wins>();
+    "a strategy whose result depends on the order of its arguments still gives all replicas one "
+    "view") {
+  const auto strategy = std::make_shared<left_wins>();
   std::vector<change_record> concurrent;
   for (unsigned i = 2; i < 6; ++i) concurrent.push_back(put({node(i), 1, 1}, "/a", i, {}, 10 - i));
   std::set<std::string> views;
   std::mt19937 random{1};
   for (int round = 0; round < 10; ++round) {
     std::shuffle(concurrent.begin(), concurrent.end(), random);
-    context_engine engine{node(1), 1, {}, {}, rule};
+    context_engine engine{node(1), 1, {}, {}, strategy};
     for (const auto& each : concurrent) engine.apply(each, noon);
     views.insert(engine.view(a)->to_json());
     CHECK(engine.explain(a).rule.find("left_wins/1") == 0);

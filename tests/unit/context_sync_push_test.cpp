@@ -18,13 +18,13 @@ TEST_CASE("after the greeting the peer gets from the log what it lacks, and noth
   auto wishes = side.open(version_vector{{{node(1), 1, 2}, {node(2), 1, 3}}});
   auto reads = wished<read_log>(wishes);
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == incarnation_id{node(1), 1});
+  CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 3);
   wishes = side.session.log_read(changes(1, 3, 5));
   CHECK(pushed(wishes) == dots(1, 3, 5));
   reads = wished<read_log>(wishes);
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == incarnation_id{node(4), 1});
+  CHECK(reads[0].incarnation == incarnation_id{node(4), 1});
   wishes = side.session.log_read(changes(4, 1, 4));
   CHECK(pushed(wishes) == dots(4, 1, 4));
   CHECK(wished<read_log>(wishes).at(0).first == 5);
@@ -43,7 +43,7 @@ TEST_CASE(
   for (int i = 0; i < 5; ++i)
     CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
   side.second();
-  CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).run ==
+  CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).incarnation ==
         incarnation_id{node(3), 1});
 }
 
@@ -73,7 +73,8 @@ TEST_CASE("a log that cannot help is not asked again before the next heads") {
 }
 
 TEST_CASE(
-    "records of another run than was asked for are ignored, and so is an answer that nobody asked "
+    "records of another incarnation than was asked for are ignored, and so is an answer that "
+    "nobody asked "
     "for") {
   one_side side;
   CHECK(side.session.log_read(changes(1, 1, 1)).empty());
@@ -83,7 +84,7 @@ TEST_CASE(
   CHECK(side.session.log_read(changes(1, 1, 1)).empty());
 }
 
-TEST_CASE("runs that the peer declines are not pushed") {
+TEST_CASE("incarnations that the peer declines are not pushed") {
   one_side side;
   side.view.committed = upto(1, 5);
   side.session.start(0);

@@ -43,7 +43,7 @@ TEST_CASE("whoever does not belong here is turned away with the reason") {
     hello.node = node(3);
     check_closed(side.session.receive(hello), error_code::protocol_violation, "calls itself");
   }
-  SUBCASE("someone who knows this run's future") {
+  SUBCASE("someone who knows this incarnation's future") {
     hello.vector = upto(1, 1);
     check_closed(side.session.receive(hello), error_code::already_exists, "identity");
   }
@@ -59,7 +59,8 @@ TEST_CASE("whoever does not belong here is turned away with the reason") {
 }
 
 TEST_CASE(
-    "greeting twice, acknowledging the future, and claiming this run's changes end a session") {
+    "greeting twice, acknowledging the future, and claiming this incarnation's changes end a "
+    "session") {
   one_side side;
   side.open();
   SUBCASE("twice") {
@@ -84,7 +85,7 @@ TEST_CASE(
     check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}),
                  error_code::limit_exceeded, "1025");
   }
-  SUBCASE("runs without end") {
+  SUBCASE("incarnations without end") {
     side.view.committed = {};
     for (std::uint64_t i = 1; i <= 3; ++i)
       side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
@@ -92,18 +93,19 @@ TEST_CASE(
     few.max_incarnations = 5;
     one_side bounded{few};
     bounded.open();
-    std::vector<version_entry> runs;
-    for (std::uint64_t run = 1; run <= 6; ++run) runs.push_back({node(3), run, 1});
+    std::vector<version_entry> entries;
+    for (std::uint64_t n = 1; n <= 6; ++n) entries.push_back({node(3), n, 1});
     SUBCASE("in heads") {
-      check_closed(bounded.heads(version_vector{runs}), error_code::limit_exceeded, "5 runs");
+      check_closed(bounded.heads(version_vector{entries}), error_code::limit_exceeded,
+                   "5 incarnations");
     }
     SUBCASE("in pushes") {
-      for (std::uint64_t run = 1; run <= 5; ++run)
+      for (std::uint64_t n = 1; n <= 5; ++n)
         CHECK(wished<apply_records>(
-                  bounded.session.receive(batch_of({change(3, 1, 10, run)})->to_message(run)))
+                  bounded.session.receive(batch_of({change(3, 1, 10, n)})->to_message(n)))
                   .size() == 1);
       check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)),
-                   error_code::limit_exceeded, "5 runs");
+                   error_code::limit_exceeded, "5 incarnations");
     }
   }
 }
@@ -123,7 +125,8 @@ TEST_CASE("different conflict rules are reported, and the session goes on") {
 // -- receiving ------------------------------------------------------------------------------------
 
 TEST_CASE(
-    "a push is applied and acknowledged once it is processed, with how far its runs have come") {
+    "a push is applied and acknowledged once it is processed, with how far its incarnations have "
+    "come") {
   one_side side;
   side.open();
   const auto records = changes(2, 1, 2);
@@ -240,7 +243,7 @@ TEST_CASE("a pull is answered from the log at once, as far as it is committed") 
   auto reads =
       wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].run == incarnation_id{node(1), 1});
+  CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 1);
   CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 5));
 }
