@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include <troupe/actors/context/answer_budget.hpp>
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/path_order.hpp>
 #include <troupe/messages/utf8.hpp>
@@ -29,8 +28,7 @@ bool equivocation::concerns(const path& where) const {
 context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_state restored,
                                engine_limits limits,
                                std::shared_ptr<const conflict_resolution> strategy)
-    : self_(self),
-      incarnation_(incarnation),
+    : own_{self, incarnation},
       limits_(limits),
       strategy_(std::move(strategy)),
       tree_(std::move(restored.tree)),
@@ -39,11 +37,12 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       live_(tree_),
       waiting_(limits.max_buffered_records, limits.max_buffered_bytes),
       quarantine_(std::move(restored.quarantine)) {
-  if (self_.is_nil()) throw std::invalid_argument("a context engine needs the id of its node");
-  if (incarnation_ == 0) throw std::invalid_argument("an incarnation is at least 1");
+  if (own_.origin.is_nil())
+    throw std::invalid_argument("a context engine needs the id of its node");
+  if (own_.incarnation == 0) throw std::invalid_argument("an incarnation is at least 1");
   if (!strategy_) throw std::invalid_argument("a context engine needs a conflict resolution");
-  if (vector_.at(self_, incarnation_) > 0)
-    throw std::invalid_argument("incarnation " + std::to_string(incarnation_) +
+  if (vector_.at(own_.origin, own_.incarnation) > 0)
+    throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) declined_.insert(incarnation_of(each.dot));
@@ -58,7 +57,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
 
 result<void> context_engine::check_write(const path& where, const value& given,
                                          const std::string& principal) const {
-  if (declined_.contains(own_incarnation()))
+  if (declined_.contains(own_))
     return fail(
         error_code::unavailable,
         "another process writes under this node's identity; stop it and start this node anew");
@@ -87,7 +86,7 @@ result<change_record> context_engine::write(operation op, const path& where, val
     return fail(error_code::not_found,
                 "'" + where.text() + "' holds no value that could be erased");
 
-  if (vector_.at(self_, incarnation_) == 0 && has_too_many_incarnations(self_))
+  if (vector_.at(own_.origin, own_.incarnation) == 0 && has_too_many_incarnations(own_.origin))
     return fail(error_code::limit_exceeded,
                 "this node, or all together, wrote in so many incarnations that no node would "
                 "take a change of another one");
@@ -95,7 +94,7 @@ result<change_record> context_engine::write(operation op, const path& where, val
     return fail(error_code::unavailable,
                 "this node's clock stands beyond the year 6429; set it right");
 
-  record.dot = {self_, incarnation_, vector_.at(self_, incarnation_) + 1};
+  record.dot = {own_.origin, own_.incarnation, vector_.at(own_.origin, own_.incarnation) + 1};
   record.timestamp = clock_.tick(now_ms);
   record.path = where;
   record.operation = op;
@@ -122,7 +121,7 @@ bool context_engine::has_too_many_incarnations(const node_id& origin) const {
 
 bool context_engine::claims_our_future(const change_record& record) const {
   return std::ranges::any_of(record.observed, [&](const dot& seen) {
-    return incarnation_of(seen) == own_incarnation() && !vector_.covers(seen);
+    return incarnation_of(seen) == own_ && !vector_.covers(seen);
   });
 }
 
@@ -169,7 +168,7 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     return refuse(source, error_code::unavailable,
                   "no further change of incarnation " + to_string(source.origin) + "/" +
                       std::to_string(source.incarnation) + " is taken before the next start");
-  if (record.format > change_record::current_format && source != own_incarnation())
+  if (record.format > change_record::current_format && source != own_)
     return refuse(source, error_code::version_mismatch,
                   describe(record) + " has format " + std::to_string(record.format) +
                       "; this build reads up to " + std::to_string(change_record::current_format));
@@ -200,7 +199,7 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
     if (seen && view(where) != seen->previous_value) outcome.seen_instead = std::move(seen);
     return outcome;
   }
-  if (source == own_incarnation()) {
+  if (source == own_) {
     const auto id = record.dot;
     return isolate(source, {id, {std::move(record)}});
   }
@@ -274,7 +273,7 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
     return fail(error_code::corrupt_data,
                 describe(record) + " follows change " + std::to_string(done) +
                     " of its incarnation in the log; those between are missing");
-  if (record.dot.origin == self_) clock_.resume(record.timestamp, now_ms);
+  if (record.dot.origin == own_.origin) clock_.resume(record.timestamp, now_ms);
   const auto content = content_hash(record);
   integrate(std::move(record), content);
   return {};
@@ -283,7 +282,7 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
 /// Moves the clock. An earlier incarnation of this node may have been ahead of wall time, so its
 /// timestamps count, within reason. False when a timestamp is beyond reason.
 bool context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
-  if (record.dot.origin == self_) return clock_.resume(record.timestamp, now_ms);
+  if (record.dot.origin == own_.origin) return clock_.resume(record.timestamp, now_ms);
   clock_.observe(record.timestamp, now_ms);
   return true;
 }
@@ -366,81 +365,6 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
   live_.remove(id);
   store_siblings(where, std::move(remaining));
   return record;
-}
-
-std::optional<value> context_engine::view_of(const tree_entry* entry) const {
-  if (!entry) return std::nullopt;
-  const auto siblings = entry->siblings.all();
-  if (siblings.size() == 1)
-    return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
-  auto resolved = resolve_siblings(*strategy_, entry->path, siblings);
-  return resolved.operation == operation::erase ? std::nullopt
-                                                : std::optional{std::move(resolved.new_value)};
-}
-
-/// The write that readers see now, with the value before, if it is not `record`.
-std::optional<change_record> context_engine::seen_instead_of(const change_record& record,
-                                                             const tree_entry* entry) const {
-  change_record seen;
-  if (entry) {
-    seen = resolve_siblings(*strategy_, entry->path, entry->siblings.all());
-  } else {
-    seen = record;
-    seen.operation = operation::erase;
-    seen.new_value = {};
-  }
-  if (seen.dot == record.dot && seen.operation == record.operation &&
-      seen.new_value == record.new_value)
-    return std::nullopt;
-  seen.previous_value = record.previous_value;
-  return seen;
-}
-
-bool context_engine::shows_value(const tree_entry* entry) const {
-  if (!entry) return false;
-  const auto siblings = entry->siblings.all();
-  if (siblings.size() == 1) return !siblings[0].is_tombstone();
-  return resolve_siblings(*strategy_, entry->path, siblings).operation == operation::put;
-}
-
-std::optional<value> context_engine::view(const path& where) const {
-  return view_of(tree_.find(where));
-}
-
-value_explained context_engine::explain(const path& where) const {
-  value_explained told;
-  answer_budget budget;
-  std::size_t left_out = 0;
-  const auto tell = [&](const change_record& record, bool wins) {
-    const bool fits = budget.take(record.new_value);
-    left_out += fits ? 0 : 1;
-    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation,
-                           fits ? record.new_value : value{}, record.principal, wins});
-  };
-  const auto* entry = tree_.find(where);
-  told.rule =
-      entry ? "one write overwrote all others that are known" : "no write to this path is known";
-  if (entry) {
-    const auto siblings = entry->siblings.all();
-    const auto winner = resolve_siblings(*strategy_, where, siblings).dot;
-    for (const auto& each : siblings) tell(each.to_record(where), each.dot() == winner);
-    told.conflict = siblings.size() > 1;
-    if (told.conflict)
-      told.rule = std::string{strategy_->name()} + ": " + std::string{strategy_->reason()};
-  }
-  std::size_t isolated = 0;
-  for (const auto& each : quarantine_) {
-    if (!each.concerns(where) || ++isolated > limits_.max_siblings) continue;
-    for (const auto& record : each.records)
-      if (record.path == where) tell(record, false);
-  }
-  if (isolated > 0)
-    told.rule += "; in quarantine, because one dot was given to several writes: " +
-                 std::to_string(isolated) + " of them";
-  if (left_out > 0)
-    told.rule += "; left out, too large for one answer: the values of " + std::to_string(left_out) +
-                 (left_out == 1 ? " write" : " writes");
-  return told;
 }
 
 engine_state context_engine::state() const {

@@ -181,7 +181,7 @@ public:
   std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
   std::size_t overwritten() const noexcept { return overwritten_.size(); }
-  incarnation_id own_incarnation() const noexcept { return {self_, incarnation_}; }
+  const incarnation_id& own_incarnation() const noexcept { return own_; }
 
 private:
   bool has_too_many_incarnations(const node_id& origin) const;
@@ -203,8 +203,7 @@ private:
   change_record remove_live(const path& where, const dot& id);
   bool take_time(const change_record& record, std::uint64_t now_ms);
 
-  node_id self_;
-  std::uint64_t incarnation_;
+  incarnation_id own_;
   engine_limits limits_;
   std::shared_ptr<const conflict_resolution> strategy_;
   hybrid_clock clock_;

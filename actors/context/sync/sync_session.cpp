@@ -23,7 +23,11 @@ std::uint64_t at(const version_vector& vector, const incarnation_id& source) noe
 
 sync_session::sync_session(const sync_identity& self, node_id peer, const sync_view& view,
                            sync_limits limits)
-    : self_(self), peer_(peer), view_(view), limits_(limits) {}
+    : self_(self),
+      peer_(peer),
+      view_(view),
+      limits_(limits),
+      window_(limits.max_in_flight_bytes, limits.max_in_flight_batches) {}
 
 // -- events ---------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ sync_session::actions sync_session::tick(std::uint64_t now_ms) {
   actions wishes;
   if (phase_ != phase::open || now_ms < next_heads_ms_) return wishes;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  then_ = std::exchange(recently_, {view_.committed(), pushes_, released_});
+  then_ = std::exchange(recently_, present());
   wishes.push_back(send_message{heads()});
   pulled_ = false;
   pull_missing(wishes);
@@ -136,7 +140,7 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
-  recently_ = {view_.committed(), pushes_, released_};
+  recently_ = present();
   if (hello.strategies != self_.strategies)
     wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
 
@@ -178,9 +182,10 @@ void sync_session::on(const sync_heads& heads, actions& wishes) {
 
   compare_roots(heads, wishes);
 
-  const bool no_progress = !heads.busy && !in_flight_.empty() && released_ == then_.released &&
-                           in_flight_.front().batch <= then_.pushes;
-  if (in_flight_.empty() || no_progress) presume_lost_what_is_unacknowledged();
+  const bool no_progress = !heads.busy && !window_.empty() &&
+                           window_.acknowledged() == then_.acknowledged &&
+                           window_.oldest() <= then_.pushed;
+  if (window_.empty() || no_progress) presume_lost_what_is_unacknowledged();
   for (const auto& each : then_.committed.entries())
     if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(incarnation_of(each), each.seq);
   behind_ = true;
@@ -255,24 +260,16 @@ void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
 }
 
 bool sync_session::release(std::uint64_t batch, actions& wishes) {
-  if (batch > pushes_) {
-    close(error_code::protocol_violation,
-          "the peer acknowledges push " + std::to_string(batch) + "; there were " +
-              std::to_string(pushes_),
-          wishes);
-    return false;
-  }
-  released_ = std::max(released_, batch);
-  while (!in_flight_.empty() && in_flight_.front().batch <= released_) {
-    in_flight_bytes_ -= in_flight_.front().bytes;
-    in_flight_.pop_front();
-  }
-  return true;
+  if (window_.acknowledge(batch)) return true;
+  close(error_code::protocol_violation,
+        "the peer acknowledges push " + std::to_string(batch) + "; there were " +
+            std::to_string(window_.latest()),
+        wishes);
+  return false;
 }
 
 void sync_session::presume_lost_what_is_unacknowledged() noexcept {
-  in_flight_.clear();
-  in_flight_bytes_ = 0;
+  window_.presume_lost();
   for (auto& [source, progress] : progress_) progress.sent = 0;
 }
 
@@ -288,14 +285,9 @@ void sync_session::owe(const incarnation_id& source, std::uint64_t upto) {
   owed = std::max(owed, upto);
 }
 
-bool sync_session::has_room() const noexcept {
-  return in_flight_.empty() || (in_flight_bytes_ < limits_.max_in_flight_bytes &&
-                                in_flight_.size() < limits_.max_in_flight_batches);
-}
-
 void sync_session::push_what_is_owed(actions& wishes) {
-  while (!queue_.empty() && has_room()) push_from_queue(wishes);
-  if (queue_.empty() && behind_ && !reading_ && has_room()) ask_log(wishes);
+  while (!queue_.empty() && window_.has_room()) push_from_queue(wishes);
+  if (queue_.empty() && behind_ && !reading_ && window_.has_room()) ask_log(wishes);
 }
 
 /// Pushes what the peer needs of the next committed batch: all, a part, or nothing.
@@ -339,9 +331,7 @@ void sync_session::push(const push_batch& batch, actions& wishes) {
     auto& sent = progress_[incarnation_of(each.dot)].sent;
     sent = std::max(sent, each.dot.seq);
   }
-  in_flight_.push_back({++pushes_, batch.wire_bytes()});
-  in_flight_bytes_ += batch.wire_bytes();
-  wishes.push_back(send_message{batch.to_message(pushes_)});
+  wishes.push_back(send_message{batch.to_message(window_.add(batch.wire_bytes()))});
 }
 
 void sync_session::drop_queue() noexcept {

@@ -1,3 +1,5 @@
+// The state class has more members than most: a session is one exchange whose two directions share
+// what they know of the peer.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include <troupe/actors/context/sync/push_batch.hpp>
+#include <troupe/actors/context/sync/push_window.hpp>
 #include <troupe/messages/sync.hpp>
 
 namespace troupe {
@@ -136,18 +139,19 @@ public:
   bool is_open() const noexcept { return phase_ == phase::open; }
   /// The changes that the peer has, as far as known.
   const version_vector& peer_vector() const noexcept { return theirs_; }
-  std::size_t in_flight_bytes() const noexcept { return in_flight_bytes_; }
+  std::size_t in_flight_bytes() const noexcept { return window_.bytes(); }
   std::size_t queued_bytes() const noexcept { return queued_bytes_; }
 
 private:
   enum class phase { waiting, open, closed };
-  struct flight {
-    std::uint64_t batch;
-    std::size_t bytes;
-  };
   struct progress {
     std::uint64_t sent = 0;  ///< Pushed up to here in this session, perhaps lost.
     std::uint64_t owed = 0;  ///< To push up to here, unless the peer gets it elsewhere first.
+  };
+  /// The state of this side at an earlier time.
+  struct standing {
+    version_vector committed;
+    std::uint64_t pushed = 0, acknowledged = 0;  ///< Of `push_window`.
   };
 
   void on(const sync_hello& hello, actions& wishes);
@@ -163,7 +167,7 @@ private:
   bool release(std::uint64_t batch, actions& wishes);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const incarnation_id& source, std::uint64_t upto);
-  bool has_room() const noexcept;
+  standing present() const { return {view_.committed(), window_.latest(), window_.acknowledged()}; }
   std::uint64_t reached(const incarnation_id& source) const noexcept;
   bool is_left_to_origin(const node_id& origin) const {
     return origin != self_.node && their_links_.contains(origin);
@@ -191,16 +195,8 @@ private:
   std::optional<incarnation_id> reading_;  ///< For which the log is being read.
   std::deque<shared_batch> queue_;
   std::size_t queued_bytes_ = 0;
-  std::deque<flight> in_flight_;
-  std::size_t in_flight_bytes_ = 0;
-  std::uint64_t pushes_ = 0;
-  std::uint64_t released_ = 0;  ///< The latest push that the peer acknowledged.
+  push_window window_;
 
-  /// The state of this side at an earlier time.
-  struct standing {
-    version_vector committed;
-    std::uint64_t pushes = 0, released = 0;
-  };
   standing recently_;  ///< When heads were last sent by `tick`, or at the greeting.
   standing then_;      ///< The time before, so at least a second ago. Empty in the first second.
   bool roots_reported_ = false;

@@ -1,0 +1,85 @@
+// What readers see. Changes are in engine.cpp.
+
+#include <utility>
+
+#include <troupe/actors/context/answer_budget.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+
+namespace troupe {
+
+std::optional<value> context_engine::view_of(const tree_entry* entry) const {
+  if (!entry) return std::nullopt;
+  const auto siblings = entry->siblings.all();
+  if (siblings.size() == 1)
+    return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
+  auto resolved = resolve_siblings(*strategy_, entry->path, siblings);
+  return resolved.operation == operation::erase ? std::nullopt
+                                                : std::optional{std::move(resolved.new_value)};
+}
+
+/// The write that readers see now, with the value before, if it is not `record`.
+std::optional<change_record> context_engine::seen_instead_of(const change_record& record,
+                                                             const tree_entry* entry) const {
+  change_record seen;
+  if (entry) {
+    seen = resolve_siblings(*strategy_, entry->path, entry->siblings.all());
+  } else {
+    seen = record;
+    seen.operation = operation::erase;
+    seen.new_value = {};
+  }
+  if (seen.dot == record.dot && seen.operation == record.operation &&
+      seen.new_value == record.new_value)
+    return std::nullopt;
+  seen.previous_value = record.previous_value;
+  return seen;
+}
+
+bool context_engine::shows_value(const tree_entry* entry) const {
+  if (!entry) return false;
+  const auto siblings = entry->siblings.all();
+  if (siblings.size() == 1) return !siblings[0].is_tombstone();
+  return resolve_siblings(*strategy_, entry->path, siblings).operation == operation::put;
+}
+
+std::optional<value> context_engine::view(const path& where) const {
+  return view_of(tree_.find(where));
+}
+
+value_explained context_engine::explain(const path& where) const {
+  value_explained told;
+  answer_budget budget;
+  std::size_t left_out = 0;
+  const auto tell = [&](const change_record& record, bool wins) {
+    const bool fits = budget.take(record.new_value);
+    left_out += fits ? 0 : 1;
+    told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation,
+                           fits ? record.new_value : value{}, record.principal, wins});
+  };
+  const auto* entry = tree_.find(where);
+  told.rule =
+      entry ? "one write overwrote all others that are known" : "no write to this path is known";
+  if (entry) {
+    const auto siblings = entry->siblings.all();
+    const auto winner = resolve_siblings(*strategy_, where, siblings).dot;
+    for (const auto& each : siblings) tell(each.to_record(where), each.dot() == winner);
+    told.conflict = siblings.size() > 1;
+    if (told.conflict)
+      told.rule = std::string{strategy_->name()} + ": " + std::string{strategy_->reason()};
+  }
+  std::size_t isolated = 0;
+  for (const auto& each : quarantine_) {
+    if (!each.concerns(where) || ++isolated > limits_.max_siblings) continue;
+    for (const auto& record : each.records)
+      if (record.path == where) tell(record, false);
+  }
+  if (isolated > 0)
+    told.rule += "; in quarantine, because one dot was given to several writes: " +
+                 std::to_string(isolated) + " of them";
+  if (left_out > 0)
+    told.rule += "; left out, too large for one answer: the values of " + std::to_string(left_out) +
+                 (left_out == 1 ? " write" : " writes");
+  return told;
+}
+
+}  // namespace troupe
