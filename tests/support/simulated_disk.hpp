@@ -82,7 +82,7 @@ private:
   }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
-    const auto& log = log_[wanted.wanted.run];
+    const auto& log = log_[wanted.wanted.incarnation];
     records read;
     std::size_t bytes = 0;
     for (auto seq = wanted.wanted.first;

@@ -1,0 +1,74 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include <troupe/tests/support/simulated_cluster.hpp>
+#include <troupe/tests/support/simulation_broken_rules.hpp>
+
+using namespace troupe;
+using namespace troupe::test::simulation;
+
+// The simulation is worth what it finds: a manager that breaks a rule is found within a few seeds,
+// and for the right reason.
+
+namespace {
+
+constexpr unsigned seeds = 40;
+
+/// Why the first of these seeds fails that fails, or an empty text.
+template <class Interference>
+std::string first_violation() {
+  for (unsigned seed = 1; seed <= seeds; ++seed) {
+    Interference breaks;
+    cluster simulated{seed, &breaks};
+    try {
+      simulated.run();
+    } catch (const violation& found) {
+      return found.what();
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("a manager that acknowledges before it has stored is found") {
+  CHECK(first_violation<acknowledges_before_stored>() ==
+        "what was acknowledged as durable is lost");
+}
+
+TEST_CASE("a manager that tells watchers twice is found") {
+  CHECK(first_violation<tells_watchers_twice>() ==
+        "a watcher is told a change twice, not at all, or out of order");
+}
+
+TEST_CASE("a manager that leaves out news is found") {
+  CHECK(first_violation<leaves_out_news>() ==
+        "what a watcher was told, replayed, is not the state");
+}
+
+TEST_CASE("a manager that tells news in the wrong order is found") {
+  CHECK(first_violation<reorders_news>() ==
+        "a watcher is told changes in another order than they were made");
+}
+
+TEST_CASE("a manager that forgets a session's position is found") {
+  CHECK(first_violation<forgets_positions>() == "the replicas push more than what is missing");
+}
+
+TEST_CASE("a manager that claims more than it has stored is found") {
+  CHECK(first_violation<claims_too_much>() == "a node claims what it has not stored");
+}
+
+TEST_CASE("a manager that has only a part of a batch stored is found") {
+  CHECK_FALSE(first_violation<stores_a_part>().empty());
+}
+
+TEST_CASE("a manager that checkpoints what the log does not have yet is found") {
+  CHECK(first_violation<checkpoints_too_early>() ==
+        "a checkpoint holds changes that the log lacks");
+}
+
+TEST_CASE("a manager that leaves a write unanswered is found") {
+  CHECK(first_violation<leaves_writes_unanswered>() == "a write is never answered");
+}
