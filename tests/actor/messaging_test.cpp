@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -284,6 +288,26 @@ TEST_CASE("deadlines are kept on every kind of thread") {
           error_code::deadline_exceeded);
     CHECK(std::chrono::steady_clock::now() - began >= 50ms);
   }
+}
+
+TEST_CASE_FIXTURE(fixture, "asking from an actor that the kernel did not start is a defect") {
+  const auto child = fork();
+  if (child == 0) {
+    std::signal(SIGABRT, SIG_DFL);
+    close(STDERR_FILENO);
+    const auto whom = answering({true, "x"});
+    system.own(system.caf().spawn([whom](oracle::pointer self) -> oracle::behavior_type {
+      ask(self, whom, 1s, get_value{path{"/a"}})
+          .then([](const value_found&) {}, [](const error&) {});
+      return {[](const get_value&) { return value_found{}; }, [](tick) {}};
+    }));
+    system.run();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGABRT);
 }
 
 TEST_CASE("what is asked from outside keeps to the same bounds") {
