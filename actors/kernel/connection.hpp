@@ -100,10 +100,13 @@ public:
   /// The bytes that wait to be written. CAF does not count those that it is writing just now.
   std::size_t unsent() const { return open() ? broker_->wr_buf(handle_).size() : 0; }
 
-  /// Closes. Unsent bytes are still sent as far as the operating system takes them at once.
-  void close() { close_later(*broker_, handle_); }
+  /// Closes, once. Unsent bytes are still sent as far as the operating system takes them at once.
+  void close() {
+    if (!std::exchange(closed_, true)) close_later(*broker_, handle_);
+  }
 
-  bool open() const { return broker_->valid(handle_); }
+  /// False after `close`: the handle is a descriptor, which may then be another connection's.
+  bool open() const { return !closed_ && broker_->valid(handle_); }
 
 private:
   /// The I/O loop sees neither of two changes in one turn, while the connection believes in both.
@@ -116,6 +119,7 @@ private:
   caf::io::abstract_broker* broker_;
   caf::io::connection_handle handle_;
   bool paused_ = false;
+  bool closed_ = false;
   std::shared_ptr<bool> turned_ =
       std::make_shared<bool>(true);  ///< Touched by the I/O thread only.
 };
