@@ -1,7 +1,7 @@
 #pragma once
 
-// For hosts that use CAF themselves: the actor system of a host, and its actors by their typed
-// handles.
+// For hosts that use CAF themselves: the actor system of a host and the typed handles of its
+// actors.
 
 #include <caf/actor_system.hpp>
 
@@ -17,8 +17,8 @@ struct caf_access {
 
   /// Starts a node in an actor system that the program owns and that outlives it. Call
   /// `register_messages` before making the system, and load `caf::io::middleman` in its
-  /// configuration. When the start fails and a part of the node does not stop either, the error
-  /// names it: the system then waits for its end.
+  /// configuration. When the start fails and a part of the node does not stop, the error names that
+  /// part, and the system waits for its end.
   static result<std::unique_ptr<node>> start_node(caf::actor_system& system, config settings);
 };
 

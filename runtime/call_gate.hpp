@@ -5,11 +5,11 @@
 
 namespace troupe {
 
-/// Whether one thread may call a function that another may take away at any moment. Nobody waits at
-/// it: once it is closed no call begins, while one that has begun goes on.
+/// Guards a function that one thread calls and another may withdraw at any moment. Nobody waits: no
+/// call begins once the gate is closed, and a call that has begun goes on.
 class call_gate {
 public:
-  /// Whether a call begins; `end` follows it then. For one thread at a time.
+  /// @returns whether a call may begin; call `end` after it. For one thread at a time.
   bool begin() noexcept {
     auto expected = state::open;
     return state_.compare_exchange_strong(expected, state::calling);
@@ -18,7 +18,7 @@ public:
     auto expected = state::calling;
     state_.compare_exchange_strong(expected, state::open);
   }
-  /// From any thread, for good.
+  /// Closes the gate for ever. From any thread.
   void close() noexcept { state_ = state::closed; }
   bool closed() const noexcept { return state_ == state::closed; }
 

@@ -30,7 +30,7 @@ result<E> parse_choice(std::string_view key, std::string_view text) {
       std::string{key} + ": \"" + std::string{utf8_prefix(text, 64)} + "\" is not one of " + known);
 }
 
-// -- what a value must be; the place where it stands is put before these messages -----------------
+// -- checks of values; the caller adds the place to these messages --------------------------------
 
 result<void> check_name(const std::string& text) {
   if (text.empty() || text.size() > 64 || !is_utf8(text))
@@ -151,7 +151,7 @@ result<config> apply_environment(config base,
     if (const char* given = variable(name); given != nullptr && *given != '\0')
       use(std::string{given});
   };
-  result<void> outcome;  // the first mistake
+  result<void> outcome;  // the first error
   const auto check = [&](const char* name, const std::string& given,
                          result<void> (*how)(const std::string&)) {
     if (auto checked = at(name, how(given)); !checked && outcome) outcome = std::move(checked);
@@ -187,7 +187,7 @@ result<config> apply_environment(config base,
 
 result<void> check_spelling_of_variables(const std::vector<std::string_view>& environment) {
   constexpr std::string_view prefix = "TROUPE_";
-  std::vector<std::string_view> variables;  // whatever is looked for
+  std::vector<std::string_view> variables;  // all that apply_environment reads
   (void)apply_environment({}, [&](const char* name) -> const char* {
     variables.emplace_back(name);
     return nullptr;

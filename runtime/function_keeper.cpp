@@ -4,8 +4,6 @@
 #include <optional>
 #include <string>
 
-#include <caf/event_based_actor.hpp>
-
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
@@ -21,14 +19,31 @@ void pending_call::finish(result<value> outcome) {
 
 namespace {
 
-/// Runs one command, and the function that is told of its outcome.
-caf::behavior run_call(caf::event_based_actor* self, const std::shared_ptr<pending_call>& call) {
-  end_by_exceptions(*self);
-  ask(self, call->dispatcher(), call->limit(), call->take())
-      .then([call](value& answer) { call->finish(std::move(answer)); },
-            [call](const error& why) { call->finish(fail(why)); });
-  return {};
-}
+/// Runs one command and its callback, then ends.
+class call_runner_state {
+public:
+  using interface = caf::typed_actor<caf::result<void>(tick)>;
+  static constexpr const char* name = "call_runner";
+
+  call_runner_state(interface::pointer self, std::shared_ptr<pending_call> call)
+      : self_(self), call_(std::move(call)) {}
+
+  interface::behavior_type make_behavior() {
+    ask(self_, call_->dispatcher(), call_->limit(), call_->take())
+        .then([this](value& answer) { finish(std::move(answer)); },
+              [this](const error& why) { finish(fail(why)); });
+    return {[](tick) {}};
+  }
+
+private:
+  void finish(result<value> outcome) {
+    end_normally(self_);  // first, as the callback may throw
+    call_->finish(std::move(outcome));
+  }
+
+  interface::pointer self_;
+  std::shared_ptr<pending_call> call_;
+};
 
 class function_keeper_state {
 public:
@@ -56,7 +71,7 @@ private:
 
   void start(const std::shared_ptr<pending_call>& call) {
     auto what = "the callback of " + call->command();
-    keep(self_->system().spawn(run_call, call), std::move(what));
+    keep(spawn_shell<call_runner_state>(self_->system(), call), std::move(what));
   }
 
   template <class Handle>
@@ -84,15 +99,15 @@ private:
     stop_report report;
     for (auto& [id, what] : functions_) report.blocked.push_back(std::move(what));
     stopping_->deliver(std::move(report));
-    self_->quit();
+    end_normally(self_);
   }
 
   interface::pointer self_;
-  // The replica bounds how many watch it, the dispatcher how many commands wait; the others end at
+  // Bounded: the replica bounds its watchers, the dispatcher the commands that wait. Others end at
   // once.
   std::map<caf::actor_id, std::string> functions_;
   std::map<caf::actor_id, context_watcher>
-      watchers_;  ///< Those of them that end when they are told to.
+      watchers_;  ///< Those of them that end when they are dismissed.
   watch_list ends_;
   std::optional<caf::typed_response_promise<stop_report>> stopping_;
 };

@@ -13,14 +13,14 @@
 
 namespace troupe {
 
-/// A command that a program runs without waiting, and the function that it wants to be told with.
-/// That is called exactly once: with the outcome, or with `unavailable` when this goes before there
-/// is one.
+/// A command that a program runs without waiting, and the callback for its outcome. The callback is
+/// called exactly once: with the outcome, or with `unavailable` when this object is destroyed
+/// before there is one.
 class pending_call {
 public:
   using callback = std::function<void(result<value>)>;
 
-  /// @param limit For the answer of the dispatcher.
+  /// @param limit The deadline for the dispatcher's answer.
   pending_call(dispatcher_actor dispatcher, execute_command wanted, std::chrono::milliseconds limit,
                callback done)
       : dispatcher_(std::move(dispatcher)),
@@ -33,7 +33,7 @@ public:
 
   const dispatcher_actor& dispatcher() const noexcept { return dispatcher_; }
   const std::string& command() const noexcept { return wanted_.command; }
-  /// Once.
+  /// Call it once.
   execute_command take() { return std::move(wanted_); }
   std::chrono::milliseconds limit() const noexcept { return limit_; }
   void finish(result<value> outcome);
@@ -45,23 +45,23 @@ private:
   callback done_;
 };
 
-/// Asks for a command to be run.
+/// Runs a command whose caller does not wait.
 struct start_call {
   std::shared_ptr<pending_call> call;
 };
 
-/// Knows the actors of a host that call functions of the program: of watches, and of commands that
-/// it does not wait for. A stop ends them, waits for no longer than it may, and names those whose
+/// Owns the actors of a host that call functions of the program: those of watches, and the
+/// callbacks of commands. A stop ends them, waits at most until its deadline, and names those whose
 /// function does not return.
 using function_keeper = caf::typed_actor<
-    // Keeps this watcher until it ends.
+    // Takes this watcher over until it ends.
     caf::result<void>(watch_context),
-    // Runs a command and calls the function with its outcome.
+    // Runs a command and calls the callback with its outcome.
     caf::result<void>(start_call),
-    // Ends all watchers and waits for the calls, whose commands have ended; then ends itself.
-    // Answered with the functions that have not returned within the deadline.
+    // Ends all watchers, waits for the callbacks, and ends itself. Answered with the functions that
+    // have not returned within the deadline.
     caf::result<stop_report>(stop_children),
-    // The deadline.
+    // The deadline of a stop.
     caf::result<void>(tick)>;
 
 function_keeper spawn_function_keeper(caf::actor_system& system);

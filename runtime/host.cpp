@@ -16,8 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto answer_deadline = 10s;
 constexpr auto disk_deadline = 60s;
-constexpr auto plugin_deadline =
-    load_deadline + 10s;  // for what a manifest may ask for, and no less
+constexpr auto plugin_deadline = load_deadline + 10s;  // the most that a manifest may ask for
 constexpr std::chrono::milliseconds longest_deadline = 24h;
 constexpr auto slack = 1s;  // so that the dispatcher's own deadline error comes first
 
@@ -90,8 +89,7 @@ host::host(config settings) : impl_(std::make_unique<impl>()) {
 
 host::~host() {
   stop();
-  // What blocks holds its threads, and CAF would wait for them without end: all that they use is
-  // left behind with them.
+  // CAF would wait for the threads that block for ever: leave them behind, with all that they use.
   if (impl_->left_behind) (void)impl_.release();
 }
 
@@ -255,7 +253,7 @@ result<std::vector<context_entry>> host_context::list(std::string_view prefix) c
 
 namespace {
 
-/// Calls a host's function for each change. Has a thread of its own, because such functions may
+/// Calls a host's function for each change. Has a thread of its own, because the function may
 /// wait.
 class watcher_state {
 public:
@@ -272,9 +270,9 @@ public:
       try {
         for (const auto& change : told.changes) call(*change);
         return {};
-      } catch (...) {  // whatever a program's function throws
-        self_->quit();
-        return to_caf({error_code::handler_failed, "the function of a watch has thrown", {}});
+      } catch (...) {
+        end_normally(self_);
+        return to_caf({error_code::handler_failed, "the function of a watch threw", {}});
       }
     }};
   }
@@ -302,7 +300,7 @@ subscription::subscription() = default;
 subscription::subscription(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
 subscription::subscription(subscription&&) noexcept = default;
 subscription& subscription::operator=(subscription&& other) noexcept {
-  auto taken = std::move(other.impl_);  // before the end, as the other may be this one
+  auto taken = std::move(other.impl_);  // before the end: the other may be this one
   end();
   impl_ = std::move(taken);
   return *this;
@@ -368,8 +366,7 @@ result<std::unique_ptr<node>> caf_access::start_node(caf::actor_system& system, 
       system, std::move(settings), [](const stop_request&) {}, std::move(log));
   if (started) return std::move(*started);
   auto& [why, blocked] = started.error();
-  for (const auto& each : blocked)
-    why.message += "; what was started did not stop in time: " + each;
+  for (const auto& each : blocked) why.message += "; did not stop in time: " + each;
   return fail(std::move(why));
 }
 

@@ -31,11 +31,11 @@
 ///                         });
 ///     auto reply = host.execute("greet", {{"name", "Ada"}});
 ///
-/// Takes over neither `main` nor signals, arguments or the log. Every call here may be made from
-/// any thread.
+/// Takes over neither `main` nor signals, arguments or the log. All functions here may be called
+/// from any thread.
 namespace troupe {
 
-/// What constructors throw: a `troupe::error` as an exception.
+/// The exception of constructors: a `troupe::error`.
 class failure : public std::runtime_error {
 public:
   explicit failure(troupe::error why) : std::runtime_error(why.message), why_(std::move(why)) {}
@@ -45,18 +45,18 @@ private:
   troupe::error why_;
 };
 
-/// Stays subscribed for as long as it lives.
+/// Watches for as long as it lives.
 class subscription {
 public:
   subscription();
   subscription(subscription&&) noexcept;
-  /// Ends what this one watched, as its destructor does.
+  /// Ends what this one watched, as the destructor does.
   subscription& operator=(subscription&&) noexcept;
   /// No call of the function begins after this returns; one that has begun may still run.
   ~subscription();
 
-  /// False when it was never made, or has ended because the function was too slow and changes were
-  /// missed.
+  /// False when it was never made or has ended: the function threw, was too slow, or the host has
+  /// stopped.
   bool active() const;
 
 private:
@@ -69,38 +69,37 @@ private:
 
 /// Where a command's function runs.
 enum class run_on : std::uint8_t {
-  worker,      ///< On one of the host's worker threads: it may take its time.
+  worker,      ///< On one of the host's worker threads. It may wait.
   dispatcher,  ///< Inside the dispatcher: fastest, for functions that are cheap and never wait.
 };
 
 /// The commands of a host.
 class host_commands {
 public:
-  /// It may take values out of the arguments.
+  /// May move values out of the arguments.
   using function = std::function<result<value>(arguments&)>;
-  /// Takes long: it looks at the token now and then, which is asked to stop when nobody waits for
-  /// the result any more, because the caller has cancelled the request or is gone, its deadline has
-  /// passed, or the host is being stopped; and fails with `cancelled`. What it registers with the
-  /// token runs inside the dispatcher and must neither wait nor throw.
+  /// For long-running commands: poll the stop token, and fail with `cancelled` when it is set. It
+  /// is set when the caller cancels the request or disconnects, at the deadline, and when the host
+  /// stops. Callbacks that are registered with the token run inside the dispatcher and must neither
+  /// wait nor throw.
   using long_function = std::function<result<value>(arguments&, std::stop_token)>;
 
-  /// Offers a command. What the function throws becomes the command's error. Fails when the
+  /// Offers a command. An exception of the function becomes the command's error. Fails when the
   /// specification is wrong or the name is taken.
   ///
-  /// A function on a worker that waits for another command keeps its worker meanwhile: when all
+  /// A function on a worker that waits for another command keeps its worker. When all
   /// `config.worker_threads` do so, nothing moves until the first deadline.
-  /// @param checks of parameters, beyond what the specification says: given a value of the
-  /// parameter's type, each returns what
-  ///               is wanted instead, in words, or nothing. They run inside the dispatcher and must
-  ///               be cheap.
+  /// @param checks Checks of parameters beyond the specification. Each takes a value of the
+  /// parameter's type and returns what is expected instead, in words, or nothing. They run inside
+  /// the dispatcher and must be cheap.
   result<void> add(command_spec spec, function run, run_on where = run_on::worker,
                    std::vector<custom_check> checks = {});
-  /// Offers a command that takes long, on a worker.
+  /// Offers a long-running command, on a worker.
   result<void> add(command_spec spec, long_function run, std::vector<custom_check> checks = {});
   result<void> remove(const std::string& name);
-  /// In the order of their names.
+  /// All commands, in the order of their names.
   result<std::vector<command_spec>> list() const;
-  /// Of every command that ran, in the order of the names.
+  /// Of all commands that have run, in the order of their names.
   result<std::vector<command_metrics>> metrics() const;
   result<void> reset_metrics();
 
@@ -110,21 +109,21 @@ private:
   class host& host_;
 };
 
-/// The context of a host: a tree of values that it shares with the other nodes of its cluster.
-/// A path is text such as `/app/theme`; a malformed one is an `invalid_argument`.
+/// The context of a host: a tree of values that it shares with the other nodes of its cluster. A
+/// path is text such as `/app/theme`; a malformed one fails with `invalid_argument`.
 class host_context {
 public:
   /// The value, or `not_found`.
   result<value> get(std::string_view path) const;
-  /// Returns when the change is durable here, or with `memory` at once.
+  /// Writes a value. Returns when the change is durable here, or at once with `memory`.
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
   result<change_id> erase(std::string_view path, durability level = durability::durable);
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
-  /// Calls the function for every change at and below a path from now on, whoever makes it, one at
-  /// a time and in order. A function that throws ends the watch; so does one that is 10,000 changes
-  /// behind when more come, and the host's stop; `subscription::active` tells. Inactive from the
-  /// start when the path is malformed.
+  /// Calls the function for each change at and below a path from now on, one at a time and in
+  /// order. The subscription ends when the function throws, when it is 10,000 changes behind and
+  /// more come, and when the host stops; see `subscription::active`. It is inactive from the start
+  /// when the path is malformed.
   [[nodiscard]] troupe::subscription watch(std::string_view prefix,
                                            std::function<void(const change_record&)> function);
 
@@ -138,8 +137,8 @@ private:
 class host_plugins {
 public:
   /// Starts the plugin of a package directory. Returns when it runs.
-  /// @param grants Of what its manifest requests; empty grants all of it.
-  /// @param level The most that the package may be trusted with; one that asks for more is refused.
+  /// @param grants Capabilities of those that its manifest requests; empty grants all of them.
+  /// @param level The highest level that the package may ask for.
   result<plugin_info> load(const std::filesystem::path& package,
                            std::vector<std::string> grants = {},
                            permission_level level = permission_level::user);
@@ -157,7 +156,7 @@ class host {
 public:
   using callback = std::function<void(result<value>)>;
 
-  /// Starts the node. Blocks until it serves. @throws failure when it cannot, with why.
+  /// Starts the node. Blocks until it serves. @throws failure when it cannot.
   explicit host(config settings);
   /// Stops it, as `stop` does.
   ~host();
@@ -171,8 +170,8 @@ public:
   /// The same without waiting.
   std::future<result<value>> execute_async(const std::string& command, arguments given = {},
                                            std::chrono::milliseconds deadline = {});
-  /// The same; the callback is called exactly once, and must neither block nor throw: on a thread
-  /// of the host, or on the calling one when the host has been stopped.
+  /// The same with a callback, which is called exactly once and must neither block nor throw. It
+  /// runs on a thread of the host, or on the calling thread when the host has been stopped.
   void execute(const std::string& command, arguments given, callback done,
                std::chrono::milliseconds deadline = {});
 
@@ -180,20 +179,21 @@ public:
   host_context context() { return host_context{*this}; }
   host_plugins plugins() { return host_plugins{*this}; }
 
-  /// Where other nodes reach this one; empty when it does not listen.
+  /// Where this node listens for other nodes; empty when it does not.
   std::string address() const;
-  /// The other nodes that this one knows.
+  /// The other nodes that this node knows.
   result<std::vector<peer_info>> peers() const;
 
-  /// Blocks until somebody asks the node to stop over its socket, an essential part fails, or
-  /// `deadline` passes, at most a day.
+  /// Blocks until a client asks the node to stop, an essential part fails, or `deadline` passes, at
+  /// most a day.
   /// @returns nothing when the deadline passed.
   std::optional<stop_request> wait_for_stop_request(std::chrono::milliseconds deadline) const;
 
-  /// Stops everything within `config::stop_deadline`. @returns what blocked, such as the command,
-  /// the path of the watch or the callback whose function did not return; its thread is then left
-  /// behind. Calls made afterwards fail with `unavailable`. Another call of this waits for the same
-  /// end and returns the same, so a function that the host runs must not make it.
+  /// Stops everything within `config::stop_deadline`. Later calls of other functions fail with
+  /// `unavailable`. Another `stop` waits for the same end and returns the same, so functions that
+  /// the host runs must not call it.
+  /// @returns what blocked: commands, watches and callbacks whose functions did not return. Their
+  /// threads are left behind.
   std::vector<std::string> stop();
 
 private:

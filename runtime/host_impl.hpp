@@ -12,13 +12,13 @@
 
 namespace troupe {
 
-/// What a host owns. The actor system is declared first, so it goes last.
+/// What a host owns. The actor system is declared first, so that it is destroyed last.
 struct host::impl {
   impl();
 
-  /// Starts the node. When that fails and something of it does not stop, `left_behind` says so.
+  /// Starts the node. Sets `left_behind` when that fails and a part of the node does not stop.
   result<void> start(config given);
-  /// Ends everything, within the node's deadline. @returns what blocked.
+  /// Stops everything within the node's deadline. @returns what blocked.
   std::vector<std::string> stop();
 
   /// Asks an actor of the node and waits on the calling thread. `Answer` is `void` for an empty
@@ -38,10 +38,10 @@ struct host::impl {
   std::shared_future<stop_request> wanted_stop;
   std::promise<std::vector<std::string>> stopped;
   std::shared_future<std::vector<std::string>>
-      stop_outcome;  ///< For all who stop it, whoever was first.
+      stop_outcome;  ///< The same for all threads that stop it.
   std::atomic<bool> running =
       false;                 ///< Calls may come from any thread while another stops the host.
-  bool left_behind = false;  ///< Something did not stop: its threads go on using all of this.
+  bool left_behind = false;  ///< Something did not stop: its threads go on using this object.
 };
 
 }  // namespace troupe

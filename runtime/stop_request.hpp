@@ -4,11 +4,10 @@
 
 namespace troupe {
 
-/// That a node should stop, and why.
+/// Why a node should stop.
 struct stop_request {
-  std::string reason;   ///< In words for the operator.
-  bool failed = false;  ///< An essential part of the node has ended by itself; otherwise somebody
-                        ///< has asked for it.
+  std::string reason;   ///< For the operator.
+  bool failed = false;  ///< An essential part has ended by itself; otherwise somebody has asked.
 };
 
 }  // namespace troupe

@@ -14,15 +14,15 @@ namespace {
 constexpr std::uint32_t max_results = 1000;
 constexpr std::size_t max_text_bytes = 1024;
 
-/// At most so many bytes, in whole characters: what is recorded may come from a party that writes
-/// as much as it likes.
+/// Cuts a text at `max_text_bytes`, in whole characters. It may come from a party that sends any
+/// amount.
 std::string shortened(std::string_view text) {
   constexpr std::string_view mark = "…";
   if (text.size() <= max_text_bytes) return repaired_utf8(text);
   return repaired_utf8(utf8_prefix(text, max_text_bytes - mark.size())).append(mark);
 }
 
-/// The record with all of its texts shortened, so that a bound on records is a bound on memory.
+/// Cuts all texts of a record, so that the bound on records bounds the memory.
 audit_record shortened(audit_record record) {
   for (auto* text : {&record.event, &record.principal, &record.subject, &record.rule})
     *text = shortened(*text);

@@ -12,11 +12,11 @@
 
 namespace troupe {
 
-/// Keeps the audit trail: who was allowed, denied, given or deprived of what. Appends JSON lines to
-/// `audit.jsonl` and keeps the newest in memory for searches; longer texts than 1 KiB are cut. Runs
-/// on a thread of its own because it writes to disk.
+/// Keeps the audit trail: which principals were allowed or denied what, and which capabilities they
+/// got and lost. Appends JSON lines to `audit.jsonl` and keeps the newest records in memory for
+/// searches. Cuts texts at 1 KiB. Runs on a thread of its own because it writes to disk.
 using audit_actor = caf::typed_actor<
-    // Adds a record; stamped with the time when it has none. Answered with an error when it cannot
+    // Adds a record, with the time of now when it has none. Answered with an error when it cannot
     // be written.
     caf::result<void>(audit_record),
     // The newest records that match, newest first.
@@ -24,18 +24,18 @@ using audit_actor = caf::typed_actor<
     // `audit.search` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notification)>;
 
-/// Where the trail is kept and how much of it. The directory exists before the actor is started.
+/// The place and the size of the trail. The directory exists before the actor starts.
 struct audit_setup {
   std::filesystem::path directory;
-  std::size_t max_file_bytes =
-      std::size_t{8} << 20;  ///< Then the file becomes `audit.1.jsonl`, whose predecessor goes.
-  std::size_t max_in_memory = 1000;  ///< The oldest go first.
+  std::size_t max_file_bytes = std::size_t{8} << 20;  ///< A larger file replaces `audit.1.jsonl`.
+  std::size_t max_in_memory = 1000;                   ///< The newest records.
   log_target log;
   wall_clock clock = system_wall_clock();
 };
 
-/// Starts the trail on a thread of its own, with what an earlier run has left. Whoever holds the
-/// handle ends it. Never fails: a directory that cannot be written is the answer to each record.
+/// Starts the trail on a thread of its own and loads the records on disk. The holder of the handle
+/// ends it. Never fails: when the directory cannot be written, each record is answered with that
+/// error.
 audit_actor spawn_audit(caf::actor_system& system, audit_setup setup);
 
 /// The audit trail of a node.

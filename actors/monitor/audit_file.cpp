@@ -19,8 +19,8 @@ std::string text_of(const value& line, std::string_view key) {
   return found ? std::string{found->as_string().value_or("")} : std::string{};
 }
 
-/// True when the last line was cut off, as by a full disk or a crash: what is appended must not
-/// become part of it.
+/// True when the last line was cut off, by a full disk or a crash. The next line must not become
+/// part of it.
 bool ends_torn(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary | std::ios::ate};
   return in.tellg() > 0 && in.seekg(-1, std::ios::end).get() != '\n';
@@ -89,7 +89,7 @@ result<void> audit_file::open() {
     return failed("cannot be opened");
   }
   if (S_ISREG(status.st_mode))
-    fchmod(out_.get(), 0600);  // an older one may have been readable by others
+    fchmod(out_.get(), 0600);  // others could read files of older versions
   bytes_ = static_cast<std::size_t>(status.st_size);
   if (torn && !write_all(out_.get(), "\n")) {
     out_.reset();

@@ -11,19 +11,18 @@
 
 namespace troupe {
 
-/// The audit trail on disk: JSON lines in `audit.jsonl`, and the file before it in `audit.1.jsonl`,
-/// so that at most twice `max_bytes` are kept. Only its owner may read it, and no program that is
-/// started inherits it.
+/// The audit trail on disk: JSON lines in `audit.jsonl`, and older ones in `audit.1.jsonl`. Each
+/// file has at most `max_bytes`. Only the owner may read them, and started programs do not inherit
+/// them.
 class audit_file {
 public:
   audit_file(std::filesystem::path directory, std::size_t max_bytes);
 
-  /// The newest records of an earlier run, oldest first. Lines that are torn or not ours are passed
-  /// over.
+  /// Reads the newest records, oldest first. Skips lines that are torn or are no records.
   std::vector<audit_record> load(std::size_t max_records) const;
 
-  /// Appends a line, to a new file when this one has no room for it. Fails with `storage_failure`,
-  /// also when the full file cannot be renamed; the next one tries again.
+  /// Appends a line, to a new file when this one has no room. Fails with `storage_failure`, also
+  /// when the full file cannot be renamed. The next call tries again.
   result<void> append(const audit_record& record);
 
 private:
@@ -40,7 +39,7 @@ private:
 
 /// One JSON object without line breaks.
 std::string to_json_line(const audit_record& record);
-/// The record that such a line is. Fails with `corrupt_data`, or as JSON does, when it is none.
+/// Reads such a line. Fails with `corrupt_data`, or as `value::from_json` does.
 result<audit_record> parse_json_line(std::string_view line);
 
 }  // namespace troupe
