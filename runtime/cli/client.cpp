@@ -18,7 +18,7 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// The node asks a client nothing.
+/// Refuses requests: a node asks a client nothing.
 class no_requests : public link_events {
 public:
   explicit no_requests(link_session& session) : session_(session) {}
@@ -87,7 +87,7 @@ result<std::string> client::call_bytes(std::string_view method, std::string_view
   return std::move(*outcome);
 }
 
-/// Sends what there is to send and takes what has come, waiting for at most a moment.
+/// Waits for the socket, at most a second. Sends output and receives what has come.
 result<void> client::exchange(link_session::time_point until) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - clock::now());
   auto& output = session_->output();

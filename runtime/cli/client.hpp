@@ -14,11 +14,11 @@
 
 namespace troupe::cli {
 
-/// A connection to a node over the unix socket in its data directory, for programs that ask one
-/// thing after the other. Blocks; for one thread.
+/// A connection to a node over the unix socket in its data directory. Makes one request at a time.
+/// Blocks. For one thread.
 class client {
 public:
-  /// Connects and opens a session. The error says which socket was tried and what to do.
+  /// Connects and opens a session. The error names the socket and says what to do.
   static result<client> connect(const std::filesystem::path& data_dir,
                                 std::chrono::milliseconds deadline);
 

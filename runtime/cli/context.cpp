@@ -18,15 +18,14 @@ constexpr std::size_t max_import_bytes = std::size_t{256} << 20;
 constexpr std::size_t chunk_entries = 1000;
 constexpr std::size_t chunk_bytes = std::size_t{2} << 20;
 
-/// A path as a word of the command line. An empty one is not taken for the root: it is what an
-/// unset variable leaves.
+/// Reads a path. An empty word is not the root: it most often is a variable that was not set.
 result<path> read_path(const std::string& word) {
   if (word.empty())
     return fail(error_code::invalid_argument, "the path is empty; the root is \"/\"");
   return path::parse(word);
 }
 
-/// JSON where it is JSON, and text where it is not: `42` is a number, `dark` a string.
+/// Reads a value: JSON where it is JSON, otherwise text. `42` is a number, `dark` a string.
 result<value> read_value(const std::string& word, bool as_string) {
   if (as_string) return value{word};
   auto json = value::from_json(word);
@@ -63,7 +62,7 @@ result<void> print_change(app_state& app, result<change_accepted> accepted) {
   return {};
 }
 
-/// All entries of one state of the subtree: begins anew when it changes under way.
+/// Reads all entries of one state of the subtree. Starts again when it changes meanwhile.
 result<std::vector<context_entry>> fetch(app_state& app, client& node, const path& prefix) {
   constexpr int attempts = 10;
   for (int attempt = 0; attempt < attempts; ++attempt) {
@@ -94,8 +93,7 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
   while (true) {
     auto page = node.call(wanted, app.deadline);
     if (!page) return fail(std::move(page.error()));
-    if (page->entries.size() >
-        left) {  // a page does not end with a value at the root, so it may be one longer
+    if (page->entries.size() > left) {  // the first page may have one more entry, for the root
       page->entries.erase(page->entries.begin() + left, page->entries.end());
       page->more = true;
     }
@@ -147,14 +145,14 @@ result<value> read_json_file(const std::string& file) {
   return parsed;
 }
 
-/// A line on a terminal that tells how far something is.
+/// Shows progress on a terminal, in one line.
 class progress_line {
 public:
   progress_line(const app_state& app, const char* what, std::size_t all)
       : seen_(!app.json && isatty(STDERR_FILENO) != 0), what_(what), all_(all) {}
   progress_line(const progress_line&) = delete;
   progress_line& operator=(const progress_line&) = delete;
-  /// What is printed next begins on a line of its own.
+  /// Ends the line.
   ~progress_line() {
     if (begun_) std::fprintf(stderr, "\n");
   }
@@ -173,7 +171,7 @@ private:
   std::size_t all_;
 };
 
-/// Sends the entries in messages of a moderate size.
+/// Sends the entries in several messages.
 result<values_imported> send_entries(app_state& app, client& node,
                                      const std::vector<context_entry>& entries, bool only_check) {
   values_imported total;
@@ -204,8 +202,8 @@ result<void> import(app_state& app, client& node, const std::string& file, const
   auto json = read_json_file(file);
   if (!json) return fail(std::move(json.error()));
   const auto entries = flatten(prefix, *json);
-  // A message is written whole or not at all, but there may be several: all are checked before the
-  // first is written.
+  // The node writes each message completely or not at all. Check all of them before the first
+  // write.
   if (auto checked = send_entries(app, node, entries, true); !checked)
     return fail(std::move(checked.error()));
   const auto total = send_entries(app, node, entries, false);
@@ -304,27 +302,57 @@ CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& n
   return command;
 }
 
-}  // namespace
-
-void add_context(CLI::App& parent, app_state& app) {
-  auto* group = parent.add_subcommand("context", "The tree of values that nodes share");
-  group->require_subcommand(1);
-
-  add_path_command(*group, app, "get", "Prints a value", true,
-                   [&app](client& node, const path& where) { return get(app, node, where); });
-
+void add_set(CLI::App& group, app_state& app) {
   auto given = std::make_shared<std::string>();
   auto as_string = std::make_shared<bool>(false);
-  auto* set = add_path_command(
-      *group, app, "set", "Writes a value; returns when it is durable", true,
+  auto* command = add_path_command(
+      group, app, "set", "Writes a value; returns when it is durable", true,
       [&app, given, as_string](client& node, const path& where) -> result<void> {
         auto read = read_value(*given, *as_string);
         if (!read) return fail(std::move(read.error()));
         return print_change(app, node.call(set_value{where, std::move(*read)}, app.deadline));
       });
-  set->add_option("value", *given, "JSON, or text")->required();
-  set->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
+  command->add_option("value", *given, "JSON, or text")->required();
+  command->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
+}
 
+void add_import(CLI::App& group, app_state& app) {
+  auto* command = add_client_command(
+      group, app, "import",
+      "Writes a JSON file into the tree, a value for each leaf. The whole file is checked first; "
+      "an interrupted import may be partly applied");
+  auto file = std::make_shared<std::string>();
+  auto below = std::make_shared<std::string>("/");
+  command->add_option("file", *file, "A JSON file")->required()->check(not_empty);
+  command->add_option("path", *below, "The path to write below (default: the root)");
+  command->callback([&app, file, below] {
+    auto prefix = read_path(*below);
+    if (!prefix) return report(app, prefix.error());
+    with_node(app, [&](client& node) { return import(app, node, *file, *prefix); });
+  });
+}
+
+void add_export(CLI::App& group, app_state& app) {
+  auto output = std::make_shared<std::optional<std::string>>();
+  auto flat = std::make_shared<bool>(false);
+  auto* command = add_path_command(group, app, "export",
+                                   "Prints the values at and below a path as one JSON document",
+                                   false, [&app, output, flat](client& node, const path& prefix) {
+                                     return export_values(app, node, prefix, *output, *flat);
+                                   });
+  command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file")
+      ->check(not_empty);
+  command->add_flag("--flat", *flat, "One member for each path instead of nesting");
+}
+
+}  // namespace
+
+void add_context(CLI::App& parent, app_state& app) {
+  auto* group = parent.add_subcommand("context", "The tree of values that nodes share");
+  group->require_subcommand(1);
+  add_path_command(*group, app, "get", "Prints a value", true,
+                   [&app](client& node, const path& where) { return get(app, node, where); });
+  add_set(*group, app);
   add_path_command(*group, app, "delete", "Deletes a value", true,
                    [&app](client& node, const path& where) {
                      return print_change(app, node.call(erase_value{where}, app.deadline));
@@ -334,43 +362,17 @@ void add_context(CLI::App& parent, app_state& app) {
   add_path_command(
       *group, app, "list", "Lists the values at and below a path", false,
       [&app, limit](client& node, const path& prefix) { return list(app, node, prefix, *limit); })
-      ->add_option("--limit", *limit, "At most so many (default 1000)")
+      ->add_option("--limit", *limit, "The most values to list (default 1000)")
       ->check(CLI::Range(1, 100'000'000));
-
-  auto* import_command = add_client_command(
-      *group, app, "import",
-      "Writes a JSON file into the tree, a value for each leaf. Checked whole before it is "
-      "written, in parts; of one that is interrupted, parts may stay");
-  auto file = std::make_shared<std::string>();
-  auto below = std::make_shared<std::string>("/");
-  import_command->add_option("file", *file, "A JSON file")->required()->check(not_empty);
-  import_command->add_option("path", *below, "Below which path (default: the root)");
-  import_command->callback([&app, file, below] {
-    auto prefix = read_path(*below);
-    if (!prefix) return report(app, prefix.error());
-    with_node(app, [&](client& node) { return import(app, node, *file, *prefix); });
-  });
-
-  auto output = std::make_shared<std::optional<std::string>>();
-  auto flat = std::make_shared<bool>(false);
-  auto* export_command = add_path_command(
-      *group, app, "export", "Prints the values at and below a path as one JSON document", false,
-      [&app, output, flat](client& node, const path& prefix) {
-        return export_values(app, node, prefix, *output, *flat);
-      });
-  export_command
-      ->add_option_function<std::string>("--output,-o", keep_in(*output),
-                                         "Write to this file instead")
-      ->check(not_empty);
-  export_command->add_flag("--flat", *flat, "One member for each path instead of nesting");
-
+  add_import(*group, app);
+  add_export(*group, app);
   add_path_command(*group, app, "explain",
                    "Shows which writes compete for a path, and which one wins", true,
                    [&app](client& node, const path& where) { return explain(app, node, where); });
 
   auto against = std::make_shared<std::optional<std::string>>();
   add_path_command(*group, app, "verify",
-                   "Recomputes the hash of a subtree (exit code 8 when it does not hold)", false,
+                   "Recomputes the hash of a subtree (exit code 8 when it differs)", false,
                    [&app, against](client& node, const path& prefix) {
                      return verify(app, node, prefix, *against);
                    })

@@ -98,20 +98,19 @@ result<void> execute(app_state& app, client& node, const std::string& command,
 }  // namespace
 
 void add_exec(CLI::App& parent, app_state& app) {
-  auto* command = add_client_command(
-      parent, app, "exec",
-      "Runs a command of the node: exec NAME [parameter=value ...], or values in the order of "
-      "the parameters");
+  auto* command = add_client_command(parent, app, "exec",
+                                     "Runs a command of the node: exec NAME [parameter=value ...], "
+                                     "or only the values in the order "
+                                     "of the parameters");
   auto name = std::make_shared<std::string>();
   auto only_list = std::make_shared<bool>(false);
   auto help = std::make_shared<bool>(false);
   command->add_option("command", *name, "Name of the command, or a prefix with --list");
-  command->allow_extras();  // its arguments: as an option they would be parsed, and a JSON array
-                            // taken apart
+  command->allow_extras();  // the command's arguments: CLI11 would split a JSON array of an option
   command->add_flag("--list", *only_list, "List the commands that can be run");
   command->set_help_flag();
   command->add_flag("-h,--help", *help,
-                    "Print this help message, or behind a command its own, and exit");
+                    "Print this help message, or that of the command before it, and exit");
   command->callback([&app, &parent, command, name, only_list, help] {
     if (*help && name->empty()) {
       std::printf("%s", parent.help().c_str());

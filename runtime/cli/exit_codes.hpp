@@ -4,22 +4,21 @@
 
 namespace troupe::cli {
 
-/// How `troupe` ends. Part of its interface: scripts rely on these numbers.
+/// The exit codes of `troupe`. Part of its interface: scripts rely on these numbers.
 enum exit_code : int {
   success = 0,
   failed = 1,       ///< The request failed: a command's own error, or a defect.
   usage = 2,        ///< Wrong arguments, configuration, file or path. Nothing was changed.
   not_found = 3,    ///< The named thing does not exist.
   denied = 4,       ///< Not permitted.
-  unavailable = 5,  ///< No node answers, or what is needed is gone or taken: a plugin, or the
-                    ///< address to listen on.
+  unavailable = 5,  ///< No node answers, a plugin has ended, or an address is in use.
   timeout = 6,      ///< No answer in time, or cancelled.
   refused = 7,      ///< A bound was reached; try again later.
   damaged = 8,  ///< The disk, the data on it or the output failed, or `verify` found a difference.
   interrupted = 130,  ///< Ctrl-C.
 };
 
-/// Every code has one exit code.
+/// The exit code of an error code.
 constexpr exit_code exit_code_of(error_code code) noexcept {
   switch (code) {
     case error_code::none: return success;

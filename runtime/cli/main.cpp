@@ -12,7 +12,7 @@
 
 namespace {
 
-/// Where a node's data is when nobody says.
+/// The data directory when none is given.
 std::string default_data_dir() {
   if (const char* given = std::getenv("TROUPE_DATA_DIR"); given != nullptr && *given != '\0')
     return given;
@@ -25,15 +25,15 @@ std::string default_data_dir() {
 
 constexpr const char* footer = R"(Exit codes:
   0 success   1 failed   2 wrong usage, configuration or input   3 not found   4 denied
-  5 unavailable: no node answers, an address is in use, a plugin has gone   6 no answer in time
+  5 unavailable: no node answers, an address is in use, a plugin has ended   6 no answer in time
   7 a bound was reached   8 the disk or the output failed, or data is damaged or differs
-  130 interrupted by Ctrl-C (a node that serves is stopped by it, and ends with 0)
+  130 interrupted by Ctrl-C (it stops a node that serves, which ends with 0)
 
-Every subcommand that speaks to a node finds it by --data-dir, TROUPE_DATA_DIR,
+Subcommands that talk to a node find it by --data-dir, TROUPE_DATA_DIR,
 $XDG_DATA_HOME/troupe or ~/.local/share/troupe, in this order.)";
 
-/// A standard stream that is closed would be the next file that is opened, which would then get
-/// what is printed.
+/// Opens closed standard streams, so that no other file gets their number and with it what is
+/// printed.
 void occupy_standard_streams() {
   int opened = 0;
   while ((opened = open("/dev/null", O_RDONLY)) >= 0 && opened <= STDERR_FILENO) {
@@ -41,7 +41,7 @@ void occupy_standard_streams() {
   if (opened > STDERR_FILENO) close(opened);
 }
 
-/// Words go to nodes as text. The first that is none, if there is one.
+/// The first argument that is not UTF-8, or null. Arguments go to nodes as text.
 const char* not_text(int argc, char** argv) {
   const auto found =
       std::find_if(argv, argv + argc, [](const char* word) { return !troupe::is_utf8(word); });
@@ -72,15 +72,14 @@ int main(int argc, char** argv) {
     else
       std::printf("troupe %s\n", std::string{troupe::version}.c_str());
   });
-  // Wherever it stands, it is meant for what the subcommand prints.
+  // Accept --json at any place.
   const auto take_json = [&app](CLI::App& command) {
     if (command.get_option_no_throw("--json") == nullptr)
       command.add_flag("--json", app.json, "Print JSON");
   };
   take_json(program);
   for (auto* each : program.get_subcommands([](CLI::App*) { return true; })) take_json(*each);
-  // Whatever comes before a mistake may not have been taken over when it is told, so the words are
-  // looked at themselves.
+  // The parser may not have set app.json before it reports a mistake: look at the words themselves.
   const bool as_json = std::any_of(
       argv, argv + argc, [](const char* word) { return std::string_view{word} == "--json"; });
   try {

@@ -31,13 +31,12 @@ void add_metrics(CLI::App& parent, app_state& app) {
   auto name = std::make_shared<std::string>();
   auto reset = std::make_shared<bool>(false);
   auto* only = command->add_option("command", *name, "Only this command")->check(not_empty);
-  command->add_flag("--reset", *reset, "Start the measurements of all commands anew")
-      ->excludes(only);
+  command->add_flag("--reset", *reset, "Reset the measurements of all commands")->excludes(only);
   command->callback([&app, name, reset] {
     with_node(app, [&](client& node) -> result<void> {
       if (!*reset) return print_metrics(app, node, *name);
       auto begun = node.call(reset_metrics{}, app.deadline);
-      if (begun) confirm(app, "the measurements of all commands start anew");
+      if (begun) confirm(app, "the measurements of all commands are reset");
       return begun;
     });
   });

@@ -34,7 +34,7 @@ std::string hint(const std::string& word, const std::vector<std::string>& known)
   return close.empty() ? "; there are " + joined(known) : did_you_mean(close);
 }
 
-/// @param for_values What to do when the word is meant as a value.
+/// @param for_values The advice when the word is meant as a value.
 std::string no_option(const CLI::App& command, const std::string& name, const std::string& word,
                       const std::string& for_values) {
   const bool value_like = !word.starts_with("--");
@@ -46,12 +46,12 @@ error with_help(const std::string& name, const std::string& what) {
   return {error_code::invalid_argument, what + "; see: " + name + " --help", {}};
 }
 
-/// @param command The innermost one that was recognised. @param name Its name with those around it.
+/// @param command The innermost one that was recognised. @param name The command with its parents.
 std::string what_is_wrong(const CLI::App& command, const std::string& name,
                           const CLI::ParseError& problem) {
   const auto known = subcommands_of(command);
   const auto unknown = command.remaining();
-  // A wrong value is the mistake, whatever has not been looked at behind it.
+  // A wrong value comes first: the parser has not looked at the words after it.
   const bool is_value = dynamic_cast<const CLI::ValidationError*>(&problem) != nullptr ||
                         dynamic_cast<const CLI::ConversionError*>(&problem) != nullptr;
   if (is_value) return problem.what();
@@ -60,7 +60,7 @@ std::string what_is_wrong(const CLI::App& command, const std::string& name,
     return problem.what();
   }
   const auto& word = unknown.front();
-  if (word.starts_with('-')) return no_option(command, name, word, "goes behind --");
+  if (word.starts_with('-')) return no_option(command, name, word, "goes after --");
   if (!known.empty())
     return "\"" + name + "\" has no subcommand \"" + word + "\"" + hint(word, known);
   return "\"" + name + "\" takes no further argument \"" + word + "\"";

@@ -50,12 +50,12 @@ result<void> print_peers(app_state& app, client& node) {
 }  // namespace
 
 void add_node(CLI::App& parent, app_state& app) {
-  auto* group = parent.add_subcommand("node", "The node itself and the others it knows");
+  auto* group = parent.add_subcommand("node", "The node and the other nodes that it knows");
   group->require_subcommand(1);
-  add_client_command(*group, app, "info", "What this node is and how it does")->callback([&app] {
+  add_client_command(*group, app, "info", "Describes the node and its state")->callback([&app] {
     with_node(app, [&app](client& node) { return print_info(app, node); });
   });
-  add_client_command(*group, app, "peers", "The other nodes")->callback([&app] {
+  add_client_command(*group, app, "peers", "Lists the other nodes")->callback([&app] {
     with_node(app, [&app](client& node) { return print_peers(app, node); });
   });
   add_client_command(*group, app, "stop", "Stops the node, and waits until it has")

@@ -15,7 +15,7 @@ namespace troupe::cli {
 
 namespace {
 
-/// Of a file that nobody gave a mode.
+/// The mode of a new file.
 mode_t usual_mode() {
   const auto mask = umask(0);
   umask(mask);
@@ -32,10 +32,10 @@ bool write_all(int target, std::string_view content) {
   return true;
 }
 
-/// Closes it, which may be when a failure to write is told.
+/// Closes the file. A failure to write may show only here.
 bool closes(unique_fd& file) { return close(file.release()) == 0; }
 
-/// These return false and leave the reason in `errno`.
+// These return false and leave the reason in `errno`.
 
 bool write_there(const std::filesystem::path& file, std::string_view content) {
   unique_fd target{open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
@@ -68,7 +68,7 @@ bool write_file(const std::filesystem::path& file, std::string_view content) {
   if (errno != ENOENT) return false;
   struct stat link {};
   if (lstat(file.c_str(), &link) == 0)
-    return write_there(file, content);  // a link to a file that is not there yet
+    return write_there(file, content);  // a link to a file that does not exist
   return replace(file, usual_mode(), content);
 }
 

@@ -69,7 +69,7 @@ result<void> show_usage(app_state& app, client& node, const std::string& plugin)
   return {};
 }
 
-/// Files are shown to a process when it starts; everything else counts from the next message on.
+/// Access to files takes effect when the process starts, everything else with the next message.
 std::string when_it_counts(std::string_view capability) {
   return capability.starts_with("fs.read:") ? ", from its next start on" : "";
 }
@@ -111,7 +111,7 @@ result<void> audit(app_state& app, client& node, const search_audit& wanted) {
   for (const auto& each : found->records)
     rows.add({show_time(each.time_ms), safe_text(each.event), safe_text(each.principal),
               safe_text(each.subject), safe_text(each.rule)});
-  rows.print("the audit trail holds nothing of that");
+  rows.print("no matching records");
   return {};
 }
 
@@ -130,47 +130,68 @@ void add_pair(
   });
 }
 
+void add_load(CLI::App& group, app_state& app) {
+  auto* command =
+      add_client_command(group, app, "load", "Starts the plugin of a package directory");
+  auto package = std::make_shared<std::string>();
+  auto grants = std::make_shared<std::vector<std::string>>();
+  command->add_option("directory", *package, "Directory with a plugin.toml")
+      ->required()
+      ->check(not_empty);
+  command->add_option("--grant", *grants,
+                      "Grant only these of the requested capabilities (default: all)");
+  auto level = std::make_shared<std::string>(name_of(permission_level::user));
+  command
+      ->add_option("--level", *level,
+                   "The highest level that the package may ask for: restricted, user or system "
+                   "(default: user)")
+      ->check(CLI::IsMember({"restricted", "user", "system"}));
+  command->callback([&app, package, grants, level] {
+    with_node(app, [&](client& node) {
+      return load(app, node, *package, *grants, *parse_enum<permission_level>(*level));
+    });
+  });
+}
+
+/// A subcommand with the name of a plugin.
+void add_named(CLI::App& group, app_state& app, const std::string& name, const std::string& summary,
+               const std::function<result<void>(client&, const std::string&)>& act) {
+  auto* command = add_client_command(group, app, name, summary);
+  auto plugin = std::make_shared<std::string>();
+  command->add_option("plugin", *plugin, "Name of the plugin")->required();
+  command->callback(
+      [&app, plugin, act] { with_node(app, [&](client& node) { return act(node, *plugin); }); });
+}
+
+void add_audit(CLI::App& group, app_state& app) {
+  auto* command = add_client_command(
+      group, app, "audit",
+      "Lists what plugins were allowed and denied, and which capabilities they got and lost");
+  auto wanted = std::make_shared<search_audit>();
+  command->add_option("plugin", wanted->principal, "Only of this plugin")->check(not_empty);
+  command->add_option("--event", wanted->event, "Only this event, such as plugin.denied");
+  command
+      ->add_option("--limit", wanted->limit,
+                   "The most records to show, the newest first (default 100)")
+      ->check(CLI::Range(1, 1000));
+  command->callback(
+      [&app, wanted] { with_node(app, [&](client& node) { return audit(app, node, *wanted); }); });
+}
+
 }  // namespace
 
 void add_plugin(CLI::App& parent, app_state& app) {
   auto* group = parent.add_subcommand("plugin", "Plugins: sandboxed programs that offer commands");
   group->require_subcommand(1);
-  add_client_command(*group, app, "list", "The plugins of the node")->callback([&app] {
+  add_client_command(*group, app, "list", "Lists the plugins of the node")->callback([&app] {
     with_node(app, [&](client& node) { return list(app, node); });
   });
-
-  auto* load_command =
-      add_client_command(*group, app, "load", "Starts the plugin of a package directory");
-  auto package = std::make_shared<std::string>();
-  auto grants = std::make_shared<std::vector<std::string>>();
-  load_command->add_option("directory", *package, "Directory with a plugin.toml")
-      ->required()
-      ->check(not_empty);
-  load_command->add_option("--grant", *grants,
-                           "Grant only these of the requested capabilities (default: all)");
-  auto level = std::make_shared<std::string>(name_of(permission_level::user));
-  load_command
-      ->add_option(
-          "--level", *level,
-          "The most that it may be trusted with: restricted, user or system (default: user)")
-      ->check(CLI::IsMember({"restricted", "user", "system"}));
-  load_command->callback([&app, package, grants, level] {
-    with_node(app, [&](client& node) {
-      return load(app, node, *package, *grants, *parse_enum<permission_level>(*level));
-    });
-  });
-
-  auto* unload_command = add_client_command(*group, app, "unload", "Stops a plugin");
-  auto name = std::make_shared<std::string>();
-  unload_command->add_option("plugin", *name, "Name of the plugin")->required();
-  unload_command->callback(
-      [&app, name] { with_node(app, [&](client& node) { return unload(app, node, *name); }); });
-
-  auto* usage_command =
-      add_client_command(*group, app, "usage", "What a plugin uses, and what holds its limits");
-  usage_command->add_option("plugin", *name, "Name of the plugin")->required();
-  usage_command->callback(
-      [&app, name] { with_node(app, [&](client& node) { return show_usage(app, node, *name); }); });
+  add_load(*group, app);
+  add_named(*group, app, "unload", "Stops a plugin",
+            [&app](client& node, const std::string& plugin) { return unload(app, node, plugin); });
+  add_named(
+      *group, app, "usage", "Shows what a plugin uses, and what enforces its limits",
+      [&app](client& node, const std::string& plugin) { return show_usage(app, node, plugin); });
 
   const std::string a_capability = "verb:pattern, such as context.read:/app/**";
   add_pair(*group, app, "grant", "Gives a plugin a capability, from its next message on",
@@ -183,23 +204,14 @@ void add_plugin(CLI::App& parent, app_state& app) {
            [&app](client& node, const std::string& plugin, const std::string& capability) {
              return revoke(app, node, plugin, capability);
            });
-  add_pair(*group, app, "check", "Whether a plugin may do something now (exit code 4 when not)",
-           "operation",
+  add_pair(*group, app, "check",
+           "Checks whether a plugin may do something now (exit code 4 when not)", "operation",
            "verb:resource, such as context.read:/app/theme, or verb:path/** for a path and "
            "everything below it",
            [&app](client& node, const std::string& plugin, const std::string& operation) {
              return check(app, node, plugin, operation);
            });
-
-  auto* audit_command = add_client_command(
-      *group, app, "audit", "What plugins were allowed, denied, given and deprived of");
-  auto wanted = std::make_shared<search_audit>();
-  audit_command->add_option("plugin", wanted->principal, "Only of this plugin")->check(not_empty);
-  audit_command->add_option("--event", wanted->event, "Only this event, such as plugin.denied");
-  audit_command->add_option("--limit", wanted->limit, "At most so many, the newest (default 100)")
-      ->check(CLI::Range(1, 1000));
-  audit_command->callback(
-      [&app, wanted] { with_node(app, [&](client& node) { return audit(app, node, *wanted); }); });
+  add_audit(*group, app);
 }
 
 }  // namespace troupe::cli

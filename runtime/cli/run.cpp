@@ -12,7 +12,8 @@ namespace troupe::cli {
 
 namespace {
 
-/// Where the signal handler writes; the main loop reads the other end. Signals leave no other way.
+/// The signal handler writes to one end, the main loop reads from the other. A signal handler can
+/// do little else.
 int signal_pipe[2] = {-1, -1};
 
 extern "C" void note_signal(int number) {
@@ -20,14 +21,14 @@ extern "C" void note_signal(int number) {
   (void)!write(signal_pipe[1], &byte, 1);
 }
 
-/// From now on; until then a signal ends the program at once, which harms no more than a crash.
+/// Catches signals from now on. Before that, a signal ends the program like a crash.
 bool catch_signals() {
   if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return false;
   struct sigaction action {};
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
   struct sigaction before {};
-  // Who has it ignored, as nohup does, wants the node to outlive the terminal.
+  // SIGHUP is ignored under nohup: the node must outlive the terminal.
   if (sigaction(SIGHUP, nullptr, &before) != 0) return false;
   if (before.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, nullptr) != 0) return false;
   return sigaction(SIGINT, &action, nullptr) == 0 && sigaction(SIGTERM, &action, nullptr) == 0;
@@ -51,7 +52,7 @@ struct run_options {
   std::vector<std::string> plugins;
 };
 
-/// Settings in the order in which they count: defaults, file, environment, flags.
+/// Merges settings. Each source overrides those before it: defaults, file, environment, flags.
 result<config> read_settings(const app_state& app, const run_options& given) {
   config settings;
   settings.level = log_level::info;
@@ -97,7 +98,7 @@ std::vector<std::string> names() {
   return all;
 }
 
-/// Says what did not stop, of which there may be several.
+/// Reports what did not stop.
 void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
   for (const auto& what : blocked)
     report(app, {error_code::internal, "did not stop in time: " + what, {}});
@@ -105,7 +106,7 @@ void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
 
 void serve(app_state& app, config settings) {
   app.ran_node = true;
-  std::signal(SIGPIPE, SIG_IGN);  // a node outlives who reads its output and its log
+  std::signal(SIGPIPE, SIG_IGN);  // a node outlives the readers of its output and its log
   const auto data_dir = settings.data_dir;
   const auto name = settings.name;
   host node{std::move(settings)};
@@ -129,7 +130,7 @@ void serve(app_state& app, config settings) {
     else
       wanted = node.wait_for_stop_request(std::chrono::milliseconds{0});
   }
-  // A second signal does not wait.
+  // A second signal ends the program at once.
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
   if (!app.json) std::printf("stopping: %s\n", safe_text(wanted->reason).c_str());
@@ -137,7 +138,45 @@ void serve(app_state& app, config settings) {
   const auto blocked = node.stop();
   report_blocked(app, blocked);
   if (wanted->failed) app.status = failed;
-  if (!blocked.empty()) std::_Exit(app.status);  // threads that block would keep the program
+  if (!blocked.empty()) std::_Exit(app.status);  // blocked threads would keep the program alive
+}
+
+void add_node_options(CLI::App& command, run_options& given) {
+  command.add_option_function<std::string>("--name", keep_in(given.name),
+                                           "Name of the node, for people");
+  command.add_option_function<std::string>(
+      "--cluster", keep_in(given.cluster),
+      "Nodes of one cluster share their context (default: default)");
+  command.add_option_function<std::string>(
+      "--listen", keep_in(given.listen),
+      "HOST:PORT for other nodes; port 0 lets the system choose; empty for none");
+  command.add_option("--join", given.join, "HOST:PORT of another node (may be repeated)");
+  command.add_flag("--no-discovery", given.no_discovery,
+                   "Connect only with the nodes of --join and those that dial this one");
+  command.add_option("--log-level", given.level, "debug, info, warning, error or off")
+      ->check(CLI::IsMember(names<log_level>()));
+  command.add_option("--log-format", given.format, "text or json")
+      ->check(CLI::IsMember(names<log_style>()));
+}
+
+void add_plugin_options(CLI::App& command, run_options& given) {
+  command.add_option("--plugin", given.plugins,
+                     "Package directory of a plugin to start (may be repeated)");
+  command
+      .add_option(
+          "--plugin-level", given.plugin_level,
+          "The highest level that plugins started with the node may ask for (default: user)")
+      ->check(CLI::IsMember(names<permission_level>()));
+  command
+      .add_option("--sandbox", given.sandbox,
+                  "How plugins are confined: bubblewrap, or none for development")
+      ->check(CLI::IsMember(names<sandbox_kind>()));
+  command.add_option_function<std::string>(
+      "--plugin-init", keep_in(given.plugin_init),
+      "Path of troupe-plugin-init (default: beside this program)");
+  command.add_option_function<std::string>(
+      "--python-sdk", keep_in(given.python_sdk),
+      "Directory of the Python SDK (default: near this program)");
 }
 
 }  // namespace
@@ -147,9 +186,10 @@ void add_run(CLI::App& parent, app_state& app) {
   command->footer(
       "The environment variables TROUPE_DATA_DIR, TROUPE_NAME, TROUPE_CLUSTER, TROUPE_LISTEN, "
       "TROUPE_JOIN\n"
-      "(comma-separated), TROUPE_SANDBOX, TROUPE_LOG_LEVEL and TROUPE_LOG_FORMAT set the same; "
-      "flags count more,\n"
-      "the file less. One of them that is misspelt is an error.");
+      "(comma-separated), TROUPE_SANDBOX, TROUPE_LOG_LEVEL and TROUPE_LOG_FORMAT set the same. "
+      "They "
+      "override\n"
+      "the file, and flags override them. A misspelt TROUPE_ variable is an error.");
   auto given = std::make_shared<run_options>();
   command->add_option_function<std::string>(
       "--data-dir",
@@ -158,40 +198,10 @@ void add_run(CLI::App& parent, app_state& app) {
   command->add_flag("--json", app.json, "Print JSON");
   command
       ->add_option_function<std::string>("--config", keep_in(given->file),
-                                         "TOML file with settings; flags count more")
+                                         "TOML file with settings; flags override it")
       ->check(not_empty);
-  command->add_option_function<std::string>("--name", keep_in(given->name),
-                                            "Name of the node, for people");
-  command->add_option_function<std::string>(
-      "--cluster", keep_in(given->cluster),
-      "Nodes of one cluster share their context (default: default)");
-  command->add_option_function<std::string>(
-      "--listen", keep_in(given->listen),
-      "HOST:PORT for other nodes, port 0 lets the system choose; empty for none");
-  command->add_option("--join", given->join, "HOST:PORT of another node (may be repeated)");
-  command->add_flag("--no-discovery", given->no_discovery,
-                    "Connect only with the nodes of --join and those that dial this one");
-  command->add_option("--plugin", given->plugins,
-                      "Package directory of a plugin to start (may be repeated)");
-  command
-      ->add_option(
-          "--plugin-level", given->plugin_level,
-          "The most that plugins started with the node may be trusted with (default: user)")
-      ->check(CLI::IsMember(names<permission_level>()));
-  command
-      ->add_option("--sandbox", given->sandbox,
-                   "How plugins are confined: bubblewrap, or none for development")
-      ->check(CLI::IsMember(names<sandbox_kind>()));
-  command->add_option_function<std::string>(
-      "--plugin-init", keep_in(given->plugin_init),
-      "Path of troupe-plugin-init (default: beside this program)");
-  command->add_option_function<std::string>(
-      "--python-sdk", keep_in(given->python_sdk),
-      "Directory of the Python SDK (default: near this program)");
-  command->add_option("--log-level", given->level, "debug, info, warning, error or off")
-      ->check(CLI::IsMember(names<log_level>()));
-  command->add_option("--log-format", given->format, "text or json")
-      ->check(CLI::IsMember(names<log_style>()));
+  add_node_options(*command, *given);
+  add_plugin_options(*command, *given);
   command->callback([&app, given] {
     auto settings = read_settings(app, *given);
     if (!settings) return report(app, settings.error());

@@ -10,7 +10,7 @@ namespace troupe::cli {
 
 namespace {
 
-/// Columns that a UTF-8 text takes, for those scripts whose letters take one each.
+/// The columns that a UTF-8 text takes, in scripts whose letters take one each.
 std::size_t columns(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xc0) != 0x80;

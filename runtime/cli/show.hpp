@@ -13,10 +13,10 @@
 
 namespace troupe::cli {
 
-/// The text of a path as it is written on the command line: `/` for the root.
+/// The text of a path as on the command line: `/` for the root.
 inline std::string show_path(const path& x) { return x.is_root() ? "/" : x.text(); }
 
-// -- messages as JSON: what `--json` prints -------------------------------------------------------
+// -- messages as JSON, for `--json` ---------------------------------------------------------------
 
 inline value to_value(bool x) { return value{x}; }
 template <std::integral T>
@@ -63,7 +63,8 @@ value to_value(const std::vector<T>& x) {
   return value::array(all);
 }
 
-/// A map of the field names. Ids are their text, hashes hexadecimal, times milliseconds since 1970.
+/// A map with the field names as keys. Ids are text, hashes hexadecimal, times milliseconds since
+/// 1970.
 template <described T>
 value to_value(const T& x) {
   std::vector<value::member> all;
@@ -75,10 +76,10 @@ value to_value(const T& x) {
 
 // -- tables for people ----------------------------------------------------------------------------
 
-/// Text from outside made fit for a terminal: control characters become `\xNN`.
+/// Makes text from outside fit for a terminal: control characters become `\xNN`.
 std::string safe_text(std::string_view text);
 
-/// Prints rows under a heading, the columns aligned; nothing but `empty` when there are no rows.
+/// Prints rows under a heading, with aligned columns. Prints only `empty` when there are no rows.
 class table {
 public:
   explicit table(std::vector<std::string> heading) : heading_(std::move(heading)) {}
@@ -90,14 +91,14 @@ private:
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// `"1.23 ms"` and the like, three digits and the unit that fits; from a minute on the two units
-/// that fit, as in `"37 min 50 s"`.
+/// `"1.23 ms"`: three digits and the unit that fits. From a minute on the two largest units, as in
+/// `"37 min 50 s"`.
 std::string show_duration(std::chrono::nanoseconds duration);
 /// `"2026-01-31 12:30:45.123"`, UTC.
 std::string show_time(std::uint64_t milliseconds);
 /// `"12,345"`
 std::string show_count(std::uint64_t number);
-/// `"1 value"`, `"12,345 values"`. @param noun One whose plural ends in s.
+/// `"1 value"`, `"12,345 values"`. @param noun Its plural ends in s.
 std::string show_count(std::uint64_t number, std::string_view noun);
 
 }  // namespace troupe::cli

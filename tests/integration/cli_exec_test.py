@@ -86,12 +86,12 @@ class Commands(ServedTest):
         self.assertEqual(counts, [("notes.count", 3, 0)])
         self.assertRegex(self.served.do("metrics"), r"(?m)^notes\.count +3 +0 +100\.0 %")
         self.assertEqual(self.served.do("metrics", "--reset"),
-                         "the measurements of all commands start anew\n")
+                         "the measurements of all commands are reset\n")
         self.assertEqual(self.served.do("metrics"), "no command has run yet\n")
 
     def test_a_request_without_a_result_is_confirmed(self):
         for words, text in [
-                (["metrics", "--reset"], "the measurements of all commands start anew\n"),
+                (["metrics", "--reset"], "the measurements of all commands are reset\n"),
                 (["plugin", "grant", "notes", "state"], "state is granted to plugin notes\n"),
                 (["plugin", "revoke", "notes", "state"], "state is revoked from plugin notes\n")]:
             with self.subTest(words=words):

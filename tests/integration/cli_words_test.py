@@ -75,7 +75,7 @@ class WrongWords(NodeTest):
         (["context", "get", "/a", "--jsno"],
          r'"troupe context get" has no option --jsno; did you mean "--json"\?'),
         (["context", "set", "/a", "-x"],
-         r"has no option -x; .*a value that begins with '-' goes behind --"),
+         r"has no option -x; .*a value that begins with '-' goes after --"),
         (["context", "list", "--limit", "0"], r"--limit: .*0.*1.*100000000"),
         (["context", "list", "--limit", "many"], r"--limit"),
         (["node", "info", "--deadline", "0"], r"--deadline: .*0.*1.*86400000"),

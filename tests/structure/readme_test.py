@@ -16,7 +16,7 @@ _SPAN = re.compile(r"`((?:[^`\n]|\n(?!\n))+)`")
 _NEW_COMMAND = re.compile(
     r'\b(?:(\w+)\s*(?:\.|->)\s*add_subcommand\s*\(|'
     r'add_\w+_?command\s*\(\s*\*?\s*(\w+)\s*,\s*app\s*,|'
-    r'add_pair\s*\(\s*\*?\s*(\w+)\s*,\s*app\s*,)\s*"([a-z]+)"')
+    r'add_(?:pair|named)\s*\(\s*\*?\s*(\w+)\s*,\s*app\s*,)\s*"([a-z]+)"')
 _NEW_FLAG = re.compile(r'(?:add_option|add_flag|add_option_function\s*<[^()]*>|set_version_flag)\s*'
                        r'\(\s*"(-[^"]+)"')
 
