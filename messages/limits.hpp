@@ -5,16 +5,18 @@
 
 namespace troupe {
 
-/// What a decoder accepts. Every bound is checked before memory is spent on what it bounds.
+/// The most containers within containers that any decoder accepts.
+inline constexpr std::uint32_t max_depth = 64;
+
+/// What a decoder accepts. It checks each bound before it spends memory on what is bounded.
 struct codec_limits {
-  std::size_t frame_bytes = std::size_t{8} << 20;  ///< One whole message.
-  std::uint32_t depth = 64;                        ///< Containers within containers; at most 64.
-  std::uint64_t elements = std::uint64_t{1}
-                           << 20;  ///< Everything in one message: scalars and containers.
-  std::size_t string_bytes = std::size_t{8} << 20;  ///< One string or binary.
+  std::size_t frame_bytes = std::size_t{8} << 20;   ///< Of a whole message.
+  std::uint32_t depth = max_depth;                  ///< Containers within containers.
+  std::uint64_t elements = std::uint64_t{1} << 20;  ///< Scalars and containers of a message.
+  std::size_t string_bytes = std::size_t{8} << 20;  ///< Of one string or binary.
 };
 
-/// How many arguments one command may be given. Checked before any of them is looked at.
+/// The most arguments of one command. Checked before any of them is read.
 inline constexpr std::uint32_t max_arguments = 256;
 
 }  // namespace troupe

@@ -174,7 +174,7 @@ std::optional<std::uint32_t> msgpack_reader::read_map() noexcept {
 }
 
 std::optional<std::string_view> msgpack_reader::skip() noexcept {
-  // Every open container only adds to the number of elements still to pass, so no stack is needed.
+  // A container only adds to the number of elements to skip, so there is no stack.
   const std::string_view start = rest_;
   std::string_view rest = rest_;
   for (std::uint64_t pending = 1; pending > 0; --pending) {

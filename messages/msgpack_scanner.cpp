@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include <troupe/messages/limit_visitor.hpp>
 #include <troupe/messages/msgpack_reader.hpp>
 #include <troupe/messages/utf8.hpp>
 
@@ -16,10 +17,22 @@ tl::unexpected<error> too_much(std::string_view what, std::uint64_t bound) {
                                               " are accepted");
 }
 
+/// What is wrong with a message, and where.
+result<void> scan_whole(std::string_view bytes, const codec_limits& limits) {
+  msgpack_scanner scanner{limits};
+  auto scanned = scanner.scan(bytes);
+  if (!scanned) return fail(std::move(scanned.error()));
+  if (*scanned == 0) return fail(error_code::protocol_violation, "the msgpack message is cut off");
+  if (*scanned != bytes.size())
+    return fail(error_code::protocol_violation,
+                std::to_string(bytes.size() - *scanned) + " bytes follow the msgpack message");
+  return {};
+}
+
 }  // namespace
 
 msgpack_scanner::msgpack_scanner(const codec_limits& limits) : limits_(limits) {
-  limits_.depth = std::min<std::uint32_t>(limits_.depth, max_depth);
+  limits_.depth = std::min(limits_.depth, max_depth);
 }
 
 result<std::size_t> msgpack_scanner::scan(std::string_view buffer) {
@@ -87,14 +100,9 @@ void msgpack_scanner::reset() noexcept {
 }
 
 result<void> check_msgpack(std::string_view bytes, const codec_limits& limits) {
-  msgpack_scanner scanner{limits};
-  auto scanned = scanner.scan(bytes);
-  if (!scanned) return fail(std::move(scanned.error()));
-  if (*scanned == 0) return fail(error_code::protocol_violation, "the msgpack message is cut off");
-  if (*scanned != bytes.size())
-    return fail(error_code::protocol_violation,
-                std::to_string(bytes.size() - *scanned) + " bytes follow the msgpack message");
-  return {};
+  limit_visitor visitor{limits};
+  if (parse_whole(bytes, limits, visitor)) return {};
+  return scan_whole(bytes, limits);
 }
 
 }  // namespace troupe

@@ -1,72 +1,63 @@
 #include <troupe/messages/utf8.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
+
+#include <utf8.h>
 
 namespace troupe {
 
 namespace {
 
-/// How many bytes follow a lead byte, and the range that the first of them must be in. `follow` 0
-/// means: not a lead byte.
-struct lead_rule {
-  unsigned follow, low, high;
-};
+constexpr std::uint64_t high_bits = 0x8080808080808080ULL;
 
-constexpr lead_rule rule_of(unsigned char lead) noexcept {
-  if (lead >= 0xc2 && lead <= 0xdf) return {1, 0x80, 0xbf};
-  if (lead == 0xe0) return {2, 0xa0, 0xbf};
-  if (lead == 0xed) return {2, 0x80, 0x9f};
-  if (lead >= 0xe1 && lead <= 0xef) return {2, 0x80, 0xbf};
-  if (lead == 0xf0) return {3, 0x90, 0xbf};
-  if (lead >= 0xf1 && lead <= 0xf3) return {3, 0x80, 0xbf};
-  if (lead == 0xf4) return {3, 0x80, 0x8f};
-  return {0, 0, 0};
+bool is_ascii(char c) noexcept { return (static_cast<unsigned char>(c) & 0x80) == 0; }
+
+std::uint64_t next_eight(const char* at) noexcept {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes;
 }
 
-/// The bytes of the character at the start of `text`, which is not empty; 0 when it is not
-/// well-formed.
-std::size_t character_bytes(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) < 0x80) return 1;
-  const lead_rule rule = rule_of(byte(0));
-  if (rule.follow == 0 || text.size() <= rule.follow || byte(1) < rule.low || byte(1) > rule.high)
-    return 0;
-  for (unsigned i = 2; i <= rule.follow; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  return rule.follow + 1;
+const char* end_of_ascii(const char* at, const char* end) noexcept {
+  while (end - at >= 8 && (next_eight(at) & high_bits) == 0) at += 8;
+  while (at != end && is_ascii(*at)) ++at;
+  return at;
+}
+
+const char* end_of_others(const char* at, const char* end) noexcept {
+  while (end - at >= 8 && (next_eight(at) & high_bits) == high_bits) at += 8;
+  while (at != end && !is_ascii(*at)) ++at;
+  return at;
 }
 
 }  // namespace
 
 bool is_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
-    if (text.size() >= 8) {
-      std::uint64_t eight;
-      std::memcpy(&eight, text.data(), 8);
-      if ((eight & 0x8080808080808080ULL) == 0) {
-        text.remove_prefix(8);
-        continue;
-      }
-    }
-    const auto bytes = character_bytes(text);
-    if (bytes == 0) return false;
-    text.remove_prefix(bytes);
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  // Characters outside ASCII contain no ASCII bytes, so each run of other bytes can be checked
+  // alone.
+  for (;;) {
+    const char* const run = end_of_ascii(at, end);
+    if (run == end) return true;
+    at = end_of_others(run, end);
+    if (!utf8::is_valid(run, at)) return false;
   }
-  return true;
 }
 
 std::string repaired_utf8(std::string_view text) {
   std::string repaired;
   repaired.reserve(text.size());
-  while (!text.empty()) {
-    const auto bytes = character_bytes(text);
-    if (bytes == 0)
-      repaired += '?';
-    else
-      repaired += text.substr(0, bytes);
-    text.remove_prefix(std::max<std::size_t>(bytes, 1));
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    const char* const bad = utf8::find_invalid(at, end);
+    repaired.append(at, bad);
+    at = bad;
+    if (at == end) break;
+    repaired += '?';
+    ++at;
   }
   return repaired;
 }
@@ -75,8 +66,8 @@ std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) noexc
   if (text.size() <= max_bytes) return text;
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
   auto end = max_bytes;
-  for (int back = 0; back < 3 && end > 0 && continues(text[end]); ++back)
-    --end;  // to the start of the character that is cut
+  // Go back to the start of the character that is cut: at most three bytes.
+  for (int back = 0; back < 3 && end > 0 && continues(text[end]); ++back) --end;
   return text.substr(0, end);
 }
 

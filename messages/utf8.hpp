@@ -6,18 +6,20 @@
 
 namespace troupe {
 
-/// True when `text` is well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, surrogates or
-/// values above U+10FFFF. O(bytes); eight at a time while they are ASCII.
+// utfcpp decodes. ASCII, which most strings are, is skipped here, eight bytes at a time: utfcpp
+// alone takes @@ times as long for long ASCII strings, as it looks at one byte after the other.
+
+/// True when `text` is well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates,
+/// nothing above U+10FFFF. O(bytes).
 bool is_utf8(std::string_view text) noexcept;
 
-/// A copy of `text` in which every byte that is not part of well-formed UTF-8 is a `?`: makes words
-/// fit to be sent that come from an exception, from the system or out of the middle of a text.
-/// O(bytes).
+/// A copy of `text` with `?` in place of each byte that is not part of well-formed UTF-8. For texts
+/// from exceptions, from the system, or cut out of a longer text. O(bytes).
 std::string repaired_utf8(std::string_view text);
 
-/// The longest start of `text` of at most `max_bytes` bytes that does not end inside a character:
-/// to quote a text of any length. A start of what is not UTF-8 may be up to three bytes shorter
-/// than it could be. O(1).
+/// The longest start of `text` that has at most `max_bytes` bytes and does not end inside a
+/// character. For quoting long texts. If `text` is not UTF-8, the result may be up to three bytes
+/// shorter than possible. O(1).
 std::string_view utf8_prefix(std::string_view text, std::size_t max_bytes) noexcept;
 
 }  // namespace troupe

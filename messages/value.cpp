@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include <troupe/messages/canonical.hpp>
 #include <troupe/messages/msgpack_reader.hpp>
 #include <troupe/messages/msgpack_scanner.hpp>
 #include <troupe/messages/msgpack_writer.hpp>
@@ -19,65 +20,6 @@ std::string packed(Write&& write) {
   msgpack_writer writer{bytes};
   write(writer);
   return bytes;
-}
-
-/// Appends the canonical form of the element at the reader. The bytes have passed the scanner, so
-/// nesting is bounded and nothing is missing. Only the keys are still to be checked.
-result<void> append_canonical(msgpack_reader& reader, std::string& out);
-
-result<void> append_canonical_map(msgpack_reader& reader, std::string& out) {
-  struct member {
-    std::string_view key;
-    std::string bytes;
-  };
-  const auto count = reader.read_map().value_or(0);
-  std::vector<member> members;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const auto key = reader.read_string();
-    if (!key)
-      return fail(error_code::invalid_argument,
-                  "a map has a key that is not a string; use string keys");
-    std::string bytes;
-    if (auto done = append_canonical(reader, bytes); !done) return done;
-    members.push_back({*key, std::move(bytes)});
-  }
-  std::sort(members.begin(), members.end(),
-            [](const member& a, const member& b) { return a.key < b.key; });
-  const auto twice =
-      std::adjacent_find(members.begin(), members.end(),
-                         [](const member& a, const member& b) { return a.key == b.key; });
-  if (twice != members.end())
-    return fail(error_code::invalid_argument,
-                "a map has the key \"" + std::string{twice->key} + "\" twice");
-  msgpack_writer writer{out};
-  writer.map(members.size());
-  for (const auto& each : members) {
-    writer.string(each.key);
-    writer.raw(each.bytes);
-  }
-  return {};
-}
-
-result<void> append_canonical(msgpack_reader& reader, std::string& out) {
-  msgpack_writer writer{out};
-  switch (reader.peek()) {
-    case msgpack_kind::boolean: writer.boolean(*reader.read_bool()); break;
-    case msgpack_kind::unsigned_integer: writer.unsigned_integer(*reader.read_unsigned()); break;
-    case msgpack_kind::signed_integer: writer.integer(*reader.read_signed()); break;
-    case msgpack_kind::floating: writer.floating(*reader.read_double()); break;
-    case msgpack_kind::string: writer.string(*reader.read_string()); break;
-    case msgpack_kind::binary: writer.binary(*reader.read_binary()); break;
-    case msgpack_kind::array: {
-      const auto count = *reader.read_array();
-      writer.array(count);
-      for (std::uint32_t i = 0; i < count; ++i)
-        if (auto done = append_canonical(reader, out); !done) return done;
-      break;
-    }
-    case msgpack_kind::map: return append_canonical_map(reader, out);
-    default: reader.skip(); writer.nil();
-  }
-  return {};
 }
 
 /// The kind that the first byte of an element means (msgpack specification, "Formats").
@@ -185,13 +127,9 @@ value value::map(std::vector<member> members) {
 }
 
 result<value> value::from_msgpack(std::string_view bytes, const codec_limits& limits) {
-  if (auto checked = check_msgpack(bytes, limits); !checked)
-    return fail(std::move(checked.error()));
-  std::string canonical;
-  canonical.reserve(bytes.size());
-  msgpack_reader reader{bytes};
-  if (auto done = append_canonical(reader, canonical); !done) return fail(std::move(done.error()));
-  return from_canonical(std::move(canonical));
+  auto canonical = canonical_msgpack(bytes, limits);
+  if (!canonical) return fail(std::move(canonical.error()));
+  return from_canonical(std::move(*canonical));
 }
 
 value value::from_canonical(std::string bytes) noexcept {

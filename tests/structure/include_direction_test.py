@@ -23,7 +23,7 @@ FOR_SDKS = (*(f"troupe/{sdk}" for sdk in SDKS), "troupe/plugins/unique_fd.hpp")
 OUTSIDE_WORLD = re.compile(
     r"(fstream|iostream|filesystem|thread|mutex|future|condition_variable|unistd\.h|fcntl\.h|"
     r"poll\.h|signal\.h|stdlib\.h|pthread\.h|(sys|linux|net|netinet|arpa)/.*|sqlite3\.h|"
-    r"openssl/.*|spdlog/.*)")
+    r"SQLiteCpp/.*|openssl/.*|spdlog/.*)")
 # Prints a violated invariant and aborts.
 LAST_WORDS = "messages/assert.cpp"
 IO = cpp(r"\b(FILE|f?printf|fopen|puts|getenv|system_clock::now|steady_clock::now|random_device)\b")

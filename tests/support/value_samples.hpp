@@ -64,4 +64,25 @@ inline value draw_value(value_range range, int depth = 3) {
   }
 }
 
+/// Bytes in which msgpack's headers are frequent. Call inside of `rc::check`.
+inline std::string draw_hostile_bytes() {
+  std::string bytes;
+  for (int left = *rc::gen::inRange(0, 30); left > 0; --left) {
+    if (*rc::gen::inRange(0, 2) == 0)
+      bytes += static_cast<char>(*rc::gen::inRange(0xc0, 0xe0));
+    else
+      bytes += *rc::gen::element('\x00', '\x01', '\x02', '\x7f', '\x81', '\x92', '\xa1', '\xa2',
+                                 '\xe0', '\xff', 'a');
+  }
+  return bytes;
+}
+
+/// Limits that short messages reach. Call inside of `rc::check`.
+inline codec_limits draw_narrow_limits() {
+  return {.frame_bytes = *rc::gen::inRange<std::size_t>(0, 40),
+          .depth = *rc::gen::inRange(0u, 4u),
+          .elements = *rc::gen::inRange<std::uint64_t>(0, 10),
+          .string_bytes = *rc::gen::inRange<std::size_t>(0, 40)};
+}
+
 }  // namespace troupe::test

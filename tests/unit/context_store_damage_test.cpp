@@ -83,11 +83,11 @@ TEST_CASE("damaged metadata is named") {
   }
   SUBCASE("run") {
     tamper(where, "UPDATE runs SET incarnation = 2");
-    check_error(open(), error_code::corrupt_data, "run 1");
+    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
   }
   SUBCASE("origin") {
     tamper(where, "UPDATE runs SET origin = x'00'");
-    check_error(open(), error_code::corrupt_data, "run 1");
+    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
   }
   SUBCASE("table") {
     tamper(where, "DROP TABLE entries");

@@ -48,19 +48,6 @@ bool asks_for_more(std::string_view bytes, const codec_limits& limits = {}) {
   return said && *said == 0;
 }
 
-/// Bytes in which msgpack's headers are frequent.
-std::string draw_bytes() {
-  std::string bytes;
-  for (int left = *rc::gen::inRange(0, 30); left > 0; --left) {
-    if (*rc::gen::inRange(0, 2) == 0)
-      bytes += static_cast<char>(*rc::gen::inRange(0xc0, 0xe0));
-    else
-      bytes += *rc::gen::element('\x00', '\x01', '\x02', '\x7f', '\x81', '\x92', '\xa1', '\xa2',
-                                 '\xe0', '\xff', 'a');
-  }
-  return bytes;
-}
-
 }  // namespace
 
 TEST_CASE("a complete message is measured") {
@@ -200,11 +187,8 @@ TEST_CASE("a message is measured alike at every place where it may be cut") {
 
 TEST_CASE("any bytes get the same answer at once and one by one") {
   CHECK(rc::check("hostile bytes", [] {
-    const auto bytes = draw_bytes();
-    const codec_limits limits{.frame_bytes = *rc::gen::inRange<std::size_t>(0, 40),
-                              .depth = *rc::gen::inRange(0u, 4u),
-                              .elements = *rc::gen::inRange<std::uint64_t>(0, 10),
-                              .string_bytes = *rc::gen::inRange<std::size_t>(0, 40)};
+    const auto bytes = draw_hostile_bytes();
+    const auto limits = draw_narrow_limits();
     const auto at_once = scanned(bytes, limits);
     RC_CLASSIFY(!at_once.has_value(), "refused");
     RC_CLASSIFY(at_once && *at_once == 0, "incomplete");
@@ -223,4 +207,22 @@ TEST_CASE("a check takes exactly one message") {
   CHECK(check_msgpack("\x91\x01\x01\x01", {}).error().message ==
         "2 bytes follow the msgpack message");
   CHECK(check_msgpack("\xc1", {}).error().code == error_code::protocol_violation);
+}
+
+TEST_CASE("a check and a scanner accept the same messages") {
+  CHECK(rc::check("hostile bytes", [] {
+    const auto bytes = draw_hostile_bytes();
+    const auto limits = draw_narrow_limits();
+    const auto scan = scanned(bytes, limits);
+    const bool is_message = !bytes.empty() && scan && *scan == bytes.size();
+    RC_CLASSIFY(is_message, "accepted");
+    RC_ASSERT(check_msgpack(bytes, limits).has_value() == is_message);
+  }));
+  for (const auto& levels : {64, 65}) {
+    const auto nested = std::string(static_cast<std::size_t>(levels) - 1, '\x91') + "\x90";
+    CHECK(check_msgpack(nested, wide_open).has_value() == (levels == 64));
+  }
+  // The parser of a check must not keep a level for each of these.
+  CHECK(check_msgpack(std::string(5'000'000, '\x91'), wide_open).error().code ==
+        error_code::limit_exceeded);
 }

@@ -9,6 +9,8 @@
 
 #include <msgpack.hpp>
 
+#include <troupe/messages/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack_writer.hpp>
 #include <troupe/messages/value.hpp>
 #include <troupe/tests/support/value_samples.hpp>
 
@@ -284,6 +286,36 @@ TEST_CASE("what is read from the bytes of a value is that value") {
     RC_ASSERT(back.has_value());
     RC_ASSERT(*back == original);
     RC_ASSERT(back->msgpack() == original.msgpack());
+  }));
+}
+
+TEST_CASE("bytes are a value when they pass the check and each map has unique string keys") {
+  CHECK(rc::check("hostile bytes", [] {
+    const auto bytes = draw_hostile_bytes();
+    const auto limits = draw_narrow_limits();
+    const auto checked = check_msgpack(bytes, limits);
+    const auto got = value::from_msgpack(bytes, limits);
+    RC_CLASSIFY(got.has_value(), "read");
+    if (!checked) RC_ASSERT(got.error() == checked.error());
+    if (checked && !got) RC_ASSERT(got.error().code == error_code::invalid_argument);
+    if (got) RC_ASSERT(value::from_msgpack(got->msgpack())->msgpack() == got->msgpack());
+  }));
+}
+
+TEST_CASE("the members of a map from outside may come in any order") {
+  CHECK(rc::check("shuffled members", [] {
+    auto members = draw_value(value_range::all).members();
+    const auto original = value::map(members);
+    for (std::size_t i = members.size(); i > 1; --i)
+      std::swap(members[i - 1], members[*rc::gen::inRange<std::size_t>(0, i)]);
+    std::string bytes;
+    msgpack_writer writer{bytes};
+    writer.map(members.size());
+    for (const auto& [key, each] : members) {
+      writer.string(key);
+      writer.raw(each.msgpack());
+    }
+    RC_ASSERT(taken(bytes) == original);
   }));
 }
 

@@ -27,10 +27,10 @@ result<directory_lock> directory_lock::take(const std::string& directory, const 
     const auto length = ::pread(lock.file_, holder, sizeof holder - 1, 0);
     return fail(error_code::already_exists, "'" + directory + "' is in use by process " +
                                                 (length > 0 ? holder : "(unknown)") +
-                                                "; a directory serves one process at a time");
+                                                "; stop that process or choose another directory");
   }
   const auto own = std::to_string(::getpid());
-  // Only a hint for people: the lock is the lock, not what the file says.
+  // For people only. What counts is the lock, not the content of the file.
   if (::ftruncate(lock.file_, 0) != 0 || ::pwrite(lock.file_, own.data(), own.size(), 0) < 0)
     return failure("'" + file + "' cannot be written", errno);
   return lock;

@@ -7,17 +7,16 @@
 
 namespace troupe {
 
-/// Makes sure that one data directory serves one node at a time: an exclusive lock on a file in it,
-/// which the operating system lets go when the process ends, however it ends. The file names the
-/// process that holds it, for people.
+/// Keeps a data directory for one node at a time: an exclusive lock on a file in it. The operating
+/// system releases the lock when the process ends, also when it is killed. The file contains the
+/// number of the process, for people.
 class directory_lock {
 public:
-  /// @param name of the lock file; made with mode 0600.
-  /// @returns already_exists, naming the process that holds it, or storage_failure.
+  /// @param name The lock file in `directory`; a new one has mode 0600.
+  /// @returns already_exists, which names the process that has the lock, or storage_failure.
   static result<directory_lock> take(const std::string& directory, const std::string& name);
 
-  /// Whether somebody holds the lock now. Not for deciding whether to `take` it, which may fail all
-  /// the same.
+  /// Whether a process has the lock now. `take` may still fail afterwards.
   static bool is_taken(const std::string& directory, const std::string& name);
 
   directory_lock(directory_lock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}

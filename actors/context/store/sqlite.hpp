@@ -1,78 +1,75 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
+
+#include <SQLiteCpp/Column.h>
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
+#include <SQLiteCpp/Transaction.h>
 
 #include <troupe/messages/error.hpp>
 
-struct sqlite3;
-struct sqlite3_stmt;
-
 namespace troupe {
 
-/// A prepared SQL statement. Parameters and columns count as in SQLite: parameters from 1, columns
-/// from 0. Keeps its database open.
-class sqlite_statement {
-public:
-  /// Text and binary are bound without a copy: they must live until the next `step` or `run` is
-  /// done.
-  sqlite_statement& bind(int parameter, std::int64_t number);
-  sqlite_statement& bind_blob(int parameter, std::string_view bytes);
-  sqlite_statement& bind_text(int parameter, std::string_view text);
+// SQLiteCpp throws; the store returns results. The functions here convert between the two. A
+// public member of a table catches what SQLiteCpp throws with `without_exceptions`; its private
+// helpers may throw.
 
-  /// Goes to the next row; false when there is none, and then the statement can be used again.
-  result<bool> step();
-  /// Executes a statement without rows.
-  result<void> run();
-  /// Gives up the remaining rows.
-  void reset() noexcept;
+/// The error for a failure of SQLite: corrupt_data when the file is damaged or no database,
+/// storage_failure otherwise.
+/// @param file is named in the message.
+error to_error(const SQLite::Exception& failure, const std::string& file);
 
-  std::int64_t integer(int column) const noexcept;
-  /// A view that is valid until the next call on this statement.
-  std::string_view blob(int column) const noexcept;
-
-private:
-  friend class sqlite_database;
-  struct finalizer {
-    void operator()(sqlite3_stmt* statement) const noexcept;
-  };
-  std::unique_ptr<sqlite3_stmt, finalizer> statement_;
-};
-
-/// A connection to one SQLite file; its failures come out as results. Belongs to one thread at a
-/// time.
-class sqlite_database {
-public:
-  /// Opens a file that exists; an empty one becomes a database with the first write.
-  static result<sqlite_database> open(const std::string& file);
-
-  /// Executes one or more statements and ignores their rows.
-  result<void> execute(const std::string& sql);
-  result<sqlite_statement> prepare(std::string_view sql);
-  /// The first column of the first row as a number.
-  result<std::int64_t> number(std::string_view sql);
-  /// The first column of the first row as text.
-  result<std::string> text(std::string_view sql);
-
-  /// Runs `body` as one transaction: all of it happens, durably as the settings say, or nothing.
-  template <class Body>
-  result<void> transact(Body&& body) {
-    if (auto begun = execute("BEGIN IMMEDIATE"); !begun) return begun;
-    result<void> done = body();
-    if (done) done = execute("COMMIT");
-    if (!done) roll_back();
-    return done;
+/// Calls `body`, which returns a `result`, and returns its result or the error that an exception of
+/// SQLiteCpp becomes.
+template <class Body>
+std::invoke_result_t<Body> without_exceptions(const std::string& file, Body&& body) {
+  try {
+    return body();
+  } catch (const SQLite::Exception& failure) {
+    return fail(to_error(failure, file));
   }
+}
+
+/// Runs `body`, which returns `result<void>`, as one transaction. Commits when `body` succeeds,
+/// rolls everything back otherwise. After the commit the changes survive a power cut.
+template <class Body>
+result<void> transact(SQLite::Database& database, Body&& body) {
+  return without_exceptions(database.getFilename(), [&]() -> result<void> {
+    SQLite::Transaction transaction{database, SQLite::TransactionBehavior::IMMEDIATE};
+    result<void> done = body();
+    if (done) transaction.commit();
+    return done;
+  });
+}
+
+/// Resets a statement at the end of a scope. A statement that failed, or has rows left, accepts no
+/// parameters before it is reset.
+class scoped_reset {
+public:
+  explicit scoped_reset(SQLite::Statement& statement) noexcept : statement_(statement) {}
+  scoped_reset(const scoped_reset&) = delete;
+  scoped_reset& operator=(const scoped_reset&) = delete;
+  ~scoped_reset() { statement_.tryReset(); }
 
 private:
-  struct closer {
-    void operator()(sqlite3* database) const noexcept;
-  };
-  void roll_back() noexcept;
-
-  std::unique_ptr<sqlite3, closer> database_;
+  SQLite::Statement& statement_;
 };
+
+/// Binds bytes without a copy: they must live until the statement is reset.
+inline void bind_blob(SQLite::Statement& statement, int parameter, std::string_view bytes) {
+  statement.bindNoCopy(parameter, bytes.data(), static_cast<int>(bytes.size()));
+}
+
+/// The bytes of a text or blob. Valid until the statement is stepped or reset.
+inline std::string_view bytes_of(const SQLite::Column& column) {
+  const auto* bytes = static_cast<const char*>(column.getBlob());
+  return bytes ? std::string_view{bytes, static_cast<std::size_t>(column.getBytes())}
+               : std::string_view{};
+}
 
 }  // namespace troupe

@@ -10,16 +10,17 @@
 
 namespace troupe {
 
-/// Owns the store of a replica, on a thread of its own because disks make it wait. Takes one
-/// request after the other.
+/// Owns the store of a replica. Runs on its own thread, because the disk blocks it, and serves one
+/// request at a time.
 using store_keeper_actor = caf::typed_actor<
-    // Makes changes durable. Answered when they are.
+    // Appends changes to the log. Answers when they are durable.
     caf::result<void>(append_records),
-    // Reads changes for a peer.
+    // Reads changes of one incarnation from the log.
     caf::result<records_read>(read_records),
-    // Writes a checkpoint.
+    // Writes a checkpoint. Answers when it is durable.
     caf::result<void>(write_checkpoint)>;
 
+/// Starts the actor. It closes the store when it ends.
 store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store store);
 
 /// The store keeper of a node. @param store Gives the store, once.

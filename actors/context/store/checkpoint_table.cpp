@@ -1,0 +1,150 @@
+#include <troupe/actors/context/store/checkpoint_table.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+namespace {
+
+constexpr const char* head_key = "checkpoint";
+
+/// A sibling as a row holds it.
+struct stored_sibling {
+  struct dot dot;
+  struct timestamp timestamp;
+  enum operation operation = operation::put;
+  class value value;
+  std::string principal;
+  std::uint64_t content = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        required("dot", &stored_sibling::dot),      required("time", &stored_sibling::timestamp),
+        required("op", &stored_sibling::operation), required("value", &stored_sibling::value),
+        required("by", &stored_sibling::principal), required("content", &stored_sibling::content)};
+  }
+};
+
+/// All of an `engine_state` except its entries, and the count and the hash of those.
+struct checkpoint_head {
+  version_vector vector;
+  std::vector<dot> overwritten;
+  timestamp clock;
+  std::vector<equivocation> quarantine;
+  std::uint64_t entries = 0;
+  state_hash root;
+
+  static constexpr auto fields() {
+    return std::tuple{required("vector", &checkpoint_head::vector),
+                      required("overwritten", &checkpoint_head::overwritten),
+                      required("clock", &checkpoint_head::clock),
+                      required("quarantine", &checkpoint_head::quarantine),
+                      required("entries", &checkpoint_head::entries),
+                      required("root", &checkpoint_head::root)};
+  }
+};
+
+sibling to_sibling(stored_sibling stored) {
+  change_record record;
+  record.dot = stored.dot;
+  record.timestamp = stored.timestamp;
+  record.operation = stored.operation;
+  record.new_value = std::move(stored.value);
+  record.principal = std::move(stored.principal);
+  return sibling{record, stored.content};
+}
+
+/// Adds the entry of one row of `path, siblings, hash` to a tree.
+result<void> add_entry(const SQLite::Statement& row, context_tree& tree) {
+  const auto column = row.getColumn(1);
+  const auto bytes = bytes_of(column);
+  const std::string key{bytes_of(row.getColumn(0))};
+  const auto damaged = [&](const std::string& how) {
+    return damaged_row("entry '" + key + "'", how);
+  };
+  if (row.getColumn(2).getInt64() != row_hash(key, bytes)) return damaged(wrong_hash);
+  const auto where = path::parse(key);
+  if (!where) return damaged(where.error().message);
+  auto stored = decode<std::vector<stored_sibling>>(bytes, stored_data_limits());
+  if (!stored) return damaged(stored.error().message);
+  if (stored->empty()) return damaged("it holds no write");
+  std::vector<sibling> siblings;
+  for (auto& each : *stored) siblings.push_back(to_sibling(std::move(each)));
+  tree.put(*where, sibling_list{std::move(siblings)});
+  return {};
+}
+
+}  // namespace
+
+checkpoint_table::checkpoint_table(SQLite::Database& database, meta_table& meta)
+    : database_(database),
+      meta_(meta),
+      upsert_(database,
+              "INSERT INTO entries (path, siblings, hash) VALUES (?1, ?2, ?3)"
+              " ON CONFLICT (path) DO UPDATE SET siblings = ?2, hash = ?3"),
+      erase_(database, "DELETE FROM entries WHERE path = ?") {}
+
+result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_entry* after) {
+  return without_exceptions(database_.getFilename(), [&]() -> result<void> {
+    if (!after) {
+      const scoped_reset reset{erase_};
+      erase_.bindNoCopy(1, before->path.text());
+      erase_.exec();
+      return {};
+    }
+    std::vector<stored_sibling> siblings;
+    for (const auto& each : after->siblings.all())
+      siblings.push_back({each.dot(), each.timestamp(), each.operation(), each.copy_value(),
+                          std::string{each.principal()}, each.content()});
+    const auto bytes = encode(siblings);
+    const auto& key = after->path.text();
+    const scoped_reset reset{upsert_};
+    upsert_.bindNoCopy(1, key);
+    bind_blob(upsert_, 2, bytes);
+    upsert_.bind(3, row_hash(key, bytes));
+    upsert_.exec();
+    return {};
+  });
+}
+
+result<void> checkpoint_table::write(const engine_state& state) {
+  auto done = transact(database_, [&]() -> result<void> {
+    result<void> written;
+    context_tree::diff(written_, state.tree,
+                       [&](const tree_entry* before, const tree_entry* after) {
+                         written = write_entry(before, after);
+                         return written.has_value();
+                       });
+    if (!written) return written;
+    return meta_.put(head_key,
+                     checkpoint_head{state.vector, state.overwritten, state.clock, state.quarantine,
+                                     state.tree.size(), state.tree.hash()});
+  });
+  if (done) written_ = state.tree;
+  return done;
+}
+
+result<engine_state> checkpoint_table::load() {
+  return without_exceptions(database_.getFilename(), [&]() -> result<engine_state> {
+    auto head = meta_.find<checkpoint_head>(head_key);
+    if (!head) return fail(std::move(head.error()));
+    engine_state state;
+    if (!*head) return state;
+    auto& stored = **head;
+    SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
+    while (rows.executeStep())
+      if (auto added = add_entry(rows, state.tree); !added) return fail(std::move(added.error()));
+    if (state.tree.size() != stored.entries || state.tree.hash() != stored.root)
+      return damaged_row("the checkpoint", "its entries do not add up to its hash");
+    state.vector = std::move(stored.vector);
+    state.overwritten = std::move(stored.overwritten);
+    state.clock = stored.clock;
+    state.quarantine = std::move(stored.quarantine);
+    written_ = state.tree;
+    return state;
+  });
+}
+
+}  // namespace troupe
