@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include <troupe/messages/msgpack_reader.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 
 namespace troupe::bench {
 

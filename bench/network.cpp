@@ -12,8 +12,8 @@
 #include <troupe/bench/echo_peer.hpp>
 #include <troupe/bench/pipeline.hpp>
 #include <troupe/bench/suites.hpp>
-#include <troupe/messages/msgpack_reader.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/runtime/node.hpp>
 
 namespace troupe::bench {

@@ -14,10 +14,10 @@
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/ids.hpp>
-#include <troupe/messages/limits.hpp>
-#include <troupe/messages/msgpack_reader.hpp>
-#include <troupe/messages/msgpack_scanner.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe {

@@ -7,7 +7,7 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/limits.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
 
 namespace troupe::rpc {
 

@@ -4,10 +4,10 @@
 #include <limits>
 #include <stdexcept>
 
-#include <troupe/messages/canonical.hpp>
-#include <troupe/messages/msgpack_reader.hpp>
-#include <troupe/messages/msgpack_scanner.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/canonical.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {

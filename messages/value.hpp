@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/limits.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
 
 namespace troupe {
 

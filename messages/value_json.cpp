@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <troupe/messages/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
 #include <troupe/messages/utf8.hpp>
 
 namespace troupe {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 #include <troupe/messages/audit.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>

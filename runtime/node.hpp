@@ -11,8 +11,8 @@
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/kernel/system.hpp>
-#include <troupe/actors/links/dialer.hpp>
-#include <troupe/actors/links/mesh.hpp>
+#include <troupe/actors/links/mesh/dialer.hpp>
+#include <troupe/actors/links/mesh/mesh.hpp>
 #include <troupe/actors/monitor/audit.hpp>
 #include <troupe/actors/plugins/manager.hpp>
 #include <troupe/runtime/config.hpp>

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include <troupe/actors/commands/argument_problem.hpp>
+#include <troupe/actors/commands/validation/argument_problem.hpp>
 #include <troupe/messages/assert.hpp>
 #include <troupe/messages/value.hpp>
 

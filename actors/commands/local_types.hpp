@@ -12,7 +12,7 @@
 
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/messages/execution.hpp>

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <troupe/actors/commands/argument_problem.hpp>
+#include <troupe/actors/commands/validation/argument_problem.hpp>
 
 namespace troupe {
 

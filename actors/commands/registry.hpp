@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <troupe/actors/commands/command_index.hpp>
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/plugins/capability.hpp>

@@ -1,6 +1,6 @@
 #include <troupe/actors/commands/resolver.hpp>
 
-#include <troupe/actors/commands/argument_problem.hpp>
+#include <troupe/actors/commands/validation/argument_problem.hpp>
 
 namespace troupe {
 

@@ -12,7 +12,7 @@
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/kernel/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
-#include <troupe/actors/links/mesh.hpp>
+#include <troupe/actors/links/mesh/mesh.hpp>
 
 namespace troupe {
 

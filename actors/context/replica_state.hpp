@@ -3,7 +3,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <troupe/actors/context/context_reader.hpp>
+#include <troupe/actors/context/queries/context_reader.hpp>
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/actors/kernel/messaging.hpp>

@@ -11,11 +11,11 @@
 #include <troupe/actors/context/change_reports.hpp>
 #include <troupe/actors/context/checkpoint_schedule.hpp>
 #include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/queries/value_queries.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/early_notifications.hpp>
 #include <troupe/actors/context/sync/peer_sessions.hpp>
 #include <troupe/actors/context/sync_effects.hpp>
-#include <troupe/actors/context/value_queries.hpp>
 #include <troupe/actors/context/watcher_book.hpp>
 #include <troupe/messages/context_requests.hpp>
 

@@ -9,9 +9,9 @@
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/link_greeting.hpp>
-#include <troupe/actors/links/link_session.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/actors/links/methods.hpp>
+#include <troupe/actors/links/session/link_session.hpp>
 #include <troupe/messages/link.hpp>
 
 namespace troupe {

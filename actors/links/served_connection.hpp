@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <troupe/actors/links/link_greeting.hpp>
-#include <troupe/actors/links/link_session.hpp>
 #include <troupe/actors/links/methods.hpp>
 #include <troupe/actors/links/read_window.hpp>
+#include <troupe/actors/links/session/link_session.hpp>
 #include <troupe/messages/link.hpp>
 
 namespace troupe {

@@ -9,7 +9,7 @@
 #include <caf/io/scribe.hpp>
 
 #include <troupe/actors/kernel/shell.hpp>
-#include <troupe/actors/links/link_session.hpp>
+#include <troupe/actors/links/session/link_session.hpp>
 
 namespace troupe {
 

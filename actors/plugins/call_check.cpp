@@ -2,7 +2,7 @@
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/messages/context.hpp>
-#include <troupe/messages/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
 
 namespace troupe {
 

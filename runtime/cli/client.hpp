@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/actors/links/link_session.hpp>
+#include <troupe/actors/links/session/link_session.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/method.hpp>

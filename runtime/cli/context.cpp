@@ -6,7 +6,7 @@
 #include <cstring>
 #include <fstream>
 
-#include <troupe/actors/context/json_tree.hpp>
+#include <troupe/actors/context/queries/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/runtime/cli/output_file.hpp>
 

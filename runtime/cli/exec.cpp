@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <troupe/actors/commands/parameter_rule.hpp>
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/parameter_rule.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 #include <troupe/messages/execution.hpp>
 #include <troupe/runtime/cli/mistakes.hpp>
 

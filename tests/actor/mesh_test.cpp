@@ -11,7 +11,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/admission.hpp>
 #include <troupe/actors/links/listener.hpp>
-#include <troupe/actors/links/mesh.hpp>
+#include <troupe/actors/links/mesh/mesh.hpp>
 #include <troupe/actors/links/sockets.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 #include <troupe/tests/support/fake_service.hpp>

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <troupe/actors/links/link_session.hpp>
+#include <troupe/actors/links/session/link_session.hpp>
 #include <troupe/tests/support/frames.hpp>
 
 namespace troupe::test {

@@ -6,7 +6,7 @@
 
 #include <troupe/actors/plugins/call_check.hpp>
 #include <troupe/messages/codec.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/messages/value.hpp>
 
 using namespace troupe;

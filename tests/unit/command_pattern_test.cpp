@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/actors/commands/text_pattern.hpp>
+#include <troupe/actors/commands/validation/text_pattern.hpp>
 
 using namespace troupe;
 

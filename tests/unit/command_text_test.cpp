@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/commands/conversion.hpp>
-#include <troupe/actors/commands/parse_text.hpp>
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/conversion.hpp>
+#include <troupe/actors/commands/validation/parse_text.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 
 using namespace troupe;
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/commands/conversion.hpp>
-#include <troupe/actors/commands/validator.hpp>
+#include <troupe/actors/commands/validation/conversion.hpp>
+#include <troupe/actors/commands/validation/validator.hpp>
 #include <troupe/messages/utf8.hpp>
 
 using namespace troupe;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/json_tree.hpp>
+#include <troupe/actors/context/queries/json_tree.hpp>
 
 using namespace troupe;
 

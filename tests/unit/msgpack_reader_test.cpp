@@ -8,8 +8,8 @@
 
 #include <msgpack.hpp>
 
-#include <troupe/messages/msgpack_reader.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/msgpack_reader.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/tests/support/value_samples.hpp>
 
 using namespace troupe;

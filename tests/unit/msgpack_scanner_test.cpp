@@ -5,7 +5,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include <troupe/messages/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
 #include <troupe/tests/support/value_samples.hpp>
 
 using namespace troupe;

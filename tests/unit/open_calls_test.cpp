@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include <troupe/actors/links/open_calls.hpp>
+#include <troupe/actors/links/session/open_calls.hpp>
 #include <troupe/tests/support/session_fixture.hpp>
 
 using namespace troupe;

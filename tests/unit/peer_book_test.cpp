@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/links/peer_book.hpp>
+#include <troupe/actors/links/mesh/peer_book.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 
 using namespace troupe;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/actors/context/value_queries.hpp>
+#include <troupe/actors/context/queries/value_queries.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
 

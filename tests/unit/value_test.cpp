@@ -9,8 +9,8 @@
 
 #include <msgpack.hpp>
 
-#include <troupe/messages/msgpack_scanner.hpp>
-#include <troupe/messages/msgpack_writer.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/msgpack_writer.hpp>
 #include <troupe/messages/value.hpp>
 #include <troupe/tests/support/value_samples.hpp>
 

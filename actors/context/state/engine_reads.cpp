@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include <troupe/actors/context/answer_budget.hpp>
+#include <troupe/actors/context/queries/answer_budget.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 
 namespace troupe {

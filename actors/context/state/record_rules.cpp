@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <functional>
 
-#include <troupe/messages/limits.hpp>
-#include <troupe/messages/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
 #include <troupe/messages/sync.hpp>
 
 namespace troupe {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/limits.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
 
 namespace troupe {
 

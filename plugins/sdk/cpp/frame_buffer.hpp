@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/limits.hpp>
-#include <troupe/messages/msgpack_scanner.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
+#include <troupe/messages/msgpack/msgpack_scanner.hpp>
 
 namespace troupe::sdk {
 

@@ -11,7 +11,7 @@
 
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
-#include <troupe/messages/limits.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
 #include <troupe/messages/rpc.hpp>
 #include <troupe/plugins/sdk/cpp/frame_buffer.hpp>
 

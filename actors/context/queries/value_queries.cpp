@@ -1,0 +1,65 @@
+#include <troupe/actors/context/queries/value_queries.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include <troupe/actors/context/queries/answer_budget.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::uint32_t max_entries = 10'000;
+
+}  // namespace
+
+std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& strategy,
+                                    const list_values& wanted, std::size_t max_visited) {
+  value_page page;
+  page.hash = tree.subtree(wanted.prefix).hash;
+  const std::size_t limit = std::clamp<std::uint32_t>(wanted.limit, 1, max_entries);
+  answer_budget budget;
+  std::size_t visited = 0;
+  bool full = false;
+  const bool resumed = !wanted.after.is_root();
+  tree.visit_from(resumed ? wanted.after : wanted.prefix, [&](const tree_entry& entry) {
+    if (!wanted.prefix.contains(entry.path)) return false;
+    if (++visited > max_visited) return false;
+    if (resumed && entry.path == wanted.after) return true;
+    const auto record = resolve_siblings(strategy, entry.path, entry.siblings.all());
+    if (record.operation == operation::erase) return true;
+    const bool ends_with_root = !page.entries.empty() && page.entries.back().path.is_root();
+    const bool was_full =
+        std::exchange(full, full || page.entries.size() >= limit ||
+                                !budget.take(record.new_value, entry.path.text().size()));
+    if (was_full || (full && !ends_with_root)) {
+      page.more = true;
+      return false;
+    }
+    page.entries.push_back({entry.path, record.new_value});
+    return true;
+  });
+  if (visited > max_visited) return std::nullopt;
+  return page;
+}
+
+values_verified verify_subtree(const verified_state& state, const conflict_resolution& strategy,
+                               const path& prefix) {
+  const auto& tree = state.tree;
+  values_verified report{.sound = tree.verify().has_value(),
+                         .hash = tree.subtree(prefix).hash,
+                         .entries = 0,
+                         .conflicts = state.conflicts,
+                         .vector = state.vector};
+  state_hash recomputed;
+  tree.visit_subtree(prefix, [&](const tree_entry& entry) {
+    recomputed = add(recomputed, entry_hash(entry.path.text(), entry.siblings.all()));
+    if (resolve_siblings(strategy, entry.path, entry.siblings.all()).operation == operation::put)
+      ++report.entries;
+    return true;
+  });
+  report.sound = report.sound && recomputed == report.hash;
+  return report;
+}
+
+}  // namespace troupe

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/msgpack/limits.hpp>
+
+namespace troupe {
+
+/// The canonical form of one msgpack value from outside: shortest integers, 64-bit floating point
+/// numbers, map keys that are unique strings in byte order. Checks the limits, as `check_msgpack`
+/// does, and the form in one pass, in a visitor of msgpack-c's parser.
+/// @returns limit_exceeded, protocol_violation, or invalid_argument for a key that is not a string
+///          or occurs twice. O(bytes * log keys); unsorted maps are copied once per level.
+result<std::string> canonical_msgpack(std::string_view bytes, const codec_limits& limits);
+
+}  // namespace troupe
