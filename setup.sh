@@ -16,7 +16,8 @@ readonly CAF_RECIPE=1
 readonly PACKAGES=(
   make g++ cmake ninja-build git dpkg-dev
   libmsgpack-cxx-dev libspdlog-dev libfmt-dev doctest-dev librapidcheck-dev
-  libsqlite3-dev libsqlitecpp-dev libutfcpp-dev libseccomp-dev libtomlplusplus-dev libcli11-dev nlohmann-json3-dev
+  libsqlite3-dev libsqlitecpp-dev libutfcpp-dev libseccomp-dev libtomlplusplus-dev libcli11-dev
+  nlohmann-json3-dev
   libssl-dev libexpected-dev libxxhash-dev libzstd-dev libre2-dev libmimalloc-dev pkg-config
   bubblewrap iso-codes python3 python3-msgpack gcovr clang-format
 )

@@ -7,6 +7,7 @@
 #include <troupe/runtime/caf.hpp>
 #include <troupe/runtime/call_gate.hpp>
 #include <troupe/runtime/host_impl.hpp>
+#include <troupe/runtime/surroundings.hpp>
 
 namespace troupe {
 

@@ -13,7 +13,7 @@ constexpr auto interval = 100ms;
 constexpr auto reader_deadline = 60s;
 
 write_values write_of(const service_call& asked, enum durability when) {
-  return {.entries = {}, .principal = asked.caller->name, .trace = asked.trace, .durability = when};
+  return {.entries = {}, .durability = when, .principal = asked.caller->name, .trace = asked.trace};
 }
 
 }  // namespace

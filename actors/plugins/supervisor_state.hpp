@@ -76,8 +76,7 @@ private:
   void schedule_tick();
   void flush();
   std::optional<std::uint32_t> call(std::string_view method, std::string_view params,
-                                    std::chrono::milliseconds deadline,
-                                    call_completion done);
+                                    std::chrono::milliseconds deadline, call_completion done);
 
   // -- policy (supervisor_policy.cpp) -------------------------------------------------------------
   launch_plugin describe_launch() const;
