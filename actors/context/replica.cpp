@@ -28,7 +28,7 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
                                          .replayed = setup.replayed}) {
   log_->info("context.opened replayed={} check_ms={}", setup.replayed, setup.check_took.count());
   ends_.attach(self_);
-  self_->link_to(store_);
+  bind_life(self_, store_);
 }
 
 replica_state::interface::behavior_type replica_state::make_behavior() {

@@ -124,7 +124,7 @@ void replica_state::carry_out(tell_watcher& effect) {
 
 void replica_state::carry_out(end_watcher& effect) {
   const auto watcher = watchers_.extract(effect.watcher);
-  if (!watcher.empty()) self_->send_exit(watcher.mapped(), to_caf(std::move(effect.reason)));
+  if (!watcher.empty()) end_with(watcher.mapped(), std::move(effect.reason));
 }
 
 void replica_state::carry_out(sync_log_line& effect) {

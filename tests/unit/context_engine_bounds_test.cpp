@@ -123,7 +123,7 @@ TEST_CASE("siblings stay within the number of nodes over many interleaved writes
 
 TEST_CASE("one node that starts without end does not use up the bound of all") {
   engine_limits limits;
-  limits.max_runs_of_node = 2;
+  limits.max_incarnations_of_node = 2;
   context_engine engine{node(1), 1, {}, limits};
   for (std::uint64_t n = 1; n <= 2; ++n)
     CHECK(status_of(engine, put({node(2), n, 1}, "/a", 1)) == apply_status::applied);

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -20,11 +21,11 @@ public:
   interface::behavior_type make_behavior() {
     return {
         [this](const verify_values& wanted) {
-          self_->quit();
+          end_normally(self_);
           return verify_subtree(state_, *strategy_, wanted.prefix);
         },
         [this](const list_values& wanted) {
-          self_->quit();
+          end_normally(self_);
           return *list_page(state_.tree, *strategy_, wanted,
                             std::numeric_limits<std::size_t>::max());
         },
