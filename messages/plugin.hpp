@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -46,11 +47,26 @@ struct resource_limits {
 /// The budgets that a level has when its manifest names none.
 resource_limits default_limits(permission_level level) noexcept;
 
-/// The answer to `plugin.check`, and what every check of a plugin's rights says: whether something
-/// is allowed, and by which rule.
+/// How far a plugin is trusted, what it may consume, and what it may do. This is the type
+/// `security_context` of the requirements. Its plugin's supervisor makes it from the policy, with
+/// each change; the sandbox confines a process by it, and descriptions of the plugin show it.
+struct security_context {
+  enum permission_level permission_level = permission_level::restricted;
+  struct resource_limits resource_limits;
+  /// In effect, as `verb:pattern`. `*` stands for everything.
+  std::set<std::string> allowed_capabilities;
+
+  friend bool operator==(const security_context&, const security_context&) = default;
+};
+
+/// What every check of somebody's rights says: whether something is allowed, and by which rule.
+/// Also the answer to `plugin.check`.
 struct permission_decision {
   bool allowed = false;
   std::string rule;  ///< The capability that decided, or in words why none did.
+  /// What was asked for, as `verb:resource`, where the checker found that out itself. Not sent:
+  /// whoever asks over a link knows it.
+  std::string operation = {};
 
   static constexpr auto fields() {
     return std::tuple{required("allowed", &permission_decision::allowed),

@@ -147,6 +147,22 @@ result<verb_and_rest> split_verb(std::string_view text) {
 
 }  // namespace
 
+std::string_view missing_for(capability_verb verb) noexcept {
+  switch (verb) {
+    case capability_verb::event_publish:
+    case capability_verb::event_subscribe: return "it has no events yet";
+    case capability_verb::net_connect: return "it has no network for plugins yet";
+    case capability_verb::state: return "it keeps no state for plugins yet";
+    case capability_verb::context_read:
+    case capability_verb::context_write:
+    case capability_verb::command_execute:
+    case capability_verb::command_provide:
+    case capability_verb::fs_read:
+    case capability_verb::log: break;
+  }
+  return {};
+}
+
 resource_kind resource_kind_of(capability_verb verb) noexcept {
   switch (verb) {
     case capability_verb::context_read:
@@ -158,8 +174,7 @@ resource_kind resource_kind_of(capability_verb verb) noexcept {
     case capability_verb::event_subscribe:
     case capability_verb::net_connect: return resource_kind::name;
     case capability_verb::state:
-    case capability_verb::log:
-    case capability_verb::plugin_admin: break;
+    case capability_verb::log: break;
   }
   return resource_kind::none;
 }
@@ -245,6 +260,14 @@ capability::capability(std::string_view text) {
   auto parsed = parse(text);
   if (!parsed) throw std::invalid_argument{parsed.error().message};
   *this = std::move(*parsed);
+}
+
+result<void> check_enforced(const capability& asked) {
+  const auto missing = missing_for(asked.verb());
+  if (missing.empty()) return {};
+  return fail(error_code::invalid_argument,
+              "the capability " + quoted(asked.text()) +
+                  " is not enforced by this build: " + std::string{missing} + "; leave it out");
 }
 
 result<operation_request> operation_request::parse(std::string_view text) {

@@ -25,12 +25,11 @@ enum class capability_verb : std::uint8_t {
   fs_read,          ///< See files of the host, read-only.
   state,            ///< Keep its own durable state.
   log,              ///< Write to the node's log.
-  plugin_admin,     ///< Install, enable, disable, grant and revoke.
 };
 
 template <>
 struct enum_names<capability_verb> {
-  static constexpr std::array<enumerator<capability_verb>, 11> names{{
+  static constexpr std::array<enumerator<capability_verb>, 10> names{{
       {capability_verb::context_read, "context.read"},
       {capability_verb::context_write, "context.write"},
       {capability_verb::command_execute, "command.execute"},
@@ -41,9 +40,13 @@ struct enum_names<capability_verb> {
       {capability_verb::fs_read, "fs.read"},
       {capability_verb::state, "state"},
       {capability_verb::log, "log"},
-      {capability_verb::plugin_admin, "plugin.admin"},
   }};
 };
+
+/// What this build lacks to enforce capabilities of this verb, as a clause such as "it has no
+/// events yet". Empty when it enforces them. Nobody gets a capability that is not enforced; denials
+/// of it hold trivially.
+std::string_view missing_for(capability_verb verb) noexcept;
 
 /// What the resources of a verb look like: paths (`/a/b`), dotted names (`a.b`, also `host:port`),
 /// or none at all.
@@ -140,7 +143,12 @@ private:
   std::string text_;
 };
 
-/// What somebody wants to do: a verb and one concrete resource, such as `context.read:/app/theme`.
+/// Fails with `invalid_argument` for a capability that this build does not enforce, see
+/// `missing_for`.
+result<void> check_enforced(const capability& asked);
+
+/// An operation that somebody wants to do: a verb and one concrete resource, such as
+/// `context.read:/app/theme`.
 struct operation_request {
   capability_verb verb = capability_verb::state;
   std::string resource;  ///< Empty for verbs without resources, and for the context's root.

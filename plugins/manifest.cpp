@@ -49,7 +49,8 @@ resource_limits read_limits(const toml_table& root, permission_level level) {
   read_limit(*table, "max_memory_bytes", 4 * mebibyte, tebibyte, limits.max_memory_bytes);
   read_limit(*table, "max_cpu_percent", 1, 6400, limits.max_cpu_percent);
   read_limit(*table, "max_storage_bytes", 0, tebibyte, limits.max_storage_bytes);
-  read_limit(*table, "max_network_bytes", 0, tebibyte, limits.max_network_bytes);
+  if (const auto entry = table->find("max_network_bytes"))
+    entry->reject("is not enforced by this build: it has no network for plugins yet; leave it out");
   read_limit(*table, "max_processes", 1, 4096, limits.max_processes);
   read_limit(*table, "max_open_files", 8, 65536, limits.max_open_files);
   return limits;
@@ -105,8 +106,9 @@ std::vector<requested_capability> read_capabilities(const toml_table& root) {
   for (const auto& element : entry->elements(max_capabilities)) {
     const toml_table table{element, {"capability", "reason"}};
     const auto written = table.require("capability");
-    all.push_back({written.unwrap(capability::parse(written.text(0, max_text_bytes))),
-                   table.require("reason").text(1, max_text_bytes)});
+    auto asked = written.unwrap(capability::parse(written.text(0, max_text_bytes)));
+    written.unwrap(check_enforced(asked));
+    all.push_back({std::move(asked), table.require("reason").text(1, max_text_bytes)});
   }
   return all;
 }

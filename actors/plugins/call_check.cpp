@@ -29,10 +29,10 @@ result<std::string> find_text(std::string_view params, std::string_view key) {
 
 }  // namespace
 
-result<call_decision> check_call(const permissions& policy, const method_rule& rule,
-                                 std::string_view params) {
+result<permission_decision> check_call(const permissions& policy, const method_rule& rule,
+                                       std::string_view params) {
   const auto verb = parse_enum<capability_verb>(rule.access.verb);
-  if (!verb) return call_decision{true, {}, "no capability needed"};
+  if (!verb) return permission_decision{true, "no capability needed", {}};
   auto resource = find_text(params, rule.access.parameter);
   if (!resource) return fail(std::move(resource.error()));
   if (resource_kind_of(*verb) == resource_kind::path) {
@@ -47,13 +47,12 @@ result<call_decision> check_call(const permissions& policy, const method_rule& r
                     " bytes; at most " + std::to_string(registry::max_name_bytes) +
                     " are accepted");
   }
-  const auto decision = rule.access.scope == resource_scope::subtree
-                            ? policy.check_subtree(*verb, *resource)
-                            : policy.check(*verb, *resource);
+  auto decision = rule.access.scope == resource_scope::subtree
+                      ? policy.check_subtree(*verb, *resource)
+                      : policy.check(*verb, *resource);
   const bool is_root = resource->empty() && resource_kind_of(*verb) == resource_kind::path;
-  return call_decision{decision.allowed,
-                       std::string{rule.access.verb} + ":" + (is_root ? "/" : *resource),
-                       decision.rule};
+  decision.operation = std::string{rule.access.verb} + ":" + (is_root ? "/" : *resource);
+  return decision;
 }
 
 }  // namespace troupe

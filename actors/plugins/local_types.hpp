@@ -14,6 +14,7 @@
 #include <troupe/actors/commands/local_types.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/plugins/permissions.hpp>
+#include <troupe/actors/plugins/plugin_process.hpp>
 #include <troupe/messages/audit.hpp>
 #include <troupe/messages/plugin_requests.hpp>
 #include <troupe/plugins/manifest.hpp>
@@ -26,7 +27,7 @@ namespace troupe {
 struct read_package {
   std::filesystem::path directory;
 };
-/// The answer: what the package says of itself. Shared, as supervisor and manager keep it.
+/// The answer: the manifest. Shared by supervisor and manager.
 struct package_read {
   std::shared_ptr<const plugin_manifest> manifest;
 };
@@ -43,75 +44,65 @@ struct plugin_exited {
   exit_status status;
   std::string last_output = {};  ///< The end of what it printed, fit for a line.
 };
-/// A plugin uses more than its limits; it is to be ended. Told once in a run.
+/// A plugin uses more than its limits and must be ended. Sent once for each launch.
 struct plugin_exceeded {
   std::string plugin;
   std::string what;
 };
-/// Told of the ends of plugins, and of what asks for one.
+/// Learns of the ends of processes, and of reasons to end one.
 using exit_watcher =
     caf::typed_actor<caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded)>;
 
-/// Asks the launcher to start a plugin, once the files of its package have been found to have the
-/// sums of the manifest.
+/// Asks the launcher to start a plugin. It first verifies the sums of the manifest. Answered with
+/// `plugin_launched`.
 struct launch_plugin {
   sandbox_spec spec;
   exit_watcher watcher;
   std::shared_ptr<const plugin_manifest> manifest;
-  std::vector<std::filesystem::path>
-      files;  ///< What the plugin may read beside `spec.readable`, where it is a regular file.
-  std::vector<std::filesystem::path>
-      trees;  ///< The same, where it is a directory that can be shown.
-};
-/// A plugin's process runs.
-struct plugin_launched {
-  std::shared_ptr<unique_fd> socket;
-  std::uint64_t process = 0;
-  std::vector<sandbox_layer> layers;
+  /// What the plugin may read beside `spec.readable`, where it is a regular file.
+  std::vector<std::filesystem::path> files;
+  /// The same, where it is a directory that can be shown.
+  std::vector<std::filesystem::path> trees;
 };
 
-/// Asks the launcher to end a plugin: after `patience`, in which it may end by itself, politely,
-/// and `grace` later by force. Answered when nothing of it is left.
+/// Asks the launcher to end a plugin: it gets `patience` to end by itself, is asked to end, gets
+/// `grace`, and is ended by force. Answered with `plugin_ended` when nothing of it is left.
 struct end_plugin {
   std::string plugin;
   std::chrono::milliseconds grace{0};
-  bool for_good = false;  ///< It is not started again: its policy is forgotten as well.
   std::chrono::milliseconds patience{0};
 };
-/// The answer.
-struct plugin_ended {
-  std::optional<exit_status> status;  ///< How it ended, unless it was by force or long ago.
-  std::string last_output = {};       ///< As in `plugin_exited`.
-};
 
-/// Asks the launcher what a plugin uses.
+/// Asks the launcher what a plugin uses. Answered with `resource_usage`.
 struct track_plugin {
   std::string plugin;
 };
 
-/// Tells the launcher the policy of a plugin as it is from now on.
-struct policy_changed {
-  std::string plugin;
-  std::shared_ptr<const permissions> policy;
-};
-/// Asks whether a plugin may do something now, such as `context.read:/app/theme`.
+/// Asks a supervisor whether its plugin may do something now, such as `context.read:/app/theme`.
+/// Answered with a `permission_decision`.
 struct check_operation {
-  std::string plugin;
   std::string operation;
 };
+/// The same question, on its way from the supervisor to the sandbox, with the policy that answers
+/// it.
+struct check_by_policy {
+  std::string plugin;
+  std::string operation;
+  std::shared_ptr<const permissions> policy;
+};
 
-/// Starts, or stops, a supervisor's plugin. Answered when it runs, or has gone.
+/// Starts or stops a supervisor's plugin. Answered when it runs, or when nothing of it is left.
 enum class plugin_order : std::uint8_t { start, stop };
-/// Stops all plugins of a manager, which then ends. The error names those that were still running
-/// after this time.
+/// Stops all plugins of a manager, which then ends. The error names those that still ran after this
+/// time.
 struct stop_plugins {
   std::chrono::milliseconds deadline{10'000};
 };
 
-/// Asks a supervisor what it knows of its plugin. Answered with a `plugin_info`.
+/// Asks a supervisor to describe its plugin. Answered with a `plugin_info`.
 struct describe_plugin {};
 
-/// Gives or takes a capability from the next message on.
+/// Gives or takes a capability, from the next message on.
 struct alter_grant {
   enum class kind : std::uint8_t { grant, revoke };
   kind what = kind::grant;
@@ -128,7 +119,7 @@ struct alter_grant {
   X(troupe_plugins, troupe::plugin_launched) \
   X(troupe_plugins, troupe::end_plugin)      \
   X(troupe_plugins, troupe::track_plugin)    \
-  X(troupe_plugins, troupe::policy_changed)  \
+  X(troupe_plugins, troupe::check_by_policy) \
   X(troupe_plugins, troupe::check_operation) \
   X(troupe_plugins, troupe::plugin_order)    \
   X(troupe_plugins, troupe::stop_plugins)    \

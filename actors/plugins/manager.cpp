@@ -3,6 +3,8 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
+#include <troupe/actors/plugins/grant_book.hpp>
+#include <troupe/actors/plugins/package_check.hpp>
 
 namespace troupe {
 
@@ -11,7 +13,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto answer_deadline = 5s;
-constexpr std::size_t max_plugins = 256;
 
 class manager_state {
 public:
@@ -70,31 +71,15 @@ private:
               pass_error(to));
   }
 
-  /// Refuses a package that wants more than the operator allows, or the name of what belongs to
-  /// somebody else: a plugin may execute every command that begins with its name.
   void check(reply_to<plugin_info> to, const load_plugin& wanted,
              const std::shared_ptr<const plugin_manifest>& manifest) {
-    if (manifest->permission_level < wanted.level) {  // the order is that of trust
-      const std::string asked{name_of(manifest->permission_level)};
-      return to(fail(error{error_code::permission_denied,
-                           "the plugin " + manifest->name + " asks for the permission level " +
-                               asked + ", and " + std::string{name_of(wanted.level)} +
-                               " is the most that it may have; allow it with --level " + asked +
-                               " (plugin_level = \"" + asked + "\" in a configuration)",
-                           {}}));
-    }
-    if (plugins_.contains(manifest->name)) return to(fail(is_loaded(manifest->name)));
+    if (auto checked = check_package(*manifest, wanted.level, names()); !checked)
+      return to(fail(std::move(checked.error())));
     ask(self_, environment_.dispatcher, names_deadline, list_commands{manifest->name})
         .then(
             [this, to, wanted, manifest](const command_list& offered) mutable {
-              for (const auto& command : offered.commands)
-                if (command.name == manifest->name ||
-                    command.name.starts_with(manifest->name + '.'))
-                  return to(
-                      fail(error{error_code::already_exists,
-                                 "the plugin cannot be named " + manifest->name + ": the command " +
-                                     command.name + " belongs to somebody else",
-                                 {}}));
+              if (auto checked = check_prefix(*manifest, offered); !checked)
+                return to(fail(std::move(checked.error())));
               start(to, wanted, manifest);
             },
             pass_error(to));
@@ -102,14 +87,12 @@ private:
 
   void start(reply_to<plugin_info> to, const load_plugin& wanted,
              const std::shared_ptr<const plugin_manifest>& manifest) {
-    if (stopping_) return to(fail(node_stops()));  // the stop came while the package was read
-    if (plugins_.contains(manifest->name)) return to(fail(is_loaded(manifest->name)));
-    if (plugins_.size() >= max_plugins)
-      return to(fail(error{error_code::limit_exceeded,
-                           "at most " + std::to_string(max_plugins) + " plugins can be loaded",
-                           {}}));
-    if (auto policy = make_policy(*manifest, wanted.grants); !policy)
-      return to(fail(policy.error()));
+    // Much may have happened while the package was read and checked.
+    if (stopping_) return to(fail(node_stops()));
+    if (auto checked = check_room(*manifest, names()); !checked)
+      return to(fail(std::move(checked.error())));
+    if (auto grants = grant_book::open(manifest, wanted.grants); !grants)
+      return to(fail(std::move(grants.error())));
     auto supervisor =
         spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
     plugins_[manifest->name] = {supervisor, manifest};
@@ -134,11 +117,12 @@ private:
             });
   }
 
-  static error is_loaded(const std::string& plugin_name) {
-    return {error_code::already_exists,
-            "the plugin " + plugin_name + " is loaded already; unload it first",
-            {}};
+  std::set<std::string> names() const {
+    std::set<std::string> all;
+    for (const auto& [plugin_name, each] : plugins_) all.insert(plugin_name);
+    return all;
   }
+
   static error node_stops() { return {error_code::unavailable, "the node is stopping", {}}; }
 
   /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.
@@ -234,23 +218,21 @@ private:
     alter(wanted.plugin, {alter_grant::kind::revoke, wanted.capability}, std::move(to));
   }
   void answer(const check_permission& wanted, reply_to<permission_decision> to) {
-    ask_launcher(wanted.plugin, check_operation{wanted.plugin, wanted.operation}, std::move(to));
+    const auto found = find(wanted.plugin);
+    if (!found) return to(fail(found.error()));
+    ask(self_, (*found)->supervisor, answer_deadline * 2, check_operation{wanted.operation})
+        .then(pass_answer(to), pass_error(to));
   }
   void answer(const get_usage& wanted, reply_to<resource_usage> to) {
-    ask_launcher(wanted.plugin, track_plugin{wanted.plugin}, std::move(to));
+    if (const auto found = find(wanted.plugin); !found) return to(fail(found.error()));
+    ask(self_, environment_.launcher, answer_deadline, track_plugin{wanted.plugin})
+        .then(pass_answer(to), pass_error(to));
   }
 
   void alter(const std::string& wanted, const alter_grant& change, reply_to<void> to) {
     const auto found = find(wanted);
     if (!found) return to(fail(found.error()));
     ask(self_, (*found)->supervisor, answer_deadline, change).then(pass_answer(to), pass_error(to));
-  }
-
-  template <class Question, class Answer>
-  void ask_launcher(const std::string& wanted, Question question, reply_to<Answer> to) {
-    if (const auto found = find(wanted); !found) return to(fail(found.error()));
-    ask(self_, environment_.launcher, answer_deadline, std::move(question))
-        .then(pass_answer(to), pass_error(to));
   }
 
   interface::pointer self_;

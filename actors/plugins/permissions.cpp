@@ -1,6 +1,7 @@
 #include <troupe/actors/plugins/permissions.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace troupe {
 
@@ -30,13 +31,19 @@ bool is_well_formed(capability_verb verb, std::string_view resource) noexcept {
 
 std::vector<std::string> default_capabilities(std::string_view plugin, permission_level level) {
   const std::string name{plugin};
-  std::vector<std::string> all{"state", "log", "command.provide:" + name + ".**",
+  std::vector<std::string> all{"log", "command.provide:" + name + ".**",
                                "command.execute:" + name + ".**"};
   if (level == permission_level::user)
     all.insert(all.end(),
-               {"context.read:/plugins/" + name + "/**", "context.write:/plugins/" + name + "/**",
-                "event.publish:" + name + ".**", "event.subscribe:" + name + ".**"});
+               {"context.read:/plugins/" + name + "/**", "context.write:/plugins/" + name + "/**"});
   return all;
+}
+
+/// Why nobody may do this in this build, or nothing.
+std::optional<permission_decision> refuse_missing(capability_verb verb) {
+  const auto missing = missing_for(verb);
+  if (missing.empty()) return std::nullopt;
+  return permission_decision{false, "not enforced by this build: " + std::string{missing}};
 }
 
 }  // namespace
@@ -49,6 +56,7 @@ permissions::permissions(std::string_view plugin, permission_level level) : leve
 
 permission_decision permissions::check(capability_verb verb, std::string_view resource) const {
   if (!is_well_formed(verb, resource)) return {false, "malformed resource"};
+  if (auto refused = refuse_missing(verb)) return *refused;
   if (const auto* rule = denied_.find(verb, resource)) return {false, "denied by " + rule->text()};
   if (level_ == permission_level::system) return {true, "level system"};
   if (const auto* rule = defaults_.find(verb, resource)) return {true, rule->text()};
@@ -89,9 +97,11 @@ result<permission_decision> permissions::check(std::string_view operation) const
 }
 
 result<void> permissions::request(capability asked) {
+  if (auto enforced = check_enforced(asked); !enforced) return enforced;
   return requested_.add(std::move(asked), "requests");
 }
 result<void> permissions::grant(capability granted) {
+  if (auto enforced = check_enforced(granted); !enforced) return enforced;
   return granted_.add(std::move(granted), "grants");
 }
 result<void> permissions::deny(capability denied) {

@@ -17,16 +17,16 @@ namespace troupe {
 ///     effective = (level defaults ∪ (requested ∩ granted)) − denied
 ///
 /// An operation is within `requested ∩ granted` when one requested and one granted capability both
-/// cover it, so a wide request under a narrow grant, or the reverse, gives the narrower of the two.
-/// Denials win over everything.
+/// cover it: of a wide request and a narrow grant, or the reverse, the narrower counts. Denials win
+/// over everything. What this build does not enforce is refused to every level, see `missing_for`.
 ///
-/// The defaults for a plugin `notes`:
+/// The defaults of a plugin `notes`:
 ///
-/// | level | capabilities |
-/// |---|---|
-/// | restricted | `state`, `log`, `command.provide:notes.**`, `command.execute:notes.**` |
-/// | user | also `context.read:/plugins/notes/**`, `context.write:/plugins/notes/**`,
-/// `event.publish:notes.**`, `event.subscribe:notes.**` | | system | everything |
+/// | level      | capabilities                                                        |
+/// |------------|---------------------------------------------------------------------|
+/// | restricted | `log`, `command.provide:notes.**`, `command.execute:notes.**`       |
+/// | user       | also `context.read:/plugins/notes/**`, `context.write:/plugins/notes/**` |
+/// | system     | everything                                                          |
 ///
 /// Pure: no clock, no I/O. Changes take effect with the next check. Each set holds at most
 /// `max_rules` capabilities.
@@ -38,9 +38,9 @@ public:
   permissions(std::string_view plugin, permission_level level);
 
   /// Whether the plugin may do this now. `rule` is the capability that decided, or says in words
-  /// why none did. A resource that is not of its verb's kind (a path without '/', or with "", "."
-  /// or ".." as a file's segment) is refused. Linear in the rules of this verb; no allocation but
-  /// the rule's text.
+  /// why none did; `operation` stays empty. A resource that is not of its verb's kind (a path
+  /// without '/', or with "", "." or ".." as a file's segment) is refused. Linear in the rules of
+  /// this verb; allocates the rule's text only.
   permission_decision check(capability_verb verb, std::string_view resource) const;
   /// Whether the plugin may do this with a context path and everything below it. A denial anywhere
   /// below refuses it.
@@ -50,13 +50,13 @@ public:
   /// has any other wildcard.
   result<permission_decision> check(std::string_view operation) const;
 
-  /// Adds to what the plugin asks for, grants or denies. Adding what is there changes nothing.
-  /// Fails with `limit_exceeded` when the set is full.
+  /// Adds to the requests, grants or denials. Adding what is there changes nothing. Fails with
+  /// `limit_exceeded` when the set is full, and for requests and grants as `check_enforced`.
   result<void> request(capability asked);
   result<void> grant(capability granted);
   result<void> deny(capability denied);
 
-  /// Takes back a grant or lifts a denial, by its exact text; `not_found` when there is none.
+  /// Removes a grant or a denial, by its exact text; `not_found` when there is none.
   result<void> revoke(const capability& granted);
   result<void> allow(const capability& denied);
 

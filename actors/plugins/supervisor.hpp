@@ -16,21 +16,24 @@
 
 namespace troupe {
 
-/// The only way into and out of one plugin. Owns its connection, its permissions and its restart
-/// policy, stamps its identity on everything it says, and checks every message against the policy
-/// of the moment at which it is handled.
+/// The only way into and out of one plugin. Owns its connection, its permissions and its life over
+/// all restarts, stamps its identity on everything that it asks for, and checks every message
+/// against the policy of the moment at which it is handed on.
 using supervisor_actor = caf::typed_actor<
-    // Runs a command of the plugin. Calls that are open when it dies are answered `plugin_crashed`.
+    // Runs a command of the plugin. Answered when the plugin has answered, however late. Calls that
+    // are open when it crashes are answered `plugin_crashed`.
     caf::result<value>(invocation),
-    // An answer is not wanted any more: tells the plugin, which answers when it has stopped.
+    // Nobody waits for an answer any more. The plugin is asked to stop working on it.
     caf::result<void>(cancel_request),
-    // Starts or stops the plugin. Answered when it runs, or when nothing of it is left; after a
-    // stop the supervisor ends.
+    // Starts or stops the plugin. Answered when it runs, or when nothing of it is left. The
+    // supervisor ends after a stop.
     caf::result<void>(plugin_order),
-    // What is known of it.
+    // Describes the plugin.
     caf::result<plugin_info>(describe_plugin),
-    // Changes what it may do, from the next message on.
+    // Changes what the plugin may do, from the next message on.
     caf::result<void>(alter_grant),
+    // Whether the plugin may do something now.
+    caf::result<permission_decision>(check_operation),
     // From the launcher, and from the clock.
     caf::result<void>(plugin_exited), caf::result<void>(plugin_exceeded), caf::result<void>(tick)>;
 
@@ -40,12 +43,12 @@ struct plugin_environment {
   dispatcher_actor dispatcher;
   audit_actor audit;
   service_table services;            ///< What plugins may ask of the node.
-  session_accepted introduction;     ///< What the node says of itself.
+  session_accepted introduction;     ///< How the node introduces itself.
   std::filesystem::path python_sdk;  ///< Directory of the Python SDK; empty when there is none.
   log_target log;
 };
 
-/// One plugin to supervise: what its package says of itself, and what the operator grants it.
+/// One plugin to supervise: its manifest, and what the operator grants it.
 struct supervisor_setup {
   std::shared_ptr<const plugin_manifest> manifest;
   std::filesystem::path package;
@@ -53,13 +56,9 @@ struct supervisor_setup {
   plugin_environment environment;
 };
 
-/// Starts the supervisor of a plugin, not yet the plugin: that is an order of its own. The
-/// supervisor ends after a stop, or when whoever started it dismisses it; its plugin ends with it
-/// in any case. @throws tl::bad_expected_access when `make_policy` fails for the setup.
+/// Starts the supervisor of a plugin. The plugin itself starts by an order. The supervisor ends
+/// after a stop, or when its owner dismisses it; its plugin ends with it in any case.
+/// @throws tl::bad_expected_access when `grant_book::open` fails for the setup.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup);
-
-/// The policy that a manifest and the operator's grants make. Fails when a grant is malformed.
-result<permissions> make_policy(const plugin_manifest& manifest,
-                                const std::vector<std::string>& grants);
 
 }  // namespace troupe

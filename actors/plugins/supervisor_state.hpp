@@ -1,30 +1,28 @@
 #pragma once
 
-#include <optional>
+#include <deque>
+#include <memory>
 #include <random>
+#include <string>
+#include <type_traits>
 #include <unordered_map>
+#include <vector>
 
 #include <caf/io/typed_broker.hpp>
 
-#include <troupe/actors/links/read_window.hpp>
-#include <troupe/actors/links/serving.hpp>
-#include <troupe/actors/links/stream.hpp>
-#include <troupe/actors/plugins/call_check.hpp>
-#include <troupe/actors/plugins/restart_policy.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
+#include <troupe/actors/links/connection_shell.hpp>
+#include <troupe/actors/plugins/grant_book.hpp>
+#include <troupe/actors/plugins/plugin_life.hpp>
+#include <troupe/actors/plugins/rate_window.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 
 namespace troupe {
 
-/// An error that a plugin has told, short enough to become one of the node: of its message, the
-/// beginning; of much detail, nothing.
-error cut_error(error from_plugin);
-
-/// The state behind `supervisor_actor`.
-///
-/// A plugin's life, as `plugin_phase`: starting (launched, has not yet told its commands) → running
-/// → stopping → stopped; from an end that was not asked for to starting again, to failed (its mode
-/// says to stay down) or to quarantined.
-class supervisor_state : public link_events {
+/// The state behind `supervisor_actor`. Decides nothing: a `plugin_life` decides when the plugin is
+/// launched and ended, a `grant_book` what it may do, a `served_connection` how it is served. The
+/// supervisor reports events to them and carries out what they want.
+class supervisor_state : public connection_owner {
 public:
   using interface = supervisor_actor::extend_with<caf::io::connection_handler>;
   using pointer = interface::broker_pointer;
@@ -39,133 +37,65 @@ public:
   interface::behavior_type make_behavior();
 
 private:
-  using void_promise = caf::typed_response_promise<void>;
+  using shell = connection_shell<std::remove_pointer_t<pointer>>;
 
-  // -- life (supervisor_life.cpp) -----------------------------------------------------------------
-  caf::result<void> obey(plugin_order order);
-  void launch();
-  void connect(const plugin_launched& launched);
-  void open_session(std::uint32_t id, std::string_view method, std::string_view params);
-  void ask_commands();
-  void offer_commands(std::vector<command_spec> commands);
-  void become_running();
-  void fail_run(error reason, exit_reason kind, std::chrono::milliseconds patience = {});
-  void tell_fall();
-  void end_crashed();
-  void take_end(const plugin_ended& end);
-  void decide_restart(const error& reason, exit_reason kind);
-  void disconnect(const error& reason);
-  void begin_stop();
-  void finish_stop();
-  void settle_stop();
-  void retract_all();
-  void settle_starts(const result<void>& outcome);
+  // -- what it is asked (supervisor.cpp) ----------------------------------------------------------
+  void obey(plugin_order order, reply_to<void> to);
+  result<void> alter(const alter_grant& change);
+  void check(const check_operation& wanted, reply_to<permission_decision> to);
+  plugin_info describe() const;
+  void pass_time(tick pace);
+  void begin_second();
+  void audit(std::string event, std::string subject, std::string rule, trace_id trace = {});
+  void deny(const permission_decision& decision, trace_id trace);
+
+  // -- effects of the life (supervisor_effects.cpp) -----------------------------------------------
+  void carry_out(life_effects effects);
+  void carry_out(life_effect::launch& wanted);
+  void carry_out(life_effect::connect& wanted);
+  void carry_out(life_effect::disconnect& wanted);
+  void carry_out(life_effect::ask_commands& wanted);
+  void carry_out(life_effect::offer_command& wanted);
+  void carry_out(life_effect::retract& wanted);
+  void carry_out(life_effect::ask_stop& wanted);
+  void carry_out(life_effect::end_process& wanted);
+  void carry_out(life_effect::answer_starts& wanted);
+  void carry_out(life_effect::answer_stops& wanted);
+  void carry_out(life_effect::audit& wanted);
+  void carry_out(life_effect::deny& wanted);
+  void carry_out(life_effect::log& wanted);
+  void carry_out(life_effect::wake& wanted);
+  void carry_out(life_effect::quit& wanted);
+  launch_plugin describe_launch() const;
+  served_setup describe_connection(launch_number number);
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------
-  void on_request(std::uint32_t id, std::string_view method, std::string_view params,
-                  const rpc::envelope& beside) override;
-  void on_notification(std::string_view method, std::string_view params) override;
-  void on_cancelled(request_serial request) override;
-  caf::result<value> invoke(const invocation& asked);
+  result<session_grant> admit(const session_open& opening) const;
+  result<void> check_request(const method_rule& rule, std::string_view params,
+                             const rpc::envelope& beside);
+  void on_session(session_began& session) override;
+  void on_notification(const notification_came& notification) override;
+  void on_refused(const notification_refused& refused) override;
+  void on_more_refused(std::uint64_t count) override;
+  void on_failure(connection_failed& failed) override;
+  void invoke(const invocation& asked, reply_to<value> to);
   void cancel(const cancel_request& gone);
-  void tell_denial(const call_decision& decision, trace_id trace);
-  void forward(routed_request asked);
-  void hand_on(routed_request asked, link_session::time_point at);
-  void read(const caf::io::new_data_msg& data);
-  void pass_time(tick pace);
-  void schedule_tick();
-  void flush();
-  std::optional<std::uint32_t> call(std::string_view method, std::string_view params,
-                                    std::chrono::milliseconds deadline, call_completion done);
-
-  // -- policy (supervisor_policy.cpp) -------------------------------------------------------------
-  launch_plugin describe_launch() const;
-  result<void> alter(const alter_grant& change);
-  void publish_policy();
-  void retract_denied();
-  void audit(std::string event, std::string subject, std::string rule, trace_id trace = {});
-  plugin_info describe() const;
 
   const std::string& plugin() const noexcept { return setup_.manifest->name; }
-  link_session::time_point now() const { return self_->clock().now(); }
-
-  /// One process of the plugin, from its launch to its end.
-  struct run {
-    run(std::uint32_t which, stream connection, const link_limits& limits,
-        link_session::time_point now)
-        : number(which), bytes(connection), session(limits, now) {}
-
-    /// By which a request of this run is cancelled.
-    std::uint64_t ticket(request_serial request) const noexcept {
-      return std::uint64_t{number} << 32 | request;
-    }
-
-    std::uint32_t number;  ///< Counts the runs of the plugin.
-    stream bytes;
-    link_session session;
-    bool opened = false;
-    read_window<routed_request> reads{max_reads_at_once};
-    std::unordered_map<std::uint64_t, std::uint32_t>
-        invocations;  ///< Calls that are open, by their tickets.
-  };
-
-  /// How far a run has come.
-  enum class stage : std::uint8_t { launched, opened, running };
-  stage reached() const noexcept {
-    return phase_ != plugin_phase::starting ? stage::running
-           : run_ && run_->opened           ? stage::opened
-                                            : stage::launched;
-  }
-  /// How its process ended, and of one that never ran what its author needs to know.
-  std::string describe_exit(const exit_status& status, const std::string& last_output,
-                            stage reached) const;
-
-  /// A run that has ended by itself, until nothing of it is left.
-  struct crash_record {
-    error reason;
-    exit_reason kind = exit_reason::abnormal;
-    stage reached = stage::running;
-    bool may_restart = false;
-    std::chrono::milliseconds patience{
-        0};                ///< For the process to end by itself, which then says reason and kind.
-    bool is_told = false;  ///< That it fell, and why.
-    bool stuck = false;    ///< It could not be ended, which has been told.
-    std::chrono::milliseconds wait{1000};  ///< Before the next attempt.
-    std::optional<link_session::time_point>
-        retry_at;  ///< Nothing while the launcher has not answered.
-  };
+  auto now() const { return self_->clock().now(); }
 
   pointer self_;
   supervisor_setup setup_;
-  permissions policy_;
-  std::vector<std::string> effective_;  ///< What the policy gives now.
-  restart_policy restarts_;
-  principal_ptr principal_;
+  grant_book grants_;
+  plugin_life life_;
+  std::deque<one_life_effect> effects_;  ///< To be carried out. The first one is at this moment.
   std::shared_ptr<spdlog::logger> log_;
   std::mt19937_64 random_;
-  plugin_phase phase_ = plugin_phase::discovered;
-  std::shared_ptr<run>
-      run_;  ///< Shared, as what is read from a session may end the run while the session reads.
-  link_session::time_point start_by_;
-  std::optional<link_session::time_point> restart_at_;
-  std::uint64_t generation_ =
-      0;  ///< Counts runs, so that answers meant for an earlier one are recognised.
-  std::uint32_t runs_ = 0;
-  std::uint64_t process_ = 0;
-  std::vector<std::string> commands_;
-  std::size_t open_offers_ =
-      0;  ///< Commands that the dispatcher was offered and has not answered for, of any run.
-  std::optional<crash_record> crash_;
-  std::optional<result<void>> ended_;  ///< The outcome of the end of a stop.
-  std::vector<void_promise> starting_, stopping_;
-  std::uint64_t restarted_ = 0;
-  std::uint64_t denials_ = 0;
-  std::uint64_t denials_this_second_ = 0;  ///< Since the last slow tick.
-  std::uint32_t log_lines_ = 0;            ///< Since the last slow tick.
-  std::uint64_t log_lines_dropped_ = 0;
-  std::string problem_;
+  std::shared_ptr<shell> connection_;  ///< To the process of the latest launch, or null.
+  std::unordered_map<std::uint64_t, std::uint32_t> invocations_;  ///< Open calls, by their tickets.
+  std::vector<reply_to<void>> starting_, stopping_;
+  rate_window denials_, log_lines_;
   std::string audit_problem_;
-  bool fast_tick_ = false;
 };
 
 }  // namespace troupe

@@ -132,7 +132,7 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   const auto name = record_.prefix() + spec.plugin + '-' + std::to_string(++created_);
   auto recorded = record_groups(name);
   if (!recorded) return fail(std::move(recorded.error()));
-  cgroup groups{config_.cgroups, name, spec.resource_limits};
+  cgroup groups{config_.cgroups, name, spec.context.resource_limits};
   // What cannot be removed stays in the record, for the next host.
   const auto remove_groups = [&] {
     if (groups.remove(max_wait_for_end)) record_.remove(*recorded);
@@ -170,9 +170,9 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   unique_fd observer{::fcntl(tree.pidfd(), F_DUPFD_CLOEXEC, 0)};
   sandboxed_process process{launched->pid, std::move(observer), std::move(launched->socket),
                             std::move(launched->output), layers_of(groups, report->ready_text)};
-  instances_.emplace(spec.plugin,
-                     instance{std::move(tree), std::move(report->entry), std::move(groups),
-                              std::move(*recorded), spec.resource_limits.max_memory_bytes, slot});
+  instances_.emplace(spec.plugin, instance{std::move(tree), std::move(report->entry),
+                                           std::move(groups), std::move(*recorded),
+                                           spec.context.resource_limits.max_memory_bytes, slot});
   return process;
 }
 

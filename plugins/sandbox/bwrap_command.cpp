@@ -67,12 +67,12 @@ staging_plan make_staging(const sandbox_spec& spec, const bwrap_settings& settin
     staging.entries.push_back({spec.readable[i], "/tmp/read" + std::to_string(i),
                                fs::is_directory(spec.readable[i], problem)});
   staging.private_options =
-      tmpfs_options(spec.resource_limits.max_storage_bytes, settings.identity);
+      tmpfs_options(spec.context.resource_limits.max_storage_bytes, settings.identity);
   return staging;
 }
 
 std::vector<std::string> init_command(const sandbox_spec& spec, const bwrap_settings& settings) {
-  const auto& limits = spec.resource_limits;
+  const auto& limits = spec.context.resource_limits;
   std::vector<std::string> command{plugin_init_in_sandbox,
                                    "--socket",
                                    std::to_string(plugin_socket_fd),

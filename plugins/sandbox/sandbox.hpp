@@ -23,8 +23,8 @@ struct sandbox_spec {
   std::string plugin;             ///< Its name, unique within the sandbox; see `is_plugin_name`.
   std::filesystem::path package;  ///< Its package, absolute.
   std::vector<std::string>
-      entry;  ///< Program and arguments. A relative program is inside the package.
-  struct resource_limits resource_limits;
+      entry;                 ///< Program and arguments. A relative program is inside the package.
+  security_context context;  ///< Confines it.
   std::vector<std::filesystem::path>
       readable;  ///< What it may read beside its package: existing absolute paths.
   std::map<std::string, std::string>

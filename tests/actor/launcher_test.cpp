@@ -94,9 +94,9 @@ public:
                               launch_plugin{sandbox_spec{.plugin = "notes"}, watcher, nullptr, {}})
         .get();
   }
-  answer<plugin_ended> end(std::chrono::milliseconds grace = 0ms, bool for_good = false,
+  answer<plugin_ended> end(std::chrono::milliseconds grace = 0ms,
                            std::chrono::milliseconds patience = 0ms) {
-    return system.ask<plugin_ended>(launcher, end_plugin{"notes", grace, for_good, patience});
+    return system.ask<plugin_ended>(launcher, end_plugin{"notes", grace, patience});
   }
   template <class T>
   T see(T sandbox_script::*what) {
@@ -123,16 +123,6 @@ public:
     const std::lock_guard locked{told->guard};
     return told->count;
   }
-  void set_policy() {
-    REQUIRE(system
-                .ask<void>(launcher, policy_changed{"notes", std::make_shared<const permissions>(
-                                                                 "notes", permission_level::user)})
-                .get());
-  }
-  error_code check() {
-    return system.ask<permission_decision>(launcher, check_operation{"notes", "state"}).code();
-  }
-
   struct tally {
     std::mutex guard;
     std::size_t count = 0;
@@ -219,27 +209,19 @@ TEST_CASE_FIXTURE(fixture, "an exit is told once") {
   CHECK(exits_told() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a policy outlives the runs of its plugin, and goes with the plugin") {
-  CHECK(check() == error_code::not_found);
-  set_policy();
-  REQUIRE(launch());
-  CHECK(end().get());
-  CHECK(check() == error_code::none);
-  REQUIRE(launch());
-  CHECK(end(0ms, true).get());
-  CHECK(check() == error_code::not_found);
-  // Also when nothing runs any more.
-  set_policy();
-  CHECK(end(0ms, true).get());
-  CHECK(check() == error_code::not_found);
-}
-
-TEST_CASE_FIXTURE(fixture, "a policy stays while its plugin cannot be ended") {
-  set_policy();
-  REQUIRE(launch());
-  refuse_ends(stuck);
-  CHECK_FALSE(end(0ms, true).get());
-  CHECK(check() == error_code::none);
+TEST_CASE_FIXTURE(fixture,
+                  "a question about permissions is answered by the policy that comes with it") {
+  const auto ask = [this](const permissions& policy) {
+    return system
+        .ask<permission_decision>(launcher,
+                                  check_by_policy{"notes", "context.read:/plugins/notes/x",
+                                                  std::make_shared<const permissions>(policy)})
+        .value();
+  };
+  permissions policy{"notes", permission_level::user};
+  CHECK(ask(policy) == permission_decision{true, "context.read:/plugins/notes/**"});
+  REQUIRE(policy.deny(capability{"context.read:/**"}));
+  CHECK(ask(policy) == permission_decision{false, "denied by context.read:/**"});
 }
 
 // -- how it ends ----------------------------------------------------------------------------------
@@ -247,7 +229,7 @@ TEST_CASE_FIXTURE(fixture, "a policy stays while its plugin cannot be ended") {
 TEST_CASE_FIXTURE(fixture,
                   "a plugin that is waited for is not asked to end, and says how it ended") {
   REQUIRE(launch());
-  auto ended = end(10s, false, 10s);
+  auto ended = end(10s, 10s);
   const auto before = see(&sandbox_script::polls);
   REQUIRE(eventually([&] { return see(&sandbox_script::polls) > before + 2; }));
   CHECK_FALSE(ended.ready());
@@ -261,12 +243,12 @@ TEST_CASE_FIXTURE(fixture,
                   "a plugin that does not end by itself is asked once, then ended by force, which "
                   "says nothing of it") {
   REQUIRE(launch());
-  CHECK_FALSE(end(100ms, false, 30ms).value().status);
+  CHECK_FALSE(end(100ms, 30ms).value().status);
   CHECK(see(&sandbox_script::stops_asked) == 1);
   CHECK(ends() == 1);
   // Without any grace there is nothing to be asked.
   REQUIRE(launch());
-  CHECK_FALSE(end(0ms, false, 30ms).value().status);
+  CHECK_FALSE(end(0ms, 30ms).value().status);
   CHECK(see(&sandbox_script::stops_asked) == 1);
 }
 

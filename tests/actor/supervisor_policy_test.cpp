@@ -91,53 +91,6 @@ TEST_CASE_FIXTURE(system_level_fixture,
   CHECK(execute_from(plugin, "host.secret") == error_code::permission_denied);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "what is revoked is gone, also where a wider grant or a default covers it") {
-  auto plugin = run();
-  const auto read = [&](std::string_view where) {
-    return plugin.call_with("context.get", get_value{path{where}}).failure.code;
-  };
-  for (const char* given : {"context.read:/app/**", "context.read:/app/notes/**"})
-    REQUIRE(alter(alter_grant::kind::grant, given));
-  REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/notes/**"));
-  CHECK(read("/app/notes/x") == error_code::permission_denied);
-  CHECK(read("/app/x") == error_code::none);
-  // A grant beside the default, and the default.
-  REQUIRE(alter(alter_grant::kind::grant, "context.read:/plugins/notes/x"));
-  REQUIRE(alter(alter_grant::kind::revoke, "context.read:/plugins/notes/x"));
-  CHECK(read("/plugins/notes/x") == error_code::permission_denied);
-  CHECK(read("/plugins/notes/y") == error_code::none);
-  // What nothing else gives needs no denial.
-  REQUIRE(alter(alter_grant::kind::grant, "context.read:/logs/**"));
-  REQUIRE(alter(alter_grant::kind::revoke, "context.read:/logs/**"));
-  REQUIRE(alter(alter_grant::kind::grant, "context.read:/logs/a"));
-  CHECK(read("/logs/a") == error_code::none);
-}
-
-TEST_CASE_FIXTURE(system_level_fixture,
-                  "what is revoked from a system plugin is gone, also when it was granted before") {
-  auto plugin = run();
-  REQUIRE(alter(alter_grant::kind::grant, "context.read:/app/**"));
-  REQUIRE(alter(alter_grant::kind::revoke, "context.read:/app/**"));
-  CHECK(plugin.call_with("context.get", get_value{path{"/app/x"}}).failure.code ==
-        error_code::permission_denied);
-}
-
-TEST_CASE_FIXTURE(fixture, "a grant that fails changes nothing, so that a denial stays") {
-  auto plugin = run();
-  REQUIRE(alter(alter_grant::kind::revoke, "context.read:/plugins/notes/x"));
-  for (std::size_t i = 0; i < permissions::max_rules; ++i) {
-    REQUIRE(alter(alter_grant::kind::grant, "context.read:/n/" + std::to_string(i)));
-    plugin.notify(
-        "log",
-        encode(log_line{"info", "alive"}));  // or it would be taken for hung where this takes long
-  }
-  CHECK(alter(alter_grant::kind::grant, "context.read:/plugins/notes/x").error().code ==
-        error_code::limit_exceeded);
-  CHECK(plugin.call_with("context.get", get_value{path{"/plugins/notes/x"}}).failure.code ==
-        error_code::permission_denied);
-}
-
 // -- the audit trail ------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(

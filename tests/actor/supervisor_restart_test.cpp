@@ -64,18 +64,6 @@ TEST_CASE_FIXTURE(
   CHECK(retried.value() == value{"added"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a process that ends says how, and the fall counts once") {
-  make();
-  auto plugin = run();
-  launcher.report_exit({.status = 3, .signal = 0});
-  CHECK(plugin.sees_the_end());
-  plugin.close();
-  auto again = run_again();
-  CHECK(audit.records("plugin.ended").size() == 1);
-  CHECK(audit.records("plugin.ended").front().rule == "the plugin notes ended with exit status 3");
-  CHECK(info().restarts == 1);
-}
-
 TEST_CASE_FIXTURE(fixture, "between fall and restart its commands are unavailable, not unknown") {
   make();
   auto plugin = run();
@@ -110,89 +98,6 @@ TEST_CASE_FIXTURE(fixture, "answers to nothing are strikes, and too many of them
   CHECK(audit.records("plugin.violation").size() == 1);
 }
 
-TEST_CASE_FIXTURE(
-    fixture,
-    "a plugin that falls too often is put into quarantine and its commands are cancelled") {
-  make({restart_mode::permanent, 1, 60s});
-  auto plugin = run();
-  plugin.close();
-  auto again = run_again();
-  again.close();
-  REQUIRE(reaches(plugin_phase::quarantined));
-  CHECK(info().problem == "ended too often; the last time: the plugin notes closed its connection");
-  CHECK(audit.records("plugin.quarantined").size() == 1);
-  CHECK(log.contains("plugin.quarantined plugin=notes"));
-  CHECK(eventually([&] { return offered().empty(); }));
-  CHECK(launcher.waiting() == 0);
-}
-
-TEST_CASE_FIXTURE(fixture,
-                  "an operator brings a plugin back from quarantine, with its past forgotten") {
-  make({restart_mode::permanent, 1, 60s});
-  auto plugin = run();
-  plugin.close();
-  auto again = run_again();
-  again.close();
-  REQUIRE(reaches(plugin_phase::quarantined));
-  auto back = run();
-  CHECK(info().phase == plugin_phase::running);
-  back.close();
-  auto once_more = run_again();
-  CHECK(info().restarts == 2);
-}
-
-TEST_CASE_FIXTURE(fixture, "a restart that fails counts as a fall") {
-  make({restart_mode::permanent, 2, 60s});
-  auto plugin = run();
-  plugin.close();
-  for (int i = 0; i < 2; ++i) launcher.next_plugin().close();
-  REQUIRE(reaches(plugin_phase::quarantined));
-  CHECK(info().restarts == 2);
-}
-
-TEST_CASE_FIXTURE(fixture, "restarts wait longer and longer") {
-  make({restart_mode::permanent, 3, 60s});
-  auto plugin = run();
-  const auto began = std::chrono::steady_clock::now();
-  plugin.close();
-  for (int i = 0; i < 3; ++i) launcher.next_plugin().close();
-  REQUIRE(reaches(plugin_phase::quarantined));
-  // 100, 200 and 400 ms, of which the jitter takes away at most half.
-  CHECK(std::chrono::steady_clock::now() - began >= 350ms);
-}
-
-TEST_CASE_FIXTURE(
-    fixture, "a transient plugin that ends properly stays down, and its commands are cancelled") {
-  make({restart_mode::transient, 3, 60s});
-  auto plugin = run();
-  launcher.report_exit({});
-  REQUIRE(reaches(plugin_phase::failed));
-  CHECK(eventually([&] { return offered().empty(); }));
-  CHECK(launcher.waiting() == 0);
-  CHECK(info().restarts == 0);
-  // It can be started again by hand.
-  auto again = run();
-  CHECK(info().phase == plugin_phase::running);
-}
-
-TEST_CASE_FIXTURE(fixture, "a temporary plugin is never started again") {
-  make({restart_mode::temporary, 3, 60s});
-  auto plugin = run();
-  plugin.close();
-  CHECK(eventually([&] { return offered().empty(); }));
-  CHECK(info().phase == plugin_phase::failed);
-  CHECK(launcher.launched().size() == 1);
-}
-
-TEST_CASE_FIXTURE(fixture, "a plugin that waits for its restart is stopped and not started") {
-  make({restart_mode::permanent, 20, 60s});
-  auto plugin = run();
-  plugin.close();
-  REQUIRE(reaches(plugin_phase::failed));
-  CHECK(system.ask<void>(supervisor, plugin_order::stop).get());
-  CHECK(launcher.launched().size() == 1);
-}
-
 TEST_CASE_FIXTURE(fixture, "what was asked in an earlier life is not answered to the next") {
   make();
   auto plugin = run();
@@ -205,29 +110,6 @@ TEST_CASE_FIXTURE(fixture, "what was asked in an earlier life is not answered to
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a plugin that cannot be ended offers nothing and is told of, until it is ended "
-                  "and started again") {
-  make();
-  auto plugin = run();
-  launcher.refuse_ends({error_code::deadline_exceeded, "the kernel has not ended it", {}});
-  plugin.close();
-  CHECK(eventually([&] {
-    return info().problem == "the plugin notes has not ended: the kernel has not ended it";
-  }));
-  CHECK(info().phase == plugin_phase::failed);
-  CHECK(eventually([&] { return offered().empty(); }));
-  CHECK(eventually([&] { return launcher.ended().size() >= 2; }));
-  CHECK(launcher.launched().size() == 1);
-  CHECK(audit.records("plugin.not_ended").size() == 1);
-  CHECK(audit.records("plugin.not_ended").front().rule == "the kernel has not ended it");
-  launcher.let_go();
-  auto again = run_again();
-  CHECK(info().problem.empty());
-  CHECK(info().restarts == 1);
-  CHECK(offered() == std::vector<std::string>{"notes.add"});
-}
-
-TEST_CASE_FIXTURE(fixture,
                   "a plugin that cannot be ended is stopped, and its end is not tried again") {
   make();
   auto plugin = run();
@@ -236,7 +118,7 @@ TEST_CASE_FIXTURE(fixture,
   REQUIRE(eventually([&] { return audit.records("plugin.not_ended").size() == 1; }));
   CHECK(system.ask<void>(supervisor, plugin_order::stop).problem() ==
         "the kernel has not ended it");
-  CHECK(launcher.ended().back().for_good);
+  CHECK(launcher.ended().back().grace == 5s);
   CHECK(audit.records("plugin.stopped").front().rule == "the kernel has not ended it");
 }
 
@@ -259,29 +141,6 @@ TEST_CASE_FIXTURE(
   CHECK(info().phase == plugin_phase::failed);
   CHECK(info().restarts == 1);
   CHECK(launcher.launched().size() == 2);
-}
-
-TEST_CASE_FIXTURE(fixture, "whoever starts a plugin is told how its process ended") {
-  make();
-  launcher.end_with({.status = 3, .signal = 0});
-  auto started = system.ask<void>(supervisor, plugin_order::start);
-  launcher.next_plugin().close();
-  CHECK(started.problem() == "the plugin notes ended with exit status 3");
-}
-
-TEST_CASE_FIXTURE(fixture, "a plugin that is started while its last run ends is started then") {
-  make({restart_mode::temporary, 3, 60s});
-  auto plugin = run();
-  launcher.never_end();
-  plugin.close();
-  REQUIRE(reaches(plugin_phase::failed));
-  auto started = system.ask<void>(supervisor, plugin_order::start);
-  CHECK(info().phase == plugin_phase::failed);
-  CHECK(launcher.launched().size() == 1);
-  launcher.let_go();
-  auto again = launcher.next_plugin();
-  begin_session(again, {"notes.add"});
-  CHECK(started.get());
 }
 
 TEST_CASE_FIXTURE(fixture, "a plugin above its limits is ended, audited, and started again") {

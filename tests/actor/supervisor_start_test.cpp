@@ -83,49 +83,6 @@ using strings = std::vector<std::string>;
 
 // -- what it offers and sees ----------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(fixture, "a plugin has at most 256 commands") {
-  make();
-  strings many;
-  for (int i = 0; i < 257; ++i) many.push_back("notes.n" + std::to_string(i));
-  const auto why = offer(many);
-  CHECK(why.code == error_code::limit_exceeded);
-  CHECK(why.message == "the plugin notes offers 257 commands; at most 256 are accepted");
-  CHECK(offered().empty());
-  many.pop_back();
-  auto started = order(plugin_order::start);
-  auto plugin = launcher.next_plugin();
-  begin_session(plugin, many);
-  REQUIRE(started.get());
-  CHECK(offered().size() == 256);
-}
-
-TEST_CASE_FIXTURE(
-    fixture,
-    "a command with an endless name fails the start without becoming part of what is told") {
-  make();
-  const auto why = offer({std::string(100'000, 'x')});
-  CHECK(why.code == error_code::limit_exceeded);
-  CHECK(why.message ==
-        "the plugin notes offers a command with a name of 100000 bytes; at most 128 are accepted");
-}
-
-TEST_CASE_FIXTURE(
-    fixture,
-    "a file that may be read by its own name is shown in the sandbox, a directory is not") {
-  auto manifest = notes_manifest();
-  for (const char* text :
-       {"fs.read:/etc/passwd", "fs.read:/usr", "fs.read:/etc/group", "fs.read:/usr/share/dict/**"})
-    manifest.capabilities.push_back({capability{text}, "for a test"});
-  manifest.denied.emplace_back("fs.read:/etc/group");
-  make(manifest);
-  auto plugin = run();
-  CHECK(launcher.launched().front().readable ==
-        std::vector<std::filesystem::path>{"/sdk/python", "/usr/share/dict"});
-  // Whether it is a file is for the launcher to see.
-  CHECK(launcher.launched_files().front() ==
-        std::vector<std::filesystem::path>{"/etc/passwd", "/usr"});
-}
-
 TEST_CASE_FIXTURE(
     fixture,
     "a file that is granted or revoked while a plugin runs is shown or hidden at its next start") {
@@ -165,27 +122,6 @@ TEST_CASE_FIXTURE(fixture,
 }
 
 // -- overtaken by the end -------------------------------------------------------------------------
-
-TEST_CASE_FIXTURE(fixture, "commands that are told during the stop are not offered") {
-  make();
-  auto started = order(plugin_order::start);
-  auto plugin = launcher.next_plugin();
-  plugin.call_with("session.open", plugin_opening());
-  const auto start = plugin.expect_request("plugin.start");
-  launcher.never_end();
-  auto stopped = order(plugin_order::stop);
-  CHECK(started.code() == error_code::unavailable);
-  plugin.respond(start.id, encode(plugin_started{{command_spec{"notes.add"}}}));
-  CHECK(plugin.sees_the_end());
-  CHECK(offered().empty());
-  CHECK(info().phase == plugin_phase::stopping);
-  launcher.let_go();
-  CHECK(stopped.get());
-  CHECK(offered().empty());
-  make();
-  auto again = run();
-  CHECK(offered() == strings{"notes.add"});
-}
 
 TEST_CASE_FIXTURE(
     fixture,

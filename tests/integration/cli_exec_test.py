@@ -92,8 +92,8 @@ class Commands(ServedTest):
     def test_a_request_without_a_result_is_confirmed(self):
         for words, text in [
                 (["metrics", "--reset"], "the measurements of all commands are reset\n"),
-                (["plugin", "grant", "notes", "state"], "state is granted to plugin notes\n"),
-                (["plugin", "revoke", "notes", "state"], "state is revoked from plugin notes\n")]:
+                (["plugin", "grant", "notes", "log"], "log is granted to plugin notes\n"),
+                (["plugin", "revoke", "notes", "log"], "log is revoked from plugin notes\n")]:
             with self.subTest(words=words):
                 self.assertEqual(self.served.do(*words), text)
                 self.assertEqual(self.served.ask(*words), {})
@@ -112,6 +112,8 @@ class Commands(ServedTest):
                     "plugin", "load", PACKAGES / "notes")
         self.refuse(USAGE, 'is not a capability; did you mean "context.read"',
                     "plugin", "grant", "notes", "context.raed:/x")
+        self.refuse(USAGE, 'the capability "state" is not enforced by this build',
+                    "plugin", "grant", "notes", "state")
         self.refuse(USAGE, "\"all\" is not a capability; one is a verb with what it is for",
                     "plugin", "grant", "notes", "all")
         self.refuse(USAGE, "the pattern \"x\" must start with '/'",

@@ -17,7 +17,7 @@ TEST_SUITE("sandbox: limits") {
         "print('blocks', len(blocks))\n"
         "assert len(blocks) < 64\n"
         "raise SystemExit(9)\n");
-    spec.resource_limits.max_memory_bytes = 64 << 20;
+    spec.context.resource_limits.max_memory_bytes = 64 << 20;
     const auto ended = run(spec);
     CHECK_FALSE(ended.status.is_success());
     CHECK(ended.output.find("blocks 2000") == std::string::npos);
@@ -50,7 +50,7 @@ TEST_SUITE("sandbox: limits") {
         "for at in range(0, 96 << 20, 4096): held[at] = 1\n"
         "print('held')\n"
         "link.recv(1)\n");
-    spec.resource_limits.max_memory_bytes = 64 << 20;
+    spec.context.resource_limits.max_memory_bytes = 64 << 20;
     auto process = sandbox->create(spec);
     REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
     CHECK(read_line(process->output.get()) == "started");
@@ -88,7 +88,7 @@ TEST_SUITE("sandbox: limits") {
         "begin = time.monotonic()\n"
         "while time.process_time() < 0.4: pass\n"
         "print('share', 'kept' if 0.4 / (time.monotonic() - begin) < 0.5 else 'exceeded')\n");
-    spec.resource_limits.max_cpu_percent = 20;
+    spec.context.resource_limits.max_cpu_percent = 20;
     const auto ended = run(*sandbox, spec);
     const auto cpu = std::ranges::find(ended.layers, "cpu", &sandbox_layer::name);
     REQUIRE(cpu != ended.layers.end());
@@ -108,12 +108,12 @@ TEST_SUITE("sandbox: limits") {
         "    for i in range(100): a.write(bytes(65536)); b.write(bytes(65536)); a.flush(); "
         "b.flush()\n"
         "except OSError as problem: print('bytes', problem.strerror)\n");
-    spec.resource_limits.max_storage_bytes = 2 << 20;
+    spec.context.resource_limits.max_storage_bytes = 2 << 20;
     const auto output = run(spec).output;
     CHECK(says(output, "files No space left on device"));
     CHECK(says(output, "bytes No space left on device"));
 
-    spec.resource_limits.max_storage_bytes = 0;
+    spec.context.resource_limits.max_storage_bytes = 0;
     const auto none = run(spec).output;
     CHECK(says(none, "files No space left on device"));
   }
@@ -133,7 +133,7 @@ TEST_SUITE("sandbox: limits") {
         "print('children', children)\n"
         "time.sleep(1000)\n");
     spec.entry.push_back(root.string());
-    spec.resource_limits.max_processes = 12;
+    spec.context.resource_limits.max_processes = 12;
     auto process = sandbox->create(spec);
     REQUIRE_MESSAGE(process, (process ? "" : process.error().message));
     CHECK(read_line(process->output.get()) == "children 11");

@@ -15,6 +15,7 @@
 #include <troupe/actors/plugins/supervisor.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/tests/support/fake_service.hpp>
+#include <troupe/tests/support/plugin_manifests.hpp>
 #include <troupe/tests/support/raw_peer.hpp>
 
 namespace troupe::test {
@@ -48,8 +49,9 @@ public:
                                       .cpu_mechanism = "none",
                                       .process_mechanism = "none"};
               },
-              [memory](const policy_changed& change) { memory->take(change); },
-              [memory](const check_operation& wanted) { return memory->check(wanted); },
+              [](const check_by_policy& wanted) {
+                return reply(wanted.policy->check(wanted.operation));
+              },
               [memory, held, unread](tick) {  // what is held is answered now
                 for (auto& promise : std::exchange(*held, {})) promise.deliver(plugin_ended{});
                 for (auto& [wanted, promise] : std::exchange(*unread, {})) {
@@ -147,17 +149,11 @@ public:
     const std::lock_guard locked{memory_->guard};
     memory_->packages[directory] = std::make_shared<const plugin_manifest>(std::move(manifest));
   }
-  /// Whether the policy that the launcher was told of allows this.
-  bool would_allow(const std::string& plugin, const std::string& operation) const {
-    const std::lock_guard locked{memory_->guard};
-    return memory_->policies.at(plugin)->check(operation)->allowed;
-  }
 
 private:
   struct memory {
     mutable std::mutex guard;
     std::map<std::string, std::shared_ptr<const plugin_manifest>> packages;
-    std::map<std::string, std::shared_ptr<const permissions>> policies;
     std::deque<unique_fd> waiting;
     std::vector<sandbox_spec> launched;
     std::vector<std::vector<std::filesystem::path>> files, trees;
@@ -200,14 +196,6 @@ private:
       if (end_refusal) return result<plugin_ended>{fail(*end_refusal)};
       if (endless) return std::nullopt;
       return plugin_ended{order.patience.count() > 0 ? status : std::nullopt};
-    }
-    void take(const policy_changed& change) {
-      const std::lock_guard locked{guard};
-      policies[change.plugin] = change.policy;
-    }
-    caf::result<permission_decision> check(const check_operation& wanted) const {
-      const std::lock_guard locked{guard};
-      return reply(policies.at(wanted.plugin)->check(wanted.operation));
     }
   };
 
@@ -262,18 +250,6 @@ private:
   std::shared_ptr<memory> memory_ = std::make_shared<memory>();
   audit_actor actor_;
 };
-
-/// The manifest of a plugin `notes` that restarts always, at most twice in a while.
-inline plugin_manifest notes_manifest() {
-  plugin_manifest made;
-  made.name = "notes";
-  made.version = semver::parse("1.2.3").value();
-  made.entry = {"bin/notes"};
-  made.permission_level = permission_level::user;
-  made.restart = {restart_mode::permanent, 2, 60s};
-  made.deadlines = {.start = 10s, .call = 10s, .stop = 5s};
-  return made;
-}
 
 /// Everything around plugins but the plugins: a launcher, a dispatcher, an audit trail, and a
 /// service for the context.

@@ -23,12 +23,12 @@ permissions policy(std::vector<std::string> granted, std::vector<std::string> de
   return made;
 }
 
-result<call_decision> check(const permissions& by, std::string_view method,
-                            std::string_view params) {
+result<permission_decision> check(const permissions& by, std::string_view method,
+                                  std::string_view params) {
   return check_call(by, **find_method(method), params);
 }
-result<call_decision> check(const permissions& by, std::string_view method,
-                            std::vector<value::member> params) {
+result<permission_decision> check(const permissions& by, std::string_view method,
+                                  std::vector<value::member> params) {
   return check(by, method, value::map(std::move(params)).msgpack());
 }
 

@@ -105,13 +105,12 @@ denied = ["context.read:/app/secret/**"]
 capability = "context.read:/app/**"
 reason = "reads documents"
 [[capabilities]]
-capability = "plugin.admin"
+capability = "command.execute:words.**"
 reason = "installs word lists"
 [resource_limits]
 max_memory_bytes = 134_217_728
 max_cpu_percent = 75
 max_storage_bytes = 0
-max_network_bytes = 1024
 max_processes = 16
 max_open_files = 128
 [restart]
@@ -133,10 +132,11 @@ stop_ms = 60_000
     CHECK(parsed->entry == std::vector<std::string>{"/usr/bin/python3", "-u", ""});
     CHECK(parsed->permission_level == permission_level::user);
     CHECK(parsed->capabilities ==
-          std::vector<requested_capability>{{capability{"context.read:/app/**"}, "reads documents"},
-                                            {capability{"plugin.admin"}, "installs word lists"}});
+          std::vector<requested_capability>{
+              {capability{"context.read:/app/**"}, "reads documents"},
+              {capability{"command.execute:words.**"}, "installs word lists"}});
     CHECK(parsed->denied == std::vector<capability>{capability{"context.read:/app/secret/**"}});
-    CHECK(parsed->resource_limits == resource_limits{128 << 20, 75, 0, 1024, 16, 128});
+    CHECK(parsed->resource_limits == resource_limits{128 << 20, 75, 0, 16 << 20, 16, 128});
     CHECK(parsed->restart == restart_spec{restart_mode::transient, 0, 60s});
     CHECK(parsed->deadlines == plugin_deadlines{1ms, 2ms, 60s});
     CHECK(parsed->integrity == std::map<std::string, std::string>{{"data/words", empty_sum}});
@@ -166,6 +166,25 @@ stop_ms = 60_000
     CHECK(system.max_network_bytes > user.max_network_bytes);
     CHECK(system.max_processes > user.max_processes);
     CHECK(system.max_open_files > user.max_open_files);
+  }
+
+  TEST_CASE("what this build does not enforce is refused, with the reason") {
+    CHECK(mistake_of("[resource_limits]\nmax_network_bytes = 0\n") ==
+          "plugin.toml:5:21: resource_limits.max_network_bytes: is not enforced by this build: it "
+          "has no network for plugins yet; leave it out");
+    const auto requesting = [](std::string_view capability) {
+      return mistake_of("[[capabilities]]\ncapability = \"" + std::string{capability} +
+                        "\"\nreason = \"for a test\"\n");
+    };
+    CHECK(requesting("state") ==
+          "plugin.toml:5:14: capabilities[0].capability: the capability \"state\" is not enforced "
+          "by this build: it keeps no state for plugins yet; leave it out");
+    CHECK(requesting("event.publish:notes.**").ends_with("it has no events yet; leave it out"));
+    CHECK(requesting("event.subscribe:**").ends_with("it has no events yet; leave it out"));
+    CHECK(requesting("net.connect:*:443")
+              .ends_with("it has no network for plugins yet; leave it out"));
+    // A denial of it holds.
+    CHECK(parse_manifest(smallest + "denied = [\"event.publish:**\"]\n", "plugin.toml"));
   }
 
   TEST_CASE("a mistake is told with file, line, column and key") {
