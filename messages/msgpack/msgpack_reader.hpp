@@ -40,13 +40,17 @@ msgpack_header read_msgpack_header(std::string_view bytes) noexcept;
 /// Reads msgpack from front to back without allocating. A read of another kind than the next
 /// element's, or past the end, returns nothing and moves nothing.
 ///
-/// Written here and not taken from msgpack-c, whose parser calls a visitor and whose unpacker
-/// allocates by announced lengths. Measured with msgpack-c 4.1.3 (@@): one parser call for each
-/// read takes
-/// @@ times as long for a request, @@ for a `value`'s integer, @@ for `value::find`. A visitor that
-/// fills whole messages took @@ times as long, but the parser does not say where an element begins
-/// and ends: the bytes of parameters, details and values, which messages carry unread, would still
-/// need this reader. JSON text took @@ with a visitor and @@ with nlohmann-json's msgpack reader.
+/// Written here, because msgpack-c's parser calls a visitor and its unpacker allocates by announced
+/// lengths. Measured with msgpack-c 4.1.3: CPU time, medians of 201 interleaved runs, relative to
+/// this reader.
+/// - One parser call for each read: 3.0 to 3.2 for requests, pushes and values with maps, 1.9 for
+///   arrays of integers, 2.3 for `value::find`, 1.6 for `value::as_integer`.
+/// - A visitor that fills message structs: 0.65 to 0.9. But the parser does not say where an
+///   element begins and ends. Messages carry parameters, results and details as unread bytes, so
+///   this reader would be needed beside the visitor.
+/// - JSON text of a value: 0.86 to 0.94 with a visitor, 0.91 to 0.97 with nlohmann-json's msgpack
+///   reader. Both need more code than these reads.
+///
 /// Whole values are read by a visitor; see `canonical_msgpack`.
 class msgpack_reader {
 public:

@@ -14,10 +14,11 @@ namespace troupe {
 /// and resumes where it stopped: scanning a message costs O(its bytes), in however many pieces it
 /// arrives. Memory is fixed. A length that exceeds a limit is refused when its header is there.
 ///
-/// Streams are scanned here and not by msgpack-c, although its parser with `limit_visitor` is as
-/// fast (@@). Its stream parser drops the parsed bytes of a message when its buffer
-/// grows, so a message is not in one piece; and it reports a string only when all its bytes have
-/// arrived, so a too long one cannot be refused at its header.
+/// Streams are scanned here. msgpack-c's parser with `limit_visitor` is as fast (0.78 to 1.07 times
+/// as long, for requests, pushes and large values in pieces of 16 bytes to 64 KiB), but its stream
+/// parser drops the parsed bytes of a message when its buffer grows, so a message is not in one
+/// piece. It also reports a string only when all its bytes have arrived, so a string that is too
+/// long cannot be refused at its header.
 class msgpack_scanner {
 public:
   /// @param limits Of each message.
@@ -46,8 +47,8 @@ private:
   std::array<std::uint64_t, max_depth> pending_{};
 };
 
-/// Checks that `bytes` are exactly one msgpack message within the limits. A scanner accepts the
-/// same messages.
+/// Checks that `bytes` are exactly one msgpack message within the limits: a message that a scanner
+/// accepts too. Uses msgpack-c's parser (0.35 to 1.0 times as long as a scanner).
 result<void> check_msgpack(std::string_view bytes, const codec_limits& limits);
 
 }  // namespace troupe
