@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -8,12 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include <troupe/actors/kernel/connection.hpp>
 #include <troupe/actors/kernel/local_types.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/links/served_connection.hpp>
 #include <troupe/actors/links/serving.hpp>
-#include <troupe/actors/links/stream.hpp>
 #include <troupe/messages/assert.hpp>
 
 namespace troupe {
@@ -47,35 +49,36 @@ public:
   /// For a service to take a notification.
   static constexpr std::chrono::seconds notification_deadline{60};
 
-  /// @param self Owns `connection`. @param owner Lives as long as `self`.
-  /// @param services Where the requests go; what the setup says of services is replaced.
-  connection_shell(Self* self, connection_owner& owner, caf::io::connection_handle connection,
-                   served_setup setup, service_table services)
+  /// The most that is read at once.
+  static constexpr std::size_t read_bytes = 32 * 1024;
+
+  /// @param self Owns `wire`. @param owner Lives as long as `self`.
+  /// @param services Where the requests go. They replace the services of the setup.
+  connection_shell(Self* self, connection_owner& owner, connection wire, served_setup setup,
+                   service_table services)
       : self_(self),
         owner_(owner),
-        stream_(self, connection),
+        wire_(std::move(wire)),
         services_(std::move(services)),
         connection_(with_services(std::move(setup), services_), self->clock().now()) {}
 
   /// Starts to read, and introduces this side when it is the dialing one. Call it once.
   void start() {
-    stream_.start();
-    step([this](auto& connection) { connection.start(now()); });
+    wire_.start_reading(read_bytes);
+    step([this](auto& served) { served.start(now()); });
   }
 
   void receive(const caf::io::new_data_msg& data) {
-    step([&](auto& connection) {
-      connection.receive({reinterpret_cast<const char*>(data.buf.data()), data.buf.size()}, now());
-    });
+    step([&](auto& served) { served.receive(bytes_of(data), now()); });
   }
 
   /// Passes a tick on. The owner repeats the slow tick itself.
   void pass_time(tick pace) {
-    step([&](auto& connection) {
+    step([&](auto& served) {
       if (pace == tick::slow)
-        connection.slow_tick(now());
+        served.slow_tick(now());
       else
-        connection.fast_tick(now());
+        served.fast_tick(now());
     });
   }
 
@@ -83,22 +86,22 @@ public:
   result<std::uint32_t> call(std::string_view method, std::string_view params,
                              std::chrono::milliseconds deadline, call_completion done,
                              call_patience patience = call_patience::until_deadline) {
-    return step([&](auto& connection) {
-      return connection.call(method, params, now() + deadline, std::move(done), patience);
+    return step([&](auto& served) {
+      return served.call(method, params, now() + deadline, std::move(done), patience);
     });
   }
   void cancel(std::uint32_t call) {
-    step([&](auto& connection) { connection.cancel(call); });
+    step([&](auto& served) { served.cancel(call); });
   }
   result<void> notify(std::string_view method, std::string_view params) {
-    return step([&](auto& connection) { return connection.notify(method, params); });
+    return step([&](auto& served) { return served.notify(method, params); });
   }
   void close(const std::string& reason) {
-    step([&](auto& connection) { connection.close(reason); });
+    step([&](auto& served) { served.close(reason); });
   }
   /// As `served_connection::end`; sends what there is to send and closes the connection.
   void end(const error& reason) {
-    step([&](auto& connection) { connection.end(reason); });
+    step([&](auto& served) { served.end(reason); });
   }
   void set_caller(principal_ptr caller) { connection_.set_caller(std::move(caller)); }
 
@@ -120,7 +123,7 @@ private:
   template <class Event>
   auto step(Event event) {
     const auto alive = this->shared_from_this();
-    connection_.set_unsent(stream_.unsent());
+    connection_.set_unsent(wire_.unsent());
     if constexpr (std::is_void_v<decltype(event(connection_))>) {
       event(connection_);
       carry_out();
@@ -140,11 +143,16 @@ private:
       batch_.clear();
     }
     is_busy_ = false;
-    stream_.send(connection_.output());
-    if (connection_.has_ended()) return stream_.close();
-    connection_.set_unsent(stream_.unsent());
-    stream_.set_paused(connection_.reading_paused());
-    if (connection_.take_fast_tick(stream_.paused())) tick_after(self_, fast_interval, tick::fast);
+    wire_.send(connection_.output());
+    connection_.output().clear();
+    if (connection_.has_ended()) return wire_.close();
+    connection_.set_unsent(wire_.unsent());
+    if (connection_.reading_paused())
+      wire_.pause_reading();
+    else
+      wire_.resume_reading();
+    if (connection_.take_fast_tick(wire_.reading_paused()))
+      tick_after(self_, fast_interval, tick::fast);
   }
 
   // Once the connection has ended, only calls and cancellations are left to be told.
@@ -155,7 +163,7 @@ private:
     const auto pass_back = [weak = this->weak_from_this(),
                             request](const result<std::string_view>& outcome) {
       if (const auto shell = weak.lock())
-        shell->step([&](auto& connection) { connection.answer(request, outcome, shell->now()); });
+        shell->step([&](auto& served) { served.answer(request, outcome, shell->now()); });
     };
     ask(self_, service_of(*wanted.rule), wanted.limit, std::move(wanted.call))
         .then([pass_back](
@@ -165,8 +173,7 @@ private:
   void carry_out(tell_service& wanted) {
     if (connection_.has_ended()) return;
     const auto taken = [weak = this->weak_from_this(), bytes = wanted.bytes] {
-      if (const auto shell = weak.lock())
-        shell->step([&](auto& connection) { connection.taken(bytes); });
+      if (const auto shell = weak.lock()) shell->step([&](auto& served) { served.taken(bytes); });
     };
     ask(self_, service_of(*wanted.rule), notification_deadline, std::move(wanted.notification))
         .then(taken, [taken](const error&) { taken(); });
@@ -197,7 +204,7 @@ private:
 
   Self* self_;
   connection_owner& owner_;
-  stream stream_;
+  connection wire_;
   service_table services_;
   served_connection connection_;
   std::vector<connection_effect> batch_;  ///< Being carried out; its memory is used again.

@@ -6,18 +6,18 @@
 
 namespace troupe {
 
-link_state::link_state(pointer self, caf::io::connection_handle connection, link_setup setup)
-    : link_state(self, connection, unique_fd{}, std::move(setup)) {}
+link_state::link_state(pointer self, caf::io::connection_handle handle, link_setup setup)
+    : link_state(self, handle, unique_fd{}, std::move(setup)) {}
 
 link_state::link_state(pointer self, unique_fd socket, link_setup setup)
     : link_state(self, caf::io::connection_handle{}, std::move(socket), std::move(setup)) {}
 
-link_state::link_state(pointer self, caf::io::connection_handle connection, unique_fd socket,
+link_state::link_state(pointer self, caf::io::connection_handle handle, unique_fd socket,
                        link_setup setup)
     : self_(self),
       setup_(std::move(setup)),
       socket_(std::move(socket)),
-      handle_(connection),
+      handle_(handle),
       log_(setup_.log.logger("links")) {}
 
 link_state::interface::behavior_type link_state::make_behavior() {
@@ -76,7 +76,7 @@ void link_state::on_session(session_began& session) {
              printable_quoted(session.name, 64));
   if (!setup_.owner) return;
   tell(self_, *setup_.owner,
-       link_opened{.link = caf::actor_cast<link_actor>(self_),
+       link_opened{.link = link_actor{self_},
                    .kind = session.kind,
                    .node = session.node,
                    .name = std::move(session.name),
@@ -110,7 +110,7 @@ void link_state::end(const error& reason) {
     log_->warn("link.ended link=\"{}\" code={} reason={}", setup_.label, to_string(reason.code),
                printable_quoted(reason.message));
   connection_->end(reason);
-  self_->quit(to_caf(reason));
+  end_with(self_, reason);
 }
 
 result<route> find_route(const service_table& services, principal_kind caller,

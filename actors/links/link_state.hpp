@@ -19,9 +19,9 @@ public:
   using pointer = interface::broker_pointer;
   static constexpr const char* name = "link";
 
-  /// @param connection Of a scribe that the broker is given before it runs.
-  link_state(pointer self, caf::io::connection_handle connection, link_setup setup);
-  /// @param socket Taken over.
+  /// @param handle Of a connection that the broker owns before it runs.
+  link_state(pointer self, caf::io::connection_handle handle, link_setup setup);
+  /// @param socket Connected; taken over.
   link_state(pointer self, unique_fd socket, link_setup setup);
 
   interface::behavior_type make_behavior();
@@ -29,8 +29,7 @@ public:
 private:
   using shell = connection_shell<std::remove_pointer_t<pointer>>;
 
-  link_state(pointer self, caf::io::connection_handle connection, unique_fd socket,
-             link_setup setup);
+  link_state(pointer self, caf::io::connection_handle handle, unique_fd socket, link_setup setup);
 
   void on_session(session_began& session) override;
   void on_notification(const notification_came& notification) override;

@@ -33,24 +33,23 @@ public:
   interface::behavior_type make_behavior() {
     // CAF ends the program when it gets an invalid descriptor. Take that for a closed socket.
     if (socket_)
-      self_->add_doorman(socket_.release());
+      listen_on(self_, std::move(socket_));
     else
       tell(self_, self_, caf::io::acceptor_closed_msg{});
     return {
         [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
         [this](const caf::io::acceptor_closed_msg&) {
-          self_->quit(to_caf({error_code::unavailable,
-                              "the listening socket " + setup_.label + " is not open",
-                              {}}));
+          end_with(self_, {error_code::unavailable,
+                           "the listening socket " + setup_.label + " is not open",
+                           {}});
         },
     };
   }
 
 private:
   void accept(caf::io::connection_handle connection) {
-    // CAF's handles are the descriptors themselves.
     auto setup = links_.size() < setup_.max_connections
-                     ? setup_.setup_for(static_cast<int>(connection.id()))
+                     ? setup_.setup_for(descriptor_of(connection))
                      : result<link_setup>{fail(error_code::overloaded, "too many connections")};
     if (!setup) {
       log_->warn("link.refused listener=\"{}\" reason={}", setup_.label,
@@ -58,12 +57,7 @@ private:
       close_later(*self_, connection);
       return;
     }
-    auto scribe = self_->take(connection);
-    caf::actor_config config{self_->context()};
-    auto link = self_->system().spawn_class<broker_shell<link_state>, caf::no_spawn_options>(
-        config, connection, std::move(*setup));
-    auto* broker = caf::actor_cast<caf::abstract_actor*>(link);
-    static_cast<broker_shell<link_state>*>(broker)->move_scribe(std::move(scribe));
+    auto link = spawn_on_connection<link_state>(self_, connection, std::move(*setup));
     links_[link.id()] = link;
     ends_.watch(self_, link, [this, id = link.id()](const caf::error&) { links_.erase(id); });
   }

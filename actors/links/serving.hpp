@@ -118,7 +118,7 @@ struct routed_request {
 template <class Self>
 void cancel_served(Self* self, const service_table& services, std::uint64_t ticket) {
   if (const auto found = services.find(service::commands); found != services.end())
-    tell(self, caf::actor_cast<cancel_sink>(found->second), cancel_request{ticket});
+    tell(self, unchecked<cancel_sink>(found->second), cancel_request{ticket});
 }
 
 /// A continuation of `ask` that passes an error on.

@@ -39,7 +39,7 @@ public:
         log_(setup_.log.logger("mesh")),
         random_(std::random_device{}()) {
     ends_.attach(self_);
-    setup_.services[service::mesh] = caf::actor_cast<service_actor>(self_);
+    setup_.services[service::mesh] = service_actor{self_};
     for (const auto& seed : setup_.seeds) book_.give(seed, now());
   }
   ~mesh_state() {
