@@ -52,6 +52,9 @@ public:
   /// The most that is read at once.
   static constexpr std::size_t read_bytes = 32 * 1024;
 
+  /// Effects whose memory is kept for the next ones.
+  static constexpr std::size_t max_kept_effects = 256;
+
   /// @param self Owns `wire`. @param owner Lives as long as `self`.
   /// @param services Where the requests go. They replace the services of the setup.
   connection_shell(Self* self, connection_owner& owner, connection wire, served_setup setup,
@@ -142,6 +145,7 @@ private:
       for (auto& effect : batch_) std::visit([this](auto& what) { carry_out(what); }, effect);
       batch_.clear();
     }
+    if (batch_.capacity() > max_kept_effects) batch_ = {};
     is_busy_ = false;
     wire_.send(connection_.output());
     connection_.output().clear();

@@ -41,8 +41,9 @@ link_state::interface::behavior_type link_state::make_behavior() {
 }
 
 void link_state::connect() {
-  if (socket_) handle_ = self_->add_scribe(socket_.release());
-  connection_ = std::make_shared<shell>(self_, *this, handle_,
+  const auto wire =
+      socket_ ? adopt_connection(self_, std::move(socket_)) : connection{self_, handle_};
+  connection_ = std::make_shared<shell>(self_, *this, wire,
                                         served_setup{.limits = setup_.limits,
                                                      .gate = setup_.gate,
                                                      .open = setup_.open,
