@@ -6,8 +6,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
+#include <troupe/actors/links/connection_shell.hpp>
 #include <troupe/actors/links/link.hpp>
-#include <troupe/actors/links/stream.hpp>
 #include <troupe/bench/bare_types.hpp>
 #include <troupe/bench/echo_peer.hpp>
 #include <troupe/bench/pipeline.hpp>
@@ -54,7 +54,7 @@ public:
 
   caf::behavior make_behavior() {
     connection_ = self_->add_scribe(socket_.release());
-    self_->configure_read(connection_, caf::io::receive_policy::at_most(stream::read_bytes));
+    self_->configure_read(connection_, caf::io::receive_policy::at_most(max_read_bytes));
     return {
         [this](const bare_frame& frame) -> caf::result<bare_frame> {
           self_->write(connection_, frame.text.size(), frame.text.data());

@@ -20,6 +20,9 @@
 
 namespace troupe {
 
+/// The most that a connection reads at once.
+inline constexpr std::size_t max_read_bytes = 32 * 1024;
+
 /// What an actor learns of its served connection. The functions run after the event that caused
 /// them, in order, and may call the connection.
 class connection_owner {
@@ -49,9 +52,6 @@ public:
   /// For a service to take a notification.
   static constexpr std::chrono::seconds notification_deadline{60};
 
-  /// The most that is read at once.
-  static constexpr std::size_t read_bytes = 32 * 1024;
-
   /// Effects whose memory is kept for the next ones.
   static constexpr std::size_t max_kept_effects = 256;
 
@@ -67,7 +67,7 @@ public:
 
   /// Starts to read, and introduces this side when it is the dialing one. Call it once.
   void start() {
-    wire_.start_reading(read_bytes);
+    wire_.start_reading(max_read_bytes);
     step([this](auto& served) { served.start(now()); });
   }
 

@@ -11,7 +11,7 @@
 #include <troupe/actors/links/link_greeting.hpp>
 #include <troupe/actors/links/local_types.hpp>
 #include <troupe/actors/links/methods.hpp>
-#include <troupe/actors/links/session/link_session.hpp>
+#include <troupe/actors/links/session/link_limits.hpp>
 #include <troupe/messages/link.hpp>
 
 namespace troupe {
@@ -29,16 +29,6 @@ using service_table = std::map<service, service_actor>;
 
 /// Hears of each session that has begun. It watches the link to see its end.
 using link_owner = caf::typed_actor<caf::result<void>(link_opened)>;
-
-/// The rule of a message that came over a link, and the service that takes it.
-struct route {
-  const method_rule* rule = nullptr;
-  service_actor service;
-};
-
-/// As the `find_route` of the method table, with the actor of the service.
-result<route> find_route(const service_table& services, principal_kind caller,
-                         std::string_view method, method_kind kind = method_kind::request);
 
 /// Everything a link depends on. With neither `gate` nor `open` there is no greeting: both sides
 /// know each other.

@@ -114,15 +114,6 @@ void link_state::end(const error& reason) {
   end_with(self_, reason);
 }
 
-result<route> find_route(const service_table& services, principal_kind caller,
-                         std::string_view method, method_kind kind) {
-  service_set served;
-  for (const auto& [name, actor] : services) served.insert(name);
-  const auto rule = find_route(served, caller, method, kind);
-  if (!rule) return fail(rule.error());
-  return route{*rule, services.at((*rule)->access.service)};
-}
-
 link_actor spawn_link(caf::actor_system& system, int socket, link_setup setup) {
   return spawn_io<link_state>(system, unique_fd{socket}, std::move(setup));
 }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -12,7 +10,6 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/link.hpp>
-#include <troupe/actors/links/served_connection.hpp>
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/method.hpp>
@@ -94,25 +91,6 @@ template <notification_message Message>
 notify_remote to_notification(const Message& message) {
   return {std::string{Message::method}, {encode(message)}};
 }
-
-/// A request that came over a link, on its way to the service of its method.
-struct routed_request {
-  route to;
-  request_serial request;
-  std::string params;
-  rpc::envelope beside;
-  std::chrono::steady_clock::time_point came;
-
-  /// What to ask the service, which has the time that is left. Takes the parameters.
-  service_call call(principal_ptr caller, std::uint64_t ticket,
-                    std::chrono::steady_clock::time_point at) {
-    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(at - came);
-    const auto left = std::max(beside.deadline - waited, std::chrono::milliseconds{1});
-    return {std::move(caller),   std::string{to.rule->name},
-            {std::move(params)}, left,
-            beside.trace,        ticket};
-  }
-};
 
 /// Cancels what this actor has asked for in a `service_call` with that ticket.
 template <class Self>

@@ -91,8 +91,8 @@ void supervisor_state::carry_out(life_effect::end_process& wanted) {
 // -- the connection -------------------------------------------------------------------------------
 
 void supervisor_state::carry_out(life_effect::connect& wanted) {
-  const auto handle = self_->add_scribe(wanted.process.socket->release());
-  connection_ = std::make_shared<shell>(self_, *this, handle, describe_connection(wanted.number),
+  const auto wire = adopt_connection(self_, std::move(*wanted.process.socket));
+  connection_ = std::make_shared<shell>(self_, *this, wire, describe_connection(wanted.number),
                                         setup_.environment.services);
   connection_->start();
 }

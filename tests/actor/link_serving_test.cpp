@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <troupe/actors/links/served_connection.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/tests/support/link_fixture.hpp>
