@@ -1,6 +1,7 @@
 #include <troupe/actors/context/replica.hpp>
 
 #include <troupe/actors/context/replica_state.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
 
 namespace troupe {
@@ -189,9 +190,9 @@ void replica_state::meet(const peer_up& up) {
 }
 
 void replica_state::hear(const service_notification& said) {
-  const auto sender = self_->current_sender();
-  if (!sender) return;
-  manager_.hear(peer_id{sender->id()}, said.method, said.params.bytes, now());
+  const auto sender = sender_id(self_);
+  if (sender == caf::invalid_actor_id) return;
+  manager_.hear(peer_id{sender}, said.method, said.params.bytes, now());
   carry_out_effects();
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/context/replica_state.hpp>
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
 
 namespace troupe {

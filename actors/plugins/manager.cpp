@@ -97,8 +97,9 @@ private:
         spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
     plugins_[manifest->name] = {supervisor, manifest};
     ends_.watch(self_, supervisor,
-                [this, plugin_name = manifest->name,
-                 which = supervisor.address()](const caf::error&) { forget(plugin_name, which); });
+                [this, plugin_name = manifest->name, which = supervisor.id()](const caf::error&) {
+                  forget(plugin_name, which);
+                });
     ask(self_, supervisor, manifest->deadlines.start + order_slack, plugin_order::start)
         .then(
             [this, to, supervisor]() mutable {
@@ -109,7 +110,7 @@ private:
               // A plugin that could not be started leaves nothing behind.
               ask(self_, supervisor, answer_deadline, plugin_order::stop)
                   .then(
-                      [this, to, why, plugin_name, which = supervisor.address()]() mutable {
+                      [this, to, why, plugin_name, which = supervisor.id()]() mutable {
                         forget(plugin_name, which);
                         to(fail(why));
                       },
@@ -126,10 +127,9 @@ private:
   static error node_stops() { return {error_code::unavailable, "the node is stopping", {}}; }
 
   /// A supervisor that has stopped ends a moment later, and its name may be in use again by then.
-  void forget(const std::string& plugin_name, const caf::actor_addr& which) {
+  void forget(const std::string& plugin_name, caf::actor_id which) {
     const auto found = plugins_.find(plugin_name);
-    if (found != plugins_.end() && found->second.supervisor.address() == which)
-      plugins_.erase(found);
+    if (found != plugins_.end() && found->second.supervisor.id() == which) plugins_.erase(found);
   }
 
   void unload(const std::string& wanted, reply_to<void> to) {
@@ -138,7 +138,7 @@ private:
     ask(self_, (*found)->supervisor, (*found)->manifest->deadlines.stop * 2 + order_slack,
         plugin_order::stop)
         .then(
-            [this, to, wanted, which = (*found)->supervisor.address()]() mutable {
+            [this, to, wanted, which = (*found)->supervisor.id()]() mutable {
               forget(wanted, which);
               to({});
             },
@@ -155,7 +155,7 @@ private:
         to({});
       else
         to(fail(error_code::deadline_exceeded, "still running: " + *blocked));
-      self_->quit();
+      end_normally(self_);
     };
     for (const auto& [plugin_name, each] : plugins_)
       ask(self_, each.supervisor, deadline, plugin_order::stop)
