@@ -62,7 +62,7 @@ launch_plugin supervisor_state::describe_launch() const {
                                 .readable = std::move(visible.required),
                                 .environment = {},
                                 .start_deadline = manifest.deadlines.start},
-                       .watcher = caf::actor_cast<exit_watcher>(self_),
+                       .watcher = exit_watcher{self_},
                        .manifest = setup_.manifest,
                        .files = std::move(visible.files),
                        .trees = std::move(visible.trees)};
@@ -142,7 +142,7 @@ void supervisor_state::carry_out(life_effect::offer_command& wanted) {
   const auto number = wanted.number;
   const auto command = wanted.spec.name;
   ask(self_, setup_.environment.dispatcher, offer_deadline,
-      add_command{std::move(wanted.spec), caf::actor_cast<command_handler_actor>(self_), {}})
+      add_command{std::move(wanted.spec), command_handler_actor{self_}, {}})
       .then([this, number, command] { carry_out(life_.offer_accepted(number, command)); },
             [this, number, command](const error& why) {
               carry_out(life_.offer_refused(number, command, why));
@@ -178,6 +178,6 @@ void supervisor_state::carry_out(life_effect::wake& wanted) {
   tick_after(self_, wanted.delay, tick::fast);
 }
 
-void supervisor_state::carry_out(life_effect::quit&) { self_->quit(); }
+void supervisor_state::carry_out(life_effect::quit&) { end_normally(self_); }
 
 }  // namespace troupe
