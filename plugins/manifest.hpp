@@ -41,7 +41,7 @@ struct restart_spec {
   friend bool operator==(const restart_spec&, const restart_spec&) = default;
 };
 
-/// What a manifest may ask for at most.
+/// The longest start deadline of a manifest.
 inline constexpr std::chrono::minutes max_start_deadline{5};
 
 /// How long a plugin may take to start, to answer one call, and to stop.
@@ -53,8 +53,7 @@ struct plugin_deadlines {
   friend bool operator==(const plugin_deadlines&, const plugin_deadlines&) = default;
 };
 
-/// A capability that the plugin would like to have, and what it needs it for, in words for the
-/// operator.
+/// A capability that the plugin asks for, with the reason, in words for the operator.
 struct requested_capability {
   class capability capability;
   std::string reason;
@@ -62,43 +61,47 @@ struct requested_capability {
   friend bool operator==(const requested_capability&, const requested_capability&) = default;
 };
 
-/// What a package says of itself, in the `plugin.toml` at its root:
+/// The manifest of a package, `plugin.toml` at its root:
 ///
-///     name = "notes"                           # [a-z][a-z0-9_-]{0,31}, none of the reserved
-///     names; required version = "1.4.0"                        # semantic version; required
-///     description = "Keeps short notes"        # at most 1 KiB
-///     entry = ["bin/notes", "--quiet"]         # program and arguments, or the program alone;
-///     required permission_level = "user"                # user, restricted (the default), or
-///     system where the operator allows it denied = ["context.read:/app/secret/**"] # capabilities
-///     that it must never have
+///     name = "notes"                       # [a-z][a-z0-9_-]{0,31}, no reserved name; required
+///     version = "1.4.0"                    # semantic version; required
+///     description = "Keeps short notes"    # at most 1 KiB
+///     entry = ["bin/notes", "--quiet"]     # program and arguments, or the program; required
+///     permission_level = "user"            # or restricted (the default), or system where the
+///                                          # operator allows it
+///     denied = ["context.read:/app/x/**"]  # capabilities that it must never have
 ///
-///     [[capabilities]]                         # at most 64, and as many denied
-///     capability = "context.read:/app/**"
+///     [[capabilities]]                     # at most 64, and as many denied
+///     capability = "context.read:/app/**"  # of the verbs that this build enforces
 ///     reason = "shows the notes of the open document"
 ///
-///     [resource_limits]                        # each defaults to its level's, see
-///     `default_limits` max_memory_bytes = 134_217_728           # 4 MiB to 1 TiB max_cpu_percent =
-///     50                     # of one core: 1 to 6400 max_storage_bytes = 8_388_608            # 0
-///     to 1 TiB max_network_bytes = 0                    # an hour: 0 to 1 TiB max_processes = 16
-///     # 1 to 4096 max_open_files = 64                      # 8 to 65536
+///     [resource_limits]                    # each defaults to its level's, see `default_limits`
+///     max_memory_bytes = 134_217_728       # 4 MiB to 1 TiB
+///     max_cpu_percent = 50                 # of one core: 1 to 6400
+///     max_storage_bytes = 8_388_608        # of its private /tmp: 0 to 1 TiB
+///     max_processes = 16                   # 1 to 4096
+///     max_open_files = 64                  # 8 to 65536
 ///
 ///     [restart]
-///     mode = "permanent"                       # or transient, temporary
-///     intensity = 3                            # 0 to 100
-///     period_ms = 30_000                       # 1 second to a day
+///     mode = "permanent"                   # or transient, temporary
+///     intensity = 3                        # 0 to 100
+///     period_ms = 30_000                   # 1 second to a day
 ///
 ///     [deadlines]
-///     start_ms = 10_000                        # to 5 minutes
-///     call_ms = 30_000                         # to an hour
-///     stop_ms = 5_000                          # to a minute
+///     start_ms = 10_000                    # to 5 minutes
+///     call_ms = 30_000                     # to an hour
+///     stop_ms = 5_000                      # to a minute
 ///
-///     [integrity]                              # SHA-256 of files of the package, of at most 1 GiB
-///     together "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+///     [integrity]                          # SHA-256 of files of the package, of at most 1 GiB
+///     "bin/notes" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ///
 /// Reserved names are `system`, `host`, `client`, `peer` and `plugin`. A relative program is a file
-/// of the package; an absolute one is found in the sandbox, where `/usr` is the host's. A package
-/// with an integrity table lists in it each of its files that the entry names, such as the script
-/// of an interpreter.
+/// of the package; an absolute one is found in the sandbox, where `/usr` is the host's. An
+/// integrity table lists each file of the package that the entry names, such as the script of an
+/// interpreter.
+///
+/// Everything in a manifest is enforced. `max_network_bytes` and the verbs `event.publish`,
+/// `event.subscribe`, `net.connect` and `state` are refused until this build enforces them.
 struct plugin_manifest {
   std::string name;
   semver version;

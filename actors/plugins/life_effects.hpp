@@ -45,7 +45,7 @@ struct connect {
 struct disconnect {
   error reason;
 };
-/// Ask the plugin which commands it has: `commands_told` or `commands_refused`.
+/// Ask the plugin which commands it has: `commands_received` or `commands_refused`.
 struct ask_commands {
   launch_number number = 0;
   std::chrono::milliseconds deadline{0};

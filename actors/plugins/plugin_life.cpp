@@ -124,8 +124,9 @@ life_effects plugin_life::opening_refused(error why) {
   return out;
 }
 
-life_effects plugin_life::commands_told(launch_number number, std::vector<command_spec> commands,
-                                        const permissions& policy) {
+life_effects plugin_life::commands_received(launch_number number,
+                                            std::vector<command_spec> commands,
+                                            const permissions& policy) {
   life_effects out;
   if (!awaits(number, stage::opened)) return out;
   retract_all(out);  // of the launch before, whose names stayed known

@@ -60,8 +60,8 @@ public:
   life_effects session_opened();
   life_effects opening_refused(error why);
   /// @param policy Decides which commands the plugin may offer.
-  life_effects commands_told(launch_number number, std::vector<command_spec> commands,
-                             const permissions& policy);
+  life_effects commands_received(launch_number number, std::vector<command_spec> commands,
+                                 const permissions& policy);
   life_effects commands_refused(launch_number number, error why);
   life_effects offer_accepted(launch_number number, const std::string& command);
   life_effects offer_refused(launch_number number, const std::string& command, error why);

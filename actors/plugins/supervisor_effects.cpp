@@ -121,7 +121,7 @@ void supervisor_state::carry_out(life_effect::ask_commands& wanted) {
     auto started = answer ? decode_checked<plugin_started>(*answer)
                           : result<plugin_started>{fail(answer.error())};
     if (started)
-      carry_out(life_.commands_told(number, std::move(started->commands), grants_.policy()));
+      carry_out(life_.commands_received(number, std::move(started->commands), grants_.policy()));
     else
       carry_out(life_.commands_refused(number, std::move(started.error())));
   };

@@ -86,7 +86,7 @@ public:
   void tell_commands(launch_number number, const std::vector<std::string>& names) {
     std::vector<command_spec> specs;
     for (const auto& name : names) specs.push_back(command_spec{name});
-    see(life->commands_told(number, std::move(specs), policy));
+    see(life->commands_received(number, std::move(specs), policy));
   }
   /// Everything up to the open offers.
   launch_number offered(const std::vector<std::string>& names = {"notes.add"}) {

@@ -184,7 +184,8 @@ stop_ms = 60_000
     CHECK(requesting("net.connect:*:443")
               .ends_with("it has no network for plugins yet; leave it out"));
     // A denial of it holds.
-    CHECK(parse_manifest(smallest + "denied = [\"event.publish:**\"]\n", "plugin.toml"));
+    CHECK(
+        parse_manifest(std::string{smallest} + "denied = [\"event.publish:**\"]\n", "plugin.toml"));
   }
 
   TEST_CASE("a mistake is told with file, line, column and key") {
@@ -246,7 +247,7 @@ stop_ms = 60_000
           "plugin.toml:1:1: version: is missing");
     CHECK(mistake_of_whole("name = \"a\"\nversion = \"1.0.0\"\n") ==
           "plugin.toml:1:1: entry: is missing");
-    CHECK(mistake_of("[[capabilities]]\ncapability = \"state\"\n") ==
+    CHECK(mistake_of("[[capabilities]]\ncapability = \"log\"\n") ==
           "plugin.toml:4:1: capabilities[0].reason: is missing");
     CHECK(mistake_of("[[capabilities]]\nreason = \"why not\"\n") ==
           "plugin.toml:4:1: capabilities[0].capability: is missing");

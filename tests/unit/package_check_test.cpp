@@ -26,13 +26,13 @@ command_list commands(const std::vector<std::string>& names) {
 
 TEST_CASE("a package is trusted with what the operator allows, and no more") {
   using enum permission_level;
-  for (const auto [asks, most, is_fine] : {std::tuple{system, system, true},
-                                           {system, user, false},
-                                           {system, restricted, false},
-                                           {user, system, true},
-                                           {user, user, true},
-                                           {user, restricted, false},
-                                           {restricted, restricted, true}}) {
+  for (const auto& [asks, most, is_fine] : {std::tuple{system, system, true},
+                                            {system, user, false},
+                                            {system, restricted, false},
+                                            {user, system, true},
+                                            {user, user, true},
+                                            {user, restricted, false},
+                                            {restricted, restricted, true}}) {
     CAPTURE(name_of(asks));
     CAPTURE(name_of(most));
     CHECK(check_package(at_level(asks), most, {}).has_value() == is_fine);

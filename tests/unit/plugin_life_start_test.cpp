@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(life_fixture, "a command may take as long as the plugin's call
   command_spec slow{"notes.slow"}, quick{"notes.quick"};
   slow.timeout = 1h;
   quick.timeout = 1s;
-  see(life->commands_told(number, {slow, quick}, policy));
+  see(life->commands_received(number, {slow, quick}, policy));
   CHECK(take<life_effect::offer_command>().spec.timeout == 10s);
   CHECK(take<life_effect::offer_command>().spec.timeout == 1s);
 }

@@ -261,7 +261,7 @@ private:
   void carry_out(const life_effect::retract& wanted) {
     for (const auto& name : wanted.commands) offered_.erase(name);
   }
-  void carry_out(const life_effect::connect& wanted) {
+  void carry_out(const life_effect::connect&) {
     if (flip())
       see(life().session_opened());
     else
@@ -269,8 +269,8 @@ private:
   }
   void carry_out(const life_effect::ask_commands& wanted) {
     if (flip())
-      see(life().commands_told(wanted.number, {command_spec{"notes.a"}, command_spec{"notes.b"}},
-                               fixture_.policy));
+      see(life().commands_received(
+          wanted.number, {command_spec{"notes.a"}, command_spec{"notes.b"}}, fixture_.policy));
     else
       see(life().commands_refused(wanted.number, why_));
   }
