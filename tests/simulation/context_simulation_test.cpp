@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <string>
 
 #include <troupe/tests/support/simulated_cluster.hpp>
 
@@ -34,7 +35,7 @@ TEST_CASE(
     try {
       simulated.run();
     } catch (const test::simulation::violation& broken) {
-      FAIL(broken.what());
+      FAIL(std::string{broken.what()});
     }
   }
 }

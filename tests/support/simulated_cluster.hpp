@@ -397,8 +397,7 @@ private:
   bool is_converged() const {
     const auto& first = nodes_[0]->manager().engine().vector();
     return std::ranges::all_of(nodes_, [&](const auto& each) {
-      return each->manager().engine().vector() == first && each->manager().committed() == first &&
-             each->open_writes().empty();
+      return each->manager().engine().vector() == first && each->manager().committed() == first;
     });
   }
 

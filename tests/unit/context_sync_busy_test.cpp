@@ -9,6 +9,7 @@
 
 #include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/tests/support/context_fixture.hpp>
+#include <troupe/tests/support/sync_view_fixture.hpp>
 
 using namespace troupe;
 using test::node;

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <troupe/messages/codec.hpp>
+#include <troupe/messages/command.hpp>
+#include <troupe/messages/context.hpp>
 
 using namespace troupe;
 using namespace std::chrono_literals;

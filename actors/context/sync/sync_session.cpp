@@ -77,8 +77,11 @@ sync_session::actions sync_session::log_read(std::vector<encoded_record> records
   const auto source = *std::exchange(reading_, std::nullopt);
   auto& progress = progress_[source];
   std::uint64_t next = reached(source) + 1;  // the peer may have got some elsewhere
+  // The log may hold more than is committed: a batch that the store has written and reported as
+  // refused, because its answer missed a deadline.
+  const auto committed = at(view_.committed(), source);
   std::erase_if(records, [&](const encoded_record& each) {
-    return incarnation_of(each.dot) != source || each.dot.seq < next;
+    return incarnation_of(each.dot) != source || each.dot.seq < next || each.dot.seq > committed;
   });
   if (records.empty() || records.front().dot.seq != next) {
     if (progress.owed >= next)
