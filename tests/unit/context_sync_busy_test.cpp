@@ -14,6 +14,8 @@
 using namespace troupe;
 using test::node;
 using test::put;
+using test::view_of_values;
+using test::view_values;
 
 namespace {
 

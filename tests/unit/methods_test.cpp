@@ -49,7 +49,7 @@ TEST_CASE("every method has somebody who may call it, and a summary") {
   for (const auto& rule : all_methods()) {
     CAPTURE(rule.name);
     CHECK((rule.access.callers.client || rule.access.callers.plugin || rule.access.callers.peer));
-    CHECK_FALSE(rule.summary.empty());
+    CHECK_FALSE(rule.access.summary.empty());
   }
 }
 

@@ -69,7 +69,7 @@ public:
       case 8:
       case 9:
       case 10:
-      case 11: return finish();
+      case 11: finish(); return;
       default: return open();
     }
   }
@@ -115,7 +115,7 @@ public:
     stop_by_ = now_ + 20ms;
     take(std::move(*effects));
     for (const auto& [id, request] : known_)
-      RC_ASSERT(request.started ? true : request.answered && request.ended);
+      RC_ASSERT((request.started || (request.answered && request.ended)));
   }
 
   /// Everything comes to its end.
