@@ -12,7 +12,7 @@ namespace {
 
 char separator_of(resource_kind kind) noexcept { return kind == resource_kind::path ? '/' : '.'; }
 
-/// For messages: never more than a line of somebody else's bytes.
+/// Quotes at most a line of foreign text, for messages.
 std::string quoted(std::string_view text) {
   return '"' + std::string{utf8_prefix(text, 80)} + (text.size() > 80 ? "…\"" : "\"");
 }
@@ -49,7 +49,7 @@ private:
   bool done_ = false;
 };
 
-/// One `*` at most within one segment: what stands before it and what stands behind it. O(bytes).
+/// Matches a segment with at most one `*`. O(bytes).
 bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
   const auto star = pattern.find('*');
   if (star == std::string_view::npos) return pattern == text;
@@ -57,9 +57,8 @@ bool matches_segment(std::string_view pattern, std::string_view text) noexcept {
   return text.size() >= head.size() + tail.size() && text.starts_with(head) && text.ends_with(tail);
 }
 
-/// Whether the segments of a pattern match those of a text, of which `fits` compares one with one.
-/// Backtracks to the latest
-/// `**` only, behind which few segments follow.
+/// Whether the segments of a pattern match those of a text. `fits` compares one with one.
+/// Backtracks to the latest `**` only, behind which few segments follow.
 template <class Fits>
 bool match_segments(segment_cursor pattern, segment_cursor text, Fits fits) noexcept {
   std::optional<segment_cursor> after_stars, resume;
@@ -116,8 +115,7 @@ struct verb_and_rest {
   bool has_rest;
 };
 
-/// Cuts `verb:rest` and checks that the verb is known and that it has resources if and only if some
-/// are given.
+/// Cuts `verb:rest`. The verb must be known, and a rest be given exactly if the verb has resources.
 result<verb_and_rest> split_verb(std::string_view text) {
   const auto colon = text.find(':');
   const auto name = text.substr(0, colon);
@@ -197,7 +195,7 @@ result<glob> glob::compile(std::string_view pattern, resource_kind kind) {
   compiled.separator_ = separator;
   const auto first_star = std::min(pattern.find('*'), pattern.size());
   const bool is_tree = pattern.substr(first_star).starts_with("**");
-  // `**` may stand for nothing, and then the separator before it is not there either.
+  // Where `**` stands for nothing, the separator before it is missing too.
   compiled.literal_bytes_ = is_tree && first_star > 0 ? first_star - 1 : first_star;
   if (first_star == pattern.size())
     compiled.shape_ = shape::literal;
@@ -224,8 +222,7 @@ bool glob::matches_segments(std::string_view resource) const noexcept {
 }
 
 bool glob::includes(const glob& other) const noexcept {
-  // A `*` of the other pattern is a byte that only a `*` of this one can stand for, and so is a
-  // `**` among its segments.
+  // Only a `*` of this pattern covers a `*` of the other one. The same holds for `**`.
   return separator_ == other.separator_ &&
          match_segments(segment_cursor{text_, separator_}, segment_cursor{other.text_, separator_},
                         [](std::string_view mine, std::string_view its) {

@@ -61,14 +61,13 @@ resource_kind resource_kind_of(capability_verb verb) noexcept;
 /// itself.
 class glob {
 public:
-  /// Bounds that keep a match small whatever the pattern is.
+  /// Bounds that keep every match cheap.
   static constexpr std::size_t max_bytes = 256;
   static constexpr std::size_t max_wildcards = 8;
-  /// Until the next `**`, or the end.
+  /// Counted up to the next `**`, or to the end.
   static constexpr std::size_t max_segments_behind_stars = 4;
 
-  /// @param kind `path` or `name`. The error names the pattern, what is wrong and what would be
-  /// right.
+  /// @param kind `path` or `name`. The error names the pattern, the mistake and the correction.
   static result<glob> compile(std::string_view pattern, resource_kind kind);
 
   /// Cuts both into segments and compares; backtracks to the latest `**` only (the greedy method:
@@ -77,13 +76,13 @@ public:
   /// allocation. A pattern that is literal, or literal up to a final `**`, costs one comparison of
   /// bytes.
   bool matches(std::string_view resource) const noexcept;
-  /// Whether this pattern is known to match everything that the other one matches. Errs on the safe
-  /// side: of some pairs that only differ in the order of their wildcards (`**/*` and `*/**`)
-  /// neither includes the other. Costs as much as a match.
+  /// Whether this pattern certainly matches everything that the other one matches. False for some
+  /// pairs that differ in the order of their wildcards only, such as `**/*` and `*/**`. Costs as
+  /// much as a match.
   bool includes(const glob& other) const noexcept;
 
-  /// Whether there may be something that both match. Errs on the side of true: what follows the
-  /// first wildcard of two patterns is not compared.
+  /// Whether both patterns may match the same resource. True in doubt: what follows the first
+  /// wildcards is not compared.
   bool may_meet(const glob& other) const noexcept;
 
   const std::string& text() const noexcept { return text_; }
@@ -94,7 +93,7 @@ private:
   bool matches_segments(std::string_view resource) const noexcept;
 
   std::string text_;
-  std::size_t literal_bytes_ = 0;  ///< How much every match begins with.
+  std::size_t literal_bytes_ = 0;  ///< Every match begins with these.
   char separator_ = '/';
   shape shape_ = shape::literal;
 };
@@ -103,7 +102,7 @@ private:
 /// such as `state`.
 class capability {
 public:
-  /// The error names the text, what is wrong with it and the nearest known verb.
+  /// The error names the text, the mistake and the nearest known verb.
   static result<capability> parse(std::string_view text);
   /// For capabilities that are written in a program.
   /// @throws std::invalid_argument when `text` is not a capability.
@@ -114,12 +113,12 @@ public:
   bool covers(std::string_view resource) const noexcept {
     return !pattern_ || pattern_->matches(resource);
   }
-  /// Whether this right is known to cover all that the other one covers; see `glob::includes`.
+  /// Whether this right certainly covers all that the other one covers; see `glob::includes`.
   bool includes(const capability& other) const noexcept {
     return verb_ == other.verb_ &&
            (!pattern_ || (other.pattern_ && pattern_->includes(*other.pattern_)));
   }
-  /// Whether there may be something that both cover; see `glob::may_meet`.
+  /// Whether both rights may cover the same resource; see `glob::may_meet`.
   bool may_meet(const capability& other) const noexcept {
     return verb_ == other.verb_ &&
            (!pattern_ || (other.pattern_ && pattern_->may_meet(*other.pattern_)));
@@ -153,7 +152,7 @@ struct operation_request {
   capability_verb verb = capability_verb::state;
   std::string resource;  ///< Empty for verbs without resources, and for the context's root.
 
-  /// Reads `verb:resource`. The error names the text and what would be right.
+  /// Reads `verb:resource`. The error names the text and the correction.
   static result<operation_request> parse(std::string_view text);
 };
 

@@ -11,24 +11,24 @@
 
 namespace troupe {
 
-/// What the files of one package that have a sum may have together.
+/// The total size of the files of one package that have a sum.
 inline constexpr std::uint64_t max_summed_bytes = std::uint64_t{1} << 30;
 
-/// Opens a regular file to be read; `not_found` when there is none. Does not wait for the other end
-/// of a named pipe, nor touch devices.
+/// Opens a regular file for reading; `not_found` when there is none. Does not wait for the other
+/// end of a named pipe, and does not touch devices.
 result<unique_fd> open_regular(const std::filesystem::path& file);
 
 /// The SHA-256 of a file as 64 lower-case hexadecimal digits. Reads it in blocks; `not_found` when
 /// it cannot be opened or is no regular file, `storage_failure` when reading fails.
-/// @param allowed_bytes how much may be read, from which what is read is taken; `limit_exceeded`
-/// when it is not enough.
+/// @param allowed_bytes How much may be read. The size of the file is subtracted; `limit_exceeded`
+/// when the file is larger.
 result<std::string> sha256_of_file(const std::filesystem::path& file, std::uint64_t& allowed_bytes);
 
 /// Whether this is the written form of a SHA-256: 64 lower-case hexadecimal digits.
 bool is_sha256(std::string_view text) noexcept;
 
-/// Where a package's file is, following symbolic links. Fails with `not_found` when there is no
-/// regular file, and with `invalid_argument` when the name is absolute, has a `..`, or leads out of
+/// The path of a package's file, with symbolic links followed. Fails with `not_found` when there is
+/// no regular file, and with `invalid_argument` when the name is absolute, has a `..`, or leaves
 /// the package through a link.
 result<std::filesystem::path> file_in_package(const std::filesystem::path& package,
                                               std::string_view name);

@@ -13,11 +13,11 @@ namespace troupe {
 
 namespace {
 
-/// What the node calls other parties: a plugin of that name would pass for one of them in logs and
-/// in the audit trail.
+/// The node uses these names for other parties. In logs and in the audit trail a plugin of such a
+/// name would pass for one of them.
 constexpr std::array<std::string_view, 5> reserved_names{"system", "host", "client", "peer",
                                                          "plugin"};
-/// How a plugin sees its package.
+/// The package in the plugin's sandbox.
 constexpr std::string_view seen_package = "/plugin/";
 constexpr std::size_t max_manifest_bytes = 256 * 1024;
 constexpr std::size_t max_capabilities = 64;
@@ -141,7 +141,7 @@ std::map<std::string, std::string> read_integrity(const toml_table& root,
   return sums;
 }
 
-/// Checks what the package holds of what its manifest names.
+/// Checks the files that the manifest names.
 void check_package(const std::filesystem::path& package, const plugin_manifest& manifest,
                    const toml_table& root) {
   const auto entry = root.require("entry");
@@ -154,8 +154,7 @@ void check_package(const std::filesystem::path& package, const plugin_manifest& 
   if (::access(file.c_str(), X_OK) != 0)
     entry.reject("\"" + program + "\" may not be executed; set its mode with chmod +x");
   if (const auto integrity = root.find("integrity")) {
-    // A program that reads its own code from the package, such as an interpreter, is no better than
-    // that file.
+    // An interpreter is only as trustworthy as the script that it reads from the package.
     for (const std::string_view word : manifest.entry) {
       const auto name = word.starts_with(seen_package) ? word.substr(seen_package.size()) : word;
       if (!manifest.integrity.contains(std::string{name}) && file_in_package(package, name))
@@ -228,7 +227,7 @@ result<plugin_manifest> load_manifest(const std::filesystem::path& package) {
   if (!fd)
     return fail(error_code::not_found,
                 "the package " + package.string() + " has no readable file plugin.toml");
-  // One byte more than is accepted, so that a longer file is seen to be longer.
+  // One byte more than the limit, to notice a longer file.
   std::string text(max_manifest_bytes + 1, '\0');
   std::size_t used = 0;
   ssize_t count = 1;

@@ -120,12 +120,12 @@ struct plugin_manifest {
 /// Whether this may name a plugin: `[a-z][a-z0-9_-]{0,31}`.
 bool is_plugin_name(std::string_view text) noexcept;
 
-/// The manifest in `text`. Pure: nothing of the package is looked at.
+/// The manifest in `text`. Pure: does not look at the package.
 ///
-/// The first mistake ends it, as `invalid_argument` with a message of the form `file:line:column:
-/// key: what is wrong`; an unknown key comes with the nearest known one. At most 256 KiB are
+/// Fails at the first mistake, with `invalid_argument` and a message of the form `file:line:column:
+/// key: mistake`. For an unknown key the message names the nearest known one. At most 256 KiB are
 /// accepted.
-/// @param file_name how messages call the file.
+/// @param file_name The name of the file in messages.
 result<plugin_manifest> parse_manifest(std::string_view text, std::string_view file_name);
 
 /// The manifest of the package in this directory, checked against the package: its program exists,

@@ -17,13 +17,13 @@ struct semver {
   std::uint64_t minor = 0;
   std::uint64_t patch = 0;
   std::vector<std::string> prerelease;  ///< Dot-separated identifiers, in order.
-  std::string build;                    ///< Says how it was built; plays no part in comparisons.
+  std::string build;                    ///< Names a build. Ignored by comparisons.
 
-  /// At most 128 bytes. The error names the text, what is wrong with it and what would be right.
+  /// At most 128 bytes. The error names the text, the mistake and the correction.
   static result<semver> parse(std::string_view text);
 
   /// Precedence by the specification's chapter 11: a prerelease comes before its release, the build
-  /// does not count.
+  /// is ignored.
   friend std::weak_ordering operator<=>(const semver& a, const semver& b) noexcept;
   friend bool operator==(const semver& a, const semver& b) noexcept { return (a <=> b) == 0; }
 };

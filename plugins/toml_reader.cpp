@@ -29,7 +29,7 @@ std::string_view type_name(toml::node_type type) noexcept {
   return "a date and time";
 }
 
-/// For messages: never more than a line of somebody else's text.
+/// Quotes at most a line of foreign text, for messages.
 std::string cut(std::string_view text) {
   return std::string{utf8_prefix(text, max_quoted)} + (text.size() > max_quoted ? "…" : "");
 }
@@ -46,10 +46,10 @@ std::string hint(std::string_view key, std::initializer_list<std::string_view> k
   return close.empty() ? "; known here are " + joined(known) : did_you_mean(close);
 }
 
-/// Refuses a text whose tables and arrays would lie too deep within each other: toml++ bounds that
-/// for values in brackets, but not for the parts of a dotted key, and takes its tables down by
-/// recursion. Skips strings and comments, and takes any other text for TOML; where it is none, the
-/// parser stops at the same place or before. O(bytes).
+/// Refuses a text whose tables and arrays are nested too deep. toml++ bounds the nesting of values
+/// in brackets, but not of the parts of a dotted key, and destroys its tables by recursion. Skips
+/// strings and comments and treats all other text as TOML; where it is not, the parser stops at the
+/// same place or before. O(bytes).
 class nesting_check {
 public:
   nesting_check(std::string_view text, const toml_reporter& report)
@@ -136,8 +136,8 @@ private:
                        std::to_string(max_nesting) + " levels");
   }
 
-  /// Of one line, or of several when it begins with three quotes. What is not closed ends with its
-  /// line or the text.
+  /// A string of one line, or of several when it begins with three quotes. An unclosed one ends
+  /// with its line or with the text.
   void skip_string(char quote) {
     const std::string three(3, quote);
     const bool several = text_.substr(at_).starts_with(three);

@@ -12,10 +12,10 @@ namespace troupe {
 [[noreturn]] void give_up_toml();
 }  // namespace troupe
 
-// The parser of toml++ 3.3 asserts that a table's name begins well, which a malformed file decides:
-// `[=` ends the program, or is undefined where assertions are off. The files read here are other
-// people's, so a failed assertion is an exception. For that to be the same everywhere, toml++ is
-// included here only.
+// toml++ 3.3 asserts that a table's name begins well. A malformed file such as `[=` fails the
+// assertion, which ends the program, or is undefined behaviour where assertions are off. The files
+// read here come from others, so a failed assertion throws. Only this header includes toml++, so
+// that this holds everywhere.
 #if __has_include(<toml++/impl/preprocessor.hpp>)
 #include <toml++/impl/preprocessor.hpp>
 #else
@@ -32,19 +32,18 @@ namespace troupe {
 
 namespace troupe {
 
-/// The first mistake of a TOML file. Readers below throw it; whoever parses catches it and returns
-/// its error.
+/// The first mistake of a TOML file. The readers below throw it; the parsing function catches it
+/// and returns its error.
 struct toml_mistake {
   error failure;
 };
 
-/// Turns places in a TOML file into errors about them, of the form `file:line:column: key: what is
-/// wrong`.
+/// Makes errors about places in a TOML file, of the form `file:line:column: key: mistake`.
 class toml_reporter {
 public:
   explicit toml_reporter(std::string_view file_name) : file_name_{file_name} {}
 
-  /// Of a long key only the beginning is quoted. @throws toml_mistake always.
+  /// Quotes at most the beginning of a long key. @throws toml_mistake always.
   [[noreturn]] void reject(const toml::source_region& place, std::string_view key,
                            const std::string& what,
                            error_code code = error_code::invalid_argument) const;
@@ -69,7 +68,7 @@ public:
   [[noreturn]] void reject(const std::string& what,
                            error_code code = error_code::invalid_argument) const;
 
-  /// What was made of this value, or its error with the place in the file before it.
+  /// The parsed value. Its error gets the place in the file before it.
   template <class T>
   T unwrap(const result<T>& parsed) const {
     if (!parsed) reject(parsed.error().message, parsed.error().code);
@@ -110,7 +109,7 @@ private:
   std::string key_;
 };
 
-/// A table of the file, all of whose keys are known. Lives as long as a `toml_entry` may.
+/// A table of the file. All its keys are known. Must not outlive the reporter and the parsed file.
 class toml_table {
 public:
   /// @param prefix the table's dotted key and a dot; empty for the file itself.

@@ -8,7 +8,7 @@ namespace troupe {
 
 namespace {
 
-/// The last string under this key, as the decoder of the parameters takes the last too.
+/// The last string under this key: the decoder of the parameters takes the last one too.
 result<std::string> find_text(std::string_view params, std::string_view key) {
   msgpack_reader in{params};
   std::optional<std::string> found;
@@ -36,12 +36,12 @@ result<permission_decision> check_call(const permissions& policy, const method_r
   auto resource = find_text(params, rule.access.parameter);
   if (!resource) return fail(std::move(resource.error()));
   if (resource_kind_of(*verb) == resource_kind::path) {
-    // What is checked is what is used: the same reading of the path that the replica makes.
+    // The replica reads the path in the same way, so the checked path is the used one.
     auto parsed = path::parse(*resource);
     if (!parsed) return fail(std::move(parsed.error()));
     resource = parsed->text();
   } else if (resource->size() > registry::max_name_bytes) {
-    // No such command can exist, and what is refused by name is logged and recorded.
+    // No such command exists, and a refused name is logged and recorded in full.
     return fail(error_code::limit_exceeded,
                 std::string{rule.access.parameter} + " has " + std::to_string(resource->size()) +
                     " bytes; at most " + std::to_string(registry::max_name_bytes) +

@@ -31,7 +31,7 @@ struct visible_files {
 ///
 /// - `context`, for the sandbox, for descriptions, and for the plugin itself,
 /// - `caller`, in whose name the plugin's requests go on,
-/// - `policy`, immutable, for whoever asks what the plugin may do.
+/// - `snapshot`, immutable, for questions about what the plugin may do.
 ///
 /// A change counts from the plugin's next message on. One that fails changes nothing. Pure.
 class grant_book {

@@ -10,8 +10,8 @@
 
 namespace troupe {
 
-/// Knows the plugins of a node: reads their packages, starts a supervisor for each and passes
-/// orders on to it.
+/// Manages the plugins of a node: has their packages read and checked, starts a supervisor for each
+/// and passes orders on.
 using plugin_manager_actor = caf::typed_actor<
     // Starts the plugin of a package. Answered when it runs, or with why it does not.
     caf::result<plugin_info>(load_plugin),
@@ -24,18 +24,18 @@ using plugin_manager_actor = caf::typed_actor<
     // `plugin.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notification)>;
 
-/// For a package to be read; its files may be large.
+/// For reading a package, whose files may be large.
 inline constexpr std::chrono::seconds read_deadline{60};
-/// For the dispatcher to tell names, which a host's own command may hold up.
+/// For the dispatcher's list of commands, which a host's inline command may delay.
 inline constexpr std::chrono::seconds names_deadline{20};
-/// Beyond a plugin's own deadlines: for the launcher to make or end the sandbox.
+/// For the launcher to make or end the sandbox, beyond a plugin's own deadlines.
 inline constexpr std::chrono::seconds order_slack{20};
-/// For all that the load of a plugin may take whose manifest asks for the most.
+/// For the load of a plugin with the longest deadlines that a manifest may have.
 inline constexpr std::chrono::seconds load_deadline =
     read_deadline + names_deadline + max_start_deadline + 2 * order_slack;
 
-/// Starts the manager of a node without any plugins. It owns the supervisors that it starts and
-/// ends after a stop; one that ends otherwise dismisses them. Never fails.
+/// Starts the manager of a node without any plugins. It owns its supervisors and ends after a stop.
+/// When it ends otherwise, it dismisses them. Never fails.
 plugin_manager_actor spawn_plugin_manager(caf::actor_system& system,
                                           plugin_environment environment);
 

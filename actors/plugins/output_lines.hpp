@@ -9,7 +9,8 @@
 
 namespace troupe {
 
-/// Cuts what a plugin prints into lines for the log, at most so many a second and at most so long.
+/// Cuts the output of a plugin into lines for the log. Bounds their length, and their number in a
+/// second.
 class output_lines {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -18,16 +19,15 @@ public:
   static constexpr std::size_t max_last_lines = 3;
   static constexpr std::size_t max_last_bytes = 512;
 
-  /// Takes bytes as they come; returns the lines to log. A longer line is cut into pieces of
+  /// Takes bytes as they arrive; returns the lines to log. A longer line is cut into pieces of
   /// `max_line_bytes`.
   std::vector<std::string> take(std::string_view bytes, time_point now);
   /// The beginning of a line that never ended.
   std::vector<std::string> finish();
-  /// The end of what was printed, logged or not: at most `max_last_lines` lines that are not blank,
-  /// without what they are indented by, in one with "; " between them, and of that at most the last
-  /// `max_last_bytes`.
+  /// The end of the output, logged or not: at most `max_last_lines` lines that are not blank,
+  /// without indentation, joined with "; ", of which the last `max_last_bytes` are kept.
   std::string last() const;
-  /// Lines beyond the rate since this was last asked.
+  /// The number of lines beyond the rate since the last call.
   std::uint64_t take_dropped() noexcept;
 
 private:

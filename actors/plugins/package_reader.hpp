@@ -7,15 +7,15 @@
 
 namespace troupe {
 
-/// Reads packages, one at a time: on a thread of its own, since their files may be large and the
-/// disk slow, and neither may hold up the plugins that run.
+/// Reads packages, one at a time. On a thread of its own, since large files and a slow disk must
+/// not delay the plugins that run.
 using package_reader_actor = caf::typed_actor<
     // Reads and checks a package.
     caf::result<package_read>(read_package),
     // Checks the sums again.
     caf::result<void>(verify_package)>;
 
-/// Starts a reader; whoever holds the handle ends it. Never fails.
+/// Starts a reader. Its owner ends it. Never fails.
 package_reader_actor spawn_package_reader(caf::actor_system& system);
 
 /// The package reader of a node.

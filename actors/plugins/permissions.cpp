@@ -7,7 +7,7 @@ namespace troupe {
 
 namespace {
 
-/// Whether any segment of a file's path could lead elsewhere than its text says.
+/// Whether a segment of a file's path may lead elsewhere than its text says.
 bool has_deceptive_segment(std::string_view path) noexcept {
   for (std::size_t begin = 1; begin <= path.size();) {
     const auto end = std::min(path.find('/', begin), path.size());
@@ -173,8 +173,8 @@ const capability* permissions::rule_set::find_overlap(capability_verb verb,
                                                       std::string_view path) const noexcept {
   const auto& rules = by_verb_[static_cast<std::size_t>(verb)];
   const auto found = std::ranges::find_if(rules, [&](const capability& rule) {
-    // What a pattern begins with says where its matches are; what follows a wildcard is not looked
-    // at, to be on the safe side.
+    // All matches begin with the literal beginning of the pattern. What follows a wildcard is
+    // ignored, which refuses too much rather than too little.
     const auto wildcard = rule.pattern().find('*');
     const auto literal = rule.pattern().substr(0, wildcard);
     const bool is_below =

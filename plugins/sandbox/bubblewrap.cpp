@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-/// For the kernel to take down a tree that has been killed, and to let go of its control groups.
+/// For the kernel to end a killed tree and to release its control groups.
 constexpr milliseconds max_wait_for_end{5'000};
 constexpr std::size_t max_quoted_output = 400;
 /// bwrap, and the first process of the innermost process namespace.
@@ -31,7 +31,7 @@ fs::path find_program(const fs::path& program) {
   return {};
 }
 
-/// The last thing a program wrote, on one line, without control characters.
+/// The last output of a program, on one line, without control characters.
 std::string quoted_output(int output) {
   auto text = read_available(output, max_quoted_output);
   std::ranges::replace_if(
@@ -72,7 +72,7 @@ std::string or_none(std::string_view mechanism) {
   return mechanism.empty() ? "none" : std::string{mechanism};
 }
 
-/// What holds each limit, given which control groups there are.
+/// Which mechanism enforces each limit, by the control groups that exist.
 std::string memory_mechanism(const cgroup& groups) {
   return groups.memory_mechanism().empty() ? "rlimit and sampling"
                                            : std::string{groups.memory_mechanism()};
@@ -157,7 +157,7 @@ result<sandboxed_process> bubblewrap::create(const sandbox_spec& spec) {
   process_handle tree{launched->pid, std::move(launched->pidfd)};
   auto report = await_report(launched->status.get(), spec.start_deadline);
   if (!report || !report->ready || !report->entry || !report->failed_step.empty()) {
-    // bwrap ends by itself when what it runs has failed; its status and words tell why.
+    // bwrap ends by itself when its program has failed. Its status and output say why.
     const auto ended = report ? tree.wait(milliseconds{1000}) : std::nullopt;
     tree.kill();
     tree.wait(max_wait_for_end);
@@ -245,7 +245,7 @@ result<void> bubblewrap::check_limits(std::string_view plugin) {
                   " bytes of memory; it may use " + std::to_string(one.max_memory_bytes));
 }
 
-/// The number of a process that has been reaped may be that of another one.
+/// After a reap the number may belong to another process.
 process_sample bubblewrap::sample(instance& one) {
   return one.tree.wait(milliseconds{0}) ? process_sample{} : sample_process_tree(one.tree.pid());
 }
@@ -261,7 +261,7 @@ std::uint32_t bubblewrap::free_slot() const {
   return slot;
 }
 
-/// Before they are made: what is not in the record would outlive a host that is killed.
+/// Called before they are made: an unrecorded group would outlive a host that is killed.
 result<std::vector<fs::path>> bubblewrap::record_groups(const std::string& name) {
   auto directories = cgroup::directories(config_.cgroups, name);
   for (const auto& directory : directories)

@@ -28,30 +28,29 @@ struct bubblewrap_config {
       record_directory;  ///< Where the record for `remove_leftovers` is kept; made when missing.
   uid_t first_identity =
       2'000'000'000;  ///< When the host is root, plugins run as this user, the next, and so on.
-  std::vector<weaker_mode> allow;  ///< What may be done without.
+  std::vector<weaker_mode> allow;  ///< Protection that may be missing.
   cgroup_site cgroups = cgroup_site::find();
 };
 
 /// The default sandbox: namespaces by bubblewrap, and inside them `troupe-plugin-init`.
 ///
-/// What holds a plugin, from the outside in:
+/// The layers around a plugin, from the outside in:
 ///
-/// - a process namespace around bwrap itself, so that ending one process ends all; the kernel ends
-/// that one with the host;
-/// - control groups for memory, CPU and processes where this host may make them, else
-/// `RLIMIT_NPROC`, and `RLIMIT_DATA` for each
-///   process with `check_limits` for all of them together;
-/// - an unprivileged user: the host's own, or one of its own for each plugin when the host is root;
-/// - bwrap: every namespace unshared (so no network), no capabilities. It sees `/usr` and the
-/// loader's cache of the host,
-///   its package at `/plugin` and what `readable` lists, all read-only; `/proc` of its own
-///   processes; a `/dev` of the harmless devices; `/tmp` and `/dev/shm` in one tmpfs that is
-///   limited in bytes and in inodes. The package and the readable paths must be readable by that
-///   user;
+/// - A process namespace around bwrap itself. Ending its first process ends all; the kernel ends it
+///   with the host.
+/// - Control groups for memory, CPU and processes where this host may make them. Otherwise
+///   `RLIMIT_NPROC`, and for memory `RLIMIT_DATA` for each process with `check_limits` for their
+///   sum.
+/// - An unprivileged user: the host's own, or one for each plugin when the host is root.
+/// - bwrap: every namespace unshared (so no network), no capabilities. The plugin sees `/usr` and
+/// the
+///   loader's cache of the host, its package at `/plugin` and the `readable` paths, all read-only;
+///   `/proc` of its own processes; a `/dev` of harmless devices; `/tmp` and `/dev/shm` in one tmpfs
+///   with limited bytes and inodes. The unprivileged user must be able to read the package and the
+///   readable paths.
 /// - plugin-init: closes descriptors, sets rlimits, applies Landlock and the system call filter.
 ///
-/// A program that a signal has ended shows, by bwrap, as exit status 128 and the number of the
-/// signal.
+/// bwrap reports a program that a signal has ended as exit status 128 plus the signal's number.
 ///
 /// The tmpfs is made in a mount namespace of the plugin's own, so the host's mounts never change.
 /// Nothing of a plugin outlives the host but empty control groups, which `remove_leftovers`
@@ -75,8 +74,8 @@ public:
   result<std::optional<exit_status>> destroy(std::string_view plugin,
                                              std::chrono::milliseconds grace) override;
   result<resource_usage> track_resources(std::string_view plugin) override;
-  /// Without a control group for memory, compares what the processes have in memory, shared pages
-  /// among it, with the limit.
+  /// Without a control group for memory, compares the memory of all processes, shared pages
+  /// included, with the limit.
   result<void> check_limits(std::string_view plugin) override;
   result<std::size_t> remove_leftovers() override;
 
@@ -89,7 +88,7 @@ private:
     std::vector<std::filesystem::path>
         recorded;  ///< The directories of the groups, as the record has them.
     std::uint64_t max_memory_bytes;
-    std::uint32_t slot;  ///< Which of the identities it has.
+    std::uint32_t slot;  ///< Index of its user, from `first_identity` on.
   };
 
   bubblewrap(bubblewrap_config config, permission_check check, host_record record);

@@ -13,11 +13,11 @@
 
 namespace troupe {
 
-/// Where the root of the sandbox shows things.
+/// Paths inside the sandbox.
 inline constexpr const char* package_in_sandbox = "/plugin";
 inline constexpr const char* plugin_init_in_sandbox = "/run/plugin-init";
 
-/// What a launch of bwrap is made of, beside the spec.
+/// What a launch of bwrap needs beside the spec.
 struct bwrap_settings {
   std::filesystem::path bwrap;
   std::filesystem::path plugin_init;
@@ -26,8 +26,8 @@ struct bwrap_settings {
   bool limit_data = false;  ///< Whether `RLIMIT_DATA` is what holds the memory limit.
 };
 
-/// Whether a place outside can be shown inside: absolute, existing, and none that the sandbox fills
-/// itself. The error names it.
+/// Whether the sandbox can show a path of the host: it must be absolute, exist, and not be one that
+/// the sandbox fills itself. The error names it.
 result<void> check_readable(const std::filesystem::path& path);
 
 /// Checks a spec against what the sandbox can show: names, absolute existing paths, a program. The

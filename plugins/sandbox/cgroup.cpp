@@ -68,7 +68,7 @@ fs::path directory_of(const cgroup_mount& mount, const fs::path& path) {
   return (mount.point / below).lexically_normal();
 }
 
-/// Waits in small steps, since no control group announces to be empty in every version.
+/// Waits in small steps: no version of control groups announces reliably that a group is empty.
 template <class Condition>
 bool wait_until(Condition condition, milliseconds max_wait) {
   const auto end = std::chrono::steady_clock::now() + max_wait;
@@ -164,8 +164,8 @@ cgroup::cgroup(const cgroup_site& site, const std::string& name, const resource_
   const auto processes = std::to_string(limits.max_processes + sandbox_processes);
   if (memory_.version == 2) {
     if (!write_kernel_file(memory_.directory / "memory.max", memory)) memory_ = {};
-    // Without these two the limit still holds: swap would add to it, and only one process would be
-    // ended at it.
+    // Without these two the limit still holds, but swap adds to it, and only one process is ended
+    // at it.
     (void)write_kernel_file(memory_.directory / "memory.swap.max", "0");
     (void)write_kernel_file(memory_.directory / "memory.oom.group", "1");
   } else if (memory_.version == 1) {

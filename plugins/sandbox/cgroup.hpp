@@ -45,10 +45,10 @@ struct cgroup_site {
 /// after its last.
 class cgroup {
 public:
-  /// Makes the groups and sets the limits, as far as the site allows; never fails, since each
-  /// resource has a weaker mechanism to fall back on. `name` must be fresh.
+  /// Makes the groups and sets the limits, as far as the site allows. Never fails, since each
+  /// resource has a weaker mechanism. `name` must be unused.
   cgroup(const cgroup_site& site, const std::string& name, const resource_limits& limits);
-  /// Removes what `remove` has not.
+  /// Removes the groups that are left.
   ~cgroup();
   cgroup(cgroup&&) noexcept = default;
   cgroup& operator=(cgroup&&) = delete;
@@ -70,8 +70,8 @@ public:
   /// not be removed.
   bool remove(std::chrono::milliseconds max_wait);
 
-  /// Every directory that a group of this name would have on this site, for a record to be written
-  /// before it is made.
+  /// Every directory that a group of this name has on this site. To be recorded before the group is
+  /// made.
   static std::vector<std::filesystem::path> directories(const cgroup_site& site,
                                                         const std::string& name);
 

@@ -34,8 +34,8 @@ std::string random_tag() {
   return text;
 }
 
-/// Whether a line of a record may be acted on: a control group of our naming, whatever else the
-/// file came to hold.
+/// Whether a line of a record may be acted on: it must name a control group as hosts name theirs.
+/// The file may hold other lines.
 bool is_ours(const fs::path& directory) {
   return directory.is_absolute() && directory.lexically_normal() == directory &&
          directory.filename().string().starts_with(group_prefix) && is_cgroup(directory);

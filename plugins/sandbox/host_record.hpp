@@ -10,13 +10,13 @@
 
 namespace troupe {
 
-/// A file that says which control groups this host makes, so that the next one can remove them if
-/// this one is killed.
+/// A file with the control groups that this host makes. The next host removes them if this one is
+/// killed.
 ///
-/// The host holds a lock on its file for as long as it lives; the kernel gives the lock up when it
-/// dies, however it dies. A file that can be locked is thus that of a dead host: no process number
-/// is compared, so none can be mistaken. Its first line names the file itself, by device and inode:
-/// a copy of it, which nobody locks while its host lives, is not believed.
+/// The host locks its file for as long as it lives, and the kernel releases the lock when it dies,
+/// however it dies. So a file that can be locked belongs to a dead host; process numbers, which are
+/// reused, are not compared. The first line names the file itself by device and inode, because a
+/// copy could be locked while its host lives: copies are ignored.
 class host_record {
 public:
   /// Makes the directory and a new file in it. `storage_failure` when that cannot be done.
@@ -26,20 +26,20 @@ public:
   host_record(host_record&& other) noexcept = default;
   host_record& operator=(host_record&&) = delete;
 
-  /// Writes a directory down, before it is made.
+  /// Records a directory, before it is made.
   result<void> add(const std::filesystem::path& directory);
-  /// Strikes directories out that are gone, or were not made. Their room in the file is used again,
-  /// so that it is not larger than what was there at once. What cannot be struck out stays, and
-  /// does no harm.
+  /// Deletes the lines of directories that are gone, or were not made. Their room in the file is
+  /// used again, so the file grows with the largest number of directories at one time only. A line
+  /// that cannot be deleted does no harm.
   void remove(const std::vector<std::filesystem::path>& directories);
 
-  /// Names that begin so are names of control groups of this host and of no other.
+  /// The prefix of the names of this host's control groups, and of no other host's.
   const std::string& prefix() const noexcept { return prefix_; }
 
-  /// Removes what dead hosts have written down below `directory`, processes first, and then their
-  /// files. Of a file that does not name itself, nothing but the file is removed. Returns how many
-  /// hosts; `unavailable` when a group could not be removed, whose file then stays for the next
-  /// attempt.
+  /// Removes the recorded groups of dead hosts, their processes first, and then the records below
+  /// `directory`. For a record that does not name itself, only the record is removed. Returns the
+  /// number of hosts. `unavailable` when a group could not be removed; its record stays for the
+  /// next attempt.
   static result<std::size_t> remove_leftovers(const std::filesystem::path& directory);
 
 private:

@@ -8,8 +8,8 @@
 
 namespace troupe {
 
-/// The text of a small file that the kernel makes up (`/proc`, control groups); empty when it
-/// cannot be read, as happens at any moment for files of a process that ends. At most 1 MiB.
+/// The text of a small file that the kernel generates (`/proc`, control groups). Empty when it
+/// cannot be read, which happens at any moment for a process that ends. At most 1 MiB.
 std::string read_kernel_file(const std::filesystem::path& file);
 
 /// Writes to a control file in one call, which is how the kernel takes a value. False when it

@@ -16,8 +16,7 @@ namespace troupe {
 
 namespace {
 
-// The kernel's interface in full, since the headers of a distribution may be older than the kernel
-// it runs.
+// The kernel's full interface: the headers of a distribution may be older than its kernel.
 constexpr long create_ruleset_call = 444, add_rule_call = 445, restrict_self_call = 446;
 constexpr std::uint32_t version_query = 1;
 constexpr int rule_path_beneath = 1;
@@ -57,7 +56,7 @@ constexpr std::uint64_t handled_scopes = 0b11;  // ABI 6: abstract unix sockets 
 constexpr std::uint64_t to_read = read_file | read_dir;
 constexpr std::uint64_t to_write = to_read | write_file | truncate | remove_dir | remove_file |
                                    make_dir | make_reg | make_fifo | make_sym | refer;
-/// What can be said of a file that is no directory; the kernel refuses the rest.
+/// The rights that exist for a file that is not a directory; the kernel refuses the rest.
 constexpr std::uint64_t of_files = execute | write_file | read_file | truncate | ioctl_dev;
 
 std::uint64_t known_to(int abi) noexcept {

@@ -6,9 +6,9 @@
 
 namespace troupe {
 
-/// What a process that restricts itself with Landlock may still do with files. Everything not
-/// listed is refused, as are TCP (from ABI 4) and signals and abstract unix sockets that reach
-/// outside (from ABI 6). Paths that do not exist are left out: there is nothing at them to permit.
+/// The files that a process may still use after it has restricted itself with Landlock. Everything
+/// else is refused, and so are TCP (from ABI 4) and signals and abstract unix sockets that reach
+/// outside (from ABI 6). Paths that do not exist are skipped.
 struct landlock_rules {
   std::vector<std::string> executable;  ///< Read, list and execute below these.
   std::vector<std::string> readable;    ///< Read and list below these.

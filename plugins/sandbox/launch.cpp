@@ -84,7 +84,7 @@ bool write_file(const char* file, const char* text) noexcept {
 void reset_signals() noexcept {
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
-  // Fails for the few that cannot be changed, which are as they should be.
+  // Fails for the few that cannot be changed. These are right as they are.
   for (int signal = 1; signal <= max_signal; ++signal) ::sigaction(signal, &standard, nullptr);
   sigset_t none;
   ::sigemptyset(&none);
@@ -102,9 +102,9 @@ bool make_target(const staging_plan::entry& entry) noexcept {
 void build_staging(child_plan& plan) noexcept {
   const auto check = [&](bool fine, const char* step) { require(fine, plan.status, step); };
   check(::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) == 0, "private mounts");
-  // bwrap looks its child up in /proc, by the number that the child has in this process namespace.
-  // Where the kernel refuses this, the number has to be somebody's in the /proc there is, which
-  // bwrap tells when it is not so.
+  // bwrap looks up its child in /proc, by the child's number in this process namespace. Where the
+  // kernel refuses the mount, the old /proc must have that number too; bwrap reports when it has
+  // not.
   (void)!::mount("troupe", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
   const auto& entries = plan.staging->entries;
   // Take the trees up first: some may lie in the /tmp that is about to be covered.
@@ -156,8 +156,8 @@ void arrange_descriptors(child_plan& plan) noexcept {
   plan.status = plugin_status_fd;
 }
 
-/// The kernel's order to end with the parent may come too late for a parent that has just ended;
-/// then its end of the socket is closed, as no other process has it.
+/// The order to end with the parent comes too late when the parent has just ended. Then the
+/// parent's end of the socket is closed, since no other process has it.
 void end_with_parent(const child_plan& plan) noexcept {
   require(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, plan.status, "end with parent");
   pollfd host{plugin_socket_fd, 0, 0};
@@ -176,11 +176,11 @@ void end_with_parent(const child_plan& plan) noexcept {
             plan.status, "user namespace");
   if (plan.staging) build_staging(plan);
   arrange_descriptors(plan);
-  // After this: becoming another user takes the order to end with the parent away.
+  // Afterwards, since becoming another user cancels the order to end with the parent.
   if (plan.identity) become(plan);
   end_with_parent(plan);
   require(::chdir(plan.directory) == 0, plan.status, plan.directory);
-  // Only a program that knows of the status socket keeps it open.
+  // Only a program that uses the status socket keeps it open.
   require(plan.staging || ::fcntl(plugin_status_fd, F_SETFD, FD_CLOEXEC) == 0, plan.status,
           "descriptors");
   ::execve(plan.command[0], plan.command.data(), plan.environment.data());

@@ -15,10 +15,11 @@ namespace troupe {
 inline constexpr int plugin_socket_fd = 3;
 inline constexpr int plugin_status_fd = 4;
 
-/// A private file tree that is laid over `/tmp` in a mount namespace of the new process's own,
-/// before its program runs. It goes with the process: the host's mounts never change.
+/// A private file tree over `/tmp`, in a mount namespace of the new process, mounted before its
+/// program runs. It ends with the process: the host's mounts never change.
 struct staging_plan {
-  /// A file or directory of the host that appears at another place, whoever may reach the original.
+  /// A file or directory of the host that appears at another path, also to users who cannot reach
+  /// the original.
   struct entry {
     std::string source;
     std::string target;  ///< Below `/tmp`; parents are made in order of the entries.
@@ -29,8 +30,8 @@ struct staging_plan {
                                 ///< directories `tmp` and `shm`.
 };
 
-/// All that a new process needs, prepared so that between its birth and its program only system
-/// calls are made.
+/// Everything that a new process needs, prepared so that only system calls remain between `clone`
+/// and its program.
 struct launch_plan {
   std::vector<std::string> command;      ///< Program, by absolute path, and arguments.
   std::vector<std::string> environment;  ///< `NAME=value`.
@@ -41,7 +42,7 @@ struct launch_plan {
   std::optional<uid_t> identity;  ///< The user and group to become, when the host is root.
 };
 
-/// A process that has been started but has not yet said anything.
+/// A process that has been started and has not reported yet.
 struct launched_process {
   pid_t pid = 0;
   unique_fd pidfd;
@@ -54,9 +55,9 @@ struct launched_process {
 /// Starts a process. It leads its own session, has default signal handling and an empty signal
 /// mask, has none of the host's descriptors, and is killed when the calling thread ends.
 ///
-/// Safe in a process with other threads: the new one is made by a bare `clone` and calls only what
-/// may be called after it. Fails with `unavailable` or `permission_denied` when the kernel refuses
-/// namespaces, otherwise with `internal`.
+/// Safe in a process with other threads: a bare `clone` makes the new one, which then makes only
+/// the calls that are allowed after it. Fails with `unavailable` or `permission_denied` when the
+/// kernel refuses namespaces, otherwise with `internal`.
 result<launched_process> launch(const launch_plan& plan);
 
 }  // namespace troupe

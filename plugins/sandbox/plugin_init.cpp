@@ -1,17 +1,16 @@
 // troupe-plugin-init: the last program before a plugin's own. It runs inside the sandbox that bwrap
-// made, takes away what is left, and becomes the plugin:
+// has made, drops the remaining rights, and becomes the plugin:
 //
 //   troupe-plugin-init --socket FD --status FD --open-files N --processes N --file-bytes N
-//   [--data-bytes N]
-//                      [--read PATH]... [--without-landlock-if-missing] -- PROGRAM [ARGUMENT]...
+//                      [--data-bytes N] [--read PATH]... [--without-landlock-if-missing]
+//                      -- PROGRAM [ARGUMENT]...
 //
-// Static, so that it needs nothing of the sandbox it runs in. The environment passes to the program
-// unchanged.
+// Static, so that it needs no file of its sandbox. The program gets the environment unchanged.
 //
 // To the status socket (SOCK_SEQPACKET) it sends `R<landlock abi>` with a pidfd of itself just
-// before the program takes over; a close without more says that it has. When a step fails it sends
-// `F<errno> <step>`, writes one line that names the step to standard error, and exits with the
-// step's status below.
+// before the program takes over; the close that follows says that the program has. When a step
+// fails it sends `F<errno> <step>`, writes one line that names the step to standard error, and
+// exits with the step's status below.
 
 #include <algorithm>
 #include <cerrno>
@@ -49,7 +48,7 @@ enum class step : int {
   limits = 74,       ///< A resource limit could not be set.
   landlock = 75,     ///< The kernel has no Landlock, or refused the rules.
   seccomp = 76,      ///< The system call filter could not be loaded.
-  report = 77,       ///< The host could not be told.
+  report = 77,       ///< The host could not be notified.
   execute = 78,      ///< The program could not be executed.
 };
 
@@ -157,7 +156,7 @@ void close_foreign_descriptors(const settings& given) {
     give_up(step::descriptors, "descriptors", errno);
 }
 
-/// A host that died while the sandbox was being made has closed its end already.
+/// A host that died while the sandbox was made has closed its end.
 void require_living_host(int socket) {
   pollfd end{socket, 0, 0};
   if (::poll(&end, 1, 0) < 0) give_up(step::host, "host", errno);
@@ -177,7 +176,7 @@ void require_harmless_identity() {
     give_up(step::identity, "identity: no_new_privs", errno);
 }
 
-/// Lowers soft and hard limit; never raises the hard one, as an unprivileged process cannot.
+/// Lowers the soft and the hard limit. Never raises the hard one: an unprivileged process cannot.
 void limit(__rlimit_resource resource, rlim_t wanted, const char* name) {
   rlimit present{};
   if (::getrlimit(resource, &present) != 0)
@@ -217,8 +216,7 @@ int restrict_files(const settings& given) {
   return abi;
 }
 
-/// Says that all is in place, and hands the host a pidfd: a name for this process that no other can
-/// come to bear.
+/// Reports that all is in place, and hands the host a pidfd, which can never name another process.
 void report_ready(const settings& given, int landlock_abi) {
   std::string text = "R" + std::to_string(landlock_abi);
   const int self = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));

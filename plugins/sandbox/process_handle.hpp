@@ -20,13 +20,13 @@ public:
   pid_t pid() const noexcept { return pid_; }
   int pidfd() const noexcept { return pidfd_.get(); }
 
-  /// How it ended; reaps it. Nothing while it runs. A `max_wait` of zero does not wait. A status
-  /// that something else in the host has reaped first reads as signal 9.
+  /// How it ended; reaps it. Nothing while it runs. A `max_wait` of zero does not wait. Signal 9
+  /// when other code of the host has reaped the status.
   std::optional<exit_status> wait(std::chrono::milliseconds max_wait);
   /// Ends it; with a process namespace of its own, everything in it too.
   void kill() noexcept;
-  /// Ends the processes that stayed in the process group it leads. Does nothing once it has been
-  /// reaped: until then its number can name no other group.
+  /// Ends the processes that are left in the process group it leads. Does nothing once it has been
+  /// reaped, since its number may name another group then.
   void kill_group() noexcept;
 
 private:
@@ -35,7 +35,7 @@ private:
   std::optional<exit_status> status_;
 };
 
-/// What a launched program said before it took over or gave up.
+/// The report of a launched program before it took over or gave up.
 struct launch_report {
   bool ready = false;       ///< An `R` message came.
   std::string ready_text;   ///< What followed the `R`.

@@ -33,19 +33,19 @@ struct sandbox_spec {
       std::chrono::seconds{10}};  ///< For the sandbox to be made; see `create`.
 };
 
-/// One kind of protection and what provides it, for the operator to read: `{"storage", "tmpfs,
-/// bytes and inodes"}`.
+/// One kind of protection and the mechanism that provides it, for the operator, such as
+/// `{"storage", "tmpfs, bytes and inodes"}`.
 struct sandbox_layer {
   std::string name;
-  std::string mechanism;  ///< `"none"` when nothing does.
+  std::string mechanism;  ///< `"none"` when there is none.
 
   friend bool operator==(const sandbox_layer&, const sandbox_layer&) = default;
 };
 
-/// A plugin that runs. The descriptors are close-on-exec and belong to whoever holds this; the
-/// process belongs to the sandbox that made it, which alone signals and reaps it.
+/// A plugin that runs. The holder of this owns the descriptors, which are close-on-exec. The
+/// sandbox owns the process, and alone signals and reaps it.
 struct sandboxed_process {
-  pid_t pid = 0;    ///< For logs. Not to be signalled: numbers are given out again.
+  pid_t pid = 0;    ///< For logs. Do not signal it: numbers are reused.
   unique_fd pidfd;  ///< Becomes readable when the whole tree has ended.
   unique_fd
       socket;  ///< Our end of the stream socket that is the plugin's only way in or out. Blocking.
@@ -66,17 +66,17 @@ struct exit_status {
 /// `"exit status 3"` or `"signal 9"`.
 std::string to_string(const exit_status& status);
 
-/// Decides on operations of plugins, such as `context.read:/app/theme`. The supervisor's policy
-/// answers behind it.
+/// Decides about operations of plugins, such as `context.read:/app/theme`, by the policy of the
+/// plugin's supervisor.
 using permission_check =
     std::function<result<permission_decision>(std::string_view plugin, std::string_view operation)>;
 
-/// Runs plugins as processes that can do no more than they may.
+/// Runs plugins as processes that can do what they may do, and no more. This is the type
+/// `plugin_sandbox` of the requirements.
 ///
 /// Not thread-safe. `create` must always be called from the same thread, which must outlive every
-/// plugin: the kernel ends a plugin when the thread that started it ends (`PR_SET_PDEATHSIG`),
-/// which is what makes plugins go with a host that is killed. The process around may have any
-/// number of other threads.
+/// plugin: the kernel ends a plugin with the thread that started it (`PR_SET_PDEATHSIG`), and so
+/// with a host that is killed. The host may have any number of other threads.
 class plugin_sandbox {
 public:
   explicit plugin_sandbox(permission_check check);
@@ -87,11 +87,11 @@ public:
   /// `"bubblewrap"` or `"none"`.
   virtual std::string_view name() const noexcept = 0;
 
-  /// Starts a plugin and returns when its program has taken over, or when it is known why it
-  /// cannot: within `spec.start_deadline` (`deadline_exceeded`). `already_exists` when the name is
-  /// taken until `destroy`, `invalid_argument` for a malformed spec, `unavailable` or
-  /// `permission_denied` with the name of the layer that this machine cannot give, and what to do
-  /// about it. A failure leaves nothing behind. Blocks.
+  /// Starts a plugin. Returns when its program has taken over. Fails with `deadline_exceeded` after
+  /// `spec.start_deadline`, with `already_exists` while the name is in use, with `invalid_argument`
+  /// for a malformed spec, and with `unavailable` or `permission_denied` when this machine cannot
+  /// give a layer; the message names the layer and what to do. A failure leaves nothing behind.
+  /// Blocks.
   virtual result<sandboxed_process> create(const sandbox_spec& spec) = 0;
 
   /// Asks the program to end, with SIGTERM. Does not wait.
@@ -111,11 +111,12 @@ public:
   /// What the plugin uses now and what holds its limits.
   virtual result<resource_usage> track_resources(std::string_view plugin) = 0;
 
-  /// Fails with `limit_exceeded` when the plugin uses more than its limits of what nothing but this
-  /// holds down. To be asked again and again; whoever asks then ends the plugin.
+  /// Fails with `limit_exceeded` when the plugin exceeds a limit that only this check enforces.
+  /// Call it repeatedly, and end the plugin when it fails.
   virtual result<void> check_limits(std::string_view plugin) = 0;
 
-  /// Whether the plugin may do this now, by the policy that was given to the constructor.
+  /// Whether the plugin may do this now, by the check that was given to the constructor. The
+  /// sandbox keeps no policy.
   result<permission_decision> check_permission(std::string_view plugin,
                                                std::string_view operation) const;
 

@@ -1,3 +1,6 @@
+// Longer than other files: more than half of it is two lists of system calls, which are read as
+// one.
+
 #include <troupe/plugins/sandbox/syscall_filter.hpp>
 
 #include <array>
@@ -349,7 +352,7 @@ constexpr std::uint64_t namespace_flags[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLON
 
 constexpr std::uint64_t query_personality = low_32_bits, linux_personality = 0;
 
-/// Collects rules; remembers the first failure so that the list of rules can be read as a list.
+/// Collects rules and remembers the first failure, so that the callers need no error handling.
 class filter_builder {
 public:
   filter_builder() : filter_{seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), &seccomp_release} {
@@ -359,7 +362,7 @@ public:
       note(seccomp_attr_set(filter_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS));
   }
 
-  /// A call that this architecture does not have is left out.
+  /// Skips a call that this architecture does not have.
   template <class... Conditions>
   void add(std::uint32_t action, const char* call, Conditions... conditions) {
     const int number = seccomp_syscall_resolve_name(call);

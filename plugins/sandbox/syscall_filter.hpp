@@ -9,14 +9,14 @@ namespace troupe {
 ///
 /// - calls of another architecture (x32, i386): the process is killed;
 /// - calls on the list of ordinary ones: permitted. `clone` only without a new namespace,
-/// `socketpair` only for unix
-///   sockets, `ioctl` only for the few requests that files, pipes and terminals know (so not
-///   `TIOCSTI`), `personality` only for asking. Values that the kernel reads as 32 bits are
-///   compared as 32 bits;
-/// - `socket`: `EAFNOSUPPORT`, since a plugin speaks through the descriptor it was given;
+///   `socketpair` only for unix sockets, `ioctl` only for the few requests of files, pipes and
+///   terminals (not `TIOCSTI`), `personality` only for queries. Values that the kernel reads as 32
+///   bits are compared as 32 bits;
+/// - `socket`: `EAFNOSUPPORT`, since a plugin has its descriptor;
 /// - calls that are known and dangerous: `EPERM`;
-/// - everything else, `clone3` included: `ENOSYS`, so that programs and libraries fall back to what
-/// they used before.
+/// - everything else, `clone3` included: `ENOSYS`, so that programs and libraries fall back to
+/// older
+///   calls.
 int enforce_syscall_filter();
 
 }  // namespace troupe

@@ -76,7 +76,7 @@ result<std::optional<exit_status>> unconfined::poll_exit(std::string_view plugin
   const auto found = find(plugin);
   if (!found) return fail(found.error());
   auto& process = **found;
-  // What is left of its group can be named only until its leader has been reaped.
+  // Before the leader is reaped: its number names the group until then.
   if (wait_readable(process.pidfd(), milliseconds{0})) process.kill_group();
   return process.wait(milliseconds{0});
 }
@@ -104,7 +104,7 @@ result<std::optional<exit_status>> unconfined::destroy(std::string_view plugin,
 result<resource_usage> unconfined::track_resources(std::string_view plugin) {
   const auto ended = poll_exit(plugin);
   if (!ended) return fail(ended.error());
-  // The number of a process that has been reaped may be that of another one.
+  // After a reap the number may belong to another process.
   const auto sample =
       *ended ? process_sample{} : sample_process_tree(processes_.find(plugin)->second.pid());
   return resource_usage{.memory_bytes = sample.memory_bytes,

@@ -13,9 +13,9 @@ namespace troupe {
 /// the host can.** No limit of their spec is enforced. For development, where an operator has
 /// chosen it by name.
 ///
-/// The descriptors, the environment and the working directory are as in a real sandbox, except that
-/// the package is where it is. `destroy` ends the program and its process group; what has left that
-/// group stays. Such processes do not end with a killed host either, only the program itself does.
+/// The descriptors, the environment and the working directory are as in a real sandbox, but the
+/// package stays at its own path. `destroy` ends the program and its process group. Processes that
+/// have left the group stay, and outlive a host that is killed.
 class unconfined final : public plugin_sandbox {
 public:
   using plugin_sandbox::plugin_sandbox;

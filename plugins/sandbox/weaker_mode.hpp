@@ -7,7 +7,7 @@
 
 namespace troupe {
 
-/// Protection that an operator may agree, by name, to go without.
+/// Protection that an operator may waive, by name.
 enum class weaker_mode : std::uint8_t {
   no_landlock,  ///< Run plugins on kernels without Landlock: files are then guarded by the mount
                 ///< namespace alone.

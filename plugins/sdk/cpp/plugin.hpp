@@ -20,19 +20,19 @@ namespace troupe::sdk {
 ///
 ///     int main() {
 ///       sdk::plugin greeter{"greeter", "1.0.0"};
-///       greeter.command(command_spec{"greet"}.summary("Greets
-///       someone").param<std::string>("name"),
-///                       [](const arguments& given, sdk::call& call) -> result<value> {
-///                         const auto name = given.get<std::string>("name");
-///                         call.context().set(path{"/plugins/greeter/last"}, name).value();
-///                         return "Hello, " + name;
-///                       });
+///       greeter.command(
+///           command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
+///           [](const arguments& given, sdk::call& call) -> result<value> {
+///             const auto name = given.get<std::string>("name");
+///             call.context().set(path{"/plugins/greeter/last"}, name).value();
+///             return "Hello, " + name;
+///           });
 ///       return greeter.run();
 ///     }
 ///
 /// Everything happens on one thread: commands run one after another, and while one of them waits
-/// for the node, the plugin still answers pings, queues further commands (at most 1,024; the node
-/// is told `overloaded` beyond) and learns of cancellations. A command that computes for long calls
+/// for the node, the plugin still answers pings, queues further commands (at most 1,024; more are
+/// refused as `overloaded`) and learns of cancellations. A command that computes for long calls
 /// `call::cancelled` at least once a second; a plugin that is silent for 5 s after a call's
 /// deadline or a ping is taken for hung and restarted. What is written to the standard streams goes
 /// to the node's log, a standard output that is a pipe only when its buffer is full or flushed.
@@ -62,12 +62,10 @@ public:
   /// Declares a command, called `<plugin>.<spec.name>`. The node checks the arguments against the
   /// parameters and fills in defaults before the function runs.
   ///
-  /// A concurrency that is left at the default of `command_spec` is announced as 1: the plugin runs
-  /// one command at a time, so that more would wait here, and their waiting would be measured as
-  /// execution.
-  /// @throws std::invalid_argument when the name is taken or has other than a-z, 0-9, `_` and `-`,
-  /// in words joined by
-  ///         dots; when `run` is empty; when a default is nil, which does not travel.
+  /// The default concurrency of `command_spec` is announced as 1: the plugin runs one command at a
+  /// time. More would wait here, and their waiting would be measured as execution.
+  /// @throws std::invalid_argument when the name is taken or has anything but a-z, 0-9, `_` and `-`
+  /// in words joined by dots; when `run` is empty; when a default is nil, which cannot be sent.
   plugin& command(command_spec spec, handler run);
 
   /// The commands with their full names, in the order of the names.
