@@ -62,6 +62,14 @@ TEST_CASE("what the peer got elsewhere while the log was read is not pushed") {
   CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 4, 5));
 }
 
+TEST_CASE("what the log holds beyond what is committed is not pushed") {
+  one_side side;
+  side.view.committed = upto(1, 3);
+  REQUIRE(wished<read_log>(side.open()).size() == 1);
+  CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 3));
+  CHECK(pushed(side.commit(changes(1, 4, 5))) == dots(1, 4, 5));
+}
+
 TEST_CASE("a log that cannot help is not asked again before the next heads") {
   one_side side;
   side.view.committed = upto(1, 5);
