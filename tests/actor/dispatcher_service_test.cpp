@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <troupe/messages/rpc.hpp>
 #include <troupe/tests/support/dispatcher_fixture.hpp>
 #include <troupe/tests/support/held_handler.hpp>
 

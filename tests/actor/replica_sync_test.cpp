@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include <troupe/messages/rpc.hpp>
 #include <troupe/tests/support/replica_fixture.hpp>
 
 using namespace troupe;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <troupe/messages/rpc.hpp>
 #include <troupe/tests/support/replica_fixture.hpp>
 
 using namespace troupe;
