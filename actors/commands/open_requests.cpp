@@ -107,7 +107,10 @@ void open_requests::start(request_id request, time_point now) {
       request_effect::ask_handler{request, asked.spec, left, left + handler_grace_});
 }
 
+/// Functions whose deadline has passed while they waited for a worker never run.
 void open_requests::start_functions(time_point now) {
+  for (const auto& late : schedule_.expire(now))
+    end_early(id_of(late.work), early_end::deadline, now);
   while (const auto next = schedule_.next()) {
     const auto request = id_of(next->work);
     auto& started = entry_of(request);

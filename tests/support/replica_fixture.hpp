@@ -94,7 +94,7 @@ private:
       records_read found;
       std::size_t bytes = 0;
       for (const auto& each : log) {
-        if (incarnation_id{each.dot.origin, each.dot.incarnation} != wanted.run ||
+        if (incarnation_id{each.dot.origin, each.dot.incarnation} != wanted.incarnation ||
             each.dot.seq < wanted.first)
           continue;
         if (!found.records.empty() && bytes + each.bytes.size() > wanted.max_bytes) break;

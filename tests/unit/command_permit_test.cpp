@@ -78,11 +78,11 @@ TEST_CASE("a denial names who, what and the missing capability") {
 
   registry others;
   command_spec spec{"install"};
-  spec.capability = "plugin.admin";
+  spec.capability = "context.write:/app/**";
   REQUIRE(others.add(spec));
   CHECK(permit_for({"w", principal_kind::peer, {}})
             .denial(*others.find("install"))
-            .message.ends_with(" plugin.admin"));
+            .message.ends_with(" context.write:/app/**"));
 }
 
 TEST_CASE("what is denied is refused, whatever the capabilities say") {

@@ -230,10 +230,10 @@ TEST_CASE("half a message that does not go on fails the connection as overdue") 
 // -- the end --------------------------------------------------------------------------------------
 
 TEST_CASE("the end fails open calls, cancels open requests and is all there is") {
-  connection_fixture side{known(principal_kind::peer)};
+  connection_fixture side{known(principal_kind::client)};
   recorded_outcome outcome;
   REQUIRE(side.connection.call("m", rpc::no_params, side.now + 1s, outcome.taker()));
-  side.receive(request_frame(1, sync_pull::method));
+  side.receive(get_frame(1));
   const auto asked = side.one<ask_service>();
   const error why{error_code::unavailable, "gone", {}};
   side.connection.end(why);

@@ -62,6 +62,16 @@ TEST_CASE("the answer of a service, or its error, goes to the request") {
   CHECK(side.effects().empty());
 }
 
+TEST_CASE("a request whose service is not there is refused at once") {
+  auto setup = known(principal_kind::client);
+  setup.services = {service::mesh};
+  connection_fixture side{std::move(setup)};
+  side.receive(get_frame(1));
+  const auto sent = side.sent();
+  CHECK(std::get<rpc::response>(*rpc::parse(sent)).failure.code == error_code::unavailable);
+  CHECK(side.effects().empty());
+}
+
 TEST_CASE("a request that no rule allows is refused at once") {
   auto setup = known(principal_kind::peer);
   setup.services = {service::mesh};
@@ -73,7 +83,7 @@ TEST_CASE("a request that no rule allows is refused at once") {
   };
   CHECK(code_of("context.gte") == error_code::not_found);
   CHECK(code_of("context.get") == error_code::permission_denied);
-  CHECK(code_of("sync.pull") == error_code::unavailable);
+  CHECK(code_of("sync.pull") == error_code::protocol_violation);
   CHECK(code_of("peers.known") == error_code::protocol_violation);
   CHECK(code_of("session.open") == error_code::protocol_violation);
   CHECK(side.effects().empty());
