@@ -251,7 +251,7 @@ TEST_CASE("a watch may outlive its host") {
   test::temporary_directory place;
   const auto report = test::in_child_process(
       [&] {
-        watch outliving;
+        subscription outliving;
         {
           host host{in(place)};
           outliving = host.context().watch("/", [](const change_record&) {});
