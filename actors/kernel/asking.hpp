@@ -73,4 +73,23 @@ private:
   caf::disposable timer_;
 };
 
+namespace detail {
+
+template <class Base>
+asking<Base>& as_asking(asking<Base>* self) {
+  return *self;
+}
+
+}  // namespace detail
+
+/// The part of an actor that keeps its deadlines. @param self The actor, as its shell or as CAF's
+/// actor within the shell.
+template <class Self>
+auto& asking_part(Self* self) {
+  if constexpr (requires { detail::as_asking(self); })
+    return detail::as_asking(self);
+  else
+    return asking<Self>::of(self);
+}
+
 }  // namespace troupe

@@ -88,7 +88,7 @@ private:
 /// Call `then` on what it returns. @param self An actor of one of the kernel's spawn functions.
 template <class Self, class Handle, class Duration, class Message>
 [[nodiscard]] auto ask(Self* self, const Handle& to, Duration deadline, Message&& message) {
-  auto& asker = asking<Self>::of(self);
+  auto& asker = asking_part(self);
   auto response = self->request(to, caf::infinite, std::forward<Message>(message));
   const auto token = asker.expect(response.id(), self->clock().now() + bounded_timespan(deadline));
   return pending_answer{asker, token, std::move(response)};
