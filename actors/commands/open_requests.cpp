@@ -107,10 +107,9 @@ void open_requests::start(request_id request, time_point now) {
       request_effect::ask_handler{request, asked.spec, left, left + handler_grace_});
 }
 
-/// Functions whose deadline has passed while they waited for a worker never run.
+/// Gives waiting functions to idle workers. A function never starts after its deadline.
 void open_requests::start_functions(time_point now) {
-  for (const auto& late : schedule_.expire(now))
-    end_early(id_of(late.work), early_end::deadline, now);
+  expire_functions(now);
   while (const auto next = schedule_.next()) {
     const auto request = id_of(next->work);
     auto& started = entry_of(request);
@@ -182,12 +181,16 @@ request_effects open_requests::end_handler(handler_id handler, time_point now) {
 request_effects open_requests::expire(time_point now) {
   for (const auto& ticket : admission_.expire(now))
     end_early(id_of(ticket), early_end::deadline, now);
-  for (const auto& late : schedule_.expire(now))
-    end_early(id_of(late.work), early_end::deadline, now);
+  expire_functions(now);
   while (!at_handlers_.empty() && at_handlers_.begin()->first <= now)
     end_early(at_handlers_.begin()->second, early_end::deadline, now);
   check_stopped(now);
   return take_effects();
+}
+
+void open_requests::expire_functions(time_point now) {
+  for (const auto& late : schedule_.expire(now))
+    end_early(id_of(late.work), early_end::deadline, now);
 }
 
 /// Answers a request before its execution has ended. Neither queue nor schedule has it waiting any

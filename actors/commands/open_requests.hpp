@@ -162,6 +162,7 @@ private:
   request_id id_of(work_schedule::work_id work) const;
   void start(request_id request, time_point now);
   void start_functions(time_point now);
+  void expire_functions(time_point now);
   void end_run(request_id request, result<value> outcome, time_point now);
   void end_early(request_id request, early_end why, time_point now);
   static error reason_for(const entry& ended, early_end why);

@@ -158,6 +158,17 @@ TEST_CASE("a request that waits for a worker until its deadline returns its plac
   CHECK(with.started.back() == std::pair<request_id, std::size_t>{queued, 0});
 }
 
+TEST_CASE("a function whose deadline has passed unnoticed never starts") {
+  ledger with{{.max_workers = 1}};
+  const auto busy = with.add("busy", 1, 0), work = with.add("work", 3, 0);
+  const auto holds = with.open(busy), late = with.open(work, 100ms), next = with.open(work);
+  with.now += 100ms;
+  with.finish(holds);
+  CHECK(with.problem(late) == "the command work waited for a worker until its deadline");
+  CHECK(with.started.size() == 2);
+  CHECK(with.requests.place_of(next) == request_place::worker);
+}
+
 TEST_CASE("a request that is cancelled while it waits for a worker returns its place") {
   ledger with{{.max_workers = 1}};
   const auto busy = with.add("busy", 1, 0), work = with.add("work", 1, 0);
