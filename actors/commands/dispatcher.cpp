@@ -71,10 +71,8 @@ result<const registered_command*> dispatcher_state::accept(execute_command& want
 
 result<value> dispatcher_state::run_inline(const inline_handler& function,
                                            const registered_command& command,
-                                           execute_command& wanted, time_point started) {
-  const auto deadline = deadline_of(*command.spec, wanted.deadline, started);
-  if (const auto no = requests_.begin_inline(command.index, deadline, started))
-    return fail(refuse(command, command_outcome::rejected, to_error(*no, command.spec->name)));
+                                           execute_command& wanted, time_point deadline,
+                                           time_point started) {
   auto outcome =
       call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
   const auto ended = now();
@@ -85,18 +83,21 @@ result<value> dispatcher_state::run_inline(const inline_handler& function,
 
 result<open_requests::opened> dispatcher_state::open(const registered_command& command,
                                                      const execute_command& wanted,
-                                                     time_point now) {
+                                                     time_point deadline, time_point now) {
   const auto* actor = std::get_if<command_handler_actor>(&handlers_[command.index.slot]);
   auto verdict = requests_.open(
       {.command = command.index,
        .spec = command.spec,
        .handler = actor != nullptr ? std::optional<handler_id>{(*actor)->id()} : std::nullopt,
        .origin = origin_of(wanted.ticket),
-       .deadline = deadline_of(*command.spec, wanted.deadline, now)},
+       .deadline = deadline},
       now);
-  if (const auto* no = std::get_if<rejected>(&verdict))
-    return fail(refuse(command, command_outcome::rejected, to_error(*no, command.spec->name)));
+  if (const auto* no = std::get_if<rejected>(&verdict)) return fail(reject(command, *no));
   return std::get<open_requests::opened>(std::move(verdict));
+}
+
+error dispatcher_state::reject(const registered_command& command, const rejected& verdict) {
+  return refuse(command, command_outcome::rejected, to_error(verdict, command.spec->name));
 }
 
 /// Counts a request that was not admitted.

@@ -57,9 +57,11 @@ private:
   caf::result<Answer> execute(execute_command& wanted);
   result<const registered_command*> accept(execute_command& wanted);
   result<value> run_inline(const inline_handler& function, const registered_command& command,
-                           execute_command& wanted, time_point now);
+                           execute_command& wanted, time_point deadline, time_point started);
   result<open_requests::opened> open(const registered_command& command,
-                                     const execute_command& wanted, time_point now);
+                                     const execute_command& wanted, time_point deadline,
+                                     time_point now);
+  error reject(const registered_command& command, const rejected& verdict);
   error refuse(const registered_command& command, command_outcome outcome, error why);
   request_origin origin_of(std::uint64_t ticket) const;
 
@@ -127,18 +129,20 @@ caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
   const auto accepted = accept(wanted);
   if (!accepted) return to_caf(accepted.error());
   const registered_command& command = **accepted;
+  const time_point deadline = deadline_of(*command.spec, wanted.deadline, now);
   const auto& handler = handlers_[command.index.slot];
-  if (const auto* function = std::get_if<inline_handler>(&handler))
-    return detail::to_answer(run_inline(*function, command, wanted, now),
+  if (const auto* function = std::get_if<inline_handler>(&handler)) {
+    if (const auto no = requests_.begin_inline(command.index, deadline, now))
+      return to_caf(reject(command, *no));
+    return detail::to_answer(run_inline(*function, command, wanted, deadline, now),
                              static_cast<const Answer*>(nullptr));
+  }
 
-  auto opened = open(command, wanted, now);
+  auto opened = open(command, wanted, deadline, now);
   if (!opened) return to_caf(std::move(opened.error()));
   auto promise = self_->template make_response_promise<Answer>();
-  held_.emplace(
-      opened->request,
-      held_request{handler, std::move(wanted.arguments), wanted.caller, wanted.trace,
-                   deadline_of(*command.spec, wanted.deadline, now), reply_to<value>{promise}});
+  held_.emplace(opened->request, held_request{handler, std::move(wanted.arguments), wanted.caller,
+                                              wanted.trace, deadline, reply_to<value>{promise}});
   carry_out(std::move(opened->effects));
   return promise;
 }

@@ -26,12 +26,6 @@ const char* missed(request_place place) noexcept {
 
 }  // namespace
 
-std::chrono::steady_clock::time_point deadline_of(const command_spec& spec,
-                                                  std::chrono::milliseconds callers_time,
-                                                  std::chrono::steady_clock::time_point now) {
-  return now + (callers_time.count() > 0 ? std::min(callers_time, spec.timeout) : spec.timeout);
-}
-
 command_outcome outcome_of(const result<value>& outcome) noexcept {
   if (outcome) return command_outcome::ok;
   switch (outcome.error().code) {

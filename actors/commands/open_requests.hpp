@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -46,9 +47,11 @@ struct new_request {
 
 /// When a request has to be answered: after the caller's own time, where it named one, and after
 /// the command's timeout at the latest.
-std::chrono::steady_clock::time_point deadline_of(const command_spec& spec,
-                                                  std::chrono::milliseconds callers_time,
-                                                  std::chrono::steady_clock::time_point now);
+inline std::chrono::steady_clock::time_point deadline_of(
+    const command_spec& spec, std::chrono::milliseconds callers_time,
+    std::chrono::steady_clock::time_point now) {
+  return now + (callers_time.count() > 0 ? std::min(callers_time, spec.timeout) : spec.timeout);
+}
 
 /// What an execution that ended like this counts as.
 command_outcome outcome_of(const result<value>& outcome) noexcept;
