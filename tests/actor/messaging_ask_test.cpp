@@ -1,4 +1,5 @@
-// What the kernel adds to CAF's messages. In virtual time.
+// Each request ends with an answer, an error or its deadline, and a tick comes at its time. Mostly
+// in virtual time.
 
 #include <doctest/doctest.h>
 
@@ -9,7 +10,6 @@
 #include <csignal>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <vector>
 
 #include <caf/event_based_actor.hpp>
@@ -18,114 +18,26 @@
 #include <troupe/actors/kernel/outside.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/messaging_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
-namespace {
-
-/// Answers `get_value` in a way that the test chooses. A tick lets one that was silent answer.
-using oracle = caf::typed_actor<caf::result<value_found>(get_value), caf::result<void>(tick)>;
-
-using asker = caf::typed_actor<caf::result<void>(tick)>;
-
-/// Runs a function of the test.
-class asker_state {
-public:
-  using interface = asker;
-  static constexpr const char* name = "asker";
-
-  asker_state(interface::pointer self, std::function<void(interface::pointer)> body)
-      : self_(self), body_(std::move(body)) {
-    body_(self_);
-  }
-  interface::behavior_type make_behavior() {
-    return {[this](tick) { body_(self_); }};
-  }
-
-private:
-  interface::pointer self_;
-  std::function<void(interface::pointer)> body_;
-};
-
-class fixture {
-public:
-  virtual_system system;
-
-  oracle answering(value_found with) {
-    return spawn([with](oracle::pointer) -> oracle::behavior_type {
-      return {[with](const get_value&) { return with; }, [](tick) {}};
-    });
-  }
-  oracle failing(error why) {
-    return spawn([why](oracle::pointer) -> oracle::behavior_type {
-      return {[why](const get_value&) -> caf::result<value_found> { return to_caf(why); },
-              [](tick) {}};
-    });
-  }
-  oracle silent() {
-    return spawn([](oracle::pointer self) -> oracle::behavior_type {
-      const auto kept = std::make_shared<std::vector<caf::typed_response_promise<value_found>>>();
-      return {[self, kept](const get_value&) {
-                kept->push_back(self->make_response_promise<value_found>());
-                return kept->back();
-              },
-              [kept](tick) {
-                for (auto& each : *kept) each.deliver(value_found{true, "late"});
-              }};
-    });
-  }
-
-  /// Asks from an actor, and notes what comes back and how often.
-  template <class Duration>
-  void ask_from_actor(const oracle& whom, Duration deadline) {
-    (void)run_in_actor([this, whom, deadline](asker::pointer self) { note(self, whom, deadline); });
-    system.run();
-  }
-  /// Asks from this actor, and notes what comes back and how often.
-  template <class Self, class Duration>
-  void note(Self* self, const oracle& whom, Duration deadline) {
-    ask(self, whom, deadline, get_value{path{"/a"}})
-        .then([this](const value_found& found) { answers.push_back(found); },
-              [this](const error& why) { answers.push_back(fail(why)); });
-  }
-  /// Starts an actor that runs this with each tick, and with the start.
-  asker run_in_actor(std::function<void(asker::pointer)> body) {
-    return system.own(spawn_shell<asker_state>(system.caf(), std::move(body)));
-  }
-  std::size_t count(error_code code) const {
-    return static_cast<std::size_t>(
-        std::count_if(answers.begin(), answers.end(), [&](const result<value_found>& each) {
-          return (each ? error_code::none : each.error().code) == code;
-        }));
-  }
-
-  std::vector<result<value_found>> answers;
-
-private:
-  template <class Body>
-  oracle spawn(Body body) {
-    return system.own(oracle{system.caf().spawn(std::move(body))});
-  }
-};
-
-}  // namespace
-
-TEST_CASE_FIXTURE(fixture, "an answer is handed to the one who asked") {
+TEST_CASE_FIXTURE(messaging_fixture, "an answer is handed to the one who asked") {
   ask_from_actor(answering({true, "x"}), 1s);
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].value() == value_found{true, "x"});
 }
 
-TEST_CASE_FIXTURE(fixture, "an error keeps its code, words and detail on its way") {
+TEST_CASE_FIXTURE(messaging_fixture, "an error keeps its code, words and detail on its way") {
   const error why{error_code::corrupt_data, "row 7 is damaged", value::map({{"row", 7}}).msgpack()};
   ask_from_actor(failing(why), 1s);
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].error() == why);
 }
 
-TEST_CASE_FIXTURE(fixture, "no answer in time is deadline_exceeded, and a late one is not heard") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "no answer in time is deadline_exceeded, and a late one is not heard") {
   const auto asked = silent();
   ask_from_actor(asked, 100ms);
   system.pass(95ms);
@@ -138,7 +50,8 @@ TEST_CASE_FIXTURE(fixture, "no answer in time is deadline_exceeded, and a late o
   CHECK(answers.size() == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a deadline that has passed, however long ago, is over at once") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "a deadline that has passed, however long ago, is over at once") {
   ask_from_actor(silent(), 0ms);
   ask_from_actor(silent(), -1ns);  // what CAF takes for no deadline at all
   ask_from_actor(silent(), std::chrono::milliseconds::min());
@@ -147,7 +60,7 @@ TEST_CASE_FIXTURE(fixture, "a deadline that has passed, however long ago, is ove
   for (const auto& each : answers) CHECK(each.error().code == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a day") {
+TEST_CASE_FIXTURE(messaging_fixture, "a deadline that no clock can hold is as good as a day") {
   const auto whom = silent();
   ask_from_actor(whom, std::chrono::milliseconds::max());
   ask_from_actor(whom, std::chrono::hours::max());
@@ -159,7 +72,8 @@ TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a da
   CHECK(answers.size() == 3);
 }
 
-TEST_CASE_FIXTURE(fixture, "each of many requests comes to its own deadline, at most 10 ms late") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "each of many requests comes to its own deadline, at most 10 ms late") {
   constexpr int requests = 500;
   const auto whom = silent();
   (void)run_in_actor([&](asker::pointer self) {
@@ -175,7 +89,7 @@ TEST_CASE_FIXTURE(fixture, "each of many requests comes to its own deadline, at 
   CHECK(count(error_code::deadline_exceeded) == requests);
 }
 
-TEST_CASE_FIXTURE(fixture, "an actor sets one timer, however much it asks") {
+TEST_CASE_FIXTURE(messaging_fixture, "an actor sets one timer, however much it asks") {
   const auto whom = silent();
   const auto timers_of_others = system.timers();
   (void)run_in_actor([&](asker::pointer self) {
@@ -188,7 +102,7 @@ TEST_CASE_FIXTURE(fixture, "an actor sets one timer, however much it asks") {
   CHECK(system.timers() == timers_of_others + 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "what was answered does not come to its deadline") {
+TEST_CASE_FIXTURE(messaging_fixture, "what was answered does not come to its deadline") {
   const auto whom = answering({true, "x"});
   const auto never = silent();
   const auto all = run_in_actor([&](asker::pointer self) {
@@ -204,7 +118,8 @@ TEST_CASE_FIXTURE(fixture, "what was answered does not come to its deadline") {
   CHECK(count(error_code::deadline_exceeded) == 2);
 }
 
-TEST_CASE_FIXTURE(fixture, "what an actor asks when a deadline passes has a deadline of its own") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "what an actor asks when a deadline passes has a deadline of its own") {
   const auto whom = silent();
   int rounds = 0;
   std::function<void(asker::pointer)> again = [&](asker::pointer self) {
@@ -222,7 +137,8 @@ TEST_CASE_FIXTURE(fixture, "what an actor asks when a deadline passes has a dead
   CHECK(rounds <= 10);
 }
 
-TEST_CASE_FIXTURE(fixture, "an actor that has ended hears no deadline and leaves no timer") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "an actor that has ended hears no deadline and leaves no timer") {
   const auto whom = silent();
   const auto timers_of_others = system.timers();
   const auto gone = run_in_actor([&](asker::pointer self) { note(self, whom, 100ms); });
@@ -290,7 +206,8 @@ TEST_CASE("deadlines are kept on every kind of thread") {
   }
 }
 
-TEST_CASE_FIXTURE(fixture, "asking from an actor that the kernel did not start is a defect") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "asking from an actor that the kernel did not start is a defect") {
   const auto child = fork();
   if (child == 0) {
     std::signal(SIGABRT, SIG_DFL);
@@ -333,7 +250,7 @@ TEST_CASE("what is asked from outside keeps to the same bounds") {
             .found);
 }
 
-TEST_CASE_FIXTURE(fixture, "an actor that has ended is unavailable") {
+TEST_CASE_FIXTURE(messaging_fixture, "an actor that has ended is unavailable") {
   const auto gone = answering({});
   caf::anon_send_exit(gone, caf::exit_reason::user_shutdown);
   system.run();
@@ -342,7 +259,7 @@ TEST_CASE_FIXTURE(fixture, "an actor that has ended is unavailable") {
   CHECK(answers[0].error().code == error_code::unavailable);
 }
 
-TEST_CASE_FIXTURE(fixture, "an actor that ends before it answers is unavailable") {
+TEST_CASE_FIXTURE(messaging_fixture, "an actor that ends before it answers is unavailable") {
   const auto whom = silent();
   ask_from_actor(whom, 1h);
   CHECK(answers.empty());
@@ -352,7 +269,7 @@ TEST_CASE_FIXTURE(fixture, "an actor that ends before it answers is unavailable"
   CHECK(answers[0].error().code == error_code::unavailable);
 }
 
-TEST_CASE_FIXTURE(fixture, "what an actor tells itself for later comes then") {
+TEST_CASE_FIXTURE(messaging_fixture, "what an actor tells itself for later comes then") {
   int heard = 0;
   system.own(system.caf().spawn([&heard](caf::event_based_actor* self) -> caf::behavior {
     tick_after(self, 250ms, tick::slow);
@@ -366,7 +283,8 @@ TEST_CASE_FIXTURE(fixture, "what an actor tells itself for later comes then") {
   CHECK(heard == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "what is to come in a time that no clock can hold does not come now") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "what is to come in a time that no clock can hold does not come now") {
   int heard = 0;
   system.own(system.caf().spawn([&heard](caf::event_based_actor* self) -> caf::behavior {
     tick_after(self, std::chrono::milliseconds::max(), tick::slow);
@@ -382,129 +300,3 @@ static_assert(bounded_timespan(std::chrono::years::max()) == 24h);
 static_assert(bounded_timespan(std::chrono::milliseconds::max()) == 24h);
 static_assert(bounded_timespan(24h - 1ns) == 24h - 1ns);
 static_assert(bounded_timespan(1ns) == 1ns);
-
-// -- watching -------------------------------------------------------------------------------------
-
-namespace {
-
-/// An actor that watches others; it is told whom by the test.
-class watcher {
-public:
-  explicit watcher(virtual_system& system) : system_(system) {
-    system.own(system.caf().spawn([this](caf::event_based_actor* self) -> caf::behavior {
-      self_ = self;
-      ends_.attach(self);
-      return {[](tick) {}};
-    }));
-    system.run();
-  }
-  void watch(const oracle& whom, std::string name) {
-    ends_.watch(self_, whom, [this, name](const caf::error& why) {
-      told.push_back(name + ": " + from_caf(why).message);
-    });
-    system_.run();
-  }
-
-  std::vector<std::string> told;
-
-private:
-  virtual_system& system_;
-  caf::event_based_actor* self_ = nullptr;
-  watch_list ends_;
-};
-
-}  // namespace
-
-TEST_CASE_FIXTURE(fixture,
-                  "each end that is watched is told once, with its reason, to its own handler") {
-  watcher watching{system};
-  const auto a = silent();
-  const auto b = silent();
-  const auto c = silent();
-  watching.watch(a, "a");
-  watching.watch(b, "b");
-  end_with(c, {error_code::internal, "c broke", {}});
-  end_with(b, {error_code::internal, "b broke", {}});
-  system.run();
-  CHECK(watching.told == std::vector<std::string>{"b: b broke"});
-  end_with(a, {error_code::internal, "a broke", {}});
-  end_with(b, {error_code::internal, "b broke again", {}});
-  system.run();
-  CHECK(watching.told == std::vector<std::string>{"b: b broke", "a: a broke"});
-}
-
-TEST_CASE_FIXTURE(fixture, "the end of an actor that ended before it was watched is told as well") {
-  watcher watching{system};
-  const auto gone = silent();
-  end_with(gone, {error_code::internal, "broke", {}});
-  system.run();
-  watching.watch(gone, "gone");
-  CHECK(watching.told.size() == 1);
-}
-
-TEST_CASE_FIXTURE(fixture, "an actor that is watched again is told once, to the last handler") {
-  watcher watching{system};
-  const auto a = silent();
-  watching.watch(a, "first");
-  watching.watch(a, "second");
-  end_with(a, {error_code::internal, "broke", {}});
-  system.run();
-  CHECK(watching.told == std::vector<std::string>{"second: broke"});
-}
-
-// -- handlers that throw --------------------------------------------------------------------------
-
-namespace {
-
-/// Throws whatever it is told.
-class defective_state {
-public:
-  using interface = oracle;
-  static constexpr const char* name = "defective";
-
-  explicit defective_state(interface::pointer) {}
-  interface::behavior_type make_behavior() {
-    return {[](const get_value&) -> caf::result<value_found> {
-              throw std::runtime_error{"no \"memory\""};
-            },
-            [](tick) { throw 7; }};
-  }
-};
-
-class defective_broker_state : public defective_state {
-public:
-  explicit defective_broker_state(interface::broker_pointer) : defective_state(nullptr) {}
-};
-
-}  // namespace
-
-TEST_CASE_FIXTURE(fixture,
-                  "a handler that throws ends its actor with what it threw, and the one who asked "
-                  "is told as much") {
-  watcher watching{system};
-  const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
-  watching.watch(whom, "defective");
-  ask_from_actor(whom, 1h);
-  REQUIRE(answers.size() == 1);
-  CHECK(answers[0].error() == error{error_code::internal, "a handler threw: no \"memory\"", {}});
-  CHECK(watching.told == std::vector<std::string>{"defective: a handler threw: no \"memory\""});
-}
-
-TEST_CASE_FIXTURE(fixture, "a handler that throws what is no exception ends its actor as well") {
-  watcher watching{system};
-  const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
-  watching.watch(whom, "defective");
-  tell(whom, tick::fast);
-  system.run();
-  CHECK(watching.told ==
-        std::vector<std::string>{"defective: a handler threw something other than an exception"});
-}
-
-TEST_CASE("a handler that throws inside the I/O loop ends its actor alone") {
-  real_system system;
-  for (int i = 0; i < 2; ++i) {
-    const auto whom = system.own(spawn_io<defective_broker_state>(system.caf()));
-    const auto asked = system.ask<value_found>(whom, get_value{path{"/a"}});
-    CHECK(asked.problem() == "a handler threw: no \"memory\"");
-  }
-}
