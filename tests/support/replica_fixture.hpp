@@ -184,6 +184,23 @@ public:
   }
 };
 
+/// One replica in virtual time.
+class one_replica {
+public:
+  using strings = std::vector<std::string>;
+
+  virtual_system system;
+  replica_fixture replica{system, 1};
+
+  /// The paths of the changes in its log.
+  strings stored() const {
+    strings all;
+    for (const auto& each : replica.store.log())
+      all.push_back(decode_checked<change_record>(each.bytes).value().path.text());
+    return all;
+  }
+};
+
 /// Says something to a replica as a link does.
 inline void say_as(const link_actor& link, const replica_actor& to, std::string method,
                    std::string bytes) {
