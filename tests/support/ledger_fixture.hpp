@@ -136,4 +136,13 @@ private:
   std::uint64_t last_serial_ = 0;
 };
 
+// Names that the tests of the ledger share.
+
+using ids = std::vector<request_id>;
+using event = ledger::event;
+
+inline constexpr handler_id some_handler = 70;
+inline constexpr handler_id other_handler = 71;
+inline constexpr request_origin caller{5, 9};
+
 }  // namespace troupe::test
