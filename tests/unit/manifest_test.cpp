@@ -1,24 +1,23 @@
+// What a manifest says, and how its mistakes are reported.
+
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include <array>
-#include <filesystem>
-#include <fstream>
+#include <cstddef>
+#include <map>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <troupe/plugins/integrity.hpp>
 #include <troupe/plugins/manifest.hpp>
+#include <troupe/tests/support/manifest_fixture.hpp>
 
 using namespace troupe;
-namespace fs = std::filesystem;
+using namespace troupe::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr const char* smallest = "name = \"notes\"\nversion = \"1.0.0\"\nentry = \"bin/notes\"\n";
 
 /// The message about the smallest manifest with these lines behind it.
 std::string mistake_of(const std::string& lines) {
@@ -27,52 +26,6 @@ std::string mistake_of(const std::string& lines) {
   CHECK(parsed.error().code == error_code::invalid_argument);
   return parsed.error().message;
 }
-
-std::string mistake_of_whole(const std::string& text) {
-  const auto parsed = parse_manifest(text, "plugin.toml");
-  REQUIRE_FALSE(parsed);
-  return parsed.error().message;
-}
-
-/// A package directory that goes with the test.
-class package_fixture {
-public:
-  package_fixture() {
-    std::string name = (fs::temp_directory_path() / "troupe-manifest-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    package = name;
-    fs::create_directory(package / "bin");
-    write("bin/notes", "#!/bin/sh\n");
-    fs::permissions(package / "bin/notes", fs::perms{0755});
-  }
-  ~package_fixture() {
-    std::error_code ignored;
-    fs::remove_all(package, ignored);
-  }
-
-  void write(const std::string& file, const std::string& text) const {
-    std::ofstream{package / file} << text;
-  }
-  /// The message of loading it, without the directory's name; empty for success.
-  std::string load(const std::string& manifest) {
-    write("plugin.toml", manifest);
-    const auto loaded = load_manifest(package);
-    code = loaded ? error_code::none : loaded.error().code;
-    if (loaded) return "";
-    auto message = loaded.error().message;
-    for (auto at = message.find(package.string()); at != std::string::npos;
-         at = message.find(package.string()))
-      message.replace(at, package.string().size(), "PACKAGE");
-    return message;
-  }
-
-  fs::path package;
-  error_code code = error_code::none;
-};
-
-// The sums of "#!/bin/sh\n" and of no bytes at all.
-const std::string script_sum = "a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf";
-const std::string empty_sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 }  // namespace
 
@@ -361,172 +314,6 @@ stop_ms = 60_000
       const auto parsed = parse_manifest(text, "plugin.toml");
       const bool answered = parsed || parsed.error().message.starts_with("plugin.toml:");
       RC_ASSERT(answered);
-    }));
-  }
-}
-
-TEST_SUITE("package") {
-  TEST_CASE_FIXTURE(package_fixture, "a package whose program is there loads") {
-    CHECK(load(smallest) == "");
-    CHECK(load("name = \"a\"\nversion = \"1.0.0\"\nentry = [\"/bin/sh\", \"run\"]\n") == "");
-  }
-
-  TEST_CASE_FIXTURE(package_fixture, "a package without a manifest is not found") {
-    const auto loaded = load_manifest(package);
-    REQUIRE_FALSE(loaded);
-    CHECK(loaded.error().code == error_code::not_found);
-    fs::create_directory(package / "plugin.toml");
-    CHECK(load_manifest(package).error().code == error_code::not_found);
-  }
-
-  TEST_CASE_FIXTURE(package_fixture,
-                    "a program that cannot be used is told with its place in the manifest") {
-    const auto with_entry = [&](const std::string& entry) {
-      return load("name = \"a\"\nversion = \"1.0.0\"\nentry = \"" + entry + "\"\n");
-    };
-    CHECK(with_entry("bin/other") ==
-          "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin/other\"");
-    CHECK(code == error_code::not_found);
-    CHECK(with_entry("bin") == "PACKAGE/plugin.toml:3:9: entry: the package has no file \"bin\"");
-    CHECK(with_entry("../x") ==
-          "PACKAGE/plugin.toml:3:9: entry: \"../x\" must be a path inside the package, without "
-          "\"..\"");
-    CHECK(with_entry("/no/such/program") ==
-          "PACKAGE/plugin.toml:3:9: entry: there is no program \"/no/such/program\"");
-    write("plain", "");
-    CHECK(with_entry("plain") ==
-          "PACKAGE/plugin.toml:3:9: entry: \"plain\" may not be executed; set its mode with chmod "
-          "+x");
-    fs::create_symlink("/bin/sh", package / "outside");
-    CHECK(with_entry("outside").find("leads out of the package") != std::string::npos);
-  }
-
-  TEST_CASE_FIXTURE(package_fixture, "files are compared with their sums") {
-    write("words", "");
-    const auto listed = [&](const std::string& program_sum, const std::string& words_sum) {
-      return load(smallest + ("[integrity]\n\"bin/notes\" = \"" + program_sum + "\"\nwords = \"" +
-                              words_sum + "\"\n"));
-    };
-    CHECK(listed(script_sum, empty_sum) == "");
-    CHECK(listed(script_sum, script_sum) ==
-          "PACKAGE/plugin.toml:4:1: integrity: the file \"words\" has the SHA-256 " + empty_sum +
-              ", but the manifest says " + script_sum);
-    CHECK(code == error_code::corrupt_data);
-    CHECK(listed(script_sum, "abc") ==
-          "PACKAGE/plugin.toml:6:9: integrity.\"words\": must be a SHA-256 of 64 lower-case "
-          "hexadecimal digits");
-    CHECK(load(smallest + ("[integrity]\nwords = \"" + empty_sum + "\"\n")) ==
-          "PACKAGE/plugin.toml:4:1: integrity: must list the entry \"bin/notes\" too");
-    fs::remove(package / "words");
-    CHECK(listed(script_sum, empty_sum) ==
-          "PACKAGE/plugin.toml:4:1: integrity: the package has no file \"words\"");
-    fs::create_symlink("/etc/passwd", package / "words");
-    CHECK(listed(script_sum, empty_sum).find("leads out of the package") != std::string::npos);
-  }
-
-  TEST_CASE_FIXTURE(package_fixture,
-                    "every file that the entry names has a sum, when there are sums") {
-    write("main.py", "");
-    const auto listed = [&](const std::string& entry, const std::string& sums) {
-      return load("name = \"a\"\nversion = \"1.0.0\"\nentry = " + entry + "\n[integrity]\n" + sums);
-    };
-    const auto main_sum = "\"main.py\" = \"" + empty_sum + "\"\n";
-    for (const char* word : {"main.py", "/plugin/main.py"}) {
-      const auto entry = "[\"/bin/sh\", \"-c\", \"" + std::string{word} + "\"]";
-      CHECK(listed(entry, "") ==
-            "PACKAGE/plugin.toml:4:1: integrity: must list the file \"main.py\" of the entry too");
-      CHECK(listed(entry, main_sum) == "");
-    }
-    CHECK(listed("[\"/bin/sh\", \"./main.py\"]", main_sum) ==
-          "PACKAGE/plugin.toml:4:1: integrity: must list the file \"./main.py\" of the entry too");
-  }
-
-  TEST_CASE_FIXTURE(package_fixture,
-                    "a manifest that is no regular file is not found, and not waited for") {
-    REQUIRE(::mkfifo((package / "plugin.toml").c_str(), 0600) == 0);
-    CHECK(load_manifest(package).error().code == error_code::not_found);
-  }
-
-  TEST_CASE("a list of sums is bounded") {
-    std::string many = std::string{smallest} + "[integrity]\n";
-    for (int i = 0; i <= 4096; ++i) many += std::to_string(i) + " = \"x\"\n";
-    CHECK(mistake_of_whole(many) ==
-          "plugin.toml:4:1: integrity: must list at most 4096 files, not 4097");
-  }
-
-  TEST_CASE_FIXTURE(package_fixture, "only regular files have sums") {
-    const auto sum_of = [](const fs::path& file) {
-      auto most = max_summed_bytes;
-      return sha256_of_file(file, most);
-    };
-    REQUIRE(::mkfifo((package / "pipe").c_str(), 0600) == 0);
-    CHECK(sum_of(package / "pipe").error().code == error_code::not_found);
-    CHECK(sum_of(package).error().code == error_code::not_found);
-    CHECK(sum_of(package / "missing").error().code == error_code::not_found);
-    CHECK(sum_of(package / "bin/notes").value() == script_sum);
-    CHECK(sum_of("/proc/self/mem").error().code == error_code::storage_failure);
-    write("big", std::string(200'000, 'a'));
-    CHECK(sum_of(package / "big").value() ==
-          "2287d207f24a941ff3b56c04c8a25ad56b63e3023207b3bb5b4ac0c9869d74be");
-    std::uint64_t most = 300'000;
-    CHECK(sha256_of_file(package / "big", most));
-    CHECK(most == 100'000);
-    CHECK(sha256_of_file(package / "big", most).error().code == error_code::limit_exceeded);
-    CHECK(file_in_package(package / "missing", "x").error().code == error_code::not_found);
-    CHECK(file_in_package(package, "").error().code == error_code::invalid_argument);
-  }
-}
-
-TEST_SUITE("semantic version") {
-  TEST_CASE("the order is that of the specification") {
-    const std::array<const char*, 12> ascending{
-        "0.9.9",      "1.0.0-alpha",  "1.0.0-alpha.1", "1.0.0-alpha.beta",
-        "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1",
-        "1.0.0",      "1.0.1",        "1.10.0",        "2.0.0"};
-    for (std::size_t i = 0; i < ascending.size(); ++i)
-      for (std::size_t j = 0; j < ascending.size(); ++j) {
-        const auto a = semver::parse(ascending[i]).value(), b = semver::parse(ascending[j]).value();
-        CHECK((a < b) == (i < j));
-        CHECK((a == b) == (i == j));
-      }
-  }
-
-  TEST_CASE("the build does not count in comparisons but is kept") {
-    CHECK(semver::parse("1.0.0+a").value() == semver::parse("1.0.0+b").value());
-    CHECK(semver::parse("1.0.0+a").value().build == "a");
-  }
-
-  TEST_CASE("what is no version is refused with what is wrong") {
-    for (const auto& [text, reason] : {std::pair{"", "three numbers"},
-                                       {"1", "three numbers"},
-                                       {"1.2", "three numbers"},
-                                       {"1.2.3.4", "three numbers"},
-                                       {"01.2.3", "leading zeros"},
-                                       {"1..3", "leading zeros"},
-                                       {"v1.2.3", "leading zeros"},
-                                       {"1.2.x", "leading zeros"},
-                                       {"99999999999999999999.0.0", "leading zeros"},
-                                       {"1.2.3-", "prerelease"},
-                                       {"1.2.3-a..b", "prerelease"},
-                                       {"1.2.3-01", "prerelease"},
-                                       {"1.2.3-a_b", "prerelease"},
-                                       {"1.2.3+", "build"},
-                                       {"1.2.3+a+b", "build"}}) {
-      const auto parsed = semver::parse(text);
-      REQUIRE_FALSE(parsed);
-      CHECK(parsed.error().message.find(reason) != std::string::npos);
-    }
-    CHECK(semver::parse("1.0.0-" + std::string(130, 'a')).error().message.find("longer than 128") !=
-          std::string::npos);
-  }
-
-  TEST_CASE("text and version are the same thing") {
-    for (const char* text :
-         {"0.0.0", "1.2.3", "1.0.0-alpha.1", "1.0.0-0.3.7", "1.0.0+001", "1.0.0-x-y.--+z.1"})
-      CHECK(to_string(semver::parse(text).value()) == text);
-    CHECK(rc::check("numbers", [](std::uint64_t a, std::uint64_t b, std::uint64_t c) {
-      const semver version{a, b, c, {}, {}};
-      RC_ASSERT(semver::parse(to_string(version)).value() == version);
     }));
   }
 }
