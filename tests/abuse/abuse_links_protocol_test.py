@@ -1,11 +1,9 @@
-"""Hostile clients and hostile nodes: links that break the protocol. The node tells them why, ends
-their links, and continues."""
+"""Links that break the protocol: broken frames, wrong openings and wrong requests. The node tells
+them why, ends their links where it must, and continues."""
 
 import os
 import pathlib
 import random
-import re
-import socket
 import sys
 import time
 import unittest
@@ -14,48 +12,8 @@ import uuid
 import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from nodes import PACKAGES, SUCCESS, NodeTest, wait_until  # noqa: E402
+from hostile_links import LinkTest  # noqa: E402
 from raw_link import PROTOCOL, RawLink  # noqa: E402
-
-
-class LinkTest(NodeTest):
-    OPTIONS = ()
-
-    def setUp(self):
-        super().setUp()
-        self.served = self.start("--listen", "127.0.0.1:0", "--plugin", PACKAGES / "notes",
-                                 *self.OPTIONS)
-        self.served.do("context", "set", "/kept", "value")
-        self.before = self.served.root_hash()
-
-    def tearDown(self):
-        self.assertIsNone(self.served.process.poll(), self.served.log_text()[-2000:])
-        self.assertEqual(self.served.do("context", "get", "/kept"), "value\n")
-        self.served.do("exec", "notes.count")
-        self.assertEqual(self.served.root_hash(), self.before)
-        self.assertEqual(self.served.run("context", "verify").returncode, SUCCESS)
-        self.assertLess(self.served.memory(), 400 << 20)
-        self.assertNotRegex(self.served.log_text(), "[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
-        self.stop_all()
-        super().tearDown()
-
-    def cluster(self):
-        return uuid.UUID(self.served.ask("node", "info")["cluster"]).bytes
-
-    def logged(self, pattern):
-        wait_until(lambda: re.search(pattern, self.served.log_text()))
-
-    def links(self):
-        """Links to the client socket and to the peer port, each with its label in the log."""
-        return [("client", RawLink.client), ("peer", RawLink.peer)]
-
-    def opened(self, label, make):
-        link = make(self.served)
-        if label == "client":
-            link.open()
-        else:
-            link.open_peer(self.cluster(), uuid.uuid4().bytes)
-        return link
 
 
 class BrokenFrames(LinkTest):
@@ -279,157 +237,6 @@ class Methods(LinkTest):
             failure, _ = link.ask("context.import",
                                   entries=[{"path": "/a", "value": 1}, {"path": "no", "value": 2}])
             self.assertEqual(failure[0], "invalid_argument")
-
-
-class Counts(LinkTest):
-    def test_more_requests_at_once_than_allowed_end_the_link(self):
-        self.served.process.send_signal(19)  # stopped, so that requests accumulate
-        try:
-            link = RawLink.client(self.served)
-            opening = {"protocol": PROTOCOL, "kind": "client", "name": "flood"}
-            link.send([0, 1, "session.open", [opening]])
-            link.send_bytes(b"".join(msgpack.packb([0, 10 + i, "context.verify", [{}]])
-                                     for i in range(3000)))
-        finally:
-            self.served.process.send_signal(18)
-        frames = link.closed(10)
-        link.socket.close()
-        self.logged(r"link\.ended .*more than 1024 requests at once")
-        self.assertLess(len(frames), 3000)
-
-    def test_requests_that_are_cancelled_at_once_are_all_answered_and_the_link_continues(self):
-        with self.opened("client", RawLink.client) as link:
-            link.send_bytes(b"".join(msgpack.packb([0, 10 + i, "context.verify", [{}]]) +
-                                     msgpack.packb([2, "cancel", [{"msgid": 10 + i}]])
-                                     for i in range(3000)))
-            answers = {}
-            while len(answers) < 3000:
-                frame = link.receive()
-                self.assertEqual(frame[0], 1)
-                answers[frame[1]] = frame[2]
-            self.assertLessEqual({failure[0] for failure in answers.values() if failure},
-                                 {"cancelled", "overloaded"})
-            wait_until(lambda: link.ask("context.get", path="/kept")[0] is None)
-
-    def test_an_id_in_use_ends_the_link(self):
-        with self.opened("client", RawLink.client) as link:
-            link.send_bytes(2 * msgpack.packb([0, 5, "context.verify", [{}]]))
-            link.closed(5)
-        self.logged(r"link\.ended .*request id 5 is in use")
-
-    def test_replies_without_a_request_are_violations_and_end_the_link(self):
-        for label, make in self.links():
-            with self.opened(label, make) as link:
-                for i in range(200):
-                    try:
-                        link.send([1, 0xdead0000 + i, None, None])
-                    except OSError:
-                        break
-                link.closed(5)
-        self.logged(r"link\.ended .*too many violations, the last: a reply to no open call")
-
-    def test_a_client_that_does_not_read_harms_only_itself(self):
-        with self.opened("client", RawLink.client) as setup:
-            setup.ask("context.set", path="/big", value="x" * 1_000_000)
-            before = self.served.memory()
-            with self.opened("client", RawLink.client) as link:
-                link.socket.settimeout(3)
-                try:
-                    for i in range(2000):
-                        link.send([0, 1000 + i, "context.get", [{"path": "/big"}]])
-                except OSError:
-                    pass  # as intended, the node reads no more
-                self.assertLess(self.served.memory() - before, 200 << 20)
-                self.assertEqual(self.served.do("context", "get", "/kept"), "value\n")
-            self.assertIsNone(setup.ask("context.delete", path="/big")[0])
-        self.before = self.served.root_hash()  # it includes the deletion
-
-    def test_a_flood_of_notifications_does_not_flood_the_log(self):
-        for label, make in self.links():
-            with self.opened(label, make) as link:
-                link.send_bytes(b"".join(msgpack.packb([2, f"no.such.{i}", [{}]])
-                                         for i in range(20_000)))
-                self.assertIsNone(link.ask("ping")[0])
-                self.logged(rf'link\.notifications_refused link="{label}" more=\d+')
-        self.assertLess(self.served.log_text().count("link.notification_refused"), 1000)
-
-    def test_many_connections_are_refused_and_the_node_recovers(self):
-        held, place = [], str(self.served.data / "troupe.sock")
-        try:
-            for _ in range(400):
-                held.append(socket.socket(socket.AF_UNIX))
-                held[-1].setblocking(False)
-                wait_until(lambda: held[-1].connect_ex(place) == 0)  # the backlog may be full
-            self.logged(r"link\.refused .*too many connections")
-        finally:
-            for probe in held:
-                probe.close()
-        wait_until(lambda: self.served.run("node", "info").returncode == SUCCESS)
-        self.assertEqual(self.served.do("context", "get", "/kept"), "value\n")
-
-    def test_single_bytes_add_up_to_a_frame(self):
-        opening = {"protocol": PROTOCOL, "kind": "client", "name": "slow"}
-        with RawLink.client(self.served) as link:
-            for byte in msgpack.packb([0, 1, "session.open", [opening]]):
-                link.send_bytes(bytes([byte]))
-            self.assertEqual(link.receive()[:3], [1, 1, None])
-
-
-class HostilePeers(LinkTest):
-    """Nodes with an open session that lie."""
-
-    def peer(self, node=None):
-        link = RawLink.peer(self.served)
-        link.open_peer(self.cluster(), node or uuid.uuid4().bytes)
-        return link
-
-    def test_nonsense_between_replicas_ends_the_exchange_and_changes_nothing(self):
-        garbage = [{}, {"records": 5}, {"records": [{}]}, {"records": [{"path": "no"}]},
-                   {"records": [None] * 1000}, {"number": -1},
-                   {"vector": [["x", 1]]}, {"version": 99}, {"ranges": [[0, 1 << 63]]},
-                   {"records": [{"dot": {"origin": b"x", "counter": 1}}]}]
-        for method in ("sync.hello", "sync.push", "sync.pull", "sync.ack", "sync.heads",
-                       "sync.stop"):
-            for parameters in garbage:
-                with self.subTest(method=method, parameters=str(parameters)[:60]):
-                    with self.peer() as link:
-                        link.send([2, method, [parameters]])
-                        if method == "sync.stop":  # there is no such notification
-                            self.assertIsNone(link.ask("ping", seconds=3)[0])
-                        else:
-                            told = [frame for frame in link.closed(5)
-                                    if frame[:2] == [2, "session.closed"]]
-                            self.assertEqual(len(told), 1)
-        self.logged(r"context\.sync_ended")
-
-    def test_addresses_that_lead_nowhere_are_bounded(self):
-        with self.peer() as link:
-            many = [f"127.0.0.1:{port}" for port in range(1, 3000)]
-            link.send([2, "peers.known", [{"addresses": many}]])
-            bad = ["no address", "", "x" * 10_000, "\x1b[31m:1", "127.0.0.1:0"]
-            link.send([2, "peers.known", [{"addresses": bad}]])
-            link.send([2, "peers.known", [{"addresses": 7}]])
-            self.assertIsNone(link.ask("ping")[0])
-            wait_until(lambda: len(self.served.ask("node", "peers")) > 10)
-            self.assertLessEqual(len(self.served.ask("node", "peers")), 300)
-            self.assertNotRegex(self.served.do("node", "peers"),
-                                "[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
-
-    def test_one_identity_on_many_links_is_one_peer(self):
-        node = uuid.uuid4().bytes
-        links = [self.peer(node) for _ in range(20)]
-        wait_until(lambda: sum(p["connected"] for p in self.served.ask("node", "peers")) <= 1)
-        for link in links:
-            link.socket.close()
-        wait_until(lambda: not any(p["connected"] for p in self.served.ask("node", "peers")))
-
-    def test_a_name_with_control_sequences_cannot_command_the_terminal(self):
-        with RawLink.peer(self.served) as link:
-            link.open("peer", "\x1b[2Jowned\r\n\u009b31m", cluster=self.cluster(),
-                      node=uuid.uuid4().bytes, incarnation=1)
-            wait_until(lambda: any(p["connected"] for p in self.served.ask("node", "peers")))
-            self.assertNotRegex(self.served.do("node", "peers"),
-                                "[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]")
 
 
 if __name__ == "__main__":
