@@ -50,6 +50,12 @@ struct scenario {
           random() % 3 ? 0 : static_cast<std::int64_t>(random() % 20'000'000) - 10'000'000);
   }
 
+  /// The index of a node, and a path, at random.
+  unsigned some_node(std::mt19937& random) const { return random() % nodes; }
+  path some_path(std::mt19937& random) const {
+    return path{"/p" + std::to_string(random() % paths)};
+  }
+
   /// Bounds are so low that they are reached.
   bool tight() const { return settings.commits.max_waiting < 100; }
 
