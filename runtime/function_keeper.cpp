@@ -5,6 +5,7 @@
 #include <string>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -86,19 +87,22 @@ private:
   }
 
   caf::result<stop_report> stop(const stop_children& order) {
-    stopping_ = self_->make_response_promise<stop_report>();
-    for (const auto& [id, watcher] : watchers_) dismiss(watcher);
-    if (functions_.empty())
-      finish();
-    else
-      tick_after(self_, order.deadline, tick::fast);
-    return *stopping_;
+    if (stopping_)
+      return to_caf({error_code::unavailable, "the functions are being stopped already", {}});
+    return reply_later<stop_report>(self_, [&](reply_to<stop_report> to) {
+      stopping_ = std::move(to);
+      for (const auto& [id, watcher] : watchers_) dismiss(watcher);
+      if (functions_.empty())
+        finish();
+      else
+        tick_after(self_, order.deadline, tick::fast);
+    });
   }
 
   void finish() {
     stop_report report;
     for (auto& [id, what] : functions_) report.blocked.push_back(std::move(what));
-    stopping_->deliver(std::move(report));
+    (*stopping_)(std::move(report));
     end_normally(self_);
   }
 
@@ -109,7 +113,7 @@ private:
   std::map<caf::actor_id, context_watcher>
       watchers_;  ///< Those of them that end when they are dismissed.
   watch_list ends_;
-  std::optional<caf::typed_response_promise<stop_report>> stopping_;
+  std::optional<reply_to<stop_report>> stopping_;
 };
 
 }  // namespace

@@ -43,10 +43,10 @@ private:
                                          self_, [this](reply_to<node_info> to) { describe(to); });
                                    },
                                    [this](stop_node, const service_call& asked) {
-                                     auto promise = self_->make_response_promise<payload>();
-                                     promise.deliver(empty_payload());  // before the links end
-                                     on_stop_({"asked by " + asked.caller->name});
-                                     return caf::result<payload>{promise};
+                                     return reply_bytes_later<void>(self_, [&](reply_to<void> to) {
+                                       to({});  // before the links end
+                                       on_stop_({"asked by " + asked.caller->name});
+                                     });
                                    }});
   }
 

@@ -42,9 +42,6 @@ public:
   /// The answer has come.
   void settle(deadline_token which) { deadlines_.cancel(which); }
 
-  /// How many requests are open.
-  std::size_t open_requests() const noexcept { return deadlines_.size(); }
-
 protected:
   /// Call when the actor ends.
   void stop_timer() { timer_.dispose(); }

@@ -21,9 +21,30 @@ template <class Answer>
 payload to_payload(const Answer& answer) {
   return payload{{encode(answer)}};
 }
+inline payload to_payload(value&& answer) { return payload{{std::move(answer).msgpack()}}; }
 
 /// The bytes of an empty answer.
 inline payload empty_payload() { return payload{{value{}.msgpack()}}; }
+
+/// Returns the value or the error of `outcome` from a handler that serves a link.
+template <class T>
+caf::result<payload> reply_bytes(result<T> outcome) {
+  if (!outcome) return to_caf(std::move(outcome.error()));
+  if constexpr (std::is_void_v<T>)
+    return empty_payload();
+  else
+    return to_payload(std::move(*outcome));
+}
+
+/// Returns the value or the error of `outcome` in the form `Form`: `T` for an actor, `payload` for
+/// a link.
+template <class Form, class T>
+caf::result<Form> reply_as(result<T> outcome) {
+  if constexpr (std::same_as<Form, T>)
+    return reply(std::move(outcome));
+  else
+    return reply_bytes(std::move(outcome));
+}
 
 /// An answer that can be sent over a link.
 template <class T>
@@ -62,10 +83,8 @@ public:
       auto& link = std::get<link_promise>(to_);
       if constexpr (std::is_void_v<T>)
         link.deliver(empty_payload());
-      else if constexpr (std::same_as<T, value>)
-        link.deliver(payload{{std::move(*outcome).msgpack()}});
       else
-        link.deliver(to_payload(*outcome));
+        link.deliver(to_payload(std::move(*outcome)));
     }
   }
 
@@ -82,20 +101,40 @@ private:
       to_;
 };
 
-/// Answers an actor's request later: `start` gets the `reply_to`. Return this from the handler.
-template <class T, class Self, class Start>
-caf::result<T> reply_later(Self* self, Start&& start) {
-  auto promise = self->template make_response_promise<T>();
+/// Answers later, with a `T` in the form `Form`: `T` for an actor, `payload` for a link. `start`
+/// gets the `reply_to`. Return this from the handler.
+template <class Form, class T, class Self, class Start>
+caf::result<Form> reply_later_as(Self* self, Start&& start) {
+  auto promise = self->template make_response_promise<Form>();
   std::forward<Start>(start)(reply_to<T>{promise});
   return promise;
+}
+
+/// Answers an actor's request later.
+template <class T, class Self, class Start>
+caf::result<T> reply_later(Self* self, Start&& start) {
+  return reply_later_as<T, T>(self, std::forward<Start>(start));
 }
 
 /// Answers a link's request later, with the bytes of a `T`.
 template <class T, class Self, class Start>
 caf::result<payload> reply_bytes_later(Self* self, Start&& start) {
-  auto promise = self->template make_response_promise<payload>();
-  std::forward<Start>(start)(reply_to<T>{promise});
-  return promise;
+  return reply_later_as<payload, T>(self, std::forward<Start>(start));
+}
+
+/// A continuation of `ask` that passes an error on.
+template <class T>
+auto pass_error(reply_to<T> to) {
+  return [to](const error& why) mutable { to(fail(why)); };
+}
+
+/// A continuation of `ask` that passes an answer on.
+template <class T>
+auto pass_answer(reply_to<T> to) {
+  return [to](T& answer) mutable { to(std::move(answer)); };
+}
+inline auto pass_answer(reply_to<void> to) {
+  return [to]() mutable { to({}); };
 }
 
 }  // namespace troupe

@@ -6,6 +6,7 @@
 #include <caf/exit_reason.hpp>
 
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/restart_window.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/kernel/stop_shares.hpp>
@@ -31,11 +32,11 @@ public:
     return {[this](const stop_children& order) -> caf::result<stop_report> {
       if (stop_)
         return to_caf({error_code::unavailable, "the children are being stopped already", {}});
-      stop_.emplace(now() + bounded_timespan(order.deadline),
-                    self_->make_response_promise<stop_report>());
-      to_stop_ = children_.size();
-      stop_next();
-      return stop_->answer;
+      return reply_later<stop_report>(self_, [&](reply_to<stop_report> to) {
+        stop_.emplace(now() + bounded_timespan(order.deadline), std::move(to));
+        to_stop_ = children_.size();
+        stop_next();
+      });
     }};
   }
 
@@ -49,11 +50,11 @@ private:
   };
 
   struct stop {
-    stop(stop_shares::time_point by, caf::typed_response_promise<stop_report> to)
+    stop(stop_shares::time_point by, reply_to<stop_report> to)
         : shares(by), answer(std::move(to)) {}
 
     stop_shares shares;
-    caf::typed_response_promise<stop_report> answer;
+    reply_to<stop_report> answer;
     stop_report report;
   };
 
@@ -83,7 +84,7 @@ private:
   void stop_next() {
     while (to_stop_ > 0 && !children_[to_stop_ - 1].actor) --to_stop_;
     if (to_stop_ == 0) {
-      stop_->answer.deliver(std::move(stop_->report));
+      stop_->answer(std::move(stop_->report));
       end_normally(self_);
       return;
     }

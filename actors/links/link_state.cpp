@@ -56,18 +56,16 @@ void link_state::connect() {
 caf::result<payload> link_state::call(const call_remote& wanted) {
   if (wanted.deadline.count() <= 0)
     return to_caf({error_code::deadline_exceeded, "no time was left for the call", {}});
-  auto promise = self_->make_response_promise<payload>();
-  const rpc::envelope beside{wanted.deadline, wanted.trace};
-  const auto started =
-      connection_->call(wanted.method, rpc::with_envelope(wanted.params.bytes, beside),
-                        wanted.deadline, [promise](result<std::string> answer) mutable {
-                          if (answer)
-                            promise.deliver(payload{{std::move(*answer)}});
-                          else
-                            promise.deliver(to_caf(std::move(answer.error())));
-                        });
-  if (!started) promise.deliver(to_caf(started.error()));
-  return promise;
+  return reply_later<payload>(self_, [&](reply_to<payload> to) {
+    const rpc::envelope beside{wanted.deadline, wanted.trace};
+    const auto started =
+        connection_->call(wanted.method, rpc::with_envelope(wanted.params.bytes, beside),
+                          wanted.deadline, [to](result<std::string> answer) mutable {
+                            to(std::move(answer).map(
+                                [](std::string&& bytes) { return payload{{std::move(bytes)}}; }));
+                          });
+    if (!started) to(fail(started.error()));
+  });
 }
 
 // -- events of the connection ---------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/local_types.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
+#include <troupe/actors/kernel/overloaded.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/codec.hpp>
@@ -17,14 +18,6 @@
 // What every actor that serves methods over links does with requests and answers.
 
 namespace troupe {
-
-/// Several functions as one overloaded function.
-template <class... Functions>
-struct overloaded : Functions... {
-  using Functions::operator()...;
-};
-template <class... Functions>
-overloaded(Functions...) -> overloaded<Functions...>;
 
 namespace detail {
 
@@ -43,14 +36,10 @@ caf::result<payload> serve_as(service_call& call, Serve& serve) {
     if constexpr (std::is_same_v<returned, caf::result<payload>>) {
       return outcome;
     } else if constexpr (std::is_same_v<returned, typename Message::answer>) {
-      return to_payload(outcome);
+      return to_payload(std::move(outcome));
     } else {
       static_assert(std::is_same_v<returned, result<typename Message::answer>>);
-      if (!outcome) return to_caf(std::move(outcome.error()));
-      if constexpr (std::is_void_v<typename Message::answer>)
-        return empty_payload();
-      else
-        return to_payload(*outcome);
+      return reply_bytes(std::move(outcome));
     }
   }
 }
@@ -97,21 +86,6 @@ template <class Self>
 void cancel_served(Self* self, const service_table& services, std::uint64_t ticket) {
   if (const auto found = services.find(service::commands); found != services.end())
     tell(self, unchecked<cancel_sink>(found->second), cancel_request{ticket});
-}
-
-/// A continuation of `ask` that passes an error on.
-template <class T>
-auto pass_error(reply_to<T> to) {
-  return [to](const error& why) mutable { to(fail(why)); };
-}
-
-/// A continuation of `ask` that passes an answer on.
-template <class T>
-auto pass_answer(reply_to<T> to) {
-  return [to](T& answer) mutable { to(std::move(answer)); };
-}
-inline auto pass_answer(reply_to<void> to) {
-  return [to]() mutable { to({}); };
 }
 
 }  // namespace troupe

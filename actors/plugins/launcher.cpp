@@ -6,7 +6,6 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
-#include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/plugins/manager.hpp>
 #include <troupe/actors/plugins/output_lines.hpp>
 #include <troupe/actors/plugins/package_reader.hpp>

@@ -41,6 +41,8 @@ SEAM = {
         r"rd_buf|graceful_shutdown)\(|"
         r"\bself_?->(take|halt|trigger|backend|write|flush)\(|\bbroker_?->|"
         r"\bcaf::io::(scribe|doorman|receive_policy|network|abstract_broker|broker|middleman)\b"),
+    "an answer by hand (reply, reply_later, reply_to)": cpp(
+        r"make_response_promise|\bcaf::\w*response_promise\b"),
     "a message made by hand (farewell)": cpp(r"\bcaf::make_message\b"),
 }
 
@@ -92,6 +94,7 @@ class TheTestItself(unittest.TestCase):
         "self_->take(c);", "caf::io::abstract_broker* broker;",
         "caf::io::receive_policy::exactly(3);", "caf::make_message(x{});",
         "system.middleman().spawn_client(f, a, 1);",
+        "auto p = self_->make_response_promise<x>();", "caf::typed_response_promise<x> p;",
     ]
     GOOD = [
         "tell(self_, a, b);", "ask(self_, a, 1s, b).then(f, g);", "end_with(self_, why);",
@@ -99,7 +102,7 @@ class TheTestItself(unittest.TestCase):
         "auto a = spawn_shell<x>(system, b);", "auto a = spawn_link(self_->system(), b);",
         "caf::typed_actor<caf::result<void>(x)>;", "caf::result<x> f(interface::pointer self);",
         "const auto now = self_->clock().now();",
-        "auto p = self_->make_response_promise<x>();",
+        "return reply_later<x>(self_, f);", "reply_to<x> to;",
         "[](const caf::io::new_data_msg& data) {}", "using listener = caf::io::accept_handler;",
         "session_.call(x); call->take();", "// self->send(a, b)", "caf::actor_system& system;",
         "caf::actor_id id = a.id();", "std::string address(); peer.address;", "write(fd, a, b);",
