@@ -1,4 +1,4 @@
-// A request's way in: resolve, permit, validate, admit.
+// What the dispatcher is asked.
 
 #include <troupe/actors/commands/dispatcher.hpp>
 
@@ -6,17 +6,10 @@
 
 namespace troupe {
 
-error malformed_capabilities() {
-  return {error_code::permission_denied, "the caller's capabilities are malformed", {}};
-}
-
 dispatcher_state::dispatcher_state(interface::pointer self, const dispatcher_config& config,
                                    const log_target& log)
     : self_(self),
-      registry_(config.max_commands),
-      resolver_(registry_),
-      requests_({config.max_waiting, config.max_workers, config.handler_grace}),
-      monitor_(config.max_commands),
+      desk_({config.max_commands, {config.max_waiting, config.max_workers, config.handler_grace}}),
       log_(log.logger("commands")) {
   watched_.attach(self_);
 }
@@ -25,20 +18,19 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   return {
       [this](execute_command& wanted) { return execute<value>(wanted); },
       [this](const cancel_request& gone) {
-        carry_out(requests_.cancel(origin_of(gone.ticket), now()));
+        carry_out(desk_.cancel(origin_of(gone.ticket), now()));
       },
       [this](add_command& offered) { return reply(add(offered)); },
       [this](const remove_commands& gone) {
-        for (const auto& name : gone.names) remove(name);
+        for (const auto& name : gone.names) clear(name, desk_.remove(name, now()));
       },
       [this](const retract_commands& gone) {
-        for (const auto& name : gone.names)
-          if (is_handled_by(name, gone.handler)) remove(name);
+        for (const auto& name : gone.names) clear(name, desk_.retract(name, gone.handler, now()));
       },
-      [this](const list_commands& wanted) { return list(wanted, nullptr); },
-      [this](const describe_command& wanted) { return reply(describe(wanted, nullptr)); },
-      [this](const get_metrics& wanted) { return reply(metrics(wanted)); },
-      [this](reset_metrics) { monitor_.reset_metrics(); },
+      [this](const list_commands& wanted) { return desk_.list(wanted.prefix); },
+      [this](const describe_command& wanted) { return reply(desk_.describe(wanted.command)); },
+      [this](const get_metrics& wanted) { return reply(desk_.metrics(wanted.command)); },
+      [this](reset_metrics) { desk_.reset_metrics(); },
       [this](service_call& call) { return serve(call); },
       [this](const service_notification& notification) {
         log_->warn("command.notification_refused caller={} method={}",
@@ -51,60 +43,39 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
   };
 }
 
-/// Resolves, permits and validates. The pointer is valid until the command is removed.
-result<const registered_command*> dispatcher_state::accept(execute_command& wanted) {
-  if (requests_.is_stopping()) return fail(error_code::unavailable, "the node is being stopped");
-  auto* caller = callers_.find(wanted.caller);
-  if (caller == nullptr) return fail(malformed_capabilities());
+// -- requests -------------------------------------------------------------------------------------
 
-  auto resolved = resolver_.resolve(wanted.command, [&](const registered_command& each) {
-    return caller->rights().allows(each);
+template <class Answer>
+caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
+  const auto now = this->now();
+  auto admitted = desk_.admit({.command = wanted.command,
+                               .given = wanted.arguments,
+                               .caller = wanted.caller,
+                               .callers_time = wanted.deadline,
+                               .origin = origin_of(wanted.ticket)},
+                              now);
+  if (!admitted) return to_caf(std::move(admitted.error()));
+  const auto& handler = handlers_[admitted->command->index.slot];
+  if (const auto* function = std::get_if<inline_handler>(&handler))
+    return reply_as<Answer>(run_inside(function->run, wanted, *admitted, now));
+  return reply_later_as<Answer, value>(self_, [&](reply_to<value> reply) {
+    held_.emplace(admitted->request,
+                  held_request{handler, std::move(wanted.arguments), wanted.caller, wanted.trace,
+                               admitted->deadline, std::move(reply)});
+    carry_out(std::move(admitted->effects));
   });
-  if (!resolved) return resolved;
-  const registered_command& command = **resolved;
-  if (!caller->may_run(command))
-    return fail(refuse(command, command_outcome::denied, caller->rights().denial(command)));
-  if (auto valid = command.arguments.validate(wanted.arguments); !valid)
-    return fail(refuse(command, command_outcome::invalid, std::move(valid.error())));
-  return resolved;
 }
+// dispatcher_service.cpp uses this one.
+template caf::result<payload> dispatcher_state::execute<payload>(execute_command& wanted);
 
-result<value> dispatcher_state::run_inline(const inline_handler& function,
-                                           const registered_command& command,
-                                           execute_command& wanted, time_point deadline,
+result<value> dispatcher_state::run_inside(const command_function& function,
+                                           execute_command& wanted,
+                                           const command_desk::admitted& admitted,
                                            time_point started) {
-  auto outcome =
-      call_function(function.run, wanted.arguments, {wanted.caller->name, wanted.trace, deadline});
-  const auto ended = now();
-  monitor_.record_command(command.index, command.spec->name, ended - started, outcome_of(outcome));
-  requests_.end_inline(command.index, ended - started, ended);
+  auto outcome = call_function(function, wanted.arguments,
+                               {wanted.caller->name, wanted.trace, admitted.deadline});
+  desk_.end_inside(*admitted.command, outcome, started, now());
   return outcome;
-}
-
-result<open_requests::opened> dispatcher_state::open(const registered_command& command,
-                                                     const execute_command& wanted,
-                                                     time_point deadline, time_point now) {
-  const auto* actor = std::get_if<command_handler_actor>(&handlers_[command.index.slot]);
-  auto verdict = requests_.open(
-      {.command = command.index,
-       .spec = command.spec,
-       .handler = actor != nullptr ? std::optional<handler_id>{(*actor)->id()} : std::nullopt,
-       .origin = origin_of(wanted.ticket),
-       .deadline = deadline},
-      now);
-  if (const auto* no = std::get_if<rejected>(&verdict)) return fail(reject(command, *no));
-  return std::get<open_requests::opened>(std::move(verdict));
-}
-
-error dispatcher_state::reject(const registered_command& command, const rejected& verdict) {
-  return refuse(command, command_outcome::rejected, to_error(verdict, command.spec->name));
-}
-
-/// Counts a request that was not admitted.
-error dispatcher_state::refuse(const registered_command& command, command_outcome outcome,
-                               error why) {
-  monitor_.record_unstarted(command.index, command.spec->name, outcome);
-  return why;
 }
 
 /// An anonymous sender cannot cancel.
@@ -112,6 +83,54 @@ request_origin dispatcher_state::origin_of(std::uint64_t ticket) const {
   const auto sender = sender_id(self_);
   return sender != caf::invalid_actor_id ? request_origin{sender, ticket} : request_origin{};
 }
+
+// -- commands -------------------------------------------------------------------------------------
+
+result<void> dispatcher_state::add(add_command& offered) {
+  using kind = execution_place::kind;
+  const auto* actor = std::get_if<command_handler_actor>(&offered.handler);
+  const execution_place place = actor != nullptr ? execution_place{kind::handler, (*actor)->id()}
+                                : std::holds_alternative<worker_handler>(offered.handler)
+                                    ? execution_place{kind::worker}
+                                    : execution_place{kind::inside};
+  const auto name = offered.spec.name;
+  const auto index = desk_.add(std::move(offered.spec), std::move(offered.checks), place);
+  if (!index) return fail(index.error());
+  if (handlers_.size() <= index->slot) handlers_.resize(index->slot + 1);
+  auto& handler = handlers_[index->slot];
+  if (actor != nullptr) {
+    handler = *actor;
+    watched_.watch(self_, *actor, [this, ended = (*actor)->id()](const caf::error&) {
+      carry_out(desk_.end_handler(ended, now()));
+    });
+  } else if (auto* function = std::get_if<worker_handler>(&offered.handler)) {
+    handler = std::make_shared<const command_function>(std::move(function->run));
+  } else {
+    handler = std::get<inline_handler>(std::move(offered.handler));
+  }
+  log_->debug("command.added command={}", name);
+  return {};
+}
+
+void dispatcher_state::clear(const std::string& command,
+                             std::optional<command_desk::removal> removed) {
+  if (!removed) return;
+  handlers_[removed->index.slot] = {};
+  carry_out(std::move(removed->effects));
+  log_->debug("command.removed command={}", command);
+}
+
+caf::result<void> dispatcher_state::stop(const stop_commands& order) {
+  const auto began = now();
+  auto effects = desk_.stop(began + order.deadline, began);
+  if (!effects) return to_caf(std::move(effects.error()));
+  return reply_later<void>(self_, [&](reply_to<void> to) {
+    stopped_ = std::move(to);
+    carry_out(std::move(*effects));
+  });
+}
+
+// -- the actor ------------------------------------------------------------------------------------
 
 dispatcher_actor spawn_dispatcher(caf::actor_system& system, const dispatcher_config& config,
                                   const log_target& log) {

@@ -8,11 +8,10 @@
 
 namespace troupe {
 
-/// The one door for all commands of a node. A request passes six steps. A class of its own, which
-/// knows no actors, decides each of them: resolve (`resolver`), permit (`permit`), validate
+/// The one door for all commands of a node; a `command_desk` decides. A request passes six steps,
+/// and a class of its own decides each of them: resolve (`resolver`), permit (`permit`), validate
 /// (`validator`), admit (`admission`), run (`work_schedule`) and record (`performance_monitor`).
-/// `open_requests` knows every request from admission to its end. Every request is answered: with a
-/// result, an error, or at its cancellation or deadline.
+/// Every request is answered: with a result, an error, or at its cancellation or deadline.
 using dispatcher_actor = caf::typed_actor<
     // Runs a command.
     caf::result<value>(execute_command),

@@ -1,4 +1,4 @@
-// What the ledger has carried out for the requests that were admitted.
+// What the desk has carried out for the requests that were admitted.
 
 #include <troupe/actors/commands/dispatcher_state.hpp>
 #include <troupe/messages/assert.hpp>
@@ -16,8 +16,8 @@ constexpr auto expiry_interval = 10ms;
 
 void dispatcher_state::carry_out(request_effects effects) {
   for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
-  TROUPE_ASSERT(held_.size() == requests_.unanswered(), "ledger and dispatcher agree");
-  if (requests_.awaits_deadline() && !std::exchange(tick_scheduled_, true))
+  TROUPE_ASSERT(held_.size() == desk_.requests().unanswered(), "ledger and dispatcher agree");
+  if (desk_.requests().awaits_deadline() && !std::exchange(tick_scheduled_, true))
     tick_after(self_, expiry_interval, tick::fast);
 }
 
@@ -25,10 +25,6 @@ void dispatcher_state::carry_out(request_effect::answer& effect) {
   auto answered = held_.extract(effect.request);
   TROUPE_ASSERT(!answered.empty(), "a request is answered once");
   answered.mapped().reply(std::move(effect.outcome));
-  if (effect.ran)
-    monitor_.record_command(effect.command, effect.spec->name, *effect.ran, effect.counted);
-  else
-    monitor_.record_unstarted(effect.command, effect.spec->name, effect.counted);
 }
 
 void dispatcher_state::carry_out(request_effect::start_function& effect) {
@@ -83,22 +79,12 @@ void dispatcher_state::carry_out(request_effect::report_stop& effect) {
 }
 
 void dispatcher_state::finish(request_id request, result<value> outcome) {
-  carry_out(requests_.finish(request, std::move(outcome), now()));
+  carry_out(desk_.finish(request, std::move(outcome), now()));
 }
 
 void dispatcher_state::expire() {
   tick_scheduled_ = false;
-  carry_out(requests_.expire(now()));
-}
-
-caf::result<void> dispatcher_state::stop(const stop_commands& order) {
-  const auto began = now();
-  auto effects = requests_.stop(began + order.deadline, began);
-  if (!effects) return to_caf(std::move(effects.error()));
-  return reply_later<void>(self_, [&](reply_to<void> to) {
-    stopped_ = std::move(to);
-    carry_out(std::move(*effects));
-  });
+  carry_out(desk_.expire(now()));
 }
 
 dispatcher_state::held_request& dispatcher_state::held(request_id request) {

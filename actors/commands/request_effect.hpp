@@ -20,16 +20,17 @@ using request_id = std::uint64_t;
 /// Names an actor that handles commands.
 using handler_id = std::uint64_t;
 
-/// What `open_requests` decides and the dispatcher carries out, in the order given.
+/// What `open_requests` decides, the desk counts and the dispatcher carries out, in the order
+/// given.
 namespace request_effect {
 
-/// Answer the caller, and count the outcome. Comes exactly once for each request.
+/// Answer the caller. Comes exactly once for each request.
 struct answer {
   request_id request = 0;
   command_index command;
   std::shared_ptr<const command_spec> spec;
   result<value> outcome;
-  command_outcome counted = command_outcome::ok;
+  command_outcome counted = command_outcome::ok;  ///< What the desk counts it as.
   /// From the start of the execution to this answer. Nothing when the execution never started.
   std::optional<std::chrono::nanoseconds> ran;
 };
