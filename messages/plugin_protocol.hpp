@@ -5,6 +5,7 @@
 
 #include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
+#include <troupe/messages/log_severity.hpp>
 #include <troupe/messages/method.hpp>
 
 namespace troupe {
@@ -42,7 +43,7 @@ struct log_line {
   static constexpr method_access access{
       .service = service::link, .callers = called_by::plugins, .summary = "a line for the log"};
 
-  std::string level = "info";  ///< `debug`, `info`, `warning` or `error`.
+  log_severity level = log_severity::info;
   std::string message;
   static constexpr auto fields() {
     return std::tuple{optional("level", &log_line::level), required("message", &log_line::message)};

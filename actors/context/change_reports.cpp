@@ -5,8 +5,8 @@
 namespace troupe {
 
 void change_reports::conflict(const change_record& change, std::vector<sync_effect>& effects) {
-  if (!conflicts_.take()) return;
-  effects.push_back(sync_log_line{sync_log_level::info,
+  if (!conflicts_.admit()) return;
+  effects.push_back(sync_log_line{log_severity::info,
                                   "context.conflict",
                                   {{"path", foreign_text{change.path.text(), path::max_bytes}},
                                    {"dot", to_string(change.dot)}}});
@@ -14,13 +14,13 @@ void change_reports::conflict(const change_record& change, std::vector<sync_effe
 
 void change_reports::problem(const dot& id, const apply_outcome& outcome,
                              std::vector<sync_effect>& effects) {
-  if (!(outcome.alarm ? alarms_ : refusals_).take()) return;
+  if (!(outcome.alarm ? alarms_ : refusals_).admit()) return;
   const auto* event = !outcome.alarm ? "context.change_refused"
                       : outcome.problem->code == error_code::corrupt_data
                           ? "context.equivocation"
                           : "context.identity_claimed";
   effects.push_back(
-      sync_log_line{outcome.alarm ? sync_log_level::critical : sync_log_level::warning,
+      sync_log_line{outcome.alarm ? log_severity::critical : log_severity::warning,
                     event,
                     {{"dot", to_string(id)}, {"reason", foreign_text{outcome.problem->message}}}});
 }
@@ -28,13 +28,13 @@ void change_reports::problem(const dot& id, const apply_outcome& outcome,
 void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects) {
   if (steady_ms < next_second_ms_) return;
   next_second_ms_ = steady_ms + 1000;
-  const auto report = [&](log_quota& quota, sync_log_level severity, std::string_view event) {
-    if (const auto more = quota.next_second())
+  const auto report = [&](rate_window& lines, log_severity severity, std::string_view event) {
+    if (const auto more = lines.renew())
       effects.push_back(sync_log_line{severity, event, {{"more", more}}});
   };
-  report(conflicts_, sync_log_level::info, "context.conflicts");
-  report(refusals_, sync_log_level::warning, "context.changes_refused");
-  report(alarms_, sync_log_level::critical, "context.alarms");
+  report(conflicts_, log_severity::info, "context.conflicts");
+  report(refusals_, log_severity::warning, "context.changes_refused");
+  report(alarms_, log_severity::critical, "context.alarms");
 }
 
 }  // namespace troupe

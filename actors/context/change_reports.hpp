@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include <troupe/actors/context/log_quota.hpp>
 #include <troupe/actors/context/sync_effects.hpp>
+#include <troupe/actors/kernel/rate_window.hpp>
 
 namespace troupe {
 
@@ -20,7 +20,9 @@ public:
   void tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects);
 
 private:
-  log_quota conflicts_, refusals_, alarms_;
+  static constexpr std::uint64_t max_lines = 10;  // a second, of each kind
+
+  rate_window conflicts_{max_lines}, refusals_{max_lines}, alarms_{max_lines};
   std::uint64_t next_second_ms_ = 0;
 };
 

@@ -74,8 +74,6 @@ struct end_watcher {
 
 // -- log ------------------------------------------------------------------------------------------
 
-enum class sync_log_level : std::uint8_t { info, warning, error, critical };
-
 /// Text in a log line that this node did not write itself: it is quoted and escaped.
 struct foreign_text {
   std::string text;
@@ -91,7 +89,7 @@ struct sync_log_field {
 
 /// Write a line to the log.
 struct sync_log_line {
-  sync_log_level severity;
+  log_severity severity;
   std::string_view event;  ///< The stable id, a literal.
   std::vector<sync_log_field> fields;
 };

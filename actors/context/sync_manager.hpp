@@ -155,7 +155,7 @@ private:
   void forget(peer_id peer);
   void tell_links();
 
-  void log(sync_log_level severity, std::string_view event, std::vector<sync_log_field> fields);
+  void log(log_severity severity, std::string_view event, std::vector<sync_log_field> fields);
 
   context_engine engine_;
   commit_queue queue_;

@@ -41,7 +41,7 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
 
 void sync_manager::log_read(peer_id peer, result<std::vector<encoded_record>> records) {
   if (!records)
-    log(sync_log_level::error, "context.log_unreadable",
+    log(log_severity::error, "context.log_unreadable",
         {{"reason", foreign_text{records.error().message}}});
   auto* session = peers_.find(peer);
   if (!session) return;
@@ -121,21 +121,21 @@ void sync_manager::take(applied_change change) {
 }
 
 void sync_manager::perform(peer_id peer, report_mismatch& action) {
-  log(sync_log_level::error, "context.strategies_differ",
+  log(log_severity::error, "context.strategies_differ",
       {{"peer", to_string(peers_.node(peer))},
        {"ours", fmt::format("{:016x}", action.ours)},
        {"theirs", fmt::format("{:016x}", action.theirs)}});
 }
 
 void sync_manager::perform(peer_id peer, report_roots& action) {
-  log(sync_log_level::error, "context.roots_differ",
+  log(log_severity::error, "context.roots_differ",
       {{"peer", to_string(peers_.node(peer))},
        {"ours", to_string(action.ours)},
        {"theirs", to_string(action.theirs)}});
 }
 
 void sync_manager::perform(peer_id peer, close_session& action) {
-  log(sync_log_level::warning, "context.sync_ended",
+  log(log_severity::warning, "context.sync_ended",
       {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{action.reason.message}}});
   effects_.push_back(close_peer{peer, std::move(action.reason.message)});
   forget(peer);

@@ -25,7 +25,7 @@ void watcher_book::publish(std::vector<sync_effect>& effects) {
       if (watcher.prefix.contains(change->path)) told.push_back(change);
     if (!told.empty() && watcher.unanswered >= limits_.max_unanswered) {
       effects.push_back(sync_log_line{
-          sync_log_level::warning,
+          log_severity::warning,
           "context.watch_ended",
           {{"prefix", foreign_text{watcher.prefix.text(), path::max_bytes}},
            {"reason", foreign_text{std::to_string(watcher.unanswered) + " changes behind"}}}});

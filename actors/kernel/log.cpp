@@ -66,6 +66,17 @@ log_target standard_error_log(log_format format, spdlog::level::level_enum level
   return {std::make_shared<spdlog::sinks::stderr_sink_mt>(), format, level};
 }
 
+spdlog::level::level_enum to_spdlog(log_severity severity) noexcept {
+  switch (severity) {
+    case log_severity::debug: return spdlog::level::debug;
+    case log_severity::info: return spdlog::level::info;
+    case log_severity::warning: return spdlog::level::warn;
+    case log_severity::error: return spdlog::level::err;
+    case log_severity::critical: break;
+  }
+  return spdlog::level::critical;
+}
+
 namespace {
 
 /// Makes text fit for a line. @param marked Characters that get a `\` before them.

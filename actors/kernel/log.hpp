@@ -6,6 +6,8 @@
 
 #include <spdlog/logger.h>
 
+#include <troupe/messages/log_severity.hpp>
+
 namespace troupe {
 
 /// The form of log lines.
@@ -33,6 +35,9 @@ private:
 
 /// The target that `troupe run` uses: standard error.
 log_target standard_error_log(log_format format, spdlog::level::level_enum level);
+
+/// The same severity in spdlog's words.
+spdlog::level::level_enum to_spdlog(log_severity severity) noexcept;
 
 /// Makes text from outside fit for one log line: control characters become `\xNN`, bytes that are
 /// not UTF-8 become `?`, and at most `max_bytes` of the text are kept.

@@ -173,7 +173,7 @@ void served_connection::taken(std::size_t bytes) {
 }
 
 void served_connection::refuse_notification(std::string_view method, error reason) {
-  if (++refusals_ <= max_refusals_told)
+  if (refusals_.admit())
     effects_.emplace_back(notification_refused{std::string{method}, std::move(reason)});
 }
 
@@ -207,8 +207,7 @@ void served_connection::on_outcome(call_completion done, result<std::string_view
 // -- time -----------------------------------------------------------------------------------------
 
 void served_connection::slow_tick(time_point now) {
-  const auto refused = std::exchange(refusals_, 0);
-  if (refused > max_refusals_told) effects_.emplace_back(more_refused{refused - max_refusals_told});
+  if (const auto more = refusals_.renew(); more > 0) effects_.emplace_back(more_refused{more});
   pass_time(now);
 }
 

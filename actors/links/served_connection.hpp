@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include <troupe/actors/kernel/rate_window.hpp>
 #include <troupe/actors/links/link_greeting.hpp>
 #include <troupe/actors/links/methods.hpp>
 #include <troupe/actors/links/read_window.hpp>
@@ -220,8 +221,8 @@ private:
   read_window<accepted_request> reads_{max_reads_at_once};
   std::vector<connection_effect> effects_;
   phase phase_ = phase::opening;
-  bool fast_tick_ = false;      ///< One is on its way.
-  std::uint64_t refusals_ = 0;  ///< Since the last slow tick.
+  bool fast_tick_ = false;                   ///< One is on its way.
+  rate_window refusals_{max_refusals_told};  ///< Renewed by the slow tick.
 };
 
 }  // namespace troupe

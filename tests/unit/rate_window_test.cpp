@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include <troupe/actors/plugins/rate_window.hpp>
+#include <troupe/actors/kernel/rate_window.hpp>
 
 using namespace troupe;
 

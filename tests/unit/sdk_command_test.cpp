@@ -211,15 +211,15 @@ TEST_CASE("sdk plugin: commands that are not well formed are answered") {
 
 TEST_CASE("sdk plugin: logs reach the node") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
-    CHECK(call.log(sdk::log_level::warning, "careful").has_value());
-    CHECK(call.log(sdk::log_level::info, "half a character: \xc3").has_value());
+    CHECK(call.log(log_severity::warning, "careful").has_value());
+    CHECK(call.log(log_severity::info, "half a character: \xc3").has_value());
     return nullptr;
   }};
   sdk::test_host host{plugin};
   CHECK(host.execute("p.run")->is_nil());
   REQUIRE(host.logs.size() == 2);
-  CHECK(host.logs[0] == std::pair{sdk::log_level::warning, std::string{"careful"}});
-  CHECK(host.logs[1] == std::pair{sdk::log_level::info, std::string{"half a character: ?"}});
+  CHECK(host.logs[0] == std::pair{log_severity::warning, std::string{"careful"}});
+  CHECK(host.logs[1] == std::pair{log_severity::info, std::string{"half a character: ?"}});
 }
 
 TEST_CASE("sdk plugin: a call cannot outlive its command by a copy") {

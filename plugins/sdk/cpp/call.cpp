@@ -59,9 +59,9 @@ result<value> call::execute(std::string_view command, const arguments& given,
   return node_->call(execute_request{std::string{command}, given}, timeout, request_);
 }
 
-result<void> call::log(log_level level, std::string_view message) {
-  if (auto noted = node_->session().notify(
-          log_line::method, encode(log_line{std::string{name_of(level)}, std::string{message}}));
+result<void> call::log(log_severity level, std::string_view message) {
+  if (auto noted =
+          node_->session().notify(log_line::method, encode(log_line{level, std::string{message}}));
       !noted)
     return noted;
   return node_->drain();

@@ -15,6 +15,7 @@
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/field.hpp>
 #include <troupe/messages/link.hpp>
+#include <troupe/messages/log_severity.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe::sdk {
@@ -24,9 +25,6 @@ struct incoming_request;
 
 /// How long a call waits for one answer of the node unless told otherwise.
 inline constexpr std::chrono::milliseconds default_timeout = std::chrono::seconds{10};
-
-/// How important a line of the log is.
-enum class log_level : std::uint8_t { debug, info, warning, error };
 
 /// The replicated tree of values, on behalf of one command.
 ///
@@ -97,7 +95,7 @@ public:
                         std::chrono::milliseconds timeout = default_timeout);
 
   /// Writes a line into the node's log below the plugin's name. What is not UTF-8 is repaired.
-  result<void> log(log_level level, std::string_view message);
+  result<void> log(log_severity level, std::string_view message);
 
   /// Time until the deadline, 0 when it has passed; nothing when there is none.
   std::optional<std::chrono::milliseconds> remaining() const;
@@ -117,12 +115,3 @@ private:
 };
 
 }  // namespace troupe::sdk
-
-template <>
-struct troupe::enum_names<troupe::sdk::log_level> {
-  static constexpr std::array<enumerator<sdk::log_level>, 4> names{
-      {{sdk::log_level::debug, "debug"},
-       {sdk::log_level::info, "info"},
-       {sdk::log_level::warning, "warning"},
-       {sdk::log_level::error, "error"}}};
-};

@@ -78,9 +78,9 @@ public:
 
   memory_context context;
   std::vector<path> denied;
-  std::vector<std::pair<log_level, std::string>> logs;  ///< What the plugin logged.
-  session_open hello;                                   ///< How the plugin introduced itself.
-  std::vector<command_spec> commands;                   ///< What it announced.
+  std::vector<std::pair<log_severity, std::string>> logs;  ///< What the plugin logged.
+  session_open hello;                                      ///< How the plugin introduced itself.
+  std::vector<command_spec> commands;                      ///< What it announced.
 
   /// Runs a command and returns the plugin's answer. `deadline` 0 sets none.
   result<value> execute(std::string_view command, const arguments& given = {},
