@@ -9,6 +9,7 @@
 #include <troupe/actors/plugins/plugin_process.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/log_severity.hpp>
 #include <troupe/messages/plugin.hpp>
 
 namespace troupe {
@@ -22,9 +23,6 @@ enum class end_cause : std::uint8_t {
   crash,  ///< What is left of a launch that has crashed.
   stop,   ///< The plugin is stopped for good.
 };
-
-/// How important a log line is.
-enum class log_severity : std::uint8_t { info, warning, error };
 
 /// What a `plugin_life` wants done. The supervisor does it, and reports what became of it as an
 /// event of the life; each effect names that event.
@@ -50,10 +48,12 @@ struct ask_commands {
   launch_number number = 0;
   std::chrono::milliseconds deadline{0};
 };
-/// Offer a command of the plugin to callers: `offer_accepted` or `offer_refused`.
+/// Offer a command of the plugin to callers: `offer_accepted` or `offer_refused`, at the latest
+/// after `deadline`.
 struct offer_command {
   launch_number number = 0;
   command_spec spec;
+  std::chrono::milliseconds deadline{0};
 };
 /// Take commands back, those included whose offer has not been answered.
 struct retract {
@@ -64,11 +64,12 @@ struct ask_stop {
   std::chrono::milliseconds deadline{0};
 };
 /// End the process: by itself within `patience`, asked within `grace`, then by force. `ended` or
-/// `end_failed`.
+/// `end_failed`, at the latest after `deadline`.
 struct end_process {
   end_cause cause = end_cause::crash;
   std::chrono::milliseconds patience{0};
   std::chrono::milliseconds grace{0};
+  std::chrono::milliseconds deadline{0};
 };
 /// Answer everybody who waits for the start.
 struct answer_starts {

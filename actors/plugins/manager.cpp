@@ -91,10 +91,10 @@ private:
     if (stopping_) return to(fail(node_stops()));
     if (auto checked = check_room(*manifest, names()); !checked)
       return to(fail(std::move(checked.error())));
-    if (auto grants = grant_book::open(manifest, wanted.grants); !grants)
-      return to(fail(std::move(grants.error())));
-    auto supervisor =
-        spawn_supervisor(self_->system(), {manifest, wanted.package, wanted.grants, environment_});
+    auto grants = grant_book::open(manifest, wanted.grants);
+    if (!grants) return to(fail(std::move(grants.error())));
+    auto supervisor = spawn_supervisor(
+        self_->system(), {manifest, wanted.package, std::move(*grants), environment_});
     plugins_[manifest->name] = {supervisor, manifest};
     ends_.watch(self_, supervisor,
                 [this, plugin_name = manifest->name, which = supervisor.id()](const caf::error&) {

@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another plugin
+constexpr auto offer_deadline = 30s;   // of the dispatcher, whatever the plugin's own are
 
 }  // namespace
 
@@ -72,7 +73,7 @@ life_effects plugin_life::abandon() {
   life_effects out;
   if (phase_ == plugin_phase::stopped) return out;
   retract_all(out);
-  out.emplace_back(life_effect::end_process{.cause = end_cause::stop});
+  out.emplace_back(life_effect::end_process{.cause = end_cause::stop, .deadline = stop_end_slack});
   return out;
 }
 
@@ -140,7 +141,7 @@ life_effects plugin_life::commands_received(launch_number number,
   if (commands.empty()) become_running(out);
   for (auto& spec : commands) {
     spec.timeout = std::min(spec.timeout, manifest_->deadlines.call);
-    out.emplace_back(life_effect::offer_command{number, std::move(spec)});
+    out.emplace_back(life_effect::offer_command{number, std::move(spec), offer_deadline});
   }
   return out;
 }

@@ -95,6 +95,9 @@ public:
   const std::string& problem() const noexcept { return problem_; }
 
 private:
+  /// For the launcher, beyond the grace of the process.
+  static constexpr std::chrono::milliseconds stop_end_slack{10'000};
+
   /// How far a launch has come.
   enum class stage : std::uint8_t {
     unconnected,  ///< Not connected yet, or not any more.

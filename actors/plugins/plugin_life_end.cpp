@@ -15,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto exit_patience = 2s;  // for a process that has closed its connection
+constexpr auto crash_end_deadline = 30s;
 constexpr std::chrono::milliseconds longest_retry_delay = 60s;
 constexpr std::size_t max_message_bytes = 1024;
 constexpr std::size_t max_detail_bytes = 64 * 1024;
@@ -120,8 +121,8 @@ void plugin_life::report_crash(life_effects& out) {
 
 void plugin_life::end_crashed(life_effects& out) {
   crash_->retry_at.reset();
-  out.emplace_back(
-      life_effect::end_process{.cause = end_cause::crash, .patience = crash_->patience});
+  out.emplace_back(life_effect::end_process{
+      .cause = end_cause::crash, .patience = crash_->patience, .deadline = crash_end_deadline});
 }
 
 life_effects plugin_life::ended(end_cause cause, const plugin_ended& end, time_point now,
@@ -207,7 +208,9 @@ void plugin_life::finish_stop(life_effects& out) {
   stop_.is_ending = true;
   disconnect(out, stopped_error());
   out.emplace_back(
-      life_effect::end_process{.cause = end_cause::stop, .grace = manifest_->deadlines.stop});
+      life_effect::end_process{.cause = end_cause::stop,
+                               .grace = manifest_->deadlines.stop,
+                               .deadline = manifest_->deadlines.stop + stop_end_slack});
 }
 
 /// Waits for the answers to all offers: once the supervisor has ended, nobody could take back a

@@ -23,7 +23,6 @@ constexpr std::uint64_t max_denials = 20;     // a second, that are recorded one
 supervisor_state::supervisor_state(pointer self, supervisor_setup setup)
     : self_(self),
       setup_(std::move(setup)),
-      grants_(grant_book::open(setup_.manifest, setup_.grants).value()),
       life_(setup_.manifest, setup_.package.native()),
       log_(setup_.environment.log.logger("plugins")),
       random_(std::random_device{}()),
@@ -76,15 +75,15 @@ void supervisor_state::obey(plugin_order order, reply_to<void> to) {
 }
 
 result<void> supervisor_state::alter(const alter_grant& change) {
-  auto changed = change.what == alter_grant::kind::grant ? grants_.grant(change.text)
-                                                         : grants_.revoke(change.text);
+  auto changed = change.what == alter_grant::kind::grant ? setup_.grants.grant(change.text)
+                                                         : setup_.grants.revoke(change.text);
   if (!changed) return fail(std::move(changed.error()));
   audit(std::move(changed->event), change.text, std::move(changed->rule));
-  carry_out(life_.policy_changed(grants_.policy()));
+  carry_out(life_.policy_changed(setup_.grants.policy()));
   if (!connection_ || !connection_->is_open()) return {};
-  connection_->set_caller(grants_.caller());
+  connection_->set_caller(setup_.grants.caller());
   // The plugin may miss it: its grants are enforced here.
-  const auto& now_allowed = grants_.context().allowed_capabilities;
+  const auto& now_allowed = setup_.grants.context().allowed_capabilities;
   (void)connection_->notify(grants_changed::method,
                             encode(grants_changed{{now_allowed.begin(), now_allowed.end()}}));
   return {};
@@ -93,13 +92,13 @@ result<void> supervisor_state::alter(const alter_grant& change) {
 /// The sandbox answers, by the plugin's one policy, which goes with the question.
 void supervisor_state::check(const check_operation& wanted, reply_to<permission_decision> to) {
   ask(self_, setup_.environment.launcher, check_deadline,
-      check_by_policy{plugin(), wanted.operation, grants_.snapshot()})
+      check_by_policy{plugin(), wanted.operation, setup_.grants.snapshot()})
       .then(pass_answer(to), pass_error(to));
 }
 
 plugin_info supervisor_state::describe() const {
   const auto& manifest = *setup_.manifest;
-  const auto& context = grants_.context();
+  const auto& context = setup_.grants.context();
   const auto* between = life_.problem().empty() || audit_problem_.empty() ? "" : "; ";
   return {
       .name = manifest.name,

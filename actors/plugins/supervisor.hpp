@@ -12,6 +12,7 @@
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/monitor/audit.hpp>
+#include <troupe/actors/plugins/grant_book.hpp>
 #include <troupe/actors/plugins/launcher.hpp>
 
 namespace troupe {
@@ -48,17 +49,16 @@ struct plugin_environment {
   log_target log;
 };
 
-/// One plugin to supervise: its manifest, and what the operator grants it.
+/// One plugin to supervise.
 struct supervisor_setup {
   std::shared_ptr<const plugin_manifest> manifest;
   std::filesystem::path package;
-  std::vector<std::string> grants;  ///< Of what the manifest requests; empty grants all of it.
+  grant_book grants;  ///< What the operator has granted it so far.
   plugin_environment environment;
 };
 
 /// Starts the supervisor of a plugin. The plugin itself starts by an order. The supervisor ends
 /// after a stop, or when its owner dismisses it; its plugin ends with it in any case.
-/// @throws tl::bad_expected_access when `grant_book::open` fails for the setup.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_setup setup);
 
 }  // namespace troupe

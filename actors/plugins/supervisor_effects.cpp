@@ -5,6 +5,7 @@
 
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
+#include <troupe/messages/assert.hpp>
 #include <troupe/messages/plugin_protocol.hpp>
 
 namespace troupe {
@@ -12,19 +13,6 @@ namespace troupe {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr auto offer_deadline = 30s;  // of the dispatcher, whatever the plugin's own deadlines are
-constexpr auto crash_end_deadline = 30s;
-constexpr auto stop_end_slack = 10s;  // for the launcher, beyond the grace
-
-spdlog::level::level_enum level_of(log_severity severity) {
-  switch (severity) {
-    case log_severity::info: return spdlog::level::info;
-    case log_severity::warning: return spdlog::level::warn;
-    case log_severity::error: break;
-  }
-  return spdlog::level::err;
-}
 
 void answer_all(std::vector<reply_to<void>>& waiting, const result<void>& outcome) {
   for (auto& each : std::exchange(waiting, {})) each(outcome);
@@ -54,11 +42,11 @@ void supervisor_state::carry_out(life_effect::launch& wanted) {
 
 launch_plugin supervisor_state::describe_launch() const {
   const auto& manifest = *setup_.manifest;
-  auto visible = grants_.visible();
+  auto visible = setup_.grants.visible();
   launch_plugin wanted{.spec = {.plugin = manifest.name,
                                 .package = setup_.package,
                                 .entry = manifest.entry,
-                                .context = grants_.context(),
+                                .context = setup_.grants.context(),
                                 .readable = std::move(visible.required),
                                 .environment = {},
                                 .start_deadline = manifest.deadlines.start},
@@ -74,9 +62,7 @@ launch_plugin supervisor_state::describe_launch() const {
 }
 
 void supervisor_state::carry_out(life_effect::end_process& wanted) {
-  const std::chrono::milliseconds deadline =
-      wanted.cause == end_cause::crash ? crash_end_deadline : wanted.grace + stop_end_slack;
-  ask(self_, setup_.environment.launcher, deadline,
+  ask(self_, setup_.environment.launcher, wanted.deadline,
       end_plugin{.plugin = plugin(), .grace = wanted.grace, .patience = wanted.patience})
       .then(
           [this, cause = wanted.cause](const plugin_ended& end) {
@@ -106,13 +92,19 @@ served_setup supervisor_state::describe_connection(launch_number number) {
   return {
       .limits = limits,
       .gate = [this](const session_open& opening) { return admit(opening); },
-      .other_side = *grants_.caller(),
+      .other_side = *setup_.grants.caller(),
       .check = [this](const method_rule& rule, std::string_view params,
                       const rpc::envelope& beside) { return check_request(rule, params, beside); },
       .number = number};
 }
 
+supervisor_state::shell& supervisor_state::open_connection() {
+  TROUPE_ASSERT(connection_, "the life connects before it asks");
+  return *connection_;
+}
+
 void supervisor_state::carry_out(life_effect::disconnect& wanted) {
+  TROUPE_ASSERT(connection_, "the life disconnects what it has connected");
   std::exchange(connection_, nullptr)->end(wanted.reason);
 }
 
@@ -121,18 +113,20 @@ void supervisor_state::carry_out(life_effect::ask_commands& wanted) {
     auto started = answer ? decode_checked<plugin_started>(*answer)
                           : result<plugin_started>{fail(answer.error())};
     if (started)
-      carry_out(life_.commands_received(number, std::move(started->commands), grants_.policy()));
+      carry_out(
+          life_.commands_received(number, std::move(started->commands), setup_.grants.policy()));
     else
       carry_out(life_.commands_refused(number, std::move(started.error())));
   };
   const auto called =
-      connection_->call(start_plugin::method, rpc::no_params, wanted.deadline, take);
+      open_connection().call(start_plugin::method, rpc::no_params, wanted.deadline, take);
   if (!called) take(fail(called.error()));
 }
 
 void supervisor_state::carry_out(life_effect::ask_stop& wanted) {
-  const auto called = connection_->call(stop_plugin::method, rpc::no_params, wanted.deadline,
-                                        [this](const auto&) { carry_out(life_.stop_answered()); });
+  const auto called =
+      open_connection().call(stop_plugin::method, rpc::no_params, wanted.deadline,
+                             [this](const auto&) { carry_out(life_.stop_answered()); });
   if (!called) carry_out(life_.stop_answered());
 }
 
@@ -141,7 +135,7 @@ void supervisor_state::carry_out(life_effect::ask_stop& wanted) {
 void supervisor_state::carry_out(life_effect::offer_command& wanted) {
   const auto number = wanted.number;
   const auto command = wanted.spec.name;
-  ask(self_, setup_.environment.dispatcher, offer_deadline,
+  ask(self_, setup_.environment.dispatcher, wanted.deadline,
       add_command{std::move(wanted.spec), command_handler_actor{self_}, {}})
       .then([this, number, command] { carry_out(life_.offer_accepted(number, command)); },
             [this, number, command](const error& why) {
@@ -171,7 +165,7 @@ void supervisor_state::carry_out(life_effect::audit& wanted) {
 void supervisor_state::carry_out(life_effect::deny& wanted) { deny(wanted.decision, {}); }
 
 void supervisor_state::carry_out(life_effect::log& wanted) {
-  log_->log(level_of(wanted.severity), "{} plugin={} {}", wanted.event, plugin(), wanted.fields);
+  log_->log(to_spdlog(wanted.severity), "{} plugin={} {}", wanted.event, plugin(), wanted.fields);
 }
 
 void supervisor_state::carry_out(life_effect::wake& wanted) {

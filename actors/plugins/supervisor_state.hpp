@@ -10,18 +10,19 @@
 
 #include <caf/io/typed_broker.hpp>
 
+#include <troupe/actors/kernel/rate_window.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/connection_shell.hpp>
 #include <troupe/actors/plugins/grant_book.hpp>
 #include <troupe/actors/plugins/plugin_life.hpp>
-#include <troupe/actors/plugins/rate_window.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 
 namespace troupe {
 
-/// The state behind `supervisor_actor`. Decides nothing: a `plugin_life` decides when the plugin is
-/// launched and ended, a `grant_book` what it may do, a `served_connection` how it is served. The
-/// supervisor reports events to them and carries out what they want.
+/// The state behind `supervisor_actor`. A `plugin_life` decides when the plugin is launched and
+/// ended, a `grant_book` what it may do, a `served_connection` how it is served, and two
+/// `rate_window`s how much of it is recorded. The supervisor reports events to them and carries out
+/// what they want.
 class supervisor_state : public connection_owner {
 public:
   using interface = supervisor_actor::extend_with<caf::io::connection_handler>;
@@ -67,6 +68,7 @@ private:
   void carry_out(life_effect::wake& wanted);
   void carry_out(life_effect::quit& wanted);
   launch_plugin describe_launch() const;
+  shell& open_connection();
   served_setup describe_connection(launch_number number);
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------
@@ -86,7 +88,6 @@ private:
 
   pointer self_;
   supervisor_setup setup_;
-  grant_book grants_;
   plugin_life life_;
   std::deque<one_life_effect> effects_;  ///< To be carried out. The first one is at this moment.
   std::shared_ptr<spdlog::logger> log_;

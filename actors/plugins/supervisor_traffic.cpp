@@ -18,7 +18,7 @@ void supervisor_state::invoke(const invocation& asked, reply_to<value> to) {
     return to(fail(error_code::unavailable,
                    "the plugin " + plugin() + " is " + std::string{name_of(life_.phase())}));
   auto passed_on = asked.command;
-  auto decision = grants_.policy().check(capability_verb::command_provide, passed_on.command);
+  auto decision = setup_.grants.policy().check(capability_verb::command_provide, passed_on.command);
   if (!decision.allowed) {
     decision.operation = "command.provide:" + passed_on.command;
     deny(decision, passed_on.trace);
@@ -27,7 +27,7 @@ void supervisor_state::invoke(const invocation& asked, reply_to<value> to) {
   }
   passed_on.deadline = std::min(passed_on.deadline, setup_.manifest->deadlines.call);
   const auto ticket = asked.ticket;
-  const auto called = connection_->call(
+  const auto called = open_connection().call(
       invoke_command::method, encode(passed_on), passed_on.deadline,
       [this, ticket, to](result<std::string> answer) mutable {
         invocations_.erase(ticket);
@@ -52,14 +52,14 @@ result<session_grant> supervisor_state::admit(const session_open& opening) const
   if (opening.kind != session_kind::plugin || opening.name != plugin())
     return fail(error_code::permission_denied, "this connection is for the plugin " + plugin());
   auto answer = setup_.environment.introduction;
-  const auto& allowed = grants_.context().allowed_capabilities;
+  const auto& allowed = setup_.grants.context().allowed_capabilities;
   answer.capabilities = {allowed.begin(), allowed.end()};
-  return session_grant{*grants_.caller(), std::move(answer)};
+  return session_grant{*setup_.grants.caller(), std::move(answer)};
 }
 
 result<void> supervisor_state::check_request(const method_rule& rule, std::string_view params,
                                              const rpc::envelope& beside) {
-  const auto decision = check_call(grants_.policy(), rule, params);
+  const auto decision = check_call(setup_.grants.policy(), rule, params);
   if (!decision) return fail(decision.error());
   if (decision->allowed) return {};
   deny(*decision, beside.trace);
@@ -70,17 +70,17 @@ result<void> supervisor_state::check_request(const method_rule& rule, std::strin
 void supervisor_state::on_session(session_began&) { carry_out(life_.session_opened()); }
 
 void supervisor_state::on_notification(const notification_came& notification) {
-  const auto line = decode_checked<log_line>(notification.params);
-  if (!line || !grants_.policy().check(capability_verb::log, {}).allowed) {
+  if (!setup_.grants.policy().check(capability_verb::log, {}).allowed) {
     log_lines_.drop();
     return;
   }
   if (!log_lines_.admit()) return;
-  const auto level = line->level == "debug"     ? spdlog::level::debug
-                     : line->level == "warning" ? spdlog::level::warn
-                     : line->level == "error"   ? spdlog::level::err
-                                                : spdlog::level::info;
-  log_->log(level, "plugin.log plugin={} line={}", plugin(), printable_quoted(line->message));
+  if (const auto line = decode_checked<log_line>(notification.params))
+    log_->log(to_spdlog(line->level), "plugin.log plugin={} line={}", plugin(),
+              printable_quoted(line->message));
+  else
+    log_->warn("plugin.log_refused plugin={} reason={}", plugin(),
+               printable_quoted(line.error().message));
 }
 
 void supervisor_state::on_refused(const notification_refused& refused) {

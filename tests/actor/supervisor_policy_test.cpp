@@ -17,11 +17,7 @@ public:
   explicit fixture(permission_level level = permission_level::user) {
     auto manifest = notes_manifest();
     manifest.permission_level = level;
-    supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
-                       "/packages/notes",
-                       {},
-                       environment()}));
+    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
   }
   raw_peer run() {
     auto started = system.ask<void>(supervisor, plugin_order::start);

@@ -15,11 +15,7 @@ public:
   void make(restart_spec restart = {restart_mode::permanent, 2, 60s}) {
     auto manifest = notes_manifest();
     manifest.restart = restart;
-    supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
-                       "/packages/notes",
-                       {},
-                       environment()}));
+    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
   }
   raw_peer run() {
     auto started = system.ask<void>(supervisor, plugin_order::start);

@@ -15,11 +15,7 @@ namespace {
 class fixture : public plugin_surroundings {
 public:
   void make(plugin_manifest manifest = notes_manifest()) {
-    supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
-                       "/packages/notes",
-                       {},
-                       environment()}));
+    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
   plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }

@@ -200,11 +200,15 @@ TEST_CASE_FIXTURE(supervisor_fixture,
                   "a plugin's log lines are logged, made printable, and bounded by the second") {
   make();
   auto plugin = run();
-  for (const char* level : {"debug", "info", "warning", "error"})
-    plugin.notify("log", encode(log_line{level, std::string{"at "} + level + "\n"}));
-  CHECK(eventually([&] { return log.count("plugin.log plugin=notes line=\"at ") == 4; }));
+  for (const auto& [level, name] : enum_names<log_severity>::names)
+    plugin.notify("log", encode(log_line{level, "at " + std::string{name} + "\n"}));
+  CHECK(eventually([&] { return log.count("plugin.log plugin=notes line=\"at ") == 5; }));
   CHECK(log.contains("line=\"at error\\x0a\""));
-  for (int i = 0; i < 300; ++i) plugin.notify("log", encode(log_line{"info", "flood"}));
+  plugin.notify("log", value::map({{"level", "loud"}, {"message", "hello"}}).msgpack());
+  CHECK(eventually([&] {
+    return log.contains("plugin.log_refused plugin=notes reason=\"level: ") && log.contains("loud");
+  }));
+  for (int i = 0; i < 300; ++i) plugin.notify("log", encode(log_line{log_severity::info, "flood"}));
   CHECK(eventually([&] { return log.contains("plugin.log_dropped plugin=notes lines="); }));
   CHECK(log.count("line=\"flood\"") <= 200);
   plugin.notify("log", value::map({{"no", "line"}}).msgpack());

@@ -279,6 +279,14 @@ public:
             .python_sdk = "/sdk/python",
             .log = log.target()};
   }
+  /// For a package with this manifest, of whose requests these are granted; all without any.
+  supervisor_setup setup_for(plugin_manifest manifest,
+                             const std::vector<std::string>& grants = {}) {
+    auto shared = std::make_shared<const plugin_manifest>(std::move(manifest));
+    auto book = grant_book::open(shared, grants);
+    REQUIRE(book);
+    return {std::move(shared), "/packages/notes", std::move(*book), environment()};
+  }
   answer<value> execute(std::string command, arguments given = {},
                         std::chrono::milliseconds deadline = 0ms) {
     return system.ask<value>(

@@ -16,10 +16,9 @@ class supervisor_fixture : public plugin_surroundings {
 public:
   using strings = std::vector<std::string>;
 
-  void make(plugin_manifest manifest = notes_manifest(), std::vector<std::string> grants = {}) {
-    supervisor = system.own(spawn_supervisor(
-        system.caf(), {std::make_shared<const plugin_manifest>(std::move(manifest)),
-                       "/packages/notes", std::move(grants), environment()}));
+  void make(plugin_manifest manifest = notes_manifest(),
+            const std::vector<std::string>& grants = {}) {
+    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest), grants)));
   }
   answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
   plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }

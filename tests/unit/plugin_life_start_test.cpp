@@ -103,6 +103,7 @@ TEST_CASE_FIXTURE(life_fixture, "a plugin whose opening is refused is ended, and
   CHECK(end.cause == end_cause::crash);
   CHECK(end.patience == 0ms);
   CHECK(end.grace == 0ms);
+  CHECK(end.deadline == 30s);
 }
 
 TEST_CASE_FIXTURE(life_fixture,
