@@ -107,8 +107,8 @@ listener_setup setup_for_clients(const node_parts& parts) {
           .setup_for = [setup](int socket) -> result<link_setup> {
             const auto user = peer_user(socket);
             if (!user) return fail(user.error());
-            if (*user != geteuid() && *user != 0)
-              return fail(error_code::permission_denied, "the client runs as another user");
+            if (auto admitted = admit_user(*user, geteuid()); !admitted)
+              return fail(std::move(admitted.error()));
             return setup;
           }};
 }

@@ -2,6 +2,11 @@
 
 namespace troupe {
 
+result<void> admit_user(uid_t user, uid_t own) {
+  if (user == own || user == 0) return {};
+  return fail(error_code::permission_denied, "the client runs as another user");
+}
+
 result<session_grant> admit_client(const session_open& opening,
                                    const session_accepted& introduction) {
   if (opening.kind != session_kind::client)

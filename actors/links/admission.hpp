@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <troupe/actors/links/link_greeting.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/link.hpp>
@@ -9,8 +11,12 @@
 
 namespace troupe {
 
-/// Decides about a client's `session.open` on the unix socket. Only programs of the node's own user
-/// reach that socket, so every client is admitted. @param introduction What the node tells of
+/// Decides whether a program of this user may use the unix socket of a node. The node's own user
+/// and root may. @param own The user of the node.
+result<void> admit_user(uid_t user, uid_t own);
+
+/// Decides about a client's `session.open` on the unix socket. `admit_user` has decided about its
+/// user, so every client is admitted. @param introduction What the node tells of
 /// itself.
 result<session_grant> admit_client(const session_open& opening,
                                    const session_accepted& introduction);

@@ -79,6 +79,16 @@ TEST_CASE("this node is admitted when it reaches itself, for the mesh to notice"
 
 // -- clients --------------------------------------------------------------------------------------
 
+TEST_CASE("the socket for clients is for programs of the node's user and of root") {
+  CHECK(admit_user(1000, 1000));
+  CHECK(admit_user(0, 1000));
+  const auto refused = admit_user(1001, 1000);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::permission_denied);
+  CHECK(admit_user(0, 0));
+  CHECK_FALSE(admit_user(1000, 0));
+}
+
 TEST_CASE("a client is admitted as a program of the same user, under its own name") {
   session_open opening;
   opening.kind = session_kind::client;
