@@ -219,7 +219,7 @@ result<change_id> host_context::set(std::string_view where, value given, durabil
       write_values{
           .entries = {{*parsed, std::move(given)}}, .durability = level, .principal = "host"});
   if (!written) return fail(std::move(written.error()));
-  return written->ids.front();
+  return written->only();
 }
 
 result<change_id> host_context::erase(std::string_view where, durability level) {
@@ -232,7 +232,7 @@ result<change_id> host_context::erase(std::string_view where, durability level) 
                                                     .durability = level,
                                                     .principal = "host"});
   if (!written) return fail(std::move(written.error()));
-  return written->ids.front();
+  return written->only();
 }
 
 result<std::vector<context_entry>> host_context::list(std::string_view prefix) const {

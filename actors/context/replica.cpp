@@ -151,10 +151,9 @@ caf::result<payload> replica_state::serve(service_call& call) {
 /// A write of one value, answered with the change that it became.
 caf::result<payload> replica_state::serve_single(write_values wanted) {
   return reply_bytes_later<change_accepted>(self_, [&](reply_to<change_accepted> to) {
-    write(
-        wanted, reply_to<values_written>{[to](result<values_written> done) mutable {
-          to(done.map([](const values_written& all) { return change_accepted{all.ids.front()}; }));
-        }});
+    write(wanted, reply_to<values_written>{[to](result<values_written> done) mutable {
+            to(done.map([](const values_written& all) { return change_accepted{all.only()}; }));
+          }});
   });
 }
 

@@ -5,6 +5,7 @@
 #include <troupe/actors/context/replica_state.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
+#include <troupe/messages/assert.hpp>
 
 namespace troupe {
 
@@ -16,16 +17,6 @@ constexpr auto disk_deadline = 60s;
 constexpr auto log_deadline = 30s;
 constexpr auto link_deadline = 5s;
 constexpr auto watcher_deadline = 24h;
-
-spdlog::level::level_enum level_of(sync_log_level severity) {
-  switch (severity) {
-    case sync_log_level::info: return spdlog::level::info;
-    case sync_log_level::warning: return spdlog::level::warn;
-    case sync_log_level::error: return spdlog::level::err;
-    case sync_log_level::critical: return spdlog::level::critical;
-  }
-  return spdlog::level::critical;
-}
 
 std::string text_of(const sync_log_line& line) {
   std::string text{line.event};
@@ -46,8 +37,11 @@ std::string text_of(const sync_log_line& line) {
 }  // namespace
 
 void replica_state::carry_out_effects() {
+  TROUPE_ASSERT(!is_carrying_out_, "the next event comes when all effects of this one are done");
+  is_carrying_out_ = true;
   manager_.take_effects(effects_);
   for (auto& effect : effects_) std::visit([this](auto& each) { carry_out(each); }, effect);
+  is_carrying_out_ = false;
 }
 
 void replica_state::carry_out(append_batch& effect) {
@@ -129,7 +123,7 @@ void replica_state::carry_out(end_watcher& effect) {
 }
 
 void replica_state::carry_out(sync_log_line& effect) {
-  const auto level = level_of(effect.severity);
+  const auto level = to_spdlog(effect.severity);
   if (log_->should_log(level)) log_->log(level, "{}", text_of(effect));
 }
 

@@ -75,6 +75,7 @@ private:
   std::shared_ptr<spdlog::logger> log_;
   sync_manager manager_;
   std::vector<sync_effect> effects_;  ///< Of the event under way; kept for its memory.
+  bool is_carrying_out_ = false;
   std::uint64_t requests_ = 0;
   awaited_answers<values_written> writes_;
   awaited_answers<void> settles_;

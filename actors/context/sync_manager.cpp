@@ -30,7 +30,7 @@ void sync_manager::take_effects(std::vector<sync_effect>& into) {
   std::swap(into, effects_);
 }
 
-void sync_manager::log(sync_log_level severity, std::string_view event,
+void sync_manager::log(log_severity severity, std::string_view event,
                        std::vector<sync_log_field> fields) {
   effects_.push_back(sync_log_line{severity, event, std::move(fields)});
 }
@@ -46,6 +46,8 @@ std::optional<error> sync_manager::refusal(const write_values& wanted) const {
   if (queue_.is_full())
     return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
   const auto count = wanted.entries.size();
+  if (count != 1 && wanted.what == operation::erase)
+    return error{error_code::invalid_argument, "one request erases the value at one path", {}};
   if (count == 1 && !wanted.only_check) return std::nullopt;  // the engine refuses it itself
   for (std::size_t at = 0; at < count; ++at) {
     const auto& [where, given] = wanted.entries[at];
@@ -110,7 +112,7 @@ void sync_manager::settle(context_request request) {
 
 void sync_manager::watch(watcher_id watcher, path prefix) {
   if (watchers_.add(watcher, std::move(prefix))) return;
-  log(sync_log_level::warning, "context.watch_refused", {{"watchers", watchers_.size()}});
+  log(log_severity::warning, "context.watch_refused", {{"watchers", watchers_.size()}});
   effects_.push_back(end_watcher{watcher, error{error_code::overloaded, "too many watchers", {}}});
 }
 
@@ -158,7 +160,7 @@ void sync_manager::serve(waiting_checkpoint& ready) {
 void sync_manager::stored() {
   const bool had_refused = !queue_.health();
   const auto batch = queue_.settle({});
-  if (had_refused) log(sync_log_level::info, "context.disk_recovered", {});
+  if (had_refused) log(log_severity::info, "context.disk_recovered", {});
   for (const auto& [id, bytes] : *batch) committed_.raise(id.origin, id.incarnation, id.seq);
   push_to_peers(*batch);
   go_on();
@@ -166,7 +168,7 @@ void sync_manager::stored() {
 
 void sync_manager::disk_refused(const error& why) {
   if (queue_.health())
-    log(sync_log_level::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
+    log(log_severity::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
   queue_.settle(fail(why));
   for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);
 }
@@ -178,6 +180,7 @@ void sync_manager::refuse(waiting_write& ended, const error& why) {
 }
 
 void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
+  TROUPE_ASSERT(ended.settles, "only a checkpoint that somebody waits for is refused");
   effects_.push_back(answer_settle{*ended.settles, fail(why)});
 }
 
@@ -190,8 +193,7 @@ void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
   if (const auto settles = checkpoints_.end(id, false))
     effects_.push_back(answer_settle{*settles, fail(why)});
   else
-    log(sync_log_level::error, "context.checkpoint_failed",
-        {{"reason", foreign_text{why.message}}});
+    log(log_severity::error, "context.checkpoint_failed", {{"reason", foreign_text{why.message}}});
 }
 
 // -- time -----------------------------------------------------------------------------------------

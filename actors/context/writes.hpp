@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <troupe/messages/assert.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {
@@ -23,6 +24,12 @@ struct write_values {
 struct values_written {
   std::vector<change_id> ids;
   std::uint64_t unchanged = 0;  ///< Entries that were skipped.
+
+  /// The change that a write of one value became.
+  const change_id& only() const {
+    TROUPE_ASSERT(ids.size() == 1, "a write of one value becomes one change");
+    return ids.front();
+  }
 };
 
 }  // namespace troupe
