@@ -287,7 +287,7 @@ TEST_CASE_FIXTURE(
   CHECK(log.contains("plugin.notification_refused method=\"plugin.load\""));
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin that fell is listed with its problem") {
+TEST_CASE_FIXTURE(fixture, "a plugin that crashed is listed with its problem") {
   auto plugin = run("fragile");
   plugin.close();
   CHECK(eventually([&] {

@@ -68,7 +68,7 @@ public:
     system.run();
   }
   /// Ends a child as a defect would.
-  void fell(const std::string& name) {
+  void crash(const std::string& name) {
     end_with(running_.at(name), {error_code::internal, name + " broke", {}});
     system.run();
   }
@@ -265,15 +265,15 @@ TEST_CASE_FIXTURE(fixture, "a deadline that no clock can hold is as good as a da
   CHECK(stop(std::chrono::milliseconds::max()).value().blocked.empty());
 }
 
-// -- children that fall ---------------------------------------------------------------------------
+// -- children that crash --------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(fixture, "the end of an essential child is reported, once") {
   grow({child("a"), child("b")});
-  fell("a");
+  crash("a");
   REQUIRE(failures.size() == 1);
   CHECK(failures[0].name == "a");
   CHECK(failures[0].reason == "a broke");
-  fell("b");
+  crash("b");
   CHECK(failures.size() == 1);
   CHECK(log.contains("kernel.child_ended child=b"));
   take_events();
@@ -291,7 +291,7 @@ TEST_CASE_FIXTURE(fixture, "the reason of an end is told in words") {
 
 TEST_CASE_FIXTURE(fixture, "a reason cannot forge a line of the log") {
   grow({child("a\" child=\"b\n")});
-  fell("a\" child=\"b\n");
+  crash("a\" child=\"b\n");
   CHECK(log.contains(R"(reason="a\" child=\"b\x0a broke")"));
 }
 
@@ -300,11 +300,11 @@ TEST_CASE_FIXTURE(fixture,
   grow({child("listener", child_kind::replaceable)});
   for (std::size_t i = 0; i < child_spec::max_restarts; ++i) {
     take_events();
-    fell("listener");
+    crash("listener");
     CHECK(take_events() == strings{"exit listener", "start listener"});
     CHECK(failures.empty());
   }
-  fell("listener");
+  crash("listener");
   CHECK(take_events() == strings{"exit listener"});
   REQUIRE(failures.size() == 1);
   CHECK(failures[0].name == "listener");
@@ -313,7 +313,7 @@ TEST_CASE_FIXTURE(fixture,
 TEST_CASE_FIXTURE(fixture, "restarts are forgotten after a minute") {
   grow({child("listener", child_kind::replaceable)});
   for (int minute = 0; minute < 3; ++minute) {
-    for (std::size_t i = 0; i < child_spec::max_restarts; ++i) fell("listener");
+    for (std::size_t i = 0; i < child_spec::max_restarts; ++i) crash("listener");
     CHECK(failures.empty());
     system.pass(61s);
   }
@@ -321,21 +321,21 @@ TEST_CASE_FIXTURE(fixture, "restarts are forgotten after a minute") {
 
 TEST_CASE_FIXTURE(fixture, "a child that was started again is stopped in its place") {
   grow({child("a"), child("b", child_kind::replaceable), child("c")});
-  fell("b");
+  crash("b");
   take_events();
   CHECK(stop().value().blocked.empty());
   CHECK(take_events() == strings{"exit c", "exit b", "exit a"});
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a child that falls during the stop is neither reported nor started again") {
+                  "a child that crashes during the stop is neither reported nor started again") {
   grow({child("a", child_kind::replaceable),
         child("b", child_kind::essential, manner::deaf_to_exit)});
   auto stopped = stop(60s);
   take_events();
-  fell("a");
+  crash("a");
   CHECK(take_events() == strings{"exit a"});
-  fell("b");
+  crash("b");
   REQUIRE(stopped.ready());
   CHECK(stopped.value().blocked.empty());
   CHECK(failures.empty());

@@ -1,4 +1,4 @@
-// What a supervisor does when its plugin falls.
+// What a supervisor does when its plugin crashes.
 
 #include <doctest/doctest.h>
 
@@ -60,7 +60,7 @@ TEST_CASE_FIXTURE(
   CHECK(retried.value() == value{"added"});
 }
 
-TEST_CASE_FIXTURE(fixture, "between fall and restart its commands are unavailable, not unknown") {
+TEST_CASE_FIXTURE(fixture, "between crash and restart its commands are unavailable, not unknown") {
   make();
   auto plugin = run();
   launcher.never_end();
@@ -118,9 +118,9 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(audit.records("plugin.stopped").front().rule == "the kernel has not ended it");
 }
 
-TEST_CASE_FIXTURE(
-    fixture,
-    "a process that closes its connection is given time to end, and its status says why it fell") {
+TEST_CASE_FIXTURE(fixture,
+                  "a process that closes its connection is given time to end, and its status says "
+                  "why it crashed") {
   make({restart_mode::transient, 3, 60s});
   auto plugin = run();
   launcher.end_with({.status = 0, .signal = 11});

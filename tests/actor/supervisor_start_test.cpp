@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(fixture,
 
 TEST_CASE_FIXTURE(
     fixture,
-    "a command that is taken after its plugin fell is cancelled, and can be offered again") {
+    "a command that is taken after its plugin crashed is cancelled, and can be offered again") {
   make();
   busy_dispatcher busy{*this};
   auto started = order(plugin_order::start);
