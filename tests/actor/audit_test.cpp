@@ -15,7 +15,7 @@ using namespace troupe::test;
 
 namespace {
 
-/// One run of a node's audit trail.
+/// The audit trail of one incarnation of a node.
 class trail {
 public:
   explicit trail(const std::filesystem::path& directory, std::size_t max_in_memory = 1000)
@@ -95,7 +95,7 @@ TEST_CASE("only so many records are kept in memory, the newest") {
   CHECK(here.subjects() == strings{"5", "4", "3"});
 }
 
-TEST_CASE("records of an earlier run are found") {
+TEST_CASE("records of an earlier incarnation are found") {
   temporary_directory directory;
   {
     trail before{directory.path()};

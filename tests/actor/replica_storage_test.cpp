@@ -200,7 +200,7 @@ TEST_CASE("checkpoints are written while writers never pause") {
 
 TEST_CASE("what was replayed at the start counts for the next checkpoint") {
   virtual_system system;
-  SUBCASE("when enough has gathered over several runs") {
+  SUBCASE("when enough has gathered over several incarnations") {
     replica_fixture replica{system, 1, 10, {}, 9};
     system.pass(200ms);
     CHECK(replica.store.checkpoints().empty());

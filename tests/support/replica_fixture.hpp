@@ -114,7 +114,7 @@ private:
 class replica_fixture {
 public:
   /// @param n see `node`.
-  /// @param replayed changes of earlier runs that no checkpoint holds.
+  /// @param replayed changes of earlier incarnations that no checkpoint holds.
   replica_fixture(virtual_system& in, unsigned n, std::uint64_t checkpoint_every = 20'000,
                   cluster_id cluster = {}, std::uint64_t replayed = 0)
       : system(in),

@@ -34,9 +34,9 @@ inline void tamper(const temporary_directory& where, const std::string& sql) {
   sqlite3_close(database);
 }
 
-/// Changes of the first run of a node, in order.
-inline std::vector<encoded_record> run_of(unsigned origin, std::uint64_t first, std::uint64_t last,
-                                          std::string_view where = "/a") {
+/// Changes of the first incarnation of a node, in order.
+inline std::vector<encoded_record> changes_of(unsigned origin, std::uint64_t first,
+                                              std::uint64_t last, std::string_view where = "/a") {
   std::vector<encoded_record> records;
   for (auto seq = first; seq <= last; ++seq)
     records.push_back(encode_record(put({node(origin), 1, seq}, where, seq)));

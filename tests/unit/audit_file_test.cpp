@@ -159,7 +159,7 @@ TEST_CASE("a full file makes room for a new one, and the one before it goes") {
   CHECK(times_in(file.load(100)) == std::vector<std::uint64_t>{3, 4, 5});
 }
 
-TEST_CASE("a later run goes on where the earlier one filled the file") {
+TEST_CASE("a later incarnation goes on where the earlier one filled the file") {
   const temporary_directory directory;
   const auto line = to_json_line(record(1)).size() + 1;
   for (std::uint64_t i = 1; i <= 5; ++i) {

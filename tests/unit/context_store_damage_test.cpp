@@ -12,7 +12,7 @@ TEST_CASE("a damaged log row is named when it is read") {
   temporary_directory where;
   {
     auto store = must_open(where);
-    REQUIRE(store.append(run_of(2, 1, 5)));
+    REQUIRE(store.append(changes_of(2, 1, 5)));
   }
   const auto third = to_string(dot{node(2), 1, 3});
   SUBCASE("changed bytes") {
@@ -60,7 +60,7 @@ TEST_CASE("damaged metadata is named") {
   {
     auto store = must_open(where);
     REQUIRE(store.begin_incarnation(0));
-    REQUIRE(store.append(run_of(2, 1, 1)));
+    REQUIRE(store.append(changes_of(2, 1, 1)));
     REQUIRE(store.checkpoint(*[&] { return restore(store, 1); }().map(
                                   [](const auto& engine) { return engine.state(); })));
   }

@@ -18,11 +18,11 @@ TEST_CASE("what was appended is there at the next start, in order") {
   temporary_directory where;
   {
     auto store = must_open(where);
-    auto mixed = run_of(2, 1, 5, "/a");
-    for (auto& each : run_of(3, 1, 4, "/b")) mixed.insert(mixed.begin() + 2, each);
+    auto mixed = changes_of(2, 1, 5, "/a");
+    for (auto& each : changes_of(3, 1, 4, "/b")) mixed.insert(mixed.begin() + 2, each);
     std::ranges::stable_sort(mixed, {}, [](const auto& each) { return each.dot.seq; });
     REQUIRE(store.append(mixed));
-    REQUIRE(store.append(run_of(2, 6, 7)));
+    REQUIRE(store.append(changes_of(2, 6, 7)));
     CHECK(store.log_vector().at(node(2), 1) == 7);
   }
   auto store = must_open(where);
@@ -38,32 +38,32 @@ TEST_CASE("what was appended is there at the next start, in order") {
 TEST_CASE("a group commit happens whole or not at all") {
   temporary_directory where;
   auto store = must_open(where);
-  auto records = run_of(2, 1, 3);
-  for (auto& each : run_of(3, 2, 3)) records.push_back(each);  // the first of its run is missing
+  auto records = changes_of(2, 1, 3);
+  for (auto& each : changes_of(3, 2, 3)) records.push_back(each);  // its first change is missing
   check_error(store.append(records), error_code::internal, to_string(dot{node(3), 1, 2}));
   CHECK(store.log_vector().entries().empty());
   CHECK(store.read_log({node(2), 1}, 1, 1000)->empty());
-  REQUIRE(store.append(run_of(2, 1, 3)));
-  check_error(store.append(run_of(2, 5, 5)), error_code::internal, "after change 3");
+  REQUIRE(store.append(changes_of(2, 1, 3)));
+  check_error(store.append(changes_of(2, 5, 5)), error_code::internal, "after change 3");
   CHECK(store.read_log({node(2), 1}, 1, 1'000'000)->size() == 3);
 
-  // Runs that were new in a commit that failed are new again.
-  auto half = run_of(3, 1, 1);
-  half.push_back(run_of(3, 3, 3).front());
+  // Incarnations that were new in a commit that failed are new again.
+  auto half = changes_of(3, 1, 1);
+  half.push_back(changes_of(3, 3, 3).front());
   check_error(store.append(half), error_code::internal, "after change 1");
-  REQUIRE(store.append(run_of(4, 1, 1)));
-  REQUIRE(store.append(run_of(3, 1, 1)));
-  CHECK(*store.read_log({node(3), 1}, 1, 1000) == run_of(3, 1, 1));
-  CHECK(*store.read_log({node(4), 1}, 1, 1000) == run_of(4, 1, 1));
+  REQUIRE(store.append(changes_of(4, 1, 1)));
+  REQUIRE(store.append(changes_of(3, 1, 1)));
+  CHECK(*store.read_log({node(3), 1}, 1, 1000) == changes_of(3, 1, 1));
+  CHECK(*store.read_log({node(4), 1}, 1, 1000) == changes_of(4, 1, 1));
 }
 
 TEST_CASE("what is appended again, because nobody knew whether it was written, is kept once") {
   temporary_directory where;
   auto store = must_open(where);
-  REQUIRE(store.append(run_of(2, 1, 3)));
-  REQUIRE(store.append(run_of(2, 2, 5)));
-  CHECK(*store.read_log({node(2), 1}, 1, 1'000'000) == run_of(2, 1, 5));
-  check_error(store.append(run_of(2, 5, 6, "/other")), error_code::corrupt_data,
+  REQUIRE(store.append(changes_of(2, 1, 3)));
+  REQUIRE(store.append(changes_of(2, 2, 5)));
+  CHECK(*store.read_log({node(2), 1}, 1, 1'000'000) == changes_of(2, 1, 5));
+  check_error(store.append(changes_of(2, 5, 6, "/other")), error_code::corrupt_data,
               "is in the log already");
   CHECK(store.log_vector() == version_vector{{{node(2), 1, 5}}});
 }
@@ -74,7 +74,7 @@ TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on readin
   std::uint64_t next = 1;
   result<void> appended;
   while (appended) {
-    const auto batch = run_of(2, next, next + 99);
+    const auto batch = changes_of(2, next, next + 99);
     appended = store.append(batch);
     if (appended) next += 100;
     REQUIRE(next < 100'000);
@@ -96,7 +96,7 @@ TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on readin
 TEST_CASE("the log is read from any change on, as much as is asked for, but at least one") {
   temporary_directory where;
   auto store = must_open(where);
-  const auto records = run_of(2, 1, 50);
+  const auto records = changes_of(2, 1, 50);
   REQUIRE(store.append(records));
   CHECK(*store.read_log({node(2), 1}, 1, 1 << 20) == records);
   const auto tail = store.read_log({node(2), 1}, 49, 1 << 20);
@@ -116,7 +116,7 @@ TEST_CASE("what was committed survives kill -9") {
     auto store = context_store::open(where.path().native(), ours);
     bool good = store.has_value();
     for (std::uint64_t seq = 1; good && seq <= 1000; ++seq) {
-      good = store->append(run_of(2, seq, seq)).has_value();
+      good = store->append(changes_of(2, seq, seq)).has_value();
       if (good) good = ::write(pipe[1], &seq, sizeof seq) == sizeof seq;
     }
     ::_exit(good ? 0 : 1);

@@ -31,7 +31,7 @@ TEST_CASE("a new store is private and takes the identity it is given; an old one
   {
     auto store = must_open(where);
     CHECK(store.identity() == ours);
-    CHECK(store.append(run_of(2, 1, 3)));
+    CHECK(store.append(changes_of(2, 1, 3)));
     // The directory was there, and may serve others too.
     CHECK(mode_of(where.path().native()) == 0777);
     CHECK(mode_of(where.path().native() + "/context.db") == 0600);
@@ -99,7 +99,7 @@ TEST_CASE("torn pages are found when a store opens") {
   {
     auto store = must_open(where);
     for (std::uint64_t i = 0; i < 20; ++i)
-      REQUIRE(store.append(run_of(2, i * 100 + 1, i * 100 + 100)));
+      REQUIRE(store.append(changes_of(2, i * 100 + 1, i * 100 + 100)));
   }
   tamper(where, "PRAGMA wal_checkpoint(TRUNCATE)");
   const auto size = std::filesystem::file_size(where.path().native() + "/context.db");
@@ -112,7 +112,7 @@ TEST_CASE("torn pages are found when a store opens") {
               "damaged");
 }
 
-TEST_CASE("every run gets an incarnation that none had before") {
+TEST_CASE("every incarnation gets a number that none had before") {
   temporary_directory where;
   {
     auto store = must_open(where);
@@ -134,9 +134,9 @@ TEST_CASE("a store that is moved goes on") {
   temporary_directory where;
   auto first = must_open(where);
   auto second = std::move(first);
-  CHECK(second.append(run_of(2, 1, 2)));
+  CHECK(second.append(changes_of(2, 1, 2)));
   temporary_directory elsewhere;
   second = must_open(elsewhere);
-  CHECK(second.append(run_of(2, 1, 1)));
+  CHECK(second.append(changes_of(2, 1, 1)));
   CHECK(must_open(where).log_vector().at(node(2), 1) == 2);
 }
