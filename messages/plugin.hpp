@@ -64,8 +64,8 @@ struct security_context {
 struct permission_decision {
   bool allowed = false;
   std::string rule;  ///< The capability that decided, or in words why none did.
-  /// What was asked for, as `verb:resource`, where the checker found that out itself. Not sent:
-  /// whoever asks over a link knows it.
+  /// What was asked for, as `verb:resource`, where the checker found that out itself. Not sent: a
+  /// caller over a link knows it.
   std::string operation = {};
 
   static constexpr auto fields() {

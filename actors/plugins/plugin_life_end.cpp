@@ -92,8 +92,7 @@ void plugin_life::crash(life_effects& out, error reason, exit_reason kind,
   }
   if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
   reason = cut_error(std::move(reason));
-  // Whoever ordered the start learns of its failure; only launches that nobody waits for are
-  // repeated.
+  // A start that is awaited fails with this reason. Only other launches are repeated.
   const bool may_restart = phase_ == plugin_phase::running || !start_is_awaited_;
   const auto reached = launch_.reached;
   problem_ = reason.message;

@@ -123,9 +123,7 @@ TEST_CASE("the trail is searched over links") {
             .get());
 }
 
-TEST_CASE(
-    "a record that cannot be written is an error to whoever adds it, is logged, and can still be "
-    "found") {
+TEST_CASE("a record that cannot be written is refused and logged, and can still be found") {
   temporary_directory directory;
   trail here{directory.path() / "missing"};
   CHECK(here.add("event", "notes", "1").code() == error_code::storage_failure);

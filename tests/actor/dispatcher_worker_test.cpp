@@ -197,7 +197,7 @@ TEST_CASE("a function is measured from its start on a worker, without its wait f
             .max_execution_time < 50ms);
 }
 
-TEST_CASE_FIXTURE(fixture, "a stop turns away at once whoever waits, and nothing new begins") {
+TEST_CASE_FIXTURE(fixture, "a stop refuses waiting requests at once, and nothing new begins") {
   gated_function slow;
   REQUIRE(add(command_spec{"slow"}.with_concurrency(1, 10), slow.handler()).get());
   auto running = execute("slow");

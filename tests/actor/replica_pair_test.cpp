@@ -128,7 +128,7 @@ TEST_CASE("a change reaches a node that is connected through another one only") 
   CHECK(a.verify().hash == c.verify().hash);
 }
 
-TEST_CASE("three connected nodes end alike, whoever writes") {
+TEST_CASE("three connected nodes end alike, whichever of them writes") {
   virtual_system system;
   replica_fixture a{system, 1}, b{system, 2}, c{system, 3};
   fake_wire ab{a, b}, bc{b, c}, ca{c, a};

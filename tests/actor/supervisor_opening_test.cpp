@@ -164,7 +164,7 @@ TEST_CASE_FIXTURE(supervisor_fixture,
     plugin.respond(plugin.expect_request("plugin.start").id, value{"started"}.msgpack());
   });
   CHECK(odd.code == error_code::invalid_argument);
-  // Whoever ordered the start was told, so it is not tried again behind their back.
+  // The order to start was answered with the failure, so the start is not repeated.
   CHECK(launcher.waiting() == 0);
   CHECK(info().restarts == 0);
 }

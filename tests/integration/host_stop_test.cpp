@@ -64,7 +64,7 @@ TEST_CASE("a stop is bounded, and names the command whose function does not retu
   CHECK(report.said == what + "in time\n" + what);
 }
 
-TEST_CASE("whoever stops a host that is being stopped learns the same") {
+TEST_CASE("two concurrent stops of a host report the same") {
   test::temporary_directory place;
   const auto report = test::in_child_process(
       [&] {
@@ -110,7 +110,7 @@ TEST_CASE("a callback that does not return is named by the stop") {
   CHECK(report.said == "the callback of quick\n");
 }
 
-TEST_CASE("nobody is let in by a host that is being stopped") {
+TEST_CASE("a host that is being stopped lets nobody in") {
   test::temporary_directory place;
   const auto report = test::in_child_process(
       [&] {
@@ -146,7 +146,7 @@ TEST_CASE("nobody is let in by a host that is being stopped") {
 
 TEST_CASE("a start that fails does not wait for what does not stop") {
   test::temporary_directory place;
-  // Nobody accepts here, so that whoever connects waits for as long as it may.
+  // Nothing accepts here, so connecting lasts until its deadline.
   auto silent = listen_tcp({"127.0.0.1", 0});
   REQUIRE(silent);
   REQUIRE(::listen(silent->get(), 0) == 0);
@@ -185,7 +185,7 @@ TEST_CASE("a start that fails does not wait for what does not stop") {
   CHECK_MESSAGE(report.said.ends_with("\nin time"), report.said);
 }
 
-TEST_CASE("a stop answers whoever waits") {
+TEST_CASE("a stop answers running and waiting requests") {
   test::temporary_directory place;
   const auto report = test::in_child_process(
       [&] {

@@ -61,7 +61,7 @@ TEST_SUITE("sandbox: limits") {
     REQUIRE_FALSE(checked);
     CHECK(checked.error().code == error_code::limit_exceeded);
     CHECK(checked.error().message.find("it may use 67108864") != std::string::npos);
-    // What has ended uses nothing, whoever has its number now.
+    // A process that has ended uses nothing, even when another one has its number now.
     process->socket.reset();
     REQUIRE(wait_readable(process->pidfd.get(), patience));
     CHECK(sandbox->check_limits("probe"));

@@ -118,7 +118,7 @@ TEST_CASE(
   CHECK_FALSE(check(policy({"command.execute:**"}), "command.execute", "\x80")->allowed);
 }
 
-TEST_CASE("of a key that occurs twice the last counts, as for whoever decodes the call") {
+TEST_CASE("of a key that occurs twice the last counts, as in the decoder of the call") {
   const auto by = policy({"context.read:/app/**"});
   CHECK_FALSE(check(by, "context.get", doubled("path", "/app/theme", "/secret"))->allowed);
   CHECK(check(by, "context.get", doubled("path", "/secret", "/app/theme"))->allowed);

@@ -27,7 +27,7 @@ TEST_CASE("a session starts by telling who this is and what it has") {
   CHECK(side.session.is_open());
 }
 
-TEST_CASE("whoever does not belong here is turned away with the reason") {
+TEST_CASE("a peer that does not belong here is refused with the reason") {
   one_side side;
   side.session.start(0);
   auto hello = side.greeting();

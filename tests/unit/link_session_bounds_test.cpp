@@ -330,7 +330,7 @@ TEST_CASE("a late reply to a call that was given up is dropped, and no strike, o
   CHECK(link.session.strikes() == 1);
 }
 
-TEST_CASE("however many calls are given up at once, whoever answers them late is no offender") {
+TEST_CASE("however many calls are given up at once, late answers to them are no violations") {
   link_limits limits;
   limits.strikes = 0;
   session_fixture link{limits};

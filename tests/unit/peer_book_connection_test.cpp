@@ -84,7 +84,7 @@ TEST_CASE("a newer connection in the same direction replaces the older one") {
   CHECK(book.disconnected(2, refused, 0, start) == node(2));
 }
 
-TEST_CASE("a node that was started anew replaces its old connection, whoever dialed") {
+TEST_CASE("a node that was started anew replaces its old connection, whichever side dialed") {
   auto book = connected_book();
   const auto verdict = book.connected(2, node(2), "bee", 21, "", start);
   CHECK(verdict.keep);

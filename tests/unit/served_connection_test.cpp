@@ -111,7 +111,7 @@ TEST_CASE(
   CHECK(seen == std::vector<std::string>{"context.get /a", "context.get /a"});
 }
 
-TEST_CASE("a request is served for whoever the caller is at that time") {
+TEST_CASE("a request is served in the name of the current caller") {
   connection_fixture side{known(principal_kind::plugin)};
   side.connection.set_caller(std::make_shared<const principal>(
       principal{.name = "changed", .kind = principal_kind::plugin}));
