@@ -16,11 +16,10 @@
 
 namespace troupe::bench {
 
-/// How requests are made: so many, and at most so many of them unanswered at any time. Both are at
-/// least 1.
+/// How a benchmark makes its requests.
 struct pipeline {
-  std::size_t requests;
-  std::size_t in_flight;
+  std::size_t requests;   ///< How many are made; at least 1.
+  std::size_t in_flight;  ///< How many may be unanswered at any time; at least 1.
 };
 
 /// The actor behind `run_pipeline`: makes the next request when an answer has come and was right.

@@ -88,7 +88,7 @@ TEST_CASE("a search is bounded by its limit, which counts what matches, and by a
   CHECK(here.search({.limit = 100'000}).size() == 1000);
 }
 
-TEST_CASE("only so many records are kept in memory, the newest") {
+TEST_CASE("only the newest N records are kept in memory") {
   temporary_directory directory;
   trail here{directory.path(), 3};
   for (const char* subject : {"1", "2", "3", "4", "5"}) here.add("event", "notes", subject).get();

@@ -116,7 +116,7 @@ public:
       if (each.id == other.id && each.connected) return true;
     return false;
   }
-  /// Exactly one link to each of so many others.
+  /// Exactly one link to each of this many others.
   bool has_links(std::size_t others) {
     const auto alive = met->alive();
     std::set<node_id> nodes;

@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(one_replica, "values behind many erased ones are listed all th
   CHECK(replica.serve<value_page>("context.list", list_values{}).value() == page);
 }
 
-TEST_CASE_FIXTURE(one_replica, "only so many verify at once, and the next is told to try again") {
+TEST_CASE_FIXTURE(one_replica, "two verifications run at once, and the next is refused") {
   replica.write("/a", 1);
   std::vector<answer<values_verified>> asked;
   for (int i = 0; i < 3; ++i)

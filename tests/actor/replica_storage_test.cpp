@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(one_replica, "settling fails when the disk refuses") {
         error_code::storage_failure);
 }
 
-TEST_CASE("a checkpoint is written after so many changes") {
+TEST_CASE("a checkpoint is written after every N changes") {
   virtual_system system;
   replica_fixture replica{system, 1, 10};
   for (int i = 0; i < 9; ++i) replica.write("/n/" + std::to_string(i), i);

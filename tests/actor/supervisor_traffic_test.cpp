@@ -88,7 +88,7 @@ TEST_CASE_FIXTURE(supervisor_fixture,
     CHECK(system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 1s, {}}}).code() ==
           error_code::permission_denied);
   CHECK(info().denials == 101);
-  // Of a flood so many a second are recorded.
+  // A flood is recorded at a bounded rate.
   CHECK(audit.records("plugin.denied", 20).size() <= 60);
 }
 

@@ -228,7 +228,7 @@ public:
     const std::lock_guard locked{memory_->guard};
     memory_->refusal = std::move(why);
   }
-  /// The records of this event, once there are at least so many.
+  /// The records of this event, once there are at least this many.
   std::vector<audit_record> records(std::string_view event, std::size_t at_least = 1) const {
     std::vector<audit_record> found;
     eventually([&] {

@@ -4,7 +4,7 @@
 
 using namespace troupe;
 
-TEST_CASE("a checkpoint is due after so many durable changes, replayed ones included") {
+TEST_CASE("a checkpoint is due after N durable changes, replayed ones included") {
   checkpoint_schedule schedule{10, 3};
   CHECK_FALSE(schedule.is_due(6));
   CHECK(schedule.is_due(7));

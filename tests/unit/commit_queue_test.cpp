@@ -27,7 +27,7 @@ struct fixture {
   void add(int count = 1) {
     while (count-- > 0) queue.add(record(++added));
   }
-  /// Adds so many that belong together.
+  /// Adds this many that belong together.
   void add_group(int count) {
     std::vector<encoded_record> group;
     while (count-- > 0) group.push_back(record(++added));
@@ -118,7 +118,7 @@ TEST_CASE("the health is the latest refusal, until a batch succeeds") {
   CHECK(f.queue.health());
 }
 
-TEST_CASE("a queue is full when so many records wait, without those being written") {
+TEST_CASE("a queue is full when N records wait, not counting those being written") {
   fixture f{{.max_batch = 2, .max_waiting = 3}};
   f.add(2);
   CHECK_FALSE(f.queue.is_full());
@@ -160,7 +160,7 @@ TEST_CASE("a batch is bounded in bytes, and has at least one record") {
   CHECK(tiny.take() == numbers{1});
 }
 
-TEST_CASE("a queue is full when so many bytes wait, without those being written") {
+TEST_CASE("a queue is full when N bytes wait, not counting those being written") {
   fixture f{{.max_batch = 1, .max_waiting_bytes = 2 * record(1).bytes.size()}};
   f.add();
   CHECK_FALSE(f.queue.is_full());

@@ -28,7 +28,7 @@ TEST_CASE("what a link says early is handed out once, in order, without that of 
   CHECK(early.size() == 1);
 }
 
-TEST_CASE("of one link only so many are kept, the oldest") {
+TEST_CASE("of one link only the oldest N are kept") {
   early_notifications early;
   for (int i = 0; i < 100; ++i) early.keep(said(1, std::to_string(i)));
   const auto taken = early.take(peer_id{1});
@@ -36,7 +36,7 @@ TEST_CASE("of one link only so many are kept, the oldest") {
   CHECK(taken.front().params == "0");
 }
 
-TEST_CASE("of all links only so many are kept, the newest") {
+TEST_CASE("of all links together only the newest N are kept") {
   early_notifications early;
   for (std::uint64_t link = 0; link < 100; ++link) early.keep(said(link, "x"));
   CHECK(early.size() == early_notifications::max_kept);

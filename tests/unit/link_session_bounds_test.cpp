@@ -237,13 +237,13 @@ TEST_CASE("a message that the other side would refuse as too long is not sent") 
 
 namespace {
 
-/// A map with a value under so many containers.
+/// A map with a value inside this many containers.
 std::string nested_map(std::size_t containers) {
   return "\x81\xa1"
          "a" +
          std::string(containers, '\x91') + "\x01";
 }
-/// A map with an array of so many nils.
+/// A map with an array of this many nils.
 std::string wide_map(std::uint32_t nils) {
   std::string bytes;
   msgpack_writer writer{bytes};

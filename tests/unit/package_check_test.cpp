@@ -53,7 +53,7 @@ TEST_CASE("a plugin is loaded once") {
   CHECK(check_room(manifest, {"files"}));
 }
 
-TEST_CASE("a node has room for so many plugins") {
+TEST_CASE("a node has room for 256 plugins") {
   std::set<std::string> names;
   while (names.size() < max_plugins) names.insert("p" + std::to_string(names.size()));
   const auto refused = check_room(notes_manifest(), names);

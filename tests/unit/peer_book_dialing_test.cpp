@@ -169,7 +169,7 @@ TEST_CASE("an address whose node closes each connection at once is dialed less a
   CHECK(book.peers().at(0).problem == "refused");
 }
 
-TEST_CASE("of why there is no connection so much is kept as people read, in whole characters") {
+TEST_CASE("a long reason why there is no connection is cut between characters") {
   peer_book book{node(1), 1, "a:1"};
   book.learn("b:1", start);
   std::string endless = "x";

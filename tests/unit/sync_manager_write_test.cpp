@@ -174,7 +174,7 @@ TEST_CASE("effects are handed out in two lists that take turns and keep their me
 
 // -- checkpoints and settling ---------------------------------------------------------------------
 
-TEST_CASE("a checkpoint is due after so many changes, and written when the log has its state") {
+TEST_CASE("a checkpoint is due after N changes, and written when the log has its state") {
   manager_fixture f{{.checkpoint_every = 2}};
   f.write("/a", 1);
   f.write("/b", 2);
