@@ -223,7 +223,7 @@ error open_requests::reason_for(const entry& ended, early_end why) {
       return {error_code::unavailable, "the command " + name + " was removed", {}};
     case early_end::stop: break;
   }
-  return {error_code::unavailable, "the node is being stopped", {}};
+  return {error_code::unavailable, "the node is stopping", {}};
 }
 
 // -- the entries ----------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ TEST_CASE("queued requests are answered when the node stops") {
   const auto work = with.add("work", 1, 2, some_handler);
   const auto runs = with.open(work), waits = with.open(work);
   REQUIRE(with.stop(1s));
-  CHECK(with.problem(waits) == "the node is being stopped");
+  CHECK(with.problem(waits) == "the node is stopping");
   CHECK(with.code(waits) == error_code::unavailable);
   CHECK(with.answer(waits).counted == command_outcome::rejected);
   with.finish(runs);
@@ -177,7 +177,7 @@ TEST_CASE("requests that wait for a worker are answered when the node stops") {
   const auto work = with.add("work", 2, 5);
   const auto runs = with.open(work), waits = with.open(work), queued = with.open(work);
   REQUIRE(with.stop(1s));
-  CHECK(with.problem(waits) == "the node is being stopped");
+  CHECK(with.problem(waits) == "the node is stopping");
   CHECK(with.code(queued) == error_code::unavailable);
   CHECK(with.requests.running(work) == 1);
   with.finish(runs);
