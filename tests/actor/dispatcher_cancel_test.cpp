@@ -118,8 +118,9 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(handler.waiting() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a handler is told once that its caller cancelled, who is answered at once") {
+TEST_CASE_FIXTURE(
+    fixture,
+    "a handler gets one cancel when its caller cancels, and the caller is answered at once") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
   cancellable_request asked{*this, "work"}, other{*this, "work"};

@@ -40,8 +40,7 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture,
-                  "a handler is told at the deadline that its answer is no longer wanted") {
+TEST_CASE_FIXTURE(fixture, "a handler learns at the deadline that its answer is no longer wanted") {
   auto slow = work(100ms);
   const auto ticket = handler.oldest_ticket();
   system.pass(95ms);

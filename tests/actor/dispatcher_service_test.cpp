@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(fixture, "the deadline of a request over a link is kept") {
   CHECK(asked.code() == error_code::deadline_exceeded);
 }
 
-TEST_CASE_FIXTURE(fixture, "metrics are told of one command or of all, and reset") {
+TEST_CASE_FIXTURE(fixture, "metrics are read of one command or of all, and reset") {
   REQUIRE(system.demand<payload>(dispatcher, call_of(execute_request{"notes.add", {}})));
   REQUIRE(system.demand<payload>(dispatcher, call_of(execute_request{"notes.list", {}})));
   CHECK(ask<metrics_list>("metrics.get", get_metrics{})->commands.size() == 2);

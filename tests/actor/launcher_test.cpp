@@ -201,7 +201,7 @@ TEST_CASE_FIXTURE(fixture, "an end of nothing is done at once") {
   CHECK(ends() == 0);
 }
 
-TEST_CASE_FIXTURE(fixture, "an exit is told once") {
+TEST_CASE_FIXTURE(fixture, "an exit is reported once") {
   REQUIRE(launch());
   exit_with({.status = 3, .signal = 0});
   CHECK(eventually([&] { return exits_told() == 1; }));
@@ -252,7 +252,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(see(&sandbox_script::stops_asked) == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin above its limits is told of once") {
+TEST_CASE_FIXTURE(fixture, "a plugin above its limits is reported once") {
   REQUIRE(launch());
   {
     const std::lock_guard locked{script->guard};

@@ -89,8 +89,9 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(gated_fixture,
-                  "a session is opened, its owner told, and the other side is who the gate says") {
+TEST_CASE_FIXTURE(
+    gated_fixture,
+    "a session is opened and reported, and the other side is the principal of the gate") {
   auto peer = accept();
   const auto accepted = peer.call_with("session.open", opening());
   CHECK(accepted.failure.code == error_code::none);
@@ -189,7 +190,7 @@ TEST_CASE_FIXTURE(gated_fixture, "nothing is called on a link that is not open y
 }
 
 TEST_CASE_FIXTURE(gated_fixture,
-                  "the dialing side introduces itself, and its owner is told who answered") {
+                  "the dialing side introduces itself, and its owner learns which node answered") {
   auto peer = dial();
   const auto heard = peer.expect_request("session.open");
   CHECK(heard.as<session_open>().name == "me");

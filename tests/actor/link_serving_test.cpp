@@ -62,7 +62,7 @@ TEST_CASE_FIXTURE(link_fixture,
 
 TEST_CASE_FIXTURE(
     link_fixture,
-    "who serves commands is told which are cancelled, by the other side or by its end") {
+    "a service learns which commands are cancelled, by the other side or by its end") {
   fake_service commands{system, [](const service_call&) { return std::optional<result<value>>{}; }};
   auto peer = connect(principal_kind::client, {{service::commands, commands.actor()}});
   const auto first = peer.request_with("command.execute", execute_request{"a", {}});

@@ -49,8 +49,9 @@ TEST_CASE_FIXTURE(link_fixture, "the error of the other side is the error of the
   CHECK(asked.get().error() == why);
 }
 
-TEST_CASE_FIXTURE(link_fixture,
-                  "a call that is not answered ends at its deadline, and the other side is told") {
+TEST_CASE_FIXTURE(
+    link_fixture,
+    "a call that is not answered ends at its deadline, and the other side gets a cancel") {
   auto peer = connect(principal_kind::plugin);
   auto asked = call("a", 50ms);
   const auto heard = peer.expect_request("a");
@@ -123,7 +124,7 @@ TEST_CASE_FIXTURE(link_fixture,
   CHECK(log.contains("link.closed link=\"test\" reason=\"enough\""));
 }
 
-TEST_CASE_FIXTURE(link_fixture, "a peer is told why its link is closed, a client is not") {
+TEST_CASE_FIXTURE(link_fixture, "a peer learns why its link is closed, a client does not") {
   for (const auto kind : {principal_kind::peer, principal_kind::client}) {
     auto peer = connect(kind);
     tell(link, close_link{"enough"});

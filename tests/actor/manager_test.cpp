@@ -263,7 +263,7 @@ TEST_CASE_FIXTURE(fixture, "permissions are given, taken, and asked for over lin
   CHECK(serve(check_permission{"notes", "nonsense"}).code() == error_code::invalid_argument);
 }
 
-TEST_CASE_FIXTURE(fixture, "what a plugin uses is told over links") {
+TEST_CASE_FIXTURE(fixture, "the resources that a plugin uses are answered over links") {
   auto plugin = run("notes");
   const auto got = serve(get_usage{"notes"});
   CHECK(decode_checked<resource_usage>(got.value().msgpack.bytes)->memory_mechanism == "none");

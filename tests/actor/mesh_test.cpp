@@ -250,7 +250,7 @@ TEST_CASE("an address where nobody answers is tried again until somebody does") 
   CHECK(eventually([&] { return a.peers().front().problem.empty(); }));
 }
 
-TEST_CASE("a node can be told of one more address, and of one that is none") {
+TEST_CASE("a node can learn one more address, and one that is malformed") {
   mesh_node a{1}, b{2};
   CHECK(a.peers().empty());
   CHECK(a.system.ask<void>(a.mesh, dial_address{b.address}).get());
@@ -320,7 +320,7 @@ TEST_CASE("a node that was joined does not dial back") {
 }
 
 TEST_CASE(
-    "a copy of a node that reaches a third one is told so, shows it, and dials less and less "
+    "a copy of a node that reaches a third one learns so, shows it, and dials less and less "
     "often") {
   mesh_node third{3};
   mesh_node original{1, {.seeds = {third.address}, .discover = false, .incarnation = 20}};

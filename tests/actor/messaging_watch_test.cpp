@@ -49,8 +49,9 @@ private:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(messaging_fixture,
-                  "each end that is watched is told once, with its reason, to its own handler") {
+TEST_CASE_FIXTURE(
+    messaging_fixture,
+    "each end that is watched is reported once, with its reason, to its own handler") {
   watcher watching{system};
   const auto a = silent();
   const auto b = silent();
@@ -68,7 +69,7 @@ TEST_CASE_FIXTURE(messaging_fixture,
 }
 
 TEST_CASE_FIXTURE(messaging_fixture,
-                  "the end of an actor that ended before it was watched is told as well") {
+                  "the end of an actor that ended before it was watched is reported as well") {
   watcher watching{system};
   const auto gone = silent();
   end_with(gone, {error_code::internal, "broke", {}});
@@ -77,8 +78,9 @@ TEST_CASE_FIXTURE(messaging_fixture,
   CHECK(watching.told.size() == 1);
 }
 
-TEST_CASE_FIXTURE(messaging_fixture,
-                  "an actor that is watched again is told once, to the last handler") {
+TEST_CASE_FIXTURE(
+    messaging_fixture,
+    "the end of an actor that is watched again is reported once, to the last handler") {
   watcher watching{system};
   const auto a = silent();
   watching.watch(a, "first");
@@ -114,9 +116,9 @@ public:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(messaging_fixture,
-                  "a handler that throws ends its actor with what it threw, and the one who asked "
-                  "is told as much") {
+TEST_CASE_FIXTURE(
+    messaging_fixture,
+    "a handler that throws ends its actor with what it threw, and the asker gets the same") {
   watcher watching{system};
   const auto whom = system.own(spawn_shell<defective_state>(system.caf()));
   watching.watch(whom, "defective");

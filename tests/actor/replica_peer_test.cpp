@@ -137,7 +137,7 @@ TEST_CASE_FIXTURE(
   CHECK(peer.link().said<sync_ack>("sync.ack").back().batch == 1'101);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what made them see it") {
+TEST_CASE_FIXTURE(pair_fixture, "a watcher learns what readers see, not what made them see it") {
   played_peer peer{*this, 9};
   std::vector<std::pair<value, std::optional<value>>> seen;
   const auto watcher = system.own(context_watcher{
@@ -159,7 +159,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher is told what readers see, not what ma
 }
 
 TEST_CASE_FIXTURE(pair_fixture,
-                  "a watcher is told when a value that readers saw goes into quarantine") {
+                  "a watcher learns when a value that readers saw goes into quarantine") {
   played_peer peer{*this, 9};
   std::vector<change_record> seen;
   const auto watcher = system.own(context_watcher{

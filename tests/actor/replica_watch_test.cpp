@@ -46,9 +46,8 @@ private:
 
 }  // namespace
 
-TEST_CASE_FIXTURE(
-    one_replica,
-    "a watcher is told of every change at and below its path, in order, and of no other") {
+TEST_CASE_FIXTURE(one_replica,
+                  "a watcher gets every change at and below its path, in order, and no other") {
   replica.write("/app/before", 1);
   kept_changes changes{*this, "/app"};
   replica.write("/app", 1);

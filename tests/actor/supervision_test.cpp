@@ -145,7 +145,7 @@ TEST_CASE_FIXTURE(fixture, "a tree without children stops at once") {
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "a child is asked its farewell before it is told to exit, while those it depends "
+                  "a child is asked its farewell before its order to exit, while those it depends "
                   "on still run") {
   grow({child("store"), with_farewell("replica"), child("link")});
   take_events();
@@ -153,7 +153,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(take_events() == strings{"exit link", "farewell replica", "exit replica", "exit store"});
 }
 
-TEST_CASE_FIXTURE(fixture, "a child that ends at its farewell is not told to exit") {
+TEST_CASE_FIXTURE(fixture, "a child that ends at its farewell gets no order to exit") {
   grow({child("a"), with_farewell("b", manner::ends_at_farewell)});
   take_events();
   CHECK(stop().value().blocked.empty());
@@ -176,8 +176,8 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(take_events() == strings{"farewell b", "exit b", "exit a"});
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a child that does not answer its farewell is told to exit at its deadline") {
+TEST_CASE_FIXTURE(
+    fixture, "a child that does not answer its farewell gets an order to exit at its deadline") {
   grow({child("a"), with_farewell("b", manner::silent_at_farewell)});
   auto stopped = stop(60s);
   system.pass(4'990ms);
@@ -281,7 +281,7 @@ TEST_CASE_FIXTURE(fixture, "the end of an essential child is reported, once") {
   CHECK(take_events().empty());
 }
 
-TEST_CASE_FIXTURE(fixture, "the reason of an end is told in words") {
+TEST_CASE_FIXTURE(fixture, "the reason of an end is reported in words") {
   grow({child("a")});
   kill("a");
   REQUIRE(failures.size() == 1);

@@ -35,7 +35,7 @@ TEST_CASE_FIXTURE(supervisor_fixture, "a plugin introduces itself, tells its com
   CHECK(log.contains("plugin.launched plugin=notes process=4711 layers=\"process: none\""));
 }
 
-TEST_CASE_FIXTURE(supervisor_fixture, "the sandbox is told what the plugin may see") {
+TEST_CASE_FIXTURE(supervisor_fixture, "the sandbox learns what the plugin may see") {
   auto manifest = notes_manifest();
   for (const char* text : {"fs.read:/usr/share/dict/**", "fs.read:/etc/hostname",
                            "fs.read:/home/*/x", "context.read:/app/**"})

@@ -42,7 +42,8 @@ public:
 }  // namespace
 
 TEST_CASE_FIXTURE(
-    fixture, "a plugin that dies in a call: the caller is told, and the plugin is started again") {
+    fixture,
+    "a plugin crashes in a call: the caller gets the error, and the plugin is started again") {
   make();
   auto plugin = run();
   auto asked = execute("notes.add");

@@ -71,7 +71,7 @@ TEST_CASE_FIXTURE(supervisor_fixture,
 
 TEST_CASE_FIXTURE(
     supervisor_fixture,
-    "a plugin that breaks the protocol at its stop is cut off at once, which is told once") {
+    "a plugin that breaks the protocol at its stop is cut off at once, and reported once") {
   make();
   auto plugin = run();
   auto stopped = order(plugin_order::stop);

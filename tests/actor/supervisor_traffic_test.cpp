@@ -12,7 +12,7 @@ using namespace troupe::test;
 
 TEST_CASE_FIXTURE(
     supervisor_fixture,
-    "a command runs in the plugin, which is told who asks and how much time is left") {
+    "a command runs in the plugin, which learns the caller and how much time is left") {
   make();
   auto plugin = run();
   auto asked = execute("notes.add", {}, 3s);
@@ -37,7 +37,7 @@ TEST_CASE_FIXTURE(supervisor_fixture, "the error of a plugin's command reaches t
 
 TEST_CASE_FIXTURE(
     supervisor_fixture,
-    "a plugin that does not answer a call costs its caller the deadline, and is told to stop") {
+    "a call that a plugin does not answer fails at its deadline, and the plugin gets a cancel") {
   auto manifest = notes_manifest();
   manifest.deadlines.call = 60ms;
   make(manifest);
@@ -50,9 +50,8 @@ TEST_CASE_FIXTURE(
   CHECK(info().phase == plugin_phase::running);
 }
 
-TEST_CASE_FIXTURE(
-    supervisor_fixture,
-    "a plugin is told once that a call is cancelled, and what it answers is the answer") {
+TEST_CASE_FIXTURE(supervisor_fixture,
+                  "a plugin gets one cancel of a call, and what it answers is the answer") {
   make();
   auto plugin = run();
   auto asked = system.ask<value>(supervisor, invocation{{"notes.add", {}, "host", 9s, {}}, 5});

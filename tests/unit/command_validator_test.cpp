@@ -370,7 +370,7 @@ TEST_CASE("arguments answer for themselves") {
       std::invalid_argument);
 }
 
-TEST_CASE("names and texts that are not UTF-8 are told all the same") {
+TEST_CASE("names and texts that are not UTF-8 are reported all the same") {
   const auto rules = rules_for(command_spec{"greet"}.param<std::string>("name"));
   arguments given{{"n\xe4me", 1}};
   const auto refused = rules.validate(given);

@@ -84,7 +84,7 @@ TEST_CASE("one batch is written at a time, while the next gathers") {
   CHECK_FALSE(f.queue.is_idle());
 }
 
-TEST_CASE("the batch whose outcome is told is handed back") {
+TEST_CASE("the batch whose outcome is reported is handed back") {
   fixture f;
   f.add(2);
   const auto batch = f.queue.take();

@@ -130,7 +130,7 @@ TEST_CASE("of one incarnation a path never holds more than the latest write") {
   CHECK(siblings_of(engine, a) == std::vector<dot>{{node(2), 1, 3}});
 }
 
-TEST_CASE("where one sibling goes and another one counts, that one is told") {
+TEST_CASE("where one sibling goes and another one counts, that one is reported") {
   context_engine engine{node(1), 1};
   const auto x = put({node(2), 1, 1}, "/a", "x", {}, 10),
              y = put({node(3), 1, 1}, "/a", "y", {}, 12);
@@ -149,7 +149,7 @@ TEST_CASE("where one sibling goes and another one counts, that one is told") {
   CHECK(outcome.applied[0].instead->previous_value == value{"y"});
 }
 
-TEST_CASE("where nothing is left, that is told") {
+TEST_CASE("where nothing is left, that is reported") {
   context_engine engine{node(1), 1};
   const auto x = put({node(2), 1, 1}, "/a", "x"), y = put({node(3), 1, 1}, "/a", "y", {x.dot});
   REQUIRE(status_of(engine, x) == apply_status::applied);

@@ -37,7 +37,7 @@ TEST_CASE("a visible value that goes into quarantine is an erasure to watchers")
   CHECK_FALSE(engine.quarantine().at(0).records.at(0).previous_value);
 }
 
-TEST_CASE("watchers are told of the sibling that readers see instead of a write in quarantine") {
+TEST_CASE("watchers learn of the sibling that readers see instead of a write in quarantine") {
   context_engine engine{node(1), 1};
   const auto older = put({node(3), 1, 1}, "/a", "older", {}, 1),
              newer = put({node(2), 1, 1}, "/a", "newer", {}, 2);
@@ -50,7 +50,7 @@ TEST_CASE("watchers are told of the sibling that readers see instead of a write 
   CHECK(outcome.seen_instead->previous_value == value{"newer"});
 }
 
-TEST_CASE("watchers are not told of what goes into quarantine unseen") {
+TEST_CASE("watchers do not learn of what goes into quarantine unseen") {
   context_engine engine{node(1), 1};
   SUBCASE("a write that does not win") {
     REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "older", {}, 1), noon).status ==

@@ -206,7 +206,7 @@ TEST_CASE("heads go out every second and tell what was processed") {
   CHECK(sent<sync_heads>(side.session.tick(2000)).size() == 1);
 }
 
-TEST_CASE("a change of links is told at once") {
+TEST_CASE("a change of links is sent at once") {
   one_side side;
   side.open();
   side.view.links = {node(2), node(3)};

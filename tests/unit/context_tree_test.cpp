@@ -163,7 +163,7 @@ TEST_CASE("the hash and count of any subtree and range equal the sums over their
   }
 }
 
-TEST_CASE("visiting starts at the given path and ends when told") {
+TEST_CASE("visiting starts at the given path and ends when the visitor says so") {
   context_tree tree;
   for (const auto* text : {"/a", "/a/b", "/a/c", "/a!", "/b"})
     tree.put(path{text}, siblings_for(1, 1));
@@ -289,7 +289,7 @@ TEST_CASE("the difference of two trees equals the brute-force difference") {
   }
 }
 
-TEST_CASE("comparing trees ends when told") {
+TEST_CASE("comparing trees ends when the visitor says so") {
   context_tree a, b;
   for (int i = 0; i < 100; ++i) b.put(path{"/" + std::to_string(i)}, siblings_for(1, 1));
   int seen = 0;

@@ -12,7 +12,7 @@ using namespace std::string_literals;
 
 // -- calls of ours --------------------------------------------------------------------------------
 
-TEST_CASE("a call is sent as a request and told the answer that carries its id") {
+TEST_CASE("a call is sent as a request and gets the answer that carries its id") {
   recorded_outcome outcome;
   session_fixture link;
   const auto id = link.call(outcome,
@@ -29,7 +29,7 @@ TEST_CASE("a call is sent as a request and told the answer that carries its id")
   CHECK(link.session.calls_in_flight() == 0);
 }
 
-TEST_CASE("a call is told the error that the other side answers") {
+TEST_CASE("a call gets the error that the other side answers") {
   recorded_outcome outcome;
   session_fixture link;
   const auto id = link.call(outcome);
@@ -61,7 +61,8 @@ TEST_CASE("an id is not used again right after its call has ended") {
   CHECK(link.session.strikes() == 1);
 }
 
-TEST_CASE("a call that is not answered is given up at its deadline, and the other side is told") {
+TEST_CASE(
+    "a call that is not answered is given up at its deadline, and the other side gets a cancel") {
   recorded_outcome outcome;
   session_fixture link;
   const auto id = link.call(outcome);

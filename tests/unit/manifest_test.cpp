@@ -141,7 +141,7 @@ stop_ms = 60_000
         parse_manifest(std::string{smallest} + "denied = [\"event.publish:**\"]\n", "plugin.toml"));
   }
 
-  TEST_CASE("a mistake is told with file, line, column and key") {
+  TEST_CASE("a mistake is reported with file, line, column and key") {
     CHECK(mistake_of("descripton = \"x\"\n") ==
           "plugin.toml:4:1: descripton: is not a known key; did you mean \"description\"?");
     CHECK(mistake_of("[resource_limits]\n  max_memory = 1\n") ==

@@ -185,7 +185,7 @@ TEST_CASE("every message crosses between actors as it was") {
   }
 }
 
-TEST_CASE("what does not travel with a message is not told of elsewhere") {
+TEST_CASE("what is local to a node does not travel with a message") {
   auto record = sample<change_record>(1);
   record.previous_value = value{"before"};
   CHECK_FALSE(decode<change_record>(encode(record))->previous_value.has_value());

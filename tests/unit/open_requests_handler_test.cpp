@@ -49,7 +49,7 @@ TEST_CASE("a handler keeps the place of a request that passed its deadline until
   CHECK(with.requests.running(work) == 1);
 }
 
-TEST_CASE("a handler whose caller cancels is told, and keeps the place until it answers") {
+TEST_CASE("a handler whose caller cancels gets a cancel, and keeps the place until it answers") {
   ledger with;
   const auto work = with.add("work", 1, 0, some_handler);
   const auto asked = with.open(work, 10s, caller);

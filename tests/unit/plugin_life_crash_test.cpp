@@ -250,7 +250,8 @@ TEST_CASE_FIXTURE(
   CHECK(life->restarts() == 1);
 }
 
-TEST_CASE_FIXTURE(life_fixture, "a status that comes after the crash was told changes nothing") {
+TEST_CASE_FIXTURE(life_fixture,
+                  "a status that comes after the report of the crash changes nothing") {
   make();
   run();
   see(life->exceeded("too much"));

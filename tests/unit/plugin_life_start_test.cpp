@@ -267,7 +267,7 @@ TEST_CASE_FIXTURE(life_fixture, "a session that opens when none is awaited is ig
 
 // -- a start that is overtaken --------------------------------------------------------------------
 
-TEST_CASE_FIXTURE(life_fixture, "commands that are told during the stop are not offered") {
+TEST_CASE_FIXTURE(life_fixture, "commands that are announced during the stop are not offered") {
   make();
   start();
   const auto number = opened();

@@ -20,7 +20,7 @@ TEST_CASE("the highest version that both sides speak is agreed on") {
   CHECK(agree_on_protocol({0, lowest_protocol}) == lowest_protocol);
 }
 
-TEST_CASE("sides without a shared version are told both ranges") {
+TEST_CASE("sides without a shared version learn both ranges") {
   const auto newer = agree_on_protocol({beyond, beyond + 1});
   REQUIRE_FALSE(newer.has_value());
   CHECK(newer.error().code == error_code::version_mismatch);

@@ -87,7 +87,7 @@ TEST_CASE("ids have all of their 32 bits") {
   CHECK(parsed<rpc::request>("\x94\x00\xce\xff\xff\xff\xff\xa1m\x90"s).id == 0xffffffff);
 }
 
-TEST_CASE("what is none of the three frames is refused, and told what a frame is") {
+TEST_CASE("what is none of the three frames is refused, and the error says what a frame is") {
   CHECK(refusal("\x90").ends_with(
       "send [0, msgid, method, [params]], [1, msgid, error, result] or [2, method, [params]]"));
   for (const auto& bytes :

@@ -86,7 +86,8 @@ TEST_CASE("sdk plugin: a command works with the context") {
   CHECK_FALSE(host.context.contains(path{"/d/old"}));
 }
 
-TEST_CASE("sdk plugin: a visit of many entries goes page by page and ends when told") {
+TEST_CASE(
+    "sdk plugin: a visit of many entries goes page by page and ends when the visitor says so") {
   sdk::memory_context context;
   for (int i = 0; i < 2500; ++i) context[path{"/n/" + std::to_string(i)}] = i;
   one_command plugin{[](const arguments& given, sdk::call& call) -> result<value> {

@@ -65,7 +65,8 @@ error failure_in(std::string_view frame) {
 
 // -- the accepting side ---------------------------------------------------------------------------
 
-TEST_CASE("an accepted session is answered and told, and requests in the same bytes are served") {
+TEST_CASE(
+    "an accepted session is answered and reported, and requests in the same bytes are served") {
   connection_fixture side{accepting()};
   CHECK(side.sent().empty());
   side.receive(opening_frame(1) + get_frame(2));

@@ -119,7 +119,7 @@ TEST_CASE("a request is served in the name of the current caller") {
   CHECK(side.one<ask_service>().call.caller->name == "changed");
 }
 
-TEST_CASE("a cancelled request is answered at once and its service told, by the ticket it got") {
+TEST_CASE("a cancelled request is answered at once, and its service gets the ticket to cancel") {
   auto setup = known(principal_kind::client);
   setup.number = 3;
   connection_fixture side{std::move(setup)};
@@ -249,7 +249,7 @@ TEST_CASE("a notification of the link itself is the owner's") {
   CHECK(came.params == params);
 }
 
-TEST_CASE("refused notifications are told up to a bound each second, and then counted") {
+TEST_CASE("refused notifications are reported up to a bound each second, and then counted") {
   connection_fixture side{known(principal_kind::client)};
   for (int i = 0; i < 25; ++i) side.receive(heads_frame());
   const auto told = side.all<notification_refused>();
@@ -294,7 +294,7 @@ TEST_CASE("a call without an answer ends at its deadline") {
   CHECK(side.one<call_ended>().outcome.error().code == error_code::deadline_exceeded);
 }
 
-TEST_CASE("a call that is cancelled is told to the other side and goes on until it is answered") {
+TEST_CASE("the other side gets the cancel of a call, which goes on until it is answered") {
   connection_fixture side{known(principal_kind::peer)};
   recorded_outcome outcome;
   const auto number = side.connection.call("m", rpc::no_params, side.now + 1s, outcome.taker());

@@ -57,7 +57,7 @@ TEST_CASE("a slip of each kind costs one") {
   CHECK(edit_distance("abc", "", 3) == 3);
 }
 
-TEST_CASE("a distance above the limit is not told") {
+TEST_CASE("a distance above the limit is not computed") {
   CHECK_FALSE(edit_distance("greet", "notes", 3).has_value());
   CHECK_FALSE(edit_distance("a", "abcde", 3).has_value());
   CHECK_FALSE(edit_distance("ab", "cd", 1).has_value());

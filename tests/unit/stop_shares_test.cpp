@@ -32,7 +32,7 @@ TEST_SUITE("stop shares") {
     CHECK(shares.share(start, 0s) == 20ms);
   }
 
-  TEST_CASE("a child is told a quarter less, at most 250 ms, in whole milliseconds") {
+  TEST_CASE("a child gets a quarter less, at most 250 ms, in whole milliseconds") {
     CHECK(stop_shares::announced(100ms) == 75ms);
     CHECK(stop_shares::announced(20ms) == 15ms);
     CHECK(stop_shares::announced(1s) == 750ms);

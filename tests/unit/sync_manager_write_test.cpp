@@ -272,7 +272,7 @@ TEST_CASE("few long reads run at once; the next is overloaded until one ends") {
 
 // -- watchers -------------------------------------------------------------------------------------
 
-TEST_CASE("watchers are told each change below their path, before it is stored") {
+TEST_CASE("watchers get each change below their path, before it is stored") {
   manager_fixture f;
   f.watch(1, "/a");
   f.watch(2, "/b");
@@ -289,7 +289,7 @@ TEST_CASE("watchers are told each change below their path, before it is stored")
   CHECK(f.none<tell_watcher>());
 }
 
-TEST_CASE("a watcher that is gone is told nothing") {
+TEST_CASE("a watcher that is gone gets nothing") {
   manager_fixture f;
   f.watch(1, "");
   f.after([&] { f.manager.unwatch(watcher_id{1}); });

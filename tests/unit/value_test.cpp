@@ -200,7 +200,7 @@ TEST_CASE("a key that is not a string is refused") {
   CHECK(refused("\x81\xa1k\x81\xc0\x02").code == error_code::invalid_argument);
 }
 
-TEST_CASE("text that is not UTF-8 is refused, and told where other bytes belong") {
+TEST_CASE("text that is not UTF-8 is refused, with the place where other bytes belong") {
   CHECK_THROWS_WITH_AS(value{"\xff"},
                        "a string value is not UTF-8; use value::binary for other bytes",
                        std::invalid_argument);

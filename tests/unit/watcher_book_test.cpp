@@ -40,7 +40,7 @@ using lines = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("each watcher is told its part of the news once, in order") {
+TEST_CASE("each watcher gets its part of the news once, in order") {
   fixture f;
   f.note("/early");
   f.book.add(watcher_id{1}, path{});
@@ -71,7 +71,7 @@ TEST_CASE("the number of watchers is bounded") {
   CHECK(f.book.add(watcher_id{2}, path{}));
 }
 
-TEST_CASE("a watcher too far behind is ended before it would miss a change; others are told on") {
+TEST_CASE("a watcher too far behind is ended before it would miss a change; others go on") {
   fixture f{{.max_unanswered = 2}};
   f.book.add(watcher_id{1}, path{});
   f.book.add(watcher_id{2}, path{});
