@@ -40,9 +40,10 @@ void sync_manager::log(log_severity severity, std::string_view event,
 /// Why nothing of a write is taken: of many values all are written or none.
 std::optional<error> sync_manager::refusal(const write_values& wanted) const {
   if (!queue_.health())
-    return error{error_code::storage_failure,
-                 "writes are refused while the disk does: " + queue_.health().error().message,
-                 {}};
+    return error{
+        error_code::storage_failure,
+        "no write is accepted while the disk refuses writes: " + queue_.health().error().message,
+        {}};
   if (queue_.is_full())
     return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
   const auto count = wanted.entries.size();

@@ -88,8 +88,11 @@ result<change_record> context_engine::write(operation op, const path& where, val
 
   if (vector_.at(own_.origin, own_.incarnation) == 0 && has_too_many_incarnations(own_.origin))
     return fail(error_code::limit_exceeded,
-                "this node, or all together, wrote in so many incarnations that no node would "
-                "take a change of another one");
+                "no write of this incarnation is accepted: a node may write in at most " +
+                    std::to_string(limits_.max_incarnations_of_node) +
+                    " incarnations, and all nodes together in " +
+                    std::to_string(limits_.max_incarnations) +
+                    "; use a new data directory, or a new cluster");
   if (clock_.next(now_ms) >= latest_time)
     return fail(error_code::unavailable,
                 "this node's clock stands beyond the year 6429; set it right");
