@@ -121,8 +121,11 @@ inline constexpr std::uint64_t max_refusals_told = 10;
 /// clock.
 ///
 /// Bytes, ticks and the answers of services come in. Bytes for the other side go out through
-/// `output`, everything else through `effects`; after each event the owner takes both. A request is
-/// answered exactly once: by its service, by its deadline, or by the end of the connection.
+/// `output`, everything else through `effects`; after each event the owner takes both.
+///
+/// While the connection lasts, each request gets one reply: from its service, or early, when its
+/// caller cancels it or its deadline passes. The end of the connection sends no reply. It cancels
+/// the requests whose callers still wait.
 class served_connection : private link_events {
 public:
   using time_point = link_session::time_point;
@@ -159,8 +162,8 @@ public:
   }
   /// Fails the connection with `closed`. A peer gets the reason first.
   void close(const std::string& reason);
-  /// Ends it: open calls fail with `reason`, open requests are cancelled. Nothing else happens
-  /// afterwards.
+  /// Ends it: open calls fail with `reason`, open requests are cancelled without a reply. Nothing
+  /// else happens afterwards.
   void end(const error& reason);
   /// Replaces who is on the other side, for requests that are handed on from now on.
   void set_caller(principal_ptr caller) { caller_ = std::move(caller); }

@@ -14,17 +14,17 @@ namespace troupe {
 
 /// Owns the sandbox: the one thread that starts, watches and ends plugin processes, for as long as
 /// the node lives. (A plugin ends with the thread that started it.) Also logs what plugins write to
-/// their standard output, samples what they use where nothing else limits it, and has packages
-/// read.
+/// their standard output and samples what they use where nothing else limits it. Passes packages
+/// to a package reader.
 using launcher_actor = caf::typed_actor<
-    // Has a package read and checked, beside everything else.
+    // Passes a package to the package reader, which checks it while the launcher goes on.
     caf::result<package_read>(read_package),
     // Starts a plugin. The watcher learns when its process ends by itself or uses too much.
     caf::result<plugin_launched>(launch_plugin),
-    // Ends one. Answered when nothing of it is left, or with the reason why something is; a later
-    // order tries again.
+    // Ends a plugin. Answered when nothing of it is left, or with the reason why something is; a
+    // later order tries again.
     caf::result<plugin_ended>(end_plugin),
-    // What one uses now.
+    // The resources that a plugin uses now.
     caf::result<resource_usage>(track_plugin),
     // Asks the sandbox what a plugin may do, by the policy in the question.
     caf::result<permission_decision>(check_by_policy),

@@ -10,16 +10,16 @@
 
 namespace troupe {
 
-/// Manages the plugins of a node: has their packages read and checked, starts a supervisor for each
-/// and passes orders on.
+/// Manages the plugins of a node: it lets the launcher read and check their packages, starts a
+/// supervisor for each plugin and passes orders to the supervisors.
 using plugin_manager_actor = caf::typed_actor<
-    // Starts the plugin of a package. Answered when it runs, or with why it does not.
+    // Starts the plugin of a package. Answered when it runs, or with the reason why it does not.
     caf::result<plugin_info>(load_plugin),
-    // Stops one. Answered when nothing of it is left.
+    // Stops a plugin. Answered when nothing of it is left.
     caf::result<void>(unload_plugin),
-    // All of them, in the order of their names.
+    // Lists all plugins, in the order of their names.
     caf::result<plugin_list>(list_plugins),
-    // Stops all of them, then ends.
+    // Stops all plugins, then ends.
     caf::result<void>(stop_plugins),
     // `plugin.*` over links.
     caf::result<payload>(service_call), caf::result<void>(service_notification)>;

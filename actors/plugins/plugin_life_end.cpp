@@ -85,7 +85,7 @@ std::string plugin_life::describe_exit(const exit_status& status, const std::str
 
 void plugin_life::crash(life_effects& out, error reason, exit_reason kind,
                         std::chrono::milliseconds patience) {
-  // A plugin that is being stopped may do as it likes, but it is not listened to any more.
+  // During the stop this is no crash. The plugin's answer is not awaited any more.
   if (phase_ == plugin_phase::stopping) {
     if (!stop_.is_ending) finish_stop(out);
     return;

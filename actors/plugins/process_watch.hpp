@@ -37,15 +37,19 @@ public:
   bool finish_verification(const std::string& plugin, std::uint64_t number);
 
   // -- processes ----------------------------------------------------------------------------------
+  /// A process has been started for the plugin.
   void add(const std::string& plugin, time_point now);
   /// An order to end the plugin. Cancels its launch if the package is still being verified.
   /// @returns false when it has no process. A process that is being ended already keeps its times.
   bool end(const std::string& plugin, std::chrono::milliseconds patience,
            std::chrono::milliseconds grace, time_point now);
-  /// @param has_exited as was just seen.
+  /// What the launcher saw of a process.
   enum class seen : std::uint8_t { running, exited };
+  /// @param what was just seen. @returns what to do about the process now.
   duty observe(const std::string& plugin, seen what, time_point now);
+  /// Forgets the process, which has been reaped.
   void remove(const std::string& plugin);
+  /// The process could not be ended. It keeps its place until the next order to end it.
   void end_failed(const std::string& plugin);
 
   /// The plugin whose use is to be compared with its limits now. One at a time, since a look may

@@ -26,10 +26,9 @@ public:
 
   /// Scans `buffer`, which starts with the first byte of the message and has all bytes that have
   /// arrived.
-  /// @returns The number of bytes of the message when it is complete, 0 when more must arrive.
-  /// Fails
-  ///          with `limit_exceeded` or `protocol_violation`. After a complete message the scanner
-  ///          is ready for the next.
+  /// @returns the number of bytes of the message when it is complete, and 0 when more must arrive.
+  /// Fails with `limit_exceeded` or `protocol_violation`. After a complete message the scanner is
+  /// ready for the next.
   result<std::size_t> scan(std::string_view buffer);
 
   /// True when a message has begun and not ended.

@@ -42,11 +42,10 @@ struct bubblewrap_config {
 ///   `RLIMIT_NPROC`, and for memory `RLIMIT_DATA` for each process with `check_limits` for their
 ///   sum.
 /// - An unprivileged user: the host's own, or one for each plugin when the host is root.
-/// - bwrap: every namespace unshared (so no network), no capabilities. The plugin sees `/usr` and
-/// the
-///   loader's cache of the host, its package at `/plugin` and the `readable` paths, all read-only;
-///   `/proc` of its own processes; a `/dev` of harmless devices; `/tmp` and `/dev/shm` in one tmpfs
-///   with limited bytes and inodes. The unprivileged user must be able to read the package and the
+/// - bwrap: every namespace unshared (so no network), no capabilities. The plugin sees `/usr`, the
+///   host's loader cache, its package at `/plugin` and the `readable` paths, all read-only; `/proc`
+///   of its own processes; a `/dev` of harmless devices; `/tmp` and `/dev/shm` in one tmpfs with
+///   limited bytes and inodes. The unprivileged user must be able to read the package and the
 ///   readable paths.
 /// - plugin-init: closes descriptors, sets rlimits, applies Landlock and the system call filter.
 ///

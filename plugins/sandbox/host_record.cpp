@@ -89,7 +89,7 @@ host_record::~host_record() {
 
 result<void> host_record::add(const fs::path& directory) {
   const auto line = directory.string() + '\n';
-  // A line that ends before it, and then as many empty ones.
+  // The end of a line, followed by as many bytes of removed lines as this one needs.
   const auto room = text_.find(std::string(line.size() + 1, '\n'));
   const auto place = room == std::string::npos ? text_.size() : room + 1;
   if (::pwrite(fd_.get(), line.data(), line.size(), static_cast<off_t>(place)) ==

@@ -14,9 +14,7 @@ namespace troupe {
 ///   bits are compared as 32 bits;
 /// - `socket`: `EAFNOSUPPORT`, since a plugin has its descriptor;
 /// - calls that are known and dangerous: `EPERM`;
-/// - everything else, `clone3` included: `ENOSYS`, so that programs and libraries fall back to
-/// older
-///   calls.
+/// - everything else, `clone3` included: `ENOSYS`, so that programs and libraries use older calls.
 int enforce_syscall_filter();
 
 }  // namespace troupe

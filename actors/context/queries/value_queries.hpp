@@ -11,8 +11,7 @@
 namespace troupe {
 
 /// One page of the values at and below a path: at most as many as wanted, and as fit into one
-/// answer
-/// (`answer_budget`).
+/// answer (see `answer_budget`).
 ///
 /// When the root holds a value, the first page has at least two entries. The next page is asked for
 /// by the last path of this one, and the root as last path asks for the first page.
