@@ -45,6 +45,7 @@ struct strong_id {
   friend auto operator<=>(const strong_id&, const strong_id&) = default;
 };
 
+/// The text of the uuid.
 template <class Tag>
 std::string to_string(const strong_id<Tag>& id) {
   return to_string(id.id);

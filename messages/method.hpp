@@ -34,6 +34,7 @@ struct method_callers {
   bool peer = false;
 };
 
+/// The sets of callers that the method table uses.
 namespace called_by {
 
 inline constexpr method_callers clients{.client = true};

@@ -12,7 +12,9 @@ namespace troupe {
 
 /// Opens a host to CAF. Handles are valid until the host stops.
 struct caf_access {
+  /// The actor system of a host. The host owns it.
   static caf::actor_system& system(host& from);
+  /// The typed handles of a host's actors.
   static const node_actors& actors(host& from);
 
   /// Starts a node in an actor system that the program owns and that outlives it. Call

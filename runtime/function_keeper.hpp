@@ -33,9 +33,10 @@ public:
 
   const dispatcher_actor& dispatcher() const noexcept { return dispatcher_; }
   const std::string& command() const noexcept { return wanted_.command; }
-  /// Call it once.
+  /// The request to the dispatcher. Call it once.
   execute_command take() { return std::move(wanted_); }
   std::chrono::milliseconds limit() const noexcept { return limit_; }
+  /// Calls the callback. Only the first call has an effect.
   void finish(result<value> outcome);
 
 private:
@@ -64,6 +65,7 @@ using function_keeper = caf::typed_actor<
     // The deadline of a stop.
     caf::result<void>(tick)>;
 
+/// Starts a keeper without functions. It ends after a stop. Never fails.
 function_keeper spawn_function_keeper(caf::actor_system& system);
 
 }  // namespace troupe

@@ -96,11 +96,14 @@ public:
                    std::vector<custom_check> checks = {});
   /// Offers a long-running command, on a worker.
   result<void> add(command_spec spec, long_function run, std::vector<custom_check> checks = {});
+  /// Removes a command. Requests that wait for it are answered `unavailable`; those that run go on.
+  /// No effect when there is none.
   result<void> remove(const std::string& name);
   /// All commands, in the order of their names.
   result<std::vector<command_spec>> list() const;
   /// Of all commands that have run, in the order of their names.
   result<std::vector<command_metrics>> metrics() const;
+  /// Forgets all measurements.
   result<void> reset_metrics();
 
 private:
@@ -117,6 +120,7 @@ public:
   result<value> get(std::string_view path) const;
   /// Writes a value. Returns when the change is durable here, or at once with `memory`.
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
+  /// Erases a value. Returns as `set` does; `not_found` when there is none.
   result<change_id> erase(std::string_view path, durability level = durability::durable);
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
@@ -142,7 +146,9 @@ public:
   result<plugin_info> load(const std::filesystem::path& package,
                            std::vector<std::string> grants = {},
                            permission_level level = permission_level::user);
+  /// Stops a plugin. Returns when nothing of it is left; `not_found` when there is none.
   result<void> unload(const std::string& name);
+  /// All plugins, in the order of their names.
   result<std::vector<plugin_info>> list() const;
 
 private:

@@ -72,6 +72,7 @@ public:
   /// second call does nothing.
   stop_report stop();
 
+  /// The handles of the subsystems, which are valid as long as the node.
   const node_actors& actors() const noexcept;
   const config& settings() const noexcept { return settings_; }
   /// Where the node listens for others; empty when it does not.

@@ -108,6 +108,7 @@ public:
   /// Takes a place for an execution that ends before anything else happens here. Return it with
   /// `end_inline`. O(1), no allocation.
   std::optional<rejected> begin_inline(command_index command, time_point deadline, time_point now);
+  /// Returns the place of an execution that took `ran`.
   void end_inline(command_index command, nanoseconds ran, time_point now);
 
   // -- requests -----------------------------------------------------------------------------------

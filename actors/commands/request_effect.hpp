@@ -76,11 +76,13 @@ struct report_stop {
   result<void> outcome;
 };
 
+/// One effect.
 using any = std::variant<answer, start_function, stop_function, ask_handler, cancel_at_handler, log,
                          report_stop>;
 
 }  // namespace request_effect
 
+/// To be carried out in order.
 using request_effects = std::vector<request_effect::any>;
 
 }  // namespace troupe

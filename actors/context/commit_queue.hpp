@@ -30,6 +30,7 @@ public:
 
   explicit commit_queue(commit_limits limits = {}) : limits_(limits) {}
 
+  /// Adds one change.
   void add(encoded_record record);
   /// Adds changes that become durable together.
   void add(std::vector<encoded_record> group);
@@ -42,6 +43,8 @@ public:
 
   /// True when all that was added is durable.
   bool is_idle() const noexcept { return waiting_.empty() && !under_way_; }
+  /// True at the bound of the records, or of their bytes, that wait. The batch under way does not
+  /// count.
   bool is_full() const noexcept {
     return waiting_.size() >= limits_.max_waiting || waiting_bytes_ >= limits_.max_waiting_bytes;
   }

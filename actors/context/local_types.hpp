@@ -28,6 +28,7 @@ struct read_records {
   std::uint64_t first = 0;
   std::size_t max_bytes = 0;
 };
+/// The answer to `read_records`: in order, and empty when the log has none of them.
 struct records_read {
   std::vector<encoded_record> records;
 };
@@ -52,6 +53,7 @@ struct watch_context {
 
 /// Asks for a snapshot of the state. It never changes and may be read on any thread.
 struct take_snapshot {};
+/// The answer to `take_snapshot`: the state at one time.
 struct snapshot_taken {
   context_tree tree;
   version_vector vector;

@@ -49,6 +49,7 @@ struct replica_setup {
   std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
 };
 
+/// Starts a replica. Its owner ends it, after `settle_context` if nothing may be lost. Never fails.
 replica_actor spawn_replica(caf::actor_system& system, replica_setup setup);
 
 /// The replica of a node. Makes everything durable before it ends. @param setup Called when the

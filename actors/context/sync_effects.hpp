@@ -53,10 +53,12 @@ struct close_peer {
 
 // -- requests and watchers ------------------------------------------------------------------------
 
+/// Answer a `write`: with the ids of its changes, or with the reason why it is refused.
 struct answer_write {
   context_request request;
   result<values_written> outcome;
 };
+/// Answer a `settle`: everything is durable and checkpointed, or why not.
 struct answer_settle {
   context_request request;
   result<void> outcome;
@@ -94,6 +96,7 @@ struct sync_log_line {
   std::vector<sync_log_field> fields;
 };
 
+/// What the owner of a manager has to do, in order.
 using sync_effect =
     std::variant<append_batch, read_peer_log, save_checkpoint, send_to_peer, close_peer,
                  answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;

@@ -88,6 +88,7 @@ public:
   void disk_refused(const error& why);
   /// The answer to `read_peer_log`.
   void log_read(peer_id peer, result<std::vector<encoded_record>> records);
+  /// The outcome of a `save_checkpoint`. One that failed is logged and tried again later.
   void checkpoint_written(checkpoint_id id);
   void checkpoint_failed(checkpoint_id id, const error& why);
 
@@ -110,12 +111,14 @@ public:
 
   // -- reads --------------------------------------------------------------------------------------
 
+  /// What readers see at a path. O(log n).
   value_found find(const path& where) const;
   value_explained explain(const path& where) const { return engine_.explain(where); }
   /// One page, or nothing when too many tombstones lie between the values: see `begin_long_read`.
   std::optional<value_page> list(const list_values& wanted) const;
   /// Admits a read that takes long, on another thread. @returns the state to read, or `overloaded`.
   result<verified_state> begin_long_read();
+  /// A read that was admitted has ended, in whatever way.
   void end_long_read();
 
   const context_engine& engine() const noexcept { return engine_; }

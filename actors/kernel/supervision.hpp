@@ -74,6 +74,7 @@ struct child_failed {
   std::string name;
   std::string reason;
 };
+/// Learns that the tree has to be stopped.
 using failure_watcher = std::function<void(const child_failed&)>;
 
 /// Starts actors in order, watches them, and stops them in reverse order within bounded time. See
@@ -83,6 +84,7 @@ using supervisor_tree = caf::typed_actor<
     // ends too.
     caf::result<stop_report>(stop_children)>;
 
+/// Starts a tree, which starts the children in order. It ends after a stop. Never fails.
 /// @param on_failure Called from the supervisor, at most once. Must not block.
 supervisor_tree spawn_supervisor_tree(caf::actor_system& system, std::vector<child_spec> children,
                                       failure_watcher on_failure, const log_target& log);

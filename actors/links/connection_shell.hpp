@@ -32,7 +32,9 @@ public:
   virtual void on_session(session_began& session) = 0;
   /// A notification of the link itself, such as `log`.
   virtual void on_notification(const notification_came& notification) = 0;
+  /// A notification of the other side was refused; for the log.
   virtual void on_refused(const notification_refused& refused) = 0;
+  /// This many more were refused in the last second.
   virtual void on_more_refused(std::uint64_t count) = 0;
   /// The connection cannot go on: call `end`.
   virtual void on_failure(connection_failed& failed) = 0;
@@ -71,6 +73,7 @@ public:
     step([this](auto& served) { served.start(now()); });
   }
 
+  /// Passes on the bytes that the broker has read.
   void receive(const caf::io::new_data_msg& data) {
     step([&](auto& served) { served.receive(bytes_of(data), now()); });
   }
@@ -93,6 +96,7 @@ public:
       return served.call(method, params, now() + deadline, std::move(done), patience);
     });
   }
+  /// These do what their namesakes of `served_connection` do.
   void cancel(std::uint32_t call) {
     step([&](auto& served) { served.cancel(call); });
   }

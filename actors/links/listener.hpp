@@ -14,6 +14,7 @@ namespace troupe {
 /// ends it.
 using listener_actor = caf::io::accept_handler;
 
+/// What a listener depends on.
 struct listener_setup {
   std::string label;                  ///< For logs, such as the path of the socket.
   std::size_t max_connections = 256;  ///< One more is closed at once and logged.
@@ -23,6 +24,7 @@ struct listener_setup {
   std::function<result<link_setup>(int socket)> setup_for;
 };
 
+/// Starts a listener. It owns its links, and they end with it. Its owner ends it.
 /// @param socket Listens already; the listener takes it over. Without a socket the listener ends
 /// with `unavailable` as soon as it runs.
 listener_actor spawn_listener(caf::actor_system& system, unique_fd socket, listener_setup setup);

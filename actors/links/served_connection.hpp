@@ -157,6 +157,7 @@ public:
                              call_patience patience = call_patience::until_deadline);
   /// Tells the other side once that the answer to this call is no longer wanted.
   void cancel(std::uint32_t call) { session_.cancel(call); }
+  /// Sends a notification. Fails when it cannot be sent, as `link_session::notify` does.
   result<void> notify(std::string_view method, std::string_view params) {
     return session_.notify(method, params);
   }

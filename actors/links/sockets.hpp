@@ -19,6 +19,7 @@ struct endpoint {
 
 /// Parses `host:port` or `[IPv6 address]:port`. The error names what is wrong.
 result<endpoint> parse_endpoint(std::string_view text);
+/// The text that `parse_endpoint` reads.
 std::string to_string(const endpoint& where);
 
 /// True for `localhost` and the addresses that stay on this machine.

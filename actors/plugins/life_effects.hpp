@@ -104,6 +104,7 @@ struct quit {};
 
 }  // namespace life_effect
 
+/// What a supervisor has to do.
 using one_life_effect =
     std::variant<life_effect::launch, life_effect::connect, life_effect::disconnect,
                  life_effect::ask_commands, life_effect::offer_command, life_effect::retract,

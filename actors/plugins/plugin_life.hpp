@@ -55,26 +55,37 @@ public:
   life_effects abandon();
 
   // -- the launch ---------------------------------------------------------------------------------
+  /// The launcher has started the process, or could not.
   life_effects launched(launch_number number, plugin_launched process);
   life_effects launch_failed(launch_number number, error why);
+  /// The plugin has opened its session, or failed to.
   life_effects session_opened();
   life_effects opening_refused(error why);
   /// @param policy Decides which commands the plugin may offer.
   life_effects commands_received(launch_number number, std::vector<command_spec> commands,
                                  const permissions& policy);
+  /// The plugin did not tell its commands: it answered with this error, or not at all.
   life_effects commands_refused(launch_number number, error why);
+  /// The dispatcher has accepted a command, or has refused it.
   life_effects offer_accepted(launch_number number, const std::string& command);
   life_effects offer_refused(launch_number number, const std::string& command, error why);
 
   // -- what happens to a launch -------------------------------------------------------------------
+  /// The process has ended by itself. @param last_output Its last line of output, if any.
   life_effects exited(const exit_status& status, const std::string& last_output);
+  /// The plugin uses more than its limits. @param what In words, with the numbers.
   life_effects exceeded(const std::string& what);
+  /// The plugin has closed its connection, without a reason that is known yet.
   life_effects connection_closed();
+  /// The plugin has broken the protocol.
   life_effects protocol_violated(const error& how);
+  /// The plugin is silent, or its session cannot go on for another reason.
   life_effects given_up(const error& why);
-  /// @param jitter In [0, 1), for the delay of a restart.
+  /// Nothing of the launch is left. @param jitter In [0, 1), for the delay of a restart.
   life_effects ended(end_cause cause, const plugin_ended& end, time_point now, double jitter);
+  /// Something of the launch could not be ended.
   life_effects end_failed(end_cause cause, const error& why, time_point now);
+  /// The plugin has answered the request to stop, or its deadline has passed.
   life_effects stop_answered();
 
   // -- time and policy ----------------------------------------------------------------------------

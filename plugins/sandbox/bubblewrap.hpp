@@ -19,6 +19,8 @@
 
 namespace troupe {
 
+/// Where the sandbox finds its programs and keeps its records, and how much protection it may do
+/// without.
 struct bubblewrap_config {
   /// Absolute and not below `/tmp`, or a name that is looked for in `/usr/bin`, `/bin` and
   /// `/usr/local/bin`.

@@ -17,6 +17,8 @@ using context_reader_actor = caf::typed_actor<
     // O(log n + visited), tombstones included.
     caf::result<value_page>(list_values)>;
 
+/// Starts a reader. It ends by itself after one answer. Never fails.
+/// @param state A snapshot. @param strategy Decides between siblings; not null.
 context_reader_actor spawn_context_reader(caf::actor_system& system, verified_state state,
                                           std::shared_ptr<const conflict_resolution> strategy);
 

@@ -68,6 +68,7 @@ enum class apply_status : std::uint8_t {
   overflow,   ///< It would pass a bound and was not applied. It may be sent again later.
 };
 
+/// What `context_engine::apply` did with a change of another node.
 struct apply_outcome {
   apply_status status = apply_status::applied;
   /// In the order in which they became part of the state. Store them in this order.

@@ -15,6 +15,7 @@
 
 namespace troupe {
 
+/// The bounds of a store.
 struct store_options {
   /// The most bytes of the database file. A full store refuses writes and can still be read.
   std::uint64_t max_bytes = std::uint64_t{64} << 30;
@@ -48,6 +49,7 @@ public:
   context_store& operator=(context_store&&) noexcept;
   ~context_store();
 
+  /// The cluster and the node that the store belongs to.
   const store_identity& identity() const noexcept;
   /// How long `open` took to read the whole file. Grows with the log.
   std::chrono::milliseconds check_took() const noexcept;

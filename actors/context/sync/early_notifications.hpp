@@ -33,6 +33,7 @@ public:
   static constexpr std::size_t max_of_link = 16;
   static constexpr std::size_t max_bytes = std::size_t{16} << 20;
 
+  /// Keeps a notification. May drop it or others, at the bounds.
   void keep(notification said);
   /// Removes and returns what this link has said, in order.
   std::vector<notification> take(peer_id link);

@@ -44,6 +44,7 @@ private:
   binary payload_;
 };
 
+/// A batch that goes to several peers.
 using shared_batch = std::shared_ptr<const push_batch>;
 
 /// Splits records into batches in order.

@@ -90,6 +90,7 @@ struct report_roots {
 struct close_session {
   error reason;
 };
+/// What the owner of a session has to do, in order.
 using sync_action = std::variant<send_message, read_log, apply_records, report_mismatch,
                                  report_roots, close_session>;
 

@@ -11,6 +11,7 @@ namespace troupe {
 /// thread of its own, because resolving a name and connecting block.
 using dialer_actor = caf::typed_actor<caf::result<connected_socket>(dial_address)>;
 
+/// Starts a dialer. Its owner ends it, which may take as long as one address does. Never fails.
 dialer_actor spawn_dialer(caf::actor_system& system);
 
 /// The dialer of a node. Start it before the other children, so that it stops last: a name server

@@ -40,6 +40,9 @@ struct mesh_setup {
   dialer_actor dialer;  ///< Makes the connections.
 };
 
+/// Starts a mesh, which dials the seeds one after the other. It owns the links that it dials, and
+/// they end with it. Its owner ends it. Never fails: an address that cannot be reached is dialed
+/// again later.
 mesh_actor spawn_mesh(caf::actor_system& system, mesh_setup setup);
 
 /// The mesh of a node. @param setup Called when the children before it have started.

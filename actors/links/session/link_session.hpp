@@ -25,6 +25,7 @@ public:
   /// A request that must be answered with `respond` or `refuse`, once and also after its deadline.
   virtual void on_request(request_serial request, std::string_view method, std::string_view params,
                           const rpc::envelope& beside) = 0;
+  /// A notification other than `cancel`.
   virtual void on_notification(std::string_view method, std::string_view params) = 0;
   /// The other side no longer waits for the answer to this request. It must be answered all the
   /// same.

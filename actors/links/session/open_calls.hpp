@@ -45,6 +45,7 @@ public:
   std::uint32_t next_number();
   /// Opens a call under `next_number()`.
   void open(time_point deadline, call_completion done, call_patience patience);
+  /// Whether there is an open call with this number.
   bool is_open(std::uint32_t number) const noexcept;
   /// Closes an open call. @returns its completion, for the caller to call.
   call_completion close(std::uint32_t number);
@@ -57,6 +58,7 @@ public:
   bool waits_for_answer(std::uint32_t number) const noexcept;
   /// The latest deadline of the calls that are in time.
   std::optional<time_point> latest_deadline() const noexcept;
+  /// The numbers of all open calls.
   std::vector<std::uint32_t> numbers() const;
 
   /// A call was closed at its deadline: its reply may still come, once.

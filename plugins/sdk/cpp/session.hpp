@@ -17,6 +17,7 @@
 
 namespace troupe::sdk {
 
+/// A time of the steady clock.
 using time_point = std::chrono::steady_clock::time_point;
 
 /// Deadlines and timeouts that are longer count as this long.
@@ -52,7 +53,9 @@ public:
 
   /// Sends a request and returns the id to ask `take_answer` for.
   result<std::uint32_t> request(std::string_view method, std::string_view params);
+  /// Sends a notification.
   result<void> notify(std::string_view method, std::string_view params);
+  /// Answers a request with the bytes of its result.
   result<void> respond(std::uint32_t id, std::string_view payload);
   /// Always sends something: when the failure itself cannot travel, one of the same code that says
   /// so.
