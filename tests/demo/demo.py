@@ -7,11 +7,9 @@ interruption.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +21,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 import nodes as support  # noqa: E402
-from nodes import children, descendants  # noqa: E402
+from leftovers import adopt_orphans, groups_left, processes_left, things_of_troupe  # noqa: E402
 from partition import Partition  # noqa: E402
 
 LONGEST = 120  # seconds
@@ -245,49 +243,6 @@ def crash(claims, a, b, c, options):
     claims.check(took is not None, f"{took:.2f} s" if took is not None else "not within 30 s")
     claims.begin("the trees verify")
     claims.check(all(node.run("context", "verify").returncode == 0 for node in (a, b, c)))
-
-
-def adopt_orphans():
-    """Makes every orphan of a node a child of this process, from now on."""
-    set_child_subreaper = 36
-    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "this process cannot adopt orphans")
-
-
-def processes_left():
-    """All running processes below this one: pid -> name. Reaps children that have ended."""
-    for child in children():
-        try:
-            os.waitpid(child, os.WNOHANG)
-        except ChildProcessError:
-            pass
-    found = {}
-    for pid in descendants(os.getpid()):
-        try:
-            found[pid] = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-        except OSError:
-            pass  # it has ended since
-    return found
-
-
-def groups_left(nodes):
-    """The control groups of the nodes' plugins that still exist, even when no record names them."""
-    places = {group.parent for node in nodes for group in node.groups}
-    # A group is called troupe-<host>-<plugin>-<number>.
-    hosts = {record.stem for node in nodes for record in node.records}
-    return {group for place in places for host in hosts
-            for group in place.glob(f"troupe-{host}-*")}
-
-
-def things_of_troupe():
-    """Temporary files, shared memory and sockets with Troupe's name, except those of other demos
-    and of tests."""
-    places = (pathlib.Path(tempfile.gettempdir()), pathlib.Path("/dev/shm"))
-    found = {str(entry) for place in places for entry in place.glob("*troupe*")}
-    for line in pathlib.Path("/proc/net/unix").read_text().splitlines():
-        found.update(f"socket {word}" for word in line.split()[7:] if "troupe" in word)
-    others = re.compile(r"/troupe-(demo|test|nightly)-")
-    return {thing for thing in found if not others.search(thing)}
 
 
 def clean_up(claims, nodes, partition, directory, before):
