@@ -1,4 +1,4 @@
-// Longer than other files: more than half of it is two lists of system calls, which are read as
+// This file is long because more than half of it is two lists of system calls, which are read as
 // one.
 
 #include <troupe/plugins/sandbox/syscall_filter.hpp>

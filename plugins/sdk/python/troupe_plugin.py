@@ -1,3 +1,5 @@
+# This file is long because the author of a plugin reads and copies the SDK as one module.
+
 """Write a Troupe plugin in Python.
 
 A plugin is an ordinary process that a Troupe node starts in a sandbox, with one open socket to the
