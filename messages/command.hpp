@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/field.hpp>
 #include <troupe/messages/ids.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

@@ -7,7 +7,7 @@
 
 #include <xxhash.h>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

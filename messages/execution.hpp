@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
-#include <troupe/messages/method.hpp>
 #include <troupe/messages/principal.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 namespace troupe {
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
-#include <troupe/messages/method.hpp>
 #include <troupe/messages/principal.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 namespace troupe {
 

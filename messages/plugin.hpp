@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/messages/field.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

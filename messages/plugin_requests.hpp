@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
-#include <troupe/messages/method.hpp>
 #include <troupe/messages/plugin.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 namespace troupe {
 

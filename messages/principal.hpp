@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/field.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

@@ -8,7 +8,7 @@
 #include <troupe/messages/msgpack/msgpack_reader.hpp>
 #include <troupe/messages/msgpack/msgpack_scanner.hpp>
 #include <troupe/messages/msgpack/msgpack_writer.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <troupe/messages/msgpack/msgpack_reader.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

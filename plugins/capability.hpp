@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/field.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

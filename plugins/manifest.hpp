@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/field.hpp>
 #include <troupe/messages/plugin.hpp>
+#include <troupe/messages/wire/field.hpp>
 #include <troupe/plugins/capability.hpp>
 #include <troupe/plugins/semver.hpp>
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <troupe/messages/spelling.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/spelling.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

@@ -28,7 +28,7 @@ namespace troupe {
 #include <toml++/toml.h>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/field.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

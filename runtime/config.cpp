@@ -7,8 +7,8 @@
 #include <sstream>
 
 #include <troupe/actors/links/sockets.hpp>
-#include <troupe/messages/spelling.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/spelling.hpp>
+#include <troupe/messages/text/utf8.hpp>
 #include <troupe/plugins/toml_reader.hpp>
 
 namespace troupe {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/field.hpp>
 #include <troupe/messages/plugin.hpp>
+#include <troupe/messages/wire/field.hpp>
 #include <troupe/plugins/sandbox/weaker_mode.hpp>
 
 namespace troupe {

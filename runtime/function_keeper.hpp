@@ -9,7 +9,7 @@
 #include <troupe/actors/commands/dispatcher.hpp>
 #include <troupe/actors/context/local_types.hpp>
 #include <troupe/actors/kernel/clock.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 
 namespace troupe {
 

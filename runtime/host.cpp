@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 #include <troupe/runtime/caf.hpp>
 #include <troupe/runtime/call_gate.hpp>
 #include <troupe/runtime/host_impl.hpp>

@@ -9,7 +9,7 @@
 
 #include <troupe/actors/commands/dispatcher.hpp>
 #include <troupe/actors/context/replica.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/kernel/system.hpp>
 #include <troupe/actors/links/mesh/dialer.hpp>
 #include <troupe/actors/links/mesh/mesh.hpp>

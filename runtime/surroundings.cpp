@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include <troupe/actors/links/sockets.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 #include <troupe/plugins/manifest.hpp>
 
 namespace troupe {

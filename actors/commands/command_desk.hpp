@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <troupe/actors/commands/caller_cache.hpp>
-#include <troupe/actors/commands/open_requests.hpp>
+#include <troupe/actors/commands/ledger/open_requests.hpp>
 #include <troupe/actors/commands/performance_monitor.hpp>
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/actors/commands/resolver.hpp>

@@ -4,7 +4,7 @@
 
 #include <troupe/actors/commands/local_types.hpp>
 #include <troupe/actors/kernel/log.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 
 namespace troupe {
 

@@ -7,7 +7,7 @@
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/spelling.hpp>
+#include <troupe/messages/text/spelling.hpp>
 
 namespace troupe {
 

@@ -10,7 +10,7 @@
 #include <troupe/actors/context/store/store_keeper.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/links/mesh/mesh.hpp>
 

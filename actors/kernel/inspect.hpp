@@ -10,11 +10,11 @@
 #include <caf/inspector_access.hpp>
 #include <caf/string_view.hpp>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
-#include <troupe/messages/field.hpp>
 #include <troupe/messages/principal.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

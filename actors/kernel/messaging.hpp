@@ -12,7 +12,7 @@
 #include <caf/system_messages.hpp>
 #include <caf/timespan.hpp>
 
-#include <troupe/actors/kernel/asking.hpp>
+#include <troupe/actors/kernel/deadlines/asking.hpp>
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/timespan.hpp>
 

@@ -10,9 +10,9 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <troupe/actors/kernel/errors.hpp>
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
 

@@ -12,8 +12,8 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
 
-#include <troupe/actors/kernel/asking.hpp>
 #include <troupe/actors/kernel/connection.hpp>
+#include <troupe/actors/kernel/deadlines/asking.hpp>
 #include <troupe/actors/kernel/errors.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 

@@ -21,9 +21,9 @@
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/node.hpp>
 #include <troupe/messages/plugin.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/plugin_requests.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 /// The messages that may leave the process: `X(type)` for each. The type ids and the round-trip
 /// tests are generated from this list.

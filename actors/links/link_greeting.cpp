@@ -4,8 +4,8 @@
 
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/messages/assert.hpp>
-#include <troupe/messages/codec.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
 

@@ -4,7 +4,7 @@
 
 #include <caf/io/typed_broker.hpp>
 
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 

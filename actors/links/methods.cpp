@@ -10,11 +10,11 @@
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/node.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
 #include <troupe/messages/plugin_requests.hpp>
-#include <troupe/messages/spelling.hpp>
-#include <troupe/messages/sync.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/spelling.hpp>
+#include <troupe/messages/text/utf8.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

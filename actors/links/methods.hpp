@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/method.hpp>
 #include <troupe/messages/principal.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 namespace troupe {
 

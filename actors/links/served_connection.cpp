@@ -6,7 +6,7 @@
 
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/messages/assert.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

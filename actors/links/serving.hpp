@@ -11,9 +11,9 @@
 #include <troupe/actors/kernel/overloaded.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/link.hpp>
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
-#include <troupe/messages/method.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 // What every actor that serves methods over links does with requests and answers.
 

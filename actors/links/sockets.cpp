@@ -16,7 +16,7 @@
 #include <cstring>
 #include <memory>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

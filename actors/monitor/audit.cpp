@@ -5,7 +5,7 @@
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/actors/monitor/audit_file.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

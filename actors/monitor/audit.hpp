@@ -6,7 +6,7 @@
 
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/messages/audit.hpp>
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <fstream>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 #include <troupe/messages/value.hpp>
 
 namespace troupe {

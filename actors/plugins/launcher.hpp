@@ -6,7 +6,7 @@
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/kernel/log.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/plugins/local_types.hpp>
 #include <troupe/actors/plugins/package_reader.hpp>
 

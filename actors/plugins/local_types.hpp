@@ -13,8 +13,8 @@
 
 #include <troupe/actors/commands/local_types.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
-#include <troupe/actors/plugins/permissions.hpp>
-#include <troupe/actors/plugins/plugin_process.hpp>
+#include <troupe/actors/plugins/life/plugin_process.hpp>
+#include <troupe/actors/plugins/policy/permissions.hpp>
 #include <troupe/messages/audit.hpp>
 #include <troupe/messages/plugin_requests.hpp>
 #include <troupe/plugins/manifest.hpp>

@@ -3,8 +3,8 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
-#include <troupe/actors/plugins/grant_book.hpp>
 #include <troupe/actors/plugins/package_check.hpp>
+#include <troupe/actors/plugins/policy/grant_book.hpp>
 
 namespace troupe {
 

@@ -5,7 +5,7 @@
 
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 
 namespace troupe {

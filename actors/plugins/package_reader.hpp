@@ -2,7 +2,7 @@
 
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/plugins/local_types.hpp>
 
 namespace troupe {

@@ -12,8 +12,8 @@
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/monitor/audit.hpp>
-#include <troupe/actors/plugins/grant_book.hpp>
 #include <troupe/actors/plugins/launcher.hpp>
+#include <troupe/actors/plugins/policy/grant_book.hpp>
 
 namespace troupe {
 

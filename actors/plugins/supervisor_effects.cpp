@@ -6,7 +6,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
 #include <troupe/messages/assert.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe {
 

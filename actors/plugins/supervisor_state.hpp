@@ -13,8 +13,8 @@
 #include <troupe/actors/kernel/rate_window.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/links/connection_shell.hpp>
-#include <troupe/actors/plugins/grant_book.hpp>
-#include <troupe/actors/plugins/plugin_life.hpp>
+#include <troupe/actors/plugins/life/plugin_life.hpp>
+#include <troupe/actors/plugins/policy/grant_book.hpp>
 #include <troupe/actors/plugins/supervisor.hpp>
 
 namespace troupe {

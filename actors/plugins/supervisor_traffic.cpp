@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include <troupe/actors/kernel/messaging.hpp>
-#include <troupe/actors/plugins/call_check.hpp>
+#include <troupe/actors/plugins/policy/call_check.hpp>
 #include <troupe/actors/plugins/supervisor_state.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe {
 

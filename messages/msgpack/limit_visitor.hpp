@@ -7,7 +7,7 @@
 #include <msgpack.hpp>
 
 #include <troupe/messages/msgpack/limits.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

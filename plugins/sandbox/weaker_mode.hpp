@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include <troupe/messages/field.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe {
 

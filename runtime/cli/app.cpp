@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe::cli {
 

@@ -7,9 +7,9 @@
 #include <string_view>
 
 #include <troupe/actors/links/session/link_session.hpp>
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/link.hpp>
-#include <troupe/messages/method.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
 namespace troupe::cli {

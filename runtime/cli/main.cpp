@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <exception>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 #include <troupe/runtime/cli/app.hpp>
 #include <troupe/runtime/cli/mistakes.hpp>
 #include <troupe/runtime/version.hpp>

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/spelling.hpp>
+#include <troupe/messages/text/spelling.hpp>
 
 namespace troupe::cli {
 

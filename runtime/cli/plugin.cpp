@@ -2,7 +2,7 @@
 
 #include <troupe/messages/audit.hpp>
 #include <troupe/messages/plugin_requests.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe::cli {
 

@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe::cli {
 

@@ -6,8 +6,8 @@
 
 #include <troupe/actors/monitor/audit.hpp>
 #include <troupe/actors/monitor/audit_file.hpp>
-#include <troupe/messages/utf8.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/messages/text/utf8.hpp>
+#include <troupe/tests/support/fixtures/actor_fixture.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>
 
 using namespace troupe;

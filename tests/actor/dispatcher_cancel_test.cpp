@@ -9,7 +9,7 @@
 
 #include <caf/event_based_actor.hpp>
 
-#include <troupe/tests/support/dispatcher_fixture.hpp>
+#include <troupe/tests/support/fixtures/dispatcher_fixture.hpp>
 #include <troupe/tests/support/held_handler.hpp>
 
 using namespace troupe;

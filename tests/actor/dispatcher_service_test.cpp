@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include <troupe/messages/rpc.hpp>
-#include <troupe/tests/support/dispatcher_fixture.hpp>
+#include <troupe/messages/wire/rpc.hpp>
+#include <troupe/tests/support/fixtures/dispatcher_fixture.hpp>
 #include <troupe/tests/support/held_handler.hpp>
 
 using namespace troupe;

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include <troupe/tests/support/dispatcher_fixture.hpp>
+#include <troupe/tests/support/fixtures/dispatcher_fixture.hpp>
 #include <troupe/tests/support/held_handler.hpp>
 
 using namespace troupe;

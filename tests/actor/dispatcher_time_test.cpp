@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <troupe/tests/support/dispatcher_fixture.hpp>
+#include <troupe/tests/support/fixtures/dispatcher_fixture.hpp>
 #include <troupe/tests/support/held_handler.hpp>
 
 using namespace troupe;

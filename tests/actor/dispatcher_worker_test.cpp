@@ -7,7 +7,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include <troupe/tests/support/dispatcher_fixture.hpp>
+#include <troupe/tests/support/fixtures/dispatcher_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -16,7 +16,7 @@
 
 #include <troupe/actors/plugins/launcher.hpp>
 #include <troupe/plugins/integrity.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/fixtures/actor_fixture.hpp>
 #include <troupe/tests/support/temporary_directory.hpp>
 
 using namespace troupe;

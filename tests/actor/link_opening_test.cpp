@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/link_fixture.hpp>
+#include <troupe/tests/support/fixtures/link_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

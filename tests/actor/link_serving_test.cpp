@@ -9,7 +9,7 @@
 #include <troupe/actors/links/served_connection.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/link_fixture.hpp>
+#include <troupe/tests/support/fixtures/link_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

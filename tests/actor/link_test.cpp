@@ -8,7 +8,7 @@
 #include <thread>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/link_fixture.hpp>
+#include <troupe/tests/support/fixtures/link_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <troupe/actors/plugins/manager.hpp>
-#include <troupe/tests/support/plugin_fixture.hpp>
+#include <troupe/tests/support/fixtures/plugin_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

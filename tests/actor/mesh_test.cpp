@@ -13,8 +13,8 @@
 #include <troupe/actors/links/listener.hpp>
 #include <troupe/actors/links/mesh/mesh.hpp>
 #include <troupe/actors/links/sockets.hpp>
-#include <troupe/tests/support/context_fixture.hpp>
 #include <troupe/tests/support/fake_service.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
 #include <troupe/tests/support/raw_peer.hpp>
 
 using namespace troupe;

@@ -18,7 +18,7 @@
 #include <troupe/actors/kernel/outside.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/messaging_fixture.hpp>
+#include <troupe/tests/support/fixtures/messaging_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

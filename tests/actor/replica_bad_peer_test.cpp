@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/messages/rpc.hpp>
-#include <troupe/tests/support/replica_pair_fixture.hpp>
+#include <troupe/messages/wire/rpc.hpp>
+#include <troupe/tests/support/fixtures/replica_pair_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

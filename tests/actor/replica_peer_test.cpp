@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/tests/support/replica_pair_fixture.hpp>
+#include <troupe/tests/support/fixtures/replica_pair_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

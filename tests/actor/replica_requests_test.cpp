@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/tests/support/replica_fixture.hpp>
+#include <troupe/tests/support/fixtures/replica_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

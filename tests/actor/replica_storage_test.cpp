@@ -9,7 +9,7 @@
 
 #include <caf/event_based_actor.hpp>
 
-#include <troupe/tests/support/replica_fixture.hpp>
+#include <troupe/tests/support/fixtures/replica_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -10,7 +10,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
-#include <troupe/tests/support/replica_fixture.hpp>
+#include <troupe/tests/support/fixtures/replica_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -9,9 +9,9 @@
 
 #include <caf/event_based_actor.hpp>
 
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/messages/execution.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/fixtures/actor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

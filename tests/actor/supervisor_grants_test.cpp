@@ -8,7 +8,7 @@
 #include <utility>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/supervisor_fixture.hpp>
+#include <troupe/tests/support/fixtures/supervisor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -5,7 +5,7 @@
 #include <future>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/plugin_fixture.hpp>
+#include <troupe/tests/support/fixtures/plugin_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

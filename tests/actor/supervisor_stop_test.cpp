@@ -5,7 +5,7 @@
 #include <future>
 #include <vector>
 
-#include <troupe/tests/support/supervisor_fixture.hpp>
+#include <troupe/tests/support/fixtures/supervisor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

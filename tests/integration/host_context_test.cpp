@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <troupe/tests/support/eventually.hpp>
-#include <troupe/tests/support/host_fixture.hpp>
+#include <troupe/tests/support/fixtures/host_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

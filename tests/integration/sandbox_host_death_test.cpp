@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <troupe/tests/support/sandbox_fixture.hpp>
+#include <troupe/tests/support/fixtures/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

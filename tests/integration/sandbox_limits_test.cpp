@@ -2,7 +2,7 @@
 
 #include <signal.h>
 
-#include <troupe/tests/support/sandbox_fixture.hpp>
+#include <troupe/tests/support/fixtures/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

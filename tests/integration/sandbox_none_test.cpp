@@ -3,7 +3,7 @@
 #include <signal.h>
 
 #include <troupe/plugins/sandbox/unconfined.hpp>
-#include <troupe/tests/support/sandbox_fixture.hpp>
+#include <troupe/tests/support/fixtures/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <troupe/plugins/sandbox/unconfined.hpp>
-#include <troupe/tests/support/sandbox_fixture.hpp>
+#include <troupe/tests/support/fixtures/sandbox_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;

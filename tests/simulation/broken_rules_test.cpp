@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include <troupe/tests/support/simulated_cluster.hpp>
-#include <troupe/tests/support/simulation_broken_rules.hpp>
+#include <troupe/tests/support/simulation/simulated_cluster.hpp>
+#include <troupe/tests/support/simulation/simulation_broken_rules.hpp>
 
 using namespace troupe;
 using namespace troupe::test::simulation;

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string>
 
-#include <troupe/tests/support/simulated_cluster.hpp>
+#include <troupe/tests/support/simulation/simulated_cluster.hpp>
 
 using namespace troupe;
 

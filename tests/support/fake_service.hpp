@@ -11,7 +11,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <troupe/actors/links/link.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/fixtures/actor_fixture.hpp>
 
 namespace troupe::test {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/messages/rpc.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 
 namespace troupe::test {
 

@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/principal.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe::test {
 

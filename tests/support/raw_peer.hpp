@@ -14,11 +14,11 @@
 #include <string_view>
 #include <utility>
 
-#include <troupe/messages/codec.hpp>
-#include <troupe/messages/rpc.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 #include <troupe/plugins/sdk/cpp/frame_buffer.hpp>
 #include <troupe/plugins/unique_fd.hpp>
-#include <troupe/tests/support/actor_fixture.hpp>
+#include <troupe/tests/support/fixtures/actor_fixture.hpp>
 
 namespace troupe::test {
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

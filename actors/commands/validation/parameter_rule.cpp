@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/commands/validation/conversion.hpp>
-#include <troupe/messages/spelling.hpp>
+#include <troupe/messages/text/spelling.hpp>
 
 namespace troupe {
 

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/commands/validation/parameter_rule.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <re2/re2.h>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

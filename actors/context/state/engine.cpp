@@ -6,7 +6,7 @@
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/path_order.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

@@ -16,7 +16,7 @@
 #include <troupe/actors/context/state/tree.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

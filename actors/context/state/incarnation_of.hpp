@@ -1,6 +1,6 @@
 #pragma once
 
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/tree.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

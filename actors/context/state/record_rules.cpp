@@ -5,7 +5,7 @@
 
 #include <troupe/messages/msgpack/limits.hpp>
 #include <troupe/messages/msgpack/msgpack_scanner.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <troupe/messages/context.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

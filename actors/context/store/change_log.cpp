@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include <troupe/actors/context/store/row_check.hpp>
-#include <troupe/messages/codec.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
 

@@ -10,7 +10,7 @@
 
 #include <troupe/actors/context/store/sqlite.hpp>
 #include <troupe/actors/context/sync/push_batch.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

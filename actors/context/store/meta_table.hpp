@@ -5,7 +5,7 @@
 
 #include <troupe/actors/context/store/row_check.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
-#include <troupe/messages/codec.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
 

@@ -2,9 +2,9 @@
 
 #include <chrono>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace SQLite {
 class Database;

@@ -11,7 +11,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
 #include <troupe/actors/context/sync/push_batch.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

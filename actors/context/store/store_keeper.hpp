@@ -6,7 +6,7 @@
 
 #include <troupe/actors/context/local_types.hpp>
 #include <troupe/actors/context/store/store.hpp>
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 
 namespace troupe {
 

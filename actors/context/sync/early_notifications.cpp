@@ -4,8 +4,8 @@
 #include <iterator>
 #include <utility>
 
-#include <troupe/messages/codec.hpp>
-#include <troupe/messages/method.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 
 namespace troupe {
 

@@ -8,7 +8,7 @@
 
 #include <troupe/actors/context/sync_ids.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

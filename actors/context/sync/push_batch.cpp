@@ -5,7 +5,7 @@
 
 #include <zstd.h>
 
-#include <troupe/messages/codec.hpp>
+#include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

@@ -14,7 +14,7 @@
 
 #include <troupe/actors/context/sync/push_batch.hpp>
 #include <troupe/actors/context/sync/push_window.hpp>
-#include <troupe/messages/sync.hpp>
+#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 

@@ -4,7 +4,7 @@
 
 #include <caf/typed_actor.hpp>
 
-#include <troupe/actors/kernel/supervision.hpp>
+#include <troupe/actors/kernel/supervision/supervision.hpp>
 #include <troupe/actors/links/link.hpp>
 #include <troupe/actors/links/mesh/dialer.hpp>
 #include <troupe/messages/node.hpp>

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

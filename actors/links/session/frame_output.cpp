@@ -5,7 +5,7 @@
 
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/msgpack/msgpack_scanner.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
 

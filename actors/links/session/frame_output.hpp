@@ -7,7 +7,7 @@
 
 #include <troupe/actors/links/session/link_limits.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/rpc.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 
 namespace troupe {
 

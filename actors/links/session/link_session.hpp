@@ -14,7 +14,7 @@
 #include <troupe/actors/links/session/served_requests.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/msgpack/msgpack_scanner.hpp>
-#include <troupe/messages/rpc.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 
 namespace troupe {
 

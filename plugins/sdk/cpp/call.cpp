@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 #include <troupe/plugins/sdk/cpp/connection.hpp>
 
 namespace troupe::sdk {

@@ -13,10 +13,10 @@
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/execution.hpp>
-#include <troupe/messages/field.hpp>
 #include <troupe/messages/link.hpp>
 #include <troupe/messages/log_severity.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/field.hpp>
 
 namespace troupe::sdk {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/messages/codec.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/method.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/method.hpp>
 #include <troupe/plugins/sdk/cpp/session.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 

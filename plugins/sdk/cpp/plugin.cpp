@@ -12,9 +12,9 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <troupe/messages/codec.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe::sdk {
 

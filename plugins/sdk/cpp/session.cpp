@@ -6,8 +6,8 @@
 
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
-#include <troupe/messages/utf8.hpp>
+#include <troupe/messages/text/utf8.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe::sdk {
 

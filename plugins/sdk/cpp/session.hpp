@@ -12,7 +12,7 @@
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
 #include <troupe/messages/msgpack/limits.hpp>
-#include <troupe/messages/rpc.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 #include <troupe/plugins/sdk/cpp/frame_buffer.hpp>
 
 namespace troupe::sdk {

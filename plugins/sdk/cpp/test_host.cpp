@@ -12,7 +12,7 @@
 
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/execution.hpp>
-#include <troupe/messages/plugin_protocol.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe::sdk {
 

@@ -17,8 +17,8 @@
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
-#include <troupe/messages/rpc.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/messages/wire/rpc.hpp>
 #include <troupe/plugins/sdk/cpp/frame_buffer.hpp>
 #include <troupe/plugins/sdk/cpp/plugin.hpp>
 #include <troupe/plugins/unique_fd.hpp>

@@ -1,0 +1,260 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+#include <troupe/tests/support/live_set.hpp>
+#include <troupe/tests/support/simulation/simulated_clocks.hpp>
+#include <troupe/tests/support/simulation/simulated_hostile_peer.hpp>
+#include <troupe/tests/support/simulation/simulated_network.hpp>
+#include <troupe/tests/support/simulation/simulated_node.hpp>
+#include <troupe/tests/support/simulation/simulation_oracle.hpp>
+#include <troupe/tests/support/simulation/simulation_rules.hpp>
+#include <troupe/tests/support/simulation/simulation_scenario.hpp>
+
+namespace troupe::test::simulation {
+
+/// All nodes of one seed, what lies between them, and the oracle that they are compared with.
+class cluster {
+public:
+  /// @param breaks breaks a rule in each node, if there is one.
+  explicit cluster(unsigned seed, interference* breaks = nullptr) : random_(seed), plan_(random_) {
+    for (unsigned i = 0; i < plan_.nodes; ++i) {
+      nodes_.push_back(std::make_unique<simulated_node>(i, plan_, oracle_, network_, breaks));
+      nodes_[i]->start(time(i));
+    }
+  }
+  cluster(const cluster&) = delete;
+  cluster& operator=(const cluster&) = delete;
+
+  const scenario& plan() const { return plan_; }
+  /// Everything that was sent, as one number: equal for equal seeds.
+  std::uint64_t trace() const { return network_.trace(); }
+
+  /// @throws violation when a rule is broken.
+  void run() {
+    for (unsigned step = 0; step < plan_.steps; ++step) {
+      clocks_.pass(random_() % 120);
+      do_something();
+      for (unsigned i = 0; i < plan_.nodes; ++i) {
+        if (!is_up(i)) continue;
+        nodes_[i]->tick(time(i));
+        if (!nodes_[i]->disk.idle() && random_() % 100 < plan_.disk_percent)
+          nodes_[i]->disk_works(random_);
+      }
+      if (step % 40 == 0) check_all();
+    }
+    heal();
+    check_all();
+    check_end();
+    check_quiet();
+    check_power_cut();
+  }
+
+private:
+  event_time time(unsigned i) const { return clocks_.at(i); }
+  bool is_up(unsigned i) const { return nodes_[i]->is_up(); }
+  unsigned some_node() { return plan_.some_node(random_); }
+  path some_path() { return plan_.some_path(random_); }
+
+  void do_something() {
+    if (random_() % 25 == 0) attack(some_node());
+    if (random_() % 50 == 0) nodes_[some_node()]->disk.refuses = random_() % 2;
+    const auto dice = random_() % 100;
+    if (dice < 37)
+      write(some_node());
+    else if (dice < 76)
+      network_.deliver_some();
+    else if (dice < 85)
+      network_.change_link(some_node(), some_node());
+    else if (dice < 89)
+      change_block();
+    else if (dice < 93)
+      watch(some_node());
+    else if (dice < 95)
+      settle(some_node());
+    else if (dice < 96)
+      network_.stop_reading(some_node(), some_node());
+    else
+      crash_or_start(some_node());
+  }
+
+  void change_block() {
+    const bool blocks = random_() % 2;
+    const auto from = some_node(), to = some_node();
+    if (blocks)
+      network_.block(from, to);
+    else
+      network_.unblock(from, to);
+  }
+
+  // -- one node -----------------------------------------------------------------------------------
+
+  void crash_or_start(unsigned i) {
+    if (!is_up(i)) return nodes_[i]->start(time(i));
+    network_.cut_off(i);
+    nodes_[i]->crash(random_);
+  }
+
+  void write(unsigned i) {
+    if (!is_up(i)) return;
+    write_values wanted{.entries = {}, .principal = "tester"};
+    if (random_() % 2) wanted.durability = durability::memory;
+    if (random_() % 4 == 0) {
+      wanted.what = operation::erase;
+      wanted.entries.push_back({some_path(), {}});
+    } else {
+      const auto first = random_() % plan_.paths;
+      const auto count = random_() % 5 == 0 ? 1 + random_() % plan_.paths : 1;
+      for (unsigned k = 0; k < count; ++k)
+        wanted.entries.push_back({path{"/p" + std::to_string((first + k) % plan_.paths)},
+                                  static_cast<int>(random_() % 1000)});
+      wanted.skip_unchanged = random_() % 8 == 0;
+    }
+    nodes_[i]->write(wanted, time(i));
+  }
+
+  void watch(unsigned i) {
+    if (!is_up(i)) return;
+    if (random_() % 2)
+      nodes_[i]->lazy_watchers_answer();
+    else if (nodes_[i]->watchers() < 4)
+      nodes_[i]->watch(random_() % 2 ? some_path() : path{}, random_() % 2);
+  }
+
+  void settle(unsigned i) {
+    if (is_up(i)) nodes_[i]->settle();
+  }
+
+  void attack(unsigned i) {
+    if (is_up(i)) hostile_.attack(i);
+  }
+
+  // -- the end ------------------------------------------------------------------------------------
+
+  void check_all() {
+    for (const auto& each : nodes_)
+      if (each->is_up()) each->check();
+  }
+
+  void heal() {
+    network_.unblock_all();
+    for (const auto& each : nodes_) each->disk.refuses = false;
+    for (unsigned i = 0; i < plan_.nodes; ++i)
+      if (!is_up(i)) nodes_[i]->start(time(i));
+    const auto budget = push_budget();
+    for (unsigned a = 0; a < plan_.nodes; ++a) {
+      for (unsigned b = a + 1; b < plan_.nodes; ++b) {
+        if (plan_.heal_as_line && b != a + 1)
+          network_.disconnect(a, b);
+        else
+          network_.connect(a, b);
+      }
+    }
+    const auto pushed_before = network_.pushed();
+    for (int round = 0; round < max_rounds; ++round) {
+      pass_second();
+      must(network_.pushed() - pushed_before <= budget,
+           "the replicas push more than what is missing");
+      if (is_converged()) return;
+    }
+    must(false, "the replicas do not agree");
+  }
+
+  /// Lets a second pass, and whatever follows from it.
+  void pass_second() {
+    clocks_.pass(1000);
+    for (unsigned i = 0; i < plan_.nodes; ++i) nodes_[i]->tick(time(i));
+    const auto messages_before = network_.messages();
+    for (bool busy = true; busy;) {
+      busy = !network_.idle();
+      network_.deliver_all();
+      for (const auto& each : nodes_)
+        for (; !each->disk.idle(); busy = true) each->disk_works(random_);
+      must(network_.messages() - messages_before < 100'000, "the replicas never stop talking");
+    }
+    for (const auto& each : nodes_) each->lazy_watchers_answer();
+  }
+
+  /// How many changes may be pushed until all agree: each node may get what it lacks from each
+  /// other one, and again what was lost before.
+  std::size_t push_budget() const {
+    const auto all = stored_anywhere();
+    std::size_t missing = 0;
+    for (const auto& each : nodes_)
+      missing += static_cast<std::size_t>(std::ranges::count_if(
+          all, [&](const dot& id) { return !each->disk.stored().covers(id); }));
+    return budget_factor * missing * plan_.nodes + 200;
+  }
+
+  std::set<dot> stored_anywhere() const {
+    std::set<dot> all;
+    for (const auto& each : nodes_)
+      for (const auto& [incarnation, records] : each->disk.log())
+        for (const auto& record : records) all.insert(record.dot);
+    return all;
+  }
+
+  bool is_converged() const {
+    const auto& first = nodes_[0]->manager().engine().vector();
+    return std::ranges::all_of(nodes_, [&](const auto& each) {
+      return each->manager().engine().vector() == first && each->manager().committed() == first;
+    });
+  }
+
+  void check_end() {
+    const auto expected = oracle_.expected_in_the_end(stored_anywhere());
+    const auto& first = nodes_[0]->manager().engine();
+    for (const auto& each : nodes_) {
+      each->check_end();
+      const auto& engine = each->manager().engine();
+      must(live_set_of(engine.tree()) == expected, "in the end a replica holds something else");
+      must(engine.root_hash() == first.root_hash(), "in the end two replicas differ");
+      must(engine.overwritten() == 0 && engine.buffered() == 0, "something never arrives");
+      for (unsigned i = 0; i < plan_.paths; ++i) {
+        const path where{"/p" + std::to_string(i)};
+        must(engine.view(where) == first.view(where), "in the end readers see different values");
+      }
+    }
+  }
+
+  /// Replicas that agree say no more than their heads.
+  void check_quiet() {
+    pass_second();
+    const auto pushed_before = network_.pushed();
+    const auto messages_before = network_.messages();
+    constexpr int seconds = 5;
+    for (int i = 0; i < seconds; ++i) pass_second();
+    must(network_.pushed() == pushed_before, "replicas that agree push changes");
+    must(network_.messages() - messages_before <= seconds * 2 * network_.links(),
+         "replicas that agree say more than their heads");
+  }
+
+  /// All that was acknowledged is there after all nodes have lost their power.
+  void check_power_cut() {
+    const auto root = nodes_[0]->manager().engine().root_hash();
+    for (unsigned i = 0; i < plan_.nodes; ++i) {
+      nodes_[i]->crash(random_);
+      nodes_[i]->start(time(i));
+      must(nodes_[i]->manager().engine().root_hash() == root, "a restart changes the state");
+    }
+  }
+
+  static constexpr int max_rounds = 60;
+  static constexpr std::size_t budget_factor = 4;
+
+  std::mt19937 random_;
+  scenario plan_;
+  oracle oracle_;
+  simulated_clocks clocks_{plan_};
+  simulated_network::node_list nodes_;
+  simulated_network network_{plan_, clocks_, nodes_, random_};
+  hostile_peer hostile_{plan_, clocks_, nodes_, network_, oracle_, random_};
+};
+
+}  // namespace troupe::test::simulation

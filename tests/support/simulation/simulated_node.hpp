@@ -1,0 +1,316 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
+#include <troupe/tests/support/live_set.hpp>
+#include <troupe/tests/support/simulation/simulated_disk.hpp>
+#include <troupe/tests/support/simulation/simulated_watchers.hpp>
+#include <troupe/tests/support/simulation/simulation_oracle.hpp>
+#include <troupe/tests/support/simulation/simulation_rules.hpp>
+#include <troupe/tests/support/simulation/simulation_scenario.hpp>
+
+namespace troupe::test::simulation {
+
+/// A write that is not answered yet.
+struct open_write {
+  std::vector<dot> dots;
+  bool durable = false;
+};
+
+class simulated_node;
+
+/// Stands between a manager and its world and breaks a rule on purpose.
+class interference {
+public:
+  virtual ~interference() = default;
+  /// Changes the effects of an event before the world carries them out.
+  virtual void alter(simulated_node& node, std::vector<sync_effect>& effects) = 0;
+};
+
+/// What nodes say to links: what a network has to do.
+class link_ends {
+public:
+  virtual void send(peer_id link, unsigned from, const sync_message& message) = 0;
+  /// The replica closes the link.
+  virtual void close(peer_id link, unsigned from, const std::string& reason) = 0;
+
+protected:
+  ~link_ends() = default;
+};
+
+/// One node: the sync manager itself, on a simulated disk, with those who ask it. Checks what the
+/// manager says to each of them.
+class simulated_node {
+public:
+  simulated_node(unsigned index, const scenario& plan, oracle& truth, link_ends& links,
+                 interference* breaks)
+      : index_(index), plan_(plan), truth_(truth), links_(links), breaks_(breaks) {
+    for (unsigned i = 0; i < plan.paths; ++i) paths_.emplace_back("/p" + std::to_string(i));
+  }
+
+  simulated_disk disk;
+
+  bool is_up() const { return manager_ != nullptr; }
+  sync_manager& manager() { return *manager_; }
+  const sync_manager& manager() const { return *manager_; }
+  node_id id() const { return node(index_ + 1); }
+  const std::map<context_request, open_write>& open_writes() const { return writes_; }
+
+  // -- life ---------------------------------------------------------------------------------------
+
+  /// Starts from what the disk has, as a node does.
+  void start(event_time now) {
+    auto restored = disk.checkpoint();
+    context_engine engine{id(), disk.next_incarnation(), std::move(restored), plan_.engine};
+    auto settings = plan_.settings;
+    for (const auto& [incarnation, records] : disk.log())
+      for (const auto& each : records) {
+        if (engine.vector().covers(each.dot)) continue;
+        auto record = decode<change_record>(each.bytes);
+        must(record && engine.replay(std::move(*record), now.wall_ms), "a log cannot be replayed");
+        ++settings.replayed;
+      }
+    must(engine.vector() == disk.stored(), "a start does not find what was stored");
+    for (const auto& each : acknowledged_)
+      must(engine.vector().covers(each), "what was acknowledged as durable is lost");
+    seen_ = engine.vector();
+    const auto self = engine.own_incarnation();
+    manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
+    watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
+    for (const auto& [incarnation, records] : disk.log())
+      for (const auto& each : records) watchers_->replayed(each.dot);
+    logged_ = disk.stored();
+    watchers_->add(*manager_, path{}, false);
+    after_event();
+  }
+  /// Loses everything that is not on the disk.
+  void crash(std::mt19937& random) {
+    disk.crash(random);
+    manager_.reset();
+    watchers_.reset();
+    writes_.clear();
+    settles_.clear();
+    groups_.clear();
+  }
+
+  // -- events -------------------------------------------------------------------------------------
+
+  void write(const write_values& wanted, event_time now) {
+    const context_request request{++requests_};
+    auto& engine = manager_->engine();
+    const auto own = engine.own_incarnation();
+    const auto next = [&] { return engine.vector().at(own.origin, own.incarnation) + 1; };
+    const auto first = next();
+    std::map<path, std::vector<dot>> before;
+    for (const auto& each : wanted.entries)
+      if (const auto* entry = engine.tree().find(each.path))
+        for (const auto& sibling : entry->siblings.all())
+          before[each.path].push_back(sibling.dot());
+    manager_->write(request, wanted, now);
+    open_write open{{}, wanted.durability == durability::durable};
+    for (auto seq = first; seq < next(); ++seq) {
+      const dot id{own.origin, own.incarnation, seq};
+      truth_.wrote(own_record(id, wanted, before));
+      open.dots.push_back(id);
+    }
+    if (open.dots.size() > 1) groups_.emplace(open.dots.front(), open.dots.size());
+    writes_.emplace(request, std::move(open));
+    after_event();
+  }
+  void settle() {
+    const context_request request{++requests_};
+    settles_.emplace(request, manager_->engine().vector());
+    manager_->settle(request);
+    after_event();
+  }
+  void watch(const path& prefix, bool lazy) {
+    watchers_->add(*manager_, prefix, lazy);
+    after_event();
+  }
+  std::size_t watchers() const { return watchers_->size(); }
+  void lazy_watchers_answer() { watchers_->answer(*manager_, true); }
+  void disk_works(std::mt19937& random) {
+    disk.work(*manager_, random);
+    after_event();
+  }
+  void tick(event_time now) {
+    manager_->tick(now);
+    after_event();
+  }
+  void peer_up(peer_id link, const node_id& peer, event_time now) {
+    manager_->peer_up(link, peer, now);
+    after_event();
+  }
+  void peer_down(peer_id link) {
+    manager_->peer_down(link);
+    after_event();
+  }
+  void hear(peer_id link, const std::string& method, const std::string& params, event_time now) {
+    manager_->hear(link, method, params, now);
+    after_event();
+  }
+  void send_failed(peer_id link) {
+    manager_->send_failed(link, {error_code::overloaded, "the other side does not read", {}});
+    after_event();
+  }
+
+  // -- checks -------------------------------------------------------------------------------------
+
+  void check() const {
+    const auto& engine = manager_->engine();
+    const auto sound = engine.tree().verify();
+    must(sound.has_value(), sound ? "" : sound.error().message);
+    must(live_set_of(engine.tree()) == truth_.expected(engine.vector()),
+         "a replica does not hold what the oracle says");
+  }
+  /// Nothing is under way any more.
+  void check_end() const {
+    must(writes_.empty(), "a write is never answered");
+    must(settles_.empty(), "a settle is never answered");
+    must(manager_->committed() == disk.stored(), "the manager and the disk disagree");
+    watchers_->check_end();
+  }
+
+private:
+  static std::uint64_t seq_of(const version_vector& vector, const dot& id) {
+    return vector.at(id.origin, id.incarnation);
+  }
+
+  /// The record of a local write, from what was asked and what was there before.
+  change_record own_record(const dot& id, const write_values& wanted,
+                           const std::map<path, std::vector<dot>>& before) const {
+    change_record record;
+    const context_entry* entry = nullptr;
+    for (const auto& each : wanted.entries) {
+      const auto* there = manager_->engine().tree().find(each.path);
+      if (there && there->siblings.size() == 1 && there->siblings.all()[0].dot() == id) {
+        entry = &each;
+        record.timestamp = there->siblings.all()[0].timestamp();
+      }
+    }
+    must(entry != nullptr, "a write is not the only sibling of its path");
+    record.dot = id;
+    record.path = entry->path;
+    record.operation = wanted.what;
+    if (wanted.what == operation::put) record.new_value = entry->value;
+    if (const auto found = before.find(entry->path); found != before.end())
+      record.observed = found->second;
+    std::ranges::sort(record.observed);
+    record.principal = wanted.principal;
+    must(manager_->find(entry->path).found == (wanted.what == operation::put),
+         "a writer does not read its own write");
+    return record;
+  }
+
+  void after_event() {
+    std::vector<sync_effect> effects;
+    manager_->take_effects(effects);
+    if (breaks_) breaks_->alter(*this, effects);
+    for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
+    const auto& engine = manager_->engine();
+    must(engine.vector().covers(seen_), "a replica forgets what it has processed");
+    seen_ = engine.vector();
+    watchers_->check(*manager_, paths_);
+    watchers_->answer(*manager_, false);
+  }
+
+  void carry_out(append_batch& effect) {
+    for (const auto& [id, bytes] : *effect.records) {
+      if (logged_.covers(id)) continue;
+      logged_.raise(id.origin, id.incarnation, id.seq);
+      must(bytes == encode(truth_.record(id)), "a change is logged otherwise than it was made");
+      watchers_->logged(id);
+    }
+    for (const auto& [first, count] : groups_) {
+      const auto in_batch = std::ranges::count_if(*effect.records, [&](const auto& each) {
+        return each.dot.origin == first.origin && each.dot.incarnation == first.incarnation &&
+               each.dot.seq >= first.seq && each.dot.seq < first.seq + count;
+      });
+      must(in_batch == 0 || static_cast<std::size_t>(in_batch) == count,
+           "what was written together is stored apart");
+    }
+    disk.ask(std::move(effect));
+  }
+  void carry_out(read_peer_log& effect) { disk.ask(std::move(effect)); }
+  void carry_out(save_checkpoint& effect) { disk.ask(std::move(effect)); }
+  void carry_out(send_to_peer& effect) {
+    std::visit([this](const auto& message) { check_claims(message); }, effect.message);
+    links_.send(effect.peer, index_, effect.message);
+  }
+  void carry_out(close_peer& effect) { links_.close(effect.peer, index_, effect.reason); }
+  void carry_out(answer_write& effect) {
+    const auto found = writes_.find(effect.request);
+    must(found != writes_.end(), "a write is answered twice");
+    const auto open = std::move(found->second);
+    writes_.erase(found);
+    if (!effect.outcome) {
+      const auto code = effect.outcome.error().code;
+      must(code == error_code::storage_failure || open.dots.empty(),
+           "a write is refused and made all the same");
+      return;
+    }
+    must(effect.outcome->ids.size() == open.dots.size(), "an answer names other changes");
+    for (std::size_t i = 0; i < open.dots.size(); ++i)
+      must(effect.outcome->ids[i] == truth_.record(open.dots[i]).id(),
+           "an answer names other changes");
+    if (open.durable) acknowledged_.insert(open.dots.begin(), open.dots.end());
+  }
+  void carry_out(answer_settle& effect) {
+    const auto found = settles_.find(effect.request);
+    must(found != settles_.end(), "a settle is answered twice");
+    if (effect.outcome)
+      must(disk.checkpoint().vector.covers(found->second),
+           "what was settled is not in the checkpoint");
+    settles_.erase(found);
+  }
+  void carry_out(tell_watcher& effect) { watchers_->told(effect); }
+  void carry_out(end_watcher& effect) { watchers_->ended(effect); }
+  void carry_out(sync_log_line& effect) {
+    for (const auto* alarm :
+         {"context.strategies_differ", "context.roots_differ", "context.equivocation"})
+      must(effect.event != alarm, alarm);
+  }
+
+  // What a node claims to have is on its disk.
+  void check_claims(const sync_push& push) const {
+    const auto records = decode_push(push);
+    must(records.has_value(), "a push cannot be read");
+    for (const auto& each : *records)
+      must(disk.stored().covers(each.dot), "a change is pushed before it is stored");
+  }
+  void check_claims(const sync_pull&) const {}
+  template <class Message>
+  void check_claims(const Message& message) const {
+    must(disk.stored().covers(message.vector), "a node claims what it has not stored");
+  }
+
+  unsigned index_;
+  const scenario& plan_;
+  oracle& truth_;
+  link_ends& links_;
+  interference* breaks_;
+  std::vector<path> paths_;
+  std::unique_ptr<sync_manager> manager_;  ///< None while the node is down.
+  std::unique_ptr<simulated_watchers> watchers_;
+  std::uint64_t requests_ = 0;
+  std::map<context_request, open_write> writes_;
+  std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.
+  std::map<dot, std::size_t> groups_;                  ///< Writes of several values.
+  std::set<dot> acknowledged_;                         ///< As durable, in all lives.
+  version_vector seen_;                                ///< What the engine has processed.
+  version_vector logged_;  ///< What was handed to the disk in this life.
+};
+
+}  // namespace troupe::test::simulation

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/simulation/simulation_oracle.hpp>
+#include <troupe/tests/support/simulation/simulation_rules.hpp>
+
+namespace troupe::test::simulation {
+
+/// What readers see at each path, computed from the changes themselves, one after the other.
+class expected_view {
+public:
+  expected_view(const oracle& truth, incarnation_id self) : truth_(truth), self_(self) {}
+
+  /// A change that a watcher must be told.
+  struct news {
+    path where;
+    std::optional<value> seen;  ///< Nothing: it is erased.
+    std::optional<value> before;
+
+    friend bool operator==(const news&, const news&) = default;
+  };
+
+  /// The change becomes part of the state. @returns what watchers must be told of it, if anything.
+  std::optional<news> process(const dot& id) {
+    const auto& record = truth_.record(id);
+    const auto before = view(record.path);
+    processed_[record.path].insert(id);
+    observed_.insert(record.observed.begin(), record.observed.end());
+    latest_[{record.path, {id.origin, id.incarnation}}] = id.seq;
+    const auto after = view(record.path);
+    const bool is_own = incarnation_id{id.origin, id.incarnation} == self_;
+    if (!is_own && after == before) return std::nullopt;
+    return news{record.path, after, before};
+  }
+
+private:
+  /// Of the changes that nobody overwrote the latest by (timestamp, dot).
+  std::optional<value> view(const path& where) const {
+    const change_record* latest = nullptr;
+    const auto found = processed_.find(where);
+    if (found == processed_.end()) return std::nullopt;
+    for (const auto& id : found->second) {
+      if (observed_.contains(id) || id.seq < latest_.at({where, {id.origin, id.incarnation}}))
+        continue;
+      const auto& record = truth_.record(id);
+      if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
+        latest = &record;
+    }
+    if (!latest || latest->operation == operation::erase) return std::nullopt;
+    return latest->new_value;
+  }
+
+  const oracle& truth_;
+  incarnation_id self_;
+  std::map<path, std::set<dot>> processed_;
+  std::set<dot> observed_;
+  std::map<std::pair<path, incarnation_id>, std::uint64_t> latest_;
+};
+
+/// The watchers of one replica in one life. Each keeps what it was told and checks it: every
+/// visible change once, in order, and replayed it is the state. Some answer late, or never.
+class simulated_watchers {
+public:
+  simulated_watchers(const oracle& truth, incarnation_id self, std::size_t max_unanswered)
+      : expected_(truth, self), max_unanswered_(max_unanswered) {}
+
+  /// A change that the start has replayed.
+  void replayed(const dot& id) { expected_.process(id); }
+
+  void add(sync_manager& manager, const path& prefix, bool lazy) {
+    const watcher_id id{++added_};
+    watcher fresh{prefix, lazy};
+    manager.engine().tree().visit_subtree(prefix, [&](const tree_entry& entry) {
+      if (auto seen = manager.engine().view(entry.path))
+        fresh.seen.emplace(entry.path, std::move(*seen));
+      return true;
+    });
+    watchers_.emplace(id, std::move(fresh));
+    manager.watch(id, prefix);
+  }
+
+  void told(const tell_watcher& told) {
+    const auto found = watchers_.find(told.watcher);
+    must(found != watchers_.end(), "a watcher that was ended is told something");
+    auto& watcher = found->second;
+    must(!told.changes.empty(), "a watcher is told nothing");
+    must(watcher.unanswered < max_unanswered_, "a watcher that is too far behind is told more");
+    for (const auto& change : told.changes) {
+      must(watcher.prefix.contains(change->path), "a watcher is told of another path");
+      const auto seen = watcher.seen.find(change->path);
+      const auto before = seen == watcher.seen.end() ? std::nullopt : std::optional{seen->second};
+      must(change->previous_value == before,
+           "a watcher is told a change twice, not at all, or out of order");
+      std::optional<value> now;
+      if (change->operation == operation::put) now = change->new_value;
+      if (now)
+        watcher.seen.insert_or_assign(change->path, *now);
+      else
+        watcher.seen.erase(change->path);
+      if (told.watcher == first) heard_.push_back({change->path, now, before});
+    }
+    watcher.unanswered += told.changes.size();
+    watcher.answers.push_back(told.changes.size());
+  }
+  void ended(const end_watcher& end) {
+    const auto found = watchers_.find(end.watcher);
+    must(found != watchers_.end(), "a watcher is ended twice");
+    must(found->second.unanswered >= max_unanswered_, "a watcher that keeps up is ended");
+    watchers_.erase(found);
+  }
+  /// Watchers answer what they were told; a lazy one sometimes.
+  void answer(sync_manager& manager, bool lazy_ones) {
+    for (auto& [id, watcher] : watchers_) {
+      if (watcher.lazy && !lazy_ones) continue;
+      for (const auto count : std::exchange(watcher.answers, {})) {
+        watcher.unanswered -= count;
+        manager.watcher_answered(id, count);
+      }
+    }
+  }
+
+  /// The event is over: what watchers have seen is the state.
+  void check(const sync_manager& manager, const std::vector<path>& all) const {
+    for (const auto& [id, watcher] : watchers_)
+      for (const auto& where : all) {
+        if (!watcher.prefix.contains(where)) continue;
+        const auto seen = watcher.seen.find(where);
+        const auto view = manager.engine().view(where);
+        must(seen == watcher.seen.end() ? !view : view == seen->second,
+             "what a watcher was told, replayed, is not the state");
+      }
+  }
+  /// A change goes to the log, in the order in which changes became part of the state.
+  void logged(const dot& id) {
+    const auto news = expected_.process(id);
+    if (!news) return;
+    must(!heard_.empty(), "a watcher is not told of a visible change");
+    must(heard_.front() == *news, "a watcher is told changes in another order than they were made");
+    heard_.pop_front();
+  }
+  /// Everything is logged.
+  void check_end() const { must(heard_.empty(), "a watcher is told of a change that nobody sees"); }
+  std::size_t size() const { return watchers_.size(); }
+
+private:
+  struct watcher {
+    path prefix;
+    bool lazy;
+    std::map<path, value> seen{};
+    std::size_t unanswered = 0;
+    std::deque<std::size_t> answers{};  ///< Due.
+  };
+
+  /// Watches everything and answers at once; it is compared with the log.
+  static constexpr watcher_id first{1};
+
+  expected_view expected_;
+  std::size_t max_unanswered_;
+  std::uint64_t added_ = 0;
+  std::map<watcher_id, watcher> watchers_;
+  std::deque<expected_view::news> heard_;
+};
+
+}  // namespace troupe::test::simulation

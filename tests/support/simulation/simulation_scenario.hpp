@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
+
+namespace troupe::test::simulation {
+
+/// What one seed decides before anything happens.
+struct scenario {
+  unsigned nodes;
+  unsigned paths;
+  unsigned steps;
+  bool ordered_links;     ///< Like TCP: what arrives, arrives once and in order. Otherwise anything
+                          ///< goes.
+  bool heal_as_line;      ///< In the end each node is linked with its neighbours only.
+  unsigned disk_percent;  ///< How likely a disk does a job in one step.
+  engine_limits engine;
+  sync_settings settings;
+  std::vector<std::int64_t> skew_ms;
+
+  explicit scenario(std::mt19937& random)
+      : nodes(2 + random() % 4),
+        paths(1 + random() % 5),
+        steps(200 + random() % 800),
+        ordered_links(random() % 2 == 0),
+        heal_as_line(random() % 3 == 0),
+        disk_percent(random() % 3 == 0 ? 100 : 5 + random() % 40) {
+    settings.cluster = cluster_id{node(99).id};
+    settings.checkpoint_every = 2 + random() % 60;
+    settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
+    if (random() % 3 == 0) settings.watches.max_unanswered = 1 + random() % 8;
+    settings.commits.max_waiting = 1000;
+    if (random() % 3 == 0) {
+      engine.max_buffered_records = 2;
+      engine.max_overwritten = 6;
+      settings.commits.max_waiting = 12;
+      settings.sync.max_in_flight_bytes = 600;
+      settings.sync.max_in_flight_batches = 2;
+      settings.sync.max_queued_bytes = 700;
+    }
+    for (unsigned i = 0; i < nodes; ++i)
+      skew_ms.push_back(
+          random() % 3 ? 0 : static_cast<std::int64_t>(random() % 20'000'000) - 10'000'000);
+  }
+
+  /// The index of a node, and a path, at random.
+  unsigned some_node(std::mt19937& random) const { return random() % nodes; }
+  path some_path(std::mt19937& random) const {
+    return path{"/p" + std::to_string(random() % paths)};
+  }
+
+  /// Bounds are so low that they are reached.
+  bool tight() const { return settings.commits.max_waiting < 100; }
+
+  /// Every option.
+  std::string describe() const {
+    std::ostringstream text;
+    text << nodes << " nodes, " << paths << " paths, " << steps << " steps, "
+         << (ordered_links ? "ordered" : "lossy") << " links, healed as "
+         << (heal_as_line ? "line" : "mesh") << ", disk " << disk_percent << " %, checkpoint every "
+         << settings.checkpoint_every << ", commits of " << settings.commits.max_batch << ", "
+         << settings.commits.max_waiting << " waiting, watchers " << settings.watches.max_unanswered
+         << " behind, buffered " << engine.max_buffered_records << ", overwritten "
+         << engine.max_overwritten << ", in flight " << settings.sync.max_in_flight_batches
+         << " of " << settings.sync.max_in_flight_bytes << " B, queued "
+         << settings.sync.max_queued_bytes << " B, skew";
+    for (const auto each : skew_ms) text << ' ' << each;
+    text << " ms";
+    return text.str();
+  }
+};
+
+}  // namespace troupe::test::simulation

@@ -1,0 +1,187 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
+
+using namespace troupe;
+
+namespace {
+
+encoded_record record(std::uint64_t seq) {
+  return {{test::node(1), 1, seq}, "record " + std::to_string(seq)};
+}
+
+const result<void> done{};
+const result<void> refused = fail(error_code::storage_failure, "the disk is full");
+
+/// A queue to which records 1, 2, 3 … are added.
+struct fixture {
+  commit_queue queue;
+  std::uint64_t added = 0;
+
+  explicit fixture(commit_limits limits = {}) : queue{limits} {}
+
+  void add(int count = 1) {
+    while (count-- > 0) queue.add(record(++added));
+  }
+  /// Adds this many that belong together.
+  void add_group(int count) {
+    std::vector<encoded_record> group;
+    while (count-- > 0) group.push_back(record(++added));
+    queue.add(std::move(group));
+  }
+  /// The numbers of the records in the next batch.
+  std::vector<std::uint64_t> take() {
+    std::vector<std::uint64_t> numbers;
+    if (const auto batch = queue.take())
+      for (const auto& each : *batch) numbers.push_back(each.dot.seq);
+    return numbers;
+  }
+};
+
+using numbers = std::vector<std::uint64_t>;
+
+}  // namespace
+
+TEST_CASE("an empty queue has nothing to write") {
+  fixture f;
+  CHECK(f.queue.is_idle());
+  CHECK(f.take().empty());
+  CHECK(f.queue.added() == 0);
+}
+
+TEST_CASE("all that waits is one batch, in the order in which it came") {
+  fixture f;
+  f.add(3);
+  CHECK_FALSE(f.queue.is_idle());
+  CHECK(f.take() == numbers{1, 2, 3});
+}
+
+TEST_CASE("a batch has a bound; the rest comes with the next") {
+  fixture f{{.max_batch = 2}};
+  f.add(5);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{3, 4});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{5});
+  f.queue.settle(done);
+  CHECK(f.queue.is_idle());
+}
+
+TEST_CASE("one batch is written at a time, while the next gathers") {
+  fixture f;
+  f.add();
+  CHECK(f.take() == numbers{1});
+  f.add(2);
+  CHECK(f.take().empty());
+  CHECK_FALSE(f.queue.is_idle());
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{2, 3});
+  CHECK_FALSE(f.queue.is_idle());
+}
+
+TEST_CASE("the batch whose outcome is reported is handed back") {
+  fixture f;
+  f.add(2);
+  const auto batch = f.queue.take();
+  CHECK(f.queue.settle(refused) == batch);
+  const auto again = f.queue.take();
+  CHECK(*again == *batch);
+  CHECK(f.queue.settle(done) == again);
+}
+
+TEST_CASE("what the disk refuses is offered again, before what came later") {
+  fixture f{{.max_batch = 2}};
+  f.add(3);
+  CHECK(f.take() == numbers{1, 2});
+  f.add();
+  f.queue.settle(refused);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{3, 4});
+}
+
+TEST_CASE("the health is the latest refusal, until a batch succeeds") {
+  fixture f;
+  CHECK(f.queue.health());
+  f.add();
+  f.take();
+  f.queue.settle(refused);
+  CHECK(f.queue.health().error() == refused.error());
+  f.take();
+  CHECK_FALSE(f.queue.health());
+  f.queue.settle(done);
+  CHECK(f.queue.health());
+}
+
+TEST_CASE("a queue is full when N records wait, not counting those being written") {
+  fixture f{{.max_batch = 2, .max_waiting = 3}};
+  f.add(2);
+  CHECK_FALSE(f.queue.is_full());
+  f.add();
+  CHECK(f.queue.is_full());
+  f.take();
+  CHECK_FALSE(f.queue.is_full());
+  f.queue.settle(refused);
+  CHECK(f.queue.is_full());
+}
+
+TEST_CASE("what was added together is written together, whatever the bound of a batch") {
+  fixture f{{.max_batch = 4}};
+  f.add(3);
+  f.add_group(3);
+  f.add_group(6);
+  f.add();
+  CHECK(f.take() == numbers{1, 2, 3});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{4, 5, 6});
+  f.queue.settle(refused);
+  CHECK(f.take() == numbers{4, 5, 6});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{7, 8, 9, 10, 11, 12});
+  f.queue.settle(done);
+  CHECK(f.take() == numbers{13});
+  f.add_group(0);
+  f.queue.settle(done);
+  CHECK(f.queue.is_idle());
+}
+
+TEST_CASE("a batch is bounded in bytes, and has at least one record") {
+  fixture f{{.max_batch_bytes = 2 * record(1).bytes.size()}};
+  f.add(5);
+  CHECK(f.take() == numbers{1, 2});
+  f.queue.settle(done);
+  fixture tiny{{.max_batch_bytes = 1}};
+  tiny.add(2);
+  CHECK(tiny.take() == numbers{1});
+}
+
+TEST_CASE("a queue is full when N bytes wait, not counting those being written") {
+  fixture f{{.max_batch = 1, .max_waiting_bytes = 2 * record(1).bytes.size()}};
+  f.add();
+  CHECK_FALSE(f.queue.is_full());
+  f.add();
+  CHECK(f.queue.is_full());
+  f.take();
+  CHECK_FALSE(f.queue.is_full());
+  f.queue.settle(refused);
+  CHECK(f.queue.is_full());
+  f.take();
+  f.queue.settle(done);
+  CHECK_FALSE(f.queue.is_full());
+}
+
+TEST_CASE("a queue counts what was added and what of it is durable") {
+  fixture f{{.max_batch = 2}};
+  f.add(3);
+  f.take();
+  CHECK(f.queue.added() == 3);
+  CHECK(f.queue.durable() == 0);
+  f.queue.settle(done);
+  CHECK(f.queue.added() == 3);
+  CHECK(f.queue.durable() == 2);
+}

@@ -1,0 +1,137 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <troupe/tests/support/fixtures/engine_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+TEST_CASE("the buffer for waiting changes is bounded in number and memory") {
+  engine_limits limits;
+  limits.max_buffered_records = 2;
+  context_engine few{node(1), 1, {}, limits};
+  CHECK(status_of(few, put({node(2), 1, 3}, "/a", 1)) == apply_status::buffered);
+  CHECK(status_of(few, put({node(2), 1, 4}, "/a", 1)) == apply_status::buffered);
+  const auto outcome = few.apply(put({node(2), 1, 5}, "/a", 1), noon);
+  CHECK(outcome.status == apply_status::overflow);
+  CHECK(outcome.problem->code == error_code::overloaded);
+
+  limits = {};
+  limits.max_buffered_bytes = 10'000;
+  context_engine small{node(1), 1, {}, limits};
+  CHECK(status_of(small, put({node(2), 1, 3}, "/a", std::string(9000, 'x'))) ==
+        apply_status::buffered);
+  CHECK(status_of(small, put({node(2), 1, 4}, "/a", std::string(9000, 'x'))) ==
+        apply_status::overflow);
+  CHECK(small.apply(put({node(2), 1, 1}, "/a", 1), noon).applied.size() == 1);
+  CHECK(small.apply(put({node(2), 1, 2}, "/a", 1), noon).applied.size() == 2);
+  CHECK(status_of(small, put({node(2), 1, 5}, "/a", std::string(9000, 'x'))) ==
+        apply_status::buffered);
+}
+
+TEST_CASE("the dots awaited as overwritten are bounded") {
+  engine_limits limits;
+  limits.max_overwritten = 2;
+  context_engine engine{node(1), 1, {}, limits};
+  CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(4), 1, 1}})) ==
+        apply_status::applied);
+  const auto next = put({node(2), 1, 2}, "/b", 1, {{node(5), 1, 1}});
+  CHECK(status_of(engine, next) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, next) == apply_status::applied);
+}
+
+TEST_CASE("the incarnations of the vector are bounded") {
+  engine_limits limits;
+  limits.max_incarnations = 2;
+  context_engine engine{node(1), 1, {}, limits};
+  CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
+}
+
+TEST_CASE(
+    "a path takes siblings up to the bound, keeps them all, and takes the rest once a write made "
+    "room") {
+  engine_limits limits;
+  limits.max_siblings = 3;
+  context_engine engine{node(1), 1, {}, limits};
+  std::vector<change_record> concurrent;
+  for (unsigned i = 2; i <= 6; ++i) concurrent.push_back(put({node(i), 1, 1}, "/a", i, {}, i));
+  for (unsigned i = 0; i < 5; ++i)
+    CHECK(status_of(engine, concurrent[i]) ==
+          (i < 3 ? apply_status::applied : apply_status::overflow));
+  CHECK(siblings_of(engine, a).size() == 3);
+  CHECK(engine.vector().at(node(5), 1) == 0);
+
+  SUBCASE("a local write makes room") {
+    must_write(engine, a, "joined");
+    CHECK(status_of(engine, concurrent[3]) == apply_status::applied);
+    CHECK(status_of(engine, concurrent[4]) == apply_status::applied);
+    CHECK(siblings_of(engine, a).size() == 3);
+  }
+  SUBCASE("a change that overwrites one takes its place") {
+    CHECK(status_of(engine, put({node(7), 1, 1}, "/a", 1, {concurrent[0].dot})) ==
+          apply_status::applied);
+    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", 1)) == apply_status::applied);
+    CHECK(siblings_of(engine, a).size() == 3);
+  }
+  SUBCASE("a change of that incarnation that waits behind it comes with it once there is room") {
+    const auto behind = put({node(5), 1, 2}, "/b", 1);
+    CHECK(status_of(engine, behind) == apply_status::buffered);
+    CHECK(status_of(engine, concurrent[3]) == apply_status::overflow);
+    must_write(engine, a, "joined");
+    CHECK(engine.apply(concurrent[3], noon).applied.size() == 2);
+  }
+  SUBCASE("a waiting change that would pass the bound is let go, to be sent again") {
+    const auto first = put({node(8), 1, 1}, "/b", 1), second = put({node(8), 1, 2}, "/a", 1);
+    CHECK(status_of(engine, second) == apply_status::buffered);
+    const auto outcome = engine.apply(first, noon);
+    CHECK(outcome.status == apply_status::applied);
+    CHECK(outcome.applied.size() == 1);
+    REQUIRE(outcome.problem);
+    CHECK(outcome.problem->code == error_code::overloaded);
+    CHECK(engine.vector().at(node(8), 1) == 1);
+    CHECK(engine.buffered() == 0);
+  }
+}
+
+TEST_CASE("siblings stay within the number of nodes over many interleaved writes") {
+  std::mt19937 random{5};
+  constexpr unsigned nodes = 4;
+  std::vector<context_engine> engines;
+  for (unsigned i = 0; i < nodes; ++i) engines.emplace_back(node(i + 1), 1);
+  std::vector<std::vector<change_record>> issued(nodes);
+  std::size_t most = 0;
+  for (int step = 0; step < 100'000; ++step) {
+    const auto writer = random() % nodes, reader = random() % nodes;
+    issued[writer].push_back(must_write(engines[writer], a, step));
+    auto next = engines[reader].vector().at(node(static_cast<unsigned>(writer) + 1), 1);
+    for (; next < issued[writer].size() && random() % 4 != 0; ++next)
+      engines[reader].apply(issued[writer][next], noon);
+    most = std::max(most, siblings_of(engines[reader], a).size());
+  }
+  CHECK(most > 1);
+  CHECK(most <= nodes);
+}
+
+TEST_CASE("one node that starts without end does not use up the bound of all") {
+  engine_limits limits;
+  limits.max_incarnations_of_node = 2;
+  context_engine engine{node(1), 1, {}, limits};
+  for (std::uint64_t n = 1; n <= 2; ++n)
+    CHECK(status_of(engine, put({node(2), n, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
+  must_write(engine, a, 1);
+  context_engine again{node(2), 4, engine.state(), limits};
+  CHECK(again.write(operation::put, a, 1, "ada", {}, noon).error().code ==
+        error_code::limit_exceeded);
+}

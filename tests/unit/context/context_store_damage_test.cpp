@@ -1,0 +1,108 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include <troupe/tests/support/fixtures/store_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+TEST_CASE("a damaged log row is named when it is read") {
+  temporary_directory where;
+  {
+    auto store = must_open(where);
+    REQUIRE(store.append(changes_of(2, 1, 5)));
+  }
+  const auto third = to_string(dot{node(2), 1, 3});
+  SUBCASE("changed bytes") {
+    tamper(where,
+           "UPDATE log SET record = CAST(substr(record, 1, length(record) - 1) || 'x' AS BLOB) "
+           "WHERE seq = 3");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, third);
+    check_error(store.read_log({node(2), 1}, 2, 1 << 20), error_code::corrupt_data, third);
+    CHECK(store.read_log({node(2), 1}, 4, 1 << 20)->size() == 2);
+  }
+  SUBCASE("a row moved to another place") {
+    tamper(where,
+           "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash "
+           "FROM log WHERE seq = 2)"
+           " WHERE seq = 3");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, third);
+  }
+  SUBCASE("a row that is gone") {
+    tamper(where, "DELETE FROM log WHERE seq = 3");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, to_string(dot{node(2), 1, 4}));
+  }
+}
+
+TEST_CASE("rows that are whole but say something else are damage too") {
+  temporary_directory where;
+  {
+    auto store = must_open(where);
+    const auto other = encode_record(put({node(2), 1, 7}, "/a", 1));
+    SUBCASE("another change") {
+      REQUIRE(store.append(std::vector{encoded_record{{node(2), 1, 1}, other.bytes}}));
+      check_error(restore(store, 1), error_code::corrupt_data, "another change");
+    }
+    SUBCASE("no change") {
+      REQUIRE(store.append(std::vector{encoded_record{{node(2), 1, 1}, "\x01"}}));
+      check_error(restore(store, 1), error_code::corrupt_data, "log row");
+    }
+  }
+}
+
+TEST_CASE("damaged metadata is named") {
+  temporary_directory where;
+  {
+    auto store = must_open(where);
+    REQUIRE(store.begin_incarnation(0));
+    REQUIRE(store.append(changes_of(2, 1, 1)));
+    REQUIRE(store.checkpoint(*[&] { return restore(store, 1); }().map(
+                                  [](const auto& engine) { return engine.state(); })));
+  }
+  const auto open = [&] { return context_store::open(where.path().native(), ours); };
+  SUBCASE("identity") {
+    tamper(where, "UPDATE meta SET bytes = x'00' WHERE key = 'identity'");
+    check_error(open(), error_code::corrupt_data, "'identity'");
+  }
+  SUBCASE("incarnation") {
+    tamper(where, "UPDATE meta SET bytes = x'00' WHERE key = 'incarnation'");
+    auto store = open();
+    REQUIRE(store);
+    check_error(store->begin_incarnation(0), error_code::corrupt_data, "'incarnation'");
+  }
+  SUBCASE("checkpoint") {
+    tamper(where, "UPDATE meta SET bytes = x'00' WHERE key = 'checkpoint'");
+    auto store = open();
+    REQUIRE(store);
+    check_error(store->load_checkpoint(), error_code::corrupt_data, "'checkpoint'");
+  }
+  SUBCASE("run") {
+    tamper(where, "UPDATE runs SET incarnation = 2");
+    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
+  }
+  SUBCASE("origin") {
+    tamper(where, "UPDATE runs SET origin = x'00'");
+    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
+  }
+  SUBCASE("table") {
+    tamper(where, "DROP TABLE entries");
+    check_error(open(), error_code::storage_failure, "entries");
+  }
+  SUBCASE("entry") {
+    tamper(where, "UPDATE entries SET siblings = x'90'");
+    auto store = open();
+    REQUIRE(store);
+    check_error(store->load_checkpoint(), error_code::corrupt_data, "entry '/a'");
+  }
+  SUBCASE("entry that is gone") {
+    tamper(where, "DELETE FROM entries");
+    auto store = open();
+    REQUIRE(store);
+    check_error(store->load_checkpoint(), error_code::corrupt_data, "add up");
+  }
+}

@@ -1,0 +1,137 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <troupe/tests/support/fixtures/store_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+TEST_CASE("what was appended is there at the next start, in order") {
+  temporary_directory where;
+  {
+    auto store = must_open(where);
+    auto mixed = changes_of(2, 1, 5, "/a");
+    for (auto& each : changes_of(3, 1, 4, "/b")) mixed.insert(mixed.begin() + 2, each);
+    std::ranges::stable_sort(mixed, {}, [](const auto& each) { return each.dot.seq; });
+    REQUIRE(store.append(mixed));
+    REQUIRE(store.append(changes_of(2, 6, 7)));
+    CHECK(store.log_vector().at(node(2), 1) == 7);
+  }
+  auto store = must_open(where);
+  CHECK(store.log_vector() == version_vector{{{node(2), 1, 7}, {node(3), 1, 4}}});
+  CHECK(store.records_since_checkpoint() == 11);
+  const auto engine = restore(store, 1);
+  REQUIRE(engine);
+  CHECK(engine->vector() == store.log_vector());
+  CHECK(engine->view(path{"/a"}) == value{7});
+  CHECK(engine->view(path{"/b"}) == value{4});
+}
+
+TEST_CASE("a group commit happens whole or not at all") {
+  temporary_directory where;
+  auto store = must_open(where);
+  auto records = changes_of(2, 1, 3);
+  for (auto& each : changes_of(3, 2, 3)) records.push_back(each);  // its first change is missing
+  check_error(store.append(records), error_code::internal, to_string(dot{node(3), 1, 2}));
+  CHECK(store.log_vector().entries().empty());
+  CHECK(store.read_log({node(2), 1}, 1, 1000)->empty());
+  REQUIRE(store.append(changes_of(2, 1, 3)));
+  check_error(store.append(changes_of(2, 5, 5)), error_code::internal, "after change 3");
+  CHECK(store.read_log({node(2), 1}, 1, 1'000'000)->size() == 3);
+
+  // Incarnations that were new in a commit that failed are new again.
+  auto half = changes_of(3, 1, 1);
+  half.push_back(changes_of(3, 3, 3).front());
+  check_error(store.append(half), error_code::internal, "after change 1");
+  REQUIRE(store.append(changes_of(4, 1, 1)));
+  REQUIRE(store.append(changes_of(3, 1, 1)));
+  CHECK(*store.read_log({node(3), 1}, 1, 1000) == changes_of(3, 1, 1));
+  CHECK(*store.read_log({node(4), 1}, 1, 1000) == changes_of(4, 1, 1));
+}
+
+TEST_CASE("what is appended again, because nobody knew whether it was written, is kept once") {
+  temporary_directory where;
+  auto store = must_open(where);
+  REQUIRE(store.append(changes_of(2, 1, 3)));
+  REQUIRE(store.append(changes_of(2, 2, 5)));
+  CHECK(*store.read_log({node(2), 1}, 1, 1'000'000) == changes_of(2, 1, 5));
+  check_error(store.append(changes_of(2, 5, 6, "/other")), error_code::corrupt_data,
+              "is in the log already");
+  CHECK(store.log_vector() == version_vector{{{node(2), 1, 5}}});
+}
+
+TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on reading") {
+  temporary_directory where;
+  auto store = must_open(where, {.max_bytes = 200'000});
+  std::uint64_t next = 1;
+  result<void> appended;
+  while (appended) {
+    const auto batch = changes_of(2, next, next + 99);
+    appended = store.append(batch);
+    if (appended) next += 100;
+    REQUIRE(next < 100'000);
+  }
+  check_error(appended, error_code::storage_failure, "full");
+  CHECK(next > 100);
+  CHECK(store.log_vector().at(node(2), 1) == next - 1);
+  CHECK(store.read_log({node(2), 1}, next - 1, 1)->size() == 1);
+  CHECK(store.read_log({node(2), 1}, next, 1)->empty());
+  engine_state large;
+  for (int i = 0; i < 2000; ++i) {
+    const auto record = put({node(2), 1, 1}, "/k/" + std::to_string(i), std::string(100, 'x'));
+    large.tree.put(record.path, sibling_list{sibling{record, content_hash(record)}});
+  }
+  check_error(store.checkpoint(large), error_code::storage_failure, "full");
+  CHECK(store.load_checkpoint()->tree.empty());
+}
+
+TEST_CASE("the log is read from any change on, as much as is asked for, but at least one") {
+  temporary_directory where;
+  auto store = must_open(where);
+  const auto records = changes_of(2, 1, 50);
+  REQUIRE(store.append(records));
+  CHECK(*store.read_log({node(2), 1}, 1, 1 << 20) == records);
+  const auto tail = store.read_log({node(2), 1}, 49, 1 << 20);
+  CHECK(*tail == std::vector(records.begin() + 48, records.end()));
+  CHECK(store.read_log({node(2), 1}, 1, 1)->size() == 1);
+  CHECK(store.read_log({node(2), 1}, 1, records[0].bytes.size() * 3)->size() == 3);
+  CHECK(store.read_log({node(2), 1}, 51, 1000)->empty());
+  CHECK(store.read_log({node(2), 9}, 1, 1000)->empty());
+}
+
+TEST_CASE("what was committed survives kill -9") {
+  temporary_directory where;
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  const auto child = ::fork();
+  if (child == 0) {
+    auto store = context_store::open(where.path().native(), ours);
+    bool good = store.has_value();
+    for (std::uint64_t seq = 1; good && seq <= 1000; ++seq) {
+      good = store->append(changes_of(2, seq, seq)).has_value();
+      if (good) good = ::write(pipe[1], &seq, sizeof seq) == sizeof seq;
+    }
+    ::_exit(good ? 0 : 1);
+  }
+  ::close(pipe[1]);
+  std::uint64_t acknowledged = 0, seq = 0;
+  while (acknowledged < 100 && ::read(pipe[0], &seq, sizeof seq) == sizeof seq) acknowledged = seq;
+  ::kill(child, SIGKILL);
+  while (::read(pipe[0], &seq, sizeof seq) == sizeof seq) acknowledged = seq;
+  ::waitpid(child, nullptr, 0);
+  ::close(pipe[0]);
+  REQUIRE(acknowledged >= 100);
+  auto store = must_open(where);
+  CHECK(store.log_vector().at(node(2), 1) >= acknowledged);
+  const auto engine = restore(store, 1);
+  REQUIRE(engine);
+  CHECK(engine->vector() == store.log_vector());
+}

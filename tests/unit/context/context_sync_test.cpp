@@ -1,0 +1,249 @@
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <troupe/tests/support/fixtures/sync_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+// -- greeting -------------------------------------------------------------------------------------
+
+TEST_CASE("a session starts by telling who this is and what it has") {
+  one_side side;
+  side.view.committed = upto(1, 3);
+  side.view.root = {1, 2};
+  side.view.links = {node(2)};
+  side.view.declined = {{node(5), 1}};
+  const auto hello = sent<sync_hello>(side.session.start(0));
+  REQUIRE(hello.size() == 1);
+  CHECK(hello[0] ==
+        sync_hello{cluster, node(1), 1, upto(1, 3), {1, 2}, 7, {node(2)}, {{node(5), 1}}});
+  CHECK(decode<sync_hello>(encode(hello[0])) == hello[0]);
+  CHECK_FALSE(side.session.is_open());
+  side.session.receive(side.greeting());
+  CHECK(side.session.is_open());
+}
+
+TEST_CASE("a peer that does not belong here is refused with the reason") {
+  one_side side;
+  side.session.start(0);
+  auto hello = side.greeting();
+  SUBCASE("another cluster") {
+    hello.cluster = cluster_id{node(98).id};
+    check_closed(side.session.receive(hello), error_code::permission_denied, "cluster");
+  }
+  SUBCASE("this node's own id") {
+    hello.node = node(1);
+    check_closed(side.session.receive(hello), error_code::already_exists, "copy");
+  }
+  SUBCASE("another id than the link's") {
+    hello.node = node(3);
+    check_closed(side.session.receive(hello), error_code::protocol_violation, "calls itself");
+  }
+  SUBCASE("someone who knows this incarnation's future") {
+    hello.vector = upto(1, 1);
+    check_closed(side.session.receive(hello), error_code::already_exists, "identity");
+  }
+  SUBCASE("someone who does not greet") {
+    check_closed(side.session.receive(sync_ack{}), error_code::protocol_violation, "sync.hello");
+  }
+  CHECK_FALSE(side.session.is_open());
+  CHECK(side.session.receive(side.greeting()).empty());
+  CHECK(side.commit(changes(1, 1, 1)).empty());
+  CHECK(side.session.tick(100'000).empty());
+  CHECK(side.session.links_changed().empty());
+  CHECK(side.session.log_read({}).empty());
+}
+
+TEST_CASE(
+    "greeting twice, acknowledging the future, and claiming this incarnation's changes end a "
+    "session") {
+  one_side side;
+  side.open();
+  SUBCASE("twice") {
+    check_closed(side.session.receive(side.greeting()), error_code::protocol_violation,
+                 "only once");
+  }
+  SUBCASE("acknowledged") { check_closed(side.ack(1), error_code::protocol_violation, "push 1"); }
+  SUBCASE("acknowledged in heads") {
+    check_closed(side.heads({}, 9), error_code::protocol_violation, "push 9");
+  }
+  SUBCASE("claimed in heads") {
+    check_closed(side.heads(upto(1, 1)), error_code::already_exists, "identity");
+  }
+  SUBCASE("claimed in an ack") {
+    check_closed(side.ack(0, upto(1, 1)), error_code::already_exists, "identity");
+  }
+  SUBCASE("a malformed push") {
+    check_closed(side.session.receive(sync_push{1, push_encoding::plain, {"x"}}),
+                 error_code::protocol_violation, "malformed");
+  }
+  SUBCASE("too many ranges") {
+    check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}),
+                 error_code::limit_exceeded, "1025");
+  }
+  SUBCASE("incarnations without end") {
+    side.view.committed = {};
+    for (std::uint64_t i = 1; i <= 3; ++i)
+      side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
+    sync_limits few;
+    few.max_incarnations = 5;
+    one_side bounded{few};
+    bounded.open();
+    std::vector<version_entry> entries;
+    for (std::uint64_t n = 1; n <= 6; ++n) entries.push_back({node(3), n, 1});
+    SUBCASE("in heads") {
+      check_closed(bounded.heads(version_vector{entries}), error_code::limit_exceeded,
+                   "5 incarnations");
+    }
+    SUBCASE("in pushes") {
+      for (std::uint64_t n = 1; n <= 5; ++n)
+        CHECK(wished<apply_records>(
+                  bounded.session.receive(batch_of({change(3, 1, 10, n)})->to_message(n)))
+                  .size() == 1);
+      check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)),
+                   error_code::limit_exceeded, "5 incarnations");
+    }
+  }
+}
+
+TEST_CASE("different conflict rules are reported, and the session goes on") {
+  one_side side;
+  side.session.start(0);
+  auto hello = side.greeting();
+  hello.strategies = 8;
+  const auto reports = wished<report_mismatch>(side.session.receive(hello));
+  REQUIRE(reports.size() == 1);
+  CHECK(reports[0].ours == 7);
+  CHECK(reports[0].theirs == 8);
+  CHECK(side.session.is_open());
+}
+
+// -- receiving ------------------------------------------------------------------------------------
+
+TEST_CASE(
+    "a push is applied and acknowledged once it is processed, with how far its incarnations have "
+    "come") {
+  one_side side;
+  side.open();
+  const auto records = changes(2, 1, 2);
+  const auto applies =
+      wished<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
+  REQUIRE(applies.size() == 1);
+  CHECK(applies[0].batch == 1);
+  CHECK(applies[0].records.size() == 2);
+  side.view.committed = version_vector{{{node(2), 1, 2}, {node(1), 1, 5}}};
+  const auto acks = sent<sync_ack>(side.session.processed(1));
+  REQUIRE(acks.size() == 1);
+  CHECK(acks[0] == sync_ack{1, upto(2, 2)});
+  CHECK(decode<sync_ack>(encode(acks[0])) == acks[0]);
+  CHECK(side.session.processed(1).empty());
+}
+
+TEST_CASE(
+    "what is pushed while too much waits for the disk is dropped, and taken when it is sent "
+    "again") {
+  one_side side;
+  side.open();
+  const auto push = [&](std::uint64_t batch) {
+    return wished<apply_records>(
+               side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch)))
+        .size();
+  };
+  SUBCASE("too many pushes") {
+    for (std::uint64_t batch = 1; batch <= 1024; ++batch) REQUIRE(push(batch) == 1);
+    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1025)).empty());
+    CHECK(side.session.is_open());
+    CHECK(sent<sync_ack>(side.session.processed(1)).size() == 1);
+    CHECK(push(1026) == 1);
+  }
+  SUBCASE("too many changes") {
+    side.view.takes_pushes = false;
+    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1)).empty());
+    CHECK(side.session.peer_vector() == version_vector{});
+    side.view.takes_pushes = true;
+    CHECK(push(2) == 1);
+  }
+}
+
+TEST_CASE("equal vectors with different roots are reported once") {
+  one_side side;
+  side.view.committed = upto(2, 3);
+  side.view.root = {1, 1};
+  side.open(upto(2, 3));
+  const auto told = [&](version_vector vector, state_hash root) {
+    return wished<report_roots>(
+               side.session.receive(sync_heads{std::move(vector), root, 0, {node(1)}, {}}))
+        .size();
+  };
+  CHECK(told(upto(2, 3), {1, 1}) == 0);
+  CHECK(told(upto(2, 4), {2, 2}) == 0);  // not the same changes
+  CHECK(told(upto(2, 3), {}) == 0);      // it has changes that are not committed
+  side.view.root = {};
+  CHECK(told(upto(2, 3), {2, 2}) == 0);  // this node has
+  side.view.root = {1, 1};
+  CHECK(told(upto(2, 3), {2, 2}) == 1);
+  CHECK(told(upto(2, 3), {2, 2}) == 0);
+  CHECK(side.session.is_open());
+}
+
+TEST_CASE("heads go out every second and tell what was processed") {
+  one_side side;
+  side.open();
+  side.session.receive(batch_of(changes(2, 1, 1))->to_message(1));
+  side.view.committed = upto(2, 1);
+  side.view.root = {3, 4};
+  side.session.processed(1);
+  CHECK(side.session.tick(999).empty());
+  const auto heads = sent<sync_heads>(side.session.tick(1000));
+  REQUIRE(heads.size() == 1);
+  CHECK(heads[0] == sync_heads{upto(2, 1), {3, 4}, 1, {}, {}});
+  CHECK(decode<sync_heads>(encode(heads[0])) == heads[0]);
+  CHECK(side.session.tick(1999).empty());
+  CHECK(sent<sync_heads>(side.session.tick(2000)).size() == 1);
+}
+
+TEST_CASE("a change of links is sent at once") {
+  one_side side;
+  side.open();
+  side.view.links = {node(2), node(3)};
+  CHECK(sent<sync_heads>(side.session.links_changed()).at(0).links == side.view.links);
+}
+
+TEST_CASE("what is missing is asked for as far as the peer has it, once per second") {
+  one_side side;
+  side.open(upto(2, 10));
+  side.view.missing = {{node(2), 1, 3, 4}, {node(2), 1, 8, 12}, {node(6), 1, 1, 1}};
+  side.session.receive(batch_of(changes(2, 5, 5))->to_message(1));
+  side.session.receive(batch_of(changes(2, 6, 6))->to_message(2));
+  const auto pulls = sent<sync_pull>(side.session.processed(1));
+  REQUIRE(pulls.size() == 1);
+  CHECK(pulls[0].ranges == std::vector<dot_range>{{node(2), 1, 3, 4}, {node(2), 1, 8, 10}});
+  CHECK(decode<sync_pull>(encode(pulls[0])) == pulls[0]);
+  CHECK(sent<sync_pull>(side.session.processed(2)).empty());
+  CHECK(sent<sync_pull>(side.session.tick(1000)).size() == 1);
+}
+
+TEST_CASE("what is missing is asked of its origin where that is connected") {
+  one_side side;
+  side.view.links = {node(2), node(3)};
+  side.open(version_vector{{{node(3), 1, 10}, {node(4), 1, 10}}});
+  side.view.missing = {{node(3), 1, 1, 2}, {node(4), 1, 1, 2}};
+  CHECK(sent<sync_pull>(side.session.tick(1000)).at(0).ranges ==
+        std::vector<dot_range>{{node(4), 1, 1, 2}});
+}
+
+TEST_CASE("a pull is answered from the log at once, as far as it is committed") {
+  one_side side;
+  side.open();
+  side.commit(changes(1, 1, 5));
+  auto reads =
+      wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
+  REQUIRE(reads.size() == 1);
+  CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
+  CHECK(reads[0].first == 1);
+  CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 5));
+}
