@@ -6,10 +6,10 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/actors/plugins/life/process_watch.hpp>
 #include <troupe/actors/plugins/manager.hpp>
 #include <troupe/actors/plugins/output_lines.hpp>
 #include <troupe/actors/plugins/package_reader.hpp>
-#include <troupe/actors/plugins/process_watch.hpp>
 #include <troupe/messages/assert.hpp>
 #include <troupe/plugins/sandbox/bwrap_command.hpp>
 #include <troupe/plugins/sandbox/process_handle.hpp>
@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto interval = 20ms;
-constexpr std::size_t max_output_at_once = 64 * 1024;
+constexpr std::size_t max_output_at_once = 1 << 20;  // of one plugin; as much as its pipe holds
 
 class launcher_state {
 public:

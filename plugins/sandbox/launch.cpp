@@ -207,6 +207,8 @@ private:
   sigset_t before_;
 };
 
+constexpr int wanted_pipe_bytes = 1 << 20;  // the most that Linux gives every user
+
 struct descriptor_pair {
   unique_fd ours;
   unique_fd theirs;
@@ -223,6 +225,8 @@ bool make_pipe(descriptor_pair& ends) {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) return false;
   ends = {unique_fd{fds[0]}, unique_fd{fds[1]}};
+  // A plugin that prints much waits less for its reader. The kernel may refuse; the default does.
+  (void)::fcntl(ends.ours.get(), F_SETPIPE_SZ, wanted_pipe_bytes);
   return ::fcntl(ends.ours.get(), F_SETFL, O_NONBLOCK) == 0;
 }
 

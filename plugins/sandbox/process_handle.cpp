@@ -113,14 +113,16 @@ bool wait_readable(int fd, milliseconds max_wait) {
 }
 
 std::string read_available(int fd, std::size_t max_bytes) {
-  std::string text(max_bytes, '\0');
-  std::size_t used = 0;
-  while (used < max_bytes) {
-    const auto count = ::read(fd, text.data() + used, max_bytes - used);
+  constexpr std::size_t step = 64 * 1024;
+  std::string text;
+  while (text.size() < max_bytes) {
+    const auto used = text.size();
+    const auto wanted = std::min(step, max_bytes - used);
+    text.resize(used + wanted);
+    const auto count = ::read(fd, text.data() + used, wanted);
+    text.resize(used + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count <= 0) break;
-    used += static_cast<std::size_t>(count);
   }
-  text.resize(used);
   return text;
 }
 

@@ -41,7 +41,7 @@ while True:
 start(); call = wait_for_call()
 for i in range(20000): send([2, "log", [{"level": "info", "message": "spam %d" % i}]])
 answer(call, "done"); serve()
-""")
+""", tables="[deadlines]\ncall_ms = 20000\n" + NO_RESTART)
         self.assertEqual(self.ask(), "done")
         wait_until(lambda: re.search(r"plugin\.log_dropped plugin=hostile lines=1\d{4}",
                                      self.served.log_text()))
