@@ -231,93 +231,118 @@ TEST_CASE("a rejection reads as an error that names the command and when to try 
   CHECK(to_error({rejection_reason::command_gone}, "greet").code == error_code::unavailable);
 }
 
+namespace {
+
+/// An admission under random use, and a model of what it must do.
+class random_use {
+public:
+  random_use() {
+    for (std::uint32_t slot = 0; slot < slots; ++slot) {
+      commands_.push_back({{slot, ++serial_},
+                           *rc::gen::inRange<std::uint32_t>(1, 4),
+                           *rc::gen::inRange<std::uint32_t>(0, 5)});
+      add(commands_.back());
+    }
+  }
+
+  void step() {
+    now_ += std::chrono::milliseconds{*rc::gen::inRange(0, 5)};
+    auto& command = commands_[*rc::gen::inRange<std::uint32_t>(0, slots)];
+    switch (*rc::gen::inRange(0, 8)) {
+      case 0: expire(); break;
+      case 1: replace(command); break;
+      case 2:
+      case 3: finish(command); break;
+      default: offer(command);
+    }
+    check();
+  }
+
+private:
+  static constexpr std::uint32_t slots = 3;
+
+  struct model {
+    command_index index;
+    std::uint32_t concurrency, queue;
+    std::size_t running = 0;
+    std::vector<queue_ticket> waiting{};
+  };
+
+  void add(const model& command) { door_.add(command.index, command.concurrency, command.queue); }
+  time_point comes_back(queue_ticket ticket) {
+    RC_ASSERT(std::erase(commands_[ticket.slot].waiting, ticket) == 1u);
+    return deadlines_.at(ticket);
+  }
+
+  void expire() {
+    for (const auto& ticket : door_.expire(now_)) RC_ASSERT(comes_back(ticket) <= now_);
+    for (const auto& each : commands_)
+      for (const auto& ticket : each.waiting) RC_ASSERT(deadlines_.at(ticket) > now_);
+  }
+  /// Removes the command, in one of five cases, and adds another one in its slot.
+  void replace(model& command) {
+    if (*rc::gen::inRange(0, 5) != 0) return;
+    RC_ASSERT(door_.remove(command.index) == command.waiting);
+    command = {{command.index.slot, ++serial_}, command.concurrency, command.queue};
+    add(command);
+  }
+  void finish(model& command) {
+    if (command.running == 0) return;
+    --command.running;
+    const auto release =
+        door_.finished(command.index, std::chrono::milliseconds{*rc::gen::inRange(0, 20)}, now_);
+    for (const auto& ticket : release.expired) RC_ASSERT(comes_back(ticket) <= now_);
+    if (!release.run) {
+      RC_ASSERT(command.waiting.empty());
+      return;
+    }
+    RC_ASSERT(command.waiting.front() == *release.run);
+    RC_ASSERT(comes_back(*release.run) > now_);
+    ++command.running;
+  }
+  void offer(model& command) {
+    const auto deadline = now_ + std::chrono::milliseconds{*rc::gen::inRange(-1, 40)};
+    const auto verdict = door_.offer(command.index, deadline, now_);
+    if (std::holds_alternative<admitted>(verdict)) {
+      ++command.running;
+    } else if (const auto* place = std::get_if<queued>(&verdict)) {
+      RC_ASSERT(command.running == command.concurrency);
+      RC_ASSERT(deadlines_.emplace(place->ticket, deadline).second);
+      command.waiting.push_back(place->ticket);
+    } else {
+      const auto& refusal = std::get<rejected>(verdict);
+      RC_ASSERT((deadline <= now_ || command.running == command.concurrency));
+      RC_ASSERT((refusal.retry_after > 0ms) == (deadline > now_));
+    }
+  }
+  void check() const {
+    std::size_t total = 0;
+    for (const auto& each : commands_) {
+      RC_ASSERT(each.running <= each.concurrency);
+      RC_ASSERT(each.waiting.size() <= each.queue);
+      RC_ASSERT(door_.running(each.index) == each.running);
+      RC_ASSERT(door_.waiting(each.index) == each.waiting.size());
+      RC_ASSERT((each.waiting.empty() || each.running == each.concurrency));
+      total += each.waiting.size();
+    }
+    RC_ASSERT(door_.waiting() == total);
+    RC_ASSERT(total <= max_waiting_);
+  }
+
+  std::size_t max_waiting_ = *rc::gen::inRange<std::size_t>(1, 12);
+  admission door_{max_waiting_};
+  std::vector<model> commands_;
+  std::map<queue_ticket, time_point> deadlines_;
+  std::uint64_t serial_ = 0;
+  time_point now_ = start;
+};
+
+}  // namespace
+
 TEST_CASE("whatever happens, no limit is passed and every ticket comes back exactly once") {
   CHECK(rc::check("admission under random use", [] {
-    constexpr std::uint32_t slots = 3;
-    const auto max_waiting = *rc::gen::inRange<std::size_t>(1, 12);
-    admission door{max_waiting};
-    struct model {
-      command_index index;
-      std::uint32_t concurrency, queue;
-      std::size_t running = 0;
-      std::vector<queue_ticket> waiting{};
-    };
-    std::vector<model> commands;
-    std::uint64_t serial = 0;
-    for (std::uint32_t slot = 0; slot < slots; ++slot) {
-      commands.push_back({{slot, ++serial},
-                          *rc::gen::inRange<std::uint32_t>(1, 4),
-                          *rc::gen::inRange<std::uint32_t>(0, 5)});
-      door.add(commands[slot].index, commands[slot].concurrency, commands[slot].queue);
-    }
-    std::map<queue_ticket, time_point> deadlines;
-    const auto comes_back = [&](queue_ticket ticket) {
-      RC_ASSERT(std::erase(commands[ticket.slot].waiting, ticket) == 1u);
-      return deadlines.at(ticket);
-    };
-    time_point now = start;
-
+    random_use use;
     const auto steps = *rc::gen::inRange(0, 200);
-    for (int step = 0; step < steps; ++step) {
-      now += std::chrono::milliseconds{*rc::gen::inRange(0, 5)};
-      model& command = commands[*rc::gen::inRange<std::uint32_t>(0, slots)];
-      switch (*rc::gen::inRange(0, 8)) {
-        case 0: {
-          for (const auto& ticket : door.expire(now)) RC_ASSERT(comes_back(ticket) <= now);
-          for (const auto& each : commands)
-            for (const auto& ticket : each.waiting) RC_ASSERT(deadlines.at(ticket) > now);
-          break;
-        }
-        case 1: {
-          if (*rc::gen::inRange(0, 5) != 0) break;
-          RC_ASSERT(door.remove(command.index) == command.waiting);
-          command = {{command.index.slot, ++serial}, command.concurrency, command.queue};
-          door.add(command.index, command.concurrency, command.queue);
-          break;
-        }
-        case 2:
-        case 3: {
-          if (command.running == 0) break;
-          --command.running;
-          const auto release = door.finished(
-              command.index, std::chrono::milliseconds{*rc::gen::inRange(0, 20)}, now);
-          for (const auto& ticket : release.expired) RC_ASSERT(comes_back(ticket) <= now);
-          if (release.run) {
-            RC_ASSERT(command.waiting.front() == *release.run);
-            RC_ASSERT(comes_back(*release.run) > now);
-            ++command.running;
-          } else {
-            RC_ASSERT(command.waiting.empty());
-          }
-          break;
-        }
-        default: {
-          const auto deadline = now + std::chrono::milliseconds{*rc::gen::inRange(-1, 40)};
-          const auto verdict = door.offer(command.index, deadline, now);
-          if (std::holds_alternative<admitted>(verdict)) {
-            ++command.running;
-          } else if (const auto* place = std::get_if<queued>(&verdict)) {
-            RC_ASSERT(command.running == command.concurrency);
-            RC_ASSERT(deadlines.emplace(place->ticket, deadline).second);
-            command.waiting.push_back(place->ticket);
-          } else {
-            const auto& refusal = std::get<rejected>(verdict);
-            RC_ASSERT((deadline <= now || command.running == command.concurrency));
-            RC_ASSERT((refusal.retry_after > 0ms) == (deadline > now));
-          }
-        }
-      }
-      std::size_t total = 0;
-      for (const auto& each : commands) {
-        RC_ASSERT(each.running <= each.concurrency);
-        RC_ASSERT(each.waiting.size() <= each.queue);
-        RC_ASSERT(door.running(each.index) == each.running);
-        RC_ASSERT(door.waiting(each.index) == each.waiting.size());
-        RC_ASSERT((each.waiting.empty() || each.running == each.concurrency));
-        total += each.waiting.size();
-      }
-      RC_ASSERT(door.waiting() == total);
-      RC_ASSERT(total <= max_waiting);
-    }
+    for (int step = 0; step < steps; ++step) use.step();
   }));
 }
