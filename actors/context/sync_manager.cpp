@@ -47,8 +47,6 @@ std::optional<error> sync_manager::refusal(const write_values& wanted) const {
   if (queue_.is_full())
     return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
   const auto count = wanted.entries.size();
-  if (count != 1 && wanted.what == operation::erase)
-    return error{error_code::invalid_argument, "one request erases the value at one path", {}};
   if (count == 1 && !wanted.only_check) return std::nullopt;  // the engine refuses it itself
   for (std::size_t at = 0; at < count; ++at) {
     const auto& [where, given] = wanted.entries[at];

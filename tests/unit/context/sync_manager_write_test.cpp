@@ -102,20 +102,6 @@ TEST_CASE("a write that the engine refuses is answered with the refusal, and not
   CHECK(f.only<answer_write>().outcome.error().code == error_code::not_found);
 }
 
-TEST_CASE("one request erases at one path; with more or none of them nothing is erased") {
-  manager_fixture f;
-  f.write("/a", 1);
-  f.write("/b", 2);
-  f.stored();
-  f.stored();
-  f.write({.entries = {{path{"/a"}, {}}, {path{"/b"}, {}}}, .what = operation::erase});
-  CHECK(f.only<answer_write>().outcome.error().code == error_code::invalid_argument);
-  CHECK(f.none<append_batch>());
-  CHECK(f.read("/a") == value{1});
-  f.write({.entries = {}, .what = operation::erase});
-  CHECK(f.only<answer_write>().outcome.error().code == error_code::invalid_argument);
-}
-
 TEST_CASE("of many entries all are written or none, and they are stored together") {
   manager_fixture f{{.commits = {.max_batch = 2}}};
   f.write({.entries = {{path{"/a"}, 1}, {path{"/_sys/x"}, 2}}});
