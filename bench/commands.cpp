@@ -6,6 +6,7 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include <troupe/actors/commands/dispatcher.hpp>
+#include <troupe/bench/bare_system.hpp>
 #include <troupe/bench/bare_types.hpp>
 #include <troupe/bench/pipeline.hpp>
 #include <troupe/bench/suites.hpp>
@@ -76,8 +77,8 @@ bool is_right_answer(std::uint64_t number, const value& answer) {
 }
 
 result<void> compare_dispatcher(harness& with, caf::actor_system& system,
-                                const dispatcher_actor& dispatcher, const bare_actor& bare,
-                                std::string name, pipeline plan) {
+                                const dispatcher_actor& dispatcher, bare_system& beside,
+                                const bare_actor& bare, std::string name, pipeline plan) {
   const auto make = [caller = make_caller()](std::uint64_t number) {
     arguments given;
     given.entries().emplace_back("text", value{view(echo_text_of(number))});
@@ -93,7 +94,7 @@ result<void> compare_dispatcher(harness& with, caf::actor_system& system,
                }},
       .beside = {"bare CAF actor",
                  [&] {
-                   return run_pipeline<std::string>(system, bare, plan, make_bare_request,
+                   return run_pipeline<std::string>(beside.caf(), bare, plan, make_bare_request,
                                                     is_right_bare_answer);
                  }},
       .target = target,
@@ -105,12 +106,15 @@ result<void> compare_dispatcher(harness& with) {
   caf::actor_system system{settings};
   const auto dispatcher = spawn_dispatcher_with_echo(system);
   if (!dispatcher) return fail(dispatcher.error());
-  const auto bare = spawn_bare(system);
-  auto done = compare_dispatcher(with, system, *dispatcher, bare, "inline command, one at a time",
-                                 {with.operations(single_requests), 1});
+  bare_system beside;
+  const auto bare = spawn_bare(beside.caf());
+  auto done =
+      compare_dispatcher(with, system, *dispatcher, beside, bare, "inline command, one at a time",
+                         {with.operations(single_requests), 1});
   if (done)
-    done = compare_dispatcher(with, system, *dispatcher, bare, "inline command, 256 in flight",
-                              {with.operations(piped_requests), in_flight});
+    done =
+        compare_dispatcher(with, system, *dispatcher, beside, bare, "inline command, 256 in flight",
+                           {with.operations(piped_requests), in_flight});
   caf::anon_send_exit(*dispatcher, caf::exit_reason::user_shutdown);
   caf::anon_send_exit(bare, caf::exit_reason::user_shutdown);
   return done;
@@ -185,8 +189,9 @@ result<void> compare_host(harness& with) {
       echo_spec(), [](const arguments& given) -> result<value> { return *given.find("text"); },
       run_on::dispatcher);
   if (!added) return added;
-  caf::scoped_actor self{caf_access::system(host)};
-  const auto bare = spawn_bare(caf_access::system(host));
+  bare_system beside;
+  caf::scoped_actor self{beside.caf()};
+  const auto bare = spawn_bare(beside.caf());
   const auto requests = with.operations(host_requests);
   auto done = with.compare({
       .suite = "commands",

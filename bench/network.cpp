@@ -8,6 +8,7 @@
 
 #include <troupe/actors/links/connection_shell.hpp>
 #include <troupe/actors/links/link.hpp>
+#include <troupe/bench/bare_system.hpp>
 #include <troupe/bench/bare_types.hpp>
 #include <troupe/bench/echo_peer.hpp>
 #include <troupe/bench/pipeline.hpp>
@@ -105,11 +106,12 @@ result<void> measure_network(harness& with) {
 
   system_config settings;
   caf::actor_system system{settings};
+  bare_system beside;
   // The peers end before the system does, and with them the connections and their actors.
   const echo_peer our_peer{std::move(our_pair->second), answer_rpc};
   const echo_peer bare_peer{std::move(bare_pair->second), answer_raw};
   const auto link = spawn_link(system, our_pair->first.release(), {.label = "bench"});
-  const auto bare = spawn_bare_broker(system, std::move(bare_pair->first));
+  const auto bare = spawn_bare_broker(beside.caf(), std::move(bare_pair->first));
 
   const pipeline plan{with.operations(calls), in_flight};
   return with.compare({
@@ -123,7 +125,7 @@ result<void> measure_network(harness& with) {
       .beside = {"bare CAF broker",
                  [&] {
                    return run_pipeline<bare_frame>(
-                       system, bare, plan,
+                       beside.caf(), bare, plan,
                        [](std::uint64_t number) { return bare_frame{echo_text_of(number)}; },
                        [](std::uint64_t number, const bare_frame& reply) {
                          return is_echo_text_of(number, view(reply.text));
