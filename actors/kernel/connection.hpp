@@ -90,11 +90,14 @@ public:
 
   bool reading_paused() const noexcept { return paused_; }
 
-  /// Sends these bytes. What the other side does not take is buffered: see `unsent`.
-  void send(std::string_view bytes) {
-    if (bytes.empty() || !open()) return;
-    broker_->write(handle_, bytes.size(), bytes.data());
+  /// Sends these bytes. What the other side does not take is buffered. @returns `unsent`.
+  std::size_t send(std::string_view bytes) {
+    if (!open()) return 0;
+    auto& buffer = broker_->wr_buf(handle_);
+    const auto* const first = reinterpret_cast<const caf::byte*>(bytes.data());
+    buffer.insert(buffer.end(), first, first + bytes.size());
     broker_->flush(handle_);
+    return buffer.size();
   }
 
   /// The bytes that wait to be written. CAF does not count those that it is writing just now.

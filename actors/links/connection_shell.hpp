@@ -54,6 +54,8 @@ public:
   /// For a service to take a notification.
   static constexpr std::chrono::seconds notification_deadline{60};
 
+  /// Received before its effects are carried out.
+  static constexpr std::size_t max_piece_bytes = 2 * 1024;
   /// Effects whose memory is kept for the next ones.
   static constexpr std::size_t max_kept_effects = 256;
 
@@ -73,9 +75,15 @@ public:
     step([this](auto& served) { served.start(now()); });
   }
 
-  /// Passes on the bytes that the broker has read.
+  /// Passes on the bytes that the broker has read, in pieces: other actors work on what the first
+  /// ones brought while the others are read.
   void receive(const caf::io::new_data_msg& data) {
-    step([&](auto& served) { served.receive(bytes_of(data), now()); });
+    const auto alive = this->shared_from_this();
+    for (auto rest = bytes_of(data); !rest.empty() && !connection_.has_ended();) {
+      const auto piece = rest.substr(0, max_piece_bytes);
+      step([&](auto& served) { served.receive(piece, now()); });
+      rest.remove_prefix(piece.size());
+    }
   }
 
   /// Passes a tick on. The owner repeats the slow tick itself.
@@ -90,7 +98,7 @@ public:
 
   /// As `served_connection::call`.
   result<std::uint32_t> call(std::string_view method, std::string_view params,
-                             std::chrono::milliseconds deadline, call_completion done,
+                             std::chrono::milliseconds deadline, call_completion&& done,
                              call_patience patience = call_patience::until_deadline) {
     return step([&](auto& served) {
       return served.call(method, params, now() + deadline, std::move(done), patience);
@@ -129,7 +137,6 @@ private:
   /// further events meanwhile; their effects come after those that are there.
   template <class Event>
   auto step(Event event) {
-    const auto alive = this->shared_from_this();
     connection_.set_unsent(wire_.unsent());
     if constexpr (std::is_void_v<decltype(event(connection_))>) {
       event(connection_);
@@ -144,6 +151,9 @@ private:
   void carry_out() {
     if (is_busy_) return;
     is_busy_ = true;
+    // The owner may drop the connection while it carries something out.
+    std::shared_ptr<connection_shell> alive;
+    if (!connection_.effects().empty()) alive = this->shared_from_this();
     while (!connection_.effects().empty()) {
       batch_.swap(connection_.effects());
       for (auto& effect : batch_) std::visit([this](auto& what) { carry_out(what); }, effect);
@@ -151,10 +161,11 @@ private:
     }
     if (batch_.capacity() > max_kept_effects) batch_ = {};
     is_busy_ = false;
-    wire_.send(connection_.output());
-    connection_.output().clear();
+    if (!connection_.output().empty()) {
+      connection_.set_unsent(wire_.send(connection_.output()));
+      connection_.output().clear();
+    }
     if (connection_.has_ended()) return wire_.close();
-    connection_.set_unsent(wire_.unsent());
     if (connection_.reading_paused())
       wire_.pause_reading();
     else

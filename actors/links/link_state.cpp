@@ -61,8 +61,10 @@ caf::result<payload> link_state::call(const call_remote& wanted) {
     const auto started =
         connection_->call(wanted.method, rpc::with_envelope(wanted.params.bytes, beside),
                           wanted.deadline, [to](result<std::string> answer) mutable {
-                            to(std::move(answer).map(
-                                [](std::string&& bytes) { return payload{{std::move(bytes)}}; }));
+                            if (answer)
+                              to(payload{{std::move(*answer)}});
+                            else
+                              to(fail(std::move(answer.error())));
                           });
     if (!started) to(fail(started.error()));
   });

@@ -189,19 +189,21 @@ void served_connection::hear_closing(std::string_view params) {
 // -- calls ----------------------------------------------------------------------------------------
 
 result<std::uint32_t> served_connection::call(std::string_view method, std::string_view params,
-                                              time_point deadline, call_completion done,
+                                              time_point deadline, call_completion&& done,
                                               call_patience patience) {
   if (phase_ != phase::open) return fail(error_code::unavailable, "the link is not open yet");
   TROUPE_ASSERT(done, "somebody waits for the outcome of a call");
   return session_.call(method, params, deadline, std::move(done), patience);
 }
 
-void served_connection::on_outcome(call_completion done, result<std::string_view> outcome) {
+void served_connection::on_outcome(call_completion&& done, result<std::string_view>&& outcome) {
   if (phase_ == phase::opening) return take_acceptance(outcome);
   if (!done) return;  // of the introduction, after the connection has failed
-  effects_.emplace_back(
-      call_ended{std::move(done), outcome ? result<std::string>{std::string{*outcome}}
-                                          : result<std::string>{fail(std::move(outcome.error()))}});
+  if (outcome)
+    effects_.emplace_back(std::in_place_type<call_ended>, std::move(done), std::string{*outcome});
+  else
+    effects_.emplace_back(std::in_place_type<call_ended>, std::move(done),
+                          fail(std::move(outcome.error())));
 }
 
 // -- time -----------------------------------------------------------------------------------------

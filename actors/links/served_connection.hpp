@@ -153,7 +153,7 @@ public:
   /// Calls the other side. Fails without calling `done` when the session is not open, and as
   /// `link_session::call` does. @returns the number of the call.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline,
-                             call_completion done,
+                             call_completion&& done,
                              call_patience patience = call_patience::until_deadline);
   /// Tells the other side once that the answer to this call is no longer wanted.
   void cancel(std::uint32_t call) { session_.cancel(call); }
@@ -200,7 +200,7 @@ private:
                   const rpc::envelope& beside) override;
   void on_notification(std::string_view method, std::string_view params) override;
   void on_cancelled(request_serial request) override;
-  void on_outcome(call_completion done, result<std::string_view> outcome) override;
+  void on_outcome(call_completion&& done, result<std::string_view>&& outcome) override;
 
   void introduce(const session_open& said);
   void take_acceptance(const result<std::string_view>& answer);

@@ -10,13 +10,14 @@ tl::unexpected<error> malformed(std::string_view what) {
                                                   "error, result] or [2, method, [params]]");
 }
 
-/// Reads `[{...}]`; an empty array stands for no parameters.
+/// Reads `[{...}]` at the end of a frame; an empty array stands for no parameters. The scanner has
+/// found where the frame ends, so the map is all that is left of it.
 std::optional<std::string_view> read_params(msgpack_reader& in) {
   const auto count = in.read_array();
   if (!count || *count > 1) return std::nullopt;
   if (*count == 0) return no_params;
   if (in.peek() != msgpack_kind::map) return std::nullopt;
-  return in.skip();
+  return in.rest();
 }
 
 std::optional<std::uint32_t> read_id(msgpack_reader& in) {
@@ -38,7 +39,7 @@ result<frame> parse_response(msgpack_reader& in) {
   response got{id.value_or(0), {}, {}};
   codec::problem why;
   if (!id || !codec::read(in, got.failure, why)) return malformed("a response frame is malformed");
-  got.payload = in.skip().value_or(nil);
+  got.payload = in.rest();  // the scanner has found its end
   return got;
 }
 
@@ -102,6 +103,18 @@ void append_notification(std::string& out, std::string_view method, std::string_
   append_params(writer, params);
 }
 
+namespace {
+
+/// The names of an envelope's fields as msgpack strings.
+constexpr std::string_view deadline_key{
+    "\xab"
+    "deadline_ms"};
+constexpr std::string_view trace_key{
+    "\xa5"
+    "trace"};
+
+}  // namespace
+
 std::string with_envelope(std::string_view params, const envelope& beside) {
   msgpack_reader in{params};
   const auto pairs = in.read_map().value_or(0);
@@ -113,11 +126,11 @@ std::string with_envelope(std::string_view params, const envelope& beside) {
   writer.map(pairs + has_deadline + has_trace);
   writer.raw(in.rest());
   if (has_deadline) {
-    writer.string("deadline_ms");
+    writer.raw(deadline_key);
     codec::write(writer, beside.deadline);
   }
   if (has_trace) {
-    writer.string("trace");
+    writer.raw(trace_key);
     codec::write(writer, beside.trace);
   }
   return out;

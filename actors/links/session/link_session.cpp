@@ -8,7 +8,7 @@
 
 namespace troupe {
 
-void link_events::on_outcome(call_completion done, result<std::string_view> outcome) {
+void link_events::on_outcome(call_completion&& done, result<std::string_view>&& outcome) {
   if (outcome)
     done(std::string{*outcome});
   else
@@ -131,7 +131,7 @@ void link_session::forgive(time_point now) noexcept {
 // -- calls of this side ---------------------------------------------------------------------------
 
 result<std::uint32_t> link_session::call(std::string_view method, std::string_view params,
-                                         time_point deadline, call_completion done,
+                                         time_point deadline, call_completion&& done,
                                          call_patience patience) {
   if (ended_) return fail(*ended_);
   if (calls_.is_full())
@@ -140,7 +140,7 @@ result<std::uint32_t> link_session::call(std::string_view method, std::string_vi
   const auto number = calls_.next_number();
   if (auto sent = output_.request(number, method, params); !sent)
     return fail(std::move(sent.error()));
-  calls_.open(deadline, std::move(done), patience);
+  calls_.open(number, deadline, std::move(done), patience);
   return number;
 }
 

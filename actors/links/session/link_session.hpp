@@ -31,7 +31,7 @@ public:
   /// same.
   virtual void on_cancelled(request_serial request) = 0;
   /// A call has ended: `done` must get this outcome, now or later.
-  virtual void on_outcome(call_completion done, result<std::string_view> outcome);
+  virtual void on_outcome(call_completion&& done, result<std::string_view>&& outcome);
 };
 
 /// One side of a connection that speaks MessagePack-RPC: bytes in, events out, bytes out. Knows no
@@ -63,7 +63,7 @@ public:
   /// without a trace when a bound is reached, when the message cannot be sent (`limit_exceeded`, or
   /// `internal` when it is malformed), or when the session has ended.
   result<std::uint32_t> call(std::string_view method, std::string_view params, time_point deadline,
-                             call_completion done,
+                             call_completion&& done,
                              call_patience patience = call_patience::until_deadline);
 
   /// Sends `cancel` for a call, once. The call stays open until it is answered or reaches its

@@ -31,8 +31,10 @@ std::uint32_t open_calls::next_number() {
   return number_of(free_.back(), places_[free_.back()].uses);
 }
 
-void open_calls::open(time_point deadline, call_completion done, call_patience patience) {
-  auto& place = at(next_number());
+void open_calls::open(std::uint32_t number, time_point deadline, call_completion&& done,
+                      call_patience patience) {
+  TROUPE_ASSERT(!free_.empty() && free_.back() == place_of(number), "the next call is opened");
+  auto& place = places_[free_.back()];
   TROUPE_ASSERT(!place.open, "a free place has no call");
   free_.pop_back();
   place.open = true;

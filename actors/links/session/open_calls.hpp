@@ -43,8 +43,9 @@ public:
 
   /// The number of the next call. Requires room.
   std::uint32_t next_number();
-  /// Opens a call under `next_number()`.
-  void open(time_point deadline, call_completion done, call_patience patience);
+  /// Opens a call under `next_number()`, which is `number`.
+  void open(std::uint32_t number, time_point deadline, call_completion&& done,
+            call_patience patience);
   /// Whether there is an open call with this number.
   bool is_open(std::uint32_t number) const noexcept;
   /// Closes an open call. @returns its completion, for the caller to call.

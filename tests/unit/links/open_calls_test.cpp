@@ -19,7 +19,7 @@ std::uint32_t open_one(open_calls& calls, time_point deadline = start + 1s,
                        call_patience patience = call_patience::until_deadline) {
   const auto number = calls.next_number();
   calls.open(
-      deadline, [](const result<std::string>&) {}, patience);
+      number, deadline, [](const result<std::string>&) {}, patience);
   return number;
 }
 
