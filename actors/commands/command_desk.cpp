@@ -102,7 +102,8 @@ result<const permit*> command_desk::rights_of(const principal_ptr& caller) {
 
 // -- the way in -----------------------------------------------------------------------------------
 
-result<command_desk::admitted> command_desk::admit(const command_call& wanted, time_point now) {
+result<command_desk::admitted> command_desk::admit(const command_call& wanted, time_point now,
+                                                   request_effects& effects) {
   if (requests_.is_stopping()) return fail(error_code::unavailable, "the node is stopping");
   auto* caller = callers_.find(wanted.caller);
   if (caller == nullptr) return fail(malformed_capabilities());
@@ -119,10 +120,10 @@ result<command_desk::admitted> command_desk::admit(const command_call& wanted, t
 
   const auto deadline = deadline_of(*command.spec, wanted.callers_time, now);
   const auto& place = places_[command.index.slot];
-  if (place.where == execution_place::kind::inside) {
+  if (place.where == execution_place::kind::dispatcher) {
     if (const auto no = requests_.begin_inline(command.index, deadline, now))
       return fail(reject(command, *no));
-    return admitted{&command, deadline, 0, {}};
+    return admitted{&command, deadline, 0};
   }
   const bool has_handler = place.where == execution_place::kind::handler;
   auto verdict =
@@ -134,7 +135,8 @@ result<command_desk::admitted> command_desk::admit(const command_call& wanted, t
                      now);
   if (const auto* no = std::get_if<rejected>(&verdict)) return fail(reject(command, *no));
   auto& opened = std::get<open_requests::opened>(verdict);
-  return admitted{&command, deadline, opened.request, counted(std::move(opened.effects))};
+  effects = counted(std::move(opened.effects));
+  return admitted{&command, deadline, opened.request};
 }
 
 error command_desk::reject(const registered_command& command, const rejected& verdict) {
@@ -147,7 +149,7 @@ error command_desk::refuse(const registered_command& command, command_outcome ou
   return why;
 }
 
-void command_desk::end_inside(const registered_command& command, const result<value>& outcome,
+void command_desk::end_inline(const registered_command& command, const result<value>& outcome,
                               time_point started, time_point ended) {
   monitor_.record_command(command.index, command.spec->name, ended - started, outcome_of(outcome));
   requests_.end_inline(command.index, ended - started, ended);

@@ -21,11 +21,11 @@ namespace troupe {
 /// Where the executions of a command run.
 struct execution_place {
   enum class kind : std::uint8_t {
-    inside,   ///< Inside the dispatcher, at once.
-    worker,   ///< On a thread of their own.
-    handler,  ///< At the actor `handler`.
+    dispatcher,  ///< Inside the dispatcher, at once.
+    worker,      ///< On a thread of their own.
+    handler,     ///< At the actor `handler`.
   };
-  kind where = kind::inside;
+  kind where = kind::dispatcher;
   handler_id handler = 0;
 };
 
@@ -95,12 +95,12 @@ public:
   struct admitted {
     const registered_command* command = nullptr;  ///< Never null. Valid until it is removed.
     time_point deadline{};
-    request_id request = 0;   ///< 0 for one that runs inside: report its end with `end_inside`.
-    request_effects effects;  ///< Of the others.
+    request_id request = 0;  ///< 0 for one that runs inside the dispatcher: see `end_inline`.
   };
-  result<admitted> admit(const command_call& wanted, time_point now);
+  /// @param effects Gets what to carry out for a call that runs elsewhere.
+  result<admitted> admit(const command_call& wanted, time_point now, request_effects& effects);
   /// An execution inside the dispatcher has ended. Nothing else happens here in between.
-  void end_inside(const registered_command& command, const result<value>& outcome,
+  void end_inline(const registered_command& command, const result<value>& outcome,
                   time_point started, time_point ended);
 
   // -- on the way ---------------------------------------------------------------------------------

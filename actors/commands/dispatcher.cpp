@@ -48,38 +48,41 @@ dispatcher_state::interface::behavior_type dispatcher_state::make_behavior() {
 template <class Answer>
 caf::result<Answer> dispatcher_state::execute(execute_command& wanted) {
   const auto now = this->now();
-  auto admitted = desk_.admit({.command = wanted.command,
-                               .given = wanted.arguments,
-                               .caller = wanted.caller,
-                               .callers_time = wanted.deadline,
-                               .origin = origin_of(wanted.ticket)},
-                              now);
-  if (!admitted) return to_caf(std::move(admitted.error()));
+  request_effects effects;
+  const auto admitted = desk_.admit({.command = wanted.command,
+                                     .given = wanted.arguments,
+                                     .caller = wanted.caller,
+                                     .callers_time = wanted.deadline,
+                                     .origin = origin_of(wanted.ticket)},
+                                    now, effects);
+  if (!admitted) return to_caf(admitted.error());
   const auto& handler = handlers_[admitted->command->index.slot];
-  if (const auto* function = std::get_if<inline_handler>(&handler))
-    return reply_as<Answer>(run_inside(function->run, wanted, *admitted, now));
+  if (admitted->request == 0)
+    return reply_as<Answer>(
+        run_inline(std::get<inline_handler>(handler).run, wanted, *admitted, now));
   return reply_later_as<Answer, value>(self_, [&](reply_to<value> reply) {
     held_.emplace(admitted->request,
                   held_request{handler, std::move(wanted.arguments), wanted.caller, wanted.trace,
                                admitted->deadline, std::move(reply)});
-    carry_out(std::move(admitted->effects));
+    carry_out(std::move(effects));
   });
 }
 // dispatcher_service.cpp uses this one.
 template caf::result<payload> dispatcher_state::execute<payload>(execute_command& wanted);
 
-result<value> dispatcher_state::run_inside(const command_function& function,
+result<value> dispatcher_state::run_inline(const command_function& function,
                                            execute_command& wanted,
                                            const command_desk::admitted& admitted,
                                            time_point started) {
   auto outcome = call_function(function, wanted.arguments,
                                {wanted.caller->name, wanted.trace, admitted.deadline});
-  desk_.end_inside(*admitted.command, outcome, started, now());
+  desk_.end_inline(*admitted.command, outcome, started, now());
   return outcome;
 }
 
-/// An anonymous sender cannot cancel.
+/// An anonymous sender cannot cancel, nor can one that gave no ticket.
 request_origin dispatcher_state::origin_of(std::uint64_t ticket) const {
+  if (ticket == 0) return {};
   const auto sender = sender_id(self_);
   return sender != caf::invalid_actor_id ? request_origin{sender, ticket} : request_origin{};
 }
@@ -92,7 +95,7 @@ result<void> dispatcher_state::add(add_command& offered) {
   const execution_place place = actor != nullptr ? execution_place{kind::handler, (*actor)->id()}
                                 : std::holds_alternative<worker_handler>(offered.handler)
                                     ? execution_place{kind::worker}
-                                    : execution_place{kind::inside};
+                                    : execution_place{kind::dispatcher};
   const auto name = offered.spec.name;
   const auto index = desk_.add(std::move(offered.spec), std::move(offered.checks), place);
   if (!index) return fail(index.error());

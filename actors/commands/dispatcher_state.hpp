@@ -52,7 +52,7 @@ private:
   /// @tparam Answer `value` for an actor, `payload` for a link.
   template <class Answer>
   caf::result<Answer> execute(execute_command& wanted);
-  result<value> run_inside(const command_function& function, execute_command& wanted,
+  result<value> run_inline(const command_function& function, execute_command& wanted,
                            const command_desk::admitted& admitted, time_point started);
   result<void> add(add_command& offered);
   void clear(const std::string& command, std::optional<command_desk::removal> removed);

@@ -26,7 +26,7 @@ std::string end_reason(const caf::error& reason);
 
 /// Returns the value or the error of `outcome` from a handler.
 template <class T>
-caf::result<T> reply(result<T> outcome) {
+caf::result<T> reply(result<T>&& outcome) {
   if (outcome) {
     if constexpr (std::is_void_v<T>)
       return {};

@@ -26,9 +26,14 @@ inline payload to_payload(value&& answer) { return payload{{std::move(answer).ms
 /// The bytes of an empty answer.
 inline payload empty_payload() { return payload{{value{}.msgpack()}}; }
 
-/// Returns the value or the error of `outcome` from a handler that serves a link.
+/// An answer that can be sent over a link.
 template <class T>
-caf::result<payload> reply_bytes(result<T> outcome) {
+concept link_answer = std::is_void_v<T> || std::same_as<T, value> ||
+    (described<T> && !std::same_as<T, payload>);
+
+/// Returns the value or the error of `outcome` from a handler that serves a link.
+template <link_answer T>
+caf::result<payload> reply_bytes(result<T>&& outcome) {
   if (!outcome) return to_caf(std::move(outcome.error()));
   if constexpr (std::is_void_v<T>)
     return empty_payload();
@@ -39,17 +44,12 @@ caf::result<payload> reply_bytes(result<T> outcome) {
 /// Returns the value or the error of `outcome` in the form `Form`: `T` for an actor, `payload` for
 /// a link.
 template <class Form, class T>
-caf::result<Form> reply_as(result<T> outcome) {
+caf::result<Form> reply_as(result<T>&& outcome) {
   if constexpr (std::same_as<Form, T>)
     return reply(std::move(outcome));
   else
     return reply_bytes(std::move(outcome));
 }
-
-/// An answer that can be sent over a link.
-template <class T>
-concept link_answer = std::is_void_v<T> || std::same_as<T, value> ||
-    (described<T> && !std::same_as<T, payload>);
 
 /// Answers one request, in the form that its sender takes:
 ///

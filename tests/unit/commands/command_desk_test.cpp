@@ -27,7 +27,7 @@ class desk_fixture {
 public:
   explicit desk_fixture(open_requests::limits bounds = {}) : desk({100, bounds}) {}
 
-  command_index add(command_spec spec, kind where = kind::inside, handler_id handler = 0) {
+  command_index add(command_spec spec, kind where = kind::dispatcher, handler_id handler = 0) {
     const auto index = desk.add(std::move(spec), {}, {where, handler});
     REQUIRE(index);
     return *index;
@@ -35,8 +35,9 @@ public:
   result<command_desk::admitted> admit(std::string_view command, const principal_ptr& caller = host,
                                        request_origin origin = {}) {
     given = {};
-    return desk.admit({.command = command, .given = given, .caller = caller, .origin = origin},
-                      now);
+    effects.clear();
+    return desk.admit({.command = command, .given = given, .caller = caller, .origin = origin}, now,
+                      effects);
   }
   /// How often requests for a command ended like this.
   std::uint64_t count(const std::string& command, command_outcome outcome) const {
@@ -47,6 +48,7 @@ public:
   }
 
   command_desk desk;
+  request_effects effects;  ///< Of the last call.
   arguments given;
   command_desk::time_point now{1h};
 };
@@ -78,10 +80,10 @@ TEST_CASE_FIXTURE(desk_fixture,
   const auto admitted = admit("notes.add");
   REQUIRE(admitted);
   CHECK(admitted->request == 0);
-  CHECK(admitted->effects.empty());
+  CHECK(effects.empty());
   CHECK(admitted->command->spec->name == "notes.add");
   CHECK(admitted->deadline == now + admitted->command->spec->timeout);
-  desk.end_inside(*admitted->command, value{1}, now, now + 5ms);
+  desk.end_inline(*admitted->command, value{1}, now, now + 5ms);
   CHECK(count("notes.add", command_outcome::ok) == 1);
   CHECK(desk.metrics("notes.add")->commands.front().max_execution_time == 5ms);
   desk.reset_metrics();
@@ -94,10 +96,10 @@ TEST_CASE_FIXTURE(desk_fixture, "a call goes to a worker or to the command's han
   const auto slow = admit("notes.slow");
   REQUIRE(slow);
   CHECK(slow->request != 0);
-  CHECK(number_of<request_effect::start_function>(slow->effects) == 1);
+  CHECK(number_of<request_effect::start_function>(effects) == 1);
   const auto remote = admit("notes.remote");
   REQUIRE(remote);
-  CHECK(number_of<request_effect::ask_handler>(remote->effects) == 1);
+  CHECK(number_of<request_effect::ask_handler>(effects) == 1);
   CHECK(number_of<request_effect::answer>(desk.finish(slow->request, value{1}, now + 1ms)) == 1);
   CHECK(number_of<request_effect::answer>(desk.end_handler(7, now + 1ms)) == 1);
   CHECK(count("notes.slow", command_outcome::ok) == 1);
