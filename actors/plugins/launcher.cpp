@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto interval = 20ms;
-constexpr std::size_t max_output_at_once = 1 << 20;  // of one plugin; as much as its pipe holds
+constexpr std::size_t max_output_at_once = 128 * 1024;  // of one plugin; as much as its pipe holds
 
 class launcher_state {
 public:
@@ -134,30 +134,40 @@ private:
   void end(const end_plugin& wanted, reply_to<plugin_ended> to) {
     if (!watch_.end(wanted.plugin, wanted.patience, wanted.grace, clock::now()))
       return to(plugin_ended{});
-    running_.at(wanted.plugin).ending.push_back(std::move(to));
-    pass_time();
+    auto& state = running_.at(wanted.plugin);
+    state.ending.push_back(std::move(to));
+    if (const auto gone = look_at(wanted.plugin, state, clock::now())) reap(wanted.plugin, *gone);
   }
+
+  /// How a process ended that is to be reaped: by force when there is no status.
+  using reapable = std::optional<exit_status>;
 
   void pass_time() {
     const auto now = clock::now();
-    std::vector<std::pair<std::string, std::optional<exit_status>>> gone;
-    for (auto& [plugin, state] : running_) {
-      log_output(plugin, state, now);
-      const auto exited = (*sandbox_)->poll_exit(plugin);
-      const auto status = exited ? *exited : std::nullopt;
-      const auto seen = status ? process_watch::seen::exited : process_watch::seen::running;
-      switch (watch_.observe(plugin, seen, now)) {
-        case process_watch::duty::nothing: break;
-        case process_watch::duty::report_exit:
-          log_output(plugin, state, now);  // the last lines, printed since
-          tell(self_, state.watcher, plugin_exited{plugin, *status, printable(state.lines.last())});
-          break;
-        case process_watch::duty::ask_to_end: (void)(*sandbox_)->request_stop(plugin); break;
-        case process_watch::duty::reap: gone.emplace_back(plugin, status); break;
-      }
-    }
+    std::vector<std::pair<std::string, reapable>> gone;
+    for (auto& [plugin, state] : running_)
+      if (auto ended = look_at(plugin, state, now)) gone.emplace_back(plugin, std::move(*ended));
     for (const auto& [plugin, status] : gone) reap(plugin, status);
     check_limits(now);
+  }
+
+  /// Does what is due for one process, short of reaping it. @returns something when that is due.
+  std::optional<reapable> look_at(const std::string& plugin, running_plugin& state,
+                                  clock::time_point now) {
+    log_output(plugin, state, now);
+    const auto exited = (*sandbox_)->poll_exit(plugin);
+    const auto status = exited ? *exited : std::nullopt;
+    const auto seen = status ? process_watch::seen::exited : process_watch::seen::running;
+    switch (watch_.observe(plugin, seen, now)) {
+      case process_watch::duty::nothing: break;
+      case process_watch::duty::report_exit:
+        log_output(plugin, state, now);  // the last lines, printed since
+        tell(self_, state.watcher, plugin_exited{plugin, *status, printable(state.lines.last())});
+        break;
+      case process_watch::duty::ask_to_end: (void)(*sandbox_)->request_stop(plugin); break;
+      case process_watch::duty::reap: return std::make_optional(status);
+    }
+    return std::nullopt;
   }
 
   void check_limits(clock::time_point now) {
@@ -168,7 +178,7 @@ private:
       tell(self_, running_.at(*plugin).watcher, plugin_exceeded{*plugin, checked.error().message});
   }
 
-  void reap(const std::string& plugin, const std::optional<exit_status>& status) {
+  void reap(const std::string& plugin, const reapable& status) {
     auto& state = running_.at(plugin);
     const auto destroyed = (*sandbox_)->destroy(plugin, 0ms);
     log_output(plugin, state, clock::now());

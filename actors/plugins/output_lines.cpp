@@ -20,13 +20,17 @@ void keep_line(std::deque<std::string>& lines, std::string_view line) {
 
 std::vector<std::string> output_lines::take(std::string_view bytes, time_point now) {
   std::vector<std::string> lines;
-  for (const char c : bytes) {
-    if (c == '\n') {
-      emit(lines, now);
-      continue;
+  while (!bytes.empty()) {
+    const auto end = std::min(bytes.find('\n'), bytes.size());
+    for (auto line = bytes.substr(0, end); !line.empty();) {
+      if (partial_.size() == max_line_bytes) emit(lines, now);
+      const auto piece = line.substr(0, max_line_bytes - partial_.size());
+      partial_ += piece;
+      line.remove_prefix(piece.size());
     }
-    if (partial_.size() == max_line_bytes) emit(lines, now);
-    partial_ += c;
+    if (end == bytes.size()) break;
+    emit(lines, now);
+    bytes.remove_prefix(end + 1);
   }
   return lines;
 }

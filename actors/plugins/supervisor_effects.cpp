@@ -98,7 +98,7 @@ served_setup supervisor_state::describe_connection(launch_number number) {
       .number = number};
 }
 
-supervisor_state::shell& supervisor_state::open_connection() {
+supervisor_state::shell& supervisor_state::connected() {
   TROUPE_ASSERT(connection_, "the life connects before it asks");
   return *connection_;
 }
@@ -118,15 +118,13 @@ void supervisor_state::carry_out(life_effect::ask_commands& wanted) {
     else
       carry_out(life_.commands_refused(number, std::move(started.error())));
   };
-  const auto called =
-      open_connection().call(start_plugin::method, rpc::no_params, wanted.deadline, take);
+  const auto called = connected().call(start_plugin::method, rpc::no_params, wanted.deadline, take);
   if (!called) take(fail(called.error()));
 }
 
 void supervisor_state::carry_out(life_effect::ask_stop& wanted) {
-  const auto called =
-      open_connection().call(stop_plugin::method, rpc::no_params, wanted.deadline,
-                             [this](const auto&) { carry_out(life_.stop_answered()); });
+  const auto called = connected().call(stop_plugin::method, rpc::no_params, wanted.deadline,
+                                       [this](const auto&) { carry_out(life_.stop_answered()); });
   if (!called) carry_out(life_.stop_answered());
 }
 

@@ -68,7 +68,7 @@ private:
   void carry_out(life_effect::wake& wanted);
   void carry_out(life_effect::quit& wanted);
   launch_plugin describe_launch() const;
-  shell& open_connection();
+  shell& connected();
   served_setup describe_connection(launch_number number);
 
   // -- traffic (supervisor_traffic.cpp) -----------------------------------------------------------

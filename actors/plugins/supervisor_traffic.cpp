@@ -9,6 +9,17 @@
 
 namespace troupe {
 
+namespace {
+
+/// A level that this build does not know counts as info: a newer SDK may have it. `critical` is the
+/// node's own word.
+log_severity severity_of(const log_line& line) {
+  return std::min(parse_enum<log_severity>(line.level).value_or(log_severity::info),
+                  log_severity::error);
+}
+
+}  // namespace
+
 // -- into the plugin ------------------------------------------------------------------------------
 
 /// Answers when the plugin has answered, however late, or when nothing can come any more: the
@@ -27,7 +38,7 @@ void supervisor_state::invoke(const invocation& asked, reply_to<value> to) {
   }
   passed_on.deadline = std::min(passed_on.deadline, setup_.manifest->deadlines.call);
   const auto ticket = asked.ticket;
-  const auto called = open_connection().call(
+  const auto called = connected().call(
       invoke_command::method, encode(passed_on), passed_on.deadline,
       [this, ticket, to](result<std::string> answer) mutable {
         invocations_.erase(ticket);
@@ -76,7 +87,7 @@ void supervisor_state::on_notification(const notification_came& notification) {
   }
   if (!log_lines_.admit()) return;
   if (const auto line = decode_checked<log_line>(notification.params))
-    log_->log(to_spdlog(line->level), "plugin.log plugin={} line={}", plugin(),
+    log_->log(to_spdlog(severity_of(*line)), "plugin.log plugin={} line={}", plugin(),
               printable_quoted(line->message));
   else
     log_->warn("plugin.log_refused plugin={} reason={}", plugin(),

@@ -43,7 +43,7 @@ struct log_line {
   static constexpr method_access access{
       .service = service::link, .callers = called_by::plugins, .summary = "a line for the log"};
 
-  log_severity level = log_severity::info;
+  std::string level = "info";  ///< The name of a `log_severity`.
   std::string message;
   static constexpr auto fields() {
     return std::tuple{optional("level", &log_line::level), required("message", &log_line::message)};

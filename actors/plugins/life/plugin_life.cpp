@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto launch_slack = 2000ms;  // the launcher may be busy with another plugin
-constexpr auto offer_deadline = 30s;   // of the dispatcher, whatever the plugin's own are
+constexpr auto offer_deadline = 30s;   // of the dispatcher, whatever the plugin's own deadlines are
 
 }  // namespace
 

@@ -60,8 +60,8 @@ result<value> call::execute(std::string_view command, const arguments& given,
 }
 
 result<void> call::log(log_severity level, std::string_view message) {
-  if (auto noted =
-          node_->session().notify(log_line::method, encode(log_line{level, std::string{message}}));
+  if (auto noted = node_->session().notify(
+          log_line::method, encode(log_line{std::string{name_of(level)}, std::string{message}}));
       !noted)
     return noted;
   return node_->drain();

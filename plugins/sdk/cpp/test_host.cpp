@@ -197,7 +197,8 @@ void test_host::serve(std::string_view bytes) {
   } else if (const auto& notification = std::get<rpc::notification>(*frame);
              notification.method == log_line::method) {
     if (auto line = decode_checked<log_line>(notification.params))
-      logs.emplace_back(line->level, std::move(line->message));
+      logs.emplace_back(parse_enum<log_severity>(line->level).value_or(log_severity::info),
+                        std::move(line->message));
   }
 }
 

@@ -242,7 +242,7 @@ TEST_CASE("reading pauses while the services do not keep up with notifications")
 
 TEST_CASE("a notification of the link itself is the owner's") {
   connection_fixture side{known(principal_kind::plugin)};
-  const auto params = encode(log_line{log_severity::info, "hello"});
+  const auto params = encode(log_line{"info", "hello"});
   side.receive(notification_frame(log_line::method, params));
   const auto came = side.one<notification_came>();
   CHECK(came.method == log_line::method);

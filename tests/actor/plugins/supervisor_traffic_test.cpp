@@ -199,19 +199,17 @@ TEST_CASE_FIXTURE(supervisor_fixture,
                   "a plugin's log lines are logged, made printable, and bounded by the second") {
   make();
   auto plugin = run();
-  for (const auto& [level, name] : enum_names<log_severity>::names)
-    plugin.notify("log", encode(log_line{level, "at " + std::string{name} + "\n"}));
-  CHECK(eventually([&] { return log.count("plugin.log plugin=notes line=\"at ") == 5; }));
+  for (const char* level : {"debug", "info", "warning", "error", "critical", "loud"})
+    plugin.notify("log", encode(log_line{level, std::string{"at "} + level + "\n"}));
+  CHECK(eventually([&] { return log.count("plugin.log plugin=notes line=\"at ") == 6; }));
   CHECK(log.contains("line=\"at error\\x0a\""));
-  plugin.notify("log", value::map({{"level", "loud"}, {"message", "hello"}}).msgpack());
-  CHECK(eventually([&] {
-    return log.contains(
-        "plugin.log_refused plugin=notes reason=\"level must be one of debug, info, ");
-  }));
-  for (int i = 0; i < 300; ++i) plugin.notify("log", encode(log_line{log_severity::info, "flood"}));
+  CHECK(log.count("critical]") + log.count(" C plugins") == 0);
+  plugin.notify("log", value::map({{"no", "line"}}).msgpack());
+  CHECK(eventually(
+      [&] { return log.contains("plugin.log_refused plugin=notes reason=\"message is missing"); }));
+  for (int i = 0; i < 300; ++i) plugin.notify("log", encode(log_line{"info", "flood"}));
   CHECK(eventually([&] { return log.contains("plugin.log_dropped plugin=notes lines="); }));
   CHECK(log.count("line=\"flood\"") <= 200);
-  plugin.notify("log", value::map({{"no", "line"}}).msgpack());
   plugin.notify("sync.push");
   CHECK(eventually([&] {
     return log.contains("plugin.notification_refused plugin=notes method=\"sync.push\"");
