@@ -5,30 +5,19 @@
 #include <algorithm>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/fixtures/plugin_fixture.hpp>
+#include <troupe/tests/support/fixtures/supervisor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
 
-class fixture : public plugin_surroundings {
+class fixture : public supervisor_fixture {
 public:
   explicit fixture(permission_level level = permission_level::user) {
     auto manifest = notes_manifest();
     manifest.permission_level = level;
-    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
-  }
-  raw_peer run() {
-    auto started = system.ask<void>(supervisor, plugin_order::start);
-    auto plugin = launcher.next_plugin();
-    begin_session(plugin, {"notes.add"});
-    REQUIRE(started.get());
-    return plugin;
-  }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
-  result<void> alter(alter_grant::kind what, std::string capability) {
-    return system.ask<void>(supervisor, alter_grant{what, std::move(capability)}).get();
+    make(std::move(manifest));
   }
   /// A command of the host that needs a capability beside the one to run it.
   void offer_guarded(std::string name, std::string capability) {
@@ -48,8 +37,6 @@ public:
     return plugin.call_with("command.execute", execute_request{std::move(command), {}})
         .failure.code;
   }
-
-  supervisor_actor supervisor;
 };
 
 class system_level_fixture : public fixture {

@@ -3,26 +3,19 @@
 #include <doctest/doctest.h>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/fixtures/plugin_fixture.hpp>
+#include <troupe/tests/support/fixtures/supervisor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
 
-class fixture : public plugin_surroundings {
+class fixture : public supervisor_fixture {
 public:
   void make(restart_spec restart = {restart_mode::permanent, 2, 60s}) {
     auto manifest = notes_manifest();
     manifest.restart = restart;
-    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
-  }
-  raw_peer run() {
-    auto started = system.ask<void>(supervisor, plugin_order::start);
-    auto plugin = launcher.next_plugin();
-    begin_session(plugin, {"notes.add"});
-    REQUIRE(started.get());
-    return plugin;
+    supervisor_fixture::make(std::move(manifest));
   }
   /// The plugin of a restart, once it runs.
   raw_peer run_again() {
@@ -31,12 +24,9 @@ public:
     REQUIRE(reaches(plugin_phase::running));
     return plugin;
   }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
   bool reaches(plugin_phase phase) {
     return eventually([&] { return info().phase == phase; });
   }
-
-  supervisor_actor supervisor;
 };
 
 }  // namespace

@@ -5,37 +5,19 @@
 #include <future>
 
 #include <troupe/messages/context_requests.hpp>
-#include <troupe/tests/support/fixtures/plugin_fixture.hpp>
+#include <troupe/tests/support/fixtures/supervisor_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
 
-class fixture : public plugin_surroundings {
+class fixture : public supervisor_fixture {
 public:
-  void make(plugin_manifest manifest = notes_manifest()) {
-    supervisor = system.own(spawn_supervisor(system.caf(), setup_for(std::move(manifest))));
-  }
-  answer<void> order(plugin_order what) { return system.ask<void>(supervisor, what); }
-  plugin_info info() { return system.ask<plugin_info>(supervisor, describe_plugin{}).value(); }
-  raw_peer run() {
-    auto started = order(plugin_order::start);
-    auto plugin = launcher.next_plugin();
-    begin_session(plugin, {"notes.add"});
-    REQUIRE(started.get());
-    return plugin;
-  }
   /// The error of a start in which the plugin offers these commands.
   error offer(const std::vector<std::string>& commands) {
-    auto started = order(plugin_order::start);
-    auto plugin = launcher.next_plugin();
-    begin_session(plugin, commands);
-    REQUIRE_FALSE(started.get());
-    return started.get().error();
+    return fail_to_start([&](raw_peer& plugin) { begin_session(plugin, commands); });
   }
-
-  supervisor_actor supervisor;
 };
 
 /// A dispatcher in which a command of the host runs until the test lets it end, so that nothing
