@@ -68,7 +68,9 @@ public:
         [this](const check_by_policy& wanted) -> caf::result<permission_decision> {
           if (!sandbox_) return to_caf(sandbox_.error());
           policy_of_question_ = wanted.policy;
-          return reply((*sandbox_)->check_permission(wanted.plugin, wanted.operation));
+          auto decision = (*sandbox_)->check_permission(wanted.plugin, wanted.operation);
+          policy_of_question_.reset();
+          return reply(std::move(decision));
         },
         [this](tick) {
           ticking_ = false;
@@ -221,7 +223,7 @@ private:
   std::shared_ptr<spdlog::logger> log_;
   package_reader_actor reader_;
   result<std::unique_ptr<plugin_sandbox>> sandbox_;
-  /// By which the sandbox answers the question at hand.
+  /// By which the sandbox answers the question at hand; null without one.
   std::shared_ptr<const permissions> policy_of_question_;
   process_watch watch_;  ///< Of the same plugins as `running_`.
   std::map<std::string, running_plugin> running_;
