@@ -26,7 +26,7 @@ public:
   void start_work() {
     auto call = std::make_shared<pending_call>(
         dispatcher, execute_command{.command = "work", .caller = the_host()}, 1h,
-        [this](result<value> got) { outcome = std::move(got); });
+        [kept = outcome](result<value> got) { *kept = std::move(got); });
     tell(keeper, start_call{std::move(call)});
     system.run();
   }
@@ -38,7 +38,9 @@ public:
 
   held_handler handler;
   function_keeper keeper = system.own(spawn_function_keeper(system.caf()));
-  std::optional<result<value>> outcome;
+  /// The callback has it too: it is called at the latest when the system ends.
+  std::shared_ptr<std::optional<result<value>>> outcome =
+      std::make_shared<std::optional<result<value>>>();
 };
 
 }  // namespace
@@ -46,10 +48,10 @@ public:
 TEST_CASE_FIXTURE(fixture, "a stop waits for the callback, and ends with nothing blocked") {
   start_work();
   auto stopped = stop(1h);
-  CHECK_FALSE(outcome);
+  CHECK_FALSE(*outcome);
   handler.answer_with(value{7});
-  REQUIRE(outcome);
-  CHECK(outcome->value() == value{7});
+  REQUIRE(*outcome);
+  CHECK((*outcome)->value() == value{7});
   CHECK(stopped.get()->blocked.empty());
 }
 
