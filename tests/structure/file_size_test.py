@@ -9,7 +9,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from tree import CODE_FOLDERS, CODE_SUFFIXES, tracked  # noqa: E402
 
 MOST_LINES = 400  # without a reason
-LONGEST = 850  # with one
+LONGEST = 500  # with one
+# The Python SDK is one module, because the author of a plugin reads and copies it as one.
+LONGER = {"plugins/sdk/python/troupe_plugin.py": 800}
 FOLDERS = (*CODE_FOLDERS, "bench", "tests")
 SUFFIXES = (*CODE_SUFFIXES, ".py", ".mjs", ".js")
 
@@ -33,8 +35,9 @@ def too_large(files):
         if name.split("/")[0] not in FOLDERS or not name.endswith(SUFFIXES):
             continue
         lines = content.count(b"\n")
-        if lines > LONGEST:
-            found.append(f"{name} has {lines} lines, more than {LONGEST}")
+        longest = LONGER.get(name, LONGEST)
+        if lines > longest:
+            found.append(f"{name} has {lines} lines, more than {longest}")
         elif lines > MOST_LINES and not says_why(content):
             found.append(f"{name} has {lines} lines and does not say why it is long")
     return found
@@ -43,6 +46,11 @@ def too_large(files):
 class FileSize(unittest.TestCase):
     def test_a_file_is_short_or_says_why_it_is_long(self):
         self.assertEqual(too_large(tracked()), [])
+
+    def test_the_exception_is_needed(self):
+        files = tracked()
+        for name in LONGER:
+            self.assertGreater(files[name].count(b"\n"), LONGEST)
 
 
 class TheTestItself(unittest.TestCase):
@@ -62,7 +70,7 @@ class TheTestItself(unittest.TestCase):
         for reason in (self.REASON, b"# It is long because x.\n", b'"""X.\n\nLong x. It is long,\n'
                        b'because x.\n"""\n', b"x\n" * 23 + self.REASON):
             with self.subTest(reason=reason):
-                self.assertEqual(too_large({"tests/x.py": reason + b"x\n" * 500}), [])
+                self.assertEqual(too_large({"tests/x.py": reason + b"x\n" * 450}), [])
 
     def test_a_reason_elsewhere_does_not(self):
         for text in (b"x\n" * 25 + self.REASON, b"// It is long. Because x.\n",
@@ -71,8 +79,8 @@ class TheTestItself(unittest.TestCase):
                 self.assertEqual(len(too_large({"tests/x.cpp": text + b"x\n" * 500})), 1)
 
     def test_no_reason_is_enough_for_a_file_beyond_all_bounds(self):
-        self.assertEqual(too_large({"actors/x.cpp": self.REASON + b"x\n" * 850}),
-                         ["actors/x.cpp has 852 lines, more than 850"])
+        self.assertEqual(too_large({"actors/x.cpp": self.REASON + b"x\n" * 500}),
+                         ["actors/x.cpp has 502 lines, more than 500"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-# This file is long because the author of a plugin reads and copies the SDK as one module.
-
-"""Write a Troupe plugin in Python.
+"""Write a Troupe plugin in Python. The module is long because authors read and copy it as one.
 
 A plugin is an ordinary process that a Troupe node starts in a sandbox, with one open socket to the
 node. This module speaks the protocol; a plugin only declares its commands::
