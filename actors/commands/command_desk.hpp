@@ -77,15 +77,15 @@ public:
 
   /// The commands whose names begin like this, sorted by name.
   command_list list(std::string_view prefix) const;
-  /// Of them, those that the caller may run. Fails for a caller whose capabilities are malformed,
-  /// as all questions on behalf of a caller.
+  /// Of them, those that the caller may run. Every question for a caller fails with
+  /// `permission_denied` when the caller's capabilities are malformed.
   result<command_list> list_for(const principal_ptr& caller, std::string_view prefix);
   result<command_spec> describe(std::string_view command) const;
   /// A command that the caller may not run is `not_found`.
   result<command_spec> describe_for(const principal_ptr& caller, std::string_view command);
 
-  /// Of all commands that ended a request when `command` is empty. A known command without requests
-  /// has none.
+  /// The metrics of one command, or of all when `command` is empty. A command that has ended no
+  /// request has none. Fails with `not_found` for an unknown command.
   result<metrics_list> metrics(std::string_view command) const;
   void reset_metrics() { monitor_.reset_metrics(); }
 

@@ -75,8 +75,8 @@ public:
     step([this](auto& served) { served.start(now()); });
   }
 
-  /// Passes on the bytes that the broker has read, in pieces: other actors work on what the first
-  /// ones brought while the others are read.
+  /// Passes on the bytes that the broker has read, piece by piece. What a piece leads to is carried
+  /// out before the next one, so other actors work on the first messages while this one reads on.
   void receive(const caf::io::new_data_msg& data) {
     const auto alive = this->shared_from_this();
     for (auto rest = bytes_of(data); !rest.empty() && !connection_.has_ended();) {

@@ -11,8 +11,8 @@ namespace troupe {
 
 namespace {
 
-/// A level that this build does not know counts as info: a newer SDK may have it. `critical` is the
-/// node's own word.
+/// A level that this build does not know counts as info: a newer SDK may have it. Only the node
+/// itself logs `critical` lines.
 log_severity severity_of(const log_line& line) {
   return std::min(parse_enum<log_severity>(line.level).value_or(log_severity::info),
                   log_severity::error);
