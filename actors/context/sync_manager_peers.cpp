@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <troupe/actors/context/sync/read_sync_message.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 
 namespace troupe {

@@ -4,24 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include <troupe/messages/wire/codec.hpp>
-#include <troupe/messages/wire/method.hpp>
-
 namespace troupe {
-
-result<sync_message> read_sync_message(std::string_view method, std::string_view params) {
-  using known = message_types<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
-  result<sync_message> outcome =
-      fail(error_code::not_found, "no sync session has a method " + std::string{method});
-  visit_method(known{}, method, [&]<class Message>(std::type_identity<Message>) {
-    auto read = decode_checked<Message>(params);
-    if (read)
-      outcome = std::move(*read);
-    else
-      outcome = fail(std::move(read.error()));
-  });
-  return outcome;
-}
 
 void early_notifications::keep(notification said) {
   const auto of_link = std::ranges::count(kept_, said.link, &notification::link);

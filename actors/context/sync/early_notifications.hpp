@@ -3,18 +3,11 @@
 #include <cstddef>
 #include <deque>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <troupe/actors/context/sync_ids.hpp>
-#include <troupe/messages/error.hpp>
-#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
-
-/// Reads a notification as a message of a session. Fails for a malformed one, and with `not_found`
-/// for a method that no session knows.
-result<sync_message> read_sync_message(std::string_view method, std::string_view params);
 
 /// Keeps what links say before they are introduced as peers: a peer may speak first, because its
 /// side of the link was up earlier. Pure.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include <troupe/actors/context/sync/early_notifications.hpp>
+#include <troupe/actors/context/sync/read_sync_message.hpp>
 #include <troupe/messages/wire/codec.hpp>
 
 using namespace troupe;
