@@ -5,7 +5,6 @@
 
 #include <troupe/messages/text/utf8.hpp>
 #include <troupe/runtime/caf.hpp>
-#include <troupe/runtime/call_gate.hpp>
 #include <troupe/runtime/host_impl.hpp>
 #include <troupe/runtime/surroundings.hpp>
 
@@ -15,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto answer_deadline = 10s;
 constexpr auto disk_deadline = 60s;
 constexpr auto plugin_deadline = load_deadline + 10s;  // the most that a manifest may ask for
 constexpr std::chrono::milliseconds longest_deadline = 24h;
@@ -139,7 +137,8 @@ void host::execute(const std::string& command, arguments given, callback done,
 std::string host::address() const { return impl_->node->address(); }
 
 result<std::vector<peer_info>> host::peers() const {
-  auto known = impl_->ask<peer_list>(impl_->node->actors().mesh, answer_deadline, list_peers{});
+  auto known =
+      impl_->ask<peer_list>(impl_->node->actors().mesh, host::impl::answer_deadline, list_peers{});
   if (!known) return fail(std::move(known.error()));
   return std::move(known->peers);
 }
@@ -161,7 +160,7 @@ result<void> host_commands::add(command_spec spec, function run, run_on where,
   auto handler = where == run_on::worker ? command_handler{worker_handler{std::move(wrapped)}}
                                          : command_handler{inline_handler{std::move(wrapped)}};
   return host_.impl_->ask<void>(
-      host_.impl_->node->actors().dispatcher, answer_deadline,
+      host_.impl_->node->actors().dispatcher, host::impl::answer_deadline,
       add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
@@ -171,31 +170,31 @@ result<void> host_commands::add(command_spec spec, long_function run,
     return run(given, about.stop);
   }};
   return host_.impl_->ask<void>(
-      host_.impl_->node->actors().dispatcher, answer_deadline,
+      host_.impl_->node->actors().dispatcher, host::impl::answer_deadline,
       add_command{std::move(spec), std::move(handler), std::move(checks)});
 }
 
 result<void> host_commands::remove(const std::string& name) {
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
+  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, host::impl::answer_deadline,
                                 remove_commands{{name}});
 }
 
 result<std::vector<command_spec>> host_commands::list() const {
-  auto all = host_.impl_->ask<command_list>(host_.impl_->node->actors().dispatcher, answer_deadline,
-                                            list_commands{});
+  auto all = host_.impl_->ask<command_list>(host_.impl_->node->actors().dispatcher,
+                                            host::impl::answer_deadline, list_commands{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->commands);
 }
 
 result<std::vector<command_metrics>> host_commands::metrics() const {
-  auto all = host_.impl_->ask<metrics_list>(host_.impl_->node->actors().dispatcher, answer_deadline,
-                                            get_metrics{});
+  auto all = host_.impl_->ask<metrics_list>(host_.impl_->node->actors().dispatcher,
+                                            host::impl::answer_deadline, get_metrics{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->commands);
 }
 
 result<void> host_commands::reset_metrics() {
-  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, answer_deadline,
+  return host_.impl_->ask<void>(host_.impl_->node->actors().dispatcher, host::impl::answer_deadline,
                                 troupe::reset_metrics{});
 }
 
@@ -204,8 +203,8 @@ result<void> host_commands::reset_metrics() {
 result<value> host_context::get(std::string_view where) const {
   auto parsed = path::parse(where);
   if (!parsed) return fail(std::move(parsed.error()));
-  auto found = host_.impl_->ask<value_found>(host_.impl_->node->actors().replica, answer_deadline,
-                                             get_value{*parsed});
+  auto found = host_.impl_->ask<value_found>(host_.impl_->node->actors().replica,
+                                             host::impl::answer_deadline, get_value{*parsed});
   if (!found) return fail(std::move(found.error()));
   if (!found->found) return fail(error_code::not_found, "there is no value at " + parsed->text());
   return std::move(found->value);
@@ -241,96 +240,13 @@ result<std::vector<context_entry>> host_context::list(std::string_view prefix) c
   std::vector<context_entry> all;
   list_values wanted{.prefix = *parsed, .after = {}, .limit = 10'000};
   while (true) {
-    auto page =
-        host_.impl_->ask<value_page>(host_.impl_->node->actors().replica, answer_deadline, wanted);
+    auto page = host_.impl_->ask<value_page>(host_.impl_->node->actors().replica,
+                                             host::impl::answer_deadline, wanted);
     if (!page) return fail(std::move(page.error()));
     std::move(page->entries.begin(), page->entries.end(), std::back_inserter(all));
     if (!page->more) return all;
     wanted.after = all.back().path;
   }
-}
-
-// -- watch ----------------------------------------------------------------------------------------
-
-namespace {
-
-/// Calls a host's function for each change. Has a thread of its own, because the function may
-/// wait.
-class watcher_state {
-public:
-  using interface = context_watcher;
-  static constexpr const char* name = "watcher";
-
-  watcher_state(interface::pointer self, std::function<void(const change_record&)> function,
-                std::shared_ptr<call_gate> gate)
-      : self_(self), function_(std::move(function)), gate_(std::move(gate)) {}
-  ~watcher_state() { gate_->close(); }
-
-  interface::behavior_type make_behavior() {
-    return {[this](const context_changed& told) -> caf::result<void> {
-      try {
-        for (const auto& change : told.changes) call(*change);
-        return {};
-      } catch (...) {
-        end_normally(self_);
-        return to_caf({error_code::handler_failed, "the function of a watch threw", {}});
-      }
-    }};
-  }
-
-private:
-  void call(const change_record& change) {
-    if (!gate_->begin()) return;
-    function_(change);
-    gate_->end();
-  }
-
-  interface::pointer self_;
-  std::function<void(const change_record&)> function_;
-  std::shared_ptr<call_gate> gate_;
-};
-
-}  // namespace
-
-struct subscription::impl {
-  context_watcher watcher;
-  std::shared_ptr<call_gate> gate;
-};
-
-subscription::subscription() = default;
-subscription::subscription(std::unique_ptr<impl> made) : impl_(std::move(made)) {}
-subscription::subscription(subscription&&) noexcept = default;
-subscription& subscription::operator=(subscription&& other) noexcept {
-  auto taken = std::move(other.impl_);  // before the end: the other may be this one
-  end();
-  impl_ = std::move(taken);
-  return *this;
-}
-subscription::~subscription() { end(); }
-void subscription::end() {
-  if (!impl_) return;
-  impl_->gate->close();
-  dismiss(impl_->watcher);
-  impl_ = nullptr;
-}
-bool subscription::active() const { return impl_ && !impl_->gate->closed(); }
-
-subscription host_context::watch(std::string_view prefix,
-                                 std::function<void(const change_record&)> function) {
-  auto parsed = path::parse(prefix);
-  if (!parsed || !host_.impl_->running) return {};
-  auto gate = std::make_shared<call_gate>();
-  auto watcher = spawn_blocking<watcher_state>(*host_.impl_->system, std::move(function), gate);
-  const watch_context wanted{*parsed, watcher};
-  auto added = host_.impl_->ask<void>(host_.impl_->functions, answer_deadline, wanted);
-  if (added)
-    added = host_.impl_->ask<void>(host_.impl_->node->actors().replica, answer_deadline, wanted);
-  if (!added) {
-    gate->close();
-    dismiss(watcher);
-  }
-  return troupe::subscription{std::make_unique<troupe::subscription::impl>(
-      troupe::subscription::impl{std::move(watcher), std::move(gate)})};
 }
 
 // -- plugins --------------------------------------------------------------------------------------
@@ -349,8 +265,8 @@ result<void> host_plugins::unload(const std::string& name) {
 }
 
 result<std::vector<plugin_info>> host_plugins::list() const {
-  auto all = host_.impl_->ask<plugin_list>(host_.impl_->node->actors().plugins, answer_deadline,
-                                           list_plugins{});
+  auto all = host_.impl_->ask<plugin_list>(host_.impl_->node->actors().plugins,
+                                           host::impl::answer_deadline, list_plugins{});
   if (!all) return fail(std::move(all.error()));
   return std::move(all->plugins);
 }

@@ -14,6 +14,9 @@ namespace troupe {
 
 /// What a host owns. The actor system is declared first, so that it is destroyed last.
 struct host::impl {
+  /// Of an actor that need not wait for a disk or a function.
+  static constexpr std::chrono::milliseconds answer_deadline{10'000};
+
   impl();
 
   /// Starts the node. Sets `left_behind` when that fails and a part of the node does not stop.

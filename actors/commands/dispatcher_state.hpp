@@ -18,9 +18,9 @@
 
 namespace troupe {
 
-/// The state behind `dispatcher_actor`. A `command_desk` decides. What the dispatcher is asked is
-/// in dispatcher.cpp, what the desk then has carried out in dispatcher_run.cpp, the methods for
-/// links in dispatcher_service.cpp.
+/// The state behind `dispatcher_actor`. A `command_desk` decides. Requests come in through
+/// dispatcher.cpp, and through dispatcher_service.cpp from links. dispatcher_effects.cpp carries
+/// out what the desk decides.
 class dispatcher_state {
 public:
   using interface = dispatcher_actor;
@@ -59,7 +59,7 @@ private:
   caf::result<void> stop(const stop_commands& order);
   request_origin origin_of(std::uint64_t ticket) const;
 
-  // -- carrying out (dispatcher_run.cpp) ----------------------------------------------------------
+  // -- carrying out (dispatcher_effects.cpp) ------------------------------------------------------
   void carry_out(request_effects effects);
   void carry_out(request_effect::answer& effect);
   void carry_out(request_effect::start_function& effect);

@@ -1,4 +1,4 @@
-// What the desk has carried out for the requests that were admitted.
+// Carries out what the desk decides: one function for each effect.
 
 #include <troupe/actors/commands/dispatcher_state.hpp>
 #include <troupe/messages/assert.hpp>
