@@ -25,8 +25,8 @@
 #include <troupe/messages/wire/plugin_protocol.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
-/// The messages that may leave the process: `X(type)` for each. The type ids and the round-trip
-/// tests are generated from this list.
+/// The messages that may leave the process: `X(type)` for each. The type ids, the method table and
+/// the round-trip tests are generated from this list.
 #define TROUPE_MESSAGES(X)        \
   X(troupe::value)                \
   X(troupe::payload)              \

@@ -5,38 +5,35 @@
 #include <string>
 #include <vector>
 
-#include <troupe/messages/audit.hpp>
-#include <troupe/messages/context_requests.hpp>
-#include <troupe/messages/execution.hpp>
-#include <troupe/messages/link.hpp>
-#include <troupe/messages/node.hpp>
-#include <troupe/messages/plugin_requests.hpp>
+#include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/messages/text/spelling.hpp>
 #include <troupe/messages/text/utf8.hpp>
-#include <troupe/messages/wire/plugin_protocol.hpp>
-#include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
 
 namespace {
 
-/// Every message that a node serves over links.
-using served_messages =
-    message_types<cancel_call, describe_command, erase_value, execute_request, check_permission,
-                  explain_value, get_metrics, get_node_info, get_usage, get_value, grant_capability,
-                  import_values, list_commands, list_peers, list_plugins, list_values, load_plugin,
-                  log_line, peers_known, ping, reset_metrics, revoke_capability, search_audit,
-                  session_closed, session_open, set_value, stop_node, sync_ack, sync_heads,
-                  sync_hello, sync_pull, sync_push, unload_plugin, verify_values>;
+#define TROUPE_COUNT_SERVED(type) +(served_message<type> ? 1 : 0)
+constexpr std::size_t number_of_methods = 0 TROUPE_MESSAGES(TROUPE_COUNT_SERVED);
+#undef TROUPE_COUNT_SERVED
 
-template <class... Messages>
-constexpr auto rows_of(message_types<Messages...>) {
-  std::array<method_rule, sizeof...(Messages)> rows{rule_of<Messages>()...};
+template <class Message>
+constexpr void add_row(std::array<method_rule, number_of_methods>& rows, std::size_t& next) {
+  if constexpr (served_message<Message>) rows[next++] = rule_of<Message>();
+}
+
+/// One row for each message that a node serves over links, by name.
+constexpr auto make_table() {
+  std::array<method_rule, number_of_methods> rows{};
+  std::size_t next = 0;
+#define TROUPE_ADD_ROW(type) add_row<type>(rows, next);
+  TROUPE_MESSAGES(TROUPE_ADD_ROW)
+#undef TROUPE_ADD_ROW
   std::ranges::sort(rows, {}, &method_rule::name);
   return rows;
 }
 
-constexpr auto table = rows_of(served_messages{});
+constexpr auto table = make_table();
 
 static_assert(std::ranges::adjacent_find(table, {}, &method_rule::name) == table.end(),
               "two messages have the same method");
