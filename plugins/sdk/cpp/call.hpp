@@ -14,7 +14,7 @@
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
-#include <troupe/messages/log_severity.hpp>
+#include <troupe/messages/logging.hpp>
 #include <troupe/messages/value.hpp>
 #include <troupe/messages/wire/field.hpp>
 
@@ -23,7 +23,7 @@ namespace troupe::sdk {
 class connection;
 struct incoming_request;
 
-/// How long a call waits for one answer of the node unless told otherwise.
+/// How long a call waits for one answer of the node by default.
 inline constexpr std::chrono::milliseconds default_timeout = std::chrono::seconds{10};
 
 /// The replicated tree of values, on behalf of one command.
@@ -65,7 +65,7 @@ private:
   const incoming_request* request_;
 };
 
-/// One execution of a command: who asked, how much time is left, and the way to the node. Made by
+/// One execution of a command: its caller, the time left, and the way to the node. Made by
 /// the plugin; valid until the command's function returns, and on the thread that runs it: none of
 /// its methods may be called from others.
 class call {

@@ -135,9 +135,17 @@ result<session_accepted> plugin::open(connection& node) const {
 /// The bytes of the result of any request that waits in the queue.
 result<std::string> plugin::answer(connection& node, const session_accepted& host,
                                    const incoming_request& request) const {
-  if (request.method == start_plugin::method) return encode(plugin_started{commands()});
-  if (request.method == stop_plugin::method) return std::string{rpc::nil};
-  return execute(node, host, request).map([](value got) { return std::move(got).msgpack(); });
+  result<std::string> answered{std::string{rpc::nil}};  // of a `stop_plugin`
+  visit_method(message_types<start_plugin, invoke_command>{}, request.method,
+               [&]<class Message>(std::type_identity<Message>) {
+                 if constexpr (std::is_same_v<Message, start_plugin>)
+                   answered = encode(plugin_started{commands()});
+                 else
+                   answered = execute(node, host, request).map([](value got) {
+                     return std::move(got).msgpack();
+                   });
+               });
+  return answered;
 }
 
 result<value> plugin::execute(connection& node, const session_accepted& host,

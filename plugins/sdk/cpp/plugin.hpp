@@ -37,8 +37,8 @@ namespace troupe::sdk {
 /// deadline or a ping is taken for hung and restarted. What is written to the standard streams goes
 /// to the node's log, a standard output that is a pipe only when its buffer is full or flushed.
 ///
-/// A package is a directory with the program and a `plugin.toml`, whose keys are told in
-/// `plugins/manifest.hpp`; these are enough:
+/// A package is a directory with the program and a `plugin.toml`. `plugins/manifest.hpp`
+/// documents its keys; these are enough:
 ///
 ///     name = "greeter"
 ///     version = "1.0.0"

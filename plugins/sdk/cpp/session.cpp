@@ -4,10 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include <troupe/messages/execution.hpp>
-#include <troupe/messages/link.hpp>
 #include <troupe/messages/text/utf8.hpp>
-#include <troupe/messages/wire/plugin_protocol.hpp>
 
 namespace troupe::sdk {
 
@@ -130,13 +127,31 @@ result<void> session::on_frame(std::string_view bytes, time_point now) {
 }
 
 void session::on_request(const rpc::request& got, time_point now) {
-  auto done = open_request(got, now).and_then([&](incoming_request request) -> result<void> {
-    if (request.method == ping::method) return respond(request.id, rpc::nil);
-    if (request.method == invoke_command::method && stopping_) return fail(stopping());
-    if (request.method == stop_plugin::method) begin_stop();
-    return enqueue(std::move(request));
+  auto done = open_request(got, now).and_then([&](incoming_request request) {
+    result<void> taken;
+    visit_method(served_requests{}, got.method,
+                 [&](auto type) { taken = take(type, std::move(request)); });
+    return taken;
   });
   if (!done) respond_failure(got.id, done.error());
+}
+
+result<void> session::take(std::type_identity<ping>, incoming_request request) {
+  return respond(request.id, rpc::nil);
+}
+
+result<void> session::take(std::type_identity<start_plugin>, incoming_request request) {
+  return enqueue(std::move(request));
+}
+
+result<void> session::take(std::type_identity<invoke_command>, incoming_request request) {
+  if (stopping_) return fail(stopping());
+  return enqueue(std::move(request));
+}
+
+result<void> session::take(std::type_identity<stop_plugin>, incoming_request request) {
+  begin_stop();
+  return enqueue(std::move(request));
 }
 
 result<incoming_request> session::open_request(const rpc::request& got, time_point now) const {
@@ -178,7 +193,7 @@ session::queue::iterator session::refuse(queue::iterator waiting, const error& f
 void session::on_response(const rpc::response& got) {
   const auto asked = asked_.find(got.id);
   if (asked == asked_.end() || asked->second)
-    return;  // foreign, late or second: nobody waits for it
+    return;  // foreign, late or second: no call waits for it
   if (got.failure.code == error_code::none)
     asked->second = std::string{got.payload};
   else

@@ -8,10 +8,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/execution.hpp>
 #include <troupe/messages/ids.hpp>
+#include <troupe/messages/link.hpp>
 #include <troupe/messages/msgpack/limits.hpp>
+#include <troupe/messages/wire/plugin_protocol.hpp>
 #include <troupe/messages/wire/rpc.hpp>
 #include <troupe/plugins/sdk/cpp/frame_buffer.hpp>
 
@@ -94,6 +98,10 @@ private:
   void on_response(const rpc::response& got);
   void on_notification(const rpc::notification& got);
   result<incoming_request> open_request(const rpc::request& got, time_point now) const;
+  result<void> take(std::type_identity<ping>, incoming_request request);
+  result<void> take(std::type_identity<start_plugin>, incoming_request request);
+  result<void> take(std::type_identity<invoke_command>, incoming_request request);
+  result<void> take(std::type_identity<stop_plugin>, incoming_request request);
   result<void> enqueue(incoming_request request);
   void begin_stop();
   void cancel(std::uint32_t id);
