@@ -1,5 +1,6 @@
 #include <troupe/actors/commands/permit.hpp>
 
+#include <algorithm>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -10,17 +11,16 @@ namespace troupe {
 
 namespace {
 
-/// Why this principal needs no capability, or an empty text when it needs one.
-std::string_view trust_in(const principal& who) noexcept {
+/// Whether this principal needs no capability.
+bool is_trusted(const principal& who) noexcept {
   switch (who.kind) {
-    case principal_kind::host: return "the host may run every command";
-    case principal_kind::system: return "the node itself may run every command";
-    case principal_kind::client:
-      return who.same_user ? "a client of the same user may run every command" : "";
+    case principal_kind::host:
+    case principal_kind::system: return true;
+    case principal_kind::client: return who.same_user;
     case principal_kind::plugin:
-    case principal_kind::peer: return "";
+    case principal_kind::peer: return false;
   }
-  return "";
+  return false;
 }
 
 std::string in_words(const operation_request& needs) {
@@ -32,7 +32,7 @@ std::string in_words(const operation_request& needs) {
 
 result<permit> permit::make(principal_ptr who) {
   permit made{std::move(who)};
-  if (!trust_in(*made.who_).empty()) return made;
+  if (is_trusted(*made.who_)) return made;
   const auto malformed = [&](const error& why) {
     return fail(why.code, fmt::format("{} {}: {}", name_of(made.who_->kind),
                                       in_quotes(made.who_->name), why.message));
@@ -58,22 +58,15 @@ const permit::refusal* permit::find_refusal(const operation_request& needs) cons
   return nullptr;
 }
 
-const capability* permit::find_held(const operation_request& needs) const noexcept {
-  for (const capability& each : held_)
-    if (each.verb() == needs.verb && each.covers(needs.resource)) return &each;
-  return nullptr;
+bool permit::holds(const operation_request& needs) const noexcept {
+  return std::ranges::any_of(held_, [&](const capability& each) {
+    return each.verb() == needs.verb && each.covers(needs.resource);
+  });
 }
 
 bool permit::allows(const registered_command& command) const noexcept {
-  if (!trust_in(*who_).empty()) return true;
-  return find_refusal(command.needs) == nullptr && find_held(command.needs) != nullptr;
-}
-
-permission_decision permit::decide(const registered_command& command) const {
-  if (const auto trust = trust_in(*who_); !trust.empty()) return {true, std::string{trust}};
-  if (const refusal* refused = find_refusal(command.needs)) return {false, refused->rule};
-  if (const capability* held = find_held(command.needs)) return {true, held->text()};
-  return {false, "no capability covers the command"};
+  if (is_trusted(*who_)) return true;
+  return find_refusal(command.needs) == nullptr && holds(command.needs);
 }
 
 error permit::denial(const registered_command& command) const {

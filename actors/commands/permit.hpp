@@ -5,7 +5,6 @@
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/plugin.hpp>
 #include <troupe/messages/principal.hpp>
 #include <troupe/plugins/capability.hpp>
 
@@ -24,8 +23,6 @@ public:
 
   /// Whether the caller may run the command. O(capabilities and denials), no allocation.
   bool allows(const registered_command& command) const noexcept;
-  /// As `allows`, with the rule: the capability that allows it, or why it is or is not allowed.
-  permission_decision decide(const registered_command& command) const;
 
   /// The `permission_denied` error for a command that this permit does not allow. The detail is the
   /// map `{principal, command, needs}`.
@@ -40,7 +37,7 @@ private:
   };
 
   const refusal* find_refusal(const operation_request& needs) const noexcept;
-  const capability* find_held(const operation_request& needs) const noexcept;
+  bool holds(const operation_request& needs) const noexcept;
 
   explicit permit(principal_ptr who) : who_(std::move(who)) {}
 
