@@ -15,6 +15,7 @@
 #include <caf/io/scribe.hpp>
 #include <caf/io/system_messages.hpp>
 
+#include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
 // Connections and listening sockets of actors inside CAF's I/O loop.
@@ -133,10 +134,15 @@ connection adopt_connection(Self* self, unique_fd socket) {
   return {self, self->add_scribe(socket.release())};
 }
 
-/// Takes a listening socket over. The actor receives `new_connection_msg` for each connection.
+/// Takes a listening socket over. The actor receives `new_connection_msg` for each connection, and
+/// `acceptor_closed_msg` when the socket closes or is none.
 template <class Self>
 void listen_on(Self* self, unique_fd socket) {
-  self->add_doorman(socket.release());
+  // CAF ends the program when it gets an invalid descriptor.
+  if (socket)
+    self->add_doorman(socket.release());
+  else
+    tell(self, self, caf::io::acceptor_closed_msg{});
 }
 
 /// The bytes of an event.

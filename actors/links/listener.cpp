@@ -31,11 +31,7 @@ public:
   }
 
   interface::behavior_type make_behavior() {
-    // CAF ends the program when it gets an invalid descriptor. Take that for a closed socket.
-    if (socket_)
-      listen_on(self_, std::move(socket_));
-    else
-      tell(self_, self_, caf::io::acceptor_closed_msg{});
+    listen_on(self_, std::move(socket_));
     return {
         [this](const caf::io::new_connection_msg& connection) { accept(connection.handle); },
         [this](const caf::io::acceptor_closed_msg&) {
