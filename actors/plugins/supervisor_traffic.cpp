@@ -29,9 +29,8 @@ void supervisor_state::invoke(const invocation& asked, reply_to<value> to) {
     return to(fail(error_code::unavailable,
                    "the plugin " + plugin() + " is " + std::string{name_of(life_.phase())}));
   auto passed_on = asked.command;
-  auto decision = setup_.grants.policy().check(capability_verb::command_provide, passed_on.command);
+  const auto decision = check_provide(setup_.grants.policy(), passed_on.command);
   if (!decision.allowed) {
-    decision.operation = "command.provide:" + passed_on.command;
     deny(decision, passed_on.trace);
     return to(fail(error_code::permission_denied, "the plugin " + plugin() + " may not answer " +
                                                       passed_on.command + ": " + decision.rule));

@@ -9,7 +9,7 @@
 #include <troupe/actors/plugins/life/plugin_process.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/error.hpp>
-#include <troupe/messages/log_severity.hpp>
+#include <troupe/messages/logging.hpp>
 #include <troupe/messages/plugin.hpp>
 
 namespace troupe {
@@ -71,11 +71,11 @@ struct end_process {
   std::chrono::milliseconds grace{0};
   std::chrono::milliseconds deadline{0};
 };
-/// Answer everybody who waits for the start.
+/// Answer the start orders that wait.
 struct answer_starts {
   result<void> outcome;
 };
-/// Answer everybody who waits for the stop.
+/// Answer the stop orders that wait.
 struct answer_stops {
   result<void> outcome;
 };

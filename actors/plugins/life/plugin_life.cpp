@@ -7,6 +7,7 @@
 
 #include <troupe/actors/commands/registry.hpp>
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/actors/plugins/policy/call_check.hpp>
 #include <troupe/messages/assert.hpp>
 
 namespace troupe {
@@ -51,6 +52,7 @@ life_effects plugin_life::start(time_point now) {
 life_effects plugin_life::stop() {
   life_effects out;
   if (phase_ == plugin_phase::stopped) {
+    TROUPE_ASSERT(stop_.outcome.has_value(), "a stopped plugin has an outcome of its stop");
     out.emplace_back(life_effect::answer_stops{*stop_.outcome});
     return out;
   }
@@ -65,7 +67,7 @@ life_effects plugin_life::stop() {
   if (can_be_asked)
     out.emplace_back(life_effect::ask_stop{manifest_->deadlines.stop});
   else
-    finish_stop(out);
+    end_for_stop(out);
   return out;
 }
 
@@ -158,9 +160,8 @@ result<void> plugin_life::check_offer(life_effects& out, const std::vector<comma
                   quoted_name() + " offers a command with a name of " +
                       std::to_string(spec.name.size()) + " bytes; at most " +
                       std::to_string(registry::max_name_bytes) + " are accepted");
-    auto decision = policy.check(capability_verb::command_provide, spec.name);
+    auto decision = check_provide(policy, spec.name);
     if (decision.allowed) continue;
-    decision.operation = "command.provide:" + spec.name;
     out.emplace_back(life_effect::deny{std::move(decision)});
     return fail(error_code::permission_denied, quoted_name() + " may not provide the command " +
                                                    spec.name + "; its commands start with " +
@@ -184,7 +185,7 @@ life_effects plugin_life::offer_accepted(launch_number number, const std::string
     if (--launch_.awaited_offers == 0) become_running(out);
   } else {
     out.emplace_back(life_effect::retract{{command}});  // too late for its launch
-    settle_stop(out);
+    complete_stop(out);
   }
   return out;
 }
@@ -197,7 +198,7 @@ life_effects plugin_life::offer_refused(launch_number number, const std::string&
   // A refusal by the deadline says nothing: the command may be accepted later.
   out.emplace_back(life_effect::retract{{command}});
   if (awaits(number, stage::offering)) crash(out, std::move(why));
-  settle_stop(out);
+  complete_stop(out);
   return out;
 }
 

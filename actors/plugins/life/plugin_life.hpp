@@ -28,8 +28,8 @@ error cut_error(error from_plugin);
 ///                                             failed ── nothing of the launch is left ──> starting
 ///                                                └──── too many crashes ──> quarantined
 ///
-/// A failed plugin stays failed when its restart mode says so, and after a start that somebody
-/// ordered. An ordered start brings it back from every phase but stopping and stopped.
+/// A failed plugin stays failed when its restart mode says so, and when an ordered start has
+/// failed. An ordered start brings it back from every phase but stopping and stopped.
 ///
 /// Each event returns the effects to carry out. An event that belongs to an earlier launch, or that
 /// comes when nothing waits for it, has no effect, so the owner reports what it sees without asking
@@ -64,7 +64,7 @@ public:
   /// @param policy Decides which commands the plugin may offer.
   life_effects commands_received(launch_number number, std::vector<command_spec> commands,
                                  const permissions& policy);
-  /// The plugin did not tell its commands: it answered with this error, or not at all.
+  /// The plugin did not list its commands: it answered with this error, or not at all.
   life_effects commands_refused(launch_number number, error why);
   /// The dispatcher has accepted a command, or has refused it.
   life_effects offer_accepted(launch_number number, const std::string& command);
@@ -167,8 +167,8 @@ private:
   void decide_restart(life_effects& out, const error& reason, exit_reason kind, time_point now,
                       double jitter);
   void disconnect(life_effects& out, error reason);
-  void finish_stop(life_effects& out);
-  void settle_stop(life_effects& out);
+  void end_for_stop(life_effects& out);
+  void complete_stop(life_effects& out);
   void retract_all(life_effects& out);
   void answer_starts(life_effects& out, result<void> outcome);
 

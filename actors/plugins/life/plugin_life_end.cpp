@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <troupe/actors/kernel/log.hpp>
+#include <troupe/messages/assert.hpp>
 #include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
@@ -87,7 +88,7 @@ void plugin_life::crash(life_effects& out, error reason, exit_reason kind,
                         std::chrono::milliseconds patience) {
   // During the stop this is no crash. The plugin's answer is not awaited any more.
   if (phase_ == plugin_phase::stopping) {
-    if (!stop_.is_ending) finish_stop(out);
+    if (!stop_.is_ending) end_for_stop(out);
     return;
   }
   if (phase_ != plugin_phase::starting && phase_ != plugin_phase::running) return;
@@ -108,6 +109,7 @@ void plugin_life::crash(life_effects& out, error reason, exit_reason kind,
 }
 
 void plugin_life::report_crash(life_effects& out) {
+  TROUPE_ASSERT(crash_.has_value(), "only a crash is reported");
   if (std::exchange(crash_->is_reported, true)) return;
   const auto& reason = crash_->reason;
   out.emplace_back(life_effect::log{log_severity::warning, "plugin.ended",
@@ -119,6 +121,7 @@ void plugin_life::report_crash(life_effects& out) {
 }
 
 void plugin_life::end_crashed(life_effects& out) {
+  TROUPE_ASSERT(crash_.has_value(), "only a crashed process is ended so");
   crash_->retry_at.reset();
   out.emplace_back(life_effect::end_process{
       .cause = end_cause::crash, .patience = crash_->patience, .deadline = crash_end_deadline});
@@ -129,7 +132,7 @@ life_effects plugin_life::ended(end_cause cause, const plugin_ended& end, time_p
   life_effects out;
   if (cause == end_cause::stop) {
     stop_.outcome = result<void>{};
-    settle_stop(out);
+    complete_stop(out);
     return out;
   }
   if (!crash_ || crash_->retry_at) return out;
@@ -153,7 +156,7 @@ life_effects plugin_life::end_failed(end_cause cause, const error& why, time_poi
   life_effects out;
   if (cause == end_cause::stop) {
     stop_.outcome = fail(why);
-    settle_stop(out);
+    complete_stop(out);
     return out;
   }
   if (!crash_ || crash_->retry_at) return out;
@@ -199,11 +202,11 @@ void plugin_life::disconnect(life_effects& out, error reason) {
 
 life_effects plugin_life::stop_answered() {
   life_effects out;
-  if (phase_ == plugin_phase::stopping && !stop_.is_ending) finish_stop(out);
+  if (phase_ == plugin_phase::stopping && !stop_.is_ending) end_for_stop(out);
   return out;
 }
 
-void plugin_life::finish_stop(life_effects& out) {
+void plugin_life::end_for_stop(life_effects& out) {
   stop_.is_ending = true;
   disconnect(out, stopped_error());
   out.emplace_back(
@@ -212,9 +215,9 @@ void plugin_life::finish_stop(life_effects& out) {
                                .deadline = manifest_->deadlines.stop + stop_end_slack});
 }
 
-/// Waits for the answers to all offers: once the supervisor has ended, nobody could take back a
-/// command that the dispatcher accepts late.
-void plugin_life::settle_stop(life_effects& out) {
+/// Waits for the answers to all offers: an ended supervisor could not retract a command that the
+/// dispatcher accepts late.
+void plugin_life::complete_stop(life_effects& out) {
   if (!stop_.outcome || open_offers_ > 0 || phase_ == plugin_phase::stopped) return;
   retract_all(out);
   phase_ = plugin_phase::stopped;

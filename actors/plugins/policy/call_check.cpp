@@ -55,4 +55,11 @@ result<permission_decision> check_call(const permissions& policy, const method_r
   return decision;
 }
 
+permission_decision check_provide(const permissions& policy, const std::string& command) {
+  constexpr auto verb = capability_verb::command_provide;
+  auto decision = policy.check(verb, command);
+  decision.operation = std::string{name_of(verb)} + ":" + command;
+  return decision;
+}
+
 }  // namespace troupe

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <troupe/actors/links/methods.hpp>
@@ -14,5 +15,8 @@ namespace troupe {
 /// @param params The bytes of the parameter map.
 result<permission_decision> check_call(const permissions& policy, const method_rule& rule,
                                        std::string_view params);
+
+/// Checks whether a plugin may provide, and answer, a command. The decision names the operation.
+permission_decision check_provide(const permissions& policy, const std::string& command);
 
 }  // namespace troupe

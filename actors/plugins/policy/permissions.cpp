@@ -39,7 +39,7 @@ std::vector<std::string> default_capabilities(std::string_view plugin, permissio
   return all;
 }
 
-/// Why nobody may do this in this build, or nothing.
+/// The denial of a verb that this build does not enforce, or nothing.
 std::optional<permission_decision> refuse_missing(capability_verb verb) {
   const auto missing = missing_for(verb);
   if (missing.empty()) return std::nullopt;
