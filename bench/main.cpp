@@ -50,7 +50,7 @@ int report_failure(const troupe::error& why) {
   return failed;
 }
 
-/// Tells before a minute has been spent on measuring, not after it.
+/// Checked before the measurements, which take a minute.
 bool can_be_written(const std::string& directory) {
   std::error_code problem;
   std::filesystem::create_directories(directory, problem);

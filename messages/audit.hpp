@@ -10,8 +10,7 @@
 
 namespace troupe {
 
-/// One line of the audit trail: who was allowed, denied, given or deprived of what, and by which
-/// rule.
+/// One line of the audit trail: what happened to a principal, its subject, and the rule.
 struct audit_record {
   std::uint64_t time_ms = 0;  ///< Since 1970.
   std::string event;  ///< `plugin.denied`, `plugin.granted`, `plugin.revoked`, `plugin.started`,

@@ -19,4 +19,12 @@ struct enum_names<log_severity> {
        {log_severity::critical, "critical"}}};
 };
 
+/// The form of log lines.
+enum class log_format : std::uint8_t { text, json };
+template <>
+struct enum_names<log_format> {
+  static constexpr std::array<enumerator<log_format>, 2> names{
+      {{log_format::text, "text"}, {log_format::json, "json"}}};
+};
+
 }  // namespace troupe

@@ -59,7 +59,7 @@ struct security_context {
   friend bool operator==(const security_context&, const security_context&) = default;
 };
 
-/// What every check of somebody's rights says: whether something is allowed, and by which rule.
+/// The result of every permission check: whether an operation is allowed, and by which rule.
 /// Also the answer to `plugin.check`.
 struct permission_decision {
   bool allowed = false;

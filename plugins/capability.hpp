@@ -44,8 +44,8 @@ struct enum_names<capability_verb> {
 };
 
 /// What this build lacks to enforce capabilities of this verb, as a clause such as "it has no
-/// events yet". Empty when it enforces them. Nobody gets a capability that is not enforced; denials
-/// of it hold trivially.
+/// events yet". Empty when it enforces them. A capability that is not enforced is never granted;
+/// denials of it hold trivially.
 std::string_view missing_for(capability_verb verb) noexcept;
 
 /// What the resources of a verb look like: paths (`/a/b`), dotted names (`a.b`, also `host:port`),
@@ -146,7 +146,7 @@ private:
 /// `missing_for`.
 result<void> check_enforced(const capability& asked);
 
-/// An operation that somebody wants to do: a verb and one concrete resource, such as
+/// An operation to check: a verb and one concrete resource, such as
 /// `context.read:/app/theme`.
 struct operation_request {
   capability_verb verb = capability_verb::state;

@@ -5,7 +5,7 @@
 
 namespace troupe {
 
-/// Guards a function that one thread calls and another may cancel at any moment. Nobody waits: no
+/// Guards a function that one thread calls and another may cancel at any moment. Neither waits: no
 /// call begins once the gate is closed, and a call that has begun goes on.
 class call_gate {
 public:

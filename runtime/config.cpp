@@ -98,7 +98,8 @@ void read_into(config& settings, const toml_table& table,
     for (const auto& each : entry->elements(max_list))
       settings.sandbox_allow.push_back(each.enumeration<weaker_mode>());
   if (const auto entry = table.find("log_level")) settings.level = entry->enumeration<log_level>();
-  if (const auto entry = table.find("log_format")) settings.style = entry->enumeration<log_style>();
+  if (const auto entry = table.find("log_format"))
+    settings.format = entry->enumeration<log_format>();
   if (const auto entry = table.find("stop_deadline_ms"))
     settings.stop_deadline = std::chrono::milliseconds{entry->integer(100, 600'000)};
   if (const auto entry = table.find("worker_threads"))
@@ -180,7 +181,7 @@ result<config> apply_environment(config base,
   });
   choose("TROUPE_SANDBOX", base.sandbox);
   choose("TROUPE_LOG_LEVEL", base.level);
-  choose("TROUPE_LOG_FORMAT", base.style);
+  choose("TROUPE_LOG_FORMAT", base.format);
   if (!outcome) return fail(outcome.error());
   return base;
 }

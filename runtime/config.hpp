@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <troupe/messages/error.hpp>
+#include <troupe/messages/logging.hpp>
 #include <troupe/messages/plugin.hpp>
 #include <troupe/messages/wire/field.hpp>
 #include <troupe/plugins/sandbox/weaker_mode.hpp>
@@ -23,14 +24,6 @@ struct enum_names<log_level> {
                                                                {log_level::warning, "warning"},
                                                                {log_level::error, "error"},
                                                                {log_level::off, "off"}}};
-};
-
-/// The form of log lines.
-enum class log_style : std::uint8_t { text, json };
-template <>
-struct enum_names<log_style> {
-  static constexpr std::array<enumerator<log_style>, 2> names{
-      {{log_style::text, "text"}, {log_style::json, "json"}}};
 };
 
 /// How plugins are confined.
@@ -72,13 +65,13 @@ struct config {
   std::size_t worker_threads =
       64;  ///< The most threads for commands' functions, started when needed. 1 to 1024.
   log_level level = log_level::off;  ///< Off, because a host has a log of its own.
-  log_style style = log_style::text;
+  log_format format = log_format::text;
 };
 
 /// Reads a TOML file into `base`. The keys are the names of the fields above, except `log_level`
-/// for `level`, `log_format` for `style` and `stop_deadline_ms` for `stop_deadline`; only hosts set
-/// `serve_clients`. Paths are relative to the file's directory. The error is the first mistake as
-/// `file:line:column: key: what is wrong`; for an unknown key it names the nearest known one.
+/// for `level`, `log_format` for `format` and `stop_deadline_ms` for `stop_deadline`; only hosts
+/// set `serve_clients`. Paths are relative to the file's directory. The error is the first mistake
+/// as `file:line:column: key: what is wrong`; for an unknown key it names the nearest known one.
 result<config> read_config(const std::filesystem::path& file, config base = {});
 /// The same from text.
 result<config> parse_config(std::string_view text, std::string_view file_name,

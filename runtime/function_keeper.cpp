@@ -7,6 +7,7 @@
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/messages/assert.hpp>
 
 namespace troupe {
 
@@ -100,6 +101,7 @@ private:
   }
 
   void finish() {
+    TROUPE_ASSERT(stopping_.has_value(), "only a stop is finished");
     stop_report report;
     for (auto& [id, what] : functions_) report.blocked.push_back(std::move(what));
     (*stopping_)(std::move(report));

@@ -30,8 +30,7 @@ log_target log_of(const config& settings) {
                      : settings.level == log_level::info    ? spdlog::level::info
                      : settings.level == log_level::warning ? spdlog::level::warn
                                                             : spdlog::level::err;
-  return standard_error_log(settings.style == log_style::json ? log_format::json : log_format::text,
-                            level);
+  return standard_error_log(settings.format, level);
 }
 
 }  // namespace

@@ -24,11 +24,11 @@
 /// Troupe inside any program: commands, plugins and the replicated context, a few lines away.
 ///
 ///     troupe::host host{troupe::config{.data_dir = "state"}};
-///     host.commands().add(troupe::command_spec{"greet"}.summary("Greets
-///     someone").param<std::string>("name"),
-///                         [](const troupe::arguments& args) {
-///                           return troupe::value{"Hello, " + args.get<std::string>("name")};
-///                         });
+///     host.commands().add(
+///         troupe::command_spec{"greet"}.summary("Greets someone").param<std::string>("name"),
+///         [](const troupe::arguments& args) {
+///           return troupe::value{"Hello, " + args.get<std::string>("name")};
+///         });
 ///     auto reply = host.execute("greet", {{"name", "Ada"}});
 ///
 /// Takes over neither `main` nor signals, arguments or the log. All functions here may be called

@@ -51,7 +51,7 @@ struct start_failure {
 /// actors.
 class node {
 public:
-  /// Called when the node should stop: somebody asked over a link, or an essential actor has
+  /// Called when the node should stop: a client requested it over a link, or an essential actor has
   /// failed. Called from an actor; must not block.
   using stop_watcher = std::function<void(stop_request)>;
 

@@ -16,8 +16,8 @@ using node_service_actor =
     caf::typed_actor<caf::result<node_info>(get_node_info), caf::result<payload>(service_call),
                      caf::result<void>(service_notification)>;
 
-/// @param about What does not change. @param on_stop Called when somebody asks the node to stop;
-/// must not block.
+/// @param about The constant part of `node_info`. @param on_stop Called when a client requests the
+/// stop of the node; must not block.
 node_service_actor spawn_node_service(caf::actor_system& system, node_info about,
                                       replica_actor replica,
                                       std::function<void(stop_request)> on_stop);

@@ -7,7 +7,7 @@ namespace troupe {
 /// Why a node should stop.
 struct stop_request {
   std::string reason;   ///< For the operator.
-  bool failed = false;  ///< An essential part has ended by itself; otherwise somebody has asked.
+  bool failed = false;  ///< An essential actor has failed. False: the stop was requested.
 };
 
 }  // namespace troupe

@@ -38,8 +38,8 @@ struct command_call {
   request_origin origin;
 };
 
-/// Everything that a dispatcher decides: which commands there are, who may run and see them, what
-/// becomes of each request, and what is counted. Knows no actors and no clock.
+/// Makes all decisions of a dispatcher: which commands exist, which callers may see and run them,
+/// what becomes of each request, and what is counted. Knows no actors and no clock.
 ///
 /// A call takes the steps resolve, permit, validate and admit, in this order, and the first that
 /// refuses ends it. From its admission on it is in the ledger `open_requests`, and the effects say

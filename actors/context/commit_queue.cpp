@@ -45,19 +45,19 @@ commit_queue::batch commit_queue::take() {
   return under_way_;
 }
 
-commit_queue::batch commit_queue::settle(const result<void>& outcome) {
+commit_queue::batch commit_queue::end_batch(const result<void>& outcome) {
   TROUPE_ASSERT(under_way_, "the disk answers for a batch that is under way");
-  auto settled = std::exchange(under_way_, nullptr);
+  auto ended = std::exchange(under_way_, nullptr);
   health_ = outcome;
   if (outcome) {
-    durable_ += settled->size();
+    durable_ += ended->size();
   } else {
-    waiting_.insert(waiting_.begin(), settled->begin(), settled->end());
+    waiting_.insert(waiting_.begin(), ended->begin(), ended->end());
     groups_.insert(groups_.begin(), groups_under_way_.begin(), groups_under_way_.end());
     for (const auto& each : groups_under_way_) waiting_bytes_ += each.bytes;
   }
   groups_under_way_.clear();
-  return settled;
+  return ended;
 }
 
 }  // namespace troupe

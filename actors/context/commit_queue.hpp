@@ -36,10 +36,10 @@ public:
   void add(std::vector<encoded_record> group);
 
   /// The next records to write; nothing while a batch is under way or no record waits. Then call
-  /// `settle`.
+  /// `end_batch`.
   batch take();
   /// The outcome of the batch under way. @returns that batch.
-  batch settle(const result<void>& outcome);
+  batch end_batch(const result<void>& outcome);
 
   /// True when all that was added is durable.
   bool is_idle() const noexcept { return waiting_.empty() && !under_way_; }

@@ -12,7 +12,7 @@
 #include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/actors/context/sync_ids.hpp>
 #include <troupe/actors/context/writes.hpp>
-#include <troupe/messages/log_severity.hpp>
+#include <troupe/messages/logging.hpp>
 
 // What a `sync_manager` asks its owner to do.
 

@@ -158,7 +158,7 @@ void sync_manager::serve(waiting_checkpoint& ready) {
 
 void sync_manager::stored() {
   const bool had_refused = !queue_.health();
-  const auto batch = queue_.settle({});
+  const auto batch = queue_.end_batch({});
   if (had_refused) log(log_severity::info, "context.disk_recovered", {});
   for (const auto& [id, bytes] : *batch) committed_.raise(id.origin, id.incarnation, id.seq);
   push_to_peers(*batch);
@@ -168,7 +168,7 @@ void sync_manager::stored() {
 void sync_manager::disk_refused(const error& why) {
   if (queue_.health())
     log(log_severity::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
-  queue_.settle(fail(why));
+  queue_.end_batch(fail(why));
   for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);
 }
 
@@ -179,7 +179,7 @@ void sync_manager::refuse(waiting_write& ended, const error& why) {
 }
 
 void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
-  TROUPE_ASSERT(ended.settles, "only a checkpoint that somebody waits for is refused");
+  TROUPE_ASSERT(ended.settles, "only a checkpoint that a request waits for is refused");
   effects_.push_back(answer_settle{*ended.settles, fail(why)});
 }
 
@@ -200,7 +200,7 @@ void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
 void sync_manager::tick(event_time now) {
   now_ = now;
   peers_.for_each(
-      [&](peer_id peer, sync_session& session) { perform(peer, session.tick(now.steady_ms)); });
+      [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
   reports_.tick(now.steady_ms, effects_);
   go_on();
 }

@@ -147,13 +147,13 @@ private:
 
   // -- peers --------------------------------------------------------------------------------------
   void push_to_peers(const std::vector<encoded_record>& batch);
-  void perform(peer_id peer, sync_session::actions actions);
-  void perform(peer_id peer, send_message& action);
-  void perform(peer_id peer, read_log& action);
-  void perform(peer_id peer, apply_records& action);
-  void perform(peer_id peer, report_mismatch& action);
-  void perform(peer_id peer, report_roots& action);
-  void perform(peer_id peer, close_session& action);
+  void carry_out(peer_id peer, sync_session::effects effects);
+  void carry_out(peer_id peer, send_message& effect);
+  void carry_out(peer_id peer, read_log& effect);
+  void carry_out(peer_id peer, apply_records& effect);
+  void carry_out(peer_id peer, report_mismatch& effect);
+  void carry_out(peer_id peer, report_roots& effect);
+  void carry_out(peer_id peer, close_session& effect);
   void take(applied_change change);
   void forget(peer_id peer);
   void tell_links();

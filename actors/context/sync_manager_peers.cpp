@@ -1,4 +1,4 @@
-// The exchange of a replica with its peers: the actions of sync sessions become changes of the
+// The exchange of a replica with its peers: the effects of sync sessions become changes of the
 // state and effects.
 
 #include <algorithm>
@@ -21,7 +21,7 @@ state_hash sync_manager::root() const {
 void sync_manager::peer_up(peer_id peer, const node_id& node, event_time now) {
   now_ = now;
   forget(peer);
-  perform(peer, peers_.add(peer, node).start(now.steady_ms));
+  carry_out(peer, peers_.add(peer, node).start(now.steady_ms));
   tell_links();
   for (const auto& said : early_.take(peer)) hear(peer, said.method, said.params, now);
 }
@@ -35,9 +35,9 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
   if (!session) return early_.keep({from, std::string{method}, std::string{params}});
   auto message = read_sync_message(method, params);
   if (message)
-    perform(from, session->receive(*message));
+    carry_out(from, session->receive(*message));
   else
-    perform(from, {close_session{std::move(message.error())}});
+    carry_out(from, {close_session{std::move(message.error())}});
 }
 
 void sync_manager::log_read(peer_id peer, result<std::vector<encoded_record>> records) {
@@ -46,7 +46,7 @@ void sync_manager::log_read(peer_id peer, result<std::vector<encoded_record>> re
         {{"reason", foreign_text{records.error().message}}});
   auto* session = peers_.find(peer);
   if (!session) return;
-  perform(peer, session->log_read(records ? std::move(*records) : std::vector<encoded_record>{}));
+  carry_out(peer, session->log_read(records ? std::move(*records) : std::vector<encoded_record>{}));
 }
 
 void sync_manager::send_failed(peer_id peer, const error& why) {
@@ -59,11 +59,12 @@ void sync_manager::push_to_peers(const std::vector<encoded_record>& batch) {
   if (peers_.empty()) return;
   for (const auto& push : make_batches(batch))
     peers_.for_each(
-        [&](peer_id peer, sync_session& session) { perform(peer, session.committed(push)); });
+        [&](peer_id peer, sync_session& session) { carry_out(peer, session.committed(push)); });
 }
 
 void sync_manager::serve(waiting_push& ready) {
-  if (auto* session = peers_.find(ready.peer)) perform(ready.peer, session->processed(ready.batch));
+  if (auto* session = peers_.find(ready.peer))
+    carry_out(ready.peer, session->processed(ready.batch));
 }
 
 /// Ends the session of a peer, if there is one.
@@ -75,26 +76,26 @@ void sync_manager::forget(peer_id peer) {
 
 void sync_manager::tell_links() {
   peers_.for_each(
-      [&](peer_id peer, sync_session& session) { perform(peer, session.links_changed()); });
+      [&](peer_id peer, sync_session& session) { carry_out(peer, session.links_changed()); });
 }
 
-// -- actions of a session -------------------------------------------------------------------------
+// -- effects of a session -------------------------------------------------------------------------
 
-void sync_manager::perform(peer_id peer, sync_session::actions actions) {
-  for (auto& action : actions) std::visit([&](auto& each) { perform(peer, each); }, action);
+void sync_manager::carry_out(peer_id peer, sync_session::effects effects) {
+  for (auto& effect : effects) std::visit([&](auto& each) { carry_out(peer, each); }, effect);
 }
 
-void sync_manager::perform(peer_id peer, send_message& action) {
-  effects_.push_back(send_to_peer{peer, std::move(action.message)});
+void sync_manager::carry_out(peer_id peer, send_message& effect) {
+  effects_.push_back(send_to_peer{peer, std::move(effect.message)});
 }
 
-void sync_manager::perform(peer_id peer, read_log& action) {
-  effects_.push_back(read_peer_log{peer, action});
+void sync_manager::carry_out(peer_id peer, read_log& effect) {
+  effects_.push_back(read_peer_log{peer, effect});
 }
 
-void sync_manager::perform(peer_id peer, apply_records& action) {
+void sync_manager::carry_out(peer_id peer, apply_records& effect) {
   std::optional<error> broken;
-  for (auto& record : action.records) {
+  for (auto& record : effect.records) {
     const auto id = record.dot;
     const auto isolated_before = engine_.quarantine().size();
     auto outcome = engine_.apply(std::move(record), now_.wall_ms);
@@ -108,37 +109,37 @@ void sync_manager::perform(peer_id peer, apply_records& action) {
     if (outcome.problem) reports_.problem(id, outcome, effects_);
   }
   if (broken)
-    perform(peer, {close_session{std::move(*broken)}});
+    carry_out(peer, {close_session{std::move(*broken)}});
   else
-    waiting_.add(queue_.added(), waiting_push{peer, action.batch});
+    waiting_.add(queue_.added(), waiting_push{peer, effect.batch});
   go_on();
 }
 
-/// Has a change of a peer stored, and told to watchers where readers see something new.
+/// Stores a change of a peer. Notifies the watchers when readers see something new.
 void sync_manager::take(applied_change change) {
   queue_.add(encode_record(change.record));
   if (change.conflict) reports_.conflict(change.record, effects_);
   if (change.visible) watchers_.note(std::move(change.instead ? *change.instead : change.record));
 }
 
-void sync_manager::perform(peer_id peer, report_mismatch& action) {
+void sync_manager::carry_out(peer_id peer, report_mismatch& effect) {
   log(log_severity::error, "context.strategies_differ",
       {{"peer", to_string(peers_.node(peer))},
-       {"ours", fmt::format("{:016x}", action.ours)},
-       {"theirs", fmt::format("{:016x}", action.theirs)}});
+       {"ours", fmt::format("{:016x}", effect.ours)},
+       {"theirs", fmt::format("{:016x}", effect.theirs)}});
 }
 
-void sync_manager::perform(peer_id peer, report_roots& action) {
+void sync_manager::carry_out(peer_id peer, report_roots& effect) {
   log(log_severity::error, "context.roots_differ",
       {{"peer", to_string(peers_.node(peer))},
-       {"ours", to_string(action.ours)},
-       {"theirs", to_string(action.theirs)}});
+       {"ours", to_string(effect.ours)},
+       {"theirs", to_string(effect.theirs)}});
 }
 
-void sync_manager::perform(peer_id peer, close_session& action) {
+void sync_manager::carry_out(peer_id peer, close_session& effect) {
   log(log_severity::warning, "context.sync_ended",
-      {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{action.reason.message}}});
-  effects_.push_back(close_peer{peer, std::move(action.reason.message)});
+      {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{effect.reason.message}}});
+  effects_.push_back(close_peer{peer, std::move(effect.reason.message)});
   forget(peer);
 }
 

@@ -11,8 +11,8 @@ namespace troupe {
 /// Bounds of the watchers of one replica.
 struct watch_limits {
   std::size_t max_watchers = 1'000;
-  /// Unanswered changes of a watcher. A watcher at the bound is ended instead of told more, so that
-  /// it cannot miss a change without knowing.
+  /// Unanswered changes of a watcher. A watcher at the bound is ended instead of notified, so that
+  /// it cannot miss a change unknowingly.
   std::size_t max_unanswered = 10'000;
 };
 

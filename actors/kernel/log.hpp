@@ -6,12 +6,9 @@
 
 #include <spdlog/logger.h>
 
-#include <troupe/messages/log_severity.hpp>
+#include <troupe/messages/logging.hpp>
 
 namespace troupe {
-
-/// The form of log lines.
-enum class log_format : std::uint8_t { text, json };
 
 /// Where the lines of all subsystems go. Each actor that logs has a copy. The sinks are spdlog's
 /// and may be used from any thread.

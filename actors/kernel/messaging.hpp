@@ -39,14 +39,14 @@ namespace detail {
 
 /// Calls a function of this signature after the deadline of its request has been removed.
 template <class Signature>
-struct settle_first;
+struct forget_deadline_first;
 
 template <class... Args>
-struct settle_first<void(Args...)> {
+struct forget_deadline_first<void(Args...)> {
   template <class Asking, class Function>
   static auto wrap(Asking& asker, deadline_token deadline, Function function) {
     return [&asker, deadline, function = std::move(function)](Args... args) mutable {
-      asker.settle(deadline);
+      asker.forget(deadline);
       function(static_cast<Args>(args)...);
     };
   }
@@ -70,10 +70,10 @@ public:
   void then(OnValue on_value, OnError on_error) && {
     using signature = typename caf::detail::get_callable_trait_t<OnValue>::fun_sig;
     std::move(response_).then(
-        detail::settle_first<signature>::wrap(asker_, deadline_, std::move(on_value)),
+        detail::forget_deadline_first<signature>::wrap(asker_, deadline_, std::move(on_value)),
         [&asker = asker_, deadline = deadline_,
          on_error = std::move(on_error)](const caf::error& failure) mutable {
-          asker.settle(deadline);
+          asker.forget(deadline);
           on_error(from_caf(failure));
         });
   }

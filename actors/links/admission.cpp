@@ -28,7 +28,7 @@ result<session_grant> admit_peer(const session_open& opening, const session_open
                     to_string(own.cluster) +
                     "; nodes of one cluster are started with the same --cluster");
   if (opening.node.is_nil())
-    return fail(error_code::invalid_argument, "a peer must tell its node id");
+    return fail(error_code::invalid_argument, "a peer must send its node id");
   if (opening.node == own.node && opening.incarnation != own.incarnation)
     return fail(error_code::already_exists,
                 "the node id " + to_string(own.node) +

@@ -6,8 +6,8 @@
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/link.hpp>
 
-// Who may open a session at the sockets of a node. The greeting has checked protocol and name
-// before, and puts the agreed protocol version into the answer.
+// Decides which users and sessions the sockets of a node admit. The greeting checks protocol and
+// name before, and puts the agreed protocol version into the answer.
 
 namespace troupe {
 
@@ -16,8 +16,8 @@ namespace troupe {
 result<void> admit_user(uid_t user, uid_t own);
 
 /// Decides about a client's `session.open` on the unix socket. `admit_user` has decided about its
-/// user, so every client is admitted. @param introduction What the node tells of
-/// itself.
+/// user, so every client is admitted. @param introduction The node's own
+/// description.
 result<session_grant> admit_client(const session_open& opening,
                                    const session_accepted& introduction);
 

@@ -174,7 +174,7 @@ private:
       tick_after(self_, fast_interval, tick::fast);
   }
 
-  // Once the connection has ended, only calls and cancellations are left to be told.
+  // Once the connection has ended, only outcomes of calls and cancellations are delivered.
 
   void carry_out(ask_service& wanted) {
     if (connection_.has_ended()) return;

@@ -24,7 +24,7 @@ result<void> check_accepted(const session_accepted& answer, const session_open& 
                                                   std::to_string(answer.protocol) +
                                                   ", which was not offered");
   if (answer.node.is_nil())
-    return fail(error_code::protocol_violation, "the other side did not tell its node id");
+    return fail(error_code::protocol_violation, "the other side did not send its node id");
   if (!answer.cluster.is_nil() && answer.cluster != said.cluster)
     return fail(error_code::permission_denied,
                 "the other side is of the cluster " + to_string(answer.cluster) + ", not of " +

@@ -58,8 +58,8 @@ public:
   /// Decides about the first request of the other side. It must be a `session.open` with a protocol
   /// version that both sides speak, and the gate must agree.
   result<opening> admit(std::string_view method, std::string_view params) const;
-  /// Checks the answer to the introduction. Anybody may listen at a dialed address, so the answer
-  /// must be one that a node of the same cluster gives.
+  /// Checks the answer to the introduction. Any process may listen at a dialed address, so the
+  /// answer must be one that a node of the same cluster gives.
   result<opening> check_acceptance(std::string_view answer) const;
 
 private:

@@ -192,7 +192,7 @@ result<std::uint32_t> served_connection::call(std::string_view method, std::stri
                                               time_point deadline, call_completion&& done,
                                               call_patience patience) {
   if (phase_ != phase::open) return fail(error_code::unavailable, "the link is not open yet");
-  TROUPE_ASSERT(done, "somebody waits for the outcome of a call");
+  TROUPE_ASSERT(done, "a call has a completion");
   return session_.call(method, params, deadline, std::move(done), patience);
 }
 

@@ -30,7 +30,7 @@ struct served_setup {
   service_set services;              ///< What the other side may ask of this node.
   session_gate gate;                 ///< Of the accepting side.
   std::optional<session_open> open;  ///< Of the dialing side: what to say first.
-  principal other_side;              ///< Who is there, as far as known before the session opens.
+  principal other_side;              ///< As far as it is known before the session opens.
   request_check check;               ///< Of the owner; empty allows every request.
   std::chrono::milliseconds opening_deadline{0};  ///< For the other side to open the session; 0 for
                                                   ///< no limit.
@@ -58,8 +58,8 @@ struct tell_service {
   std::size_t bytes = 0;
 };
 
-/// Effect: nobody waits for the answer to the request with this ticket. Tell the service that can
-/// cancel.
+/// Effect: the answer to the request with this ticket is no longer wanted. Notify the services that
+/// can cancel.
 struct cancel_service {
   std::uint64_t ticket = 0;
 };
@@ -76,13 +76,13 @@ struct notification_came {
   std::string params;
 };
 
-/// Effect: a notification was refused. At most `max_refusals_told` a second are told.
+/// Effect: a notification was refused. At most `max_refusals_told` come in a second.
 struct notification_refused {
   std::string method;
   error reason;
 };
 
-/// Effect: notifications of the last second that were refused and not told one by one.
+/// Effect: this number of further notifications was refused in the last second.
 struct more_refused {
   std::uint64_t count = 0;
 };
@@ -166,7 +166,7 @@ public:
   /// Ends it: open calls fail with `reason`, open requests are cancelled without a reply. Nothing
   /// else happens afterwards.
   void end(const error& reason);
-  /// Replaces who is on the other side, for requests that are handed on from now on.
+  /// Replaces the caller of the requests that are handed on from now on.
   void set_caller(principal_ptr caller) { caller_ = std::move(caller); }
 
   // -- what goes out ------------------------------------------------------------------------------

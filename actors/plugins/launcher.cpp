@@ -85,7 +85,7 @@ private:
     exit_watcher watcher;
     unique_fd output;
     output_lines lines;
-    std::vector<reply_to<plugin_ended>> ending;  ///< Who waits for its end.
+    std::vector<reply_to<plugin_ended>> ending;  ///< Answered at its end.
   };
 
   // -- launch -------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ private:
   void end(const end_plugin& wanted, reply_to<plugin_ended> to) {
     if (!watch_.end(wanted.plugin, wanted.patience, wanted.grace, clock::now()))
       return to(plugin_ended{});
-    auto& state = running_.at(wanted.plugin);
+    auto& state = running(wanted.plugin);
     state.ending.push_back(std::move(to));
     if (const auto gone = look_at(wanted.plugin, state, clock::now())) reap(wanted.plugin, *gone);
   }
@@ -177,11 +177,11 @@ private:
     if (!plugin) return;
     const auto checked = (*sandbox_)->check_limits(*plugin);
     if (!checked && watch_.report_excess(*plugin))
-      tell(self_, running_.at(*plugin).watcher, plugin_exceeded{*plugin, checked.error().message});
+      tell(self_, running(*plugin).watcher, plugin_exceeded{*plugin, checked.error().message});
   }
 
   void reap(const std::string& plugin, const reapable& status) {
-    auto& state = running_.at(plugin);
+    auto& state = running(plugin);
     const auto destroyed = (*sandbox_)->destroy(plugin, 0ms);
     log_output(plugin, state, clock::now());
     const auto last_output = printable(state.lines.last());
@@ -225,6 +225,12 @@ private:
   result<std::unique_ptr<plugin_sandbox>> sandbox_;
   /// By which the sandbox answers the question at hand; null without one.
   std::shared_ptr<const permissions> policy_of_question_;
+  running_plugin& running(const std::string& plugin) {
+    const auto found = running_.find(plugin);
+    TROUPE_ASSERT(found != running_.end(), "a watched process is a running one");
+    return found->second;
+  }
+
   process_watch watch_;  ///< Of the same plugins as `running_`.
   std::map<std::string, running_plugin> running_;
   bool ticking_ = false;

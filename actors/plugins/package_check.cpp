@@ -30,7 +30,7 @@ result<void> check_prefix(const plugin_manifest& manifest, const command_list& o
     if (command.name == manifest.name || command.name.starts_with(manifest.name + '.'))
       return fail(error_code::already_exists, "the plugin cannot be named " + manifest.name +
                                                   ": the command " + command.name +
-                                                  " belongs to somebody else");
+                                                  " has another owner");
   return {};
 }
 

@@ -17,8 +17,8 @@ inline constexpr std::size_t max_plugins = 256;
 result<void> check_package(const plugin_manifest& manifest, permission_level most,
                            const std::set<std::string>& loaded);
 
-/// Refuses a plugin whose name is, or begins, the name of a command that somebody else offers: a
-/// plugin may execute every command below its own name.
+/// Refuses a plugin whose name is, or begins, the name of a command with another owner: a plugin
+/// may execute every command below its own name.
 /// @param offered The commands whose names begin with the plugin's.
 result<void> check_prefix(const plugin_manifest& manifest, const command_list& offered);
 

@@ -24,7 +24,7 @@ using supervisor_actor = caf::typed_actor<
     // Runs a command of the plugin. Answered when the plugin has answered, however late. Calls that
     // are open when it crashes are answered `plugin_crashed`.
     caf::result<value>(invocation),
-    // Nobody waits for an answer any more. The plugin is asked to stop working on it.
+    // The answer is no longer wanted. The supervisor asks the plugin to cancel the call.
     caf::result<void>(cancel_request),
     // Starts or stops the plugin. Answered when it runs, or when nothing of it is left. The
     // supervisor ends after a stop.

@@ -146,7 +146,7 @@ void supervisor_state::carry_out(life_effect::retract& wanted) {
        retract_commands{std::move(wanted.commands), self_->id()});
 }
 
-// -- who waits, and who watches -------------------------------------------------------------------
+// -- orders, audit, log and timer -----------------------------------------------------------------
 
 void supervisor_state::carry_out(life_effect::answer_starts& wanted) {
   answer_all(starting_, wanted.outcome);

@@ -52,7 +52,7 @@ enum class resource_scope : std::uint8_t {
   subtree,  ///< The context path that the parameter names and everything below it.
 };
 
-/// Who serves a method, who may call it, and what a plugin needs for that.
+/// The service of a method, its permitted callers, and the capability that a plugin needs.
 struct method_access {
   enum service service;
   method_callers callers;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <troupe/messages/command.hpp>
-#include <troupe/messages/log_severity.hpp>
+#include <troupe/messages/logging.hpp>
 #include <troupe/messages/wire/codec.hpp>
 #include <troupe/messages/wire/method.hpp>
 

@@ -86,7 +86,7 @@ result<config> read_settings(const app_state& app, const run_options& given) {
     settings.plugin_level = *parse_enum<permission_level>(given.plugin_level);
   if (!given.sandbox.empty()) settings.sandbox = *parse_enum<sandbox_kind>(given.sandbox);
   if (!given.level.empty()) settings.level = *parse_enum<log_level>(given.level);
-  if (!given.format.empty()) settings.style = *parse_enum<log_style>(given.format);
+  if (!given.format.empty()) settings.format = *parse_enum<log_format>(given.format);
   if (auto checked = check_config(settings); !checked) return fail(std::move(checked.error()));
   return settings;
 }
@@ -156,7 +156,7 @@ void add_node_options(CLI::App& command, run_options& given) {
   command.add_option("--log-level", given.level, "debug, info, warning, error or off")
       ->check(CLI::IsMember(names<log_level>()));
   command.add_option("--log-format", given.format, "text or json")
-      ->check(CLI::IsMember(names<log_style>()));
+      ->check(CLI::IsMember(names<log_format>()));
 }
 
 void add_plugin_options(CLI::App& command, run_options& given) {

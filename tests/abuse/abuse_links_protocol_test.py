@@ -134,7 +134,7 @@ class Sessions(LinkTest):
         self.check_refused(RawLink.peer, "permission_denied",
                            "the cluster id .* is not this node's",
                            **peer, cluster=bytes(16), node=uuid.uuid4().bytes)
-        self.check_refused(RawLink.peer, "invalid_argument", "a peer must tell its node id",
+        self.check_refused(RawLink.peer, "invalid_argument", "a peer must send its node id",
                            **peer, cluster=self.cluster())
         self.check_refused(RawLink.peer, "already_exists", "the data directory was copied",
                            **peer, cluster=self.cluster(), node=uuid.UUID(own["id"]).bytes)

@@ -56,7 +56,7 @@ TEST_CASE("a list has every value, however many there are") {
   CHECK(host.context().list("/none")->empty());
 }
 
-TEST_CASE("a watch tells every change below its path, in order, until it goes") {
+TEST_CASE("a watch reports every change below its path, in order, until it is destroyed") {
   test::temporary_directory place;
   host host{in(place)};
   std::vector<std::string> seen;  // touched by one thread at a time, handed over through `count`

@@ -128,7 +128,7 @@ TEST_CASE("a host may be used and stopped from many threads at once, and every c
   CHECK(host.execute("greet").error().code == error_code::unavailable);
 }
 
-TEST_CASE("somebody on the socket may ask for the end, and the host decides") {
+TEST_CASE("a client on the socket may request a stop, and the host decides") {
   test::temporary_directory place;
   host host{in(place)};
   CHECK_FALSE(host.wait_for_stop_request(10ms));

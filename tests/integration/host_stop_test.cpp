@@ -110,7 +110,7 @@ TEST_CASE("a callback that does not return is named by the stop") {
   CHECK(report.said == "the callback of quick\n");
 }
 
-TEST_CASE("a host that is being stopped lets nobody in") {
+TEST_CASE("a host that is being stopped accepts no connection") {
   test::temporary_directory place;
   const auto report = test::in_child_process(
       [&] {
@@ -122,13 +122,13 @@ TEST_CASE("a host that is being stopped lets nobody in") {
         (void)host.execute("endless.wait", {}, 1ms);
         std::atomic<bool> stopped{false};
         const auto file = place.path() / "data/troupe.sock";
-        const auto held = [&] {  // by anybody, even where no path leads to it
+        const auto held = [&] {  // by any process, even where no path leads to it
           std::ifstream sockets{"/proc/net/unix"};
           const std::string all{std::istreambuf_iterator<char>{sockets}, {}};
           return all.find(file.native()) != std::string::npos;
         };
         if (!held() || !connect_tcp(*parse_endpoint(host.address()), 1s))
-          return std::string{"nobody is let in ever"};
+          return std::string{"the host accepts no connection"};
         std::thread other{[&] {
           host.stop();
           stopped = true;

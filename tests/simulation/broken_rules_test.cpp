@@ -39,17 +39,17 @@ TEST_CASE("a manager that acknowledges before it has stored is found") {
 
 TEST_CASE("a manager that tells watchers twice is found") {
   CHECK(first_violation<tells_watchers_twice>() ==
-        "a watcher is told a change twice, not at all, or out of order");
+        "a watcher receives a change twice, not at all, or out of order");
 }
 
 TEST_CASE("a manager that leaves out news is found") {
   CHECK(first_violation<leaves_out_news>() ==
-        "what a watcher was told, replayed, is not the state");
+        "what a watcher received, replayed, is not the state");
 }
 
 TEST_CASE("a manager that tells news in the wrong order is found") {
   CHECK(first_violation<reorders_news>() ==
-        "a watcher is told changes in another order than they were made");
+        "a watcher receives changes in another order than they were made");
 }
 
 TEST_CASE("a manager that forgets a session's position is found") {

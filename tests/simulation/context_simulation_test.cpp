@@ -8,7 +8,7 @@
 using namespace troupe;
 
 // Many replicas in one process, driven by one seed. Each runs the node's own sync manager; disks,
-// links, clocks and those who ask are simulated and fail, and somebody forges changes. An oracle
+// links, clocks and clients are simulated and fail, and a hostile peer forges changes. An oracle
 // that knows every change ever made says what each replica must hold. That all replicas are equal
 // is checked too, but proves little: replicas that lose the same data are equal.
 

@@ -56,7 +56,7 @@ public:
         })}));
   }
 
-  /// The tickets of the calls that it was told are cancelled.
+  /// The tickets of the cancellations that it received.
   std::vector<std::uint64_t> cancelled() const { return memory_->copy(memory_->cancelled); }
   const service_actor& actor() const { return actor_; }
   std::vector<service_call> calls() const { return memory_->copy(memory_->calls); }

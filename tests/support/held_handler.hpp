@@ -33,7 +33,7 @@ public:
   /// The calls that wait for their answers, oldest first.
   std::size_t waiting() const { return calls_->size(); }
   const invoke_command& oldest() const { return calls_->front().asked.command; }
-  /// The ticket of the oldest, and those of the calls that it was told are cancelled.
+  /// The ticket of the oldest, and the tickets of the cancellations that it received.
   std::uint64_t oldest_ticket() const { return calls_->front().asked.ticket; }
   const std::vector<std::uint64_t>& cancelled() const { return *cancelled_; }
   /// Answers the oldest.

@@ -20,7 +20,7 @@
 
 namespace troupe {
 
-/// Names a request to its sender, who may cancel it. A ticket of 0 names none.
+/// Identifies a request, so that its sender can cancel it. A ticket of 0 identifies none.
 struct request_origin {
   std::uint64_t sender = 0;
   std::uint64_t ticket = 0;

@@ -4,6 +4,7 @@
 
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
+#include <troupe/messages/assert.hpp>
 
 namespace troupe {
 
@@ -26,8 +27,10 @@ public:
         },
         [this](const list_values& wanted) {
           end_normally(self_);
-          return *list_page(state_.tree, *strategy_, wanted,
-                            std::numeric_limits<std::size_t>::max());
+          auto page =
+              list_page(state_.tree, *strategy_, wanted, std::numeric_limits<std::size_t>::max());
+          TROUPE_ASSERT(page.has_value(), "without a bound a page is always made");
+          return std::move(*page);
         },
     };
   }

@@ -6,6 +6,7 @@
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/path_order.hpp>
+#include <troupe/messages/assert.hpp>
 #include <troupe/messages/text/utf8.hpp>
 
 namespace troupe {
@@ -40,7 +41,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   if (own_.origin.is_nil())
     throw std::invalid_argument("a context engine needs the id of its node");
   if (own_.incarnation == 0) throw std::invalid_argument("an incarnation is at least 1");
-  if (!strategy_) throw std::invalid_argument("a context engine needs a conflict resolution");
+  if (!strategy_) throw std::invalid_argument("a context engine needs a conflict strategy");
   if (vector_.at(own_.origin, own_.incarnation) > 0)
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
@@ -194,7 +195,9 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
       return outcome;
     }
     const auto id = record.dot;
-    const path where = find_live(id)->path;
+    const auto* holder = find_live(id);
+    TROUPE_ASSERT(holder != nullptr, "the tree holds each live change");
+    const path where = holder->path;
     auto first = remove_live(where, id);
     auto seen = seen_instead_of(first, tree_.find(where));
     first.previous_value.reset();
@@ -359,9 +362,12 @@ const tree_entry* context_engine::find_live(const dot& id) const {
 /// Removes a live change. @returns it, with the value that readers saw before.
 change_record context_engine::remove_live(const path& where, const dot& id) {
   const auto* holder = tree_.find(where);
+  TROUPE_ASSERT(holder != nullptr, "the path of a live change has an entry");
   const auto is_it = [&](const sibling& each) { return each.dot() == id; };
   const auto siblings = holder->siblings.all();
-  auto record = std::ranges::find_if(siblings, is_it)->to_record(where);
+  const auto found = std::ranges::find_if(siblings, is_it);
+  TROUPE_ASSERT(found != siblings.end(), "the entry holds the live change");
+  auto record = found->to_record(where);
   record.previous_value = view_of(holder);
   std::vector<sibling> remaining;
   std::ranges::remove_copy_if(siblings, std::back_inserter(remaining), is_it);

@@ -73,8 +73,8 @@ struct apply_outcome {
   apply_status status = apply_status::applied;
   /// In the order in which they became part of the state. Store them in this order.
   std::vector<applied_change> applied;
-  /// What readers see now, when an alarm took away what they saw: the write that wins instead, or
-  /// an erasure that nobody made. For watchers only; it is not a change and must not be stored.
+  /// What readers see now, when an alarm removed what they saw: the write that wins instead, or
+  /// an erasure that no replica made. For watchers only; it is not a change and must not be stored.
   std::optional<change_record> seen_instead;
   /// The reason for `refused`, `malformed` and `overflow`. With `applied`: why a buffered change
   /// still waits, or what is suspicious.

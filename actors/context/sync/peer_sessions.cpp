@@ -17,7 +17,9 @@ sync_session& peer_sessions::add(peer_id link, const node_id& node) {
 bool peer_sessions::remove(peer_id link) {
   const auto found = peers_.find(link);
   if (found == peers_.end()) return false;
-  nodes_.erase(std::ranges::lower_bound(nodes_, found->second.node));
+  const auto node = std::ranges::lower_bound(nodes_, found->second.node);
+  TROUPE_ASSERT(node != nodes_.end() && *node == found->second.node, "each link has a node");
+  nodes_.erase(node);
   peers_.erase(found);
   return true;
 }

@@ -18,7 +18,7 @@ result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {
   const auto size = ZSTD_getFrameContentSize(packed.data(), packed.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
     return fail(error_code::protocol_violation,
-                "the payload of sync.push must be one zstd frame that tells its content size");
+                "the payload of sync.push must be one zstd frame that declares its content size");
   if (size > max_bytes)
     return fail(error_code::protocol_violation,
                 "the payload of sync.push has " + std::to_string(size) +

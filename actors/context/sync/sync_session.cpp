@@ -31,49 +31,49 @@ sync_session::sync_session(const sync_identity& self, node_id peer, const sync_v
 
 // -- events ---------------------------------------------------------------------------------------
 
-sync_session::actions sync_session::start(std::uint64_t now_ms) {
+sync_session::effects sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
   return {
       send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed(),
                               view_.root(), self_.strategies, view_.links(), view_.declined()}}};
 }
 
-sync_session::actions sync_session::receive(const sync_message& message) {
-  actions wishes;
-  if (phase_ == phase::closed) return wishes;
+sync_session::effects sync_session::receive(const sync_message& message) {
+  effects out;
+  if (phase_ == phase::closed) return out;
   if ((phase_ == phase::waiting) != std::holds_alternative<sync_hello>(message)) {
     close(error_code::protocol_violation,
-          "sync.hello must be the first message of a peer and is sent only once", wishes);
-    return wishes;
+          "sync.hello must be the first message of a peer and is sent only once", out);
+    return out;
   }
-  std::visit([&](const auto& each) { on(each, wishes); }, message);
-  return wishes;
+  std::visit([&](const auto& each) { on(each, out); }, message);
+  return out;
 }
 
-sync_session::actions sync_session::committed(const shared_batch& batch) {
-  actions wishes;
-  if (phase_ != phase::open) return wishes;
+sync_session::effects sync_session::committed(const shared_batch& batch) {
+  effects out;
+  if (phase_ != phase::open) return out;
   bool wanted = false;
   for (const auto& each : batch->records()) {
     if (is_left_to_origin(each.dot.origin) || theirs_.covers(each.dot)) continue;
     owe(incarnation_of(each.dot), each.dot.seq);
     wanted = true;
   }
-  if (!wanted || behind_) return wishes;
+  if (!wanted || behind_) return out;
   if (queued_bytes_ + batch->wire_bytes() > limits_.max_queued_bytes) {
     drop_queue();
-    wishes.push_back(send_message{heads()});
+    out.push_back(send_message{heads()});
   } else {
     queue_.push_back(batch);
     queued_bytes_ += batch->wire_bytes();
   }
-  push_what_is_owed(wishes);
-  return wishes;
+  push_what_is_owed(out);
+  return out;
 }
 
-sync_session::actions sync_session::log_read(std::vector<encoded_record> records) {
-  actions wishes;
-  if (phase_ != phase::open || !reading_) return wishes;
+sync_session::effects sync_session::log_read(std::vector<encoded_record> records) {
+  effects out;
+  if (phase_ != phase::open || !reading_) return out;
   const auto source = *std::exchange(reading_, std::nullopt);
   auto& progress = progress_[source];
   std::uint64_t next = reached(source) + 1;  // the peer may have got some elsewhere
@@ -87,65 +87,64 @@ sync_session::actions sync_session::log_read(std::vector<encoded_record> records
     if (progress.owed >= next)
       progress.owed = next - 1;  // the log cannot help; owed again at the next heads
   } else {
-    for (const auto& batch : make_batches(std::move(records))) push(*batch, wishes);
+    for (const auto& batch : make_batches(std::move(records))) push(*batch, out);
   }
-  push_what_is_owed(wishes);
-  return wishes;
+  push_what_is_owed(out);
+  return out;
 }
 
-sync_session::actions sync_session::processed(std::uint64_t batch) {
-  actions wishes;
+sync_session::effects sync_session::processed(std::uint64_t batch) {
+  effects out;
   const auto done = std::ranges::find(processing_, batch, &received_push::batch);
-  if (phase_ != phase::open || done == processing_.end()) return wishes;
+  if (phase_ != phase::open || done == processing_.end()) return out;
   processed_ = std::max(processed_, batch);
   std::vector<version_entry> reached;
   for (const auto& source : done->incarnations)
     reached.push_back({source.origin, source.incarnation, at(view_.committed(), source)});
   processing_.erase(done);
-  wishes.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
-  if (!pulled_) pull_missing(wishes);
-  return wishes;
+  out.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
+  if (!pulled_) pull_missing(out);
+  return out;
 }
 
-sync_session::actions sync_session::links_changed() {
-  return phase_ == phase::open ? actions{send_message{heads()}} : actions{};
+sync_session::effects sync_session::links_changed() {
+  return phase_ == phase::open ? effects{send_message{heads()}} : effects{};
 }
 
-sync_session::actions sync_session::tick(std::uint64_t now_ms) {
-  actions wishes;
-  if (phase_ != phase::open || now_ms < next_heads_ms_) return wishes;
+sync_session::effects sync_session::tick(std::uint64_t now_ms) {
+  effects out;
+  if (phase_ != phase::open || now_ms < next_heads_ms_) return out;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
   then_ = std::exchange(recently_, present());
-  wishes.push_back(send_message{heads()});
+  out.push_back(send_message{heads()});
   pulled_ = false;
-  pull_missing(wishes);
-  return wishes;
+  pull_missing(out);
+  return out;
 }
 
 // -- messages -------------------------------------------------------------------------------------
 
-void sync_session::on(const sync_hello& hello, actions& wishes) {
+void sync_session::on(const sync_hello& hello, effects& out) {
   if (hello.cluster != self_.cluster)
     return close(error_code::permission_denied,
                  "the peer belongs to cluster " + to_string(hello.cluster) + ", this node to " +
                      to_string(self_.cluster),
-                 wishes);
+                 out);
   if (hello.node == self_.node)
     return close(error_code::already_exists,
-                 "the peer has the id of this node: it is a copy of it, or this node itself",
-                 wishes);
+                 "the peer has the id of this node: it is a copy of it, or this node itself", out);
   if (!peer_.is_nil() && hello.node != peer_)
     return close(error_code::protocol_violation,
                  "the peer calls itself " + to_string(hello.node) + " and is " + to_string(peer_),
-                 wishes);
-  if (!learn(hello.vector, wishes)) return;
+                 out);
+  if (!learn(hello.vector, out)) return;
   peer_ = hello.node;
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
   recently_ = present();
   if (hello.strategies != self_.strategies)
-    wishes.push_back(report_mismatch{self_.strategies, hello.strategies});
+    out.push_back(report_mismatch{self_.strategies, hello.strategies});
 
   // The peer's other links may not be up yet. Decide by the links of this node.
   const auto will_hear_of_it = [&](const node_id& origin) {
@@ -155,35 +154,35 @@ void sync_session::on(const sync_hello& hello, actions& wishes) {
   for (const auto& each : view_.committed().entries())
     if (!will_hear_of_it(each.origin)) owe(incarnation_of(each), each.seq);
   behind_ = true;
-  push_what_is_owed(wishes);
+  push_what_is_owed(out);
 }
 
-void sync_session::on(const sync_push& push, actions& wishes) {
+void sync_session::on(const sync_push& push, effects& out) {
   if (processing_.size() >= max_processing || !view_.takes_pushes()) return;
   auto records = decode_push(push);
-  if (!records) return close(records.error().code, records.error().message, wishes);
+  if (!records) return close(records.error().code, records.error().message, out);
   received_push received{push.batch, {}};
   std::vector<version_entry> pushed;
   for (const auto& each : *records) {
     pushed.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
     received.incarnations.insert(incarnation_of(each.dot));
   }
-  if (!has_reached(version_vector{std::move(pushed)}, wishes))
+  if (!has_reached(version_vector{std::move(pushed)}, out))
     return;  // the peer has committed what it pushes
   processing_.push_back(std::move(received));
-  wishes.push_back(apply_records{push.batch, std::move(*records)});
+  out.push_back(apply_records{push.batch, std::move(*records)});
 }
 
-void sync_session::on(const sync_ack& ack, actions& wishes) {
-  if (learn(ack.vector, wishes) && release(ack.batch, wishes)) push_what_is_owed(wishes);
+void sync_session::on(const sync_ack& ack, effects& out) {
+  if (learn(ack.vector, out) && release(ack.batch, out)) push_what_is_owed(out);
 }
 
-void sync_session::on(const sync_heads& heads, actions& wishes) {
-  if (!learn(heads.vector, wishes) || !release(heads.batch, wishes)) return;
+void sync_session::on(const sync_heads& heads, effects& out) {
+  if (!learn(heads.vector, out) || !release(heads.batch, out)) return;
   their_links_ = {heads.links.begin(), heads.links.end()};
   their_declined_ = {heads.declined.begin(), heads.declined.end()};
 
-  compare_roots(heads, wishes);
+  compare_roots(heads, out);
 
   const bool no_progress = !heads.busy && !window_.empty() &&
                            window_.acknowledged() == then_.acknowledged &&
@@ -192,15 +191,15 @@ void sync_session::on(const sync_heads& heads, actions& wishes) {
   for (const auto& each : then_.committed.entries())
     if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(incarnation_of(each), each.seq);
   behind_ = true;
-  push_what_is_owed(wishes);
+  push_what_is_owed(out);
 }
 
-void sync_session::on(const sync_pull& pull, actions& wishes) {
+void sync_session::on(const sync_pull& pull, effects& out) {
   if (pull.ranges.size() > max_pull_ranges)
     return close(error_code::limit_exceeded,
                  "sync.pull asks for " + std::to_string(pull.ranges.size()) + " ranges; at most " +
                      std::to_string(max_pull_ranges) + " are accepted",
-                 wishes);
+                 out);
   for (const auto& range : pull.ranges) {
     const auto source = incarnation_of(range);
     const auto last = std::min(range.last, at(view_.committed(), source));
@@ -209,14 +208,14 @@ void sync_session::on(const sync_pull& pull, actions& wishes) {
     owe(source, last);
     behind_ = true;
   }
-  push_what_is_owed(wishes);
+  push_what_is_owed(out);
 }
 
-void sync_session::close(error_code code, std::string why, actions& wishes) {
+void sync_session::close(error_code code, std::string why, effects& out) {
   phase_ = phase::closed;
   queue_.clear();
   queued_bytes_ = 0;
-  wishes.push_back(close_session{error{code, std::move(why), {}}});
+  out.push_back(close_session{error{code, std::move(why), {}}});
 }
 
 sync_heads sync_session::heads() const {
@@ -228,20 +227,20 @@ sync_heads sync_session::heads() const {
 
 /// Closes the session and returns false when the peer knows changes of this incarnation that this
 /// node did not make.
-bool sync_session::learn(const version_vector& vector, actions& wishes) {
+bool sync_session::learn(const version_vector& vector, effects& out) {
   const incarnation_id own{self_.node, self_.incarnation};
   if (at(vector, own) > at(view_.committed(), own)) {
     close(error_code::already_exists,
           "the peer has changes of this incarnation that this node did not make: another node runs "
           "under its identity",
-          wishes);
+          out);
     return false;
   }
-  return has_reached(vector, wishes);
+  return has_reached(vector, out);
 }
 
 /// Closes the session and returns false when the peer knows more incarnations than there can be.
-bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
+bool sync_session::has_reached(const version_vector& vector, effects& out) {
   if (theirs_.covers(vector)) return true;
   std::vector<version_entry> both;
   both.reserve(theirs_.entries().size() + vector.entries().size());
@@ -250,24 +249,24 @@ bool sync_session::has_reached(const version_vector& vector, actions& wishes) {
   if (theirs_.entries().size() <= limits_.max_incarnations) return true;
   close(error_code::limit_exceeded,
         "the peer knows of more than " + std::to_string(limits_.max_incarnations) + " incarnations",
-        wishes);
+        out);
   return false;
 }
 
-void sync_session::compare_roots(const sync_heads& heads, actions& wishes) {
+void sync_session::compare_roots(const sync_heads& heads, effects& out) {
   const bool comparable = heads.root != state_hash{} && view_.root() != state_hash{} &&
                           heads.vector == view_.committed();
   if (!comparable || heads.root == view_.root() || roots_reported_) return;
   roots_reported_ = true;
-  wishes.push_back(report_roots{view_.root(), heads.root});
+  out.push_back(report_roots{view_.root(), heads.root});
 }
 
-bool sync_session::release(std::uint64_t batch, actions& wishes) {
+bool sync_session::release(std::uint64_t batch, effects& out) {
   if (window_.acknowledge(batch)) return true;
   close(error_code::protocol_violation,
         "the peer acknowledges push " + std::to_string(batch) + "; there were " +
             std::to_string(window_.latest()),
-        wishes);
+        out);
   return false;
 }
 
@@ -288,13 +287,13 @@ void sync_session::owe(const incarnation_id& source, std::uint64_t upto) {
   owed = std::max(owed, upto);
 }
 
-void sync_session::push_what_is_owed(actions& wishes) {
-  while (!queue_.empty() && window_.has_room()) push_from_queue(wishes);
-  if (queue_.empty() && behind_ && !reading_ && window_.has_room()) ask_log(wishes);
+void sync_session::push_what_is_owed(effects& out) {
+  while (!queue_.empty() && window_.has_room()) push_from_queue(out);
+  if (queue_.empty() && behind_ && !reading_ && window_.has_room()) ask_log(out);
 }
 
 /// Pushes what the peer needs of the next committed batch: all, a part, or nothing.
-void sync_session::push_from_queue(actions& wishes) {
+void sync_session::push_from_queue(effects& out) {
   const auto batch = std::move(queue_.front());
   queue_.pop_front();
   queued_bytes_ -= batch->wire_bytes();
@@ -312,29 +311,29 @@ void sync_session::push_from_queue(actions& wishes) {
     ++expected->second;
   }
   if (needed.size() == batch->records().size()) {
-    push(*batch, wishes);
+    push(*batch, out);
   } else if (!needed.empty()) {
-    push(push_batch{std::move(needed)}, wishes);
+    push(push_batch{std::move(needed)}, out);
   }
 }
 
-void sync_session::ask_log(actions& wishes) {
+void sync_session::ask_log(effects& out) {
   for (const auto& [source, progress] : progress_) {
     const auto done = reached(source);
     if (progress.owed <= done || their_declined_.contains(source)) continue;
     reading_ = source;
-    wishes.push_back(read_log{source, done + 1, push_batch::max_bytes});
+    out.push_back(read_log{source, done + 1, push_batch::max_bytes});
     return;
   }
   behind_ = false;
 }
 
-void sync_session::push(const push_batch& batch, actions& wishes) {
+void sync_session::push(const push_batch& batch, effects& out) {
   for (const auto& each : batch.records()) {
     auto& sent = progress_[incarnation_of(each.dot)].sent;
     sent = std::max(sent, each.dot.seq);
   }
-  wishes.push_back(send_message{batch.to_message(window_.add(batch.wire_bytes()))});
+  out.push_back(send_message{batch.to_message(window_.add(batch.wire_bytes()))});
 }
 
 void sync_session::drop_queue() noexcept {
@@ -344,7 +343,7 @@ void sync_session::drop_queue() noexcept {
 }
 
 /// Asks the origin itself when it is linked, else any peer.
-void sync_session::pull_missing(actions& wishes) {
+void sync_session::pull_missing(effects& out) {
   sync_pull pull;
   for (auto range : view_.missing()) {
     range.last = std::min(range.last, at(theirs_, incarnation_of(range)));
@@ -355,7 +354,7 @@ void sync_session::pull_missing(actions& wishes) {
   }
   if (pull.ranges.empty()) return;
   pulled_ = true;
-  wishes.push_back(send_message{std::move(pull)});
+  out.push_back(send_message{std::move(pull)});
 }
 
 }  // namespace troupe

@@ -30,7 +30,7 @@ struct sync_limits {
   std::uint64_t heads_every_ms = 1000;
 };
 
-/// Who a replica is: this one, or the other side as its link authenticated it.
+/// The identity of this replica, or of the other side as its link authenticated it.
 struct sync_identity {
   cluster_id cluster;
   node_id node;
@@ -91,11 +91,11 @@ struct close_session {
   error reason;
 };
 /// What the owner of a session has to do, in order.
-using sync_action = std::variant<send_message, read_log, apply_records, report_mismatch,
-                                 report_roots, close_session>;
+using session_effect = std::variant<send_message, read_log, apply_records, report_mismatch,
+                                    report_roots, close_session>;
 
 /// One side of the synchronisation between two replicas, without engine, log and link: calls report
-/// events, and the session answers with actions to carry out in order.
+/// events, and the session answers with effects to carry out in order.
 ///
 /// Each side announces what it has (`sync_hello`, then `sync_heads` each second) and pushes what
 /// the other lacks: new changes as they are committed, older ones from the log. Pushes are numbered
@@ -114,7 +114,7 @@ using sync_action = std::variant<send_message, read_log, apply_records, report_m
 /// Pure.
 class sync_session {
 public:
-  using actions = std::vector<sync_action>;
+  using effects = std::vector<session_effect>;
 
   /// @param self this replica. @param peer the node on the other side of the link. @param view must
   /// outlive the session.
@@ -123,19 +123,19 @@ public:
 
   /// The link is up. Sends hello.
   /// @param now_ms here and in `tick`: time that never goes back, not wall time.
-  actions start(std::uint64_t now_ms);
+  effects start(std::uint64_t now_ms);
   /// A message of the peer. A first message other than hello, and a malformed one, end the session.
-  actions receive(const sync_message& message);
+  effects receive(const sync_message& message);
   /// The store has committed these changes, of any origin. The view already counts them.
-  actions committed(const shared_batch& batch);
+  effects committed(const shared_batch& batch);
   /// The answer to `read_log`. Empty when the log failed or does not reach back so far.
-  actions log_read(std::vector<encoded_record> records);
+  effects log_read(std::vector<encoded_record> records);
   /// An `apply_records` is done: each record is applied and committed, buffered, or refused.
-  actions processed(std::uint64_t batch);
+  effects processed(std::uint64_t batch);
   /// The links of this node have changed.
-  actions links_changed();
+  effects links_changed();
   /// Call a few times a second.
-  actions tick(std::uint64_t now_ms);
+  effects tick(std::uint64_t now_ms);
 
   bool is_open() const noexcept { return phase_ == phase::open; }
   /// The changes that the peer has, as far as known.
@@ -155,17 +155,17 @@ private:
     std::uint64_t pushed = 0, acknowledged = 0;  ///< Of `push_window`.
   };
 
-  void on(const sync_hello& hello, actions& wishes);
-  void on(const sync_push& push, actions& wishes);
-  void on(const sync_ack& ack, actions& wishes);
-  void on(const sync_heads& heads, actions& wishes);
-  void on(const sync_pull& pull, actions& wishes);
-  void close(error_code code, std::string why, actions& wishes);
+  void on(const sync_hello& hello, effects& out);
+  void on(const sync_push& push, effects& out);
+  void on(const sync_ack& ack, effects& out);
+  void on(const sync_heads& heads, effects& out);
+  void on(const sync_pull& pull, effects& out);
+  void close(error_code code, std::string why, effects& out);
 
-  bool learn(const version_vector& vector, actions& wishes);
-  bool has_reached(const version_vector& vector, actions& wishes);
-  void compare_roots(const sync_heads& heads, actions& wishes);
-  bool release(std::uint64_t batch, actions& wishes);
+  bool learn(const version_vector& vector, effects& out);
+  bool has_reached(const version_vector& vector, effects& out);
+  void compare_roots(const sync_heads& heads, effects& out);
+  bool release(std::uint64_t batch, effects& out);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const incarnation_id& source, std::uint64_t upto);
   standing present() const { return {view_.committed(), window_.latest(), window_.acknowledged()}; }
@@ -173,12 +173,12 @@ private:
   bool is_left_to_origin(const node_id& origin) const {
     return origin != self_.node && their_links_.contains(origin);
   }
-  void push_what_is_owed(actions& wishes);
-  void push_from_queue(actions& wishes);
-  void ask_log(actions& wishes);
-  void push(const push_batch& batch, actions& wishes);
+  void push_what_is_owed(effects& out);
+  void push_from_queue(effects& out);
+  void ask_log(effects& out);
+  void push(const push_batch& batch, effects& out);
   void drop_queue() noexcept;
-  void pull_missing(actions& wishes);
+  void pull_missing(effects& out);
   sync_heads heads() const;
 
   sync_identity self_;

@@ -31,7 +31,7 @@ public:
     return *static_cast<asking*>(self);
   }
 
-  /// Answers the request with this response id with an error at its deadline, unless `settle` comes
+  /// Answers the request with this response id with an error at its deadline, unless `forget` comes
   /// first.
   deadline_token expect(caf::message_id response, time_point deadline) {
     const auto token = deadlines_.add(deadline, response);
@@ -40,7 +40,7 @@ public:
   }
 
   /// The answer has come.
-  void settle(deadline_token which) { deadlines_.cancel(which); }
+  void forget(deadline_token which) { deadlines_.cancel(which); }
 
 protected:
   /// Call when the actor ends.

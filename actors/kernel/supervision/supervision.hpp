@@ -20,8 +20,8 @@ namespace troupe {
 /// What the end of a child means.
 enum class child_kind : std::uint8_t {
   essential,    ///< Others hold its handle. Its end is reported, and the tree has to be stopped.
-  replaceable,  ///< Nobody holds its handle. It is started again, at most `max_restarts` times
-                ///< within `restart_period`; after that its end is reported.
+  replaceable,  ///< No actor holds its handle. It is restarted at most `max_restarts` times within
+                ///< `restart_period`; after that its end is reported.
 };
 
 /// A child of a supervisor, as data (after Erlang/OTP's child specifications).

@@ -88,7 +88,7 @@ public:
   bool has_deadlines() const noexcept { return calls_.in_time() > 0 || requests_.awaited() > 0; }
 
   /// Fails every open call with `reason`, and every later one. @returns the requests that waited
-  /// for their answers; nobody needs these any more.
+  /// for their answers, which are no longer needed.
   std::vector<request_serial> end(const error& reason, link_events& events);
 
   /// Bytes to send. The owner takes and clears them.

@@ -25,7 +25,7 @@ enum class call_patience : std::uint8_t {
 /// The calls of one side of a link that wait for an answer.
 ///
 /// A call has a number, which is its id on the wire: the place of the call, and how often that
-/// place was used before. So a late reply is told from a reply to the call that has the place now.
+/// place was used before. This distinguishes a late reply from a reply to the place's present call.
 class open_calls {
 public:
   using time_point = std::chrono::steady_clock::time_point;

@@ -159,9 +159,8 @@ TEST_CASE_FIXTURE(fixture, "a handler keeps the place of a cancelled request unt
   CHECK(next.value() == value{1});
 }
 
-TEST_CASE_FIXTURE(
-    fixture,
-    "a cancellation of what has been answered, or was asked by somebody else, is passed over") {
+TEST_CASE_FIXTURE(fixture,
+                  "a cancellation of an answered request, or of another sender's, is ignored") {
   held_handler handler{system};
   add(command_spec{"work"}, handler.actor());
   cancellable_request done{*this, "work"};
@@ -179,9 +178,8 @@ TEST_CASE_FIXTURE(
   CHECK(open.outcome.value() == value{2});
 }
 
-TEST_CASE_FIXTURE(
-    threaded_fixture,
-    "a function that runs is asked to stop when its caller cancels, who is answered at once") {
+TEST_CASE_FIXTURE(threaded_fixture,
+                  "a cancellation is answered at once, and the running function is asked to stop") {
   endless_function work;
   REQUIRE(add(command_spec{"work"}, work.handler()).get());
   cancellable_request asked{*this, "work"};

@@ -38,7 +38,7 @@ command_spec greet() { return command_spec{"greet"}.param<std::string>("name"); 
 }  // namespace
 
 TEST_CASE_FIXTURE(fixture,
-                  "a function that runs inline answers with its result, and knows who calls") {
+                  "a function that runs inline answers with its result, and knows its caller") {
   offer(greet(),
         inline_handler{[](const arguments& given, const command_context& about) -> result<value> {
           return value{std::string{about.principal} + " greets " + given.get<std::string>("name")};
@@ -80,8 +80,8 @@ TEST_CASE_FIXTURE(fixture, "an unknown command is answered with the nearest name
   CHECK(refused.error().message.find("\"greet\"") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "an unknown command does not tell of commands that the caller may not run") {
+TEST_CASE_FIXTURE(
+    fixture, "the refusal of an unknown command names no command that the caller may not run") {
   offer(greet(), answering("hello"));
   const auto refused = run("gret", {}, a_plugin("notes", {"command.execute:notes.**"}));
   CHECK(refused.error().code == error_code::not_found);
@@ -126,8 +126,8 @@ TEST_CASE_FIXTURE(fixture, "more sessions than the permits that are kept are ser
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "permission comes before validation: who may not run a command learns nothing of "
-                  "its parameters") {
+                  "permission comes before validation: a caller without permission learns nothing "
+                  "of the parameters") {
   offer(greet(), answering("hello"));
   const auto refused = run("greet", {{"nonsense", 1}}, a_plugin("notes", {}));
   CHECK(refused.error().code == error_code::permission_denied);
@@ -274,8 +274,8 @@ TEST_CASE_FIXTURE(fixture, "a name can be taken once, and again after it was giv
   CHECK(run("greet", {{"name", "Ada"}}).value() == value{"third"});
 }
 
-TEST_CASE_FIXTURE(fixture,
-                  "a removed command answers those who wait for it; what runs may finish") {
+TEST_CASE_FIXTURE(
+    fixture, "requests that wait for a removed command are answered; those that run may finish") {
   held_handler handler{system};
   offer(greet().with_concurrency(1, 10), handler.actor());
   auto running = execute("greet", {{"name", "a"}});

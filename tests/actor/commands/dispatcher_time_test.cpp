@@ -99,8 +99,8 @@ TEST_CASE_FIXTURE(
   auto first = work(5s);
   auto second = work(1003ms);
   auto third = work(5s);
-  // Between two looks at the clock: the second's deadline has passed, but nobody has noticed when
-  // the first ends.
+  // Between two looks at the clock: the second's deadline has passed, but the dispatcher
+  // has not noticed when the first ends.
   system.pass(1s);
   system.pass(4ms);
   CHECK_FALSE(second.ready());

@@ -49,7 +49,7 @@ TEST_CASE_FIXTURE(pair_fixture, "what strangers say is kept within bounds, and n
 }
 
 TEST_CASE_FIXTURE(pair_fixture,
-                  "the acknowledgement of a push tells what has been committed with it") {
+                  "the acknowledgement of a push says what has been committed with it") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));

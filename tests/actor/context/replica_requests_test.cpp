@@ -134,7 +134,7 @@ TEST_CASE_FIXTURE(one_replica, "values are set, read, explained, listed and dele
         error_code::not_found);
 }
 
-TEST_CASE_FIXTURE(one_replica, "an import writes what is new and tells how much was not") {
+TEST_CASE_FIXTURE(one_replica, "an import writes what is new and counts what was not") {
   import_values wanted;
   for (int i = 0; i < 20; ++i) wanted.entries.push_back({path{"/in/" + std::to_string(i)}, i});
   CHECK(replica.serve<values_imported>("context.import", wanted).value() == values_imported{20, 0});

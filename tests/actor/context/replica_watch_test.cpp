@@ -72,7 +72,7 @@ TEST_CASE_FIXTURE(one_replica,
   write_values many{.entries = {}, .durability = durability::memory, .principal = "tester"};
   for (int i = 0; i < 10'001; ++i) many.entries.push_back({path{"/n/" + std::to_string(i)}, i});
   REQUIRE(system.demand<values_written>(replica.actor, std::move(many)));
-  CHECK(lazy.paths().size() == 10'001);  // one message is told whole
+  CHECK(lazy.paths().size() == 10'001);  // one message is delivered whole
   CHECK_FALSE(replica.log.contains("context.watch_ended"));
   REQUIRE(replica.write("/n/next", 1).get());
   CHECK(replica.log.contains("context.watch_ended prefix=\"/n\""));

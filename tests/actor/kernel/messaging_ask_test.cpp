@@ -23,7 +23,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-TEST_CASE_FIXTURE(messaging_fixture, "an answer is handed to the one who asked") {
+TEST_CASE_FIXTURE(messaging_fixture, "an answer reaches the actor that asked") {
   ask_from_actor(answering({true, "x"}), 1s);
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].value() == value_found{true, "x"});
@@ -269,7 +269,8 @@ TEST_CASE_FIXTURE(messaging_fixture, "an actor that ends before it answers is un
   CHECK(answers[0].error().code == error_code::unavailable);
 }
 
-TEST_CASE_FIXTURE(messaging_fixture, "what an actor tells itself for later comes then") {
+TEST_CASE_FIXTURE(messaging_fixture,
+                  "a message that an actor sends itself for later arrives then") {
   int heard = 0;
   system.own(system.caf().spawn([&heard](caf::event_based_actor* self) -> caf::behavior {
     tick_after(self, 250ms, tick::slow);

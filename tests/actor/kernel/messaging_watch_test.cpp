@@ -21,7 +21,7 @@ using namespace troupe::test;
 
 namespace {
 
-/// An actor that watches others; it is told whom by the test.
+/// An actor that watches others. The test names them.
 class watcher {
 public:
   explicit watcher(virtual_system& system) : system_(system) {
@@ -94,7 +94,7 @@ TEST_CASE_FIXTURE(
 
 namespace {
 
-/// Throws whatever it is told.
+/// Throws on every message.
 class defective_state {
 public:
   using interface = oracle;

@@ -18,9 +18,8 @@ using namespace troupe::test;
 
 namespace {
 
-/// How a child takes what it is told. Its farewell, where it has one, is `reset_metrics`; that of
-/// one that is busy is `stop_children`, and it says what it is busy with when the time is over that
-/// it was given.
+/// How a child reacts to its messages. Its farewell, if any, is `reset_metrics`. The farewell of a
+/// busy child is `stop_children`: when its time is over, the child reports what it is busy with.
 enum class manner {
   obedient,
   silent_at_farewell,

@@ -14,7 +14,7 @@ using namespace troupe::test;
 
 namespace {
 
-/// Keeps the sessions that it is told of.
+/// Keeps the sessions that links report to it.
 class kept_owner {
 public:
   explicit kept_owner(real_system& system) {

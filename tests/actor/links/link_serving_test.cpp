@@ -1,4 +1,4 @@
-// What the other side of a link asks, and who serves it.
+// What the other side of a link asks, and which service answers.
 
 #include <doctest/doctest.h>
 
@@ -14,9 +14,8 @@
 using namespace troupe;
 using namespace troupe::test;
 
-TEST_CASE_FIXTURE(
-    link_fixture,
-    "a request reaches the service of its method, with who asks stamped by the link") {
+TEST_CASE_FIXTURE(link_fixture,
+                  "a request reaches the service of its method, and the link stamps the caller") {
   fake_service context{system, [](const service_call&) { return result<value>{value{"answer"}}; }};
   auto peer = connect(principal_kind::client, {{service::context, context.actor()}});
   const trace_id trace{random_uuid()};

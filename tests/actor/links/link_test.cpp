@@ -137,7 +137,7 @@ TEST_CASE_FIXTURE(link_fixture, "a peer learns why its link is closed, a client 
 
 TEST_CASE_FIXTURE(
     link_fixture,
-    "the reason that a peer tells before it closes is why the link ends, cut and fit for the log") {
+    "the reason that a peer sends before it closes is why the link ends, cut and fit for the log") {
   auto peer = connect(principal_kind::peer);
   auto ended = end_of(link);
   peer.notify("session.closed",

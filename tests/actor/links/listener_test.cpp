@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(
   CHECK(ended.problem() == "the listening socket troupe.sock is not open");
 }
 
-TEST_CASE_FIXTURE(fixture, "who is asked about a socket may refuse it") {
+TEST_CASE_FIXTURE(fixture, "the setup for a socket may refuse it") {
   listen(10, [](int socket) -> result<void> {
     if (peer_user(socket).value_or(0) == geteuid())
       return fail(error_code::permission_denied, "not this user");
@@ -122,7 +122,7 @@ TEST_CASE_FIXTURE(fixture,
 
 TEST_CASE_FIXTURE(
     fixture,
-    "another listener goes on with a duplicate of the socket, and serves who came between") {
+    "another listener goes on with a duplicate of the socket, and serves clients from in between") {
   const auto socket = listen_unix(file()).value();
   const auto start = [&] {
     return listen_on(unique_fd{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)}, 10,

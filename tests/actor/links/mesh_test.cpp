@@ -133,13 +133,13 @@ public:
   listener_actor listener;
 };
 
-/// A loopback address on which nobody listens.
+/// A loopback address without a listener.
 std::string free_address() {
   const auto socket = listen_tcp({"127.0.0.1", 0}).value();
   return to_string(local_endpoint(socket.get()).value());
 }
 
-/// A loopback address that answers nobody: its queue is full.
+/// A loopback address that answers no client: its queue is full.
 class silent_listener {
 public:
   silent_listener() : socket_(listen_tcp({"127.0.0.1", 0}).value()) {
@@ -240,7 +240,7 @@ TEST_CASE("a node that reaches itself does not connect with itself") {
   CHECK(a.met->alive().empty());
 }
 
-TEST_CASE("an address where nobody answers is tried again until somebody does") {
+TEST_CASE("an address without an answer is dialed again until a node answers") {
   const auto address = free_address();
   mesh_node a{1, {.seeds = {address}}};
   REQUIRE(eventually([&] { return !a.peers().front().problem.empty(); }));
@@ -263,7 +263,7 @@ TEST_CASE("a node can learn one more address, and one that is malformed") {
   }));
 }
 
-TEST_CASE("what others tell of is checked, and the peers are listed over links") {
+TEST_CASE("addresses from other nodes are checked, and the peers are listed over links") {
   mesh_node a{1};
   CHECK(a.system.ask<void>(a.mesh, service_notification{the_host(), "peers.known", {"nonsense"}})
             .get());
@@ -280,7 +280,7 @@ TEST_CASE("what others tell of is checked, and the peers are listed over links")
   CHECK(peers[0].address == address);
 }
 
-TEST_CASE("of the addresses that others tell of only those on this machine are dialed") {
+TEST_CASE("of the addresses from other nodes only those on this machine are dialed") {
   mesh_node a{1};
   const auto here = free_address();
   const auto written_otherwise =

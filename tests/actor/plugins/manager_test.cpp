@@ -72,7 +72,7 @@ using strings = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE_FIXTURE(fixture, "a loaded plugin runs, and the answer tells of it") {
+TEST_CASE_FIXTURE(fixture, "a loaded plugin runs, and the answer describes it") {
   auto loaded = load("notes");
   auto plugin = launcher.next_plugin();
   begin(plugin, "notes");
@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(fixture, "a package is trusted with what the operator allows, 
   CHECK(loaded.value().level == permission_level::system);
 }
 
-TEST_CASE_FIXTURE(fixture, "a plugin does not get the name of somebody else's commands") {
+TEST_CASE_FIXTURE(fixture, "a plugin does not get the name of commands with another owner") {
   const auto offer = [&](std::string name) {
     return system
         .ask<void>(dispatcher,
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(fixture, "a plugin does not get the name of somebody else's co
   REQUIRE(offer("notes.erase"));
   CHECK(load("notes").code() == error_code::already_exists);
   CHECK(load("notes").problem() ==
-        "the plugin cannot be named notes: the command notes.erase belongs to somebody else");
+        "the plugin cannot be named notes: the command notes.erase has another owner");
   CHECK(launcher.launched().size() == 1);
   REQUIRE(system.ask<void>(dispatcher, remove_commands{{"notes.erase"}}).get());
   auto notes = run("notes");

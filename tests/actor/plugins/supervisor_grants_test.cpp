@@ -44,7 +44,7 @@ TEST_CASE_FIXTURE(grants_fixture,
   }));
   CHECK(audit.records("plugin.granted").front().subject == "context.read:/app/**");
   CHECK(audit.records("plugin.revoked").front().subject == "context.read:/app/**");
-  // The plugin was told of both.
+  // The plugin was notified of both.
   const auto given = plugin.expect_notification("grants.changed").as<grants_changed>().capabilities;
   CHECK(std::find(given.begin(), given.end(), "context.read:/app/**") != given.end());
   const auto taken = plugin.expect_notification("grants.changed").as<grants_changed>().capabilities;

@@ -12,7 +12,7 @@
 using namespace troupe;
 using namespace troupe::test;
 
-TEST_CASE_FIXTURE(supervisor_fixture, "a plugin introduces itself, tells its commands, and runs") {
+TEST_CASE_FIXTURE(supervisor_fixture, "a plugin introduces itself, lists its commands, and runs") {
   make();
   auto started = order(plugin_order::start);
   auto plugin = launcher.next_plugin();
@@ -169,7 +169,7 @@ TEST_CASE_FIXTURE(supervisor_fixture,
   CHECK(info().restarts == 0);
 }
 
-TEST_CASE_FIXTURE(supervisor_fixture, "a plugin that does not tell its commands in time is ended") {
+TEST_CASE_FIXTURE(supervisor_fixture, "a plugin that does not list its commands in time is ended") {
   auto manifest = notes_manifest();
   manifest.deadlines.start = 50ms;
   make(manifest);

@@ -1,4 +1,4 @@
-// What a supervisor tells others of its plugin's policy, and of its audit trail.
+// What a supervisor reports of its plugin's policy, and what it audits.
 
 #include <doctest/doctest.h>
 

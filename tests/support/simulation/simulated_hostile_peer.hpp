@@ -14,7 +14,7 @@
 
 namespace troupe::test::simulation {
 
-/// Links to nodes and pushes changes that nobody made. Checks what the nodes make of them.
+/// Links to nodes and pushes forged changes. Checks how the nodes handle them.
 class hostile_peer {
 public:
   hostile_peer(const scenario& plan, const simulated_clocks& clocks,

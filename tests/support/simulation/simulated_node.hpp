@@ -50,8 +50,9 @@ protected:
   ~link_ends() = default;
 };
 
-/// One node: the sync manager itself, on a simulated disk, with those who ask it. Checks what the
-/// manager says to each of them.
+/// One node: the sync manager itself, on a simulated disk, with its clients and watchers. Checks
+/// what the manager says to each of them. Has many members because it is all of a node except the
+/// manager: what was asked, what was promised, and what the disk holds.
 class simulated_node {
 public:
   simulated_node(unsigned index, const scenario& plan, oracle& truth, link_ends& links,

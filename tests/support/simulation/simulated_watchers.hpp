@@ -22,7 +22,7 @@ class expected_view {
 public:
   expected_view(const oracle& truth, incarnation_id self) : truth_(truth), self_(self) {}
 
-  /// A change that a watcher must be told.
+  /// A change that a watcher must receive.
   struct news {
     path where;
     std::optional<value> seen;  ///< Nothing: it is erased.
@@ -31,7 +31,7 @@ public:
     friend bool operator==(const news&, const news&) = default;
   };
 
-  /// The change becomes part of the state. @returns what watchers must be told of it, if anything.
+  /// The change becomes part of the state. @returns what watchers must receive, if anything.
   std::optional<news> process(const dot& id) {
     const auto& record = truth_.record(id);
     const auto before = view(record.path);
@@ -45,7 +45,7 @@ public:
   }
 
 private:
-  /// Of the changes that nobody overwrote the latest by (timestamp, dot).
+  /// The latest by (timestamp, dot) of the changes that are not overwritten.
   std::optional<value> view(const path& where) const {
     const change_record* latest = nullptr;
     const auto found = processed_.find(where);
@@ -68,8 +68,9 @@ private:
   std::map<std::pair<path, incarnation_id>, std::uint64_t> latest_;
 };
 
-/// The watchers of one replica in one life. Each keeps what it was told and checks it: every
-/// visible change once, in order, and replayed it is the state. Some answer late, or never.
+/// The watchers of one replica in one life. Each keeps the changes that it receives and checks
+/// them: every visible change comes once and in order, and replaying them gives the state. Some
+/// answer late, or never.
 class simulated_watchers {
 public:
   simulated_watchers(const oracle& truth, incarnation_id self, std::size_t max_unanswered)
@@ -92,16 +93,16 @@ public:
 
   void told(const tell_watcher& told) {
     const auto found = watchers_.find(told.watcher);
-    must(found != watchers_.end(), "a watcher that was ended is told something");
+    must(found != watchers_.end(), "a watcher receives something after its end");
     auto& watcher = found->second;
-    must(!told.changes.empty(), "a watcher is told nothing");
-    must(watcher.unanswered < max_unanswered_, "a watcher that is too far behind is told more");
+    must(!told.changes.empty(), "a watcher receives an empty notification");
+    must(watcher.unanswered < max_unanswered_, "a watcher that is too far behind receives more");
     for (const auto& change : told.changes) {
-      must(watcher.prefix.contains(change->path), "a watcher is told of another path");
+      must(watcher.prefix.contains(change->path), "a watcher receives a change of another path");
       const auto seen = watcher.seen.find(change->path);
       const auto before = seen == watcher.seen.end() ? std::nullopt : std::optional{seen->second};
       must(change->previous_value == before,
-           "a watcher is told a change twice, not at all, or out of order");
+           "a watcher receives a change twice, not at all, or out of order");
       std::optional<value> now;
       if (change->operation == operation::put) now = change->new_value;
       if (now)
@@ -119,7 +120,7 @@ public:
     must(found->second.unanswered >= max_unanswered_, "a watcher that keeps up is ended");
     watchers_.erase(found);
   }
-  /// Watchers answer what they were told; a lazy one sometimes.
+  /// Watchers answer what they received; lazy ones only when `lazy_ones` is set.
   void answer(sync_manager& manager, bool lazy_ones) {
     for (auto& [id, watcher] : watchers_) {
       if (watcher.lazy && !lazy_ones) continue;
@@ -138,19 +139,22 @@ public:
         const auto seen = watcher.seen.find(where);
         const auto view = manager.engine().view(where);
         must(seen == watcher.seen.end() ? !view : view == seen->second,
-             "what a watcher was told, replayed, is not the state");
+             "what a watcher received, replayed, is not the state");
       }
   }
   /// A change goes to the log, in the order in which changes became part of the state.
   void logged(const dot& id) {
     const auto news = expected_.process(id);
     if (!news) return;
-    must(!heard_.empty(), "a watcher is not told of a visible change");
-    must(heard_.front() == *news, "a watcher is told changes in another order than they were made");
+    must(!heard_.empty(), "a watcher does not receive a visible change");
+    must(heard_.front() == *news,
+         "a watcher receives changes in another order than they were made");
     heard_.pop_front();
   }
   /// Everything is logged.
-  void check_end() const { must(heard_.empty(), "a watcher is told of a change that nobody sees"); }
+  void check_end() const {
+    must(heard_.empty(), "a watcher receives a change that is not visible");
+  }
   std::size_t size() const { return watchers_.size(); }
 
 private:

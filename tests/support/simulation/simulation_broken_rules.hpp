@@ -62,7 +62,7 @@ private:
   std::uint64_t told_ = 0;
 };
 
-/// Leaves out one of several changes that a watcher is to be told.
+/// Leaves out one of several changes for a watcher.
 class leaves_out_news final : public interference {
 public:
   void alter(simulated_node&, std::vector<sync_effect>& effects) override {

@@ -133,7 +133,7 @@ TEST_CASE("the expected duration follows the recent ones") {
   CHECK(usual() <= 24h);
 }
 
-TEST_CASE("a full queue tells how long one place takes to become free") {
+TEST_CASE("a full queue says how long one place takes to become free") {
   auto door = with_greet(2, 0);
   REQUIRE(is_admitted(door.offer(greet, late, start)));
   door.finished(greet, 100ms, start);
@@ -167,8 +167,8 @@ TEST_CASE("requests expire at their deadlines, earliest first") {
 }
 
 TEST_CASE(
-    "a free place goes to the first request whose deadline has not passed, and those before it are "
-    "told") {
+    "a free place goes to the first request whose deadline has not passed, and the requests before "
+    "it expire") {
   auto door = with_greet(1, 5);
   REQUIRE(is_admitted(door.offer(greet, late, start)));
   const auto dead = ticket_of(door.offer(greet, start + 10ms, start));

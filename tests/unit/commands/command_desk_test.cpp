@@ -1,4 +1,4 @@
-// What a dispatcher decides: the order of the steps, who sees what, and what is counted.
+// What a dispatcher decides: the order of the steps, what a caller sees, and what is counted.
 
 #include <doctest/doctest.h>
 
@@ -107,7 +107,8 @@ TEST_CASE_FIXTURE(desk_fixture, "a call goes to a worker or to the command's han
   CHECK(desk.requests().unanswered() == 0);
 }
 
-TEST_CASE_FIXTURE(desk_fixture, "who may not run a command does not learn whether arguments fit") {
+TEST_CASE_FIXTURE(desk_fixture,
+                  "a caller without permission does not learn whether arguments fit") {
   add(with_parameter("notes.add"));
   add(with_parameter("tasks.add"));
   CHECK(admit("tasks.add", plugin).error().code == error_code::permission_denied);

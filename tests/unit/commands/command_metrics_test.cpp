@@ -33,7 +33,7 @@ rc::Gen<std::int64_t> duration() {
 
 }  // namespace
 
-TEST_CASE("an empty histogram has nothing to tell") {
+TEST_CASE("an empty histogram reports zeros") {
   const histogram empty;
   CHECK(empty.count() == 0);
   CHECK(empty.quantile(0.5) == 0ns);
@@ -90,7 +90,7 @@ TEST_CASE("a quantile is within two percent of the true one") {
   }));
 }
 
-TEST_CASE("metrics tell how often a command ran, how long it took and how it ended") {
+TEST_CASE("metrics say how often a command ran, how long it took and how it ended") {
   performance_monitor monitor;
   monitor.record_command(greet, "greet", 10ms, command_outcome::ok);
   monitor.record_command(greet, "greet", 20ms, command_outcome::ok);

@@ -219,7 +219,7 @@ TEST_CASE("a check needs a parameter of its own") {
              "has a check already"));
 }
 
-TEST_CASE("texts that are not UTF-8 are refused, as nobody could list them") {
+TEST_CASE("texts that are not UTF-8 are refused, as they could not be listed") {
   CHECK(says(refusal(command_spec{"greet"}.summary("caf\xe9")), "its summary is not UTF-8"));
   command_spec described{"greet"};
   described.description = "\xff";

@@ -135,7 +135,7 @@ TEST_CASE("a handler that answers within its grace is late, and after it was giv
   CHECK(with.requests.running(work) == 0);
 }
 
-TEST_CASE("a late answer tells how long the command takes, a lost one does not") {
+TEST_CASE("a late answer shows how long the command takes, a lost one does not") {
   ledger with{{.handler_grace = 1min}};
   const auto work = with.add("work", 1, 5, some_handler);
   with.finish(with.open(work));  // takes no time

@@ -16,7 +16,7 @@ result<value> called(command_function run) {
 
 }  // namespace
 
-TEST_CASE("a function is given the arguments and who calls") {
+TEST_CASE("a function receives the arguments and the caller") {
   const auto answer =
       called([](const arguments& given, const command_context& about) -> result<value> {
         return value{std::string{about.principal} + std::to_string(given.get<int>("n"))};

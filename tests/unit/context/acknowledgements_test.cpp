@@ -37,10 +37,10 @@ struct fixture {
   void checkpoint() { wait(waiting_checkpoint{nullptr, 0}); }
   void settle() { wait(waiting_checkpoint{nullptr, 0, context_request{99}}); }
 
-  /// Stores the next batch. @returns who has waited for it.
+  /// Stores the next batch. @returns the waiters that are served.
   strings store() {
     queue.take();
-    queue.settle({});
+    queue.end_batch({});
     return served();
   }
   strings served() {
@@ -48,10 +48,10 @@ struct fixture {
     while (auto ready = waiting.next(queue.durable())) names.push_back(name_of(*ready));
     return names;
   }
-  /// @returns who waits no longer because of a refusal.
+  /// Refuses the next batch. @returns the waiters that the refusal ends.
   strings refuse() {
     queue.take();
-    queue.settle(fail(error_code::storage_failure, "the disk is full"));
+    queue.end_batch(fail(error_code::storage_failure, "the disk is full"));
     strings names;
     for (const auto& each : waiting.refuse()) names.push_back(name_of(each));
     return names;
@@ -60,7 +60,7 @@ struct fixture {
 
 }  // namespace
 
-TEST_CASE("with nothing to store nobody waits") {
+TEST_CASE("with nothing to store no waiter waits") {
   fixture f;
   f.write(1);
   f.push(2);
@@ -79,7 +79,7 @@ TEST_CASE("a waiter is served when everything added before is durable, and no ea
   CHECK(f.served().empty());
   f.add();
   f.write(4);
-  f.queue.settle({});
+  f.queue.end_batch({});
   CHECK(f.served() == strings{"write 1"});
   CHECK(f.store() == strings{"write 3", "push 3", "write 4"});
 }
@@ -90,7 +90,7 @@ TEST_CASE("a waiter that comes while the last batch is written waits for it") {
   f.queue.take();
   f.write(1);
   CHECK(f.served().empty());
-  f.queue.settle({});
+  f.queue.end_batch({});
   CHECK(f.served() == strings{"write 1"});
 }
 
@@ -107,12 +107,12 @@ TEST_CASE("a refusal ends what requests wait for; due checkpoints and pushes wai
   CHECK(f.store() == strings{"push 1", "checkpoint"});
 }
 
-TEST_CASE("who was served may add and wait again at once") {
+TEST_CASE("a served waiter may add and wait again at once") {
   fixture f;
   f.add();
   f.write(1);
   f.queue.take();
-  f.queue.settle({});
+  f.queue.end_batch({});
   strings names;
   while (auto ready = f.waiting.next(f.queue.durable())) {
     names.push_back(name_of(*ready));

@@ -64,11 +64,11 @@ TEST_CASE("a batch has a bound; the rest comes with the next") {
   fixture f{{.max_batch = 2}};
   f.add(5);
   CHECK(f.take() == numbers{1, 2});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{3, 4});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{5});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.queue.is_idle());
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("one batch is written at a time, while the next gathers") {
   f.add(2);
   CHECK(f.take().empty());
   CHECK_FALSE(f.queue.is_idle());
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{2, 3});
   CHECK_FALSE(f.queue.is_idle());
 }
@@ -88,10 +88,10 @@ TEST_CASE("the batch whose outcome is reported is handed back") {
   fixture f;
   f.add(2);
   const auto batch = f.queue.take();
-  CHECK(f.queue.settle(refused) == batch);
+  CHECK(f.queue.end_batch(refused) == batch);
   const auto again = f.queue.take();
   CHECK(*again == *batch);
-  CHECK(f.queue.settle(done) == again);
+  CHECK(f.queue.end_batch(done) == again);
 }
 
 TEST_CASE("what the disk refuses is offered again, before what came later") {
@@ -99,9 +99,9 @@ TEST_CASE("what the disk refuses is offered again, before what came later") {
   f.add(3);
   CHECK(f.take() == numbers{1, 2});
   f.add();
-  f.queue.settle(refused);
+  f.queue.end_batch(refused);
   CHECK(f.take() == numbers{1, 2});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{3, 4});
 }
 
@@ -110,11 +110,11 @@ TEST_CASE("the health is the latest refusal, until a batch succeeds") {
   CHECK(f.queue.health());
   f.add();
   f.take();
-  f.queue.settle(refused);
+  f.queue.end_batch(refused);
   CHECK(f.queue.health().error() == refused.error());
   f.take();
   CHECK_FALSE(f.queue.health());
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.queue.health());
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("a queue is full when N records wait, not counting those being written
   CHECK(f.queue.is_full());
   f.take();
   CHECK_FALSE(f.queue.is_full());
-  f.queue.settle(refused);
+  f.queue.end_batch(refused);
   CHECK(f.queue.is_full());
 }
 
@@ -137,16 +137,16 @@ TEST_CASE("what was added together is written together, whatever the bound of a 
   f.add_group(6);
   f.add();
   CHECK(f.take() == numbers{1, 2, 3});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{4, 5, 6});
-  f.queue.settle(refused);
+  f.queue.end_batch(refused);
   CHECK(f.take() == numbers{4, 5, 6});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{7, 8, 9, 10, 11, 12});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.take() == numbers{13});
   f.add_group(0);
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.queue.is_idle());
 }
 
@@ -154,7 +154,7 @@ TEST_CASE("a batch is bounded in bytes, and has at least one record") {
   fixture f{{.max_batch_bytes = 2 * record(1).bytes.size()}};
   f.add(5);
   CHECK(f.take() == numbers{1, 2});
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   fixture tiny{{.max_batch_bytes = 1}};
   tiny.add(2);
   CHECK(tiny.take() == numbers{1});
@@ -168,10 +168,10 @@ TEST_CASE("a queue is full when N bytes wait, not counting those being written")
   CHECK(f.queue.is_full());
   f.take();
   CHECK_FALSE(f.queue.is_full());
-  f.queue.settle(refused);
+  f.queue.end_batch(refused);
   CHECK(f.queue.is_full());
   f.take();
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK_FALSE(f.queue.is_full());
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("a queue counts what was added and what of it is durable") {
   f.take();
   CHECK(f.queue.added() == 3);
   CHECK(f.queue.durable() == 0);
-  f.queue.settle(done);
+  f.queue.end_batch(done);
   CHECK(f.queue.added() == 3);
   CHECK(f.queue.durable() == 2);
 }

@@ -77,7 +77,7 @@ TEST_CASE("what others say of an earlier incarnation is believed within reason")
   CHECK_FALSE(clock.resume(ahead(hybrid_clock::max_resume_ms + 1), noon));
   CHECK_FALSE(clock.resume(timestamp{(std::uint64_t{1} << 63) - 1}, noon));
   CHECK(clock.last() == ahead(hybrid_clock::max_resume_ms));
-  SUBCASE("and beyond that, what the checkpoint told counts") {
+  SUBCASE("and beyond that, the checkpoint's time counts") {
     clock.raise_floor(ahead(2 * hybrid_clock::max_resume_ms));
     CHECK(clock.resume(ahead(3 * hybrid_clock::max_resume_ms), noon));
   }

@@ -24,7 +24,7 @@ TEST_CASE("an engine refuses to start without an identity of its own") {
 
 // -- local writes ---------------------------------------------------------------------------------
 
-TEST_CASE("a write is numbered, timed, seen at once, and tells what stood there before") {
+TEST_CASE("a write is numbered, timed, seen at once, and reports the previous value") {
   context_engine engine{node(1), 7};
   const trace_id trace{node(9).id};
   const auto first = engine.write(operation::put, a, 1, "ada", trace, noon);

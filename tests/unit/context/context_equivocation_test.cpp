@@ -1,4 +1,4 @@
-// What watchers are told where one dot was given to two changes.
+// What watchers receive when one dot was given to two changes.
 
 #include <doctest/doctest.h>
 

@@ -57,7 +57,7 @@ TEST_CASE("a group commit happens whole or not at all") {
   CHECK(*store.read_log({node(4), 1}, 1, 1000) == changes_of(4, 1, 1));
 }
 
-TEST_CASE("what is appended again, because nobody knew whether it was written, is kept once") {
+TEST_CASE("a change that is appended again after an unknown outcome is kept once") {
   temporary_directory where;
   auto store = must_open(where);
   REQUIRE(store.append(changes_of(2, 1, 3)));

@@ -41,15 +41,15 @@ struct open_side {
   /// The heads that node 1 sends a second later.
   sync_heads heads() {
     for (const auto& each : session.tick(now += 1000))
-      if (const auto* action = std::get_if<send_message>(&each))
-        if (const auto* message = std::get_if<sync_heads>(&action->message)) return *message;
+      if (const auto* effect = std::get_if<send_message>(&each))
+        if (const auto* message = std::get_if<sync_heads>(&effect->message)) return *message;
     FAIL("no heads");
     return {};
   }
-  template <class Action>
-  static std::size_t count(const sync_session::actions& actions) {
+  template <class Effect>
+  static std::size_t count(const sync_session::effects& effects) {
     return static_cast<std::size_t>(std::ranges::count_if(
-        actions, [](const auto& each) { return std::holds_alternative<Action>(each); }));
+        effects, [](const auto& each) { return std::holds_alternative<Effect>(each); }));
   }
 
   view_values view;

@@ -15,35 +15,34 @@ TEST_CASE("after the greeting the peer gets from the log what it lacks, and noth
   one_side side;
   side.view.committed = version_vector{{{node(1), 1, 5}, {node(4), 1, 9}, {node(2), 1, 3}}};
   side.view.links = {node(2)};
-  auto wishes = side.open(version_vector{{{node(1), 1, 2}, {node(2), 1, 3}}});
-  auto reads = wished<read_log>(wishes);
+  auto effects = side.open(version_vector{{{node(1), 1, 2}, {node(2), 1, 3}}});
+  auto reads = effects_of<read_log>(effects);
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 3);
-  wishes = side.session.log_read(changes(1, 3, 5));
-  CHECK(pushed(wishes) == dots(1, 3, 5));
-  reads = wished<read_log>(wishes);
+  effects = side.session.log_read(changes(1, 3, 5));
+  CHECK(pushed(effects) == dots(1, 3, 5));
+  reads = effects_of<read_log>(effects);
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].incarnation == incarnation_id{node(4), 1});
-  wishes = side.session.log_read(changes(4, 1, 4));
-  CHECK(pushed(wishes) == dots(4, 1, 4));
-  CHECK(wished<read_log>(wishes).at(0).first == 5);
-  wishes = side.session.log_read(changes(4, 5, 9));
-  CHECK(pushed(wishes) == dots(4, 5, 9));
-  CHECK(wished<read_log>(wishes).empty());
+  effects = side.session.log_read(changes(4, 1, 4));
+  CHECK(pushed(effects) == dots(4, 1, 4));
+  CHECK(effects_of<read_log>(effects).at(0).first == 5);
+  effects = side.session.log_read(changes(4, 5, 9));
+  CHECK(pushed(effects) == dots(4, 5, 9));
+  CHECK(effects_of<read_log>(effects).empty());
 }
 
-TEST_CASE(
-    "at first a connected origin is left to push its changes itself; after a second anyone does") {
+TEST_CASE("at first a connected origin pushes its changes itself; after a second every node does") {
   one_side side;
   side.view.committed = upto(3, 4);
   side.view.links = {node(2), node(3)};
-  CHECK(wished<read_log>(side.open()).empty());
+  CHECK(effects_of<read_log>(side.open()).empty());
   // Heads that come because links come and go hurry nothing.
   for (int i = 0; i < 5; ++i)
-    CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
+    CHECK(effects_of<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
   side.second();
-  CHECK(wished<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).incarnation ==
+  CHECK(effects_of<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).incarnation ==
         incarnation_id{node(3), 1});
 }
 
@@ -51,13 +50,13 @@ TEST_CASE("changes of the peer itself that it has lost are given back at once") 
   one_side side;
   side.view.committed = upto(2, 4);
   side.view.links = {node(2)};
-  CHECK(wished<read_log>(side.open(upto(2, 1))).at(0).first == 2);
+  CHECK(effects_of<read_log>(side.open(upto(2, 1))).at(0).first == 2);
 }
 
 TEST_CASE("what the peer got elsewhere while the log was read is not pushed") {
   one_side side;
   side.view.committed = upto(1, 5);
-  REQUIRE(wished<read_log>(side.open()).size() == 1);
+  REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   side.heads(upto(1, 3));
   CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 4, 5));
 }
@@ -65,7 +64,7 @@ TEST_CASE("what the peer got elsewhere while the log was read is not pushed") {
 TEST_CASE("what the log holds beyond what is committed is not pushed") {
   one_side side;
   side.view.committed = upto(1, 3);
-  REQUIRE(wished<read_log>(side.open()).size() == 1);
+  REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 3));
   CHECK(pushed(side.commit(changes(1, 4, 5))) == dots(1, 4, 5));
 }
@@ -73,17 +72,16 @@ TEST_CASE("what the log holds beyond what is committed is not pushed") {
 TEST_CASE("a log that cannot help is not asked again before the next heads") {
   one_side side;
   side.view.committed = upto(1, 5);
-  REQUIRE(wished<read_log>(side.open()).size() == 1);
+  REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   SUBCASE("because it failed") { CHECK(side.session.log_read({}).empty()); }
   SUBCASE("because it begins later") { CHECK(side.session.log_read(changes(1, 3, 5)).empty()); }
   side.second();
-  CHECK(wished<read_log>(side.heads({})).size() == 1);
+  CHECK(effects_of<read_log>(side.heads({})).size() == 1);
 }
 
 TEST_CASE(
-    "records of another incarnation than was asked for are ignored, and so is an answer that "
-    "nobody asked "
-    "for") {
+    "records of another incarnation than was asked for are ignored, and so is an answer without a "
+    "question") {
   one_side side;
   CHECK(side.session.log_read(changes(1, 1, 1)).empty());
   side.view.committed = upto(1, 1);
@@ -98,7 +96,7 @@ TEST_CASE("incarnations that the peer declines are not pushed") {
   side.session.start(0);
   auto hello = side.greeting();
   hello.declined = {{node(1), 1}};
-  CHECK(wished<read_log>(side.session.receive(hello)).empty());
+  CHECK(effects_of<read_log>(side.session.receive(hello)).empty());
   CHECK(pushed(side.commit(changes(1, 6, 6))).empty());
 }
 
@@ -118,8 +116,8 @@ TEST_CASE("a committed change goes out at once, in the very batch that all peers
 TEST_CASE("a change is not echoed to the peer that it came from") {
   one_side side;
   side.open();
-  const auto wishes = side.session.receive(batch_of(changes(5, 1, 3))->to_message(1));
-  REQUIRE(wished<apply_records>(wishes).size() == 1);
+  const auto effects = side.session.receive(batch_of(changes(5, 1, 3))->to_message(1));
+  REQUIRE(effects_of<apply_records>(effects).size() == 1);
   CHECK(side.commit(changes(5, 1, 3)).empty());
   CHECK(side.session.peer_vector() == upto(5, 3));
 }
@@ -141,14 +139,14 @@ TEST_CASE("what a connected origin did not deliver within a second is pushed aft
   side.heads({}, 0, {node(3)});
   side.commit(changes(3, 1, 2));
   side.second();
-  CHECK(wished<read_log>(side.heads({}, 0, {node(3)})).empty());
+  CHECK(effects_of<read_log>(side.heads({}, 0, {node(3)})).empty());
   side.second();
-  CHECK(wished<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
+  CHECK(effects_of<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
   side.commit(changes(3, 3, 4));
   side.second();
-  CHECK(wished<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
+  CHECK(effects_of<read_log>(side.heads(upto(3, 2), 0, {node(3)})).empty());
   side.second();
-  const auto reads = wished<read_log>(side.heads(upto(3, 2), 0, {node(3)}));
+  const auto reads = effects_of<read_log>(side.heads(upto(3, 2), 0, {node(3)}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 3);
 }
@@ -159,7 +157,7 @@ TEST_CASE("a change whose predecessors are not in the queue waits for the log to
   side.heads({}, 0, {node(3)});
   side.commit(changes(3, 1, 2));  // left to node 3
   side.heads({}, 0, {});          // which the peer has lost sight of
-  auto reads = wished<read_log>(side.commit(changes(3, 3, 3)));
+  auto reads = effects_of<read_log>(side.commit(changes(3, 3, 3)));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 1);
   CHECK(side.session.queued_bytes() == 0);
@@ -194,7 +192,7 @@ TEST_CASE("bytes in flight are bounded too, but one push always fits") {
 }
 
 TEST_CASE(
-    "a peer that does not keep up loses its queue, is told the heads, and catches up from the "
+    "a peer that does not keep up loses its queue, receives the heads, and catches up from the "
     "log") {
   sync_limits limits;
   limits.max_in_flight_batches = 1;
@@ -212,11 +210,11 @@ TEST_CASE(
   CHECK(side.session.queued_bytes() == 0);
   CHECK(side.commit(changes(1, seq + 1, seq + 1)).empty());
   CHECK(side.session.queued_bytes() == 0);  // the log has it
-  auto wishes = side.ack(1, upto(1, 1));
-  REQUIRE(wished<read_log>(wishes).size() == 1);
-  CHECK(wished<read_log>(wishes)[0].first == 2);
+  auto effects = side.ack(1, upto(1, 1));
+  REQUIRE(effects_of<read_log>(effects).size() == 1);
+  CHECK(effects_of<read_log>(effects)[0].first == 2);
   CHECK(pushed(side.session.log_read(changes(1, 2, seq + 1))) == dots(1, 2, seq + 1));
-  CHECK(wished<read_log>(side.ack(2, upto(1, seq + 1))).empty());
+  CHECK(effects_of<read_log>(side.ack(2, upto(1, seq + 1))).empty());
   CHECK(pushed(side.commit(changes(1, seq + 2, seq + 2))) == dots(1, seq + 2, seq + 2));
 }
 
@@ -225,7 +223,7 @@ TEST_CASE("what a peer acknowledged and still lacks is pushed again at its heads
   side.open();
   side.commit(changes(1, 1, 3));
   CHECK(side.ack(1, upto(1, 1)).empty());
-  const auto reads = wished<read_log>(side.heads(upto(1, 1), 1));
+  const auto reads = effects_of<read_log>(side.heads(upto(1, 1), 1));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 2);
 }
@@ -235,11 +233,11 @@ TEST_CASE("pushes without any sign of life for two seconds are taken for lost at
   side.open();
   side.second();
   side.commit(changes(1, 1, 3));
-  for (int i = 0; i < 3; ++i) CHECK(wished<read_log>(side.heads({})).empty());
+  for (int i = 0; i < 3; ++i) CHECK(effects_of<read_log>(side.heads({})).empty());
   side.second();
-  CHECK(wished<read_log>(side.heads({})).empty());
+  CHECK(effects_of<read_log>(side.heads({})).empty());
   side.second();
-  const auto reads = wished<read_log>(side.heads({}));
+  const auto reads = effects_of<read_log>(side.heads({}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].first == 1);
 }

@@ -11,7 +11,7 @@ using namespace troupe::test;
 
 // -- greeting -------------------------------------------------------------------------------------
 
-TEST_CASE("a session starts by telling who this is and what it has") {
+TEST_CASE("a session starts by sending this replica's identity and what it has") {
   one_side side;
   side.view.committed = upto(1, 3);
   side.view.root = {1, 2};
@@ -43,11 +43,11 @@ TEST_CASE("a peer that does not belong here is refused with the reason") {
     hello.node = node(3);
     check_closed(side.session.receive(hello), error_code::protocol_violation, "calls itself");
   }
-  SUBCASE("someone who knows this incarnation's future") {
+  SUBCASE("a peer that knows this incarnation's future") {
     hello.vector = upto(1, 1);
     check_closed(side.session.receive(hello), error_code::already_exists, "identity");
   }
-  SUBCASE("someone who does not greet") {
+  SUBCASE("a peer that does not greet") {
     check_closed(side.session.receive(sync_ack{}), error_code::protocol_violation, "sync.hello");
   }
   CHECK_FALSE(side.session.is_open());
@@ -101,7 +101,7 @@ TEST_CASE(
     }
     SUBCASE("in pushes") {
       for (std::uint64_t n = 1; n <= 5; ++n)
-        CHECK(wished<apply_records>(
+        CHECK(effects_of<apply_records>(
                   bounded.session.receive(batch_of({change(3, 1, 10, n)})->to_message(n)))
                   .size() == 1);
       check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)),
@@ -115,7 +115,7 @@ TEST_CASE("different conflict rules are reported, and the session goes on") {
   side.session.start(0);
   auto hello = side.greeting();
   hello.strategies = 8;
-  const auto reports = wished<report_mismatch>(side.session.receive(hello));
+  const auto reports = effects_of<report_mismatch>(side.session.receive(hello));
   REQUIRE(reports.size() == 1);
   CHECK(reports[0].ours == 7);
   CHECK(reports[0].theirs == 8);
@@ -131,7 +131,7 @@ TEST_CASE(
   side.open();
   const auto records = changes(2, 1, 2);
   const auto applies =
-      wished<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
+      effects_of<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
   REQUIRE(applies.size() == 1);
   CHECK(applies[0].batch == 1);
   CHECK(applies[0].records.size() == 2);
@@ -149,7 +149,7 @@ TEST_CASE(
   one_side side;
   side.open();
   const auto push = [&](std::uint64_t batch) {
-    return wished<apply_records>(
+    return effects_of<apply_records>(
                side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch)))
         .size();
   };
@@ -175,7 +175,7 @@ TEST_CASE("equal vectors with different roots are reported once") {
   side.view.root = {1, 1};
   side.open(upto(2, 3));
   const auto told = [&](version_vector vector, state_hash root) {
-    return wished<report_roots>(
+    return effects_of<report_roots>(
                side.session.receive(sync_heads{std::move(vector), root, 0, {node(1)}, {}}))
         .size();
   };
@@ -190,7 +190,7 @@ TEST_CASE("equal vectors with different roots are reported once") {
   CHECK(side.session.is_open());
 }
 
-TEST_CASE("heads go out every second and tell what was processed") {
+TEST_CASE("heads go out every second and say what was processed") {
   one_side side;
   side.open();
   side.session.receive(batch_of(changes(2, 1, 1))->to_message(1));
@@ -240,8 +240,8 @@ TEST_CASE("a pull is answered from the log at once, as far as it is committed") 
   one_side side;
   side.open();
   side.commit(changes(1, 1, 5));
-  auto reads =
-      wished<read_log>(side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
+  auto reads = effects_of<read_log>(
+      side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
   CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
   CHECK(reads[0].first == 1);

@@ -228,7 +228,7 @@ TEST_CASE("a malformed change closes its sender; what came before it in the push
 }
 
 TEST_CASE(
-    "one dot for two changes is an alarm, told to watchers, and part of the next checkpoint") {
+    "one dot for two changes is an alarm, reaches watchers, and is part of the next checkpoint") {
   manager_fixture f;
   f.greeted_peer(1, 2);
   f.push(1, 1, {put({node(2), 1, 1}, "/a", 1)});

@@ -17,7 +17,7 @@ struct fixture {
   explicit fixture(watch_limits limits = {}) : book{limits} {}
 
   void note(std::string_view where) { book.note(put({node(1), 1, ++made}, where, 1)); }
-  /// Each line is a watcher, and the paths that it is told or "ended".
+  /// Each line is a watcher, and the paths that it receives or "ended".
   std::vector<std::string> publish() {
     std::vector<sync_effect> effects;
     book.publish(effects);
@@ -76,7 +76,7 @@ TEST_CASE("a watcher too far behind is ended before it would miss a change; othe
   f.book.add(watcher_id{1}, path{});
   f.book.add(watcher_id{2}, path{});
   for (int i = 0; i < 3; ++i) f.note("/a");
-  CHECK(f.publish() == lines{"1 /a /a /a", "2 /a /a /a"});  // one event is told whole
+  CHECK(f.publish() == lines{"1 /a /a /a", "2 /a /a /a"});  // one event is delivered whole
   f.book.answered(watcher_id{2}, 3);
   f.note("/b");
   CHECK(f.publish() == lines{"1 ended", "2 /b"});

@@ -43,7 +43,7 @@ TEST_CASE("control characters cannot break a log line") {
   CHECK(printable("a\nb\r\t\x1b[0m\x7f\0"s) == "a\\x0ab\\x0d\\x09\\x1b[0m\\x7f\\x00");
 }
 
-TEST_CASE("text that is too long for a log line is cut, and the line tells how much") {
+TEST_CASE("text that is too long for a log line is cut, and the line says how much") {
   CHECK(printable("abcdef", 6) == "abcdef");
   CHECK(printable("abcdef", 4) == "abcd… (2 bytes more)");
   CHECK(printable(std::string(5000, 'x')) == std::string(4096, 'x') + "… (904 bytes more)");
@@ -95,7 +95,7 @@ TEST_CASE("the subsystems of one target share its sink") {
   CHECK(log.text.str().find("two second") != std::string::npos);
 }
 
-TEST_CASE("a target that nobody set up discards everything") {
+TEST_CASE("a target that is not set up discards everything") {
   const auto logger = log_target{}.logger("links");
   CHECK_FALSE(logger->should_log(spdlog::level::critical));
 }

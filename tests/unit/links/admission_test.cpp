@@ -1,4 +1,4 @@
-// Who may open a session at the sockets of a node.
+// Which users and sessions the sockets of a node admit.
 
 #include <doctest/doctest.h>
 

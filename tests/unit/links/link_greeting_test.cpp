@@ -34,7 +34,7 @@ session_accepted an_acceptance() {
           .cluster = our_cluster};
 }
 
-/// The accepting side, whose gate lets everybody in.
+/// The accepting side, whose gate admits every session.
 link_greeting accepting() {
   return {[](const session_open& opening) -> result<session_grant> {
             return session_grant{{.name = "granted " + opening.name}, {.protocol = 0}};

@@ -378,7 +378,7 @@ TEST_CASE("one strike is forgiven each second") {
   CHECK(link.session.strikes() == 0);
 }
 
-TEST_CASE("however long nobody looked, one strike is forgiven at a time") {
+TEST_CASE("one strike is forgiven at a time, however much time has passed") {
   session_fixture link;
   for (int i = 0; i < 3; ++i) REQUIRE(link.receive(response_frame(1)));
   REQUIRE(link.pass(1h));

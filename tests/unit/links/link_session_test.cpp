@@ -78,7 +78,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "the other side is told that a call is cancelled, and the call is open until it is answered") {
+    "the other side hears that a call is cancelled, and the call is open until it is answered") {
   recorded_outcome outcome, other;
   session_fixture link;
   const auto id = link.call(outcome);
@@ -99,7 +99,7 @@ TEST_CASE(
   CHECK(other.told == 1);
 }
 
-TEST_CASE("the end of a session names the requests that nobody waits for any more") {
+TEST_CASE("the end of a session names the requests that are still awaited") {
   session_fixture link;
   const auto answered = link.serve(1), cancelled = link.serve(2), open = link.serve(3);
   link.session.respond(answered, rpc::nil);
@@ -165,7 +165,7 @@ TEST_CASE("a notification is sent without an id") {
 
 // -- requests of theirs ---------------------------------------------------------------------------
 
-TEST_CASE("a request is handed to the owner, who answers it") {
+TEST_CASE("a request is handed to the owner, which answers it") {
   session_fixture link;
   REQUIRE(link.receive(request_frame(7, "add",
                                      "\x81\xa1"

@@ -139,7 +139,7 @@ TEST_CASE("an idle other side is pinged at the interval") {
   CHECK(link.session.calls_in_flight() == 0);
 }
 
-TEST_CASE("nobody is pinged when no interval is set") {
+TEST_CASE("no ping is sent when no interval is set") {
   session_fixture link;
   REQUIRE(link.pass(1h));
   CHECK(link.sent().empty());
@@ -172,7 +172,7 @@ TEST_CASE("any byte that is heard breaks the silence") {
   }
 }
 
-TEST_CASE("an other side that could not be pinged because nobody let time pass is not silent") {
+TEST_CASE("an other side that was not pinged because this side was held up is not silent") {
   session_fixture link{pinging()};
   REQUIRE(link.pass(1s));
   REQUIRE(link.receive(ping_frame(link)));

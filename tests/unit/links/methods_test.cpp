@@ -45,7 +45,7 @@ TEST_CASE("an unknown method of any length gets a short answer") {
   CHECK(refusal(std::string(1'000'000, 'x')).message.size() < 128);
 }
 
-TEST_CASE("every method has somebody who may call it, and a summary") {
+TEST_CASE("every method has a permitted caller and a summary") {
   for (const auto& rule : all_methods()) {
     CAPTURE(rule.name);
     CHECK((rule.access.callers.client || rule.access.callers.plugin || rule.access.callers.peer));
@@ -54,7 +54,7 @@ TEST_CASE("every method has somebody who may call it, and a summary") {
 }
 
 TEST_CASE("what a plugin does with the context or with commands needs a capability") {
-  // These two tell of commands and run none.
+  // These two describe commands and run none.
   const std::set<std::string_view> harmless{"command.describe", "command.list"};
   for (const auto& rule : all_methods()) {
     const bool sensitive =

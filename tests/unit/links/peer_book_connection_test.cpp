@@ -27,7 +27,7 @@ TEST_CASE("a node that dialed this one is shown without an address") {
   CHECK(book.peers()[0] == peer_info{"", true, node(2), "bee", 20, ""});
 }
 
-TEST_CASE("the end of a connection that nobody has is no loss of a node") {
+TEST_CASE("the end of an unknown connection is no loss of a node") {
   auto book = connected_book();
   CHECK_FALSE(book.disconnected(99, refused, 0, start).has_value());
   CHECK(book.peers().at(0).connected);
@@ -117,7 +117,7 @@ TEST_CASE("a node that dialed itself forgets that address") {
 }
 
 TEST_CASE(
-    "an address that was given is kept when somebody there says to be this node, and dialed after "
+    "an address that was given is kept when it leads to this node itself, and dialed after "
     "the longest wait") {
   peer_book book{node(1), 10, "a:1"};
   book.give("b:1", start);

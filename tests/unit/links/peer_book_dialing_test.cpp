@@ -68,7 +68,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a learned address where nobody was met is forgotten after some failures, others are not") {
+    "a learned address that never led to a node is forgotten after some failures, others are not") {
   auto book = connected_book();
   CHECK(book.disconnected(1, refused, 0, start) == node(2));
   book.give("c:1", start);

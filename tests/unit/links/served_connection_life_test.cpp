@@ -179,7 +179,7 @@ TEST_CASE("the dialing side asks first: a request before its answer fails the co
   CHECK(failure_in(side.sent()) == failed.reason);
 }
 
-TEST_CASE("the end of a connection that was being opened tells nobody") {
+TEST_CASE("the end of a connection that was being opened has no effect") {
   connection_fixture side{dialing()};
   side.connection.end({error_code::unavailable, "gone", {}});
   CHECK(side.effects().empty());
@@ -267,7 +267,7 @@ TEST_CASE("the answer to a read hands on no other when the connection has ended"
   CHECK(side.effects().empty());
 }
 
-TEST_CASE("closing tells a peer why, and nobody else") {
+TEST_CASE("closing sends the reason to a peer, and not to a client") {
   for (const auto kind : {principal_kind::peer, principal_kind::client}) {
     connection_fixture side{known(kind)};
     side.connection.close("enough");

@@ -133,7 +133,7 @@ TEST_CASE(
   CHECK(listen_unix(file).error().code == error_code::already_exists);
 }
 
-TEST_CASE("nobody but this user may use the socket file") {
+TEST_CASE("only this user may use the socket file") {
   const temporary_directory directory;
   const auto file = directory.path() / "node.sock";
   const auto before = umask(0);
@@ -156,7 +156,7 @@ TEST_CASE("a socket file whose owner is gone is replaced") {
   CHECK(connect_unix(file).has_value());
 }
 
-TEST_CASE("a socket file that somebody serves is left alone") {
+TEST_CASE("a socket file that another node serves is left alone") {
   const temporary_directory directory;
   const auto file = directory.path() / "node.sock";
   const auto first = listen_unix(file);

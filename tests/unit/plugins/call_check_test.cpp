@@ -130,7 +130,7 @@ TEST_CASE("of a key that occurs twice the last counts, as in the decoder of the 
   CHECK((!decoded || decoded->path == "/secret"));
 }
 
-TEST_CASE("parameters that are malformed are refused before anybody decides") {
+TEST_CASE("parameters that are malformed are refused before the policy decides") {
   const auto by = policy({"context.read:/**"});
   CHECK(check(by, "context.get", {{"path", 7}}).error().code == error_code::invalid_argument);
   CHECK(check(by, "context.get", {{"path", "no slash"}}).error().code ==

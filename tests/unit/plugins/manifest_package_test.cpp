@@ -77,7 +77,7 @@ TEST_SUITE("package") {
   }
 
   TEST_CASE_FIXTURE(package_fixture,
-                    "a program that cannot be used is told with its place in the manifest") {
+                    "a program that cannot be used is reported with its place in the manifest") {
     const auto with_entry = [&](const std::string& entry) {
       return load("name = \"a\"\nversion = \"1.0.0\"\nentry = \"" + entry + "\"\n");
     };

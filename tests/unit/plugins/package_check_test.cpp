@@ -63,7 +63,7 @@ TEST_CASE("a node has room for 256 plugins") {
   CHECK(check_room(notes_manifest(), names));
 }
 
-TEST_CASE("a plugin does not get the name of somebody else's commands") {
+TEST_CASE("a plugin does not get the name of commands with another owner") {
   const auto manifest = notes_manifest();
   CHECK(check_prefix(manifest, commands({})));
   CHECK(check_prefix(manifest, commands({"notes2.add", "notesadd"})));
@@ -72,6 +72,6 @@ TEST_CASE("a plugin does not get the name of somebody else's commands") {
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == error_code::already_exists);
     CHECK(refused.error().message == std::string{"the plugin cannot be named notes: the command "} +
-                                         taken + " belongs to somebody else");
+                                         taken + " has another owner");
   }
 }

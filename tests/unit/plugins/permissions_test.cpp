@@ -103,7 +103,7 @@ TEST_SUITE("permissions") {
     CHECK(policy.defaults() == std::vector<std::string>{"*"});
   }
 
-  TEST_CASE("what this build does not enforce is nobody's, whatever its level") {
+  TEST_CASE("no level is allowed what this build does not enforce") {
     for (const auto level :
          {permission_level::system, permission_level::user, permission_level::restricted}) {
       permissions policy{"notes", level};

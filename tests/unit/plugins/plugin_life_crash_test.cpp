@@ -35,7 +35,7 @@ TEST_CASE_FIXTURE(life_fixture, "a plugin that closes its connection is ended an
   pass(take<life_effect::wake>().delay);
   run_launch();
   CHECK(life->problem().empty());
-  CHECK(count<life_effect::answer_starts>() == 0);  // nobody waits
+  CHECK(count<life_effect::answer_starts>() == 0);  // no order waits
 }
 
 TEST_CASE_FIXTURE(life_fixture, "a process that ends says how, and its crash counts once") {
@@ -322,7 +322,7 @@ TEST_CASE_FIXTURE(life_fixture,
 }
 
 TEST_CASE_FIXTURE(life_fixture,
-                  "a start that waits for the end of what cannot be ended is told so") {
+                  "a start that waits for the end of what cannot be ended fails with the reason") {
   make();
   run();
   see(life->connection_closed());
@@ -337,7 +337,7 @@ TEST_CASE_FIXTURE(life_fixture,
 }
 
 TEST_CASE_FIXTURE(life_fixture,
-                  "the end of a crashed launch is told before the plugin is stopped") {
+                  "the end of a crashed launch is audited before the plugin is stopped") {
   make();
   run();
   see(life->connection_closed());

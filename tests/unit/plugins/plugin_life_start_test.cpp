@@ -218,7 +218,7 @@ TEST_CASE_FIXTURE(life_fixture, "of what a plugin says of its failure, a kibibyt
   CHECK(audits("plugin.ended")[0].rule == std::string(1023, 'x'));
 }
 
-TEST_CASE_FIXTURE(life_fixture, "who orders a start learns how the process ended") {
+TEST_CASE_FIXTURE(life_fixture, "the answer to a start order says how the process ended") {
   make();
   start();
   launched();
@@ -230,7 +230,7 @@ TEST_CASE_FIXTURE(life_fixture, "who orders a start learns how the process ended
 }
 
 TEST_CASE_FIXTURE(life_fixture,
-                  "a plugin that ends before it opens its session is told of as forgetful") {
+                  "a start whose plugin ends before it opens its session asks for plugin.run()") {
   make();
   start();
   launched();

@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(life_fixture,
 }
 
 TEST_CASE_FIXTURE(life_fixture,
-                  "a plugin that breaks the protocol at its stop is cut off, which is told once") {
+                  "a plugin that breaks the protocol at its stop is cut off, and audited once") {
   make();
   run();
   see(life->stop());
@@ -245,7 +245,7 @@ private:
     see(life().launched(wanted.number, {.process = 1}));
   }
   void carry_out(const life_effect::end_process& wanted) {
-    // Of an end that fails at a stop, a process may stay: that is told, and not looked at here.
+    // An end that fails at a stop may leave a process. The error says so; this test ignores it.
     if (wanted.cause == end_cause::crash && flip())
       return see(life().end_failed(wanted.cause, why_, now()));
     has_process_ = false;

@@ -64,7 +64,7 @@ TEST_CASE("an empty configuration leaves every default") {
   CHECK(parsed->stop_deadline == 15s);
   CHECK(parsed->worker_threads == 64);
   CHECK(parsed->level == log_level::off);
-  CHECK(parsed->style == log_style::text);
+  CHECK(parsed->format == log_format::text);
 }
 
 TEST_CASE("every key of a configuration is read, and paths are relative to the file") {
@@ -101,7 +101,7 @@ TEST_CASE("every key of a configuration is read, and paths are relative to the f
   CHECK(parsed->plugin_init == "/etc/troupe/bin/init");
   CHECK(parsed->python_sdk == "/opt/sdk");
   CHECK(parsed->level == log_level::warning);
-  CHECK(parsed->style == log_style::json);
+  CHECK(parsed->format == log_format::json);
   CHECK(parsed->stop_deadline == 2500ms);
   CHECK(parsed->worker_threads == 4);
   CHECK(check_config(*parsed));
@@ -213,7 +213,7 @@ TEST_CASE("the environment sets what it names") {
   CHECK(applied->join == std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2"});
   CHECK(applied->sandbox == sandbox_kind::none);
   CHECK(applied->level == log_level::debug);
-  CHECK(applied->style == log_style::json);
+  CHECK(applied->format == log_format::json);
   CHECK(check_config(*applied));
 }
 

@@ -155,7 +155,7 @@ TEST_CASE("sdk plugin: a command may run others") {
   CHECK(host.execute("p.run", {{"which", "math.none"}}).error().code == error_code::not_found);
 }
 
-TEST_CASE("sdk plugin: a command sees who asks, how much time is left and where it runs") {
+TEST_CASE("sdk plugin: a command sees its caller, the time left and the node") {
   one_command plugin{[](const arguments&, sdk::call& call) -> result<value> {
     const auto left = call.remaining();
     return value::array({call.command(), call.principal(), call.host().node_name,
