@@ -48,7 +48,7 @@ TEST_CASE("the audit trail cuts long texts between characters and repairs broken
   const auto kept = audit_trail::admit(given, 77);
   CHECK(kept.time_ms == 77);
   CHECK(kept.subject == given.subject);
-  CHECK(kept.rule == "\xef\xbf\xbd");
+  CHECK(kept.rule == "?");
   given.subject += "é";
   CHECK(audit_trail::admit(given, 77).subject ==
         std::string(audit_trail::max_text_bytes - 4, 'x') + "…");
