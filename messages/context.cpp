@@ -1,6 +1,7 @@
 #include <troupe/messages/context.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -37,9 +38,27 @@ auto find_run(Entries& entries, const node_id& origin, std::uint64_t incarnation
                           });
 }
 
+/// Whether a text is a path in which each byte is ASCII and stands for itself. Most paths are; the
+/// others are looked at step by step.
+bool is_plain(std::string_view text) noexcept {
+  if (text.size() > path::max_bytes || text.empty() || text.front() != '/') return false;
+  char before = ' ';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte == 0 || byte >= 0x80 || c == '~' || (c == '/' && before == '/')) return false;
+    before = c;
+  }
+  return before != '/';
+}
+
 }  // namespace
 
 result<path> path::parse(std::string_view text) {
+  if (is_plain(text)) {
+    path parsed;
+    parsed.text_ = text;
+    return parsed;
+  }
   const auto start = utf8_prefix(text, 80);
   const auto quoted = [&] {
     return "\"" + std::string{start} + (start.size() < text.size() ? "…\"" : "\"");
@@ -71,6 +90,12 @@ result<path> path::parse(std::string_view text) {
   path parsed;
   if (text != "/") parsed.text_ = text;
   return parsed;
+}
+
+path path::from_checked(std::string text) noexcept {
+  path made;
+  made.text_ = std::move(text);
+  return made;
 }
 
 path::path(std::string_view text) {
@@ -169,8 +194,7 @@ std::string to_string(const state_hash& hash) {
   return text;
 }
 
-// -- the msgpack form
-// ------------------------------------------------------------------------------
+// -- the msgpack form -----------------------------------------------------------------------------
 
 bool read(msgpack_reader& in, path& x, codec::problem& why) {
   const auto text = in.read_string();
@@ -187,6 +211,34 @@ bool read(msgpack_reader& in, version_vector& x, codec::problem& why) {
   std::vector<version_entry> entries;
   if (!codec::read(in, entries, why)) return false;
   x = version_vector{std::move(entries)};
+  return true;
+}
+
+// -- versions -------------------------------------------------------------------------------------
+
+result<value_version> value_version::parse(std::string_view text) {
+  constexpr std::size_t half = 16;
+  value_version version;
+  const auto digits = [&](std::size_t from, std::uint64_t& into) {
+    const auto* const begin = text.data() + from;
+    const auto [end, problem] = std::from_chars(begin, begin + half, into, 16);
+    return problem == std::errc{} && end == begin + half;
+  };
+  if (text.size() == 2 * half && digits(0, version.writes.high) && digits(half, version.writes.low))
+    return version;
+  return fail(error_code::invalid_argument,
+              "a version is 32 hexadecimal digits, as a read has returned it");
+}
+
+std::string to_string(const value_version& version) { return to_string(version.writes); }
+
+void write(msgpack_writer& out, const value_version& x) { out.string(to_string(x)); }
+
+bool read(msgpack_reader& in, value_version& x, codec::problem& why) {
+  const auto text = in.read_string();
+  const auto parsed = text ? value_version::parse(*text) : result<value_version>{};
+  if (!text || !parsed) return codec::expected(why, "a version (32 hexadecimal digits)");
+  x = *parsed;
   return true;
 }
 

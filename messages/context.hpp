@@ -30,6 +30,9 @@ public:
   /// For paths in source code. @throws std::invalid_argument when `text` is not a path.
   explicit path(std::string_view text);
 
+  /// Takes text that `text()` returned, unchecked: only for text that this process has checked.
+  static path from_checked(std::string text) noexcept;
+
   /// The path of the child with this unescaped name. Fails when it would be too long or the name is
   /// not UTF-8.
   result<path> child(std::string_view name) const;
@@ -46,7 +49,7 @@ public:
   const std::string& text() const noexcept { return text_; }
 
   /// The byte order of the text. The subtree of a path is not contiguous in it; see
-  /// `actors/context/state/tree.hpp`.
+  /// `actors/context/state/tree/tree.hpp`.
   friend auto operator<=>(const path&, const path&) = default;
 
   friend void write(msgpack_writer& out, const path& x) { out.string(x.text()); }
@@ -223,5 +226,22 @@ struct state_hash {
 
 /// 32 hexadecimal digits.
 std::string to_string(const state_hash& hash);
+
+/// The version of a path: which writes live there, tombstones included. A write that lives gives
+/// its path a version that it never had before. Nodes that hold the same writes of a path agree on
+/// its version. On the wire and for people it is a text.
+struct value_version {
+  state_hash writes;  ///< Zero for a path that no live write names.
+
+  /// Reads 32 hexadecimal digits.
+  static result<value_version> parse(std::string_view text);
+  friend bool operator==(const value_version&, const value_version&) = default;
+
+  friend void write(msgpack_writer& out, const value_version& x);
+  friend bool read(msgpack_reader& in, value_version& x, codec::problem& why);
+};
+
+/// 32 hexadecimal digits.
+std::string to_string(const value_version& version);
 
 }  // namespace troupe

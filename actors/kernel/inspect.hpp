@@ -64,6 +64,11 @@ bool inspect(Inspector& f, error& x) {
 }
 
 template <class Inspector>
+bool inspect(Inspector& f, value_version& x) {
+  return f.object(x).fields(f.field("writes", x.writes));
+}
+
+template <class Inspector>
 bool inspect(Inspector& f, uuid& x) {
   return f.object(x).fields(f.field("bytes", x.bytes));
 }

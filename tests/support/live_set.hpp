@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include <troupe/actors/context/state/tree.hpp>
+#include <troupe/actors/context/state/tree/tree.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe::test {
@@ -16,7 +16,7 @@ using live_set = std::map<std::string, std::set<dot>>;
 inline live_set live_set_of(const context_tree& tree) {
   live_set live;
   tree.visit_from({}, [&](const tree_entry& entry) {
-    for (const auto& each : entry.siblings.all()) live[entry.path.text()].insert(each.dot());
+    for (const auto& each : entry.siblings()) live[std::string{entry.path()}].insert(each.dot);
     return true;
   });
   return live;

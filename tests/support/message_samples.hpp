@@ -52,6 +52,7 @@ private:
     x = {};
     if (how_ == fullness::full) x = arguments{{text(), make<value>()}, {text(), make<value>()}};
   }
+  void fill(value_version& x) { x.writes = make<state_hash>(); }
   void fill(version_vector& x) { x = version_vector{make<std::vector<version_entry>>()}; }
   void fill(error& x) { x = {error_code::not_found, text(), "\x81\xa1k\x01"}; }
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <troupe/actors/context/state/path_order.hpp>
+#include <troupe/actors/context/state/tree/path_order.hpp>
 
 namespace troupe {
 

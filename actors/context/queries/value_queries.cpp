@@ -23,20 +23,20 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
   bool full = false;
   const bool resumed = !wanted.after.is_root();
   tree.visit_from(resumed ? wanted.after : wanted.prefix, [&](const tree_entry& entry) {
-    if (!wanted.prefix.contains(entry.path)) return false;
+    if (!is_within(wanted.prefix.text(), entry.path())) return false;
     if (++visited > max_visited) return false;
-    if (resumed && entry.path == wanted.after) return true;
-    const auto record = resolve_siblings(strategy, entry.path, entry.siblings.all());
-    if (record.operation == operation::erase) return true;
+    if (resumed && entry.path() == wanted.after.text()) return true;
+    auto where = path::from_checked(std::string{entry.path()});
+    auto seen = view_of(strategy, where, entry.siblings());
+    if (!seen) return true;
     const bool ends_with_root = !page.entries.empty() && page.entries.back().path.is_root();
-    const bool was_full =
-        std::exchange(full, full || page.entries.size() >= limit ||
-                                !budget.take(record.new_value, entry.path.text().size()));
+    const bool was_full = std::exchange(
+        full, full || page.entries.size() >= limit || !budget.take(*seen, entry.path().size()));
     if (was_full || (full && !ends_with_root)) {
       page.more = true;
       return false;
     }
-    page.entries.push_back({entry.path, record.new_value});
+    page.entries.push_back({std::move(where), std::move(*seen)});
     return true;
   });
   if (visited > max_visited) return std::nullopt;
@@ -53,8 +53,8 @@ values_verified verify_subtree(const verified_state& state, const conflict_resol
                          .vector = state.vector};
   state_hash recomputed;
   tree.visit_subtree(prefix, [&](const tree_entry& entry) {
-    recomputed = add(recomputed, entry_hash(entry.path.text(), entry.siblings.all()));
-    if (resolve_siblings(strategy, entry.path, entry.siblings.all()).operation == operation::put)
+    recomputed = add(recomputed, entry_hash(entry.path(), entry.siblings()));
+    if (shows_value(strategy, path::from_checked(std::string{entry.path()}), entry.siblings()))
       ++report.entries;
     return true;
   });

@@ -5,7 +5,8 @@
 #include <utility>
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
-#include <troupe/actors/context/state/path_order.hpp>
+#include <troupe/actors/context/state/kept_siblings.hpp>
+#include <troupe/actors/context/state/tree/path_order.hpp>
 #include <troupe/messages/assert.hpp>
 #include <troupe/messages/text/utf8.hpp>
 
@@ -35,21 +36,25 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       tree_(std::move(restored.tree)),
       vector_(std::move(restored.vector)),
       overwritten_(restored.overwritten.begin(), restored.overwritten.end()),
-      live_(tree_),
       waiting_(limits.max_buffered_records, limits.max_buffered_bytes),
       quarantine_(std::move(restored.quarantine)) {
   if (own_.origin.is_nil())
     throw std::invalid_argument("a context engine needs the id of its node");
   if (own_.incarnation == 0) throw std::invalid_argument("an incarnation is at least 1");
   if (!strategy_) throw std::invalid_argument("a context engine needs a conflict strategy");
+  if (limits_.max_siblings > context_tree::max_siblings)
+    throw std::invalid_argument("a path has at most " + std::to_string(context_tree::max_siblings) +
+                                " siblings");
   if (vector_.at(own_.origin, own_.incarnation) > 0)
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) declined_.insert(incarnation_of(each.dot));
   tree_.visit_from({}, [&](const tree_entry& entry) {
-    conflicts_ += entry.siblings.size() > 1 ? 1 : 0;
-    values_ += shows_value(&entry) ? 1 : 0;
+    const auto siblings = entry.siblings();
+    conflicts_ += siblings.size() > 1 ? 1 : 0;
+    const auto where = siblings.size() > 1 ? path::from_checked(std::string{entry.path()}) : path{};
+    values_ += shows_value(*strategy_, where, siblings) ? 1 : 0;
     return true;
   });
 }
@@ -75,19 +80,23 @@ result<void> context_engine::check_write(const path& where, const value& given,
   return {};
 }
 
-result<change_record> context_engine::write(operation op, const path& where, value given,
+result<change_record> context_engine::write(operation op, path where, value given,
                                             std::string principal, trace_id trace,
                                             std::uint64_t now_ms) {
-  change_record record;
+  applied_change change;
+  auto& record = change.record;
   if (op == operation::put) record.new_value = std::move(given);
   if (auto allowed = check_write(where, record.new_value, principal); !allowed)
     return fail(std::move(allowed.error()));
-  const auto* entry = tree_.find(where);
-  if (op == operation::erase && !view_of(entry))
-    return fail(error_code::not_found,
-                "'" + where.text() + "' holds no value that could be erased");
+  if (op == operation::erase) {
+    const auto entry = tree_.find(where);
+    if (!entry || !shows_value(*strategy_, where, entry->siblings()))
+      return fail(error_code::not_found,
+                  "'" + where.text() + "' holds no value that could be erased");
+  }
 
-  if (vector_.at(own_.origin, own_.incarnation) == 0 && has_too_many_incarnations(own_.origin))
+  const auto done = vector_.at(own_.origin, own_.incarnation);
+  if (done == 0 && has_too_many_incarnations(own_.origin))
     return fail(error_code::limit_exceeded,
                 "no write of this incarnation is accepted: a node may write in at most " +
                     std::to_string(limits_.max_incarnations_of_node) +
@@ -98,20 +107,21 @@ result<change_record> context_engine::write(operation op, const path& where, val
     return fail(error_code::unavailable,
                 "this node's clock stands beyond the year 6429; set it right");
 
-  record.dot = {own_.origin, own_.incarnation, vector_.at(own_.origin, own_.incarnation) + 1};
+  record.dot = {own_.origin, own_.incarnation, done + 1};
   record.timestamp = clock_.tick(now_ms);
-  record.path = where;
+  record.path = std::move(where);
   record.operation = op;
   record.principal = std::move(principal);
   record.trace = trace;
-  if (entry)
-    for (const auto& each : entry->siblings.all()) record.observed.push_back(each.dot());
-  for (const auto& each : quarantine_)
-    if (record.observed.size() < limits_.max_observed && each.concerns(where))
-      record.observed.push_back(each.dot);
-  std::ranges::sort(record.observed);
-  const auto content = content_hash(record);
-  return integrate(std::move(record), content).record;
+  integrate(change, [&](std::span<const sibling> seen) {
+    for (const auto& each : seen) record.observed.push_back(each.dot);
+    for (const auto& each : quarantine_)
+      if (record.observed.size() < limits_.max_observed && each.concerns(record.path))
+        record.observed.push_back(each.dot);
+    std::ranges::sort(record.observed);
+    return content_hash(record);
+  });
+  return std::move(record);
 }
 
 // -- changes of other nodes -----------------------------------------------------------------------
@@ -137,10 +147,12 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
   if (vector_.at(record.dot.origin, record.dot.incarnation) == 0 &&
       has_too_many_incarnations(record.dot.origin))
     return "too many incarnations, of its node or of all, are known already";
-  const auto* entry = tree_.find(record.path);
-  if (!entry || entry->siblings.size() < limits_.max_siblings || overwritten_.contains(record.dot))
+  if (conflicts_ == 0 && limits_.max_siblings > 1) return std::nullopt;
+  const auto entry = tree_.find(record.path);
+  if (!entry || entry->siblings().size() < limits_.max_siblings ||
+      overwritten_.contains(record.dot))
     return std::nullopt;
-  const auto siblings = entry->siblings.all();
+  const auto siblings = entry->siblings();
   if (std::ranges::any_of(siblings, [&](const sibling& each) { return overwrites(record, each); }))
     return std::nullopt;
   return "the path has " + std::to_string(siblings.size()) +
@@ -188,18 +200,17 @@ apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) 
   }
 
   if (vector_.covers(record.dot)) {
-    const auto known = live_.content(record.dot);
+    const auto known = live_content(record.path, record.dot);
     if (!known || *known == content_hash(record)) {
       apply_outcome outcome;
       outcome.status = apply_status::duplicate;
       return outcome;
     }
     const auto id = record.dot;
-    const auto* holder = find_live(id);
-    TROUPE_ASSERT(holder != nullptr, "the tree holds each live change");
-    const path where = holder->path;
+    const path where = record.path;
     auto first = remove_live(where, id);
-    auto seen = seen_instead_of(first, tree_.find(where));
+    const auto left = tree_.find(where);
+    auto seen = seen_instead_of(first, left ? left->siblings() : std::span<const sibling>{});
     first.previous_value.reset();
     auto outcome = isolate(source, {id, {std::move(first), std::move(record)}});
     if (seen && view(where) != seen->previous_value) outcome.seen_instead = std::move(seen);
@@ -296,84 +307,84 @@ bool context_engine::take_time(const change_record& record, std::uint64_t now_ms
 // -- the state ------------------------------------------------------------------------------------
 
 bool context_engine::overwrites(const change_record& record, const sibling& existing) const {
-  return incarnation_of(existing.dot()) == incarnation_of(record.dot) ||
-         std::ranges::binary_search(record.observed, existing.dot());
+  return incarnation_of(existing.dot) == incarnation_of(record.dot) ||
+         std::ranges::binary_search(record.observed, existing.dot);
 }
 
-applied_change context_engine::integrate(change_record record, std::uint64_t content) {
-  applied_change change;
-  const auto* entry = tree_.find(record.path);
-  record.previous_value = view_of(entry);
-
-  std::vector<sibling> remaining;
-  if (entry) {
-    for (const auto& each : entry->siblings.all()) {
-      if (overwrites(record, each))
-        live_.remove(each.dot());
-      else
-        remaining.push_back(each);
-    }
-  }
-  const bool overwritten_before_it_came = overwritten_.erase(record.dot) > 0;
-  if (!overwritten_before_it_came) {
-    sibling fresh{record, content};
-    remaining.insert(std::ranges::upper_bound(remaining, fresh, sibling::earlier),
-                     std::move(fresh));
-    live_.add(record.dot, content);
-  }
+/// Makes `change.record` part of the state. @param complete gets the siblings of its path, may add
+/// what it observed, and returns its content hash.
+template <class Complete>
+void context_engine::integrate(applied_change& change, const Complete& complete) {
+  auto& record = change.record;
+  const bool lives = overwritten_.erase(record.dot) == 0;
+  kept_siblings kept;
+  change_siblings(record.path, [&](std::span<const sibling> before) {
+    const std::uint64_t content = complete(before);
+    record.previous_value = view_of(record.path, before);
+    for (const auto& each : before)
+      if (!overwrites(record, each)) kept.keep(each);
+    if (lives) kept.add(sibling::of(record, content));
+    return kept.all();
+  });
   for (const auto& seen : record.observed)
     if (!vector_.covers(seen)) overwritten_.insert(seen);
   vector_.raise(record.dot.origin, record.dot.incarnation, record.dot.seq);
 
-  change.conflict = remaining.size() > 1;
-  store_siblings(record.path, std::move(remaining));
-  entry = tree_.find(record.path);
-  change.visible = view_of(entry) != record.previous_value;
-  if (change.visible) change.instead = seen_instead_of(record, entry);
-  change.record = std::move(record);
+  const auto after = kept.all();
+  values_ += shows_value(*strategy_, record.path, after) ? 1 : 0;
+  values_ -= record.previous_value ? 1 : 0;
+  change.conflict = after.size() > 1;
+  change.visible = !shows(record.path, after, record.previous_value);
+  if (change.visible) change.instead = seen_instead_of(record, after);
+}
+
+applied_change context_engine::integrate(change_record record, std::uint64_t content) {
+  applied_change change{.record = std::move(record), .instead = {}};
+  integrate(change, [content](std::span<const sibling>) { return content; });
   return change;
 }
 
-void context_engine::store_siblings(const path& where, std::vector<sibling> siblings) {
-  const auto* before = tree_.find(where);
-  if (before && before->siblings.size() > 1) --conflicts_;
-  if (siblings.size() > 1) ++conflicts_;
-  if (shows_value(before)) --values_;
-  if (siblings.empty()) {
-    tree_.erase(where);
-  } else {
-    tree_.put(where, sibling_list{std::move(siblings)});
-  }
-  if (shows_value(tree_.find(where))) ++values_;
+/// Whether readers who saw `seen` see the same in these siblings.
+bool context_engine::shows(const path& where, std::span<const sibling> siblings,
+                           const std::optional<value>& seen) const {
+  if (siblings.size() != 1) return view_of(where, siblings) == seen;
+  return siblings[0].is_tombstone() ? !seen : seen && seen->msgpack() == siblings[0].value_bytes;
 }
 
-/// The entry of a change that `live_` knows.
-const tree_entry* context_engine::find_live(const dot& id) const {
-  const tree_entry* holder = nullptr;
-  tree_.visit_from({}, [&](const tree_entry& entry) {
-    if (std::ranges::any_of(entry.siblings.all(),
-                            [&](const sibling& each) { return each.dot() == id; }))
-      holder = &entry;
-    return holder == nullptr;
+/// Changes the siblings of a path and counts its conflict.
+void context_engine::change_siblings(const path& where, const context_tree::changer& change) {
+  tree_.change(where, [&](std::span<const sibling> before) {
+    const auto after = change(before);
+    conflicts_ -= before.size() > 1 ? 1 : 0;
+    conflicts_ += after.size() > 1 ? 1 : 0;
+    return after;
   });
-  return holder;
+}
+
+/// The content of a live change of this path.
+std::optional<std::uint64_t> context_engine::live_content(const path& where, const dot& id) const {
+  if (const auto entry = tree_.find(where))
+    for (const auto& each : entry->siblings())
+      if (each.dot == id) return each.content;
+  return std::nullopt;
 }
 
 /// Removes a live change. @returns it, with the value that readers saw before.
 change_record context_engine::remove_live(const path& where, const dot& id) {
-  const auto* holder = tree_.find(where);
-  TROUPE_ASSERT(holder != nullptr, "the path of a live change has an entry");
-  const auto is_it = [&](const sibling& each) { return each.dot() == id; };
-  const auto siblings = holder->siblings.all();
-  const auto found = std::ranges::find_if(siblings, is_it);
-  TROUPE_ASSERT(found != siblings.end(), "the entry holds the live change");
-  auto record = found->to_record(where);
-  record.previous_value = view_of(holder);
-  std::vector<sibling> remaining;
-  std::ranges::remove_copy_if(siblings, std::back_inserter(remaining), is_it);
-  live_.remove(id);
-  store_siblings(where, std::move(remaining));
-  return record;
+  change_record removed;
+  kept_siblings kept;
+  change_siblings(where, [&](std::span<const sibling> before) {
+    const auto found = std::ranges::find(before, id, &sibling::dot);
+    TROUPE_ASSERT(found != before.end(), "the entry holds the live change");
+    removed = found->to_record(where);
+    removed.previous_value = view_of(where, before);
+    for (const auto& each : before)
+      if (each.dot != id) kept.keep(each);
+    return kept.all();
+  });
+  values_ -= (removed.previous_value ? 1 : 0);
+  values_ += (view_of(where, kept.all()) ? 1 : 0);
+  return removed;
 }
 
 engine_state context_engine::state() const {

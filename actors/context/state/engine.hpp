@@ -5,15 +5,15 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <troupe/actors/context/state/clock.hpp>
-#include <troupe/actors/context/state/live_dots.hpp>
 #include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/state/reorder_buffer.hpp>
 #include <troupe/actors/context/state/strategies.hpp>
-#include <troupe/actors/context/state/tree.hpp>
+#include <troupe/actors/context/state/tree/tree.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -119,7 +119,7 @@ public:
   /// @returns the record, with `previous_value`; or not_found (erasing what readers do not see),
   ///          permission_denied (`/_sys` for principals other than "system"), limit_exceeded,
   ///          unavailable (this node's identity is in use elsewhere, or its clock is absurd).
-  result<change_record> write(operation op, const path& where, value given, std::string principal,
+  result<change_record> write(operation op, path where, value given, std::string principal,
                               trace_id trace, std::uint64_t now_ms);
 
   /// A change of another node, or of an earlier incarnation of this one.
@@ -130,8 +130,10 @@ public:
   /// each time that its disk was set back. A change beyond `max_siblings` stays with its origin
   /// (`overflow`) and is applied once a write to the path has made room.
   ///
-  /// The engine detects two changes under one dot while the first is a live sibling or is buffered;
-  /// it does not remember overwritten changes. Both go into quarantine, and no further change of
+  /// The engine detects two changes under one dot while the first is a live sibling of the same
+  /// path or is buffered; it does not remember overwritten changes, and has no index of all dots.
+  /// Two changes of different paths leave replicas with equal vectors and different hashes, which
+  /// their sessions report. Detected changes go into quarantine, and no further change of
   /// that incarnation is applied. The next write to either path overwrites the dot on all replicas.
   ///
   /// A change may overwrite changes of other incarnations that have not arrived. It must not
@@ -149,6 +151,8 @@ public:
 
   /// What readers see, or nothing. O(log n).
   std::optional<value> view(const path& where) const;
+  /// The version of a path. O(log n).
+  value_version version(const path& where) const;
   /// The writes that compete for a path, the winner, and the writes in quarantine. Values that do
   /// not fit into one answer are left out, and `value_explained::rule` says so.
   value_explained explain(const path& where) const;
@@ -193,14 +197,19 @@ private:
   apply_outcome buffer(change_record record);
   apply_outcome accept(change_record record, std::uint64_t content, std::uint64_t now_ms);
 
+  template <class Complete>
+  void integrate(applied_change& change, const Complete& complete);
   applied_change integrate(change_record record, std::uint64_t content);
   bool overwrites(const change_record& record, const sibling& existing) const;
-  void store_siblings(const path& where, std::vector<sibling> siblings);
-  std::optional<value> view_of(const tree_entry* entry) const;
-  bool shows_value(const tree_entry* entry) const;
+  void change_siblings(const path& where, const context_tree::changer& change);
+  std::optional<value> view_of(const path& where, std::span<const sibling> siblings) const {
+    return troupe::view_of(*strategy_, where, siblings);
+  }
+  bool shows(const path& where, std::span<const sibling> siblings,
+             const std::optional<value>& seen) const;
   std::optional<change_record> seen_instead_of(const change_record& record,
-                                               const tree_entry* entry) const;
-  const tree_entry* find_live(const dot& id) const;
+                                               std::span<const sibling> siblings) const;
+  std::optional<std::uint64_t> live_content(const path& where, const dot& id) const;
   change_record remove_live(const path& where, const dot& id);
   bool take_time(const change_record& record, std::uint64_t now_ms);
 
@@ -211,7 +220,6 @@ private:
   context_tree tree_;
   version_vector vector_;
   std::set<dot> overwritten_;
-  live_dots live_;
   reorder_buffer waiting_;
   std::set<incarnation_id> declined_;
   std::vector<equivocation> quarantine_;

@@ -7,22 +7,13 @@
 
 namespace troupe {
 
-std::optional<value> context_engine::view_of(const tree_entry* entry) const {
-  if (!entry) return std::nullopt;
-  const auto siblings = entry->siblings.all();
-  if (siblings.size() == 1)
-    return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
-  auto resolved = resolve_siblings(*strategy_, entry->path, siblings);
-  return resolved.operation == operation::erase ? std::nullopt
-                                                : std::optional{std::move(resolved.new_value)};
-}
-
 /// The write that readers see now, with the value before, if it is not `record`.
-std::optional<change_record> context_engine::seen_instead_of(const change_record& record,
-                                                             const tree_entry* entry) const {
+std::optional<change_record> context_engine::seen_instead_of(
+    const change_record& record, std::span<const sibling> siblings) const {
+  if (siblings.size() == 1 && siblings[0].dot == record.dot) return std::nullopt;
   change_record seen;
-  if (entry) {
-    seen = resolve_siblings(*strategy_, entry->path, entry->siblings.all());
+  if (!siblings.empty()) {
+    seen = resolve_siblings(*strategy_, record.path, siblings);
   } else {
     seen = record;
     seen.operation = operation::erase;
@@ -35,15 +26,14 @@ std::optional<change_record> context_engine::seen_instead_of(const change_record
   return seen;
 }
 
-bool context_engine::shows_value(const tree_entry* entry) const {
-  if (!entry) return false;
-  const auto siblings = entry->siblings.all();
-  if (siblings.size() == 1) return !siblings[0].is_tombstone();
-  return resolve_siblings(*strategy_, entry->path, siblings).operation == operation::put;
+std::optional<value> context_engine::view(const path& where) const {
+  const auto entry = tree_.find(where);
+  return entry ? view_of(where, entry->siblings()) : std::nullopt;
 }
 
-std::optional<value> context_engine::view(const path& where) const {
-  return view_of(tree_.find(where));
+value_version context_engine::version(const path& where) const {
+  const auto entry = tree_.find(where);
+  return entry ? value_version{entry_hash(entry->path(), entry->siblings())} : value_version{};
 }
 
 value_explained context_engine::explain(const path& where) const {
@@ -56,13 +46,13 @@ value_explained context_engine::explain(const path& where) const {
     told.writes.push_back({record.dot, record.id(), record.timestamp, record.operation,
                            fits ? record.new_value : value{}, record.principal, wins});
   };
-  const auto* entry = tree_.find(where);
+  const auto entry = tree_.find(where);
   told.rule =
       entry ? "one write overwrote all others that are known" : "no write to this path is known";
   if (entry) {
-    const auto siblings = entry->siblings.all();
+    const auto siblings = entry->siblings();
     const auto winner = resolve_siblings(*strategy_, where, siblings).dot;
-    for (const auto& each : siblings) tell(each.to_record(where), each.dot() == winner);
+    for (const auto& each : siblings) tell(each.to_record(where), each.dot == winner);
     told.conflict = siblings.size() > 1;
     if (told.conflict)
       told.rule = std::string{strategy_->name()} + ": " + std::string{strategy_->reason()};

@@ -34,6 +34,22 @@ change_record resolve_siblings(const conflict_resolution& strategy, const path& 
   return resolved;
 }
 
+std::optional<value> view_of(const conflict_resolution& strategy, const path& where,
+                             std::span<const sibling> siblings) {
+  if (siblings.empty()) return std::nullopt;
+  if (siblings.size() == 1)
+    return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
+  auto resolved = resolve_siblings(strategy, where, siblings);
+  if (resolved.operation == operation::erase) return std::nullopt;
+  return std::move(resolved.new_value);
+}
+
+bool shows_value(const conflict_resolution& strategy, const path& where,
+                 std::span<const sibling> siblings) {
+  if (siblings.size() == 1) return !siblings[0].is_tombstone();
+  return view_of(strategy, where, siblings).has_value();
+}
+
 std::uint64_t strategies_hash(const conflict_resolution& strategy) noexcept {
   return XXH3_64bits(strategy.name().data(), strategy.name().size());
 }

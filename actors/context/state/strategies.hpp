@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
-#include <troupe/actors/context/state/sibling.hpp>
+#include <troupe/actors/context/state/tree/sibling.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {
@@ -45,6 +46,14 @@ public:
 /// order. O(siblings).
 change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings);
+
+/// What readers of `where` see, or nothing. O(siblings).
+std::optional<value> view_of(const conflict_resolution& strategy, const path& where,
+                             std::span<const sibling> siblings);
+/// Whether readers of `where` see a value. As `view_of`, without copying the value of a single
+/// sibling.
+bool shows_value(const conflict_resolution& strategy, const path& where,
+                 std::span<const sibling> siblings);
 
 /// Nodes compare this at the handshake: equal hashes resolve alike.
 std::uint64_t strategies_hash(const conflict_resolution& strategy) noexcept;

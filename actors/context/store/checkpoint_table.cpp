@@ -46,14 +46,12 @@ struct checkpoint_head {
   }
 };
 
-sibling to_sibling(stored_sibling stored) {
-  change_record record;
-  record.dot = stored.dot;
-  record.timestamp = stored.timestamp;
-  record.operation = stored.operation;
-  record.new_value = std::move(stored.value);
-  record.principal = std::move(stored.principal);
-  return sibling{record, stored.content};
+/// A view of the stored one.
+sibling to_sibling(const stored_sibling& stored) {
+  const bool is_put = stored.operation == operation::put;
+  return {stored.dot,       stored.timestamp,
+          stored.content,   stored.operation,
+          stored.principal, is_put ? std::string_view{stored.value.msgpack()} : std::string_view{}};
 }
 
 /// Adds the entry of one row of `path, siblings, hash` to a tree.
@@ -70,9 +68,11 @@ result<void> add_entry(const SQLite::Statement& row, context_tree& tree) {
   auto stored = decode<std::vector<stored_sibling>>(bytes, stored_data_limits());
   if (!stored) return damaged(stored.error().message);
   if (stored->empty()) return damaged("it holds no write");
+  if (stored->size() > context_tree::max_siblings)
+    return damaged("it holds " + std::to_string(stored->size()) + " concurrent writes");
   std::vector<sibling> siblings;
-  for (auto& each : *stored) siblings.push_back(to_sibling(std::move(each)));
-  tree.put(*where, sibling_list{std::move(siblings)});
+  for (const auto& each : *stored) siblings.push_back(to_sibling(each));
+  tree.put(*where, siblings);
   return {};
 }
 
@@ -90,16 +90,17 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {
     if (!after) {
       const scoped_reset reset{erase_};
-      erase_.bindNoCopy(1, before->path.text());
+      const std::string key{before->path()};
+      erase_.bindNoCopy(1, key);
       erase_.exec();
       return {};
     }
     std::vector<stored_sibling> siblings;
-    for (const auto& each : after->siblings.all())
-      siblings.push_back({each.dot(), each.timestamp(), each.operation(), each.copy_value(),
-                          std::string{each.principal()}, each.content()});
+    for (const auto& each : after->siblings())
+      siblings.push_back({each.dot, each.timestamp, each.operation, each.copy_value(),
+                          std::string{each.principal}, each.content});
     const auto bytes = encode(siblings);
-    const auto& key = after->path.text();
+    const std::string key{after->path()};
     const scoped_reset reset{upsert_};
     upsert_.bindNoCopy(1, key);
     bind_blob(upsert_, 2, bytes);

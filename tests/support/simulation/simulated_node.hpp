@@ -116,9 +116,8 @@ public:
     const auto first = next();
     std::map<path, std::vector<dot>> before;
     for (const auto& each : wanted.entries)
-      if (const auto* entry = engine.tree().find(each.path))
-        for (const auto& sibling : entry->siblings.all())
-          before[each.path].push_back(sibling.dot());
+      if (const auto entry = engine.tree().find(each.path))
+        for (const auto& sibling : entry->siblings()) before[each.path].push_back(sibling.dot);
     manager_->write(request, wanted, now);
     open_write open{{}, wanted.durability == durability::durable};
     for (auto seq = first; seq < next(); ++seq) {
@@ -195,10 +194,10 @@ private:
     change_record record;
     const context_entry* entry = nullptr;
     for (const auto& each : wanted.entries) {
-      const auto* there = manager_->engine().tree().find(each.path);
-      if (there && there->siblings.size() == 1 && there->siblings.all()[0].dot() == id) {
+      const auto there = manager_->engine().tree().find(each.path);
+      if (there && there->siblings().size() == 1 && there->siblings()[0].dot == id) {
         entry = &each;
-        record.timestamp = there->siblings.all()[0].timestamp();
+        record.timestamp = there->siblings()[0].timestamp;
       }
     }
     must(entry != nullptr, "a write is not the only sibling of its path");

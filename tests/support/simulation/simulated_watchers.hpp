@@ -83,8 +83,8 @@ public:
     const watcher_id id{++added_};
     watcher fresh{prefix, lazy};
     manager.engine().tree().visit_subtree(prefix, [&](const tree_entry& entry) {
-      if (auto seen = manager.engine().view(entry.path))
-        fresh.seen.emplace(entry.path, std::move(*seen));
+      const auto where = path::from_checked(std::string{entry.path()});
+      if (auto seen = manager.engine().view(where)) fresh.seen.emplace(where, std::move(*seen));
       return true;
     });
     watchers_.emplace(id, std::move(fresh));

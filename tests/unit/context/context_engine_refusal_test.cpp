@@ -72,7 +72,6 @@ TEST_CASE("one dot for two changes raises an alarm, isolates both and freezes th
   auto other = one;
 
   SUBCASE("when the first is live and the other has another value") { other.new_value = "other"; }
-  SUBCASE("when the other has another path") { other.path = b; }
   SUBCASE("when the other observed something else") { other.observed = {{node(5), 1, 1}}; }
   REQUIRE(status_of(engine, one) == apply_status::applied);
   REQUIRE(status_of(engine, put({node(2), 1, 3}, "/c", 1)) == apply_status::buffered);
@@ -85,6 +84,16 @@ TEST_CASE("one dot for two changes raises an alarm, isolates both and freezes th
   CHECK(engine.buffered() == 0);
   CHECK(status_of(engine, put({node(2), 1, 2}, "/b", 1)) == apply_status::refused);
   CHECK_FALSE(engine.apply(other, noon).alarm);
+}
+
+TEST_CASE("one dot for two changes of different paths shows in the hashes of the replicas") {
+  context_engine one{node(1), 1}, two{node(3), 1};
+  const auto here = put({node(2), 1, 1}, "/a", "one"), there = put(here.dot, "/b", "one");
+  REQUIRE(status_of(one, here) == apply_status::applied);
+  REQUIRE(status_of(two, there) == apply_status::applied);
+  CHECK(status_of(one, there) == apply_status::duplicate);
+  CHECK(one.vector() == two.vector());
+  CHECK(one.root_hash() != two.root_hash());
 }
 
 TEST_CASE("one dot for two waiting changes raises an alarm") {

@@ -112,6 +112,12 @@ TEST_CASE("a write passes no bound") {
         error_code::invalid_argument);
 }
 
+TEST_CASE("an engine refuses to be made with more siblings of a path than a tree holds") {
+  engine_limits limits;
+  limits.max_siblings = context_tree::max_siblings + 1;
+  CHECK_THROWS_AS((context_engine{node(1), 1, {}, limits}), std::invalid_argument);
+}
+
 // -- reading --------------------------------------------------------------------------------------
 
 TEST_CASE("explain shows what stands in quarantine") {

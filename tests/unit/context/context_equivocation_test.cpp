@@ -27,7 +27,7 @@ apply_outcome must_isolate(context_engine& engine, const change_record& other) {
 TEST_CASE("a visible value that goes into quarantine is an erasure to watchers") {
   context_engine engine{node(1), 1};
   REQUIRE(engine.apply(put({node(2), 1, 1}, "/a", "one"), noon).status == apply_status::applied);
-  const auto outcome = must_isolate(engine, put({node(2), 1, 1}, "/elsewhere", "other"));
+  const auto outcome = must_isolate(engine, put({node(2), 1, 1}, "/a", "other"));
   CHECK_FALSE(engine.view(a));
   REQUIRE(outcome.seen_instead);
   CHECK(outcome.seen_instead->path == a);

@@ -33,7 +33,7 @@ TEST_CASE("a checkpoint keeps all that an engine needs") {
   apply(put({node(3), 1, 1}, "/a", "two", {}, 5));
   apply(test::erase({node(2), 1, 2}, "/b", {{node(9), 1, 1}}));
   apply(put({node(4), 1, 1}, "/c", "x"));
-  auto second = put({node(4), 1, 1}, "/d", "y");
+  auto second = put({node(4), 1, 1}, "/c", "y");
   REQUIRE(engine.apply(second, noon).alarm);
   log.push_back(encode_record(
       *engine.write(operation::put, path{"/e"}, value::map({{"k", 1}}), "ada", {}, noon)));

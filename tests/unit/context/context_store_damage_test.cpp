@@ -3,6 +3,9 @@
 #include <string>
 #include <vector>
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <troupe/actors/context/store/row_check.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
 
 using namespace troupe;
@@ -105,4 +108,29 @@ TEST_CASE("damaged metadata is named") {
     REQUIRE(store);
     check_error(store->load_checkpoint(), error_code::corrupt_data, "add up");
   }
+}
+
+TEST_CASE("an entry with more concurrent writes than a path may have is damage") {
+  temporary_directory where;
+  {
+    auto store = must_open(where);
+    context_engine engine{node(1), 1};
+    const auto record = put({node(2), 1, 1}, "/a", 1);
+    REQUIRE(engine.apply(record, noon).status == apply_status::applied);
+    REQUIRE(store.append(std::vector{encode_record(record)}));
+    REQUIRE(store.checkpoint(engine.state()));
+  }
+  {
+    SQLite::Database database{(where.path() / "context.db").string(), SQLite::OPEN_READWRITE};
+    const std::string one =
+        database.execAndGet("SELECT substr(siblings, 2) FROM entries").getString();
+    std::string many{"\xdc\x01\x01"};  // an array of 257
+    for (int i = 0; i < 257; ++i) many += one;
+    SQLite::Statement update{database, "UPDATE entries SET siblings = ?, hash = ?"};
+    update.bind(1, many.data(), static_cast<int>(many.size()));
+    update.bind(2, row_hash("/a", many));
+    update.exec();
+  }
+  auto store = must_open(where);
+  check_error(store.load_checkpoint(), error_code::corrupt_data, "257 concurrent writes");
 }

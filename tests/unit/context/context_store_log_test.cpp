@@ -87,7 +87,8 @@ TEST_CASE("a full disk refuses writes, keeps nothing by half, and goes on readin
   engine_state large;
   for (int i = 0; i < 2000; ++i) {
     const auto record = put({node(2), 1, 1}, "/k/" + std::to_string(i), std::string(100, 'x'));
-    large.tree.put(record.path, sibling_list{sibling{record, content_hash(record)}});
+    const auto only = sibling::of(record, content_hash(record));
+    large.tree.put(record.path, {&only, 1});
   }
   check_error(store.checkpoint(large), error_code::storage_failure, "full");
   CHECK(store.load_checkpoint()->tree.empty());

@@ -2,18 +2,21 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
+#include <span>
 
-#include <troupe/actors/context/state/sibling.hpp>
-#include <troupe/actors/context/state/tree_node.hpp>
+#include <troupe/actors/context/state/tree/packed_leaf.hpp>
+#include <troupe/actors/context/state/tree/tree_entry.hpp>
+#include <troupe/actors/context/state/tree/tree_node.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {
 
-/// The context as data: paths and their siblings in an ordered, persistent B+tree. (Ordered by
-/// segments, see path_order.hpp. On copy-on-write B-trees: Rodeh, "B-trees, Shadowing, and Clones",
-/// 2008.)
+/// The context as data: paths and their siblings in an ordered, persistent B+tree whose leaves are
+/// packed bytes, see `packed_leaf`. (Ordered by segments, see path_order.hpp. On copy-on-write
+/// B-trees: Rodeh, "B-trees, Shadowing, and Clones", 2008.)
 ///
-/// A tree is a value. A snapshot is a copy, which costs one pointer: both copies share every node.
+/// A tree is a value. A snapshot is a copy of constant size: both copies share every node.
 /// A change first copies the shared nodes on its path from the root. A node with one owner is
 /// changed in place.
 ///
@@ -27,11 +30,14 @@ namespace troupe {
 /// Every parent knows the count and hash sum of each child, so both cost O(log n) for any range.
 class context_tree {
 public:
-  /// Called for each entry. Returns whether to go on. The entry is valid until the tree changes.
+  /// Called for each entry. Returns whether to go on. The entry is valid during the call.
   using visitor = std::function<bool(const tree_entry&)>;
   /// Called for each path that differs, with null for a side without an entry. Returns whether to
-  /// go on.
+  /// go on. The entries are valid during the call.
   using difference_visitor = std::function<bool(const tree_entry* before, const tree_entry* after)>;
+
+  /// Of one path.
+  static constexpr std::size_t max_siblings = packed_leaf::max_siblings;
 
   /// Empty.
   context_tree() = default;
@@ -50,10 +56,17 @@ public:
   /// Count and hash of the paths from `first` on up to but without `last`, in tree order. O(log n).
   tree_summary range(const path& first, const path& last) const;
 
-  /// The entry at this path, or null. Valid until the tree changes. O(log n).
-  const tree_entry* find(const path& where) const noexcept;
-  /// Adds the entry or replaces it. O(log n).
-  void put(const path& where, sibling_list siblings);
+  /// The entry at this path. Valid until the tree changes, and as long as `where`. O(log n).
+  std::optional<tree_entry> find(const path& where) const;
+  /// Changes the entry at this path: `change` gets the siblings that it has, none when there is no
+  /// entry, and returns the ones that it is to have, none to remove it. O(log n).
+  ///
+  /// The ones that it gets are valid until it returns. The ones that it returns are sorted by
+  /// `sibling::earlier`, at most `max_siblings`, and no views into this tree.
+  using changer = std::function<std::span<const sibling>(std::span<const sibling>)>;
+  void change(const path& where, const changer& change);
+  /// Adds the entry or replaces it. O(log n). @param siblings at least one; as for `change`.
+  void put(const path& where, std::span<const sibling> siblings);
   /// Removes the entry; false when there is none. O(log n).
   bool erase(const path& where);
 
@@ -67,13 +80,14 @@ public:
   static void diff(const context_tree& before, const context_tree& after,
                    const difference_visitor& visit);
 
-  /// Recomputes all counts and hashes and checks order, fill and depth. O(n).
+  /// Recomputes all counts and hashes and checks order, size and depth. O(n).
   /// @returns corrupt_data naming the defect.
   result<void> verify() const;
 
 private:
   tree_node_ptr root_;
   tree_summary total_;
+  latest_names names_;
 };
 
 }  // namespace troupe

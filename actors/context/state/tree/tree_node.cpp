@@ -1,0 +1,71 @@
+#include <troupe/actors/context/state/tree/tree_node.hpp>
+
+#include <algorithm>
+
+#include <troupe/actors/context/state/tree/packed_leaf.hpp>
+#include <troupe/actors/context/state/tree/path_order.hpp>
+
+namespace troupe {
+
+tree_node* tree_node_ptr::copy(const tree_node& node) {
+  if (node.is_leaf()) return new packed_leaf{static_cast<const packed_leaf&>(node)};
+  return new inner_node{static_cast<const inner_node&>(node)};
+}
+
+void tree_node_ptr::destroy(tree_node* node) noexcept {
+  if (node->is_leaf())
+    delete static_cast<packed_leaf*>(node);
+  else
+    delete static_cast<inner_node*>(node);
+}
+
+namespace {
+
+/// The first eight bytes as a number that is ordered as paths are. Equal numbers say nothing.
+std::uint64_t head_of(std::string_view text) noexcept {
+  std::uint64_t head = 0;
+  for (std::size_t i = 0; i < sizeof head; ++i) {
+    const auto byte = i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+    // The end comes first, then '/', then the others. No path has a zero byte.
+    head = head << 8 | (byte == '/' ? 1u : byte + (0 < byte && byte < '/' ? 1u : 0u));
+  }
+  return head;
+}
+
+}  // namespace
+
+child_index::child_index(const std::vector<tree_child>& children) {
+  if (children.size() < 2) return;
+  const std::string_view first = children[1].low, last = children.back().low;
+  common_ = first.substr(0, common_prefix(first, last));
+  heads_.reserve(children.size() - 1);
+  for (std::size_t i = 1; i < children.size(); ++i)
+    heads_.push_back(head_of(std::string_view{children[i].low}.substr(common_.size())));
+}
+
+std::size_t child_index::find(const std::vector<tree_child>& children,
+                              std::string_view key) const noexcept {
+  if (!key.starts_with(common_)) {
+    // All bounds are on one side of the key.
+    return compare_paths(key, common_) < 0 ? 0 : heads_.size();
+  }
+  const auto head = head_of(key.substr(common_.size()));
+  auto at = static_cast<std::size_t>(std::ranges::lower_bound(heads_, head) - heads_.begin());
+  while (at < heads_.size() && heads_[at] == head && compare_paths(children[at + 1].low, key) <= 0)
+    ++at;
+  return at;
+}
+
+tree_summary& tree_summary::operator+=(const tree_summary& other) noexcept {
+  count += other.count;
+  hash = add(hash, other.hash);
+  return *this;
+}
+
+tree_summary& tree_summary::operator-=(const tree_summary& other) noexcept {
+  count -= other.count;
+  hash = subtract(hash, other.hash);
+  return *this;
+}
+
+}  // namespace troupe
