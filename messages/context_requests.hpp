@@ -24,7 +24,11 @@ struct get_value {
                                         .reads = true};
 
   class path path;
-  static constexpr auto fields() { return std::tuple{required("path", &get_value::path)}; }
+  bool with_version = false;  ///< Whether the answer names the version of the path.
+  static constexpr auto fields() {
+    return std::tuple{required("path", &get_value::path),
+                      optional("with_version", &get_value::with_version)};
+  }
   friend bool operator==(const get_value&, const get_value&) = default;
 };
 
@@ -32,9 +36,11 @@ struct get_value {
 struct value_found {
   bool found = false;
   class value value;
+  std::optional<value_version> version;  ///< If it was asked for; also of a path without a value.
   static constexpr auto fields() {
     return std::tuple{required("found", &value_found::found),
-                      optional("value", &value_found::value)};
+                      optional("value", &value_found::value),
+                      optional("version", &value_found::version)};
   }
   friend bool operator==(const value_found&, const value_found&) = default;
 };
@@ -53,9 +59,13 @@ struct set_value {
   class path path;
   class value value;
   enum durability durability = durability::durable;  ///< When the write is acknowledged.
+  /// Write only if the path has this version. Fails with `failed_precondition` otherwise, so a
+  /// writer that may not read learns whether the path has it.
+  std::optional<value_version> if_version;
   static constexpr auto fields() {
     return std::tuple{required("path", &set_value::path), required("value", &set_value::value),
-                      optional("durability", &set_value::durability)};
+                      optional("durability", &set_value::durability),
+                      optional("if_version", &set_value::if_version)};
   }
   friend bool operator==(const set_value&, const set_value&) = default;
 };
@@ -73,9 +83,11 @@ struct erase_value {
 
   class path path;
   enum durability durability = durability::durable;
+  std::optional<value_version> if_version;  ///< As in `set_value`.
   static constexpr auto fields() {
     return std::tuple{required("path", &erase_value::path),
-                      optional("durability", &erase_value::durability)};
+                      optional("durability", &erase_value::durability),
+                      optional("if_version", &erase_value::if_version)};
   }
   friend bool operator==(const erase_value&, const erase_value&) = default;
 };

@@ -14,23 +14,24 @@ namespace troupe {
 /// All kinds of failures. The host API, the actors, the wire and the exit codes of the command line
 /// use these and no others. The names travel on the wire; the numbers do not.
 enum class error_code : std::uint8_t {
-  none = 0,            ///< No error. Never sent.
-  invalid_argument,    ///< A parameter, file, path or setting is malformed.
-  not_found,           ///< The named thing does not exist.
-  already_exists,      ///< The name is taken.
-  permission_denied,   ///< The principal may not do this.
-  limit_exceeded,      ///< A documented bound was passed.
-  overloaded,          ///< Refused for now; the detail may carry `retry_after_ms`.
-  deadline_exceeded,   ///< No answer in time. The work may or may not have happened.
-  cancelled,           ///< The caller cancelled the request.
-  unavailable,         ///< The other side has ended, is stopping or has not started.
-  plugin_crashed,      ///< The plugin died while the call was in flight.
-  protocol_violation,  ///< The other side broke the protocol.
-  version_mismatch,    ///< No protocol or format version is shared.
-  storage_failure,     ///< The disk refused, is full or failed.
-  corrupt_data,        ///< Stored or received data fails its check.
-  handler_failed,      ///< A command's handler reported or threw an error.
-  internal,            ///< A defect of Troupe itself.
+  none = 0,             ///< No error. Never sent.
+  invalid_argument,     ///< A parameter, file, path or setting is malformed.
+  not_found,            ///< The named thing does not exist.
+  already_exists,       ///< The name is taken.
+  failed_precondition,  ///< What the request requires of the state does not hold.
+  permission_denied,    ///< The principal may not do this.
+  limit_exceeded,       ///< A documented bound was passed.
+  overloaded,           ///< Refused for now; the detail may carry `retry_after_ms`.
+  deadline_exceeded,    ///< No answer in time. The work may or may not have happened.
+  cancelled,            ///< The caller cancelled the request.
+  unavailable,          ///< The other side has ended, is stopping or has not started.
+  plugin_crashed,       ///< The plugin died while the call was in flight.
+  protocol_violation,   ///< The other side broke the protocol.
+  version_mismatch,     ///< No protocol or format version is shared.
+  storage_failure,      ///< The disk refused, is full or failed.
+  corrupt_data,         ///< Stored or received data fails its check.
+  handler_failed,       ///< A command's handler reported or threw an error.
+  internal,             ///< A defect of Troupe itself.
 };
 
 /// The wire name of a code, such as `"not_found"`; `"internal"` for an unlisted value.
@@ -44,11 +45,12 @@ struct error_code_name {
   error_code code;
   std::string_view name;
 };
-inline constexpr std::array<error_code_name, 17> error_code_names{{
+inline constexpr std::array<error_code_name, 18> error_code_names{{
     {error_code::none, "none"},
     {error_code::invalid_argument, "invalid_argument"},
     {error_code::not_found, "not_found"},
     {error_code::already_exists, "already_exists"},
+    {error_code::failed_precondition, "failed_precondition"},
     {error_code::permission_denied, "permission_denied"},
     {error_code::limit_exceeded, "limit_exceeded"},
     {error_code::overloaded, "overloaded"},

@@ -199,6 +199,13 @@ result<void> host_commands::reset_metrics() {
 
 // -- context --------------------------------------------------------------------------------------
 
+result<value_found> host_context::find(std::string_view where) const {
+  auto parsed = path::parse(where);
+  if (!parsed) return fail(std::move(parsed.error()));
+  return host_.impl_->ask<value_found>(host_.impl_->node->actors().replica,
+                                       host::impl::answer_deadline, get_value{*parsed, true});
+}
+
 result<value> host_context::get(std::string_view where) const {
   auto parsed = path::parse(where);
   if (!parsed) return fail(std::move(parsed.error()));
@@ -209,28 +216,36 @@ result<value> host_context::get(std::string_view where) const {
   return std::move(found->value);
 }
 
-result<change_id> host_context::set(std::string_view where, value given, durability level) {
+result<change_id> host_context::write(std::string_view where, operation what, value given,
+                                      const std::optional<value_version>& expected,
+                                      durability level) {
   auto parsed = path::parse(where);
   if (!parsed) return fail(std::move(parsed.error()));
-  auto written = host_.impl_->ask<values_written>(
-      host_.impl_->node->actors().replica, disk_deadline,
-      write_values{
-          .entries = {{*parsed, std::move(given)}}, .durability = level, .principal = "host"});
+  write_values wanted{.what = what, .durability = level, .principal = "host"};
+  if (expected) wanted.expected.push_back({*parsed, *expected});
+  wanted.entries.push_back({std::move(*parsed), std::move(given)});
+  auto written = host_.impl_->ask<values_written>(host_.impl_->node->actors().replica,
+                                                  disk_deadline, std::move(wanted));
   if (!written) return fail(std::move(written.error()));
   return written->only();
 }
 
+result<change_id> host_context::set(std::string_view where, value given, durability level) {
+  return write(where, operation::put, std::move(given), {}, level);
+}
+
+result<change_id> host_context::set_if(std::string_view where, value given,
+                                       const value_version& expected, durability level) {
+  return write(where, operation::put, std::move(given), expected, level);
+}
+
 result<change_id> host_context::erase(std::string_view where, durability level) {
-  auto parsed = path::parse(where);
-  if (!parsed) return fail(std::move(parsed.error()));
-  auto written =
-      host_.impl_->ask<values_written>(host_.impl_->node->actors().replica, disk_deadline,
-                                       write_values{.entries = {{*parsed, {}}},
-                                                    .what = operation::erase,
-                                                    .durability = level,
-                                                    .principal = "host"});
-  if (!written) return fail(std::move(written.error()));
-  return written->only();
+  return write(where, operation::erase, {}, {}, level);
+}
+
+result<change_id> host_context::erase_if(std::string_view where, const value_version& expected,
+                                         durability level) {
+  return write(where, operation::erase, {}, expected, level);
 }
 
 result<std::vector<context_entry>> host_context::list(std::string_view prefix) const {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -14,6 +15,7 @@
 #include <troupe/messages/audit.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/node.hpp>
 #include <troupe/messages/plugin_requests.hpp>
@@ -118,10 +120,21 @@ class host_context {
 public:
   /// The value, or `not_found`.
   result<value> get(std::string_view path) const;
+  /// The value, if there is one, and the version of the path: see `set_if`.
+  result<value_found> find(std::string_view path) const;
   /// Writes a value. Returns when the change is durable here, or at once with `memory`.
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
   /// Erases a value. Returns as `set` does; `not_found` when there is none.
   result<change_id> erase(std::string_view path, durability level = durability::durable);
+  /// Writes a value if the path still has the version that `find` returned, so if nothing was
+  /// written there since. Fails with `failed_precondition` otherwise, and writes nothing. After
+  /// `deadline_exceeded` and `storage_failure` the value may have been written. A node that is cut
+  /// off may do the same with the same version; both writes then compete.
+  result<change_id> set_if(std::string_view path, value given, const value_version& expected,
+                           durability level = durability::durable);
+  /// Erases a value on the same condition.
+  result<change_id> erase_if(std::string_view path, const value_version& expected,
+                             durability level = durability::durable);
   /// The values at and below a path.
   result<std::vector<context_entry>> list(std::string_view prefix) const;
   /// Calls the function for each change at and below a path from now on, one at a time and in
@@ -134,6 +147,8 @@ public:
 private:
   friend class host;
   explicit host_context(class host& owner) : host_(owner) {}
+  result<change_id> write(std::string_view path, operation what, value given,
+                          const std::optional<value_version>& expected, durability level);
   class host& host_;
 };
 

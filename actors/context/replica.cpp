@@ -39,7 +39,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
         return reply_later<values_written>(
             self_, [&](reply_to<values_written> to) { write(wanted, std::move(to)); });
       },
-      [this](const get_value& wanted) { return manager_.find(wanted.path); },
+      [this](const get_value& wanted) { return manager_.find(wanted); },
       [this](const list_values& wanted) {
         return reply_later<value_page>(
             self_, [&](reply_to<value_page> to) { list(wanted, std::move(to)); });
@@ -111,7 +111,7 @@ caf::result<payload> replica_state::serve(service_call& call) {
   return serve_method(
       served{}, call,
       overloaded{
-          [this](const get_value& wanted, auto&) { return manager_.find(wanted.path); },
+          [this](const get_value& wanted, auto&) { return manager_.find(wanted); },
           [this](const explain_value& wanted, auto&) { return manager_.explain(wanted.path); },
           [this](list_values& wanted, auto&) {
             return reply_bytes_later<value_page>(
@@ -123,12 +123,14 @@ caf::result<payload> replica_state::serve(service_call& call) {
           },
           [this](set_value& wanted, const service_call& asked) {
             write_values write = write_of(asked, wanted.durability);
+            if (wanted.if_version) write.expected.push_back({wanted.path, *wanted.if_version});
             write.entries.push_back({std::move(wanted.path), std::move(wanted.value)});
             return serve_single(std::move(write));
           },
           [this](erase_value& wanted, const service_call& asked) {
             write_values write = write_of(asked, wanted.durability);
             write.what = operation::erase;
+            if (wanted.if_version) write.expected.push_back({wanted.path, *wanted.if_version});
             write.entries.push_back({std::move(wanted.path), {}});
             return serve_single(std::move(write));
           },

@@ -47,15 +47,24 @@ std::optional<error> sync_manager::refusal(const write_values& wanted) const {
   if (queue_.is_full())
     return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
   const auto count = wanted.entries.size();
-  if (count == 1 && !wanted.only_check) return std::nullopt;  // the engine refuses it itself
-  for (std::size_t at = 0; at < count; ++at) {
-    const auto& [where, given] = wanted.entries[at];
-    if (auto fine = engine_.check_write(where, given, wanted.principal); !fine)
+  // The engine refuses a single entry itself, except where a condition comes after that.
+  if (count > 1 || wanted.only_check || !wanted.expected.empty())
+    for (std::size_t at = 0; at < count; ++at) {
+      const auto& [where, given] = wanted.entries[at];
+      auto fine = engine_.check_write(where, given, wanted.principal);
+      if (fine) continue;
+      if (count == 1 && !wanted.only_check) return std::move(fine.error());
       return error{fine.error().code,
                    "entry " + std::to_string(at + 1) + " of " + std::to_string(count) + ", " +
                        where.text() + ": " + fine.error().message + "; nothing was written",
                    {}};
-  }
+    }
+  for (const auto& [where, version] : wanted.expected)
+    if (engine_.version(where) != version)
+      return error{error_code::failed_precondition,
+                   "'" + where.text() + "' has another version than " + to_string(version) +
+                       " now; read it again",
+                   {}};
   return std::nullopt;
 }
 
@@ -207,9 +216,11 @@ void sync_manager::tick(event_time now) {
 
 // -- reads ----------------------------------------------------------------------------------------
 
-value_found sync_manager::find(const path& where) const {
-  auto found = engine_.view(where);
-  return {found.has_value(), found ? std::move(*found) : value{}};
+value_found sync_manager::find(const get_value& wanted) const {
+  auto seen = engine_.view(wanted.path);
+  value_found found{seen.has_value(), seen ? std::move(*seen) : value{}, {}};
+  if (wanted.with_version) found.version = engine_.version(wanted.path);
+  return found;
 }
 
 std::optional<value_page> sync_manager::list(const list_values& wanted) const {

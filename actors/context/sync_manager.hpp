@@ -111,8 +111,8 @@ public:
 
   // -- reads --------------------------------------------------------------------------------------
 
-  /// What readers see at a path. O(log n).
-  value_found find(const path& where) const;
+  /// What readers see at a path, and its version if that is wanted. O(log n).
+  value_found find(const get_value& wanted) const;
   value_explained explain(const path& where) const { return engine_.explain(where); }
   /// One page, or nothing when too many tombstones lie between the values: see `begin_long_read`.
   std::optional<value_page> list(const list_values& wanted) const;

@@ -9,6 +9,12 @@
 
 namespace troupe {
 
+/// The version that a path must have.
+struct expected_version {
+  class path path;
+  value_version version;
+};
+
 /// A write of this node on behalf of a principal: one change per entry, all in one group commit.
 struct write_values {
   std::vector<context_entry> entries;
@@ -18,6 +24,8 @@ struct write_values {
   trace_id trace;
   bool only_check = false;      ///< Write nothing. Answer whether the entries would be accepted.
   bool skip_unchanged = false;  ///< Skip entries that hold this very value already.
+  /// Write nothing unless all these paths, written here or not, have these versions.
+  std::vector<expected_version> expected;
 };
 
 /// The answer to `write_values`.

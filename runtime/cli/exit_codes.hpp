@@ -7,7 +7,7 @@ namespace troupe::cli {
 /// The exit codes of `troupe`. Part of its interface: scripts rely on these numbers.
 enum exit_code : int {
   success = 0,
-  failed = 1,       ///< The request failed: a command's own error, or a defect.
+  failed = 1,       ///< The request failed: a command's own error, an unmet condition, or a defect.
   usage = 2,        ///< Wrong arguments, configuration, file or path. Nothing was changed.
   not_found = 3,    ///< The named thing does not exist.
   denied = 4,       ///< Not permitted.
@@ -35,6 +35,7 @@ constexpr exit_code exit_code_of(error_code code) noexcept {
     case error_code::limit_exceeded: return refused;
     case error_code::storage_failure:
     case error_code::corrupt_data: return damaged;
+    case error_code::failed_precondition:
     case error_code::handler_failed:
     case error_code::protocol_violation:
     case error_code::internal: return failed;

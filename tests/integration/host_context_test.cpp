@@ -3,6 +3,7 @@
 #include <atomic>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,45 @@ TEST_CASE("a malformed path is refused wherever it is given") {
   CHECK(context.erase("/app/").error().code == error_code::invalid_argument);
   CHECK(context.list("app").error().code == error_code::invalid_argument);
   CHECK_FALSE(context.watch("app", [](const change_record&) {}).active());
+}
+
+TEST_CASE("a write on a condition changes nothing that was written meanwhile") {
+  test::temporary_directory place;
+  host host{in(place)};
+  auto context = host.context();
+  const auto before = context.find("/counter");
+  REQUIRE(before);
+  CHECK_FALSE(before->found);
+  REQUIRE(before->version);
+  REQUIRE(context.set_if("/counter", 1, *before->version, durability::memory));
+  CHECK(context.set_if("/counter", 2, *before->version).error().code ==
+        error_code::failed_precondition);
+  const auto now = context.find("/counter");
+  CHECK(now->value == value{1});
+  CHECK(context.erase_if("/counter", *before->version).error().code ==
+        error_code::failed_precondition);
+  CHECK(context.erase_if("/counter", *now->version));
+  CHECK(context.set_if("counter", 1, *now->version).error().code == error_code::invalid_argument);
+  CHECK(context.find("counter").error().code == error_code::invalid_argument);
+}
+
+TEST_CASE("threads that count with conditional writes lose no step") {
+  test::temporary_directory place;
+  host host{in(place)};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([context = host.context()]() mutable {
+      for (int done = 0; done < 25;) {
+        const auto seen = context.find("/counter");
+        if (!seen) return;
+        const auto count = seen->value.as_integer().value_or(0);
+        const auto set = context.set_if("/counter", count + 1, *seen->version, durability::memory);
+        if (set) ++done;
+        if (!set && set.error().code != error_code::failed_precondition) return;
+      }
+    });
+  for (auto& each : threads) each.join();
+  CHECK(host.context().get("/counter") == value{100});
 }
 
 TEST_CASE("a list has every value, however many there are") {

@@ -69,9 +69,9 @@ MAX_TIMEOUT = 86400.0  #: Longer timeouts count as this long.
 
 #: The kinds of failure, on the wire and in `TroupeError.code`.
 ERROR_CODES = frozenset(
-    "invalid_argument not_found already_exists permission_denied limit_exceeded overloaded "
-    "deadline_exceeded cancelled unavailable plugin_crashed protocol_violation version_mismatch "
-    "storage_failure corrupt_data handler_failed internal".split())
+    "invalid_argument not_found already_exists failed_precondition permission_denied "
+    "limit_exceeded overloaded deadline_exceeded cancelled unavailable plugin_crashed internal "
+    "protocol_violation version_mismatch storage_failure corrupt_data handler_failed".split())
 
 _READ_BYTES = 1 << 16
 _DURABILITY = {True: "durable", False: "memory"}

@@ -56,6 +56,27 @@ TEST_CASE_FIXTURE(one_replica, "entries can be checked without being written") {
   CHECK(stored().empty());
 }
 
+TEST_CASE_FIXTURE(one_replica, "a link writes and deletes on the condition of a version") {
+  const auto version = [&] {
+    return *replica.serve<value_found>("context.get", get_value{path{"/a"}, true}).value().version;
+  };
+  const auto none = version();
+  const auto set = [&](int given, const value_version& expected) {
+    return replica.serve<change_accepted>(
+        "context.set", set_value{path{"/a"}, given, durability::memory, expected});
+  };
+  const auto erase = [&](const value_version& expected) {
+    return replica.serve<change_accepted>("context.delete",
+                                          erase_value{path{"/a"}, durability::memory, expected});
+  };
+  CHECK(set(1, none));
+  CHECK(set(2, none).error().code == error_code::failed_precondition);
+  CHECK(erase(none).error().code == error_code::failed_precondition);
+  CHECK(replica.read("/a") == value{1});
+  CHECK(erase(version()));
+  CHECK_FALSE(replica.serve<value_found>("context.get", get_value{path{"/a"}}).value().version);
+}
+
 TEST_CASE_FIXTURE(one_replica, "a single refused entry is answered with the refusal itself") {
   const auto outcome = replica.write("/_sys/x", 1);
   CHECK(outcome.code() == error_code::permission_denied);

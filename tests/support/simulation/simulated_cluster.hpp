@@ -116,6 +116,9 @@ private:
                                   static_cast<int>(random_() % 1000)});
       wanted.skip_unchanged = random_() % 8 == 0;
     }
+    const auto other = some_path();
+    if (random_() % 4 == 0) nodes_[i]->read(other);
+    if (random_() % 4 == 0) wanted.expected = nodes_[i]->condition(other);
     nodes_[i]->write(wanted, time(i));
   }
 

@@ -27,6 +27,13 @@ namespace troupe::test::simulation {
 struct open_write {
   std::vector<dot> dots;
   bool durable = false;
+  bool may_be_made = true;  ///< Whether its conditions held.
+};
+
+/// What a client has read of a path: the version, and the writes that lived there.
+struct read_version {
+  value_version version;
+  std::vector<dot> live;
 };
 
 class simulated_node;
@@ -115,11 +122,12 @@ public:
     const auto next = [&] { return engine.vector().at(own.origin, own.incarnation) + 1; };
     const auto first = next();
     std::map<path, std::vector<dot>> before;
-    for (const auto& each : wanted.entries)
-      if (const auto entry = engine.tree().find(each.path))
-        for (const auto& sibling : entry->siblings()) before[each.path].push_back(sibling.dot);
-    manager_->write(request, wanted, now);
+    for (const auto& each : wanted.entries) before[each.path] = live_at(each.path);
     open_write open{{}, wanted.durability == durability::durable};
+    for (const auto& each : wanted.expected)
+      open.may_be_made = open.may_be_made && read_.at(each.path).live == live_at(each.path);
+    manager_->write(request, wanted, now);
+    must(open.may_be_made || next() == first, "a write is made though its condition does not hold");
     for (auto seq = first; seq < next(); ++seq) {
       const dot id{own.origin, own.incarnation, seq};
       truth_.wrote(own_record(id, wanted, before));
@@ -128,6 +136,16 @@ public:
     if (open.dots.size() > 1) groups_.emplace(open.dots.front(), open.dots.size());
     writes_.emplace(request, std::move(open));
     after_event();
+  }
+  /// A client reads the version of a path, also to write on its condition later.
+  void read(const path& where) {
+    read_[where] = {*manager_->find({where, true}).version, live_at(where)};
+  }
+  /// The condition that a path is as it was when it was read last, maybe by an earlier life.
+  std::vector<expected_version> condition(const path& where) const {
+    const auto found = read_.find(where);
+    if (found == read_.end()) return {};
+    return {{where, found->second.version}};
   }
   void settle() {
     const context_request request{++requests_};
@@ -184,6 +202,12 @@ public:
   }
 
 private:
+  std::vector<dot> live_at(const path& where) const {
+    std::vector<dot> live;
+    if (const auto entry = manager_->engine().tree().find(where))
+      for (const auto& each : entry->siblings()) live.push_back(each.dot);
+    return live;
+  }
   static std::uint64_t seq_of(const version_vector& vector, const dot& id) {
     return vector.at(id.origin, id.incarnation);
   }
@@ -209,7 +233,7 @@ private:
       record.observed = found->second;
     std::ranges::sort(record.observed);
     record.principal = wanted.principal;
-    must(manager_->find(entry->path).found == (wanted.what == operation::put),
+    must(manager_->find({entry->path}).found == (wanted.what == operation::put),
          "a writer does not read its own write");
     return record;
   }
@@ -257,10 +281,13 @@ private:
     writes_.erase(found);
     if (!effect.outcome) {
       const auto code = effect.outcome.error().code;
+      must(code != error_code::failed_precondition || !open.may_be_made,
+           "a write is refused for a condition that holds");
       must(code == error_code::storage_failure || open.dots.empty(),
            "a write is refused and made all the same");
       return;
     }
+    must(open.may_be_made, "a write is answered though its condition does not hold");
     must(effect.outcome->ids.size() == open.dots.size(), "an answer names other changes");
     for (std::size_t i = 0; i < open.dots.size(); ++i)
       must(effect.outcome->ids[i] == truth_.record(open.dots[i]).id(),
@@ -307,10 +334,11 @@ private:
   std::uint64_t requests_ = 0;
   std::map<context_request, open_write> writes_;
   std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.
-  std::map<dot, std::size_t> groups_;                  ///< Writes of several values.
-  std::set<dot> acknowledged_;                         ///< As durable, in all lives.
-  version_vector seen_;                                ///< What the engine has processed.
-  version_vector logged_;  ///< What was handed to the disk in this life.
+  std::map<path, read_version> read_;
+  std::map<dot, std::size_t> groups_;  ///< Writes of several values.
+  std::set<dot> acknowledged_;         ///< As durable, in all lives.
+  version_vector seen_;                ///< What the engine has processed.
+  version_vector logged_;              ///< What was handed to the disk in this life.
 };
 
 }  // namespace troupe::test::simulation

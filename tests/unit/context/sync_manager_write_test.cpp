@@ -232,14 +232,78 @@ TEST_CASE("settling fails with the disk, and with its checkpoint") {
   CHECK(f.logged("context.checkpoint_failed") == 0);
 }
 
+// -- conditions -----------------------------------------------------------------------------------
+
+TEST_CASE("a write on the condition of a version is taken only while the path has that version") {
+  manager_fixture f;
+  const auto version = [&](std::string_view where) {
+    return *f.manager.find({path{where}, true}).version;
+  };
+  const auto write_if = [&](std::string_view where, value given, std::string_view condition,
+                            const value_version& expected, operation what = operation::put) {
+    f.write({.entries = {{path{where}, std::move(given)}},
+             .what = what,
+             .durability = durability::memory,
+             .expected = {{path{condition}, expected}}});
+    return f.only<answer_write>().outcome;
+  };
+  const auto none = version("/a");
+  CHECK(none == value_version{});
+  CHECK(write_if("/a", 1, "/a", none));
+  const auto first = version("/a");
+  const auto refused = write_if("/a", 2, "/a", none);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::failed_precondition);
+  CHECK(refused.error().message.find("'/a' has another version than 0000") == 0);
+  CHECK(f.none<append_batch>());
+  CHECK(f.read("/a") == value{1});
+  // The condition may be about another path. The same value again is another version.
+  CHECK(write_if("/b", 1, "/a", first));
+  CHECK(write_if("/a", 1, "/a", first));
+  CHECK_FALSE(write_if("/a", {}, "/a", first, operation::erase));
+  CHECK(write_if("/a", {}, "/a", version("/a"), operation::erase));
+  // What is erased has a version of its own, so a writer who saw nothing there learns of it.
+  CHECK_FALSE(write_if("/a", 3, "/a", none));
+  CHECK(write_if("/a", 3, "/a", version("/a")));
+}
+
+TEST_CASE("of a write with several conditions nothing is written when one does not hold") {
+  manager_fixture f;
+  f.write("/a", 1, durability::memory);
+  f.write({.entries = {{path{"/b"}, 1}, {path{"/c"}, 1}},
+           .durability = durability::memory,
+           .expected = {{path{"/b"}, {}}, {path{"/a"}, {}}}});
+  CHECK(f.only<answer_write>().outcome.error().message.find("'/a'") == 0);
+  CHECK_FALSE(f.read("/b"));
+}
+
+TEST_CASE("a write that is not permitted is refused for that, whatever its condition") {
+  manager_fixture f;
+  f.write({.entries = {{path{"/_sys/x"}, 1}}, .expected = {{path{"/_sys/x"}, {{1, 1}}}}});
+  CHECK(f.only<answer_write>().outcome.error().code == error_code::permission_denied);
+}
+
+TEST_CASE("replicas with the same writes of a path agree on its version") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  const auto mine = put({node(2), 1, 1}, "/a", "mine"),
+             theirs = put({node(3), 1, 1}, "/a", "theirs");
+  f.push(1, 1, {mine, theirs});
+  context_engine other{node(7), 1};
+  for (const auto& each : {theirs, mine})
+    REQUIRE(other.apply(each, noon).status == apply_status::applied);
+  CHECK(f.manager.engine().version(path{"/a"}) == other.version(path{"/a"}));
+  CHECK(other.version(path{"/b"}) == value_version{});
+}
+
 // -- reads ----------------------------------------------------------------------------------------
 
 TEST_CASE("values are found, explained and listed as they are now") {
   manager_fixture f;
   f.write("/a/x", 1);
   f.write("/a/y", 2);
-  CHECK(f.manager.find(path{"/a/x"}) == value_found{true, 1});
-  CHECK_FALSE(f.manager.find(path{"/b"}).found);
+  CHECK(f.manager.find({path{"/a/x"}}) == value_found{true, 1, {}});
+  CHECK_FALSE(f.manager.find({path{"/b"}}).found);
   CHECK(f.manager.explain(path{"/a/x"}).writes.size() == 1);
   const auto page = f.manager.list({.prefix = path{"/a"}});
   REQUIRE(page);

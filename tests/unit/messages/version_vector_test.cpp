@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <troupe/messages/context.hpp>
+#include <troupe/messages/context_requests.hpp>
 #include <troupe/tests/support/fixtures/context_fixture.hpp>
 
 using namespace troupe;
@@ -118,4 +119,20 @@ TEST_CASE("dots, hashes and times are shown and taken apart") {
   CHECK(time.milliseconds() == 1'700'000'000'000);
   CHECK(time.counter() == 65535);
   CHECK(timestamp::from_parts(2, 0) > timestamp::from_parts(1, 65535));
+}
+
+TEST_CASE("the version of a path is a text of 32 hexadecimal digits, on the wire too") {
+  const value_version version{{0x0123456789abcdef, 0xfedcba9876543210}};
+  CHECK(to_string(version) == "0123456789abcdeffedcba9876543210");
+  CHECK(value_version::parse(to_string(version)) == version);
+  CHECK(value_version::parse("0123456789ABCDEFFEDCBA9876543210") == version);
+  for (const auto* wrong : {"", "0", "0123456789abcdeffedcba987654321",
+                            "0123456789abcdeffedcba98765432100", "g123456789abcdeffedcba9876543210",
+                            "-123456789abcdeffedcba9876543210", "0123456789abcde fedcba9876543210"})
+    CHECK(value_version::parse(wrong).error().code == error_code::invalid_argument);
+  const set_value asked{path{"/a"}, 1, durability::memory, version};
+  CHECK(decode<set_value>(encode(asked)) == asked);
+  const auto bad = value::map({{"path", "/a"}, {"value", 1}, {"if_version", "x"}});
+  CHECK(decode<set_value>(bad.msgpack()).error().message.find("32 hexadecimal digits") !=
+        std::string::npos);
 }
