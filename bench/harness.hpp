@@ -70,6 +70,8 @@ public:
   std::size_t operations(std::size_t full) const noexcept {
     return effort_ == effort::full ? full : full / 4;
   }
+  /// Whether to leave out what takes long.
+  bool is_quick() const noexcept { return effort_ == effort::quick; }
   /// Of each side that count.
   static constexpr std::size_t runs = 10;
 

@@ -10,6 +10,7 @@
 
 #include <troupe/bench/bare_types.hpp>
 #include <troupe/bench/report.hpp>
+#include <troupe/bench/suites.hpp>
 #include <troupe/runtime/node.hpp>
 #include <troupe/runtime/version.hpp>
 
@@ -84,6 +85,8 @@ int measure(const options& wanted) {
 int main(int argc, char** argv) {
   options wanted;
   bool list = false;
+  std::string memory_of;
+  std::uint32_t entries = 0;
   CLI::App program{"Measures Troupe beside other ways to do the same work", "troupe-bench"};
   program.set_version_flag("--version", "troupe-bench " + std::string{troupe::version});
   program.add_option("--suite", wanted.suites, "Run only this suite; may be repeated")
@@ -95,6 +98,9 @@ int main(int argc, char** argv) {
   program.add_flag("--quick", wanted.quick, "Shorter runs, for everyday use");
   program.add_flag("--json", wanted.json, "Print the summary as JSON");
   program.add_flag("--list", list, "List the suites and end");
+  // The suite `context` calls this program again with these.
+  program.add_option("--memory-of", memory_of)->group("")->check(CLI::IsMember({"ours", "beside"}));
+  program.add_option("--entries", entries)->group("");
   program.footer(footer);
   try {
     program.parse(argc, argv);
@@ -103,6 +109,10 @@ int main(int argc, char** argv) {
   }
   if (list) {
     list_suites();
+    return all_met;
+  }
+  if (!memory_of.empty()) {
+    std::printf("%f\n", troupe::bench::measure_context_memory(memory_of, entries));
     return all_met;
   }
   return measure(wanted);

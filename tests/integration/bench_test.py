@@ -30,7 +30,7 @@ class Benchmarks(unittest.TestCase):
             self.assertEqual({each.name for each in dated[0].iterdir()},
                              {"summary.json", "run.json", "table.md"})
         self.assertEqual(summary, latest)
-        self.assertEqual({each["suite"] for each in summary}, {"commands", "network"})
+        self.assertEqual({each["suite"] for each in summary}, {"commands", "context", "network"})
         for each in summary:
             self.assertEqual(list(each), FIELDS)
             self.assertGreater(each["ours"], 0)
