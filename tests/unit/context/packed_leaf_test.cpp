@@ -95,6 +95,26 @@ TEST_CASE("a key that has little in common with a leaf of long keys gets a leaf 
   }
 }
 
+TEST_CASE("a node that is full of children takes a leaf that falls into three") {
+  std::vector<change_record> records;
+  for (unsigned i = 0; i < context_tree::max_siblings; ++i)
+    records.push_back(put({node(i + 1), ~std::uint64_t{0} - i, ~std::uint64_t{0} - i}, "/x",
+                          std::string(120, 'v'), {}, i));
+  const held_siblings many{std::move(records)};
+  const auto key = [](int i) { return "/k/" + std::to_string(100'000 + i); };
+  // In order, leaves and nodes are left full. The large entry comes into the middle of the last
+  // leaf.
+  constexpr int in_leaf = packed_leaf::max_entries, leaves = inner_node::max_children;
+  for (int size = leaves * in_leaf - 12; size <= leaves * in_leaf; size += 4) {
+    CAPTURE(size);
+    context_tree tree;
+    model expected;
+    for (int i = 0; i < size; ++i) set(tree, expected, key(i), siblings_for(1, 1));
+    set(tree, expected, key(size - 30) + "5", many);
+    check_equal(tree, expected);
+  }
+}
+
 TEST_CASE("trees of long and short keys stay sound in any order of changes") {
   for (unsigned seed = 0; seed < 10; ++seed) {
     CAPTURE(seed);
