@@ -61,10 +61,10 @@ std::optional<error> sync_manager::refusal(const write_values& wanted) const {
     }
   for (const auto& [where, version] : wanted.expected)
     if (engine_.version(where) != version)
-      return error{error_code::failed_precondition,
-                   "'" + where.text() + "' has another version than " + to_string(version) +
-                       " now; read it again",
-                   {}};
+      return error{
+          error_code::failed_precondition,
+          "'" + where.text() + "' does not have version " + to_string(version) + "; read it again",
+          {}};
   return std::nullopt;
 }
 

@@ -254,7 +254,7 @@ TEST_CASE("a write on the condition of a version is taken only while the path ha
   const auto refused = write_if("/a", 2, "/a", none);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == error_code::failed_precondition);
-  CHECK(refused.error().message.find("'/a' has another version than 0000") == 0);
+  CHECK(refused.error().message.find("'/a' does not have version 0000") == 0);
   CHECK(f.none<append_batch>());
   CHECK(f.read("/a") == value{1});
   // The condition may be about another path. The same value again is another version.

@@ -218,7 +218,7 @@ void packed_leaf::put(leaf_place place, std::string_view key, std::span<const si
   outside_ += added;
 }
 
-/// Puts the bytes of an entry before the entry at `at`, or replaces that one. No bytes remove it.
+/// Inserts the bytes of an entry at `at`, or replaces the entry there. Empty bytes remove it.
 void packed_leaf::splice(std::size_t at, bool replaces, std::string_view entry) {
   const bool adds = !replaces, removes = entry.empty();
   const std::size_t before = replaces ? end_of(at) - slot(at) : 0;
@@ -277,8 +277,8 @@ void packed_leaf::reserve(std::size_t bytes) {
   capacity_ = static_cast<std::uint32_t>(wanted);
 }
 
-/// Copies the entries from `from` up to `to` into an empty leaf, with this prefix, which their keys
-/// have in common. Outside values then belong to the other leaf.
+/// Copies the entries from `from` up to `to` into an empty leaf. Counts no references: afterwards
+/// one of the two leaves owns the outside values. @param new_prefix common to the copied keys.
 void packed_leaf::copy_to(packed_leaf& into, std::size_t from, std::size_t to,
                           std::string_view new_prefix) const {
   into.bases_ = bases_;
@@ -302,7 +302,7 @@ void packed_leaf::copy_to(packed_leaf& into, std::size_t from, std::size_t to,
   into.used_ = static_cast<std::uint32_t>(out - into.bytes_.get());
 }
 
-/// The longest prefix that the keys of these entries have in common. Not empty of entries.
+/// The longest prefix that the keys of these entries have in common. There is at least one.
 std::string packed_leaf::longest_prefix(std::size_t from, std::size_t to) const {
   std::string first;
   read_key(from, first);
@@ -313,7 +313,8 @@ std::string packed_leaf::longest_prefix(std::size_t from, std::size_t to) const 
   return first;
 }
 
-/// Takes the place of this leaf's bytes. Outside values that were copied are not dropped.
+/// Takes over the bytes of another leaf. Counts no references: the caller says how many outside
+/// values the leaf now owns.
 void packed_leaf::take(packed_leaf& other, std::uint32_t outside) noexcept {
   bytes_ = std::move(other.bytes_);
   capacity_ = std::exchange(other.capacity_, 0);

@@ -34,16 +34,17 @@ struct leaf_place {
 /// the text of the rest of its key, and one or more siblings. A sibling is one byte (operation,
 /// whether the value lies outside, whether another sibling follows), the numbers of its source and
 /// its principal in the leaf's names, the differences of its seq and its time to the bases of the
-/// leaf, eight bytes of content hash, and its value: after its length, or outside if it is long.
+/// leaf, eight bytes of content hash, and its value. A short value follows its length; a long one
+/// lies outside, and the leaf holds a pointer to it.
 /// Numbers are varints of seven bits a byte.
 ///
 /// Has no lock; see `context_tree` for what threads may do.
 class packed_leaf final : public tree_node {
 public:
-  /// Bounds of a leaf; one with a single entry may pass the bytes.
+  /// Bounds of a leaf. A leaf with a single entry may exceed `max_bytes`.
   static constexpr std::size_t max_entries = 64;
   static constexpr std::size_t max_bytes = 6000;
-  /// Longer values lie outside, so that entries can be moved about.
+  /// Longer values lie outside: a change moves the entries behind it.
   static constexpr std::size_t max_inline_value = 128;
   /// Of one entry.
   static constexpr std::size_t max_siblings = 256;
@@ -89,7 +90,7 @@ public:
   std::unique_ptr<packed_leaf> split(std::size_t from);
   /// Moves all entries into a new leaf.
   std::unique_ptr<packed_leaf> move_all();
-  /// The place that parts the bytes in halves.
+  /// The first entry of the second half of the bytes.
   std::size_t middle() const noexcept;
   /// Copies all entries of another leaf, whose keys come later, behind these.
   void append(const packed_leaf& other, latest_names& latest);
