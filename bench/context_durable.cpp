@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <SQLiteCpp/Database.h>
@@ -59,14 +60,15 @@ public:
   result<double> append(std::size_t count) {
     const auto begin = std::chrono::steady_clock::now();
     for (std::size_t done = 0; done < count; done += batch) {
-      std::vector<encoded_record> records;
+      std::vector<change_record> records;
       records.reserve(batch);
       for (std::size_t i = 0; i < batch; ++i) {
-        const auto record = next_write(engine_, ++writes_);
+        auto record = next_write(engine_, ++writes_);
         if (!record) return fail(record.error());
-        records.push_back(encode_record(*record));
+        records.push_back(std::move(*record));
       }
-      if (auto appended = store_.append(records); !appended) return fail(appended.error());
+      if (auto appended = store_.append(make_batches(records)); !appended)
+        return fail(appended.error());
     }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
     const auto& own = engine_.own_incarnation();
@@ -81,7 +83,7 @@ private:
   std::size_t writes_ = 0;
 };
 
-/// A table that the same bytes are appended to, with the same durability.
+/// A table that the same changes are appended to, one row each, with the same durability.
 class bare_table {
 public:
   explicit bare_table(const std::string& file)
@@ -91,7 +93,7 @@ public:
     database_.exec("CREATE TABLE log (id INTEGER PRIMARY KEY, record BLOB NOT NULL)");
     context_engine engine{node_id{uuid{{1, 2, 3}}}, 1};
     for (std::size_t i = 1; i <= batch; ++i)
-      records_.push_back(encode_record(*next_write(engine, i)).bytes);
+      records_.push_back(change_batch::of(std::vector{*next_write(engine, i)})->bytes());
   }
 
   result<double> append(std::size_t count) {

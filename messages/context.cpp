@@ -152,6 +152,15 @@ change_id change_record::id() const {
   return {made};
 }
 
+std::uint64_t change_record::weight() const noexcept {
+  constexpr std::uint64_t of_record = 400, of_claim = 48, of_path = 56;
+  auto bytes = of_record + path.text().size() + new_value.msgpack().size() + principal.size() +
+               counts.bytes.size() + observed.size() * of_claim;
+  for (const auto& each : below)
+    bytes += of_path + each.path.text().size() + each.changes.size() * of_claim;
+  return bytes;
+}
+
 version_vector::version_vector(std::vector<version_entry> entries) : entries_(std::move(entries)) {
   std::sort(entries_.begin(), entries_.end());
   std::size_t kept = 0;

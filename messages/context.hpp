@@ -99,26 +99,86 @@ struct timestamp {
 };
 
 /// What a change does to its path.
-enum class operation : std::uint8_t { put, erase };
+enum class operation : std::uint8_t {
+  put,
+  erase,
+  erase_subtree,  ///< Takes away what its writer saw at the path and below it. What others write
+                  ///< there meanwhile stays.
+  increment,      ///< Adds to the number at the path. Increments of all nodes add up.
+};
 
 template <>
 struct enum_names<operation> {
-  static constexpr std::array<enumerator<operation>, 2> names{
-      {{operation::put, "put"}, {operation::erase, "erase"}}};
+  static constexpr std::array<enumerator<operation>, 4> names{
+      {{operation::put, "put"},
+       {operation::erase, "erase"},
+       {operation::erase_subtree, "erase_subtree"},
+       {operation::increment, "increment"}}};
+};
+
+/// A change that another one overwrote, as the writer of the other one saw it.
+struct observed_change {
+  struct dot dot;
+  /// `content_hash` of the change: the claim to have overwritten it counts only for the change with
+  /// this content. So nobody can overwrite a change that does not exist yet.
+  std::uint64_t content = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("dot", &observed_change::dot),
+                      required("content", &observed_change::content)};
+  }
+  friend auto operator<=>(const observed_change&, const observed_change&) = default;
+};
+
+/// The changes of one path that an erasure of a subtree overwrote.
+struct observed_path {
+  class path path;
+  std::vector<observed_change> changes;  ///< Sorted; at least one.
+
+  static constexpr auto fields() {
+    return std::tuple{required("path", &observed_path::path),
+                      required("changes", &observed_path::changes)};
+  }
+  friend bool operator==(const observed_path&, const observed_path&) = default;
+};
+
+/// The place of a change in its transaction. The changes of a transaction follow each other in one
+/// incarnation, and readers see all of them or none.
+struct transaction_place {
+  std::uint32_t index = 0;  ///< From 0.
+  std::uint32_t count = 1;  ///< Changes of the transaction. One for a change on its own.
+  /// At least the sum of `change_record::weight` of its changes, so that who receives the first one
+  /// knows how much is to come. 0 for a change on its own.
+  std::uint64_t weight = 0;
+
+  bool is_last() const noexcept { return index + 1 == count; }
+
+  static constexpr auto fields() {
+    return std::tuple{required("index", &transaction_place::index),
+                      required("count", &transaction_place::count),
+                      required("weight", &transaction_place::weight)};
+  }
+  friend bool operator==(const transaction_place&, const transaction_place&) = default;
 };
 
 /// One change of one path, the unit that nodes exchange and store.
 struct change_record {
   /// The format that this build writes. A record of a newer format is rejected.
-  static constexpr std::uint32_t current_format = 1;
+  static constexpr std::uint32_t current_format = 2;
 
   struct dot dot;              ///< Unique. Names the origin.
   struct timestamp timestamp;  ///< By the origin's hybrid clock.
   class path path;
   enum operation operation = operation::put;
-  value new_value;  ///< For `put`; nil otherwise.
-  std::vector<struct dot>
-      observed;           ///< The writes that this one overwrote, as its writer saw them.
+  value new_value;  ///< For `put`; for `increment` what it adds, an integer; nil otherwise.
+  /// The changes of this path by other incarnations that this one overwrote, as its writer saw
+  /// them. Sorted. Earlier changes of its own incarnation are overwritten in any case.
+  std::vector<observed_change> observed;
+  /// For `erase_subtree`: all that it overwrote, in the order of the paths.
+  std::vector<observed_path> below;
+  /// What of a counter it has seen: see `actors/context/state/counter.hpp`. Empty at most paths.
+  binary counts;
+  transaction_place transaction;
   std::string principal;  ///< On whose behalf.
   trace_id trace;         ///< The request that caused it.
   std::uint32_t format = current_format;
@@ -128,6 +188,8 @@ struct change_record {
 
   /// A UUID made from the dot: the same on every node.
   change_id id() const;
+  /// About how many bytes of memory the change takes, equal on every machine. O(what it overwrote)
+  std::uint64_t weight() const noexcept;
   /// The node on which the change was made.
   const node_id& origin() const noexcept { return dot.origin; }
 
@@ -138,6 +200,9 @@ struct change_record {
                       required("op", &change_record::operation),
                       optional("value", &change_record::new_value),
                       optional("observed", &change_record::observed),
+                      optional("below", &change_record::below),
+                      optional("counts", &change_record::counts),
+                      optional("transaction", &change_record::transaction),
                       optional("principal", &change_record::principal),
                       optional("trace", &change_record::trace),
                       optional("format", &change_record::format)};
@@ -146,6 +211,7 @@ struct change_record {
   friend bool operator==(const change_record& a, const change_record& b) {
     return a.dot == b.dot && a.timestamp == b.timestamp && a.path == b.path &&
            a.operation == b.operation && a.new_value == b.new_value && a.observed == b.observed &&
+           a.below == b.below && a.counts == b.counts && a.transaction == b.transaction &&
            a.principal == b.principal && a.trace == b.trace && a.format == b.format;
   }
 };

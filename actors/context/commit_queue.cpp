@@ -1,5 +1,6 @@
 #include <troupe/actors/context/commit_queue.hpp>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -7,56 +8,71 @@
 
 namespace troupe {
 
-void commit_queue::add(encoded_record record) {
-  groups_.push_back({1, record.bytes.size()});
-  waiting_bytes_ += record.bytes.size();
-  waiting_.push_back(std::move(record));
+void commit_queue::push(group added) {
+  waiting_ += added.changes;
+  waiting_bytes_ += added.bytes;
+  groups_.push_back(std::move(added));
 }
 
-void commit_queue::add(std::vector<encoded_record> records) {
+void commit_queue::add(std::vector<change_record> records) {
   if (records.empty()) return;
-  group whole{records.size(), 0};
-  for (auto& each : records) {
-    whole.bytes += each.bytes.size();
-    waiting_.push_back(std::move(each));
-  }
-  waiting_bytes_ += whole.bytes;
-  groups_.push_back(whole);
+  group added;
+  added.changes = records.size();
+  for (const auto& each : records) added.bytes += each.weight();
+  added.records = std::move(records);
+  push(std::move(added));
 }
 
-commit_queue::batch commit_queue::take() {
-  if (under_way_ || waiting_.empty()) return nullptr;
-  group taken{0, 0};
-  while (!groups_.empty()) {
-    const auto next = groups_.front();
-    const bool fits = taken.records + next.records <= limits_.max_batch &&
-                      taken.bytes + next.bytes <= limits_.max_batch_bytes;
-    if (taken.records > 0 && !fits) break;
-    taken.records += next.records;
-    taken.bytes += next.bytes;
-    groups_under_way_.push_back(next);
-    groups_.pop_front();
-  }
-  waiting_bytes_ -= taken.bytes;
-  const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(taken.records);
-  under_way_ = std::make_shared<const std::vector<encoded_record>>(
-      std::move_iterator{waiting_.begin()}, std::move_iterator{end});
-  waiting_.erase(waiting_.begin(), end);
-  return under_way_;
+void commit_queue::add(shared_batch batch) {
+  group added;
+  added.changes = batch->size();
+  added.bytes = batch->bytes().size();
+  added.batches.push_back(std::move(batch));
+  push(std::move(added));
 }
 
-commit_queue::batch commit_queue::end_batch(const result<void>& outcome) {
-  TROUPE_ASSERT(under_way_, "the disk answers for a batch that is under way");
+std::shared_ptr<const commit> commit_queue::take() {
+  if (under_way_ || groups_.empty()) return nullptr;
+  auto next = std::make_shared<commit>();
+  std::vector<change_record> open;  // not encoded yet
+  const auto encode_open = [&] {
+    std::ranges::move(make_batches(open, limits_.max_body_bytes),
+                      std::back_inserter(next->batches));
+    open.clear();
+  };
+  for (std::size_t bytes = 0; !groups_.empty(); groups_.pop_front()) {
+    auto& group = groups_.front();
+    const bool fits = next->changes + group.changes <= limits_.max_batch &&
+                      bytes + group.bytes <= limits_.max_batch_bytes;
+    if (next->changes > 0 && !fits) break;
+    next->changes += group.changes;
+    bytes += group.bytes;
+    waiting_bytes_ -= group.bytes;
+    std::ranges::move(group.records, std::back_inserter(open));
+    if (group.batches.empty()) continue;
+    encode_open();
+    std::ranges::move(group.batches, std::back_inserter(next->batches));
+  }
+  encode_open();
+  waiting_ -= next->changes;
+  return under_way_ = std::move(next);
+}
+
+std::shared_ptr<const commit> commit_queue::end_commit(const result<void>& outcome) {
+  TROUPE_ASSERT(under_way_, "the disk answers for a commit that is under way");
   auto ended = std::exchange(under_way_, nullptr);
   health_ = outcome;
   if (outcome) {
-    durable_ += ended->size();
-  } else {
-    waiting_.insert(waiting_.begin(), ended->begin(), ended->end());
-    groups_.insert(groups_.begin(), groups_under_way_.begin(), groups_under_way_.end());
-    for (const auto& each : groups_under_way_) waiting_bytes_ += each.bytes;
+    durable_ += ended->changes;
+    return ended;
   }
-  groups_under_way_.clear();
+  group again;
+  again.batches = ended->batches;
+  again.changes = ended->changes;
+  for (const auto& each : again.batches) again.bytes += each->bytes().size();
+  waiting_ += again.changes;
+  waiting_bytes_ += again.bytes;
+  groups_.push_front(std::move(again));
   return ended;
 }
 

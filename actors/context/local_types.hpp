@@ -8,8 +8,9 @@
 
 #include <caf/typed_actor.hpp>
 
+#include <troupe/actors/context/commit_queue.hpp>
 #include <troupe/actors/context/state/engine.hpp>
-#include <troupe/actors/context/sync/push_batch.hpp>
+#include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/actors/context/writes.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/links/local_types.hpp>
@@ -18,19 +19,16 @@
 namespace troupe {
 
 /// Asks the store to make changes durable, all or none.
-struct append_records {
-  std::shared_ptr<const std::vector<encoded_record>> records;
+struct append_commit {
+  std::shared_ptr<const commit> what;
 };
-/// Asks the store for changes of one incarnation, from `first` on: at least one and at most about
-/// `max_bytes`.
-struct read_records {
-  incarnation_id incarnation;
-  std::uint64_t first = 0;
-  std::size_t max_bytes = 0;
+/// Asks the store for changes that a peer lacks.
+struct read_batches {
+  read_log wanted;
 };
-/// The answer to `read_records`: in order, and empty when the log has none of them.
-struct records_read {
-  std::vector<encoded_record> records;
+/// The answer to `read_batches`: in order, and empty when the log has none of them.
+struct batches_read {
+  std::vector<shared_batch> batches;
 };
 /// Asks the store to write the state that the next start begins with.
 struct write_checkpoint {
@@ -69,9 +67,9 @@ struct settle_context {};
 #define TROUPE_CONTEXT_TYPES(X)               \
   X(troupe_context, troupe::write_values)     \
   X(troupe_context, troupe::values_written)   \
-  X(troupe_context, troupe::append_records)   \
-  X(troupe_context, troupe::read_records)     \
-  X(troupe_context, troupe::records_read)     \
+  X(troupe_context, troupe::append_commit)    \
+  X(troupe_context, troupe::read_batches)     \
+  X(troupe_context, troupe::batches_read)     \
   X(troupe_context, troupe::write_checkpoint) \
   X(troupe_context, troupe::context_changed)  \
   X(troupe_context, troupe::watch_context)    \

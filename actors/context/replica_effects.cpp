@@ -45,7 +45,7 @@ void replica_state::carry_out_effects() {
 }
 
 void replica_state::carry_out(append_batch& effect) {
-  ask(self_, store_, disk_deadline, append_records{std::move(effect.records)})
+  ask(self_, store_, disk_deadline, append_commit{std::move(effect.what)})
       .then(
           [this] {
             manager_.stored();
@@ -58,13 +58,12 @@ void replica_state::carry_out(append_batch& effect) {
 }
 
 void replica_state::carry_out(read_peer_log& effect) {
-  const auto report = [this, peer = effect.peer](result<std::vector<encoded_record>> records) {
-    manager_.log_read(peer, std::move(records));
+  const auto report = [this, peer = effect.peer](result<std::vector<shared_batch>> batches) {
+    manager_.log_read(peer, std::move(batches));
     carry_out_effects();
   };
-  const auto& [incarnation, first, max_bytes] = effect.wanted;
-  ask(self_, store_, log_deadline, read_records{incarnation, first, max_bytes})
-      .then([report](records_read& read) { report(std::move(read.records)); },
+  ask(self_, store_, log_deadline, read_batches{effect.wanted})
+      .then([report](batches_read& read) { report(std::move(read.batches)); },
             [report](const error& why) { report(fail(why)); });
 }
 

@@ -25,7 +25,7 @@ using change_list = std::vector<std::shared_ptr<const change_record>>;
 
 /// Append these changes to the log, all or none. Then report `stored` or `disk_refused`.
 struct append_batch {
-  commit_queue::batch records;
+  std::shared_ptr<const commit> what;
 };
 /// Read the log for a peer. Then report `log_read`.
 struct read_peer_log {

@@ -84,28 +84,33 @@ void sync_manager::write(context_request request, const write_values& wanted, ev
   }
 }
 
-/// Stops at the first entry that the engine refuses; what was written before it stays.
+/// Writes all entries that are not skipped, or none.
 result<values_written> sync_manager::write_all(const write_values& wanted) {
   values_written written;
-  std::vector<encoded_record> records;
-  std::optional<error> refused;
+  std::vector<local_write> writes;
   for (const auto& [where, given] : wanted.entries) {
-    if (wanted.skip_unchanged && engine_.view(where) == given) {
+    if (wanted.skip_unchanged && engine_.view(where) == given)
       ++written.unchanged;
-      continue;
-    }
-    auto record =
-        engine_.write(wanted.what, where, given, wanted.principal, wanted.trace, now_.wall_ms);
-    if (!record) {
-      refused = std::move(record.error());
-      break;
-    }
-    written.ids.push_back(record->id());
-    records.push_back(encode_record(*record));
-    watchers_.note(std::move(*record));
+    else
+      writes.push_back({wanted.what, where, given});
+  }
+  if (writes.empty()) return written;
+  auto made =
+      engine_.write_together(std::move(writes), wanted.principal, wanted.trace, now_.wall_ms);
+  if (!made) return fail(std::move(made.error()));
+  std::vector<change_record> records;
+  records.reserve(made->size());
+  for (auto& each : *made) {
+    written.ids.push_back(each.record.id());
+    for (auto& erased : each.below) watchers_.note(std::move(erased));
+    const auto what = each.record.operation;
+    if (each.instead)
+      watchers_.note(std::move(*each.instead));
+    else if (watchers_.size() > 0 && (what == operation::put || what == operation::erase))
+      watchers_.note(each.record);
+    records.push_back(std::move(each.record));
   }
   queue_.add(std::move(records));
-  if (refused) return fail(std::move(*refused));
   return written;
 }
 
@@ -138,7 +143,7 @@ void sync_manager::go_on() {
   take_due_checkpoint();
   while (auto ready = waiting_.next(queue_.durable()))
     std::visit([this](auto& each) { serve(each); }, *ready);
-  if (auto batch = queue_.take()) effects_.push_back(append_batch{std::move(batch)});
+  if (auto next = queue_.take()) effects_.push_back(append_batch{std::move(next)});
   TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_ == engine_.vector(),
                      "with nothing waiting for the disk, the log holds what the engine has");
 }
@@ -167,17 +172,18 @@ void sync_manager::serve(waiting_checkpoint& ready) {
 
 void sync_manager::stored() {
   const bool had_refused = !queue_.health();
-  const auto batch = queue_.end_batch({});
+  const auto done = queue_.end_commit({});
   if (had_refused) log(log_severity::info, "context.disk_recovered", {});
-  for (const auto& [id, bytes] : *batch) committed_.raise(id.origin, id.incarnation, id.seq);
-  push_to_peers(*batch);
+  for (const auto& each : done->batches)
+    committed_.raise(each->source().origin, each->source().incarnation, each->last());
+  push_to_peers(*done);
   go_on();
 }
 
 void sync_manager::disk_refused(const error& why) {
   if (queue_.health())
     log(log_severity::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
-  queue_.end_batch(fail(why));
+  queue_.end_commit(fail(why));
   for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);
 }
 
@@ -208,6 +214,7 @@ void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
 
 void sync_manager::tick(event_time now) {
   now_ = now;
+  release();
   peers_.for_each(
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
   reports_.tick(now.steady_ms, effects_);

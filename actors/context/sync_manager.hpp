@@ -87,7 +87,7 @@ public:
   /// already holds must do no harm.
   void disk_refused(const error& why);
   /// The answer to `read_peer_log`.
-  void log_read(peer_id peer, result<std::vector<encoded_record>> records);
+  void log_read(peer_id peer, result<std::vector<shared_batch>> batches);
   /// The outcome of a `save_checkpoint`. One that failed is logged and tried again later.
   void checkpoint_written(checkpoint_id id);
   void checkpoint_failed(checkpoint_id id, const error& why);
@@ -130,7 +130,6 @@ private:
   state_hash root() const override;
   bool takes_pushes() const override { return !queue_.is_full(); }
   const std::vector<node_id>& links() const override { return peers_.nodes(); }
-  std::vector<incarnation_id> declined() const override { return engine_.declined(); }
   std::vector<dot_range> missing() const override { return engine_.missing(); }
 
   // -- writing ------------------------------------------------------------------------------------
@@ -146,15 +145,18 @@ private:
   static void refuse(waiting_push&, const error&) {}  // a push waits on
 
   // -- peers --------------------------------------------------------------------------------------
-  void push_to_peers(const std::vector<encoded_record>& batch);
+  void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);
   void carry_out(peer_id peer, send_message& effect);
   void carry_out(peer_id peer, read_log& effect);
-  void carry_out(peer_id peer, apply_records& effect);
+  void carry_out(peer_id peer, apply_changes& effect);
+  std::optional<error> apply(peer_id peer, apply_changes::part& part);
+  void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);
   void carry_out(peer_id peer, report_roots& effect);
   void carry_out(peer_id peer, close_session& effect);
-  void take(applied_change change);
+  void release();
+  void tell(applied_change change);
   void forget(peer_id peer);
   void tell_links();
 

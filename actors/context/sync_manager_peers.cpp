@@ -7,10 +7,39 @@
 
 #include <fmt/format.h>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/sync/read_sync_message.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/messages/assert.hpp>
 
 namespace troupe {
+
+namespace {
+
+/// The changes of a batch, of which only some are to be stored. Reads them again when they are
+/// needed.
+class batch_parts {
+public:
+  explicit batch_parts(const change_batch& batch) noexcept : batch_(batch) {}
+
+  std::vector<change_record> of(std::uint64_t first, std::uint64_t last) {
+    if (all_.empty()) {
+      auto records = batch_.records();
+      TROUPE_ASSERT(records, "a batch that was read once can be read again");
+      all_ = std::move(*records);
+    }
+    const auto at = [&](std::uint64_t seq) {
+      return all_.begin() + static_cast<std::ptrdiff_t>(seq - batch_.first());
+    };
+    return {at(first), at(last + 1)};
+  }
+
+private:
+  const change_batch& batch_;
+  std::vector<change_record> all_;
+};
+
+}  // namespace
 
 state_hash sync_manager::root() const {
   return queue_.is_idle() ? engine_.root_hash() : state_hash{};
@@ -40,13 +69,13 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
     carry_out(from, {close_session{std::move(message.error())}});
 }
 
-void sync_manager::log_read(peer_id peer, result<std::vector<encoded_record>> records) {
-  if (!records)
+void sync_manager::log_read(peer_id peer, result<std::vector<shared_batch>> batches) {
+  if (!batches)
     log(log_severity::error, "context.log_unreadable",
-        {{"reason", foreign_text{records.error().message}}});
+        {{"reason", foreign_text{batches.error().message}}});
   auto* session = peers_.find(peer);
   if (!session) return;
-  carry_out(peer, session->log_read(records ? std::move(*records) : std::vector<encoded_record>{}));
+  carry_out(peer, session->log_read(batches ? std::move(*batches) : std::vector<shared_batch>{}));
 }
 
 void sync_manager::send_failed(peer_id peer, const error& why) {
@@ -55,11 +84,10 @@ void sync_manager::send_failed(peer_id peer, const error& why) {
   forget(peer);
 }
 
-void sync_manager::push_to_peers(const std::vector<encoded_record>& batch) {
-  if (peers_.empty()) return;
-  for (const auto& push : make_batches(batch))
+void sync_manager::push_to_peers(const commit& done) {
+  for (const auto& batch : done.batches)
     peers_.for_each(
-        [&](peer_id peer, sync_session& session) { carry_out(peer, session.committed(push)); });
+        [&](peer_id peer, sync_session& session) { carry_out(peer, session.committed(batch)); });
 }
 
 void sync_manager::serve(waiting_push& ready) {
@@ -93,32 +121,76 @@ void sync_manager::carry_out(peer_id peer, read_log& effect) {
   effects_.push_back(read_peer_log{peer, effect});
 }
 
-void sync_manager::carry_out(peer_id peer, apply_records& effect) {
+void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
   std::optional<error> broken;
-  for (auto& record : effect.records) {
-    const auto id = record.dot;
-    const auto isolated_before = engine_.quarantine().size();
-    auto outcome = engine_.apply(std::move(record), now_.wall_ms);
-    checkpoints_.count_unlogged(engine_.quarantine().size() - isolated_before);
-    for (auto& change : outcome.applied) take(std::move(change));
-    if (outcome.seen_instead) watchers_.note(std::move(*outcome.seen_instead));
-    if (outcome.status == apply_status::malformed) {
-      broken = std::move(outcome.problem);
-      break;
-    }
-    if (outcome.problem) reports_.problem(id, outcome, effects_);
-  }
+  for (auto part = effect.parts.begin(); part != effect.parts.end() && !broken; ++part)
+    broken = apply(peer, *part);
   if (broken)
     carry_out(peer, {close_session{std::move(*broken)}});
   else
-    waiting_.add(queue_.added(), waiting_push{peer, effect.batch});
+    waiting_.add(queue_.added(), waiting_push{peer, effect.push});
   go_on();
 }
 
-/// Stores a change of a peer. Notifies the watchers when readers see something new.
-void sync_manager::take(applied_change change) {
-  queue_.add(encode_record(change.record));
+/// Applies the changes of a batch and has them stored in the order in which the engine takes them:
+/// the batch as it came, unless the engine takes only a part of it, or others in between.
+/// @returns what is wrong with one of them, if no replica makes such a change.
+std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part) {
+  const auto& batch = part.batch;
+  const auto& [origin, incarnation] = batch->source();
+  const auto taken = [&] { return engine_.vector().at(origin, incarnation); };
+  batch_parts parts{*batch};
+  auto stored = taken();  // up to here, of this incarnation
+  const auto store = [&](std::uint64_t upto) {
+    if (upto <= stored) return;
+    const bool is_whole = stored + 1 == batch->first() && upto == batch->last();
+    if (is_whole)
+      queue_.add(batch);
+    else
+      queue_.add(parts.of(stored + 1, upto));
+    stored = upto;
+  };
+  std::optional<error> broken;
+  for (auto at = part.records.begin(); at != part.records.end() && !broken; ++at) {
+    const auto id = at->dot;
+    const auto before = taken();
+    const auto isolated_before = engine_.quarantine().size();
+    auto outcome = engine_.apply(std::move(*at), now_.wall_ms);
+    checkpoints_.count_unlogged(engine_.quarantine().size() - isolated_before);
+    if (outcome.status == apply_status::refused)
+      if (auto* session = peers_.find(peer)) session->decline(batch->source());
+    if (outcome.status == apply_status::malformed)
+      broken = std::move(outcome.problem);
+    else if (outcome.problem)
+      reports_.problem(id, outcome, effects_);
+    if (!outcome.released.empty()) store(outcome.status == apply_status::applied ? id.seq : before);
+    tell_of(outcome);
+    for (const auto& each : outcome.released)
+      if (incarnation_of(each.dot) == batch->source()) stored = std::max(stored, each.dot.seq);
+    queue_.add(std::move(outcome.released));
+  }
+  store(std::min(batch->last(), taken()));
+  return broken;
+}
+
+/// Changes of peers that waited for what this node has written are part of the state now.
+void sync_manager::release() {
+  if (!engine_.has_ready()) return;
+  auto outcome = engine_.release(now_.wall_ms);
+  tell_of(outcome);
+  queue_.add(std::move(outcome.released));
+}
+
+/// Tells of what became part of the state.
+void sync_manager::tell_of(apply_outcome& outcome) {
+  for (auto& change : outcome.applied) tell(std::move(change));
+  if (outcome.seen_instead) watchers_.note(std::move(*outcome.seen_instead));
+}
+
+/// Tells of a change of a peer. Notifies the watchers when readers see something new.
+void sync_manager::tell(applied_change change) {
   if (change.conflict) reports_.conflict(change.record, effects_);
+  for (auto& each : change.below) watchers_.note(std::move(each));
   if (change.visible) watchers_.note(std::move(change.instead ? *change.instead : change.record));
 }
 

@@ -69,32 +69,18 @@ struct sync_hello {
   friend bool operator==(const sync_hello&, const sync_hello&) = default;
 };
 
-/// The form of the payload of a `sync_push`.
-enum class push_encoding : std::uint8_t {
-  plain,  ///< A msgpack array of change records.
-  zstd,   ///< The same in one zstd frame with its content size.
-};
-
-template <>
-struct enum_names<push_encoding> {
-  static constexpr std::array<enumerator<push_encoding>, 2> names{
-      {{push_encoding::plain, "plain"}, {push_encoding::zstd, "zstd"}}};
-};
-
-/// `sync.push`: committed changes that the receiver lacks, in order within each incarnation.
+/// `sync.push`: committed changes that the receiver lacks, in an order in which it can take them.
 struct sync_push {
   static constexpr std::string_view method = "sync.push";
   static constexpr method_access access{
       .service = service::context, .callers = called_by::peers, .summary = "a batch of changes"};
 
-  std::uint64_t batch = 0;  ///< Counts the pushes of this link from 1.
-  push_encoding encoding = push_encoding::plain;
-  binary payload;
+  std::uint64_t batch = 0;      ///< Counts the pushes of this link from 1.
+  std::vector<binary> changes;  ///< Each a `change_batch`. At least one.
 
   static constexpr auto fields() {
     return std::tuple{required("batch", &sync_push::batch),
-                      required("encoding", &sync_push::encoding),
-                      required("payload", &sync_push::payload)};
+                      required("changes", &sync_push::changes)};
   }
   friend bool operator==(const sync_push&, const sync_push&) = default;
 };

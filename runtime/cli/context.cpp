@@ -243,6 +243,12 @@ result<void> export_values(app_state& app, client& node, const path& prefix,
   return write_output(app, file, whole->to_json(json_style::pretty) + "\n");
 }
 
+std::string show_write(const competing_write& write) {
+  if (write.operation == operation::erase) return "(deleted)";
+  const auto text = write.value.to_json();
+  return write.operation == operation::increment ? "adds " + text : text;
+}
+
 result<void> explain(app_state& app, client& node, const path& where) {
   auto explained = node.call(explain_value{where}, app.deadline);
   if (!explained) return fail(std::move(explained.error()));
@@ -251,8 +257,7 @@ result<void> explain(app_state& app, client& node, const path& where) {
   table rows{{"", "TIME (UTC)", "BY", "NODE", "VALUE"}};
   for (const auto& each : explained->writes)
     rows.add({each.wins ? "wins" : "", show_time(each.timestamp.milliseconds()),
-              safe_text(each.principal), to_string(each.dot.origin),
-              each.operation == operation::erase ? "(deleted)" : each.value.to_json()});
+              safe_text(each.principal), to_string(each.dot.origin), show_write(each)});
   rows.print("nothing was ever written there");
   return {};
 }

@@ -43,8 +43,9 @@ TEST_CASE("a manager that tells watchers twice is found") {
 }
 
 TEST_CASE("a manager that leaves out news is found") {
-  CHECK(first_violation<leaves_out_news>() ==
-        "what a watcher received, replayed, is not the state");
+  const auto found = first_violation<leaves_out_news>();
+  CHECK((found == "what a watcher received, replayed, is not the state" ||
+         found == "a watcher does not receive a visible change"));
 }
 
 TEST_CASE("a manager that tells news in the wrong order is found") {

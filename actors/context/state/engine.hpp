@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/clock.hpp>
+#include <troupe/actors/context/state/open_transactions.hpp>
 #include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/state/reorder_buffer.hpp>
 #include <troupe/actors/context/state/strategies.hpp>
@@ -20,49 +22,65 @@
 
 namespace troupe {
 
-/// Two changes under one dot, made by a copied machine or a defect; or one, when the other is not
-/// known.
+/// Two changes under one dot, made by a copied machine, a defect or a node that lies.
 struct equivocation {
   struct dot dot;
   std::vector<change_record> records;
+  /// `content_hash` of each as it came: the state does not keep all of a record.
+  std::vector<std::uint64_t> contents;
 
   /// Whether one of the changes is of this path.
   bool concerns(const path& where) const;
+  /// Of all records.
+  std::uint64_t weight() const noexcept;
 
   static constexpr auto fields() {
     return std::tuple{required("dot", &equivocation::dot),
-                      required("records", &equivocation::records)};
+                      required("records", &equivocation::records),
+                      required("contents", &equivocation::contents)};
   }
   friend bool operator==(const equivocation&, const equivocation&) = default;
 };
 
-/// Everything that a replica's future depends on, at one time. Copying it costs O(overwritten): the
-/// tree is a snapshot.
+/// Everything that a replica's future depends on, at one time. Copying it costs O(incarnations):
+/// the tree is a snapshot.
 struct engine_state {
   context_tree tree;
+  /// The changes that are part of it. Of an open transaction, none is.
   version_vector vector;
-  std::vector<dot> overwritten;  ///< Known to be overwritten, not received yet. Sorted.
-  timestamp clock;               ///< The latest time given or observed.
+  timestamp clock;  ///< The latest time given or observed.
   std::vector<equivocation> quarantine;
 };
 
 /// A change that has become part of the state.
 struct applied_change {
   change_record record;   ///< With `previous_value`.
-  bool conflict = false;  ///< The path has two or more siblings now.
+  bool conflict = false;  ///< Two or more writes compete for the path now.
   bool visible = false;   ///< What readers see at the path has changed.
   /// What readers see now when it is another write: this change took a sibling away and another
   /// sibling wins.
   std::optional<change_record> instead;
+  /// What an erasure of a subtree did to readers of each path: an erasure of that path, or the
+  /// write that wins instead. For watchers only; they are no changes and must not be stored.
+  std::vector<change_record> below;
+};
+
+/// A write that is to be made together with others.
+struct local_write {
+  operation what = operation::put;
+  class path path;
+  value new_value;  ///< Ignored for an erasure; what an increment adds.
 };
 
 /// The outcome for a change from another node.
 enum class apply_status : std::uint8_t {
-  applied,    ///< It is part of the state, with the buffered changes that waited for it.
+  applied,    ///< It is part of the state, or of a transaction that is still open, with the
+              ///< buffered changes that waited for it.
   duplicate,  ///< It was known already.
-  buffered,   ///< Earlier changes of its incarnation are missing; it waits. See `missing`.
-  refused,    ///< It cannot be applied, now or later. Neither can the rest of its incarnation: see
-              ///< `declined`.
+  buffered,   ///< Earlier changes of its incarnation are missing, or changes that it overwrote; it
+              ///< waits. See `missing`.
+  refused,    ///< It cannot be applied, and neither can what its sender has of that incarnation
+              ///< after it.
   malformed,  ///< No replica makes such a change, so its sender broke the protocol. Its
               ///< incarnation is not blamed.
   overflow,   ///< It would pass a bound and was not applied. It may be sent again later.
@@ -71,8 +89,12 @@ enum class apply_status : std::uint8_t {
 /// What `context_engine::apply` did with a change of another node.
 struct apply_outcome {
   apply_status status = apply_status::applied;
-  /// In the order in which they became part of the state. Store them in this order.
+  /// What became part of the state, in order. Nothing, for a change of a transaction that is still
+  /// open; all of the transaction, for its last change.
   std::vector<applied_change> applied;
+  /// The buffered changes of any incarnation that were taken after this one, in order. Store them
+  /// after it, and before what is taken later.
+  std::vector<change_record> released;
   /// What readers see now, when an alarm removed what they saw: the write that wins instead, or
   /// an erasure that no replica made. For watchers only; it is not a change and must not be stored.
   std::optional<change_record> seen_instead;
@@ -88,14 +110,21 @@ struct apply_outcome {
 /// The state machine of one replica of the context: which writes live, what readers see, which
 /// changes are missing.
 ///
-/// Every change has a dot and lists the dots that it overwrote. A path holds the writes that no
+/// Every change has a dot and names the changes that it overwrote. A path holds the writes that no
 /// known write has overwritten. So replicas that processed the same changes hold the same siblings,
-/// in whatever order the changes came. (Dotted version vectors: Preguiça et al., 2010.) A change
-/// may overwrite dots that have not arrived; the engine remembers them until they do. A write also
-/// overwrites the earlier writes of its own incarnation to its path.
+/// in whatever order the changes came. (Dotted version vectors: Preguiça et al., 2010.) A write
+/// also overwrites the earlier writes of its own incarnation to its path.
+///
+/// A change waits until those that it overwrote have arrived, so readers never see an effect before
+/// its cause, and a change that says to have overwritten what does not exist is taken nowhere. It
+/// overwrites the very change that its writer saw: what has another content or another path stays.
+///
+/// The changes of a transaction become part of the state when the last one has arrived. An erasure
+/// of a subtree leaves nothing in the state: it takes away what it names.
 ///
 /// What grows: one vector entry for each incarnation of a node; one tombstone for each erased path;
-/// `overwritten`, while changes are missing. `engine_limits` bounds all but the tombstones.
+/// what waits and what is open, while changes are missing. `engine_limits` bounds all but the
+/// tombstones.
 ///
 /// Pure, and not thread-safe. `snapshot` and `state` may be read on other threads.
 class context_engine {
@@ -113,38 +142,56 @@ public:
 
   // -- changing -----------------------------------------------------------------------------------
 
-  /// A change of this node. It overwrites all siblings of the path and becomes the only one.
-  /// @param given ignored for an erasure.
+  /// A change of this node. A put or an erasure overwrites all siblings of the path and becomes the
+  /// only one; an increment joins the others.
+  /// @param op not `erase_subtree`. @param given ignored for an erasure; what an increment adds.
   /// @param now_ms wall time, milliseconds since 1970.
   /// @returns the record, with `previous_value`; or not_found (erasing what readers do not see),
   ///          permission_denied (`/_sys` for principals other than "system"), limit_exceeded,
-  ///          unavailable (this node's identity is in use elsewhere, or its clock is absurd).
+  ///          invalid_argument or failed_precondition (incrementing what is no integer),
+  ///          unavailable (its clock is absurd).
   result<change_record> write(operation op, path where, value given, std::string principal,
                               trace_id trace, std::uint64_t now_ms);
+
+  /// Writes of this node that readers see all at once: one transaction, unless there is only one
+  /// change. An erasure of a subtree takes what was there before the transaction, and becomes
+  /// several changes when it is large.
+  /// @returns the changes, with `previous_value`, in order; or as `write`, when one write cannot be
+  ///          made: then none is. invalid_argument when two of them name one path, unless both put.
+  result<std::vector<applied_change>> write_together(std::vector<local_write> writes,
+                                                     std::string principal, trace_id trace,
+                                                     std::uint64_t now_ms);
 
   /// A change of another node, or of an earlier incarnation of this one.
   ///
   /// The engine never drops siblings to keep a path small: the choice would depend on the order of
   /// arrival, and a write would be lost silently. Their number is bounded by how they arise: a node
-  /// overwrites what it sees, so each node has at most one live write per path, and one more for
-  /// each time that its disk was set back. A change beyond `max_siblings` stays with its origin
+  /// overwrites what it sees, so each node has at most one live write per path, an increment
+  /// besides, and more for each time that its disk was set back. A change beyond `max_siblings`
+  /// stays with its origin
   /// (`overflow`) and is applied once a write to the path has made room.
   ///
   /// The engine detects two changes under one dot while the first is a live sibling of the same
   /// path or is buffered; it does not remember overwritten changes, and has no index of all dots.
   /// Two changes of different paths leave replicas with equal vectors and different hashes, which
-  /// their sessions report. Detected changes go into quarantine, and no further change of
-  /// that incarnation is applied. The next write to either path overwrites the dot on all replicas.
+  /// their sessions report. Detected changes go into quarantine, up to a bound; at the bound the
+  /// first one counts. The next write to the path overwrites both on all replicas. The incarnation
+  /// goes on: others may have overwritten what it wrote later, and would have to wait for ever.
   ///
-  /// A change may overwrite changes of other incarnations that have not arrived. It must not
-  /// overwrite changes of this incarnation that this node did not make: such a write would be lost
-  /// as soon as it is made. The engine refuses such a change with an alarm. A change in the name of
-  /// an earlier incarnation of this node, far ahead of wall time, is applied with an alarm and does
-  /// not move the clock.
+  /// A change of this very incarnation that this node has not made is refused with an alarm:
+  /// another node runs under this identity, or a node lies. One that says to have overwritten what
+  /// this node has yet to write waits, with an alarm. One in the name of an earlier incarnation of
+  /// this node, far ahead of wall time, is applied with an alarm and does not move the clock.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
+  /// Whether a local write has let changes go that waited for it. Then call `release`.
+  bool has_ready() const noexcept { return !ready_.empty(); }
+  /// Applies the buffered changes that local writes have let go. They are `released`.
+  apply_outcome release(std::uint64_t now_ms);
+
   /// A change from this node's own log, at start. Skips changes that the restored state covers.
-  /// @returns corrupt_data when an earlier change of its incarnation is missing.
+  /// @returns corrupt_data when an earlier change of its incarnation is missing, or one that it
+  ///          overwrote.
   result<void> replay(change_record record, std::uint64_t now_ms);
 
   // -- reading ------------------------------------------------------------------------------------
@@ -159,8 +206,8 @@ public:
   /// The entries with their siblings. O(1). Never changes.
   context_tree snapshot() const { return tree_; }
   const context_tree& tree() const noexcept { return tree_; }
-  /// Whether `write` would accept this put. Fails with permission_denied, limit_exceeded,
-  /// invalid_argument or unavailable.
+  /// Whether `write` would accept this put. Fails with permission_denied, limit_exceeded or
+  /// invalid_argument.
   result<void> check_write(const path& where, const value& given,
                            const std::string& principal) const;
 
@@ -169,37 +216,69 @@ public:
   const conflict_resolution& strategy() const noexcept { return *strategy_; }
   std::shared_ptr<const conflict_resolution> shared_strategy() const { return strategy_; }
 
-  /// The changes that were processed without gaps.
+  /// The changes that were processed without gaps, those of open transactions included.
   const version_vector& vector() const noexcept { return vector_; }
   state_hash root_hash() const noexcept { return tree_.hash(); }
   state_hash subtree_hash(const path& top) const { return tree_.subtree(top).hash; }
   /// The changes that buffered changes wait for.
   std::vector<dot_range> missing() const { return waiting_.missing(vector_); }
-  /// Incarnations of which no further change is applied before the next start, because one of
-  /// their changes was refused.
-  std::vector<incarnation_id> declined() const { return {declined_.begin(), declined_.end()}; }
   const std::vector<equivocation>& quarantine() const noexcept { return quarantine_; }
 
-  /// Paths with two or more siblings.
+  /// Paths for which two or more writes compete.
   std::size_t conflicts() const noexcept { return conflicts_; }
   /// Paths with a value for readers.
   std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
-  std::size_t overwritten() const noexcept { return overwritten_.size(); }
+  /// Changes of transactions whose last change has not arrived.
+  std::size_t open() const noexcept { return transactions_.size(); }
   const incarnation_id& own_incarnation() const noexcept { return own_; }
 
 private:
-  bool has_too_many_incarnations(const node_id& origin) const;
-  bool claims_our_future(const change_record& record) const;
-  std::optional<std::string> passed_bound(const change_record& record) const;
-  apply_outcome refuse(const incarnation_id& source, error_code code, std::string why);
-  apply_outcome isolate(const incarnation_id& source, equivocation found);
-  apply_outcome buffer(change_record record);
-  apply_outcome accept(change_record record, std::uint64_t content, std::uint64_t now_ms);
+  /// A local write that is ready to be made: a part of one, when it erases a large subtree.
+  struct planned_write {
+    local_write write;
+    std::vector<observed_path> below;
+  };
 
-  template <class Complete>
-  void integrate(applied_change& change, const Complete& complete);
+  result<void> check_can_write(std::uint64_t now_ms) const;
+  result<void> check_operation(operation what, const path& where, const value& given) const;
+  result<void> check_room_to_add(const path& where) const;
+  std::int64_t own_amount(std::span<const sibling> siblings) const;
+  void add_quarantined(change_record& record) const;
+  std::optional<std::int64_t> next_amount(const path& where, std::int64_t added) const;
+  std::uint64_t count(change_record& record, std::span<const sibling> seen) const;
+  result<void> plan(local_write write, const std::string& principal,
+                    std::vector<planned_write>& into) const;
+  std::uint64_t weight_of(const planned_write& planned, const std::string& principal) const;
+  applied_change make(planned_write planned, transaction_place place, const std::string& principal,
+                      trace_id trace, std::uint64_t now_ms);
+
+  bool has_too_many_incarnations(const node_id& origin) const;
+  bool has_arrived(const observed_change& seen) const noexcept;
+  std::optional<dot> awaited_by(const change_record& record) const;
+  std::optional<std::string> passed_bound(const change_record& record) const;
+  std::optional<std::string> too_many_siblings(const path& where,
+                                               std::span<const change_record* const> changes) const;
+  static apply_outcome refuse(error_code code, std::string why);
+  bool has_quarantine_room(const equivocation& more) const noexcept;
+  apply_outcome isolate(equivocation found);
+  apply_outcome isolate_beside(equivocation found);
+  apply_outcome apply_one(change_record record, std::uint64_t now_ms);
+  apply_outcome apply_own(const change_record& record);
+  apply_outcome apply_again(change_record record);
+  apply_outcome buffer(change_record record);
+  apply_outcome buffer_until(const dot& awaited, change_record record);
+  apply_outcome accept(change_record record, std::uint64_t now_ms);
+  void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
+  void arrived(const dot& id);
+
+  void take(change_record record, std::uint64_t content, std::vector<applied_change>& applied);
   applied_change integrate(change_record record, std::uint64_t content);
+  /// Gets the siblings of a path, may add to a record what it observed, and returns its content
+  /// hash.
+  using completer = std::function<std::uint64_t(std::span<const sibling>)>;
+  void integrate_write(applied_change& change, const completer& complete);
+  void integrate_below(applied_change& change);
   bool overwrites(const change_record& record, const sibling& existing) const;
   void change_siblings(const path& where, const context_tree::changer& change);
   std::optional<value> view_of(const path& where, std::span<const sibling> siblings) const {
@@ -219,11 +298,14 @@ private:
   hybrid_clock clock_;
   context_tree tree_;
   version_vector vector_;
-  std::set<dot> overwritten_;
+  open_transactions transactions_;
+  std::set<std::pair<dot, incarnation_id>> awaited_;  ///< Which incarnations wait for which change.
+  std::vector<incarnation_id> ready_;                 ///< What they waited for has arrived.
   reorder_buffer waiting_;
-  std::set<incarnation_id> declined_;
   std::vector<equivocation> quarantine_;
+  std::uint64_t quarantine_weight_ = 0;
   std::size_t conflicts_ = 0;
+  std::size_t shared_ = 0;  ///< Paths with two or more siblings.
   std::size_t values_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <troupe/actors/context/queries/answer_budget.hpp>
+#include <troupe/actors/context/state/counter.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 
 namespace troupe {
@@ -10,7 +11,9 @@ namespace troupe {
 /// The write that readers see now, with the value before, if it is not `record`.
 std::optional<change_record> context_engine::seen_instead_of(
     const change_record& record, std::span<const sibling> siblings) const {
-  if (siblings.size() == 1 && siblings[0].dot == record.dot) return std::nullopt;
+  if (siblings.size() == 1 && siblings[0].dot == record.dot &&
+      record.operation != operation::increment)
+    return std::nullopt;
   change_record seen;
   if (!siblings.empty()) {
     seen = resolve_siblings(*strategy_, record.path, siblings);
@@ -52,10 +55,17 @@ value_explained context_engine::explain(const path& where) const {
   if (entry) {
     const auto siblings = entry->siblings();
     const auto winner = resolve_siblings(*strategy_, where, siblings).dot;
-    for (const auto& each : siblings) tell(each.to_record(where), each.dot == winner);
-    told.conflict = siblings.size() > 1;
+    for (const auto& each : siblings) {
+      auto record = each.to_record(where);
+      if (each.operation == operation::increment)
+        record.new_value = counted_value({}, {}, counted_by({&each, 1})).value_or(value{});
+      tell(record, each.dot == winner);
+    }
+    told.conflict = is_conflict(siblings);
     if (told.conflict)
       told.rule = std::string{strategy_->name()} + ": " + std::string{strategy_->reason()};
+    if (has_increments(siblings))
+      told.rule = told.conflict ? told.rule + "; increments add up" : "increments add up";
   }
   std::size_t isolated = 0;
   for (const auto& each : quarantine_) {

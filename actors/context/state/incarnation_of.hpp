@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
@@ -13,6 +15,11 @@ inline incarnation_id incarnation_of(const dot_range& range) noexcept {
 /// The incarnation that an entry of a vector counts.
 inline incarnation_id incarnation_of(const version_entry& entry) noexcept {
   return {entry.origin, entry.incarnation};
+}
+
+/// How far a vector has come with an incarnation; 0 when it does not know it.
+inline std::uint64_t seq_at(const version_vector& vector, const incarnation_id& source) noexcept {
+  return vector.at(source.origin, source.incarnation);
 }
 
 }  // namespace troupe

@@ -19,6 +19,7 @@ public:
   void keep(sibling each) {
     each.principal = texts_.emplace_front(each.principal);
     each.value_bytes = texts_.emplace_front(each.value_bytes);
+    if (!each.counts.empty()) each.counts = texts_.emplace_front(each.counts);
     several_.push_back(each);
   }
   /// Adds the new one, a view, in its place. At most once, after all others are kept.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <troupe/messages/context.hpp>
 
@@ -13,15 +14,31 @@ namespace troupe {
 struct engine_limits {
   std::size_t max_value_bytes = std::size_t{1} << 20;  ///< Canonical bytes of one value.
   std::size_t max_principal_bytes = 256;
-  /// Live writes of one path. At least the number of nodes: see `context_engine::apply`.
-  std::size_t max_siblings = 256;
-  /// Dots that one change overwrites: all siblings of its path, and its changes in quarantine.
+  /// Live writes of one path. At least twice the number of nodes: see `context_engine::apply`.
+  std::size_t max_siblings = 254;
+  /// Live writes of one path and one node. Usually a node has one, and an increment.
+  std::size_t max_siblings_of_node = 16;
+  /// Changes that one put or erasure overwrites: all siblings of its path, and its changes in
+  /// quarantine.
   std::size_t max_observed = 1024;
-  /// Changes that wait for an earlier one of their incarnation.
+  /// Incarnations that one change counts, and of which an increment takes over what they added.
+  std::size_t max_counted = std::size_t{1} << 16;
+  std::size_t max_taken_over = std::size_t{1} << 13;
+  /// Changes that one erasure of a subtree overwrites, and bytes of their paths. A larger subtree
+  /// is erased by several, in one transaction.
+  std::size_t max_below = 4096;
+  std::size_t max_below_bytes = std::size_t{256} << 10;
+  /// Changes of one transaction, and their `change_record::weight`.
+  std::size_t max_transaction = std::size_t{1} << 20;
+  std::uint64_t max_transaction_weight = std::uint64_t{256} << 20;
+  /// Weight of the transactions that have begun to arrive.
+  std::uint64_t max_open_weight = std::uint64_t{512} << 20;
+  /// Dots that were given to two changes, and the weight of these changes.
+  std::size_t max_quarantine = 1024;
+  std::uint64_t max_quarantine_weight = std::uint64_t{16} << 20;
+  /// Changes that wait for others.
   std::size_t max_buffered_records = 4096;
   std::size_t max_buffered_bytes = std::size_t{16} << 20;
-  /// Dots known to be overwritten and not received yet.
-  std::size_t max_overwritten = std::size_t{1} << 18;
   std::size_t max_incarnations = std::size_t{1} << 16;  ///< In the version vector.
   /// Of one node, so that a node that restarts without end does not use up the bound of all.
   std::size_t max_incarnations_of_node = std::size_t{1} << 13;
@@ -33,6 +50,10 @@ inline constexpr std::uint32_t max_value_depth = 48;
 /// Timestamps from here on (the year 6429) are malformed. Keeps the clock far from the end of its
 /// range.
 inline constexpr timestamp latest_time{std::uint64_t{1} << 63};
+
+/// Below this path only this principal writes.
+inline constexpr std::string_view reserved_path = "/_sys";
+inline constexpr std::string_view system_principal = "system";
 
 /// Why a value is too large for one change, or nothing. O(bytes).
 std::optional<std::string> too_much(const value& given, const engine_limits& limits);

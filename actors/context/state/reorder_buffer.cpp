@@ -4,22 +4,31 @@
 
 namespace troupe {
 
-namespace {
-
-std::size_t memory_of(const change_record& record) noexcept {
-  return sizeof(change_record) + record.path.text().size() + record.new_value.msgpack().size() +
-         record.principal.size() + record.observed.size() * sizeof(dot);
+bool reorder_buffer::has_room(const node_id& origin, std::size_t bytes) const noexcept {
+  if (waiting_.size() < max_records_ && bytes_ + bytes <= max_bytes_) return true;
+  const auto found = of_origin_.find(origin);
+  const auto has = found == of_origin_.end() ? amount{} : found->second;
+  const auto origins = of_origin_.size() + (found == of_origin_.end() ? 1 : 0);
+  return has.records < max_records_ / origins && has.bytes + bytes <= max_bytes_ / origins;
 }
 
-}  // namespace
+void reorder_buffer::count_out(const node_id& origin, std::size_t bytes) noexcept {
+  bytes_ -= bytes;
+  const auto found = of_origin_.find(origin);
+  found->second.bytes -= bytes;
+  if (--found->second.records == 0) of_origin_.erase(found);
+}
 
 reorder_buffer::outcome reorder_buffer::put(change_record&& record) {
   if (const auto* known = find(record.dot))
     return *known == record ? outcome::duplicate : outcome::different_content;
-  const auto memory = memory_of(record);
-  if (waiting_.size() >= max_records_ || bytes_ + memory > max_bytes_) return outcome::full;
-  bytes_ += memory;
+  const auto memory = record.weight();
+  if (!has_room(record.dot.origin, memory)) return outcome::full;
   const auto id = record.dot;
+  bytes_ += memory;
+  auto& of_origin = of_origin_[id.origin];
+  ++of_origin.records;
+  of_origin.bytes += memory;
   waiting_.emplace(id, std::move(record));
   return outcome::stored;
 }
@@ -33,7 +42,7 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
   const auto at = waiting_.find(id);
   if (at == waiting_.end()) return std::nullopt;
   std::optional<change_record> record{std::move(at->second)};
-  bytes_ -= memory_of(*record);
+  count_out(id.origin, record->weight());
   waiting_.erase(at);
   return record;
 }
@@ -41,7 +50,7 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
 void reorder_buffer::drop(const incarnation_id& source) noexcept {
   auto at = waiting_.lower_bound(dot{source.origin, source.incarnation, 0});
   while (at != waiting_.end() && incarnation_of(at->first) == source) {
-    bytes_ -= memory_of(at->second);
+    count_out(source.origin, at->second.weight());
     at = waiting_.erase(at);
   }
 }

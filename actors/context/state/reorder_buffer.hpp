@@ -10,8 +10,10 @@
 
 namespace troupe {
 
-/// Changes that arrived before an earlier change of their incarnation. Bounded: at the bound a
-/// change is not taken, and its sender sends it again later. Pure.
+/// Changes that arrived before others that they need: an earlier one of their incarnation, or one
+/// that they overwrote. Bounded: at the bound a change is not taken, and its sender sends it again
+/// later. An origin that has less than an equal share still has room then, so nobody keeps out
+/// others; all together may take a few times the bound. Pure.
 class reorder_buffer {
 public:
   enum class outcome { stored, duplicate, different_content, full };
@@ -35,8 +37,15 @@ public:
   std::size_t size() const noexcept { return waiting_.size(); }
 
 private:
+  struct amount {
+    std::size_t records = 0, bytes = 0;
+  };
+  bool has_room(const node_id& origin, std::size_t bytes) const noexcept;
+  void count_out(const node_id& origin, std::size_t bytes) noexcept;
+
   std::size_t max_records_, max_bytes_;
   std::size_t bytes_ = 0;
+  std::map<node_id, amount> of_origin_;
   std::map<dot, change_record> waiting_;
 };
 

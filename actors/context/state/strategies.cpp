@@ -1,16 +1,21 @@
 #include <troupe/actors/context/state/strategies.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include <xxhash.h>
+
+#include <troupe/actors/context/state/counter.hpp>
 
 namespace troupe {
 
 namespace {
 
 bool has_observed(const change_record& record, const dot& id) {
-  return std::ranges::find(record.observed, id) != record.observed.end();
+  return std::ranges::find(record.observed, id, &observed_change::dot) != record.observed.end();
 }
 
 }  // namespace
@@ -26,18 +31,51 @@ change_record last_writer_wins::resolve(const change_record& local,
                                                                                        : local;
 }
 
-change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
-                               std::span<const sibling> siblings) {
-  auto resolved = siblings.front().to_record(where);
-  for (const auto& next : siblings.subspan(1))
+namespace {
+
+change_record resolve_writes(const conflict_resolution& strategy, const path& where,
+                             std::span<const sibling> writes) {
+  auto resolved = writes.front().to_record(where);
+  for (const auto& next : writes.subspan(1))
     resolved = strategy.resolve(resolved, next.to_record(where));
   return resolved;
+}
+
+/// Resolves writes of which some are increments: these are added to the write that wins among the
+/// others, if it is a number or an erasure.
+change_record resolve_counter(const conflict_resolution& strategy, const path& where,
+                              std::span<const sibling> siblings) {
+  std::vector<sibling> writes;
+  change_record latest;
+  for (const auto& each : siblings) {
+    if (each.operation != operation::increment)
+      writes.push_back(each);
+    else
+      latest = each.to_record(where);
+  }
+  std::optional<change_record> base;
+  if (!writes.empty()) base = resolve_writes(strategy, where, writes);
+  const bool is_put = base && base->operation == operation::put;
+  auto total = counted_value(is_put ? std::optional{base->new_value} : std::nullopt,
+                             counts_in(writes), counted_by(siblings));
+  if (!total) return std::move(*base);
+  latest.operation = operation::put;
+  latest.new_value = std::move(*total);
+  return latest;
+}
+
+}  // namespace
+
+change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
+                               std::span<const sibling> siblings) {
+  return has_increments(siblings) ? resolve_counter(strategy, where, siblings)
+                                  : resolve_writes(strategy, where, siblings);
 }
 
 std::optional<value> view_of(const conflict_resolution& strategy, const path& where,
                              std::span<const sibling> siblings) {
   if (siblings.empty()) return std::nullopt;
-  if (siblings.size() == 1)
+  if (siblings.size() == 1 && siblings[0].operation != operation::increment)
     return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
   auto resolved = resolve_siblings(strategy, where, siblings);
   if (resolved.operation == operation::erase) return std::nullopt;

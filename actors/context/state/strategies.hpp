@@ -43,7 +43,7 @@ public:
 };
 
 /// The record that readers of `where` see: `strategy.resolve` folded over the siblings in their
-/// order. O(siblings).
+/// order, plus the increments among them. O(siblings).
 change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings);
 

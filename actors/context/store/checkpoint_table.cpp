@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/counter.hpp>
+
 namespace troupe {
 
 namespace {
@@ -18,40 +20,41 @@ struct stored_sibling {
   class value value;
   std::string principal;
   std::uint64_t content = 0;
+  binary counts;
 
   static constexpr auto fields() {
     return std::tuple{
         required("dot", &stored_sibling::dot),      required("time", &stored_sibling::timestamp),
         required("op", &stored_sibling::operation), required("value", &stored_sibling::value),
-        required("by", &stored_sibling::principal), required("content", &stored_sibling::content)};
+        required("by", &stored_sibling::principal), required("content", &stored_sibling::content),
+        optional("counts", &stored_sibling::counts)};
   }
 };
 
 /// All of an `engine_state` except its entries, and the count and the hash of those.
 struct checkpoint_head {
   version_vector vector;
-  std::vector<dot> overwritten;
   timestamp clock;
   std::vector<equivocation> quarantine;
   std::uint64_t entries = 0;
   state_hash root;
 
   static constexpr auto fields() {
-    return std::tuple{required("vector", &checkpoint_head::vector),
-                      required("overwritten", &checkpoint_head::overwritten),
-                      required("clock", &checkpoint_head::clock),
-                      required("quarantine", &checkpoint_head::quarantine),
-                      required("entries", &checkpoint_head::entries),
-                      required("root", &checkpoint_head::root)};
+    return std::tuple{
+        required("vector", &checkpoint_head::vector), required("clock", &checkpoint_head::clock),
+        required("quarantine", &checkpoint_head::quarantine),
+        required("entries", &checkpoint_head::entries), required("root", &checkpoint_head::root)};
   }
 };
 
 /// A view of the stored one.
 sibling to_sibling(const stored_sibling& stored) {
   const bool is_put = stored.operation == operation::put;
-  return {stored.dot,       stored.timestamp,
-          stored.content,   stored.operation,
-          stored.principal, is_put ? std::string_view{stored.value.msgpack()} : std::string_view{}};
+  return {
+      stored.dot,         stored.timestamp,
+      stored.content,     stored.operation,
+      stored.principal,   is_put ? std::string_view{stored.value.msgpack()} : std::string_view{},
+      stored.counts.bytes};
 }
 
 /// Adds the entry of one row of `path, siblings, hash` to a tree.
@@ -71,7 +74,10 @@ result<void> add_entry(const SQLite::Statement& row, context_tree& tree) {
   if (stored->size() > context_tree::max_siblings)
     return damaged("it holds " + std::to_string(stored->size()) + " concurrent writes");
   std::vector<sibling> siblings;
-  for (const auto& each : *stored) siblings.push_back(to_sibling(each));
+  for (const auto& each : *stored) {
+    if (!unpack_counts(each.counts.bytes)) return damaged("what it counts is malformed");
+    siblings.push_back(to_sibling(each));
+  }
   tree.put(*where, siblings);
   return {};
 }
@@ -97,8 +103,13 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
     }
     std::vector<stored_sibling> siblings;
     for (const auto& each : after->siblings())
-      siblings.push_back({each.dot, each.timestamp, each.operation, each.copy_value(),
-                          std::string{each.principal}, each.content});
+      siblings.push_back({each.dot,
+                          each.timestamp,
+                          each.operation,
+                          each.copy_value(),
+                          std::string{each.principal},
+                          each.content,
+                          {std::string{each.counts}}});
     const auto bytes = encode(siblings);
     const std::string key{after->path()};
     const scoped_reset reset{upsert_};
@@ -119,9 +130,8 @@ result<void> checkpoint_table::write(const engine_state& state) {
                          return written.has_value();
                        });
     if (!written) return written;
-    return meta_.put(head_key,
-                     checkpoint_head{state.vector, state.overwritten, state.clock, state.quarantine,
-                                     state.tree.size(), state.tree.hash()});
+    return meta_.put(head_key, checkpoint_head{state.vector, state.clock, state.quarantine,
+                                               state.tree.size(), state.tree.hash()});
   });
   if (done) written_ = state.tree;
   return done;
@@ -140,7 +150,6 @@ result<engine_state> checkpoint_table::load() {
     if (state.tree.size() != stored.entries || state.tree.hash() != stored.root)
       return damaged_row("the checkpoint", "its entries do not add up to its hash");
     state.vector = std::move(stored.vector);
-    state.overwritten = std::move(stored.overwritten);
     state.clock = stored.clock;
     state.quarantine = std::move(stored.quarantine);
     written_ = state.tree;

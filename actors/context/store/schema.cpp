@@ -10,7 +10,8 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t oldest_version = 2;
 
 constexpr const char* settings =
     "PRAGMA synchronous = FULL;"
@@ -26,9 +27,9 @@ constexpr const char* tables =
     "NULL, hash INTEGER NOT "
     "NULL,"
     "  UNIQUE (origin, incarnation));"
-    "CREATE TABLE log (run INTEGER NOT NULL, seq INTEGER NOT NULL, record BLOB NOT NULL, hash "
-    "INTEGER NOT NULL,"
-    "  PRIMARY KEY (run, seq)) WITHOUT ROWID;"
+    "CREATE TABLE log (number INTEGER PRIMARY KEY, run INTEGER NOT NULL, first INTEGER NOT NULL,"
+    "  last INTEGER NOT NULL, batch BLOB NOT NULL, hash INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX log_by_run ON log (run, last);"
     "CREATE TABLE entries (path TEXT PRIMARY KEY, siblings BLOB NOT NULL, hash INTEGER NOT NULL) "
     "WITHOUT ROWID;";
 
@@ -66,6 +67,11 @@ result<std::chrono::milliseconds> prepare_schema(SQLite::Database& database,
       return fail(error_code::version_mismatch,
                   "the context store has format " + std::to_string(version) +
                       "; this build reads up to " + std::to_string(schema_version));
+    if (!is_empty && version < oldest_version)
+      return fail(error_code::version_mismatch,
+                  "the context store has format " + std::to_string(version) +
+                      ", which no release wrote; this build reads formats from " +
+                      std::to_string(oldest_version) + " on; use a new data directory");
     if (database.execAndGet("PRAGMA journal_mode = WAL").getString() != "wal")
       return fail(error_code::storage_failure,
                   "the file system cannot hold a write-ahead log; use a local disk");

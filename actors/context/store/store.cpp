@@ -130,16 +130,16 @@ result<std::uint64_t> context_store::begin_incarnation(std::uint64_t at_least) {
 
 // -- log ------------------------------------------------------------------------------------------
 
-result<void> context_store::append(std::span<const encoded_record> records) {
-  auto done = contents_->log.append(records);
-  if (done) contents_->since_checkpoint += records.size();
+result<void> context_store::append(std::span<const shared_batch> batches) {
+  const auto before = contents_->log.changes();
+  auto done = contents_->log.append(batches);
+  contents_->since_checkpoint += contents_->log.changes() - before;
   return done;
 }
 
-result<std::vector<encoded_record>> context_store::read_log(const incarnation_id& id,
-                                                            std::uint64_t first,
-                                                            std::size_t max_bytes) {
-  return contents_->log.read(id, first, max_bytes);
+result<std::vector<shared_batch>> context_store::read_log(std::span<const dot_range> wanted,
+                                                          std::size_t max_bytes) {
+  return contents_->log.read(wanted, max_bytes);
 }
 
 const version_vector& context_store::log_vector() const noexcept { return contents_->log.vector(); }

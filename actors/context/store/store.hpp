@@ -10,7 +10,7 @@
 
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
-#include <troupe/actors/context/sync/push_batch.hpp>
+#include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
@@ -28,8 +28,8 @@ struct store_options {
 /// names the row that fails. Each change of the store is one transaction and is synced to disk
 /// before the call returns, so a power cut leaves all of it or nothing.
 ///
-/// The log grows by one row for each change, up to `store_options::max_bytes`; peers that were away
-/// read it. The checkpoint has one row for each path, tombstones included.
+/// The log grows by a row for each batch of changes, up to `store_options::max_bytes`; peers that
+/// were away read it. The checkpoint has one row for each path, tombstones included.
 ///
 /// Blocking; owned by one thread at a time. All returned data are copies.
 class context_store {
@@ -62,19 +62,19 @@ public:
 
   /// The latest checkpoint; the empty state when there is none. O(entries).
   result<engine_state> load_checkpoint();
-  /// Passes the changes of the log that are not in `checkpointed` to `take`, those of one
-  /// incarnation in order.
+  /// Passes the changes of the log that are not in `checkpointed` to `take`, in the order in which
+  /// they were appended.
   /// @returns the first failure of reading or of `take`.
   result<void> replay(const version_vector& checkpointed,
                       const std::function<result<void>(change_record&&)>& take);
 
-  /// Group commit: appends all records to the log, or none. Each must be the next of its
-  /// incarnation.
-  result<void> append(std::span<const encoded_record> records);
-  /// The changes of one incarnation from `first` on, in order: as many as fit in `max_bytes`, and
-  /// at least one if there is one.
-  result<std::vector<encoded_record>> read_log(const incarnation_id& id, std::uint64_t first,
-                                               std::size_t max_bytes);
+  /// Group commit: appends all batches to the log, or none. Each must go on with its incarnation.
+  result<void> append(std::span<const shared_batch> batches);
+  /// Changes in the order in which they were appended: as many as fit in `max_bytes`, and at least
+  /// one batch if there is one. The first batch of an incarnation may begin earlier.
+  /// @param wanted one range for each incarnation, sorted.
+  result<std::vector<shared_batch>> read_log(std::span<const dot_range> wanted,
+                                             std::size_t max_bytes);
   /// What the log holds: all of `1..seq` of each incarnation.
   const version_vector& log_vector() const noexcept;
 

@@ -15,11 +15,11 @@ public:
 
   interface::behavior_type make_behavior() {
     return {
-        [this](const append_records& wanted) { return reply(store_.append(*wanted.records)); },
-        [this](const read_records& wanted) -> caf::result<records_read> {
-          auto read = store_.read_log(wanted.incarnation, wanted.first, wanted.max_bytes);
+        [this](const append_commit& wanted) { return reply(store_.append(wanted.what->batches)); },
+        [this](const read_batches& asked) -> caf::result<batches_read> {
+          auto read = store_.read_log(asked.wanted.wanted, asked.wanted.max_bytes);
           if (!read) return to_caf(std::move(read.error()));
-          return records_read{std::move(*read)};
+          return batches_read{std::move(*read)};
         },
         [this](const write_checkpoint& wanted) { return reply(store_.checkpoint(*wanted.state)); },
     };

@@ -14,9 +14,9 @@ namespace troupe {
 /// request at a time.
 using store_keeper_actor = caf::typed_actor<
     // Appends changes to the log. Answers when they are durable.
-    caf::result<void>(append_records),
+    caf::result<void>(append_commit),
     // Reads changes of one incarnation from the log.
-    caf::result<records_read>(read_records),
+    caf::result<batches_read>(read_batches),
     // Writes a checkpoint. Answers when it is durable.
     caf::result<void>(write_checkpoint)>;
 

@@ -14,10 +14,8 @@ constexpr std::size_t max_pull_ranges = 1024;
 /// Pushes of the peer that may wait to be processed. Further ones are dropped. The limits of a
 /// sound peer are far lower.
 constexpr std::size_t max_processing = 1024;
-
-std::uint64_t at(const version_vector& vector, const incarnation_id& source) noexcept {
-  return vector.at(source.origin, source.incarnation);
-}
+/// Incarnations that are declined. Of further ones each push is refused.
+constexpr std::size_t max_declined = 1024;
 
 }  // namespace
 
@@ -33,9 +31,14 @@ sync_session::sync_session(const sync_identity& self, node_id peer, const sync_v
 
 sync_session::effects sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
-  return {
-      send_message{sync_hello{self_.cluster, self_.node, self_.incarnation, view_.committed(),
-                              view_.root(), self_.strategies, view_.links(), view_.declined()}}};
+  return {send_message{sync_hello{self_.cluster,
+                                  self_.node,
+                                  self_.incarnation,
+                                  view_.committed(),
+                                  view_.root(),
+                                  self_.strategies,
+                                  view_.links(),
+                                  {}}}};
 }
 
 sync_session::effects sync_session::receive(const sync_message& message) {
@@ -50,61 +53,22 @@ sync_session::effects sync_session::receive(const sync_message& message) {
   return out;
 }
 
-sync_session::effects sync_session::committed(const shared_batch& batch) {
+sync_session::effects sync_session::processed(std::uint64_t push) {
   effects out;
-  if (phase_ != phase::open) return out;
-  bool wanted = false;
-  for (const auto& each : batch->records()) {
-    if (is_left_to_origin(each.dot.origin) || theirs_.covers(each.dot)) continue;
-    owe(incarnation_of(each.dot), each.dot.seq);
-    wanted = true;
-  }
-  if (!wanted || behind_) return out;
-  if (queued_bytes_ + batch->wire_bytes() > limits_.max_queued_bytes) {
-    drop_queue();
-    out.push_back(send_message{heads()});
-  } else {
-    queue_.push_back(batch);
-    queued_bytes_ += batch->wire_bytes();
-  }
-  push_what_is_owed(out);
-  return out;
-}
-
-sync_session::effects sync_session::log_read(std::vector<encoded_record> records) {
-  effects out;
-  if (phase_ != phase::open || !reading_) return out;
-  const auto source = *std::exchange(reading_, std::nullopt);
-  auto& progress = progress_[source];
-  std::uint64_t next = reached(source) + 1;  // the peer may have got some elsewhere
-  // The log may hold more than is committed: a batch that the store has written and reported as
-  // refused, because its answer missed a deadline.
-  const auto committed = at(view_.committed(), source);
-  std::erase_if(records, [&](const encoded_record& each) {
-    return incarnation_of(each.dot) != source || each.dot.seq < next || each.dot.seq > committed;
-  });
-  if (records.empty() || records.front().dot.seq != next) {
-    if (progress.owed >= next)
-      progress.owed = next - 1;  // the log cannot help; owed again at the next heads
-  } else {
-    for (const auto& batch : make_batches(std::move(records))) push(*batch, out);
-  }
-  push_what_is_owed(out);
-  return out;
-}
-
-sync_session::effects sync_session::processed(std::uint64_t batch) {
-  effects out;
-  const auto done = std::ranges::find(processing_, batch, &received_push::batch);
+  const auto done = std::ranges::find(processing_, push, &received_push::push);
   if (phase_ != phase::open || done == processing_.end()) return out;
-  processed_ = std::max(processed_, batch);
-  std::vector<version_entry> reached;
-  for (const auto& source : done->incarnations)
-    reached.push_back({source.origin, source.incarnation, at(view_.committed(), source)});
+  processed_ = std::max(processed_, push);
+  std::vector<version_entry> come;
+  for (const auto& source : done->sources)
+    come.push_back({source.origin, source.incarnation, seq_at(view_.committed(), source)});
+  out.push_back(send_message{sync_ack{push, version_vector{std::move(come)}}});
   processing_.erase(done);
-  out.push_back(send_message{sync_ack{batch, version_vector{std::move(reached)}}});
   if (!pulled_) pull_missing(out);
   return out;
+}
+
+void sync_session::decline(const incarnation_id& source) {
+  if (declined_.size() < max_declined) declined_.insert(source);
 }
 
 sync_session::effects sync_session::links_changed() {
@@ -159,18 +123,36 @@ void sync_session::on(const sync_hello& hello, effects& out) {
 
 void sync_session::on(const sync_push& push, effects& out) {
   if (processing_.size() >= max_processing || !view_.takes_pushes()) return;
-  auto records = decode_push(push);
-  if (!records) return close(records.error().code, records.error().message, out);
+  auto apply = read(push);
+  if (!apply) return close(apply.error().code, apply.error().message, out);
   received_push received{push.batch, {}};
   std::vector<version_entry> pushed;
-  for (const auto& each : *records) {
-    pushed.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
-    received.incarnations.insert(incarnation_of(each.dot));
+  for (const auto& [batch, records] : apply->parts) {
+    const auto& source = batch->source();
+    pushed.push_back({source.origin, source.incarnation, batch->last()});
+    received.sources.insert(source);
   }
   if (!has_reached(version_vector{std::move(pushed)}, out))
     return;  // the peer has committed what it pushes
   processing_.push_back(std::move(received));
-  out.push_back(apply_records{push.batch, std::move(*records)});
+  out.push_back(std::move(*apply));
+}
+
+/// The changes of a push, within a bound of memory.
+result<apply_changes> sync_session::read(const sync_push& push) const {
+  if (push.changes.empty())
+    return fail(error_code::protocol_violation, "sync.push must carry changes");
+  apply_changes apply{push.batch, {}};
+  auto room = change_batch::max_weight;
+  for (const auto& each : push.changes) {
+    auto batch = change_batch::read(each.bytes);
+    if (!batch) return fail(std::move(batch.error()));
+    auto records = (*batch)->records(room);
+    if (!records) return fail(std::move(records.error()));
+    for (const auto& record : *records) room -= record.weight();
+    apply.parts.push_back({std::move(*batch), std::move(*records)});
+  }
+  return apply;
 }
 
 void sync_session::on(const sync_ack& ack, effects& out) {
@@ -202,7 +184,7 @@ void sync_session::on(const sync_pull& pull, effects& out) {
                  out);
   for (const auto& range : pull.ranges) {
     const auto source = incarnation_of(range);
-    const auto last = std::min(range.last, at(view_.committed(), source));
+    const auto last = std::min(range.last, seq_at(view_.committed(), source));
     if (last < range.first) continue;
     progress_[source].sent = 0;
     owe(source, last);
@@ -219,8 +201,12 @@ void sync_session::close(error_code code, std::string why, effects& out) {
 }
 
 sync_heads sync_session::heads() const {
-  return {view_.committed(), view_.root(),     processed_,
-          view_.links(),     view_.declined(), !processing_.empty() || !view_.takes_pushes()};
+  return {view_.committed(),
+          view_.root(),
+          processed_,
+          view_.links(),
+          {declined_.begin(), declined_.end()},
+          !processing_.empty() || !view_.takes_pushes()};
 }
 
 // -- what the peer has ----------------------------------------------------------------------------
@@ -229,7 +215,7 @@ sync_heads sync_session::heads() const {
 /// node did not make.
 bool sync_session::learn(const version_vector& vector, effects& out) {
   const incarnation_id own{self_.node, self_.incarnation};
-  if (at(vector, own) > at(view_.committed(), own)) {
+  if (seq_at(vector, own) > seq_at(view_.committed(), own)) {
     close(error_code::already_exists,
           "the peer has changes of this incarnation that this node did not make: another node runs "
           "under its identity",
@@ -277,76 +263,14 @@ void sync_session::presume_lost_what_is_unacknowledged() noexcept {
 
 std::uint64_t sync_session::reached(const incarnation_id& source) const noexcept {
   const auto known = progress_.find(source);
-  return std::max(at(theirs_, source), known == progress_.end() ? 0 : known->second.sent);
-}
-
-// -- pushing --------------------------------------------------------------------------------------
-
-void sync_session::owe(const incarnation_id& source, std::uint64_t upto) {
-  auto& owed = progress_[source].owed;
-  owed = std::max(owed, upto);
-}
-
-void sync_session::push_what_is_owed(effects& out) {
-  while (!queue_.empty() && window_.has_room()) push_from_queue(out);
-  if (queue_.empty() && behind_ && !reading_ && window_.has_room()) ask_log(out);
-}
-
-/// Pushes what the peer needs of the next committed batch: all, a part, or nothing.
-void sync_session::push_from_queue(effects& out) {
-  const auto batch = std::move(queue_.front());
-  queue_.pop_front();
-  queued_bytes_ -= batch->wire_bytes();
-  std::vector<encoded_record> needed;
-  std::map<incarnation_id, std::uint64_t> next;
-  for (const auto& each : batch->records()) {
-    const auto source = incarnation_of(each.dot);
-    const auto expected = next.try_emplace(source, reached(source) + 1).first;
-    const auto known = progress_.find(source);
-    const bool owed = known != progress_.end() && each.dot.seq <= known->second.owed;
-    if (each.dot.seq < expected->second || !owed || their_declined_.contains(source)) continue;
-    if (each.dot.seq > expected->second)
-      return drop_queue();  // an earlier change is not in the queue
-    needed.push_back(each);
-    ++expected->second;
-  }
-  if (needed.size() == batch->records().size()) {
-    push(*batch, out);
-  } else if (!needed.empty()) {
-    push(push_batch{std::move(needed)}, out);
-  }
-}
-
-void sync_session::ask_log(effects& out) {
-  for (const auto& [source, progress] : progress_) {
-    const auto done = reached(source);
-    if (progress.owed <= done || their_declined_.contains(source)) continue;
-    reading_ = source;
-    out.push_back(read_log{source, done + 1, push_batch::max_bytes});
-    return;
-  }
-  behind_ = false;
-}
-
-void sync_session::push(const push_batch& batch, effects& out) {
-  for (const auto& each : batch.records()) {
-    auto& sent = progress_[incarnation_of(each.dot)].sent;
-    sent = std::max(sent, each.dot.seq);
-  }
-  out.push_back(send_message{batch.to_message(window_.add(batch.wire_bytes()))});
-}
-
-void sync_session::drop_queue() noexcept {
-  queue_.clear();
-  queued_bytes_ = 0;
-  behind_ = true;
+  return std::max(seq_at(theirs_, source), known == progress_.end() ? 0 : known->second.sent);
 }
 
 /// Asks the origin itself when it is linked, else any peer.
 void sync_session::pull_missing(effects& out) {
   sync_pull pull;
   for (auto range : view_.missing()) {
-    range.last = std::min(range.last, at(theirs_, incarnation_of(range)));
+    range.last = std::min(range.last, seq_at(theirs_, incarnation_of(range)));
     const bool others_turn =
         range.origin != peer_ && std::ranges::binary_search(view_.links(), range.origin);
     if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)

@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include <troupe/actors/context/sync/push_batch.hpp>
+#include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/actors/context/sync/push_window.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
@@ -49,8 +49,6 @@ public:
   virtual bool takes_pushes() const = 0;
   /// The nodes with a link to this one; sorted.
   virtual const std::vector<node_id>& links() const = 0;
-  /// `context_engine::declined`
-  virtual std::vector<incarnation_id> declined() const = 0;
   /// `context_engine::missing`
   virtual std::vector<dot_range> missing() const = 0;
 
@@ -64,17 +62,20 @@ protected:
 struct send_message {
   sync_message message;
 };
-/// Read changes of one incarnation from the log, from `first` on, up to `max_bytes` and at least
-/// one. Hand them to `log_read`.
+/// Read these changes from the log, in the order in which they were appended: up to `max_bytes`,
+/// and at least one batch if there is one. Hand them to `log_read`.
 struct read_log {
-  incarnation_id incarnation;
-  std::uint64_t first = 0;
+  std::vector<dot_range> wanted;  ///< One for each incarnation, sorted.
   std::size_t max_bytes = 0;
 };
-/// Apply these in order, commit what was applied, then call `processed(batch)`.
-struct apply_records {
-  std::uint64_t batch = 0;
-  std::vector<change_record> records;
+/// Apply these in order, commit what was applied, then call `processed(push)`.
+struct apply_changes {
+  struct part {
+    shared_batch batch;
+    std::vector<change_record> records;  ///< Those of the batch.
+  };
+  std::uint64_t push = 0;
+  std::vector<part> parts;
 };
 /// The nodes have different conflict strategies, so they show different values for equal siblings.
 /// An operator must know.
@@ -91,7 +92,7 @@ struct close_session {
   error reason;
 };
 /// What the owner of a session has to do, in order.
-using session_effect = std::variant<send_message, read_log, apply_records, report_mismatch,
+using session_effect = std::variant<send_message, read_log, apply_changes, report_mismatch,
                                     report_roots, close_session>;
 
 /// One side of the synchronisation between two replicas, without engine, log and link: calls report
@@ -126,12 +127,14 @@ public:
   effects start(std::uint64_t now_ms);
   /// A message of the peer. A first message other than hello, and a malformed one, end the session.
   effects receive(const sync_message& message);
-  /// The store has committed these changes, of any origin. The view already counts them.
+  /// The store has committed these changes, of any origin. The view counts them already.
   effects committed(const shared_batch& batch);
   /// The answer to `read_log`. Empty when the log failed or does not reach back so far.
-  effects log_read(std::vector<encoded_record> records);
-  /// An `apply_records` is done: each record is applied and committed, buffered, or refused.
-  effects processed(std::uint64_t batch);
+  effects log_read(std::vector<shared_batch> batches);
+  /// An `apply_changes` is done: each change is applied and committed, buffered, or refused.
+  effects processed(std::uint64_t push);
+  /// What the peer sends of this incarnation is of no use. It is told, and sends no more of it.
+  void decline(const incarnation_id& source);
   /// The links of this node have changed.
   effects links_changed();
   /// Call a few times a second.
@@ -160,6 +163,7 @@ private:
   void on(const sync_ack& ack, effects& out);
   void on(const sync_heads& heads, effects& out);
   void on(const sync_pull& pull, effects& out);
+  result<apply_changes> read(const sync_push& push) const;
   void close(error_code code, std::string why, effects& out);
 
   bool learn(const version_vector& vector, effects& out);
@@ -174,9 +178,10 @@ private:
     return origin != self_.node && their_links_.contains(origin);
   }
   void push_what_is_owed(effects& out);
+  bool take_needed(std::vector<shared_batch>& into);
   void push_from_queue(effects& out);
   void ask_log(effects& out);
-  void push(const push_batch& batch, effects& out);
+  void push(const std::vector<shared_batch>& batches, effects& out);
   void drop_queue() noexcept;
   void pull_missing(effects& out);
   sync_heads heads() const;
@@ -192,8 +197,8 @@ private:
   std::set<node_id> their_links_;
   std::set<incarnation_id> their_declined_;
   std::map<incarnation_id, progress> progress_;
-  bool behind_ = false;  ///< Owed changes may have to come from the log. Nothing is queued then.
-  std::optional<incarnation_id> reading_;  ///< For which the log is being read.
+  bool behind_ = false;   ///< Owed changes may have to come from the log. Nothing is queued then.
+  bool reading_ = false;  ///< The log is being read.
   std::deque<shared_batch> queue_;
   std::size_t queued_bytes_ = 0;
   push_window window_;
@@ -204,10 +209,11 @@ private:
 
   // The peer as a sender.
   struct received_push {
-    std::uint64_t batch;
-    std::set<incarnation_id> incarnations;
+    std::uint64_t push;
+    std::set<incarnation_id> sources;
   };
   std::deque<received_push> processing_;
+  std::set<incarnation_id> declined_;
   std::uint64_t processed_ = 0;  ///< The latest push of the peer that is done.
   bool pulled_ = false;          ///< A pull was sent since the last heads.
   std::uint64_t next_heads_ms_ = 0;

@@ -18,8 +18,7 @@ using namespace troupe::test;
 TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why") {
   for (const auto& [method, bytes] : std::vector<std::pair<std::string, std::string>>{
            {"sync.push",
-            encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(
-                1))},  // before the hello
+            encode(push_of(1, {put({test::node(9), 1, 1}, "/x", 1)}))},  // before the hello
            {"sync.hello", "nonsense"},
            {"sync.dance", std::string{rpc::no_params}},
            {"sync.heads", std::string{rpc::no_params}},
@@ -62,17 +61,17 @@ TEST_CASE_FIXTURE(pair_fixture, "one dot for two changes is an alarm") {
   a.meet(link.actor(), test::node(9));
   say_as(link.actor(), a.actor, "sync.hello", encode(hello_of(test::node(9))));
   say_as(link.actor(), a.actor, "sync.push",
-         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+         encode(push_of(1, {put({test::node(9), 1, 1}, "/x", 1)})));
   say_as(link.actor(), a.actor, "sync.push",
-         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 2))}}.to_message(2)));
+         encode(push_of(2, {put({test::node(9), 1, 1}, "/x", 2)})));
   system.run();
   CHECK(a.log.count("context.equivocation") == 1);
 }
 
 TEST_CASE_FIXTURE(pair_fixture, "a malformed change ends its sender's session and nothing else") {
   played_peer honest{*this, 8}, hostile{*this, 9};
-  hostile.push(
-      {put({test::node(8), 1, 1}, "/x", 1, {{test::node(3), 1, 2}, {test::node(3), 1, 1}})});
+  hostile.push({put({test::node(8), 1, 1}, "/x", 1,
+                    {{{test::node(3), 1, 2}, 5}, {{test::node(3), 1, 1}, 5}})});
   REQUIRE(hostile.link().closed());
   CHECK(hostile.link().closed()->find("malformed") != std::string::npos);
   played_peer again{*this, 7};
@@ -88,7 +87,7 @@ TEST_CASE_FIXTURE(
     pair_fixture,
     "a change that overwrites this node's next write is an alarm, and the write stays") {
   played_peer hostile{*this, 9};
-  hostile.push({put({test::node(9), 1, 1}, "/x", "forged", {{a.id, 1, 1}})});
+  hostile.push({put({test::node(9), 1, 1}, "/x", "forged", {{{a.id, 1, 1}, 5}})});
   CHECK(a.log.count("context.identity_claimed") == 1);
   CHECK(a.write("/x", "mine").get());
   CHECK(a.read("/x") == value{"mine"});

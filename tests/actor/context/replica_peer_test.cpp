@@ -56,8 +56,7 @@ TEST_CASE_FIXTURE(pair_fixture,
   system.run();
   const auto record = put({test::node(9), 1, 1}, "/from/nine", "hello");
   a.store.hold();
-  say_as(link.actor(), a.actor, "sync.push",
-         encode(push_batch{{encode_record(record)}}.to_message(1)));
+  say_as(link.actor(), a.actor, "sync.push", encode(push_of(1, {record})));
   system.run();
   CHECK(a.read("/from/nine") == value{"hello"});
   CHECK(link.said<sync_ack>("sync.ack").empty());
@@ -76,7 +75,7 @@ TEST_CASE_FIXTURE(pair_fixture,
   system.run();
   a.store.refuse();
   say_as(link.actor(), a.actor, "sync.push",
-         encode(push_batch{{encode_record(put({test::node(9), 1, 1}, "/x", 1))}}.to_message(1)));
+         encode(push_of(1, {put({test::node(9), 1, 1}, "/x", 1)})));
   system.pass(500ms);
   CHECK(link.said<sync_ack>("sync.ack").empty());
   a.store.accept();
@@ -151,7 +150,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a watcher learns what readers see, not what mad
   system.run();
   const auto x = put({test::node(9), 1, 1}, "/a", "x", {}, 10),
              y = put({test::node(8), 1, 1}, "/a", "y", {}, 12);
-  peer.push({x, y, put({test::node(7), 1, 1}, "/a", "z", {y.dot}, 9)});
+  peer.push({x, y, put({test::node(7), 1, 1}, "/a", "z", {test::seen(y)}, 9)});
   CHECK(a.read("/a") == value{"x"});
   REQUIRE(seen.size() == 3);
   CHECK(seen[2].first == value{"x"});

@@ -4,9 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <random>
-#include <set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,7 +20,6 @@ namespace troupe::test::simulation {
 class simulated_disk {
 public:
   using job = std::variant<append_batch, read_peer_log, save_checkpoint>;
-  using records = std::vector<encoded_record>;
 
   bool refuses = false;
 
@@ -30,7 +27,8 @@ public:
 
   std::uint64_t next_incarnation() { return ++incarnation_; }
   std::uint64_t incarnation() const { return incarnation_; }
-  const std::map<incarnation_id, records>& log() const { return log_; }
+  /// In the order in which it was appended.
+  const std::vector<change_record>& log() const { return log_; }
   const engine_state& checkpoint() const { return checkpoint_; }
   /// All of `1..seq` of each incarnation.
   const version_vector& stored() const { return stored_; }
@@ -55,7 +53,7 @@ public:
   /// Loses what waits. The job under way may have been done all the same.
   void crash(std::mt19937& random) {
     if (!jobs_.empty() && !refuses && random() % 2) {
-      if (const auto* append = std::get_if<append_batch>(&jobs_.front())) write(*append->records);
+      if (const auto* append = std::get_if<append_batch>(&jobs_.front())) write(*append->what);
       if (auto* save = std::get_if<save_checkpoint>(&jobs_.front())) write(*save);
     }
     jobs_.clear();
@@ -66,7 +64,7 @@ private:
 
   void run(append_batch& wanted, sync_manager& manager, std::mt19937& random) {
     const bool answers = !refuses && random() % 20 != 0;
-    if (answers || random() % 4 == 0) write(*wanted.records);
+    if (answers || random() % 4 == 0) write(*wanted.what);
     if (answers)
       manager.stored();
     else
@@ -82,29 +80,37 @@ private:
   }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
-    const auto& log = log_[wanted.wanted.incarnation];
-    records read;
-    std::size_t bytes = 0;
-    for (auto seq = wanted.wanted.first;
-         seq <= log.size() && (read.empty() || bytes < wanted.wanted.max_bytes); ++seq) {
-      bytes += log[seq - 1].bytes.size();
-      read.push_back(log[seq - 1]);
-      if (random() % 8 == 0) break;
+    std::vector<change_record> read;
+    for (const auto& each : log_) {
+      const bool is_wanted = std::ranges::any_of(wanted.wanted.wanted, [&](const dot_range& range) {
+        return range.origin == each.dot.origin && range.incarnation == each.dot.incarnation &&
+               range.first <= each.dot.seq && each.dot.seq <= range.last;
+      });
+      if (!is_wanted) continue;
+      read.push_back(each);
+      if (read.size() * 100 > wanted.wanted.max_bytes || random() % 8 == 0) break;
     }
-    manager.log_read(wanted.peer, std::move(read));
+    manager.log_read(wanted.peer, make_batches(read));
   }
 
-  void write(const records& batch) {
-    for (const auto& each : batch) {
-      auto& log = log_[{each.dot.origin, each.dot.incarnation}];
-      if (each.dot.seq <= log.size()) {
-        must(log[each.dot.seq - 1] == each, "two changes are logged under one dot");
-        continue;
-      }
-      must(each.dot.seq == log.size() + 1, "a change is logged before an earlier one");
-      log.push_back(each);
-      stored_.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);
+  void write(const commit& what) {
+    for (const auto& batch : what.batches) {
+      const auto records = batch->records();
+      must(records.has_value(), "what is stored cannot be read");
+      for (const auto& each : *records) write(each);
     }
+  }
+  void write(const change_record& record) {
+    const auto& [origin, incarnation, seq] = record.dot;
+    const auto last = stored_.at(origin, incarnation);
+    if (seq <= last) {
+      const auto known = std::ranges::find(log_, record.dot, &change_record::dot);
+      must(*known == record, "two changes are logged under one dot");
+      return;
+    }
+    must(seq == last + 1, "a change is logged before an earlier one");
+    log_.push_back(record);
+    stored_.raise(origin, incarnation, seq);
   }
   void write(const save_checkpoint& wanted) {
     must(stored_.covers(wanted.state->vector), "a checkpoint holds changes that the log lacks");
@@ -112,7 +118,7 @@ private:
   }
 
   std::uint64_t incarnation_ = 0;
-  std::map<incarnation_id, records> log_;
+  std::vector<change_record> log_;
   version_vector stored_;
   engine_state checkpoint_;
   std::deque<job> jobs_;

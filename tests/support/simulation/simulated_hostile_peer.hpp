@@ -1,8 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <random>
+#include <vector>
 
 #include <troupe/actors/context/state/strategies.hpp>
 #include <troupe/tests/support/simulation/simulated_clocks.hpp>
@@ -17,6 +19,8 @@ namespace troupe::test::simulation {
 /// Links to nodes and pushes forged changes. Checks how the nodes handle them.
 class hostile_peer {
 public:
+  inline static const node_id id = node(77);
+
   hostile_peer(const scenario& plan, const simulated_clocks& clocks,
                const simulated_network::node_list& nodes, simulated_network& network, oracle& truth,
                std::mt19937& random)
@@ -27,35 +31,58 @@ public:
         truth_(truth),
         random_(random) {}
 
+  /// How many of its changes may wait for ever.
+  std::size_t claims() const { return 2 * forged_; }
+
   /// Attacks a node that is up.
   void attack(unsigned i) {
     auto& self = *nodes_[i];
     const auto& engine = self.manager().engine();
     const auto link = network_.open_hostile_link(i);
-    self.peer_up(link, hostile, clocks_.at(i));
-    network_.say(link, i,
-                 sync_hello{plan_.settings.cluster,
-                            hostile,
-                            1,
-                            {},
-                            {},
-                            strategies_hash(last_writer_wins{}),
-                            {},
-                            {}});
+    self.peer_up(link, id, clocks_.at(i));
+    network_.say(
+        link, i,
+        sync_hello{
+            plan_.settings.cluster, id, 1, {}, {}, strategies_hash(last_writer_wins{}), {}, {}});
     std::uint64_t pushes = 0;
-    const auto push = [&](const change_record& record) {
-      network_.say(link, i, push_batch{{encode_record(record)}}.to_message(++pushes));
+    const auto push_all = [&](const std::vector<change_record>& records) {
+      network_.say(link, i, sync_push{++pushes, {{change_batch::of(records)->bytes()}}});
     };
+    const auto push = [&](const change_record& record) { push_all({record}); };
     const auto own = engine.own_incarnation();
     const auto where = plan_.some_path(random_);
-    const auto before = engine.root_hash();
 
-    // Overwrites what this node writes next. In an incarnation of its own, as that is declined from
-    // then on.
-    const dot next{own.origin, own.incarnation,
-                   engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3};
-    push(test::put({hostile, ++forged_, 1}, where.text(), "claim", {next}));
-    must(engine.root_hash() == before, "a claim of what this node has not done is taken");
+    // Claims to have overwritten what this node writes next, and what stands at another path. It is
+    // a change like another, but for its claims.
+    auto claim = test::put({id, ++forged_, 1}, where.text(), "claim",
+                           {{{own.origin, own.incarnation,
+                              engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3},
+                             random_()}});
+    const auto other = plan_.some_path(random_);
+    if (const auto entry = engine.tree().find(other); entry && other != where)
+      claim.observed.push_back({entry->siblings()[0].dot, entry->siblings()[0].content});
+    std::ranges::sort(claim.observed);
+    truth_.wrote(claim);
+    push(claim);
+    sent_.push_back(claim);
+
+    // Repeats what it has sent earlier, perhaps otherwise where that is known, and goes on.
+    const auto& first = sent_[random_() % sent_.size()];
+    const auto more = test::put({id, first.dot.incarnation, 2}, where.text(), "more");
+    if (!truth_.knows(more.dot)) {
+      const bool is_known = engine.vector().covers(first.dot);
+      auto again = first;
+      if (is_known && first.path != other) again = test::put(first.dot, other.text(), "otherwise");
+      truth_.wrote(more);
+      push_all({again, more});
+    }
+
+    // What this very incarnation has not made, or has made otherwise.
+    const auto held = engine.root_hash();
+    const auto made = engine.vector().at(own.origin, own.incarnation);
+    push(
+        test::put({own.origin, own.incarnation, 1 + random_() % (made + 2)}, where.text(), "mine"));
+    must(engine.root_hash() == held, "a node takes a change of its own from another one");
 
     // In the name of an earlier incarnation of this node, of a time to come. It is a change like
     // another, but for its time.
@@ -73,23 +100,18 @@ public:
                   where.text(), "malformed");
     switch (random_() % 4) {
       case 0: malformed.timestamp = {std::uint64_t{1} << 63}; break;
-      case 1: malformed.observed = {malformed.dot}; break;
-      case 2: malformed.observed = {{node(3), 1, 2}, {node(2), 1, 1}}; break;
-      case 3: malformed.operation = operation::erase; break;
+      case 1: malformed.observed = {{malformed.dot, 1}}; break;
+      case 2: malformed.observed = {{{node(3), 1, 2}, 1}, {{node(2), 1, 1}, 1}}; break;
+      case 3: malformed.transaction = {2, 2, 9}; break;
     }
     push(malformed);
     must(engine.root_hash() == root, "a malformed change is taken");
     must(!network_.is_open(link) || plan_.tight(),
          "a peer that pushes a malformed change keeps its link");
     if (network_.drop(link)) self.peer_down(link);
-    must(std::ranges::all_of(engine.declined(),
-                             [](const incarnation_id& each) { return each.origin == hostile; }),
-         "changes of an honest node are declined");
   }
 
 private:
-  inline static const node_id hostile = node(77);
-
   const scenario& plan_;
   const simulated_clocks& clocks_;
   const simulated_network::node_list& nodes_;
@@ -97,6 +119,7 @@ private:
   oracle& truth_;
   std::mt19937& random_;
   std::uint64_t forged_ = 0;
+  std::vector<change_record> sent_;
 };
 
 }  // namespace troupe::test::simulation

@@ -86,7 +86,8 @@ public:
     const auto to = found->second.other(from);
     if (to == hostile_index) return;
     ++messages_;
-    if (const auto* push = std::get_if<sync_push>(&message)) pushed_ += decode_push(*push)->size();
+    if (const auto* push = std::get_if<sync_push>(&message))
+      for (const auto& each : push->changes) pushed_ += (*change_batch::read(each.bytes))->size();
     envelope letter{id, from, to, {}, {}};
     std::visit(
         [&](const auto& each) {

@@ -17,6 +17,7 @@
 #include <troupe/tests/support/live_set.hpp>
 #include <troupe/tests/support/simulation/simulated_disk.hpp>
 #include <troupe/tests/support/simulation/simulated_watchers.hpp>
+#include <troupe/tests/support/simulation/simulated_write.hpp>
 #include <troupe/tests/support/simulation/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
 #include <troupe/tests/support/simulation/simulation_scenario.hpp>
@@ -28,6 +29,7 @@ struct open_write {
   std::vector<dot> dots;
   bool durable = false;
   bool may_be_made = true;  ///< Whether its conditions held.
+  bool adds = false;        ///< It is refused where no number is.
 };
 
 /// What a client has read of a path: the version, and the writes that lived there.
@@ -65,7 +67,7 @@ public:
   simulated_node(unsigned index, const scenario& plan, oracle& truth, link_ends& links,
                  interference* breaks)
       : index_(index), plan_(plan), truth_(truth), links_(links), breaks_(breaks) {
-    for (unsigned i = 0; i < plan.paths; ++i) paths_.emplace_back("/p" + std::to_string(i));
+    for (unsigned i = 0; i < plan.paths; ++i) paths_.push_back(scenario::path_at(i));
   }
 
   simulated_disk disk;
@@ -83,13 +85,11 @@ public:
     auto restored = disk.checkpoint();
     context_engine engine{id(), disk.next_incarnation(), std::move(restored), plan_.engine};
     auto settings = plan_.settings;
-    for (const auto& [incarnation, records] : disk.log())
-      for (const auto& each : records) {
-        if (engine.vector().covers(each.dot)) continue;
-        auto record = decode<change_record>(each.bytes);
-        must(record && engine.replay(std::move(*record), now.wall_ms), "a log cannot be replayed");
-        ++settings.replayed;
-      }
+    for (const auto& each : disk.log()) {
+      if (engine.vector().covers(each.dot)) continue;
+      must(engine.replay(each, now.wall_ms).has_value(), "a log cannot be replayed");
+      ++settings.replayed;
+    }
     must(engine.vector() == disk.stored(), "a start does not find what was stored");
     for (const auto& each : acknowledged_)
       must(engine.vector().covers(each), "what was acknowledged as durable is lost");
@@ -97,8 +97,7 @@ public:
     const auto self = engine.own_incarnation();
     manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
     watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
-    for (const auto& [incarnation, records] : disk.log())
-      for (const auto& each : records) watchers_->replayed(each.dot);
+    for (const auto& each : disk.log()) watchers_->replayed(each.dot);
     logged_ = disk.stored();
     watchers_->add(*manager_, path{}, false);
     after_event();
@@ -117,21 +116,18 @@ public:
 
   void write(const write_values& wanted, event_time now) {
     const context_request request{++requests_};
-    auto& engine = manager_->engine();
-    const auto own = engine.own_incarnation();
-    const auto next = [&] { return engine.vector().at(own.origin, own.incarnation) + 1; };
-    const auto first = next();
-    std::map<path, std::vector<dot>> before;
-    for (const auto& each : wanted.entries) before[each.path] = live_at(each.path);
+    const simulated_write asked{truth_, *manager_, paths_};
     open_write open{{}, wanted.durability == durability::durable};
+    open.adds = wanted.what == operation::increment;
     for (const auto& each : wanted.expected)
       open.may_be_made = open.may_be_made && read_.at(each.path).live == live_at(each.path);
     manager_->write(request, wanted, now);
-    must(open.may_be_made || next() == first, "a write is made though its condition does not hold");
-    for (auto seq = first; seq < next(); ++seq) {
-      const dot id{own.origin, own.incarnation, seq};
-      truth_.wrote(own_record(id, wanted, before));
-      open.dots.push_back(id);
+    for (const auto& each : asked.records(wanted, *manager_)) {
+      must(open.may_be_made, "a write is made though its condition does not hold");
+      if (each.operation == operation::put || each.operation == operation::erase)
+        truth_.saw(each.dot, truth_.increments(each.path, asked.processed()));
+      truth_.wrote(each);
+      open.dots.push_back(each.dot);
     }
     if (open.dots.size() > 1) groups_.emplace(open.dots.front(), open.dots.size());
     writes_.emplace(request, std::move(open));
@@ -149,7 +145,7 @@ public:
   }
   void settle() {
     const context_request request{++requests_};
-    settles_.emplace(request, manager_->engine().vector());
+    settles_.emplace(request, manager_->engine().state().vector);
     manager_->settle(request);
     after_event();
   }
@@ -212,32 +208,6 @@ private:
     return vector.at(id.origin, id.incarnation);
   }
 
-  /// The record of a local write, from what was asked and what was there before.
-  change_record own_record(const dot& id, const write_values& wanted,
-                           const std::map<path, std::vector<dot>>& before) const {
-    change_record record;
-    const context_entry* entry = nullptr;
-    for (const auto& each : wanted.entries) {
-      const auto there = manager_->engine().tree().find(each.path);
-      if (there && there->siblings().size() == 1 && there->siblings()[0].dot == id) {
-        entry = &each;
-        record.timestamp = there->siblings()[0].timestamp;
-      }
-    }
-    must(entry != nullptr, "a write is not the only sibling of its path");
-    record.dot = id;
-    record.path = entry->path;
-    record.operation = wanted.what;
-    if (wanted.what == operation::put) record.new_value = entry->value;
-    if (const auto found = before.find(entry->path); found != before.end())
-      record.observed = found->second;
-    std::ranges::sort(record.observed);
-    record.principal = wanted.principal;
-    must(manager_->find({entry->path}).found == (wanted.what == operation::put),
-         "a writer does not read its own write");
-    return record;
-  }
-
   void after_event() {
     std::vector<sync_effect> effects;
     manager_->take_effects(effects);
@@ -251,16 +221,23 @@ private:
   }
 
   void carry_out(append_batch& effect) {
-    for (const auto& [id, bytes] : *effect.records) {
-      if (logged_.covers(id)) continue;
-      logged_.raise(id.origin, id.incarnation, id.seq);
-      must(bytes == encode(truth_.record(id)), "a change is logged otherwise than it was made");
-      watchers_->logged(id);
+    std::vector<dot> appended;
+    for (const auto& batch : effect.what->batches) {
+      const auto records = batch->records();
+      must(records.has_value(), "what is logged cannot be read");
+      for (const auto& each : *records) {
+        const auto& id = each.dot;
+        appended.push_back(id);
+        if (logged_.covers(id)) continue;
+        logged_.raise(id.origin, id.incarnation, id.seq);
+        must(each == truth_.record(id), "a change is logged otherwise than it was made");
+        watchers_->logged(id);
+      }
     }
     for (const auto& [first, count] : groups_) {
-      const auto in_batch = std::ranges::count_if(*effect.records, [&](const auto& each) {
-        return each.dot.origin == first.origin && each.dot.incarnation == first.incarnation &&
-               each.dot.seq >= first.seq && each.dot.seq < first.seq + count;
+      const auto in_batch = std::ranges::count_if(appended, [&](const dot& each) {
+        return each.origin == first.origin && each.incarnation == first.incarnation &&
+               each.seq >= first.seq && each.seq < first.seq + count;
       });
       must(in_batch == 0 || static_cast<std::size_t>(in_batch) == count,
            "what was written together is stored apart");
@@ -281,7 +258,7 @@ private:
     writes_.erase(found);
     if (!effect.outcome) {
       const auto code = effect.outcome.error().code;
-      must(code != error_code::failed_precondition || !open.may_be_made,
+      must(code != error_code::failed_precondition || !open.may_be_made || open.adds,
            "a write is refused for a condition that holds");
       must(code == error_code::storage_failure || open.dots.empty(),
            "a write is refused and made all the same");
@@ -312,10 +289,13 @@ private:
 
   // What a node claims to have is on its disk.
   void check_claims(const sync_push& push) const {
-    const auto records = decode_push(push);
-    must(records.has_value(), "a push cannot be read");
-    for (const auto& each : *records)
-      must(disk.stored().covers(each.dot), "a change is pushed before it is stored");
+    for (const auto& each : push.changes) {
+      const auto batch = change_batch::read(each.bytes);
+      must(batch.has_value(), "a push cannot be read");
+      const auto& [origin, incarnation] = (*batch)->source();
+      must(disk.stored().covers(dot{origin, incarnation, (*batch)->last()}),
+           "a change is pushed before it is stored");
+    }
   }
   void check_claims(const sync_pull&) const {}
   template <class Message>

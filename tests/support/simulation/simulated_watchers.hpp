@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
 #include <troupe/tests/support/simulation/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
 
@@ -31,40 +32,81 @@ public:
     friend bool operator==(const news&, const news&) = default;
   };
 
-  /// The change becomes part of the state. @returns what watchers must receive, if anything.
-  std::optional<news> process(const dot& id) {
-    const auto& record = truth_.record(id);
-    const auto before = view(record.path);
-    processed_[record.path].insert(id);
-    observed_.insert(record.observed.begin(), record.observed.end());
-    latest_[{record.path, {id.origin, id.incarnation}}] = id.seq;
-    const auto after = view(record.path);
-    const bool is_own = incarnation_id{id.origin, id.incarnation} == self_;
-    if (!is_own && after == before) return std::nullopt;
-    return news{record.path, after, before};
+  /// The change is processed. @returns what watchers must receive, in order: of a transaction, all
+  /// with its last change.
+  std::vector<news> process(const dot& id) {
+    const auto& place = truth_.record(id).transaction;
+    std::vector<news> all;
+    if (!place.is_last()) return all;
+    for (auto seq = id.seq - place.index; seq <= id.seq; ++seq)
+      integrate(truth_.record({id.origin, id.incarnation, seq}), all);
+    return all;
   }
 
 private:
-  /// The latest by (timestamp, dot) of the changes that are not overwritten.
+  void integrate(const change_record& record, std::vector<news>& all) {
+    const auto& [origin, incarnation, seq] = record.dot;
+    const bool is_own = incarnation_id{origin, incarnation} == self_;
+    if (record.operation == operation::erase_subtree) {
+      for (const auto& [where, changes] : record.below) {
+        const auto before = view(where);
+        overwrite(where, changes);
+        const auto after = view(where);
+        if (after != before) all.push_back({where, after, before});
+      }
+      return;
+    }
+    const auto before = view(record.path);
+    processed_[record.path].insert(record.dot);
+    overwrite(record.path, record.observed);
+    const auto& gone = truth_.seen_by(record.dot);
+    counted_out_.insert(gone.begin(), gone.end());
+    if (record.operation != operation::increment)
+      latest_[{record.path, {origin, incarnation}}] = seq;
+    const auto after = view(record.path);
+    const bool is_told = is_own && record.operation != operation::increment;
+    if (is_told || after != before) all.push_back({record.path, after, before});
+  }
+  void overwrite(const path& where, const std::vector<observed_change>& changes) {
+    for (const auto& each : changes) overwritten_.emplace(where, each);
+  }
+
+  /// The latest by (timestamp, dot) of the changes that are not overwritten, plus the increments
+  /// that the writer of no put or erasure had seen.
   std::optional<value> view(const path& where) const {
     const change_record* latest = nullptr;
+    std::vector<const change_record*> increments;
     const auto found = processed_.find(where);
     if (found == processed_.end()) return std::nullopt;
     for (const auto& id : found->second) {
-      if (observed_.contains(id) || id.seq < latest_.at({where, {id.origin, id.incarnation}}))
-        continue;
       const auto& record = truth_.record(id);
+      if (record.operation == operation::increment) {
+        increments.push_back(&record);
+        continue;
+      }
+      if (overwritten_.contains({where, test::seen(record)}) ||
+          id.seq < latest_.at({where, {id.origin, id.incarnation}}))
+        continue;
       if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
         latest = &record;
     }
-    if (!latest || latest->operation == operation::erase) return std::nullopt;
-    return latest->new_value;
+    const bool is_put = latest && latest->operation == operation::put;
+    if (is_put && !latest->new_value.as_integer()) return latest->new_value;
+    auto total = is_put ? *latest->new_value.as_integer() : 0;
+    bool counts = is_put;
+    for (const auto* each : increments) {
+      if (counted_out_.contains(each->dot)) continue;
+      total += *each->new_value.as_integer();
+      counts = true;
+    }
+    return counts ? std::optional{value{total}} : std::nullopt;
   }
 
   const oracle& truth_;
   incarnation_id self_;
   std::map<path, std::set<dot>> processed_;
-  std::set<dot> observed_;
+  std::set<std::pair<path, observed_change>> overwritten_;
+  std::set<dot> counted_out_;
   std::map<std::pair<path, incarnation_id>, std::uint64_t> latest_;
 };
 
@@ -144,12 +186,12 @@ public:
   }
   /// A change goes to the log, in the order in which changes became part of the state.
   void logged(const dot& id) {
-    const auto news = expected_.process(id);
-    if (!news) return;
-    must(!heard_.empty(), "a watcher does not receive a visible change");
-    must(heard_.front() == *news,
-         "a watcher receives changes in another order than they were made");
-    heard_.pop_front();
+    for (const auto& news : expected_.process(id)) {
+      must(!heard_.empty(), "a watcher does not receive a visible change");
+      must(heard_.front() == news,
+           "a watcher receives changes in another order than they were made");
+      heard_.pop_front();
+    }
   }
   /// Everything is logged.
   void check_end() const {

@@ -116,9 +116,10 @@ class stores_a_part final : public interference {
 public:
   void alter(simulated_node&, std::vector<sync_effect>& effects) override {
     for_each_effect<append_batch>(effects, [](append_batch& append) {
-      if (append.records->size() < 2) return;
-      append.records = std::make_shared<const std::vector<encoded_record>>(
-          append.records->begin(), std::prev(append.records->end()));
+      if (append.what->batches.size() < 2) return;
+      auto part = *append.what;
+      part.batches.pop_back();
+      append.what = std::make_shared<const commit>(std::move(part));
     });
   }
 };

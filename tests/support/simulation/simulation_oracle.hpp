@@ -1,11 +1,10 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
-#include <string>
 #include <utility>
+#include <vector>
 
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -17,23 +16,38 @@ namespace troupe::test::simulation {
 class oracle {
 public:
   void wrote(const change_record& record) { all_.emplace(record.dot, record); }
+  /// What the writer of a put or an erasure had seen of the counter at its path.
+  void saw(const dot& id, std::set<dot> increments) { seen_.emplace(id, std::move(increments)); }
+  const std::set<dot>& seen_by(const dot& id) const {
+    static const std::set<dot> nothing;
+    const auto found = seen_.find(id);
+    return found == seen_.end() ? nothing : found->second;
+  }
+  /// The increments of a path that a replica has processed, in whole transactions.
+  std::set<dot> increments(const path& where, const version_vector& processed) const {
+    std::set<dot> found;
+    for (const auto& [id, record] : all_)
+      if (record.operation == operation::increment && record.path == where &&
+          processed.covers(id) && processed.covers(last_of(record)))
+        found.insert(id);
+    return found;
+  }
+  /// What an incarnation has added to the counter at a path, up to one of its changes.
+  std::int64_t amount(const path& where, const dot& upto) const {
+    std::int64_t sum = 0;
+    for (auto at = all_.lower_bound({upto.origin, upto.incarnation, 0});
+         at != all_.end() && at->first <= upto; ++at)
+      if (at->second.operation == operation::increment && at->second.path == where)
+        sum += *at->second.new_value.as_integer();
+    return sum;
+  }
   bool knows(const dot& id) const { return all_.contains(id); }
   const change_record& record(const dot& id) const { return all_.at(id); }
 
-  /// What a replica must hold that has processed just this: those changes without what any of them
-  /// observed. Of one incarnation and path only the latest counts: what connects it with those
-  /// before may still be on its way.
+  /// What a replica must hold that has processed just this. Of a transaction, all changes count or
+  /// none.
   live_set expected(const version_vector& processed) const {
-    auto expected = live([&](const dot& id) { return processed.covers(id); });
-    std::map<std::pair<incarnation_id, std::string>, std::uint64_t> latest;
-    for (const auto& [id, record] : all_)
-      if (processed.covers(id)) latest[{{id.origin, id.incarnation}, record.path.text()}] = id.seq;
-    for (auto& [where, dots] : expected)
-      std::erase_if(dots, [&](const dot& id) {
-        return id.seq < latest.at({{id.origin, id.incarnation}, where});
-      });
-    std::erase_if(expected, [](const auto& each) { return each.second.empty(); });
-    return expected;
+    return live([&](const dot& id) { return processed.covers(id); });
   }
   /// What all must hold in the end: what is on a disk somewhere, without what any of that observed.
   live_set expected_in_the_end(const std::set<dot>& stored) const {
@@ -41,18 +55,23 @@ public:
   }
 
 private:
+  /// The last change of its transaction.
+  static dot last_of(const change_record& record) {
+    const auto& [origin, incarnation, seq] = record.dot;
+    const auto& place = record.transaction;
+    return {origin, incarnation, seq - place.index + place.count - 1};
+  }
+
   template <class Counts>
   live_set live(const Counts& counts) const {
-    std::set<dot> observed;
+    std::vector<change_record> whole;
     for (const auto& [id, record] : all_)
-      if (counts(id)) observed.insert(record.observed.begin(), record.observed.end());
-    live_set live;
-    for (const auto& [id, record] : all_)
-      if (counts(id) && !observed.contains(id)) live[record.path.text()].insert(id);
-    return live;
+      if (counts(id) && counts(last_of(record))) whole.push_back(record);
+    return live_set_after(whole);
   }
 
   std::map<dot, change_record> all_;
+  std::map<dot, std::set<dot>> seen_;
 };
 
 }  // namespace troupe::test::simulation

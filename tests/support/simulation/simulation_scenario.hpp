@@ -37,9 +37,10 @@ struct scenario {
     settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
     if (random() % 3 == 0) settings.watches.max_unanswered = 1 + random() % 8;
     settings.commits.max_waiting = 1000;
+    if (random() % 3 == 0) settings.commits.max_body_bytes = random() % 200;
     if (random() % 3 == 0) {
       engine.max_buffered_records = 2;
-      engine.max_overwritten = 6;
+      engine.max_open_weight = 4000;
       settings.commits.max_waiting = 12;
       settings.sync.max_in_flight_bytes = 600;
       settings.sync.max_in_flight_batches = 2;
@@ -52,8 +53,10 @@ struct scenario {
 
   /// The index of a node, and a path, at random.
   unsigned some_node(std::mt19937& random) const { return random() % nodes; }
-  path some_path(std::mt19937& random) const {
-    return path{"/p" + std::to_string(random() % paths)};
+  path some_path(std::mt19937& random) const { return path_at(random() % paths); }
+  /// Of two paths, one is below the other.
+  static path path_at(unsigned i) {
+    return path{"/p" + std::to_string(i / 2) + (i % 2 ? "/below" : "")};
   }
 
   /// Bounds are so low that they are reached.
@@ -66,11 +69,11 @@ struct scenario {
          << (ordered_links ? "ordered" : "lossy") << " links, healed as "
          << (heal_as_line ? "line" : "mesh") << ", disk " << disk_percent << " %, checkpoint every "
          << settings.checkpoint_every << ", commits of " << settings.commits.max_batch << ", "
-         << settings.commits.max_waiting << " waiting, watchers " << settings.watches.max_unanswered
-         << " behind, buffered " << engine.max_buffered_records << ", overwritten "
-         << engine.max_overwritten << ", in flight " << settings.sync.max_in_flight_batches
-         << " of " << settings.sync.max_in_flight_bytes << " B, queued "
-         << settings.sync.max_queued_bytes << " B, skew";
+         << settings.commits.max_waiting << " waiting, bodies " << settings.commits.max_body_bytes
+         << " B, watchers " << settings.watches.max_unanswered << " behind, buffered "
+         << engine.max_buffered_records << ", open " << engine.max_open_weight << ", in flight "
+         << settings.sync.max_in_flight_batches << " of " << settings.sync.max_in_flight_bytes
+         << " B, queued " << settings.sync.max_queued_bytes << " B, skew";
     for (const auto each : skew_ms) text << ' ' << each;
     text << " ms";
     return text.str();

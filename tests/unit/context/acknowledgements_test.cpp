@@ -29,7 +29,7 @@ struct fixture {
   explicit fixture(commit_limits limits = {}) : queue{limits} {}
 
   void add(int count = 1) {
-    while (count-- > 0) queue.add({{test::node(1), 1, ++added}, "record"});
+    while (count-- > 0) queue.add(std::vector{test::put({test::node(1), 1, ++added}, "/a", 1)});
   }
   void wait(acknowledgements::waiter who) { waiting.add(queue.added(), std::move(who)); }
   void write(std::uint64_t number) { wait(waiting_write{context_request{number}, {}}); }
@@ -40,7 +40,7 @@ struct fixture {
   /// Stores the next batch. @returns the waiters that are served.
   strings store() {
     queue.take();
-    queue.end_batch({});
+    queue.end_commit({});
     return served();
   }
   strings served() {
@@ -51,7 +51,7 @@ struct fixture {
   /// Refuses the next batch. @returns the waiters that the refusal ends.
   strings refuse() {
     queue.take();
-    queue.end_batch(fail(error_code::storage_failure, "the disk is full"));
+    queue.end_commit(fail(error_code::storage_failure, "the disk is full"));
     strings names;
     for (const auto& each : waiting.refuse()) names.push_back(name_of(each));
     return names;
@@ -79,7 +79,7 @@ TEST_CASE("a waiter is served when everything added before is durable, and no ea
   CHECK(f.served().empty());
   f.add();
   f.write(4);
-  f.queue.end_batch({});
+  f.queue.end_commit({});
   CHECK(f.served() == strings{"write 1"});
   CHECK(f.store() == strings{"write 3", "push 3", "write 4"});
 }
@@ -90,7 +90,7 @@ TEST_CASE("a waiter that comes while the last batch is written waits for it") {
   f.queue.take();
   f.write(1);
   CHECK(f.served().empty());
-  f.queue.end_batch({});
+  f.queue.end_commit({});
   CHECK(f.served() == strings{"write 1"});
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("a served waiter may add and wait again at once") {
   f.add();
   f.write(1);
   f.queue.take();
-  f.queue.end_batch({});
+  f.queue.end_commit({});
   strings names;
   while (auto ready = f.waiting.next(f.queue.durable())) {
     names.push_back(name_of(*ready));

@@ -34,16 +34,29 @@ TEST_CASE("the buffer for waiting changes is bounded in number and memory") {
         apply_status::buffered);
 }
 
-TEST_CASE("the dots awaited as overwritten are bounded") {
+TEST_CASE("an origin that fills the buffer does not keep out the others") {
   engine_limits limits;
-  limits.max_overwritten = 2;
-  context_engine engine{node(1), 1, {}, limits};
-  CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1, {{node(3), 1, 1}, {node(4), 1, 1}})) ==
-        apply_status::applied);
-  const auto next = put({node(2), 1, 2}, "/b", 1, {{node(5), 1, 1}});
-  CHECK(status_of(engine, next) == apply_status::overflow);
-  CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1)) == apply_status::applied);
-  CHECK(status_of(engine, next) == apply_status::applied);
+  limits.max_buffered_records = 4;
+  limits.max_buffered_bytes = 10'000;
+  SUBCASE("in number") {
+    context_engine engine{node(1), 1, {}, limits};
+    for (std::uint64_t seq = 2; seq <= 5; ++seq)
+      CHECK(status_of(engine, put({node(2), 1, seq}, "/a", 1)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(2), 1, 6}, "/a", 1)) == apply_status::overflow);
+    for (std::uint64_t seq = 2; seq <= 3; ++seq)
+      CHECK(status_of(engine, put({node(3), 1, seq}, "/a", 1)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(3), 1, 4}, "/a", 1)) == apply_status::overflow);
+    CHECK(status_of(engine, put({node(4), 1, 2}, "/a", 1)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::applied);
+    CHECK(engine.buffered() == 3);
+  }
+  SUBCASE("in memory") {
+    context_engine engine{node(1), 1, {}, limits};
+    const std::string large(9000, 'x'), small(4000, 'x');
+    CHECK(status_of(engine, put({node(2), 1, 2}, "/a", large)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", large)) == apply_status::overflow);
+    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", small)) == apply_status::buffered);
+  }
 }
 
 TEST_CASE("the incarnations of the vector are bounded") {
@@ -77,7 +90,7 @@ TEST_CASE(
     CHECK(siblings_of(engine, a).size() == 3);
   }
   SUBCASE("a change that overwrites one takes its place") {
-    CHECK(status_of(engine, put({node(7), 1, 1}, "/a", 1, {concurrent[0].dot})) ==
+    CHECK(status_of(engine, put({node(7), 1, 1}, "/a", 1, {seen(concurrent[0])})) ==
           apply_status::applied);
     CHECK(status_of(engine, put({node(3), 1, 2}, "/a", 1)) == apply_status::applied);
     CHECK(siblings_of(engine, a).size() == 3);

@@ -41,7 +41,7 @@ TEST_CASE("concurrent writes stay siblings, the later one is seen, and the next 
   }
   CHECK(one.root_hash() == two.root_hash());
   const auto joined = must_write(one, a, "joined");
-  CHECK(joined.observed == std::vector{mine.dot, theirs.dot});
+  CHECK(joined.observed == std::vector{seen(theirs)});
   CHECK(joined.previous_value == value{"theirs"});
   CHECK(one.conflicts() == 0);
   CHECK(two.apply(joined, noon).status == apply_status::applied);
@@ -106,21 +106,45 @@ TEST_CASE("changes after a gap wait, are asked for, and come in order once it is
   CHECK(engine.vector().at(node(2), 1) == 3);
 }
 
-TEST_CASE(
-    "a change that was overwritten before it came does not come alive, but overwrites in turn") {
+TEST_CASE("a change waits for those that it overwrote, whichever incarnation they are of") {
   context_engine engine{node(1), 1};
   const auto old = put({node(3), 1, 1}, "/a", "old");
-  const auto middle = put({node(2), 1, 1}, "/a", "middle", {old.dot}, 10);
-  const auto newest = put({node(4), 1, 1}, "/a", "newest", {middle.dot}, 5);
-  CHECK(status_of(engine, old) == apply_status::applied);
-  CHECK(status_of(engine, newest) == apply_status::applied);
-  CHECK(engine.overwritten() == 1);
-  CHECK(engine.conflicts() == 1);
-  const auto outcome = engine.apply(middle, noon);
+  const auto middle = put({node(2), 1, 1}, "/a", "middle", {seen(old)}, 10);
+  const auto newest = put({node(4), 1, 1}, "/a", "newest", {seen(middle)}, 5);
+  const auto behind = put({node(4), 1, 2}, "/b", "behind");
+  CHECK(status_of(engine, newest) == apply_status::buffered);
+  CHECK(status_of(engine, behind) == apply_status::buffered);
+  CHECK(status_of(engine, middle) == apply_status::buffered);
+  CHECK(status_of(engine, newest) == apply_status::duplicate);
+  CHECK(engine.missing().empty());
+  CHECK(engine.tree().empty());
+  const auto outcome = engine.apply(old, noon);
   CHECK(outcome.status == apply_status::applied);
+  CHECK(outcome.released == std::vector{middle, newest, behind});
+  CHECK(outcome.applied.size() == 4);
   CHECK(siblings_of(engine, a) == std::vector{newest.dot});
-  CHECK(engine.overwritten() == 0);
   CHECK(engine.conflicts() == 0);
+  CHECK(engine.buffered() == 0);
+}
+
+TEST_CASE("a change overwrites the very changes that its writer saw, and no others") {
+  context_engine engine{node(1), 1};
+  const auto standing = put({node(3), 1, 1}, "/a", "standing");
+  REQUIRE(status_of(engine, standing) == apply_status::applied);
+  SUBCASE("not one with another content") {
+    REQUIRE(status_of(engine, put({node(2), 1, 1}, "/a", 1, {{standing.dot, 5}})) ==
+            apply_status::applied);
+    CHECK(siblings_of(engine, a).size() == 2);
+  }
+  SUBCASE("not one of another path") {
+    REQUIRE(status_of(engine, put({node(2), 1, 1}, "/b", 1, {seen(standing)})) ==
+            apply_status::applied);
+    CHECK(siblings_of(engine, a) == std::vector{standing.dot});
+    auto erasure = erase_below({node(2), 1, 2}, "/", {standing});
+    erasure.below[0].path = b;
+    REQUIRE(status_of(engine, erasure) == apply_status::applied);
+    CHECK(siblings_of(engine, a) == std::vector{standing.dot});
+  }
 }
 
 TEST_CASE("of one incarnation a path never holds more than the latest write") {
@@ -139,7 +163,7 @@ TEST_CASE("where one sibling goes and another one counts, that one is reported")
   REQUIRE(second.applied.size() == 1);
   CHECK(second.applied[0].visible);
   CHECK_FALSE(second.applied[0].instead);
-  const auto outcome = engine.apply(put({node(4), 1, 1}, "/a", "z", {y.dot}, 9), noon);
+  const auto outcome = engine.apply(put({node(4), 1, 1}, "/a", "z", {seen(y)}, 9), noon);
   REQUIRE(outcome.applied.size() == 1);
   CHECK(engine.view(a) == value{"x"});
   CHECK(outcome.applied[0].visible);
@@ -147,16 +171,4 @@ TEST_CASE("where one sibling goes and another one counts, that one is reported")
   CHECK(outcome.applied[0].instead->dot == x.dot);
   CHECK(outcome.applied[0].instead->new_value == value{"x"});
   CHECK(outcome.applied[0].instead->previous_value == value{"y"});
-}
-
-TEST_CASE("where nothing is left, that is reported") {
-  context_engine engine{node(1), 1};
-  const auto x = put({node(2), 1, 1}, "/a", "x"), y = put({node(3), 1, 1}, "/a", "y", {x.dot});
-  REQUIRE(status_of(engine, x) == apply_status::applied);
-  REQUIRE(status_of(engine, put({node(4), 1, 1}, "/b", 1, {y.dot})) == apply_status::applied);
-  const auto outcome = engine.apply(y, noon);
-  CHECK_FALSE(engine.view(a));
-  REQUIRE(outcome.applied.at(0).instead);
-  CHECK(outcome.applied[0].instead->operation == operation::erase);
-  CHECK(outcome.applied[0].instead->previous_value == value{"x"});
 }

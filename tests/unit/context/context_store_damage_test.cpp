@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,47 +16,51 @@ TEST_CASE("a damaged log row is named when it is read") {
   temporary_directory where;
   {
     auto store = must_open(where);
-    REQUIRE(store.append(changes_of(2, 1, 5)));
+    for (std::uint64_t seq = 1; seq <= 5; ++seq) REQUIRE(append(store, changes_of(2, seq, seq)));
   }
-  const auto third = to_string(dot{node(2), 1, 3});
   SUBCASE("changed bytes") {
     tamper(where,
-           "UPDATE log SET record = CAST(substr(record, 1, length(record) - 1) || 'x' AS BLOB) "
-           "WHERE seq = 3");
+           "UPDATE log SET batch = CAST(substr(batch, 1, length(batch) - 1) || 'x' AS BLOB) "
+           "WHERE number = 3");
     auto store = must_open(where);
-    check_error(restore(store, 1), error_code::corrupt_data, third);
-    check_error(store.read_log({node(2), 1}, 2, 1 << 20), error_code::corrupt_data, third);
-    CHECK(store.read_log({node(2), 1}, 4, 1 << 20)->size() == 2);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 3");
+    check_error(read_log(store, 2, 2), error_code::corrupt_data, "log row 3");
+    CHECK(logged(store, 2, 4).size() == 2);
   }
   SUBCASE("a row moved to another place") {
     tamper(where,
-           "UPDATE log SET record = (SELECT record FROM log WHERE seq = 2), hash = (SELECT hash "
-           "FROM log WHERE seq = 2)"
-           " WHERE seq = 3");
+           "UPDATE log SET batch = (SELECT batch FROM log WHERE number = 2), hash = (SELECT hash "
+           "FROM log WHERE number = 2)"
+           " WHERE number = 3");
     auto store = must_open(where);
-    check_error(restore(store, 1), error_code::corrupt_data, third);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 3");
+  }
+  SUBCASE("a row that says it is another one") {
+    tamper(where, "UPDATE log SET last = 30, first = 30 WHERE number = 3");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 3");
+  }
+  SUBCASE("a row of an incarnation that is not known") {
+    tamper(where, "UPDATE log SET run = 7 WHERE number = 3");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 3");
   }
   SUBCASE("a row that is gone") {
-    tamper(where, "DELETE FROM log WHERE seq = 3");
+    tamper(where, "DELETE FROM log WHERE number = 3");
     auto store = must_open(where);
     check_error(restore(store, 1), error_code::corrupt_data, to_string(dot{node(2), 1, 4}));
   }
 }
 
-TEST_CASE("rows that are whole but say something else are damage too") {
+TEST_CASE("a row that is whole but holds no changes is damage too") {
   temporary_directory where;
-  {
-    auto store = must_open(where);
-    const auto other = encode_record(put({node(2), 1, 7}, "/a", 1));
-    SUBCASE("another change") {
-      REQUIRE(store.append(std::vector{encoded_record{{node(2), 1, 1}, other.bytes}}));
-      check_error(restore(store, 1), error_code::corrupt_data, "another change");
-    }
-    SUBCASE("no change") {
-      REQUIRE(store.append(std::vector{encoded_record{{node(2), 1, 1}, "\x01"}}));
-      check_error(restore(store, 1), error_code::corrupt_data, "log row");
-    }
-  }
+  auto store = must_open(where);
+  auto bytes = make_batches(changes_of(2, 1, 1)).front()->bytes();
+  bytes[bytes.rfind("/a")] = 'x';  // no path
+  const auto batch = change_batch::read(bytes);
+  REQUIRE(batch);
+  REQUIRE(store.append(std::vector{*batch}));
+  check_error(restore(store, 1), error_code::corrupt_data, "log row 1");
 }
 
 TEST_CASE("damaged metadata is named") {
@@ -63,7 +68,7 @@ TEST_CASE("damaged metadata is named") {
   {
     auto store = must_open(where);
     REQUIRE(store.begin_incarnation(0));
-    REQUIRE(store.append(changes_of(2, 1, 1)));
+    REQUIRE(append(store, changes_of(2, 1, 1)));
     REQUIRE(store.checkpoint(*[&] { return restore(store, 1); }().map(
                                   [](const auto& engine) { return engine.state(); })));
   }
@@ -117,7 +122,7 @@ TEST_CASE("an entry with more concurrent writes than a path may have is damage")
     context_engine engine{node(1), 1};
     const auto record = put({node(2), 1, 1}, "/a", 1);
     REQUIRE(engine.apply(record, noon).status == apply_status::applied);
-    REQUIRE(store.append(std::vector{encode_record(record)}));
+    REQUIRE(append(store, {record}));
     REQUIRE(store.checkpoint(engine.state()));
   }
   {

@@ -31,7 +31,7 @@ TEST_CASE("a new store is private and takes the identity it is given; an old one
   {
     auto store = must_open(where);
     CHECK(store.identity() == ours);
-    CHECK(store.append(changes_of(2, 1, 3)));
+    CHECK(append(store, changes_of(2, 1, 3)));
     // The directory was there, and may serve others too.
     CHECK(mode_of(where.path().native()) == 0777);
     CHECK(mode_of(where.path().native() + "/context.db") == 0600);
@@ -88,9 +88,15 @@ TEST_CASE("a file that is no database, of another program, or of a newer build i
   }
   SUBCASE("a newer build's") {
     { const auto store = must_open(where); }
-    tamper(where, "PRAGMA user_version = 2");
+    tamper(where, "PRAGMA user_version = 3");
     check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch,
-                "format 2");
+                "format 3");
+  }
+  SUBCASE("of a format that no release wrote") {
+    { const auto store = must_open(where); }
+    tamper(where, "PRAGMA user_version = 1");
+    check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch,
+                "use a new data directory");
   }
 }
 
@@ -99,7 +105,7 @@ TEST_CASE("torn pages are found when a store opens") {
   {
     auto store = must_open(where);
     for (std::uint64_t i = 0; i < 20; ++i)
-      REQUIRE(store.append(changes_of(2, i * 100 + 1, i * 100 + 100)));
+      REQUIRE(append(store, changes_of(2, i * 100 + 1, i * 100 + 100)));
   }
   tamper(where, "PRAGMA wal_checkpoint(TRUNCATE)");
   const auto size = std::filesystem::file_size(where.path().native() + "/context.db");
@@ -124,8 +130,7 @@ TEST_CASE("every incarnation gets a number that none had before") {
     CHECK(store.begin_incarnation(0) == 3u);
     CHECK(store.begin_incarnation(1000) == 1000u);
     CHECK(store.begin_incarnation(500) == 1001u);
-    std::vector<encoded_record> own{encode_record(put({ours.node, 5000, 1}, "/a", 1))};
-    REQUIRE(store.append(own));
+    REQUIRE(append(store, {put({ours.node, 5000, 1}, "/a", 1)}));
   }
   CHECK(must_open(where).begin_incarnation(0) == 5001u);
 }
@@ -134,9 +139,9 @@ TEST_CASE("a store that is moved goes on") {
   temporary_directory where;
   auto first = must_open(where);
   auto second = std::move(first);
-  CHECK(second.append(changes_of(2, 1, 2)));
+  CHECK(append(second, changes_of(2, 1, 2)));
   temporary_directory elsewhere;
   second = must_open(elsewhere);
-  CHECK(second.append(changes_of(2, 1, 1)));
+  CHECK(append(second, changes_of(2, 1, 1)));
   CHECK(must_open(where).log_vector().at(node(2), 1) == 2);
 }

@@ -46,8 +46,8 @@ TEST_CASE("writes conflict when neither knew of the other") {
   CHECK(strategy.conflicts(one, other));
   CHECK_FALSE(strategy.conflicts(one, one));
   CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/b", 2)));
-  CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/a", 2, {one.dot})));
-  CHECK_FALSE(strategy.conflicts(put({node(3), 1, 1}, "/a", 2, {one.dot}), one));
+  CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/a", 2, {seen(one)})));
+  CHECK_FALSE(strategy.conflicts(put({node(3), 1, 1}, "/a", 2, {seen(one)}), one));
 }
 
 TEST_CASE("different strategies have different hashes") {

@@ -22,8 +22,7 @@ namespace {
 const cluster_id cluster{node(99).id};
 
 shared_batch change(unsigned origin) {
-  return std::make_shared<const push_batch>(
-      std::vector{encode_record(put({node(origin), 1, 1}, "/a", "x"))});
+  return change_batch::of(std::vector{put({node(origin), 1, 1}, "/a", "x")});
 }
 
 /// Node 1 in an open session with node 2.
@@ -73,7 +72,8 @@ TEST_CASE("what a peer is busy with is not sent again until it is no longer busy
 TEST_CASE("a replica is busy while pushes of the peer wait for its disk, or it takes none") {
   open_side side;
   CHECK_FALSE(side.heads().busy);
-  REQUIRE(open_side::count<apply_records>(side.session.receive(change(2)->to_message(1))) == 1);
+  REQUIRE(open_side::count<apply_changes>(
+              side.session.receive(sync_push{1, {{change(2)->bytes()}}})) == 1);
   const auto heads = side.heads();
   CHECK(heads.busy);
   CHECK(decode<sync_heads>(encode(heads)) == heads);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/tests/support/fixtures/sync_fixture.hpp>
 
 using namespace troupe;
@@ -16,11 +17,9 @@ TEST_CASE("a session starts by sending this replica's identity and what it has")
   side.view.committed = upto(1, 3);
   side.view.root = {1, 2};
   side.view.links = {node(2)};
-  side.view.declined = {{node(5), 1}};
   const auto hello = sent<sync_hello>(side.session.start(0));
   REQUIRE(hello.size() == 1);
-  CHECK(hello[0] ==
-        sync_hello{cluster, node(1), 1, upto(1, 3), {1, 2}, 7, {node(2)}, {{node(5), 1}}});
+  CHECK(hello[0] == sync_hello{cluster, node(1), 1, upto(1, 3), {1, 2}, 7, {node(2)}, {}});
   CHECK(decode<sync_hello>(encode(hello[0])) == hello[0]);
   CHECK_FALSE(side.session.is_open());
   side.session.receive(side.greeting());
@@ -78,8 +77,8 @@ TEST_CASE(
     check_closed(side.ack(0, upto(1, 1)), error_code::already_exists, "identity");
   }
   SUBCASE("a malformed push") {
-    check_closed(side.session.receive(sync_push{1, push_encoding::plain, {"x"}}),
-                 error_code::protocol_violation, "malformed");
+    check_closed(side.session.receive(sync_push{1, {{"x"}}}), error_code::protocol_violation,
+                 "malformed");
   }
   SUBCASE("too many ranges") {
     check_closed(side.session.receive(sync_pull{std::vector<dot_range>(1025)}),
@@ -87,8 +86,7 @@ TEST_CASE(
   }
   SUBCASE("incarnations without end") {
     side.view.committed = {};
-    for (std::uint64_t i = 1; i <= 3; ++i)
-      side.session.receive(batch_of(changes(2, i, i, 10))->to_message(i));
+    for (std::uint64_t i = 1; i <= 3; ++i) side.session.receive(push_of(i, changes(2, i, i, 10)));
     sync_limits few;
     few.max_incarnations = 5;
     one_side bounded{few};
@@ -101,10 +99,10 @@ TEST_CASE(
     }
     SUBCASE("in pushes") {
       for (std::uint64_t n = 1; n <= 5; ++n)
-        CHECK(effects_of<apply_records>(
-                  bounded.session.receive(batch_of({change(3, 1, 10, n)})->to_message(n)))
-                  .size() == 1);
-      check_closed(bounded.session.receive(batch_of({change(3, 1, 10, 6)})->to_message(6)),
+        CHECK(
+            effects_of<apply_changes>(bounded.session.receive(push_of(n, changes(3, 1, 1, 10, n))))
+                .size() == 1);
+      check_closed(bounded.session.receive(push_of(6, changes(3, 1, 1, 10, 6))),
                    error_code::limit_exceeded, "5 incarnations");
     }
   }
@@ -129,12 +127,11 @@ TEST_CASE(
     "come") {
   one_side side;
   side.open();
-  const auto records = changes(2, 1, 2);
   const auto applies =
-      effects_of<apply_records>(side.session.receive(batch_of(records)->to_message(1)));
+      effects_of<apply_changes>(side.session.receive(push_of(1, changes(2, 1, 2))));
   REQUIRE(applies.size() == 1);
-  CHECK(applies[0].batch == 1);
-  CHECK(applies[0].records.size() == 2);
+  CHECK(applies[0].push == 1);
+  CHECK(applies[0].parts.at(0).records.size() == 2);
   side.view.committed = version_vector{{{node(2), 1, 2}, {node(1), 1, 5}}};
   const auto acks = sent<sync_ack>(side.session.processed(1));
   REQUIRE(acks.size() == 1);
@@ -149,20 +146,18 @@ TEST_CASE(
   one_side side;
   side.open();
   const auto push = [&](std::uint64_t batch) {
-    return effects_of<apply_records>(
-               side.session.receive(batch_of(changes(2, 1, 1))->to_message(batch)))
-        .size();
+    return effects_of<apply_changes>(side.session.receive(push_of(batch, changes(2, 1, 1)))).size();
   };
   SUBCASE("too many pushes") {
     for (std::uint64_t batch = 1; batch <= 1024; ++batch) REQUIRE(push(batch) == 1);
-    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1025)).empty());
+    CHECK(side.session.receive(push_of(1025, changes(2, 1, 1))).empty());
     CHECK(side.session.is_open());
     CHECK(sent<sync_ack>(side.session.processed(1)).size() == 1);
     CHECK(push(1026) == 1);
   }
   SUBCASE("too many changes") {
     side.view.takes_pushes = false;
-    CHECK(side.session.receive(batch_of(changes(2, 1, 1))->to_message(1)).empty());
+    CHECK(side.session.receive(push_of(1, changes(2, 1, 1))).empty());
     CHECK(side.session.peer_vector() == version_vector{});
     side.view.takes_pushes = true;
     CHECK(push(2) == 1);
@@ -193,7 +188,7 @@ TEST_CASE("equal vectors with different roots are reported once") {
 TEST_CASE("heads go out every second and say what was processed") {
   one_side side;
   side.open();
-  side.session.receive(batch_of(changes(2, 1, 1))->to_message(1));
+  side.session.receive(push_of(1, changes(2, 1, 1)));
   side.view.committed = upto(2, 1);
   side.view.root = {3, 4};
   side.session.processed(1);
@@ -204,6 +199,31 @@ TEST_CASE("heads go out every second and say what was processed") {
   CHECK(decode<sync_heads>(encode(heads[0])) == heads[0]);
   CHECK(side.session.tick(1999).empty());
   CHECK(sent<sync_heads>(side.session.tick(2000)).size() == 1);
+}
+
+TEST_CASE("heads tell the peer of which incarnations it need not send more") {
+  one_side side;
+  side.open();
+  side.session.decline({node(5), 1});
+  CHECK(sent<sync_heads>(side.second()).at(0).declined ==
+        std::vector<incarnation_id>{{node(5), 1}});
+}
+
+TEST_CASE("a push whose changes take far more memory than its bytes ends the session") {
+  std::vector<change_record> records;
+  for (std::uint64_t seq = 1; seq <= 2000; ++seq)
+    records.push_back(put({node(2), 1, seq}, "/" + std::string(1000, 'x'), 1));
+  const auto batches = make_batches(records);
+  one_side side;
+  side.open();
+  sync_push push{1, {}};
+  for (std::uint64_t i = 0; i < 40; ++i)
+    for (const auto& each : batches) push.changes.push_back({each->bytes()});
+  check_closed(side.session.receive(push), error_code::protocol_violation, "memory");
+  one_side other;
+  other.open();
+  check_closed(other.session.receive(sync_push{1, {}}), error_code::protocol_violation,
+               "must carry changes");
 }
 
 TEST_CASE("a change of links is sent at once") {
@@ -217,8 +237,8 @@ TEST_CASE("what is missing is asked for as far as the peer has it, once per seco
   one_side side;
   side.open(upto(2, 10));
   side.view.missing = {{node(2), 1, 3, 4}, {node(2), 1, 8, 12}, {node(6), 1, 1, 1}};
-  side.session.receive(batch_of(changes(2, 5, 5))->to_message(1));
-  side.session.receive(batch_of(changes(2, 6, 6))->to_message(2));
+  side.session.receive(push_of(1, changes(2, 5, 5)));
+  side.session.receive(push_of(2, changes(2, 6, 6)));
   const auto pulls = sent<sync_pull>(side.session.processed(1));
   REQUIRE(pulls.size() == 1);
   CHECK(pulls[0].ranges == std::vector<dot_range>{{node(2), 1, 3, 4}, {node(2), 1, 8, 10}});
@@ -243,7 +263,7 @@ TEST_CASE("a pull is answered from the log at once, as far as it is committed") 
   auto reads = effects_of<read_log>(
       side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].incarnation == incarnation_id{node(1), 1});
-  CHECK(reads[0].first == 1);
-  CHECK(pushed(side.session.log_read(changes(1, 1, 5))) == dots(1, 1, 5));
+  CHECK(incarnation_of(reads[0].wanted.at(0)) == incarnation_id{node(1), 1});
+  CHECK(reads[0].wanted.at(0).first == 1);
+  CHECK(pushed(side.session.log_read({changes(1, 1, 5)})) == dots(1, 1, 5));
 }

@@ -120,13 +120,13 @@ TEST_CASE("a change is pushed when it is stored, to each peer, before its writer
 TEST_CASE("what a peer lacks is read from the log and pushed") {
   manager_fixture f;
   f.write("/a", 1);
-  const auto batch = *f.only<append_batch>().records;
+  const auto batches = f.only<append_batch>().what->batches;
   f.stored();
   f.greeted_peer(1, 2);
   const auto read = f.only<read_peer_log>();
-  CHECK(read.wanted.first == 1);
+  CHECK(read.wanted.wanted.at(0).first == 1);
   SUBCASE("and pushed") {
-    f.after([&] { f.manager.log_read(peer_id{1}, batch); });
+    f.after([&] { f.manager.log_read(peer_id{1}, batches); });
     CHECK(f.sent<sync_push>(1).size() == 1);
   }
   SUBCASE("and a log that cannot be read is reported") {
@@ -136,7 +136,7 @@ TEST_CASE("what a peer lacks is read from the log and pushed") {
   }
   SUBCASE("and a peer that is gone gets nothing") {
     f.peer_down(1);
-    f.after([&] { f.manager.log_read(peer_id{1}, batch); });
+    f.after([&] { f.manager.log_read(peer_id{1}, batches); });
     CHECK(f.effects.empty());
   }
 }
@@ -161,7 +161,7 @@ TEST_CASE("a push is applied and appended, and acknowledged when it is stored") 
   f.push(1, 1, {put({node(2), 1, 1}, "/a", 1), put({node(2), 1, 2}, "/b", 2)});
   CHECK(f.read("/a") == value{1});
   CHECK(f.only<tell_watcher>().changes.size() == 2);
-  CHECK(f.only<append_batch>().records->size() == 2);
+  CHECK(f.only<append_batch>().what->changes == 2);
   CHECK(f.sent<sync_ack>(1).empty());
   f.stored();
   const auto acks = f.sent<sync_ack>(1);
@@ -220,9 +220,9 @@ TEST_CASE("a malformed change closes its sender; what came before it in the push
   f.greeted_peer(1, 2);
   f.push(1, 1,
          {put({node(2), 1, 1}, "/a", 1),
-          put({node(2), 1, 2}, "/b", 1, {{node(3), 1, 2}, {node(3), 1, 1}})});
+          put({node(2), 1, 2}, "/b", 1, {{{node(3), 1, 2}, 5}, {{node(3), 1, 1}, 5}})});
   CHECK(f.only<close_peer>().reason.find("malformed") != std::string::npos);
-  CHECK(f.only<append_batch>().records->size() == 1);
+  CHECK(f.only<append_batch>().what->changes == 1);
   CHECK(f.read("/a") == value{1});
   CHECK_FALSE(f.read("/b"));
 }
@@ -248,10 +248,50 @@ TEST_CASE(
 TEST_CASE("a claim of what this node has not done is an alarm, and its next write stays") {
   manager_fixture f;
   f.greeted_peer(1, 2);
-  f.push(1, 1, {put({node(2), 1, 1}, "/a", "forged", {{node(1), 1, 1}})});
+  f.push(1, 1, {put({node(2), 1, 1}, "/a", "forged", {{{node(1), 1, 1}, 5}})});
   CHECK(f.logged("context.identity_claimed") == 1);
   f.write("/a", "mine");
   CHECK(f.read("/a") == value{"mine"});
+}
+
+TEST_CASE("what waited is stored in the order in which it was taken") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  // The first change waits for one of this node; the others come when it need not any more.
+  f.push(1, 1, {put({node(2), 1, 1}, "/x", "claim", {{{node(1), 1, 1}, 5}})});
+  f.write("/a", 1);
+  f.push(1, 2, {put({node(2), 1, 2}, "/b", 2), put({node(2), 1, 3}, "/c", 3)});
+  f.stored();
+  std::vector<dot> stored;
+  for (const auto& batch : f.only<append_batch>().what->batches)
+    for (auto seq = batch->first(); seq <= batch->last(); ++seq)
+      stored.push_back({batch->source().origin, batch->source().incarnation, seq});
+  CHECK(stored == std::vector<dot>{{node(2), 1, 1}, {node(2), 1, 2}, {node(2), 1, 3}});
+}
+
+TEST_CASE("of a batch that repeats what is stored, only the rest is stored") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  f.push(1, 1, {put({node(2), 1, 1}, "/a", 1)});
+  f.stored();
+  f.push(1, 2, {put({node(2), 1, 1}, "/elsewhere", "otherwise"), put({node(2), 1, 2}, "/b", 2)});
+  const auto& batches = f.only<append_batch>().what->batches;
+  REQUIRE(batches.size() == 1);
+  CHECK(batches[0]->first() == 2);
+}
+
+TEST_CASE("what a peer sends of no use is declined to that peer alone") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  f.greeted_peer(2, 3);
+  auto newer = put({node(9), 1, 1}, "/a", 1);
+  newer.format = change_record::current_format + 1;
+  f.push(1, 1, {newer});
+  f.tick(1000);
+  CHECK(f.sent<sync_heads>(1).at(0).declined == std::vector<incarnation_id>{{node(9), 1}});
+  CHECK(f.sent<sync_heads>(2).at(0).declined.empty());
+  f.push(2, 1, {put({node(9), 1, 1}, "/a", 1)});
+  CHECK(f.read("/a") == value{1});
 }
 
 TEST_CASE("conflicts and refusals beyond a few in a second are logged as a number") {

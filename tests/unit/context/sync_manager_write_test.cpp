@@ -12,7 +12,7 @@ using namespace troupe::test;
 TEST_CASE("a durable write is appended, and answered when it is stored") {
   manager_fixture f;
   const auto request = f.write("/a", 1);
-  CHECK(f.only<append_batch>().records->size() == 1);
+  CHECK(f.only<append_batch>().what->changes == 1);
   CHECK(f.none<answer_write>());
   CHECK(f.read("/a") == value{1});
   f.stored();
@@ -27,7 +27,7 @@ TEST_CASE("a write to memory is answered at once and appended all the same") {
   manager_fixture f;
   f.write("/a", 1, durability::memory);
   CHECK(f.only<answer_write>().outcome);
-  CHECK(f.only<append_batch>().records->size() == 1);
+  CHECK(f.only<append_batch>().what->changes == 1);
   f.stored();
   CHECK(f.none<answer_write>());
 }
@@ -41,7 +41,7 @@ TEST_CASE("one batch is under way; what comes meanwhile is the next, and answere
   CHECK(f.effects.empty());
   f.stored();
   CHECK(f.all<answer_write>().size() == 1);
-  CHECK(f.only<append_batch>().records->size() == 2);
+  CHECK(f.only<append_batch>().what->changes == 2);
   f.stored();
   REQUIRE(f.all<answer_write>().size() == 2);
   CHECK(f.all<answer_write>()[0].request == b);
@@ -62,7 +62,7 @@ TEST_CASE("a refusal of the disk ends waiting writes, and is tried again at the 
   CHECK(f.logged("context.disk_refused") == 1);
   CHECK(f.none<append_batch>());
   f.tick();
-  CHECK(f.only<append_batch>().records->size() == 2);
+  CHECK(f.only<append_batch>().what->changes == 2);
   f.refused();
   CHECK(f.logged("context.disk_refused") == 0);
 }
@@ -108,17 +108,18 @@ TEST_CASE("of many entries all are written or none, and they are stored together
   CHECK(f.only<answer_write>().outcome.error().message.find("entry 2 of 2, /_sys/x: ") == 0);
   CHECK_FALSE(f.read("/a"));
   f.write({.entries = {{path{"/a"}, 1}, {path{"/b"}, 2}, {path{"/c"}, 3}}});
-  CHECK(f.only<append_batch>().records->size() == 3);
+  CHECK(f.only<append_batch>().what->changes == 3);
 }
 
-TEST_CASE("an erasure among many that finds nothing ends the write; what came before it stays") {
+TEST_CASE("an erasure among many that finds nothing ends the write, and nothing is erased") {
   manager_fixture f;
   f.write("/a", 1, durability::memory);
   f.stored();
   f.write({.entries = {{path{"/a"}, {}}, {path{"/b"}, {}}}, .what = operation::erase});
   CHECK(f.only<answer_write>().outcome.error().code == error_code::not_found);
-  CHECK(f.only<append_batch>().records->size() == 1);
-  CHECK_FALSE(f.read("/a"));
+  CHECK(f.only<answer_write>().outcome.error().message.find("entry 2 of 2, '/b': ") == 0);
+  CHECK(f.none<append_batch>());
+  CHECK(f.read("/a") == value{1});
 }
 
 TEST_CASE(

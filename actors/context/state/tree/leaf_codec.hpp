@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include <troupe/actors/context/state/tree/leaf_names.hpp>
 #include <troupe/actors/context/state/tree/shared_value.hpp>
@@ -24,12 +26,12 @@ struct leaf_bases {
 struct decoded_sibling {
   sibling what;  ///< Views into the leaf, its names and `outside`.
   bool is_last = true;
-  shared_value* outside = nullptr;  ///< The value, when it lies outside. Not counted.
+  shared_value* outside = nullptr;  ///< The content, when it lies outside. Not counted.
 };
 
 /// The most bytes that a number takes.
 inline constexpr std::size_t max_varint_bytes = 10;
-/// The most bytes that a sibling takes, without a value that lies inside.
+/// The most bytes that a sibling takes, without a content that lies inside.
 inline constexpr std::size_t max_sibling_bytes =
     1 + 6 * max_varint_bytes + sizeof(std::uint64_t) + sizeof(shared_value*);
 
@@ -60,6 +62,24 @@ const char* get_raw(const char* in, T& into) noexcept {
   return in + sizeof into;
 }
 
+/// What a sibling keeps besides its fields: its value, and before it its counts if there are any.
+class sibling_content {
+public:
+  explicit sibling_content(const sibling& from);
+  sibling_content(const sibling_content&) = delete;
+  sibling_content& operator=(const sibling_content&) = delete;
+
+  std::string_view bytes() const noexcept { return bytes_; }
+  /// The most bytes that it has. O(1).
+  static std::size_t most_bytes(const sibling& of) noexcept {
+    return of.value_bytes.size() + of.counts.size() + max_varint_bytes;
+  }
+
+private:
+  std::string joined_;
+  std::string_view bytes_;
+};
+
 /// Memory for one encoded entry; of a usual size on the stack.
 class entry_memory {
 public:
@@ -73,11 +93,12 @@ private:
   std::unique_ptr<char[]> large_;
 };
 
-/// Writes a sibling. @param out has room for `max_sibling_bytes` and the value. @param names know
-/// its source and its principal. @param outside the value, when it is to lie outside; a reference
-/// passes into the bytes. @returns the end.
-char* encode_sibling(char* out, const sibling& from, const leaf_names& names,
-                     const leaf_bases& bases, shared_value* outside, bool is_last) noexcept;
+/// Writes a sibling. @param out has room for `max_sibling_bytes` and the content. @param content
+/// that of the sibling. @param names know its source and its principal. @param outside the content,
+/// when it is to lie outside; a reference passes into the bytes. @returns the end.
+char* encode_sibling(char* out, const sibling& from, std::string_view content,
+                     const leaf_names& names, const leaf_bases& bases, shared_value* outside,
+                     bool is_last) noexcept;
 
 /// Reads a sibling. @returns the end.
 const char* decode_sibling(const char* in, const leaf_names& names, const leaf_bases& bases,

@@ -25,7 +25,8 @@ std::size_t size_class(std::size_t bytes) noexcept {
 std::size_t most_bytes(std::string_view rest, std::span<const sibling> siblings) noexcept {
   auto bytes = max_varint_bytes + rest.size();
   for (const auto& each : siblings)
-    bytes += max_sibling_bytes + std::min(each.value_bytes.size(), packed_leaf::max_inline_value);
+    bytes += max_sibling_bytes +
+             std::min(sibling_content::most_bytes(each), packed_leaf::max_inline_value);
   return bytes;
 }
 
@@ -202,16 +203,18 @@ void packed_leaf::put(leaf_place place, std::string_view key, std::span<const si
   std::uint32_t added = 0;
   for (std::size_t i = 0; i < siblings.size(); ++i) {
     const auto& each = siblings[i];
+    const sibling_content content{each};
     shared_value* value = nullptr;
-    if (each.value_bytes.size() > inline_limit) {
+    if (content.bytes().size() > inline_limit) {
       ++added;
       value = outside.empty() ? nullptr : outside[i];
       if (value)
         value->add_reference();
       else
-        value = shared_value::make(each.value_bytes);
+        value = shared_value::make(content.bytes());
     }
-    end = encode_sibling(end, each, *names_, bases_, value, i + 1 == siblings.size());
+    end = encode_sibling(end, each, content.bytes(), *names_, bases_, value,
+                         i + 1 == siblings.size());
   }
   splice(place.at, place.is_taken,
          {memory.begin(), static_cast<std::size_t>(end - memory.begin())});

@@ -34,8 +34,8 @@ struct leaf_place {
 /// the text of the rest of its key, and one or more siblings. A sibling is one byte (operation,
 /// whether the value lies outside, whether another sibling follows), the numbers of its source and
 /// its principal in the leaf's names, the differences of its seq and its time to the bases of the
-/// leaf, eight bytes of content hash, and its value. A short value follows its length; a long one
-/// lies outside, and the leaf holds a pointer to it.
+/// leaf, eight bytes of content hash, and its value, before it its counts if it has any. What is
+/// short follows its length; what is long lies outside, and the leaf holds a pointer to it.
 /// Numbers are varints of seven bits a byte.
 ///
 /// Has no lock; see `context_tree` for what threads may do.

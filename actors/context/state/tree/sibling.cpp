@@ -77,12 +77,13 @@ sibling sibling::of(const change_record& record, std::uint64_t content) noexcept
           content,
           record.operation,
           record.principal,
-          record.operation == operation::erase ? std::string_view{}
-                                               : std::string_view{record.new_value.msgpack()}};
+          record.operation == operation::put ? std::string_view{record.new_value.msgpack()}
+                                             : std::string_view{},
+          record.counts.bytes};
 }
 
 value sibling::copy_value() const {
-  return is_tombstone() ? value{} : value::from_canonical(std::string{value_bytes});
+  return value_bytes.empty() ? value{} : value::from_canonical(std::string{value_bytes});
 }
 
 change_record sibling::to_record(const path& where) const {
@@ -92,6 +93,7 @@ change_record sibling::to_record(const path& where) const {
   record.path = where;
   record.operation = operation;
   record.new_value = copy_value();
+  record.counts.bytes = counts;
   record.principal = principal;
   return record;
 }
@@ -102,18 +104,34 @@ bool sibling::earlier(const sibling& a, const sibling& b) noexcept {
 
 std::uint64_t content_hash(const change_record& record) {
   using input_bytes = digest_input;
-  digest_input input{3 * input_bytes::number_bytes + input_bytes::text_bytes(record.path.text()) +
-                     input_bytes::text_bytes(record.new_value.msgpack()) +
-                     input_bytes::text_bytes(record.principal) + sizeof(record.trace.id.bytes) +
-                     record.observed.size() * input_bytes::dot_bytes};
+  constexpr auto claim_bytes = input_bytes::dot_bytes + input_bytes::number_bytes;
+  auto bytes = 5 * input_bytes::number_bytes + input_bytes::text_bytes(record.path.text()) +
+               input_bytes::text_bytes(record.new_value.msgpack()) +
+               input_bytes::text_bytes(record.principal) +
+               input_bytes::text_bytes(record.counts.bytes) + sizeof(record.trace.id.bytes) +
+               record.observed.size() * claim_bytes;
+  for (const auto& each : record.below)
+    bytes += input_bytes::text_bytes(each.path.text()) + input_bytes::number_bytes +
+             each.changes.size() * claim_bytes;
+  digest_input input{bytes};
   input.number(record.format)
       .number(record.timestamp.ticks)
       .number(static_cast<std::uint64_t>(record.operation))
+      .number(std::uint64_t{record.transaction.index} << 32 | record.transaction.count)
+      .number(record.transaction.weight)
       .text(record.path.text())
       .text(record.new_value.msgpack())
       .text(record.principal)
+      .text(record.counts.bytes)
       .id(record.trace.id);
-  for (const auto& seen : record.observed) input.id(seen);
+  const auto add_observed = [&](const std::vector<observed_change>& changes) {
+    for (const auto& each : changes) input.id(each.dot).number(each.content);
+  };
+  add_observed(record.observed);
+  for (const auto& each : record.below) {
+    input.text(each.path.text()).number(each.changes.size());
+    add_observed(each.changes);
+  }
   return std::max<std::uint64_t>(input.hash64(), 1);
 }
 
@@ -121,15 +139,19 @@ state_hash entry_hash(std::string_view path, std::span<const sibling> siblings) 
   auto bytes = digest_input::text_bytes(path);
   for (const auto& each : siblings)
     bytes += digest_input::dot_bytes + 2 * digest_input::number_bytes +
-             digest_input::text_bytes(each.principal) + digest_input::text_bytes(each.value_bytes);
+             digest_input::text_bytes(each.principal) + digest_input::text_bytes(each.value_bytes) +
+             digest_input::text_bytes(each.counts);
   digest_input input{bytes};
   input.text(path);
-  for (const auto& each : siblings)
+  for (const auto& each : siblings) {
+    constexpr std::uint64_t has_counts = 0x100;
     input.id(each.dot)
         .number(each.timestamp.ticks)
-        .number(static_cast<std::uint64_t>(each.operation))
+        .number(static_cast<std::uint64_t>(each.operation) | (each.counts.empty() ? 0 : has_counts))
         .text(each.principal)
         .text(each.value_bytes);
+    if (!each.counts.empty()) input.text(each.counts);
+  }
   return input.hash128();
 }
 

@@ -8,8 +8,9 @@
 
 namespace troupe {
 
-/// One live write of a path: a put or a tombstone that no known write has overwritten. Principal
-/// and value are views: into the tree that holds the sibling, or into the record it was made of.
+/// One live write of a path: a put, a tombstone or an increment that no known write has
+/// overwritten. Principal, value and counts are views: into the tree that holds the sibling, or
+/// into the record it was made of.
 struct sibling {
   struct dot dot;
   struct timestamp timestamp;
@@ -17,16 +18,18 @@ struct sibling {
   std::uint64_t content = 0;
   enum operation operation = operation::put;
   std::string_view principal;
-  std::string_view value_bytes;  ///< Canonical; empty for a tombstone.
+  std::string_view value_bytes;  ///< Canonical; empty unless it is a put.
+  std::string_view counts;       ///< `change_record::counts`.
 
   /// What the state keeps of a record. Valid as long as the record.
   /// @param content `content_hash(record)`.
   static sibling of(const change_record& record, std::uint64_t content) noexcept;
 
   bool is_tombstone() const noexcept { return operation == operation::erase; }
-  /// The value, copied; nil for a tombstone.
+  /// The value, copied; nil unless it is a put.
   value copy_value() const;
-  /// The record without what the state does not keep: `observed` is empty and `trace` is nil.
+  /// The record without what the state does not keep: `observed` is empty, `trace` is nil, and so
+  /// is what an increment added.
   change_record to_record(const path& where) const;
 
   friend bool operator==(const sibling&, const sibling&) = default;

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <troupe/actors/context/state/tree/sibling.hpp>
+#include <troupe/messages/wire/sync.hpp>
+
+// Counters: paths whose number is increased by several nodes at once.
+//
+// Each incarnation keeps the sum of its own increments at a path in its latest increment there, so
+// an increment that comes twice counts once, and none is lost. An increment takes over the sums of
+// earlier incarnations of its node; so a path has about one live increment for each node that
+// counts. A put or an erasure carries the sums that it saw: what they add up to is what it
+// overwrote. Whoever overwrites it carries them on. What readers see is the value that counts among
+// the puts and erasures, plus what the increments have added beyond what was overwritten. (A
+// state-based counter: Shapiro et al., "A comprehensive study of Convergent and Commutative
+// Replicated Data Types", 2011.)
+
+namespace troupe {
+
+/// What one incarnation has added to a counter, up to one of its changes.
+struct counter_part {
+  incarnation_id source;
+  std::uint64_t seq = 0;  ///< Of its latest increment.
+  std::int64_t amount = 0;
+
+  friend bool operator==(const counter_part&, const counter_part&) = default;
+};
+
+/// The parts as the bytes of `change_record::counts`: a msgpack array of origin, incarnation, seq
+/// and amount in turn. Empty for no parts. O(parts).
+std::string pack_counts(std::span<const counter_part> parts);
+/// The parts in such bytes; nothing when the bytes are malformed, or not sorted by source.
+/// O(bytes).
+std::optional<std::vector<counter_part>> unpack_counts(std::string_view counts);
+
+/// Whether one of these writes is an increment. O(siblings).
+bool has_increments(std::span<const sibling> siblings) noexcept;
+/// Whether two or more writes compete. Increments do not: they add up. O(siblings).
+bool is_conflict(std::span<const sibling> siblings) noexcept;
+
+/// Whether a path is a counter, or was one. O(siblings).
+bool has_counts(std::span<const sibling> siblings) noexcept;
+
+/// All parts in the increments among these writes: of each incarnation the latest, sorted.
+/// O(parts * log parts).
+std::vector<counter_part> counted_by(std::span<const sibling> siblings);
+/// The same of all writes: what the next write at the path has seen.
+std::vector<counter_part> counts_in(std::span<const sibling> siblings);
+
+/// A number plus what was counted beyond what was overwritten; limited to the range of 64 bits.
+/// Nothing when it is no integer.
+/// @param base nothing: zero. @param overwritten sorted by source. @param counted the same.
+std::optional<value> counted_value(const std::optional<value>& base,
+                                   std::span<const counter_part> overwritten,
+                                   std::span<const counter_part> counted);
+
+}  // namespace troupe

@@ -1,0 +1,144 @@
+// How changes become part of the state.
+
+#include <algorithm>
+#include <utility>
+
+#include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/kept_siblings.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// Whether this write is among the changes that another one overwrote.
+bool names(const std::vector<observed_change>& changes, const sibling& write) {
+  return std::ranges::binary_search(changes, observed_change{write.dot, write.content});
+}
+
+}  // namespace
+
+bool context_engine::overwrites(const change_record& record, const sibling& existing) const {
+  if (incarnation_of(existing.dot) != incarnation_of(record.dot))
+    return names(record.observed, existing);
+  // An increment adds to the value that its incarnation has put, and replaces its sum.
+  return record.operation != operation::increment || existing.operation == operation::increment;
+}
+
+/// Makes a put, an erasure or an increment part of the state.
+void context_engine::integrate_write(applied_change& change, const completer& complete) {
+  auto& record = change.record;
+  kept_siblings kept;
+  change_siblings(record.path, [&](std::span<const sibling> before) {
+    const std::uint64_t content = complete(before);
+    record.previous_value = view_of(record.path, before);
+    for (const auto& each : before)
+      if (!overwrites(record, each)) kept.keep(each);
+    kept.add(sibling::of(record, content));
+    return kept.all();
+  });
+  arrived(record.dot);
+
+  const auto after = kept.all();
+  values_ += shows_value(*strategy_, record.path, after) ? 1 : 0;
+  values_ -= record.previous_value ? 1 : 0;
+  change.conflict = is_conflict(after);
+  change.visible = !shows(record.path, after, record.previous_value);
+  if (change.visible) change.instead = seen_instead_of(record, after);
+}
+
+/// Makes an erasure of a subtree part of the state: what it names is gone.
+void context_engine::integrate_below(applied_change& change) {
+  const auto& record = change.record;
+  for (const auto& [where, changes] : record.below) {
+    change_record erased;
+    erased.dot = record.dot;
+    erased.timestamp = record.timestamp;
+    erased.path = where;
+    erased.operation = operation::erase;
+    erased.principal = record.principal;
+    erased.trace = record.trace;
+    kept_siblings kept;
+    change_siblings(where, [&](std::span<const sibling> before) {
+      erased.previous_value = view_of(where, before);
+      for (const auto& each : before)
+        if (!names(changes, each)) kept.keep(each);
+      return kept.all();
+    });
+    const auto after = kept.all();
+    values_ += shows_value(*strategy_, where, after) ? 1 : 0;
+    values_ -= erased.previous_value ? 1 : 0;
+    if (shows(where, after, erased.previous_value)) continue;
+    auto instead = seen_instead_of(erased, after);
+    change.below.push_back(instead ? std::move(*instead) : std::move(erased));
+  }
+  arrived(record.dot);
+}
+
+applied_change context_engine::integrate(change_record record, std::uint64_t content) {
+  applied_change change{.record = std::move(record), .instead = {}, .below = {}};
+  if (change.record.operation == operation::erase_subtree)
+    integrate_below(change);
+  else
+    integrate_write(change, [content](std::span<const sibling>) { return content; });
+  return change;
+}
+
+/// Whether readers who saw `seen` see the same in these siblings.
+bool context_engine::shows(const path& where, std::span<const sibling> siblings,
+                           const std::optional<value>& seen) const {
+  if (siblings.size() != 1 || siblings[0].operation == operation::increment)
+    return view_of(where, siblings) == seen;
+  return siblings[0].is_tombstone() ? !seen : seen && seen->msgpack() == siblings[0].value_bytes;
+}
+
+/// Changes the siblings of a path and counts its conflict.
+void context_engine::change_siblings(const path& where, const context_tree::changer& change) {
+  tree_.change(where, [&](std::span<const sibling> before) {
+    const auto after = change(before);
+    conflicts_ -= is_conflict(before) ? 1 : 0;
+    conflicts_ += is_conflict(after) ? 1 : 0;
+    shared_ -= before.size() > 1 ? 1 : 0;
+    shared_ += after.size() > 1 ? 1 : 0;
+    return after;
+  });
+}
+
+/// The content of a live change of this path.
+std::optional<std::uint64_t> context_engine::live_content(const path& where, const dot& id) const {
+  if (const auto entry = tree_.find(where))
+    for (const auto& each : entry->siblings())
+      if (each.dot == id) return each.content;
+  return std::nullopt;
+}
+
+/// Removes a live change. @returns it, with the value that readers saw before.
+change_record context_engine::remove_live(const path& where, const dot& id) {
+  change_record removed;
+  kept_siblings kept;
+  change_siblings(where, [&](std::span<const sibling> before) {
+    const auto found = std::ranges::find(before, id, &sibling::dot);
+    TROUPE_ASSERT(found != before.end(), "the entry holds the live change");
+    removed = found->to_record(where);
+    removed.previous_value = view_of(where, before);
+    for (const auto& each : before)
+      if (each.dot != id) kept.keep(each);
+    return kept.all();
+  });
+  values_ -= (removed.previous_value ? 1 : 0);
+  values_ += (view_of(where, kept.all()) ? 1 : 0);
+  return removed;
+}
+
+engine_state context_engine::state() const {
+  auto entries = vector_.entries();
+  for (const auto& first : transactions_.firsts())
+    std::ranges::find(entries, incarnation_of(first), [](const version_entry& each) {
+      return incarnation_of(each);
+    })->seq = first.seq - 1;
+  return {tree_, version_vector{std::move(entries)}, clock_.last(), quarantine_};
+}
+
+}  // namespace troupe

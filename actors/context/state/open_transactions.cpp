@@ -1,0 +1,81 @@
+#include <troupe/actors/context/state/open_transactions.hpp>
+
+#include <utility>
+
+#include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+std::optional<std::string> open_transactions::misplaced(const change_record& next) const {
+  const auto& [index, count, weight] = next.transaction;
+  const auto found = open_.find(incarnation_of(next.dot));
+  if (found == open_.end() && index > 0) return "it goes on with a transaction that never began";
+  const auto begun = found == open_.end() ? 0 : found->second.weight;
+  if (found != open_.end()) {
+    const auto& parts = found->second.parts;
+    const auto& announced = parts.front().record.transaction;
+    if (index != parts.size() || count != announced.count || weight != announced.weight)
+      return "the transaction before it has " + std::to_string(announced.count) +
+             " changes, and it comes after " + std::to_string(parts.size());
+  }
+  if (count > 1 && begun + next.weight() > weight)
+    return "its transaction is larger than it announced";
+  return std::nullopt;
+}
+
+bool open_transactions::has_room(const change_record& next) const noexcept {
+  if (next.transaction.index > 0) return true;
+  const auto weight = next.transaction.weight;
+  if (announced_ + weight <= max_weight_) return true;
+  const auto found = announced_by_.find(next.dot.origin);
+  const auto has = found == announced_by_.end() ? 0 : found->second;
+  return has + weight <= max_weight_ / (announced_by_.size() + (has == 0 ? 1 : 0));
+}
+
+void open_transactions::add(part next) {
+  const auto& place = next.record.transaction;
+  auto& [parts, weight] = open_[incarnation_of(next.record.dot)];
+  TROUPE_ASSERT(parts.size() == place.index, "a transaction grows in order");
+  if (place.index == 0) {
+    announced_ += place.weight;
+    announced_by_[next.record.dot.origin] += place.weight;
+  }
+  weight += next.record.weight();
+  ++parts_;
+  parts.push_back(std::move(next));
+}
+
+std::vector<open_transactions::part> open_transactions::take(const incarnation_id& source) {
+  auto taken = open_.extract(source);
+  if (taken.empty()) return {};
+  auto& parts = taken.mapped().parts;
+  const auto weight = parts.front().record.transaction.weight;
+  announced_ -= weight;
+  const auto by = announced_by_.find(source.origin);
+  if ((by->second -= weight) == 0) announced_by_.erase(by);
+  parts_ -= parts.size();
+  return std::move(parts);
+}
+
+const std::vector<open_transactions::part>* open_transactions::find(
+    const incarnation_id& source) const noexcept {
+  const auto found = open_.find(source);
+  return found == open_.end() ? nullptr : &found->second.parts;
+}
+
+const open_transactions::part* open_transactions::find(const dot& id) const noexcept {
+  if (open_.empty()) return nullptr;
+  const auto* open = find(incarnation_of(id));
+  if (!open || id.seq < open->front().record.dot.seq) return nullptr;
+  const auto at = id.seq - open->front().record.dot.seq;
+  return at < open->size() ? &(*open)[at] : nullptr;
+}
+
+std::vector<dot> open_transactions::firsts() const {
+  std::vector<dot> all;
+  for (const auto& [source, each] : open_) all.push_back(each.parts.front().record.dot);
+  return all;
+}
+
+}  // namespace troupe

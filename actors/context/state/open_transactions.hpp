@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <troupe/messages/context.hpp>
+#include <troupe/messages/wire/sync.hpp>
+
+namespace troupe {
+
+/// The beginnings of transactions of other nodes whose last change has not arrived. Readers see
+/// nothing of them. An incarnation has one at most, because its changes arrive in order. Pure.
+class open_transactions {
+public:
+  /// A change that has arrived, with its `content_hash`.
+  struct part {
+    change_record record;
+    std::uint64_t content = 0;
+  };
+
+  /// @param max_weight of all together, see `change_record::weight`.
+  explicit open_transactions(std::uint64_t max_weight) noexcept : max_weight_(max_weight) {}
+
+  /// Why this change cannot be the next of its incarnation, or nothing: it must go on with the
+  /// transaction that is open, within the weight that was announced, or begin one when none is.
+  std::optional<std::string> misplaced(const change_record& next) const;
+  /// Whether there is room for another change. A transaction that has begun has room. Another one
+  /// begins when its weight fits, or is within an equal share of its node: no node keeps out the
+  /// others, and all together may weigh a few times the bound.
+  bool has_room(const change_record& next) const noexcept;
+  /// Adds the next change of its incarnation, which is not misplaced. O(log n).
+  void add(part next);
+  /// Removes and returns what is open of an incarnation, in order. Empty when there is none.
+  std::vector<part> take(const incarnation_id& source);
+
+  /// What is open of an incarnation, or null. O(log n).
+  const std::vector<part>* find(const incarnation_id& source) const noexcept;
+  /// The part with this dot, or null. O(log n).
+  const part* find(const dot& id) const noexcept;
+  /// The first changes of all, sorted by incarnation. O(n).
+  std::vector<dot> firsts() const;
+  /// Changes of all transactions.
+  std::size_t size() const noexcept { return parts_; }
+  bool empty() const noexcept { return open_.empty(); }
+
+private:
+  struct transaction {
+    std::vector<part> parts;
+    std::uint64_t weight = 0;  ///< Of the parts.
+  };
+
+  std::uint64_t max_weight_;
+  std::uint64_t announced_ = 0;  ///< Weight of all that are open.
+  std::map<node_id, std::uint64_t> announced_by_;
+  std::size_t parts_ = 0;  ///< Of all.
+  std::map<incarnation_id, transaction> open_;
+};
+
+}  // namespace troupe

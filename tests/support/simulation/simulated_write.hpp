@@ -1,0 +1,178 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/simulation/simulation_oracle.hpp>
+#include <troupe/tests/support/simulation/simulation_rules.hpp>
+
+namespace troupe::test::simulation {
+
+/// What a replica holds before a local write, and the records that the write must become.
+class simulated_write {
+public:
+  simulated_write(const oracle& truth, const sync_manager& manager, const std::vector<path>& paths)
+      : truth_(truth),
+        own_(manager.engine().own_incarnation()),
+        processed_(manager.engine().vector()) {
+    for (const auto& each : paths) {
+      if (const auto entry = manager.engine().tree().find(each))
+        for (const auto& one : entry->siblings()) standing_[each].push_back({one.dot, one.content});
+      std::ranges::sort(standing_[each]);
+      if (manager.find({each}).found) visible_.insert(each);
+    }
+  }
+
+  /// The number of the first change that the write makes.
+  std::uint64_t first() const { return processed_.at(own_.origin, own_.incarnation) + 1; }
+  /// What the writer has processed.
+  const version_vector& processed() const { return processed_; }
+
+  /// The records. @param after the replica that has made the write.
+  std::vector<change_record> records(const write_values& wanted, const sync_manager& after) const {
+    const auto& engine = after.engine();
+    const auto made = engine.vector().at(own_.origin, own_.incarnation) + 1 - first();
+    std::vector<change_record> records;
+    if (made == 0) return records;
+    if (wanted.what == operation::erase_subtree)
+      add_erasures(wanted.entries[0].path, records);
+    else
+      for (const auto& each : wanted.entries)
+        if (is_written(each.path, made, engine)) add(wanted.what, each.path, each.value, records);
+    must(records.size() == made, "a write becomes another number of changes");
+
+    transaction_place place{0, static_cast<std::uint32_t>(made), 0};
+    for (auto& each : records) {
+      each.dot = {own_.origin, own_.incarnation, first() + place.index};
+      each.timestamp = {engine.state().clock.ticks - (made - 1 - place.index)};
+      each.principal = wanted.principal;
+      count(each);
+      must(after.find({each.path}).found == shows(each), "a writer does not read its own write");
+      ++place.index;
+    }
+    for (const auto& each : records) place.weight += weight_before(each);
+    place.index = 0;
+    for (auto& each : records) {
+      if (made > 1) each.transaction = place;
+      ++place.index;
+    }
+    return records;
+  }
+
+private:
+  static bool shows(const change_record& record) {
+    return record.operation == operation::put || record.operation == operation::increment;
+  }
+  /// Whether a path has one of the changes that were made.
+  bool is_written(const path& where, std::uint64_t made, const context_engine& engine) const {
+    const auto entry = engine.tree().find(where);
+    return entry && std::ranges::any_of(entry->siblings(), [&](const sibling& each) {
+             return incarnation_id{each.dot.origin, each.dot.incarnation} == own_ &&
+                    each.dot.seq >= first() && each.dot.seq < first() + made;
+           });
+  }
+  void add(operation what, const path& where, const value& given,
+           std::vector<change_record>& into) const {
+    change_record record;
+    record.path = where;
+    record.operation = what;
+    if (what != operation::erase) record.new_value = given;
+    record.observed = standing_.at(where);
+    std::erase_if(record.observed, [&](const observed_change& each) {
+      const bool is_of_node = each.dot.origin == own_.origin;
+      const bool is_increment = truth_.record(each.dot).operation == operation::increment;
+      return (is_of_node && each.dot.incarnation == own_.incarnation) ||
+             (what == operation::increment && !(is_of_node && is_increment));
+    });
+    into.push_back(std::move(record));
+  }
+  /// An erasure of a subtree; its counters are erased one by one.
+  void add_erasures(const path& top, std::vector<change_record>& into) const {
+    for (bool goes_on = false; const auto& [where, stood] : standing_) {
+      if (!top.contains(where) || stood.empty()) continue;
+      if (is_counter(where)) {
+        if (visible_.contains(where)) {
+          add(operation::erase, where, {}, into);
+          goes_on = false;
+        }
+        continue;
+      }
+      if (!goes_on) {
+        into.emplace_back();
+        into.back().path = top;
+        into.back().operation = operation::erase_subtree;
+      }
+      goes_on = true;
+      into.back().below.push_back({where, stood});
+    }
+  }
+  bool is_counter(const path& where) const {
+    return std::ranges::any_of(standing_.at(where), [&](const observed_change& each) {
+      return !truth_.record(each.dot).counts.bytes.empty();
+    });
+  }
+  /// What the record counts.
+  void count(change_record& record) const {
+    if (record.operation == operation::erase_subtree || !has_counter(record)) return;
+    const bool adds = record.operation == operation::increment;
+    std::map<incarnation_id, std::uint64_t> latest;
+    if (adds) {
+      for (const auto& each : standing_.at(record.path)) {
+        const auto& stands = truth_.record(each.dot);
+        if (stands.operation != operation::increment || each.dot.origin != own_.origin) continue;
+        const auto counted = unpack_counts(stands.counts.bytes);
+        for (const auto& part : *counted)
+          latest[part.source] = std::max(latest[part.source], part.seq);
+      }
+      latest[own_] = record.dot.seq;
+    } else {
+      for (const auto& each : truth_.increments(record.path, processed_))
+        latest[{each.origin, each.incarnation}] = each.seq;
+    }
+    std::vector<counter_part> parts;
+    for (const auto& [source, seq] : latest) {
+      auto amount = truth_.amount(record.path, {source.origin, source.incarnation, seq});
+      if (adds && source == own_) amount += *record.new_value.as_integer();
+      parts.push_back({source, seq, amount});
+    }
+    record.counts.bytes = pack_counts(parts);
+  }
+  bool has_counter(const change_record& record) const {
+    return record.operation == operation::increment || is_counter(record.path);
+  }
+  /// The upper bound of its weight that is known before it is made.
+  std::uint64_t weight_before(change_record record) const {
+    std::map<incarnation_id, counter_part> latest;
+    const auto standing = standing_.find(record.path);
+    const auto count = standing == standing_.end() ? 0 : standing->second.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto counted = unpack_counts(truth_.record(standing->second[i].dot).counts.bytes);
+      for (const auto& part : *counted) {
+        auto& known = latest[part.source];
+        if (part.seq >= known.seq) known = part;
+      }
+    }
+    std::vector<counter_part> parts;
+    for (const auto& [source, part] : latest) parts.push_back(part);
+    parts.push_back({own_, ~std::uint64_t{0}, std::numeric_limits<std::int64_t>::min()});
+    record.counts.bytes = pack_counts(parts);
+    record.observed.resize(count);
+    return record.weight();
+  }
+
+  const oracle& truth_;
+  incarnation_id own_;
+  version_vector processed_;
+  std::map<path, std::vector<observed_change>> standing_;
+  std::set<path> visible_;
+};
+
+}  // namespace troupe::test::simulation
