@@ -216,36 +216,64 @@ result<value> host_context::get(std::string_view where) const {
   return std::move(found->value);
 }
 
-result<change_id> host_context::write(std::string_view where, operation what, value given,
-                                      const std::optional<value_version>& expected,
-                                      durability level) {
-  auto parsed = path::parse(where);
-  if (!parsed) return fail(std::move(parsed.error()));
+result<values_written> host_context::write(operation what, std::vector<context_entry> entries,
+                                           std::vector<expected_version> expected,
+                                           durability level) {
   write_values wanted{.what = what, .durability = level, .principal = "host"};
-  if (expected) wanted.expected.push_back({*parsed, *expected});
-  wanted.entries.push_back({std::move(*parsed), std::move(given)});
-  auto written = host_.impl_->ask<values_written>(host_.impl_->node->actors().replica,
-                                                  disk_deadline, std::move(wanted));
-  if (!written) return fail(std::move(written.error()));
-  return written->only();
+  wanted.entries = std::move(entries);
+  wanted.expected = std::move(expected);
+  return host_.impl_->ask<values_written>(host_.impl_->node->actors().replica, disk_deadline,
+                                          std::move(wanted));
 }
 
+result<values_written> host_context::write(std::string_view where, operation what, value given,
+                                           const std::optional<value_version>& expected,
+                                           durability level) {
+  auto parsed = path::parse(where);
+  if (!parsed) return fail(std::move(parsed.error()));
+  std::vector<expected_version> versions;
+  if (expected) versions.push_back({*parsed, *expected});
+  return write(what, {{std::move(*parsed), std::move(given)}}, std::move(versions), level);
+}
+
+namespace {
+
+/// What a write of one value became.
+result<change_id> only_of(result<values_written> written) {
+  return written.map([](const values_written& all) { return all.only(); });
+}
+
+}  // namespace
+
 result<change_id> host_context::set(std::string_view where, value given, durability level) {
-  return write(where, operation::put, std::move(given), {}, level);
+  return only_of(write(where, operation::put, std::move(given), {}, level));
 }
 
 result<change_id> host_context::set_if(std::string_view where, value given,
                                        const value_version& expected, durability level) {
-  return write(where, operation::put, std::move(given), expected, level);
+  return only_of(write(where, operation::put, std::move(given), expected, level));
 }
 
 result<change_id> host_context::erase(std::string_view where, durability level) {
-  return write(where, operation::erase, {}, {}, level);
+  return only_of(write(where, operation::erase, {}, {}, level));
 }
 
 result<change_id> host_context::erase_if(std::string_view where, const value_version& expected,
                                          durability level) {
-  return write(where, operation::erase, {}, expected, level);
+  return only_of(write(where, operation::erase, {}, expected, level));
+}
+
+result<change_id> host_context::increment(std::string_view where, std::int64_t by,
+                                          durability level) {
+  return only_of(write(where, operation::increment, by, {}, level));
+}
+
+result<void> host_context::erase_subtree(std::string_view where, durability level) {
+  return write(where, operation::erase_subtree, {}, {}, level).map([](const values_written&) {});
+}
+
+result<void> host_context::set_together(std::vector<context_entry> entries, durability level) {
+  return write(operation::put, std::move(entries), {}, level).map([](const values_written&) {});
 }
 
 result<std::vector<context_entry>> host_context::list(std::string_view prefix) const {

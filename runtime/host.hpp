@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -36,6 +37,9 @@
 /// Takes over neither `main` nor signals, arguments or the log. All functions here may be called
 /// from any thread.
 namespace troupe {
+
+struct expected_version;
+struct values_written;
 
 /// The exception of constructors: a `troupe::error`.
 class failure : public std::runtime_error {
@@ -126,6 +130,17 @@ public:
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
   /// Erases a value. Returns as `set` does; `not_found` when there is none.
   result<change_id> erase(std::string_view path, durability level = durability::durable);
+  /// Writes several values. Readers on every node see all of them or none. Paths that are written
+  /// twice keep the later value. Fails as a whole, and `limit_exceeded` when they are too many.
+  result<void> set_together(std::vector<context_entry> entries,
+                            durability level = durability::durable);
+  /// Erases a value and everything below it, as seen here. What other nodes write there meanwhile
+  /// stays. Readers on every node see all of it gone at once; `not_found` when there is nothing.
+  result<void> erase_subtree(std::string_view path, durability level = durability::durable);
+  /// Adds to the integer at a path, zero where there is no value. What several nodes add at the
+  /// same time adds up. Fails with `failed_precondition` where there is something else.
+  result<change_id> increment(std::string_view path, std::int64_t by = 1,
+                              durability level = durability::durable);
   /// Writes a value if the path still has the version that `find` returned, so if nothing was
   /// written there since. Fails with `failed_precondition` otherwise, and writes nothing. After
   /// `deadline_exceeded` and `storage_failure` the value may have been written. A node that is cut
@@ -147,8 +162,10 @@ public:
 private:
   friend class host;
   explicit host_context(class host& owner) : host_(owner) {}
-  result<change_id> write(std::string_view path, operation what, value given,
-                          const std::optional<value_version>& expected, durability level);
+  result<values_written> write(operation what, std::vector<context_entry> entries,
+                               std::vector<expected_version> expected, durability level);
+  result<values_written> write(std::string_view path, operation what, value given,
+                               const std::optional<value_version>& expected, durability level);
   class host& host_;
 };
 

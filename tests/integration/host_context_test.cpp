@@ -34,6 +34,33 @@ TEST_CASE("a host's context keeps values, also over a restart") {
   CHECK(again.context().list("/")->size() == 1);
 }
 
+TEST_CASE("a host writes together, erases subtrees and counts, also over a restart") {
+  test::temporary_directory place;
+  {
+    host host{in(place)};
+    auto context = host.context();
+    REQUIRE(context.set_together({{path{"/app/a"}, 1}, {path{"/app/b"}, 2}, {path{"/c"}, 3}}));
+    CHECK(context.list("/")->size() == 3);
+    CHECK(context.set_together({{path{"/x"}, 1}, {path{"/_sys/y"}, 2}})
+              .error()
+              .message.find("entry 2 of 2") == 0);
+    CHECK(context.get("/x").error().code == error_code::not_found);
+    REQUIRE(context.increment("/hits"));
+    REQUIRE(context.increment("/hits", 4, durability::memory));
+    CHECK(context.increment("/hits", -2));
+    CHECK(context.get("/hits") == value{3});
+    REQUIRE(context.set("/text", "x"));
+    CHECK(context.increment("/text").error().code == error_code::failed_precondition);
+    REQUIRE(context.erase_subtree("/app"));
+    CHECK(context.erase_subtree("/app").error().code == error_code::not_found);
+    CHECK(context.list("/")->size() == 3);
+  }
+  host again{in(place)};
+  CHECK(again.context().list("/")->size() == 3);
+  REQUIRE(again.context().increment("/hits", 10));
+  CHECK(again.context().get("/hits") == value{13});
+}
+
 TEST_CASE("a malformed path is refused wherever it is given") {
   test::temporary_directory place;
   host host{in(place)};
@@ -41,6 +68,8 @@ TEST_CASE("a malformed path is refused wherever it is given") {
   CHECK(context.get("app").error().code == error_code::invalid_argument);
   CHECK(context.set("app", 1).error().code == error_code::invalid_argument);
   CHECK(context.erase("/app/").error().code == error_code::invalid_argument);
+  CHECK(context.erase_subtree("app").error().code == error_code::invalid_argument);
+  CHECK(context.increment("app").error().code == error_code::invalid_argument);
   CHECK(context.list("app").error().code == error_code::invalid_argument);
   CHECK_FALSE(context.watch("app", [](const change_record&) {}).active());
 }
