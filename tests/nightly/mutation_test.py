@@ -1,0 +1,212 @@
+"""Breaks the rules of the context one by one and sees the tests fail.
+
+A test that cannot fail proves nothing. Each mutation changes a line of one source file; the file is
+compiled alone and linked into the tests in the place of the sound one. The simulation must find
+what concerns several replicas, the unit tests the rest. `make nightly` runs it; it takes about half
+a minute for each mutation.
+"""
+
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import typing
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from tree import SOURCE  # noqa: E402
+
+BUILD = pathlib.Path(os.environ["TROUPE_BINARY"]).parents[1]
+COMPILE_SECONDS = 300
+RUN_SECONDS = 600
+SEEDS = "300"
+UNIT = ["unit-tests", "--source-file=*unit/context*"]
+SIMULATION = ["simulation-tests", "--test-case=replicas hold*"]
+
+
+class Mutation(typing.NamedTuple):
+    """A rule, and the change of a file that breaks it."""
+    rule: str
+    file: str
+    sound: str
+    broken: str
+    found_by: typing.List[str] = SIMULATION
+
+
+STATE = "actors/context/state/"
+MUTATIONS = [
+    # -- what lives --------------------------------------------------------------------------------
+    Mutation("a write overwrites what its writer saw", STATE + "engine_state.cpp",
+             "return names(record.observed, existing);", "return false;"),
+    Mutation("a claim counts for the change with the same content only", STATE + "engine_state.cpp",
+             "std::ranges::binary_search(changes, observed_change{write.dot, write.content})",
+             "std::ranges::find(changes, write.dot, &observed_change::dot) != changes.end()",
+             UNIT),
+    Mutation("a write overwrites the earlier ones of its incarnation", STATE + "engine_state.cpp",
+             "return record.operation != operation::increment ||",
+             "return record.operation == operation::increment &&"),
+    Mutation("an erasure of a subtree takes what its writer saw, and no more",
+             STATE + "engine_state.cpp",
+             "if (!names(changes, each)) kept.keep(each);", ""),
+    # -- what waits --------------------------------------------------------------------------------
+    Mutation("a change waits for those that it overwrote", STATE + "engine.cpp",
+             "if (!has_arrived(seen)) return seen.dot;", ""),
+    Mutation("a change waits for what it has counted", STATE + "engine.cpp",
+             "(vector_.covers(latest) && !part)) return latest;", "true) return latest;", UNIT),
+    Mutation("the changes of an incarnation are applied in order", STATE + "engine.cpp",
+             "if (record.dot.seq > vector_.at(source.origin, source.incarnation) + 1)\n"
+             "    return buffer(std::move(record));", ""),
+    Mutation("what waited is applied when it can be", STATE + "engine.cpp",
+             "  take(std::move(record), content, outcome.applied);\n  ready_.push_back(source);",
+             "  take(std::move(record), content, outcome.applied);", UNIT),
+    Mutation("a known change is applied once", STATE + "engine.cpp",
+             "if (vector_.covers(record.dot)) return apply_again(std::move(record));", ""),
+    # -- transactions ------------------------------------------------------------------------------
+    Mutation("a transaction is seen as a whole", STATE + "engine.cpp",
+             "if (place.count == 1) {", "if (true) {"),
+    Mutation("a checkpoint holds no part of a transaction", STATE + "engine_state.cpp",
+             "->seq = first.seq - 1;", ";"),
+    Mutation("an overwritten part of a transaction has not arrived", STATE + "engine.cpp",
+             "return !part || part->content != seen.content;", "return true;"),
+    Mutation("open transactions are bounded", STATE + "open_transactions.cpp",
+             "if (announced_ + weight <= max_weight_) return true;", "return true;", UNIT),
+    Mutation("what was written together is stored together", "actors/context/commit_queue.cpp",
+             "if (next->changes > 0 && !fits) break;",
+             "if (next->changes >= limits_.max_batch) break;", UNIT),
+    # -- counters ----------------------------------------------------------------------------------
+    Mutation("what a put has seen of a counter is gone", STATE + "counter.cpp",
+             "total += wide{each.amount} - gone->amount;", "total += each.amount;"),
+    Mutation("an incarnation goes on from its own sum", STATE + "engine_writes.cpp",
+             "own->amount = own_amount(seen) + *record.new_value.as_integer();",
+             "own->amount += *record.new_value.as_integer();"),
+    Mutation("a write over a counter carries on what was seen of it", STATE + "engine_writes.cpp",
+             "if (has_counts(seen)) record.counts.bytes = pack_counts(counts_in(seen));", ""),
+    # -- resolution and time -----------------------------------------------------------------------
+    Mutation("of concurrent writes the later one counts", STATE + "strategies.cpp",
+             "< std::tie(remote.timestamp, remote.dot) ? remote",
+             "< std::tie(remote.timestamp, remote.dot) ? local"),
+    Mutation("timestamps of one node never go back", STATE + "clock.cpp",
+             "return std::max(timestamp{last_.ticks + 1}, timestamp::from_parts(now_ms, 0));",
+             "return timestamp::from_parts(now_ms, 0);", UNIT),
+    Mutation("a wrong clock does not drag others along", STATE + "clock.cpp",
+             "if (seen.milliseconds() <= wall_ms + max_skew_ms)", "if (wall_ms > 0)", UNIT),
+    # -- peers that lie ----------------------------------------------------------------------------
+    Mutation("nobody else makes changes of this incarnation", STATE + "engine.cpp",
+             "if (source == own_) return apply_own(record);", ""),
+    Mutation("two changes under one dot are found", STATE + "engine.cpp",
+             "if (!known || *known == content) return duplicate;", "return duplicate;", UNIT),
+    Mutation("the quarantine is bounded", STATE + "engine_bounds.cpp",
+             "return quarantine_.size() < limits_.max_quarantine &&", "return true ||", UNIT),
+    Mutation("one node does not take all room at a path", STATE + "engine_bounds.cpp",
+             "static_cast<std::size_t>(of_node) > limits_.max_siblings_of_node;", "false;", UNIT),
+    Mutation("what a small batch stands for is bounded", "actors/context/sync/batch_body.cpp",
+             "const bool fits = weight <= room_;", "const bool fits = true;", UNIT),
+    Mutation("one origin does not fill the buffer for all", STATE + "reorder_buffer.cpp",
+             "return has.records < max_records_ / origins &&", "return false &&", UNIT),
+    Mutation("only the system writes below /_sys", STATE + "record_rules.cpp",
+             "if (record.principal != system_principal &&", "if (record.principal.empty() &&",
+             UNIT),
+    # -- the disk ----------------------------------------------------------------------------------
+    Mutation("a durable write is answered when it is stored", "actors/context/sync_manager.cpp",
+             "if (written && wanted.durability == durability::durable) {", "if (false) {"),
+    Mutation("what a push brought is stored before it is acknowledged",
+             "actors/context/sync_manager_peers.cpp",
+             "waiting_.add(queue_.added(), waiting_push{peer, effect.push});",
+             "serve(*new waiting_push{peer, effect.push});", UNIT),
+    Mutation("a batch is stored as it came only where it goes on from the log",
+             "actors/context/sync_manager_peers.cpp", "stored + 1 == batch->first()", "true"),
+    Mutation("what is let go is stored in the order in which it was taken",
+             "actors/context/sync_manager_peers.cpp",
+             "store(outcome.status == apply_status::applied ? id.seq : before);",
+             "store(std::min(id.seq, taken()));", UNIT),
+    Mutation("a node says of others what it has stored", "actors/context/sync/sync_session.cpp",
+             "sync_heads sync_session::heads() const {\n  return {view_.committed(),",
+             "sync_heads sync_session::heads() const {\n  return {theirs_,"),
+    Mutation("what lies in the log is checked", "actors/context/store/change_log.cpp",
+             "const bool is_sound = batch &&", "const bool is_sound = batch ||", UNIT),
+    Mutation("the log is read in the order in which it was written",
+             "actors/context/store/change_log.cpp",
+             'FROM log WHERE number >= ? ORDER BY number"',
+             'FROM log WHERE number >= ? ORDER BY run"', UNIT),
+    Mutation("a change in the log is not replaced", "actors/context/store/change_log.cpp",
+             "if (is_checked && record !=", "if (false && record !=", UNIT),
+    # -- the tree ----------------------------------------------------------------------------------
+    Mutation("hashes cover every write", STATE + "tree/sibling.cpp",
+             ".number(each.timestamp.ticks)\n        .number(static_cast", ".number(static_cast",
+             UNIT),
+]
+
+
+def commands():
+    """The compile command of each source file."""
+    known = json.loads((BUILD / "compile_commands.json").read_text())
+    return {os.path.realpath(each["file"]): each for each in known}
+
+
+def link_command(program):
+    out = subprocess.run(["ninja", "-C", str(BUILD), "-t", "commands", program], check=True,
+                         capture_output=True, text=True, timeout=60).stdout
+    return out.strip().splitlines()[-1]
+
+
+class MutationTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.commands = commands()
+        place = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(place.cleanup)
+        cls.place = pathlib.Path(place.name)
+
+    def run_command(self, command, seconds):
+        return subprocess.run(command, shell=True, cwd=BUILD, capture_output=True, text=True,
+                              timeout=seconds)
+
+    def compile(self, file, text):
+        """Compiles a text in the place of a source file. Returns the object file."""
+        known = self.commands[os.path.realpath(SOURCE / file)]
+        source, made = self.place / "mutated.cpp", self.place / "mutated.o"
+        source.write_text(text)
+        words = shlex.split(known["command"])
+        words[words.index("-o") + 1] = str(made)
+        words[words.index("-c") + 1] = str(source)
+        done = self.run_command(shlex.join(words), COMPILE_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        return made
+
+    def outcome(self, found_by, made):
+        """Runs tests with an object file in the place of the sound one. Returns the exit code."""
+        program = self.place / found_by[0]
+        command = link_command(found_by[0])
+        sound = f"-o bin/{found_by[0]} "
+        self.assertIn(sound, command)
+        command = command.replace(sound, f"-o {program} {made} ")
+        done = self.run_command(command, COMPILE_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        environment = dict(os.environ, TROUPE_SEEDS=SEEDS)
+        try:
+            return subprocess.run([str(program)] + found_by[1:], cwd=self.place, env=environment,
+                                  timeout=RUN_SECONDS, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL).returncode
+        except subprocess.TimeoutExpired:
+            return "it never ends"
+
+    def test_the_sound_source_passes(self):
+        for found_by in (SIMULATION, UNIT):
+            text = (SOURCE / STATE / "engine.cpp").read_text()
+            self.assertEqual(self.outcome(found_by, self.compile(STATE + "engine.cpp", text)), 0)
+
+    def test_each_broken_rule_is_found(self):
+        for each in MUTATIONS:
+            with self.subTest(each.rule):
+                text = (SOURCE / each.file).read_text()
+                self.assertEqual(text.count(each.sound), 1, "the mutation does not fit the source")
+                made = self.compile(each.file, text.replace(each.sound, each.broken))
+                self.assertNotEqual(self.outcome(each.found_by, made), 0)
+                print(f"found: {each.rule}", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
