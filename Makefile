@@ -31,6 +31,7 @@ test: build ## Runs all tests
 bench: packages ## Measures, and compares with bare CAF; QUICK=1 for a short run
 	@cmake --preset release -B $(BUILD)
 	@cmake --build $(BUILD) -j $(JOBS) --target troupe-bench
+	@bench/peers/install.sh $(BUILD)/bench-peers
 	@$(BUILD)/bin/troupe-bench $(if $(QUICK),--quick)
 
 asan: packages ## Runs all tests with the address and undefined-behaviour sanitizers
@@ -48,7 +49,7 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 98 
 	  --exclude-unreachable-branches --fail-under-line 98 \
 	  --txt build-coverage/coverage.txt --print-summary
 
-nightly: build ## Runs the long proofs: 10,000 simulated seeds, a fresh machine, the sanitizers
+nightly: build ## Runs the long proofs: 10,000 seeds, broken rules, a fresh machine, sanitizers
 	@cd $(BUILD) && ctest --verbose --no-tests=error -C nightly -L nightly
 	@$(MAKE) --no-print-directory asan
 
