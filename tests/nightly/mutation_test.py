@@ -70,7 +70,7 @@ MUTATIONS = [
     Mutation("a checkpoint holds no part of a transaction", STATE + "engine_state.cpp",
              "->seq = first.seq - 1;", ";"),
     Mutation("an overwritten part of a transaction has not arrived", STATE + "engine.cpp",
-             "return !part || part->content != seen.content;", "return true;"),
+             "return !part || part->content != seen.content;", "return true;", UNIT),
     Mutation("open transactions are bounded", STATE + "open_transactions.cpp",
              "if (announced_ + weight <= max_weight_) return true;", "return true;", UNIT),
     Mutation("what was written together is stored together", "actors/context/commit_queue.cpp",
