@@ -224,8 +224,8 @@ apply_outcome context_engine::buffer_until(const dot& awaited, change_record rec
   const bool is_ours = incarnation_of(awaited) == own_;
   const auto name = is_ours ? describe(record) : std::string{};
   auto outcome = buffer(std::move(record));
-  // Where there is no room for it, it is known all the same what an open transaction waits for.
-  const bool lacks_room = outcome.status == apply_status::overflow && transactions_.find(source) &&
+  // Where there is no room for it, it is known all the same what others wait for.
+  const bool lacks_room = outcome.status == apply_status::overflow && !transactions_.empty() &&
                           awaited_.size() < 2 * limits_.max_buffered_records + 64;
   if (outcome.status == apply_status::buffered || lacks_room) awaited_.emplace(awaited, source);
   if (outcome.status != apply_status::buffered) return outcome;

@@ -256,7 +256,7 @@ private:
   bool has_too_many_incarnations(const node_id& origin) const;
   bool has_arrived(const observed_change& seen) const noexcept;
   std::optional<dot> awaited_by(const change_record& record) const;
-  bool lets_open_one_go_on(const change_record& first) const;
+  bool lets_others_go_on(const change_record& first) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
   std::optional<std::string> too_many_siblings(const path& where,
                                                std::span<const change_record* const> changes) const;

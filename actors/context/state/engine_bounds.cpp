@@ -18,13 +18,15 @@ bool context_engine::has_too_many_incarnations(const node_id& origin) const {
          vector_.entries().size() >= limits_.max_incarnations;
 }
 
-/// Whether an open transaction waits for the one that begins here, or for what its incarnation has
-/// made after it. Then it must begin whatever the room, as the other one gives none back before.
-bool context_engine::lets_open_one_go_on(const change_record& first) const {
-  for (auto at = awaited_.lower_bound({first.dot, {}});
-       at != awaited_.end() && incarnation_of(at->first) == incarnation_of(first.dot); ++at)
-    if (transactions_.find(at->second)) return true;
-  return false;
+/// Whether others wait for the transaction that begins here, or for what its incarnation has made
+/// after it. Then it has twice the room: an open transaction, which gives none back before its end,
+/// may wait for it through them.
+bool context_engine::lets_others_go_on(const change_record& first) const {
+  const auto at = awaited_.lower_bound({first.dot, {}});
+  const bool is_awaited =
+      at != awaited_.end() && incarnation_of(at->first) == incarnation_of(first.dot);
+  return is_awaited &&
+         transactions_.announced() + first.transaction.weight <= 2 * limits_.max_open_weight;
 }
 
 /// Why the next change of its incarnation is not taken now, or nothing. What becomes part of the
@@ -34,8 +36,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
   if (vector_.at(source.origin, source.incarnation) == 0 &&
       has_too_many_incarnations(source.origin))
     return "too many incarnations, of its node or of all, are known already";
-  if (record.transaction.count > 1 && !transactions_.has_room(record) &&
-      !lets_open_one_go_on(record))
+  if (record.transaction.count > 1 && !transactions_.has_room(record) && !lets_others_go_on(record))
     return "transactions that have not arrived as a whole use up their memory";
   if (!record.transaction.is_last()) return std::nullopt;
   const auto* open = transactions_.find(source);

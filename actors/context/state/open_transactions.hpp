@@ -43,6 +43,8 @@ public:
   const part* find(const dot& id) const noexcept;
   /// The first changes of all, sorted by incarnation. O(n).
   std::vector<dot> firsts() const;
+  /// The weight that all have announced.
+  std::uint64_t announced() const noexcept { return announced_; }
   /// Changes of all transactions.
   std::size_t size() const noexcept { return parts_; }
   bool empty() const noexcept { return open_.empty(); }
