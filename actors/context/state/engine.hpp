@@ -249,6 +249,7 @@ private:
   std::uint64_t count(change_record& record, std::span<const sibling> seen) const;
   result<void> plan(local_write write, const std::string& principal,
                     std::vector<planned_write>& into) const;
+  std::size_t quarantined_at(const path& where) const;
   std::uint64_t weight_of(const planned_write& planned, const std::string& principal) const;
   applied_change make(planned_write planned, transaction_place place, const std::string& principal,
                       trace_id trace, std::uint64_t now_ms);

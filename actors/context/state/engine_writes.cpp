@@ -244,6 +244,15 @@ result<void> context_engine::plan(local_write write, const std::string& principa
               "neither '" + top.text() + "' nor anything below it holds a value to be erased");
 }
 
+/// How many changes of a path stand in quarantine.
+std::size_t context_engine::quarantined_at(const path& where) const {
+  std::size_t count = 0;
+  for (const auto& each : quarantine_)
+    count +=
+        static_cast<std::size_t>(std::ranges::count(each.records, where, &change_record::path));
+  return count;
+}
+
 /// At least the weight of the change that a write will become.
 std::uint64_t context_engine::weight_of(const planned_write& planned,
                                         const std::string& principal) const {
@@ -252,7 +261,7 @@ std::uint64_t context_engine::weight_of(const planned_write& planned,
   like.new_value = planned.write.new_value;
   like.below = planned.below;
   like.principal = principal;
-  auto overwritten = 2 * quarantine_.size();
+  auto overwritten = quarantined_at(like.path);
   std::vector<counter_part> parts;
   if (const auto entry = tree_.find(like.path)) {
     overwritten += entry->siblings().size();

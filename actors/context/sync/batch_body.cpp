@@ -57,18 +57,6 @@ std::size_t batch_body_writer::bytes_with(const change_record& record) const noe
   return bytes;
 }
 
-std::size_t batch_body_writer::place_of_principal(std::string_view principal) {
-  return place_in(principals_, principal);
-}
-
-std::size_t batch_body_writer::place_of_trace(const trace_id& trace) {
-  return place_in(traces_, trace);
-}
-
-std::size_t batch_body_writer::place_of_source(const incarnation_id& source) {
-  return place_in(sources_, source);
-}
-
 void batch_body_writer::write_path(const path& where, std::string_view& before) {
   const std::string_view text = where.text();
   const auto shared = shared_characters(before, text);
@@ -79,7 +67,7 @@ void batch_body_writer::write_path(const path& where, std::string_view& before) 
 
 void batch_body_writer::write_observed(const std::vector<observed_change>& changes) {
   for (const auto& each : changes) {
-    out_.unsigned_integer(place_of_source(incarnation_of(each.dot)));
+    out_.unsigned_integer(place_in(sources_, incarnation_of(each.dot)));
     out_.unsigned_integer(each.dot.seq);
     out_.unsigned_integer(each.content);
   }
@@ -101,8 +89,8 @@ void batch_body_writer::add(const change_record& record) {
   out_.integer(static_cast<std::int64_t>(record.timestamp.ticks -
                                          std::exchange(ticks_, record.timestamp.ticks)));
   write_path(record.path, path_);
-  out_.unsigned_integer(place_of_principal(record.principal));
-  out_.unsigned_integer(record.trace.is_nil() ? 0 : place_of_trace(record.trace) + 1);
+  out_.unsigned_integer(place_in<std::string_view>(principals_, record.principal));
+  out_.unsigned_integer(record.trace.is_nil() ? 0 : place_in(traces_, record.trace) + 1);
   out_.raw(record.new_value.msgpack());
   if (more < 1) return;
   out_.array(record.observed.size() * numbers_of_claim);

@@ -29,7 +29,7 @@ namespace troupe {
 //    - for `erase_subtree`: an array of paths, each an array of how many bytes are those of the
 //      path before, the rest, and then as above,
 //    - if it counts: `change_record::counts`, a binary.
-//    Of the last three, those that come before one that is there are there too, perhaps empty.
+//    A change may end before any of the last three. One that comes before another may be empty.
 // Origin, incarnation and seq of the changes are those of the batch.
 
 /// Writes the body of a batch. Pure.
@@ -54,9 +54,6 @@ private:
 
   void write_path(const path& where, std::string_view& before);
   void write_observed(const std::vector<observed_change>& changes);
-  std::size_t place_of_principal(std::string_view principal);
-  std::size_t place_of_trace(const trace_id& trace);
-  std::size_t place_of_source(const incarnation_id& source);
 
   std::string changes_;
   msgpack_writer out_{changes_};

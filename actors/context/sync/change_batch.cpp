@@ -1,6 +1,5 @@
 #include <troupe/actors/context/sync/change_batch.hpp>
 
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -49,13 +48,6 @@ result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {
   return plain;
 }
 
-bool read_origin(msgpack_reader& in, node_id& origin) {
-  const auto bytes = in.read_binary();
-  if (!bytes || bytes->size() != origin.id.bytes.size()) return false;
-  std::memcpy(origin.id.bytes.data(), bytes->data(), bytes->size());
-  return true;
-}
-
 }  // namespace
 
 shared_batch change_batch::of(std::span<const change_record> records, std::size_t body_bytes) {
@@ -97,7 +89,9 @@ result<shared_batch> change_batch::read(std::string bytes) {
   const auto format = in.read_unsigned();
   if (!format || *format == 0 || *format > std::numeric_limits<std::uint32_t>::max())
     return malformed("its format must be a positive number of 32 bits");
-  if (!read_origin(in, made.source_.origin)) return malformed("its origin must be a node's id");
+  codec::problem ignored;
+  if (!codec::read(in, made.source_.origin, ignored))
+    return malformed("its origin must be a node's id");
   const auto incarnation = in.read_unsigned(), first = in.read_unsigned(),
              count = in.read_unsigned();
   if (!incarnation || !first || !count)

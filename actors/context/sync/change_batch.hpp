@@ -26,7 +26,7 @@ using shared_batch = std::shared_ptr<const change_batch>;
 /// Immutable, so any thread may read it.
 class change_batch {
 public:
-  /// Upper bound of an uncompressed body. A larger change is a batch of its own.
+  /// About the most bytes of an uncompressed body. A larger change is a batch of its own.
   static constexpr std::size_t max_body_bytes = std::size_t{64} << 10;
   /// Larger bodies are compressed.
   static constexpr std::size_t compress_above = std::size_t{1} << 10;

@@ -168,6 +168,23 @@ TEST_CASE("a transaction is weighed before it is made, whatever it does") {
   CHECK(engine.root_hash() == other.root_hash());
 }
 
+TEST_CASE("what stands in quarantine elsewhere does not weigh on a transaction") {
+  engine_limits limits;
+  limits.max_transaction_weight = 2'000;
+  context_engine engine{node(1), 1, {}, limits};
+  for (std::uint64_t seq = 1; seq <= 100; ++seq) {
+    const auto where = "/q/" + std::to_string(seq);
+    REQUIRE(status_of(engine, put({node(2), 1, seq}, where, 1)) == apply_status::applied);
+    REQUIRE(engine.apply(put({node(2), 1, seq}, where, 2), noon).alarm);
+  }
+  CHECK(engine.write_together({{.path = a}, {.path = b}}, "tester", {}, noon));
+  const auto mended =
+      engine.write_together({{.path = path{"/q/1"}}, {.path = b}}, "tester", {}, noon);
+  REQUIRE(mended);
+  CHECK(mended->front().record.observed.size() == 2);
+  CHECK_FALSE(malformed(mended->front().record, limits));
+}
+
 TEST_CASE("the parts of one transaction cannot exceed the siblings of a path together") {
   engine_limits limits;
   limits.max_siblings = context_tree::max_siblings - 2;
