@@ -12,6 +12,7 @@
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
 #include <troupe/actors/context/store/directory_lock.hpp>
+#include <troupe/actors/context/store/file_presence.hpp>
 #include <troupe/actors/context/store/meta_table.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 
@@ -70,6 +71,7 @@ struct context_store::contents {
   change_log log{database};
   checkpoint_table checkpoints{database, meta};
   store_identity identity;
+  file_presence files;
   std::uint64_t since_checkpoint = 0;
   std::chrono::milliseconds check_took{0};
 };
@@ -107,6 +109,7 @@ result<context_store> context_store::open(const std::string& directory, const st
     if (auto loaded = opened->log.load(); !loaded) return fail(std::move(loaded.error()));
     opened->since_checkpoint = opened->log.records_beyond({});
     set_max_bytes(opened->database, options.max_bytes);
+    for (const auto* end : {"", "-wal"}) opened->files.watch(file + end);
     return context_store{std::move(opened)};
   });
 }
@@ -134,7 +137,7 @@ result<void> context_store::append(std::span<const shared_batch> batches) {
   const auto before = contents_->log.changes();
   auto done = contents_->log.append(batches);
   contents_->since_checkpoint += contents_->log.changes() - before;
-  return done;
+  return done ? contents_->files.check() : done;
 }
 
 result<std::vector<shared_batch>> context_store::read_log(std::span<const dot_range> wanted,
@@ -157,7 +160,7 @@ result<void> context_store::checkpoint(const engine_state& state) {
     return fail(error_code::internal, "a checkpoint was to hold changes that are not in the log");
   auto done = contents_->checkpoints.write(state);
   if (done) contents_->since_checkpoint = contents_->log.records_beyond(state.vector);
-  return done;
+  return done ? contents_->files.check() : done;
 }
 
 result<engine_state> context_store::load_checkpoint() {

@@ -69,6 +69,7 @@ public:
                       const std::function<result<void>(change_record&&)>& take);
 
   /// Group commit: appends all batches to the log, or none. Each must go on with its incarnation.
+  /// Fails also when the files were deleted or replaced meanwhile: nothing lasts then.
   result<void> append(std::span<const shared_batch> batches);
   /// Changes in the order in which they were appended: as many as fit in `max_bytes`, and at least
   /// one batch if there is one. The first batch of an incarnation may begin earlier.

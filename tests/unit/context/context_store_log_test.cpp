@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <span>
 #include <string>
 #include <vector>
@@ -152,6 +154,24 @@ TEST_CASE("small rows are read as one batch") {
   REQUIRE(batches);
   CHECK(batches->size() <= 2);
   CHECK(logged(store, 2, 1).size() == 301);
+}
+
+TEST_CASE("what is written to a file that is no longer there is no success") {
+  temporary_directory where;
+  auto store = must_open(where);
+  REQUIRE(append(store, changes_of(2, 1, 1)));
+  std::string name;
+  SUBCASE("the database") { name = where.path().native() + "/context.db"; }
+  SUBCASE("the log beside it") { name = where.path().native() + "/context.db-wal"; }
+  std::filesystem::rename(name, name + ".away");
+  check_error(append(store, changes_of(2, 2, 2)), error_code::storage_failure, "deleted or moved");
+  check_error(append(store, changes_of(2, 2, 2)), error_code::storage_failure, name);
+  check_error(store.checkpoint({}), error_code::storage_failure, name);
+  std::ofstream{name} << "another";
+  check_error(append(store, changes_of(2, 2, 2)), error_code::storage_failure, "replaced");
+  std::filesystem::rename(name + ".away", name);
+  REQUIRE(append(store, changes_of(2, 2, 2)));
+  CHECK(logged(store, 2, 1).size() == 2);
 }
 
 TEST_CASE("what was committed survives kill -9") {
