@@ -72,7 +72,7 @@ public:
     }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
     const auto& own = engine_.own_incarnation();
-    if (store_.log_vector().at(own.origin, own.incarnation) != writes_)
+    if (store_.last_logged(own) != writes_)
       return fail(error_code::corrupt_data, "the log does not hold every write");
     return static_cast<double>(count) / passed.count();
   }

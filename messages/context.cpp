@@ -153,9 +153,9 @@ change_id change_record::id() const {
 }
 
 std::uint64_t change_record::weight() const noexcept {
-  constexpr std::uint64_t of_record = 400, of_claim = 48, of_path = 56;
+  constexpr std::uint64_t of_record = 400, of_claim = 48, of_path = 56, of_entry = 40;
   auto bytes = of_record + path.text().size() + new_value.msgpack().size() + principal.size() +
-               counts.bytes.size() + observed.size() * of_claim;
+               counts.bytes.size() + observed.size() * of_claim + after.size() * of_entry;
   for (const auto& each : below)
     bytes += of_path + each.path.text().size() + each.changes.size() * of_claim;
   return bytes;
@@ -194,6 +194,11 @@ void version_vector::raise(const node_id& origin, std::uint64_t incarnation, std
     entries_.insert(found, version_entry{origin, incarnation, seq});
   else if (found->seq < seq)
     found->seq = seq;
+}
+
+std::span<const version_entry> version_vector::of(const node_id& origin) const noexcept {
+  const auto found = std::ranges::equal_range(entries_, origin, {}, &version_entry::origin);
+  return {found.begin(), found.end()};
 }
 
 std::string to_string(const state_hash& hash) {

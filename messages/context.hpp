@@ -2,7 +2,9 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +100,20 @@ struct timestamp {
   }
 };
 
+/// The changes `1..seq` of one incarnation of one node.
+struct version_entry {
+  node_id origin;
+  std::uint64_t incarnation = 0;
+  std::uint64_t seq = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{required("origin", &version_entry::origin),
+                      required("incarnation", &version_entry::incarnation),
+                      required("seq", &version_entry::seq)};
+  }
+  friend auto operator<=>(const version_entry&, const version_entry&) = default;
+};
+
 /// What a change does to its path.
 enum class operation : std::uint8_t {
   put,
@@ -179,6 +195,11 @@ struct change_record {
   /// What of a counter it has seen: see `actors/context/state/counter.hpp`. Empty at most paths.
   binary counts;
   transaction_place transaction;
+  /// Changes of other incarnations that have to be there before this one. Sorted, one for each
+  /// incarnation. In the first change of an incarnation: the earlier incarnations of its node that
+  /// have not ended before. They end with the changes that are named. In the first change of a
+  /// transaction: the latest that the transaction overwrote or counted.
+  std::vector<version_entry> after;
   std::string principal;  ///< On whose behalf.
   trace_id trace;         ///< The request that caused it.
   std::uint32_t format = current_format;
@@ -203,6 +224,7 @@ struct change_record {
                       optional("below", &change_record::below),
                       optional("counts", &change_record::counts),
                       optional("transaction", &change_record::transaction),
+                      optional("after", &change_record::after),
                       optional("principal", &change_record::principal),
                       optional("trace", &change_record::trace),
                       optional("format", &change_record::format)};
@@ -212,26 +234,15 @@ struct change_record {
     return a.dot == b.dot && a.timestamp == b.timestamp && a.path == b.path &&
            a.operation == b.operation && a.new_value == b.new_value && a.observed == b.observed &&
            a.below == b.below && a.counts == b.counts && a.transaction == b.transaction &&
-           a.principal == b.principal && a.trace == b.trace && a.format == b.format;
+           a.after == b.after && a.principal == b.principal && a.trace == b.trace &&
+           a.format == b.format;
   }
-};
-
-/// The changes `1..seq` of one incarnation of one node.
-struct version_entry {
-  node_id origin;
-  std::uint64_t incarnation = 0;
-  std::uint64_t seq = 0;
-
-  static constexpr auto fields() {
-    return std::tuple{required("origin", &version_entry::origin),
-                      required("incarnation", &version_entry::incarnation),
-                      required("seq", &version_entry::seq)};
-  }
-  friend auto operator<=>(const version_entry&, const version_entry&) = default;
 };
 
 /// The changes that a replica has processed: the highest contiguous sequence number of each
-/// incarnation. One entry for each incarnation, sorted. Look-up is O(log n) in their number.
+/// incarnation. One entry for each incarnation, sorted. Look-up is O(log n) in their number. An
+/// incarnation that a later one of its node has ended needs none: who has a change of the later one
+/// has all of it (see `change_record::after`).
 class version_vector {
 public:
   version_vector() = default;
@@ -246,6 +257,12 @@ public:
   bool covers(const version_vector& other) const noexcept;
   /// Raises one entry. Never lowers it.
   void raise(const node_id& origin, std::uint64_t incarnation, std::uint64_t seq);
+  /// Removes the entries for which this holds.
+  void remove_if(const std::function<bool(const version_entry&)>& holds) {
+    std::erase_if(entries_, holds);
+  }
+  /// The entries of one node.
+  std::span<const version_entry> of(const node_id& origin) const noexcept;
 
   /// One for each incarnation, sorted by node and incarnation.
   const std::vector<version_entry>& entries() const noexcept { return entries_; }

@@ -19,7 +19,7 @@ std::uint64_t least_incarnation() {
 result<context_engine> replay(context_store& store, std::uint64_t incarnation) {
   auto state = store.load_checkpoint();
   if (!state) return fail(std::move(state.error()));
-  const auto checkpointed = state->vector;
+  const auto checkpointed = state->processed;
   context_engine engine{store.identity().node, incarnation, std::move(*state)};
   auto replayed =
       store.replay(checkpointed, [&, now = system_wall_clock()()](change_record&& record) {

@@ -17,7 +17,7 @@ constexpr std::size_t max_visited = 50'000;  // entries, for one page; more are 
 sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
     : engine_(std::move(engine)),
       queue_(settings.commits),
-      committed_(engine_.vector()),
+      committed_(engine_.processed()),
       checkpoints_(settings.checkpoint_every, settings.replayed),
       watchers_(settings.watches),
       peers_({settings.cluster, engine_.own_incarnation().origin,
@@ -144,7 +144,7 @@ void sync_manager::go_on() {
   while (auto ready = waiting_.next(queue_.durable()))
     std::visit([this](auto& each) { serve(each); }, *ready);
   if (auto next = queue_.take()) effects_.push_back(append_batch{std::move(next)});
-  TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_ == engine_.vector(),
+  TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_.vector() == engine_.vector(),
                      "with nothing waiting for the disk, the log holds what the engine has");
 }
 
@@ -170,12 +170,21 @@ void sync_manager::serve(waiting_checkpoint& ready) {
   effects_.push_back(save_checkpoint{id, std::move(ready.state)});
 }
 
+/// Counts what the log holds now, and what has ended with it.
+void sync_manager::add_committed(const change_batch& batch) {
+  if (batch.first() == 1 && committed_.at(batch.source()) == 0) {
+    const auto records = batch.records();
+    TROUPE_ASSERT(records, "a batch that this node has stored can be read");
+    committed_.add(records->front());
+  }
+  committed_.raise({batch.source().origin, batch.source().incarnation, batch.last()});
+}
+
 void sync_manager::stored() {
   const bool had_refused = !queue_.health();
   const auto done = queue_.end_commit({});
   if (had_refused) log(log_severity::info, "context.disk_recovered", {});
-  for (const auto& each : done->batches)
-    committed_.raise(each->source().origin, each->source().incarnation, each->last());
+  for (const auto& each : done->batches) add_committed(*each);
   push_to_peers(*done);
   go_on();
 }

@@ -122,8 +122,8 @@ public:
   void end_long_read();
 
   const context_engine& engine() const noexcept { return engine_; }
-  /// What the log holds: all of `1..seq` of each incarnation.
-  const version_vector& committed() const noexcept override { return committed_; }
+  /// What the log holds.
+  const processed_changes& committed() const noexcept override { return committed_; }
 
 private:
   // -- what sessions read -------------------------------------------------------------------------
@@ -145,6 +145,7 @@ private:
   static void refuse(waiting_push&, const error&) {}  // a push waits on
 
   // -- peers --------------------------------------------------------------------------------------
+  void add_committed(const change_batch& batch);
   void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);
   void carry_out(peer_id peer, send_message& effect);
@@ -164,7 +165,7 @@ private:
 
   context_engine engine_;
   commit_queue queue_;
-  version_vector committed_;
+  processed_changes committed_;
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
   watcher_book watchers_;

@@ -137,8 +137,7 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
 /// @returns what is wrong with one of them, if no replica makes such a change.
 std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part) {
   const auto& batch = part.batch;
-  const auto& [origin, incarnation] = batch->source();
-  const auto taken = [&] { return engine_.vector().at(origin, incarnation); };
+  const auto taken = [&] { return engine_.processed().at(batch->source()); };
   batch_parts parts{*batch};
   auto stored = taken();  // up to here, of this incarnation
   const auto store = [&](std::uint64_t upto) {

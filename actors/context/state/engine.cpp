@@ -13,6 +13,9 @@ namespace troupe {
 
 namespace {
 
+/// Changes that are awaited by those that have no room in the buffer.
+constexpr std::size_t min_awaited = 64;
+
 std::string describe(const change_record& record) {
   return "change " + to_string(record.dot) + " of '" + record.path.text() + "'";
 }
@@ -37,7 +40,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       limits_(limits),
       strategy_(std::move(strategy)),
       tree_(std::move(restored.tree)),
-      vector_(std::move(restored.vector)),
+      processed_(std::move(restored.processed)),
       transactions_(limits.max_open_weight),
       waiting_(limits.max_buffered_records, limits.max_buffered_bytes),
       quarantine_(std::move(restored.quarantine)) {
@@ -48,7 +51,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   if (limits_.max_siblings > context_tree::max_siblings)
     throw std::invalid_argument("a path has at most " + std::to_string(context_tree::max_siblings) +
                                 " siblings");
-  if (vector_.at(own_.origin, own_.incarnation) > 0)
+  if (last_of(own_) > 0 || processed_.has_forgotten(own_))
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
   clock_.raise_floor(restored.clock);
@@ -68,13 +71,20 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
 /// Whether a change is part of the state, or was. A part of an open transaction is not, unless it
 /// is another change than the one that is meant.
 bool context_engine::has_arrived(const observed_change& seen) const noexcept {
-  if (!vector_.covers(seen.dot)) return false;
+  if (!processed_.covers(seen.dot)) return false;
   const auto* part = transactions_.find(seen.dot);
   return !part || part->content != seen.content;
 }
 
-/// A change that this one overwrote, or has counted, and that has not arrived.
+/// Whether all changes of an incarnation up to this one are part of the state, or were.
+bool context_engine::has_arrived(const dot& last) const noexcept {
+  return processed_.covers(last) && !transactions_.find(last);
+}
+
+/// A change that must be there before this one, and has not arrived.
 std::optional<dot> context_engine::awaited_by(const change_record& record) const {
+  for (const auto& each : record.after)
+    if (const dot last{each.origin, each.incarnation, each.seq}; !has_arrived(last)) return last;
   const auto first = [&](const std::vector<observed_change>& changes) -> std::optional<dot> {
     for (const auto& seen : changes)
       if (!has_arrived(seen)) return seen.dot;
@@ -86,9 +96,8 @@ std::optional<dot> context_engine::awaited_by(const change_record& record) const
   const auto counted = unpack_counts(record.counts.bytes);
   TROUPE_ASSERT(counted, "what a change counts has been checked");
   for (const auto& [source, seq, amount] : *counted) {
-    const dot latest{source.origin, source.incarnation, seq};
-    const auto* part = transactions_.find(latest);
-    if (source != incarnation_of(record.dot) && !(vector_.covers(latest) && !part)) return latest;
+    const dot last{source.origin, source.incarnation, seq};
+    if (source != incarnation_of(record.dot) && !has_arrived(last)) return last;
   }
   return std::nullopt;
 }
@@ -138,10 +147,10 @@ apply_outcome context_engine::apply_one(change_record record, std::uint64_t now_
   }
 
   if (source == own_) return apply_own(record);
-  if (vector_.covers(record.dot)) return apply_again(std::move(record));
-  if (record.dot.seq > vector_.at(source.origin, source.incarnation) + 1)
-    return buffer(std::move(record));
-  if (const auto awaited = awaited_by(record)) return buffer_until(*awaited, std::move(record));
+  if (processed_.covers(record.dot)) return apply_again(std::move(record));
+  if (record.dot.seq > last_of(source) + 1) return buffer(std::move(record));
+  if (record.transaction.index == 0)
+    if (const auto awaited = awaited_by(record)) return buffer_until(*awaited, std::move(record));
   return accept(std::move(record), now_ms);
 }
 
@@ -151,7 +160,7 @@ apply_outcome context_engine::apply_own(const change_record& record) {
   apply_outcome outcome;
   outcome.status = apply_status::duplicate;
   const auto known = live_content(record.path, record.dot);
-  if (vector_.covers(record.dot) && (!known || *known == content_hash(record))) return outcome;
+  if (processed_.covers(record.dot) && (!known || *known == content_hash(record))) return outcome;
   outcome.status = apply_status::refused;
   outcome.alarm = true;
   outcome.problem = error{error_code::already_exists,
@@ -174,6 +183,11 @@ apply_outcome context_engine::apply_again(change_record record) {
     return isolate_beside({id, {part->record, std::move(record)}, {part->content, content}});
   }
   const auto known = live_content(where, id);
+  if (!known && processed_.has_forgotten(incarnation_of(id)))
+    return refuse(error_code::failed_precondition,
+                  describe(record) +
+                      " is of an incarnation that ended so long ago that nobody knows whether it "
+                      "is a part of it; it is not taken");
   if (!known || *known == content) return duplicate;
   equivocation found{id, {{}, std::move(record)}, {*known, content}};
   if (!has_quarantine_room(found)) return isolate_beside(std::move(found));
@@ -224,10 +238,10 @@ apply_outcome context_engine::buffer_until(const dot& awaited, change_record rec
   const bool is_ours = incarnation_of(awaited) == own_;
   const auto name = is_ours ? describe(record) : std::string{};
   auto outcome = buffer(std::move(record));
-  // Where there is no room for it, it is known all the same what others wait for.
-  const bool lacks_room = outcome.status == apply_status::overflow && !transactions_.empty() &&
-                          awaited_.size() < 2 * limits_.max_buffered_records + 64;
-  if (outcome.status == apply_status::buffered || lacks_room) awaited_.emplace(awaited, source);
+  // What has no room will be sent again. It is known all the same what it waits for, so that this
+  // can be asked for meanwhile: the room may be full of what waits for it, too.
+  const bool has_room = awaited_.size() < 2 * limits_.max_buffered_records + min_awaited;
+  if (outcome.status == apply_status::buffered || has_room) awaited_.emplace(awaited, source);
   if (outcome.status != apply_status::buffered) return outcome;
   if (!is_ours) return outcome;
   outcome.alarm = true;
@@ -240,12 +254,18 @@ apply_outcome context_engine::buffer_until(const dot& awaited, change_record rec
   return outcome;
 }
 
-/// Takes the next change of its incarnation, which waits for no other one.
+/// Takes the next change of its incarnation, which waits for no other one. Of a transaction, the
+/// first change has waited for all: one that is open needs nothing but its own changes to end.
 apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms) {
   apply_outcome outcome;
   const auto source = incarnation_of(record.dot);
   if (const auto why = transactions_.misplaced(record))
     return refuse(error_code::corrupt_data, describe(record) + " breaks a transaction: " + *why);
+  if (record.transaction.index > 0)
+    if (const auto awaited = awaited_by(record))
+      return refuse(error_code::corrupt_data, describe(record) + " breaks a transaction: " +
+                                                  "its first change does not name " +
+                                                  to_string(*awaited) + ", which it needs");
   if (const auto bound = passed_bound(record)) {
     outcome.status = apply_status::overflow;
     outcome.problem =
@@ -279,14 +299,14 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
   while (!ready_.empty()) {
     const auto source = ready_.back();
     ready_.pop_back();
-    const dot next{source.origin, source.incarnation,
-                   vector_.at(source.origin, source.incarnation) + 1};
+    const dot next{source.origin, source.incarnation, last_of(source) + 1};
     const auto* waiting = waiting_.find(next);
     if (!waiting) continue;
-    if (const auto awaited = awaited_by(*waiting)) {
-      awaited_.emplace(*awaited, source);
-      continue;
-    }
+    if (waiting->transaction.index == 0)
+      if (const auto awaited = awaited_by(*waiting)) {
+        awaited_.emplace(*awaited, source);
+        continue;
+      }
     auto record = *waiting_.take(next);
     auto copy = record;
     auto one = accept(std::move(record), now_ms);
@@ -304,7 +324,7 @@ void context_engine::take(change_record record, std::uint64_t content,
                           std::vector<applied_change>& applied) {
   const auto source = incarnation_of(record.dot);
   const auto place = record.transaction;
-  vector_.raise(source.origin, source.incarnation, record.dot.seq);
+  processed_.add(record);
   if (place.count == 1) {
     applied.push_back(integrate(std::move(record), content));
     return;
@@ -316,8 +336,8 @@ void context_engine::take(change_record record, std::uint64_t content,
 }
 
 result<void> context_engine::replay(change_record record, std::uint64_t now_ms) {
-  if (vector_.covers(record.dot)) return {};
-  const auto done = vector_.at(record.dot.origin, record.dot.incarnation);
+  if (processed_.covers(record.dot)) return {};
+  const auto done = last_of(incarnation_of(record.dot));
   if (record.dot.seq != done + 1)
     return fail(error_code::corrupt_data,
                 describe(record) + " follows change " + std::to_string(done) +

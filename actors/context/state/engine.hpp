@@ -12,6 +12,7 @@
 
 #include <troupe/actors/context/state/clock.hpp>
 #include <troupe/actors/context/state/open_transactions.hpp>
+#include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/state/reorder_buffer.hpp>
 #include <troupe/actors/context/state/strategies.hpp>
@@ -42,12 +43,12 @@ struct equivocation {
   friend bool operator==(const equivocation&, const equivocation&) = default;
 };
 
-/// Everything that a replica's future depends on, at one time. Copying it costs O(incarnations):
-/// the tree is a snapshot.
+/// Everything that a replica's future depends on, at one time. Copying it costs O(incarnations that
+/// are known): the tree is a snapshot.
 struct engine_state {
   context_tree tree;
   /// The changes that are part of it. Of an open transaction, none is.
-  version_vector vector;
+  processed_changes processed;
   timestamp clock;  ///< The latest time given or observed.
   std::vector<equivocation> quarantine;
 };
@@ -122,9 +123,9 @@ struct apply_outcome {
 /// The changes of a transaction become part of the state when the last one has arrived. An erasure
 /// of a subtree leaves nothing in the state: it takes away what it names.
 ///
-/// What grows: one vector entry for each incarnation of a node; one tombstone for each erased path;
-/// what waits and what is open, while changes are missing. `engine_limits` bounds all but the
-/// tombstones.
+/// What grows: one vector entry for each incarnation of a node that its next one has not ended; one
+/// tombstone for each erased path; what waits and what is open, while changes are missing.
+/// `engine_limits` bounds all but the tombstones.
 ///
 /// Pure, and not thread-safe. `snapshot` and `state` may be read on other threads.
 class context_engine {
@@ -217,11 +218,15 @@ public:
   std::shared_ptr<const conflict_resolution> shared_strategy() const { return strategy_; }
 
   /// The changes that were processed without gaps, those of open transactions included.
-  const version_vector& vector() const noexcept { return vector_; }
+  const processed_changes& processed() const noexcept { return processed_; }
+  /// The same, of incarnations that have not ended.
+  const version_vector& vector() const noexcept { return processed_.vector(); }
   state_hash root_hash() const noexcept { return tree_.hash(); }
   state_hash subtree_hash(const path& top) const { return tree_.subtree(top).hash; }
-  /// The changes that buffered changes wait for.
-  std::vector<dot_range> missing() const { return waiting_.missing(vector_); }
+  /// The changes that buffered changes wait for and that peers may not know to be missing: those
+  /// between others of their incarnation, and those of an incarnation that is older than the latest
+  /// one that is known of its node. O(buffered).
+  std::vector<dot_range> missing() const;
   const std::vector<equivocation>& quarantine() const noexcept { return quarantine_; }
 
   /// Paths for which two or more writes compete.
@@ -251,13 +256,19 @@ private:
                     std::vector<planned_write>& into) const;
   std::size_t quarantined_at(const path& where) const;
   std::uint64_t weight_of(const planned_write& planned, const std::string& principal) const;
-  applied_change make(planned_write planned, transaction_place place, const std::string& principal,
+  std::vector<version_entry> ended_by_first() const;
+  std::vector<version_entry> needed_by(const std::vector<planned_write>& planned) const;
+  std::vector<version_entry> all_before_next(std::vector<version_entry> after) const;
+  std::uint64_t weight_of_after(std::vector<version_entry> after) const;
+  applied_change make(planned_write planned, transaction_place place,
+                      std::vector<version_entry> after, const std::string& principal,
                       trace_id trace, std::uint64_t now_ms);
 
   bool has_too_many_incarnations(const node_id& origin) const;
+  std::uint64_t last_of(const incarnation_id& source) const { return processed_.at(source); }
   bool has_arrived(const observed_change& seen) const noexcept;
+  bool has_arrived(const dot& last) const noexcept;
   std::optional<dot> awaited_by(const change_record& record) const;
-  bool lets_others_go_on(const change_record& first) const;
   std::optional<std::string> passed_bound(const change_record& record) const;
   std::optional<std::string> too_many_siblings(const path& where,
                                                std::span<const change_record* const> changes) const;
@@ -299,7 +310,7 @@ private:
   std::shared_ptr<const conflict_resolution> strategy_;
   hybrid_clock clock_;
   context_tree tree_;
-  version_vector vector_;
+  processed_changes processed_;
   open_transactions transactions_;
   std::set<std::pair<dot, incarnation_id>> awaited_;  ///< Which incarnations wait for which change.
   std::vector<incarnation_id> ready_;                 ///< What they waited for has arrived.

@@ -12,31 +12,44 @@
 namespace troupe {
 
 bool context_engine::has_too_many_incarnations(const node_id& origin) const {
-  const auto known =
-      std::ranges::equal_range(vector_.entries(), origin, {}, &version_entry::origin);
-  return known.size() >= limits_.max_incarnations_of_node ||
-         vector_.entries().size() >= limits_.max_incarnations;
+  return vector().of(origin).size() >= limits_.max_incarnations_of_node ||
+         vector().entries().size() >= limits_.max_incarnations;
 }
 
-/// Whether others wait for the transaction that begins here, or for what its incarnation has made
-/// after it. Then it has twice the room: an open transaction, which gives none back before its end,
-/// may wait for it through them.
-bool context_engine::lets_others_go_on(const change_record& first) const {
-  const auto at = awaited_.lower_bound({first.dot, {}});
-  const bool is_awaited =
-      at != awaited_.end() && incarnation_of(at->first) == incarnation_of(first.dot);
-  return is_awaited &&
-         transactions_.announced() + first.transaction.weight <= 2 * limits_.max_open_weight;
+/// The incarnations of this node that its first write ends: all earlier ones, unless one is in the
+/// middle of a transaction.
+std::vector<version_entry> context_engine::ended_by_first() const {
+  const auto known = vector().of(own_.origin);
+  std::vector<version_entry> ended{known.begin(), known.end()};
+  std::erase_if(ended, [this](const version_entry& each) {
+    return each.incarnation >= own_.incarnation || transactions_.find(incarnation_of(each));
+  });
+  return ended;
+}
+
+std::vector<dot_range> context_engine::missing() const {
+  auto all = waiting_.missing(processed_);
+  for (const auto& [id, waits] : awaited_) {
+    const auto known = vector().of(id.origin);
+    if (known.empty() || known.back().incarnation <= id.incarnation) continue;
+    const auto next = last_of(incarnation_of(id)) + 1;
+    const auto* open = transactions_.find(id);
+    const auto last = open ? open->last() : id.seq;
+    if (next <= last) all.push_back({id.origin, id.incarnation, next, last});
+  }
+  return all;
 }
 
 /// Why the next change of its incarnation is not taken now, or nothing. What becomes part of the
 /// state with the last change of a transaction is looked at then.
 std::optional<std::string> context_engine::passed_bound(const change_record& record) const {
   const auto source = incarnation_of(record.dot);
-  if (vector_.at(source.origin, source.incarnation) == 0 &&
-      has_too_many_incarnations(source.origin))
+  const bool ends_others = std::ranges::any_of(record.after, [&](const version_entry& each) {
+    return each.origin == source.origin && vector().at(each.origin, each.incarnation) == each.seq;
+  });
+  if (last_of(source) == 0 && !ends_others && has_too_many_incarnations(source.origin))
     return "too many incarnations, of its node or of all, are known already";
-  if (record.transaction.count > 1 && !transactions_.has_room(record) && !lets_others_go_on(record))
+  if (record.transaction.count > 1 && !transactions_.has_room(record))
     return "transactions that have not arrived as a whole use up their memory";
   if (!record.transaction.is_last()) return std::nullopt;
   const auto* open = transactions_.find(source);

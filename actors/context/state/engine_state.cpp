@@ -133,12 +133,9 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
 }
 
 engine_state context_engine::state() const {
-  auto entries = vector_.entries();
-  for (const auto& first : transactions_.firsts())
-    std::ranges::find(entries, incarnation_of(first), [](const version_entry& each) {
-      return incarnation_of(each);
-    })->seq = first.seq - 1;
-  return {tree_, version_vector{std::move(entries)}, clock_.last(), quarantine_};
+  auto processed = processed_;
+  for (const auto& first : transactions_.firsts()) processed.lower(first);
+  return {tree_, std::move(processed), clock_.last(), quarantine_};
 }
 
 }  // namespace troupe

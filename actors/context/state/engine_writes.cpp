@@ -30,7 +30,7 @@ result<void> context_engine::check_write(const path& where, const value& given,
 }
 
 result<void> context_engine::check_can_write(std::uint64_t now_ms) const {
-  if (vector_.at(own_.origin, own_.incarnation) == 0 && has_too_many_incarnations(own_.origin))
+  if (last_of(own_) == 0 && ended_by_first().empty() && has_too_many_incarnations(own_.origin))
     return fail(error_code::limit_exceeded,
                 "no write of this incarnation is accepted: a node may write in at most " +
                     std::to_string(limits_.max_incarnations_of_node) +
@@ -125,16 +125,19 @@ result<change_record> context_engine::write(operation op, path where, value give
   if (auto able = check_operation(op, where, given); !able) return fail(std::move(able.error()));
   if (auto able = check_can_write(now_ms); !able) return fail(std::move(able.error()));
   return std::move(
-      make({{op, std::move(where), std::move(given)}, {}}, {}, principal, trace, now_ms).record);
+      make({{op, std::move(where), std::move(given)}, {}}, {}, {}, principal, trace, now_ms)
+          .record);
 }
 
 /// Makes a local change, which nothing forbids, part of the state.
+/// @param after what has to be there before it, besides what its incarnation ends.
 applied_change context_engine::make(planned_write planned, transaction_place place,
-                                    const std::string& principal, trace_id trace,
-                                    std::uint64_t now_ms) {
+                                    std::vector<version_entry> after, const std::string& principal,
+                                    trace_id trace, std::uint64_t now_ms) {
   applied_change change;
   auto& record = change.record;
-  record.dot = {own_.origin, own_.incarnation, vector_.at(own_.origin, own_.incarnation) + 1};
+  record.dot = {own_.origin, own_.incarnation, last_of(own_) + 1};
+  record.after = all_before_next(std::move(after));
   record.timestamp = clock_.tick(now_ms);
   record.path = std::move(planned.write.path);
   record.operation = planned.write.what;
@@ -143,7 +146,7 @@ applied_change context_engine::make(planned_write planned, transaction_place pla
   record.transaction = place;
   record.principal = principal;
   record.trace = trace;
-  vector_.raise(own_.origin, own_.incarnation, record.dot.seq);
+  processed_.add(record);
   if (record.operation == operation::erase_subtree) {
     integrate_below(change);
     return change;
@@ -169,24 +172,25 @@ applied_change context_engine::make(planned_write planned, transaction_place pla
 /// again.
 void context_engine::add_quarantined(change_record& record) const {
   for (const auto& each : quarantine_) {
-    if (!vector_.covers(each.dot) || incarnation_of(each.dot) == own_) continue;
+    if (!processed_.covers(each.dot) || incarnation_of(each.dot) == own_) continue;
     for (std::size_t i = 0; i < each.records.size(); ++i)
       if (each.records[i].path == record.path && record.observed.size() < limits_.max_observed)
         record.observed.push_back({each.dot, each.contents[i]});
   }
 }
 
-/// Completes an increment: it takes over what earlier incarnations of this node have added and
-/// nobody has overwritten. @returns its content hash.
+/// Completes an increment: it takes over what earlier incarnations of this node have added, also
+/// what a put has overwritten since: who has not that put yet must not lose it. @returns its
+/// content hash.
 std::uint64_t context_engine::count(change_record& record, std::span<const sibling> seen) const {
-  std::vector<sibling> taken_over;
-  for (const auto& each : seen) {
-    if (each.operation != operation::increment || each.dot.origin != own_.origin) continue;
-    taken_over.push_back(each);
-    if (incarnation_of(each.dot) != own_) record.observed.push_back({each.dot, each.content});
-  }
+  for (const auto& each : seen)
+    if (each.operation == operation::increment && each.dot.origin == own_.origin &&
+        incarnation_of(each.dot) != own_)
+      record.observed.push_back({each.dot, each.content});
   std::ranges::sort(record.observed);
-  auto parts = counted_by(taken_over);
+  auto parts = counts_in(seen);
+  std::erase_if(parts,
+                [this](const counter_part& each) { return each.source.origin != own_.origin; });
   auto own = std::ranges::lower_bound(parts, own_, {}, &counter_part::source);
   if (own == parts.end() || own->source != own_) own = parts.insert(own, counter_part{own_, 0, 0});
   own->seq = record.dot.seq;
@@ -273,6 +277,47 @@ std::uint64_t context_engine::weight_of(const planned_write& planned,
   return like.weight();
 }
 
+/// The latest change of each other incarnation that one of these overwrites or counts. Who takes
+/// the first of them has these already, so a transaction that has begun never waits for others.
+std::vector<version_entry> context_engine::needed_by(
+    const std::vector<planned_write>& planned) const {
+  std::map<incarnation_id, std::uint64_t> latest;
+  const auto add = [&](const dot& id) {
+    if (incarnation_of(id) == own_) return;
+    auto& seq = latest[incarnation_of(id)];
+    seq = std::max(seq, id.seq);
+  };
+  for (const auto& [write, below] : planned) {
+    for (const auto& each : below)
+      for (const auto& seen : each.changes) add(seen.dot);
+    if (write.what == operation::erase_subtree) continue;
+    for (const auto& each : quarantine_)
+      if (processed_.covers(each.dot) && each.concerns(write.path)) add(each.dot);
+    const auto entry = tree_.find(write.path);
+    if (!entry) continue;
+    const auto siblings = entry->siblings();
+    for (const auto& each : siblings) add(each.dot);
+    for (const auto& part : counts_in(siblings))
+      add({part.source.origin, part.source.incarnation, part.seq});
+  }
+  std::vector<version_entry> all;
+  for (const auto& [source, seq] : latest) all.push_back({source.origin, source.incarnation, seq});
+  return all;
+}
+
+/// What the next change weighs more when it comes after these.
+std::uint64_t context_engine::weight_of_after(std::vector<version_entry> after) const {
+  change_record like;
+  like.after = all_before_next(std::move(after));
+  return like.weight() - change_record{}.weight();
+}
+
+/// These, and what the first change of this incarnation ends.
+std::vector<version_entry> context_engine::all_before_next(std::vector<version_entry> after) const {
+  if (last_of(own_) == 0) std::ranges::move(ended_by_first(), std::back_inserter(after));
+  return version_vector{std::move(after)}.entries();
+}
+
 result<std::vector<applied_change>> context_engine::write_together(std::vector<local_write> writes,
                                                                    std::string principal,
                                                                    trace_id trace,
@@ -295,7 +340,9 @@ result<std::vector<applied_change>> context_engine::write_together(std::vector<l
                                        "': " + done.error().message + "; nothing was written");
   }
   if (auto able = check_can_write(now_ms); !able) return fail(std::move(able.error()));
-  std::uint64_t weight = 0;
+  std::vector<version_entry> after;
+  if (planned.size() > 1) after = needed_by(planned);
+  auto weight = weight_of_after(after);
   for (const auto& each : planned) weight += weight_of(each, principal);
   if (planned.size() > limits_.max_transaction || weight > limits_.max_transaction_weight)
     return fail(error_code::limit_exceeded, "the write has " + std::to_string(planned.size()) +
@@ -309,7 +356,8 @@ result<std::vector<applied_change>> context_engine::write_together(std::vector<l
   transaction_place place{0, static_cast<std::uint32_t>(planned.size()), weight};
   if (planned.size() == 1) place = {};
   for (auto& each : planned) {
-    made.push_back(make(std::move(each), place, principal, trace, now_ms));
+    made.push_back(
+        make(std::move(each), place, std::exchange(after, {}), principal, trace, now_ms));
     ++place.index;
   }
   return made;

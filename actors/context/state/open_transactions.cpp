@@ -27,7 +27,7 @@ std::optional<std::string> open_transactions::misplaced(const change_record& nex
 bool open_transactions::has_room(const change_record& next) const noexcept {
   if (next.transaction.index > 0) return true;
   const auto weight = next.transaction.weight;
-  if (announced_ + weight <= max_weight_) return true;
+  if (announced_ + weight <= max_weight_ || open_.empty()) return true;
   const auto found = announced_by_.find(next.dot.origin);
   const auto has = found == announced_by_.end() ? 0 : found->second;
   return has + weight <= max_weight_ / (announced_by_.size() + (has == 0 ? 1 : 0));

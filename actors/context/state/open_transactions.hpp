@@ -20,6 +20,11 @@ public:
   struct part {
     change_record record;
     std::uint64_t content = 0;
+
+    /// The sequence number of the last change of the transaction.
+    std::uint64_t last() const noexcept {
+      return record.dot.seq - record.transaction.index + record.transaction.count - 1;
+    }
   };
 
   /// @param max_weight of all together, see `change_record::weight`.
@@ -29,8 +34,8 @@ public:
   /// transaction that is open, within the weight that was announced, or begin one when none is.
   std::optional<std::string> misplaced(const change_record& next) const;
   /// Whether there is room for another change. A transaction that has begun has room. Another one
-  /// begins when its weight fits, or is within an equal share of its node: no node keeps out the
-  /// others, and all together may weigh a few times the bound.
+  /// begins when its weight fits, when it is the only one, or within an equal share of its node: no
+  /// node keeps out the others, and all together may weigh a few times the bound.
   bool has_room(const change_record& next) const noexcept;
   /// Adds the next change of its incarnation, which is not misplaced. O(log n).
   void add(part next);

@@ -78,11 +78,31 @@ std::optional<std::string> wrong_counts(const change_record& record, const engin
   return std::nullopt;
 }
 
+std::optional<std::string> wrong_after(const change_record& record, const engine_limits& limits) {
+  const auto& all = record.after;
+  const bool begins = record.dot.seq == 1 || (record.transaction.count > 1 &&  //
+                                              record.transaction.index == 0);
+  if (!all.empty() && !begins) return "it begins nothing and names what it follows";
+  if (all.size() > limits.max_incarnations) return "it follows too many incarnations";
+  const auto own = incarnation_of(record.dot);
+  const version_entry* before = nullptr;
+  for (const auto& each : all) {
+    if (each.origin.is_nil() || each.incarnation == 0 || each.seq == 0 ||
+        incarnation_of(each) == own || (before && incarnation_of(*before) >= incarnation_of(each)))
+      return "what it follows is malformed";
+    before = &each;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> malformed(const change_record& record, const engine_limits& limits) {
   const auto& [origin, incarnation, seq] = record.dot;
-  if (origin.is_nil() || incarnation == 0 || seq == 0) return "its dot is malformed";
+  constexpr auto end_of_numbers = std::uint64_t{1} << 63;
+  if (origin.is_nil() || incarnation == 0 || seq == 0 || incarnation >= end_of_numbers ||
+      seq >= end_of_numbers)
+    return "its dot is malformed";
   if (record.timestamp >= latest_time) return "its timestamp lies beyond the year 6429";
   if (record.principal.size() > limits.max_principal_bytes) return "its principal is too long";
   if (const auto problem = too_much(record.new_value, limits)) return "its value " + *problem;
@@ -113,6 +133,7 @@ std::optional<std::string> malformed(const change_record& record, const engine_l
        std::ranges::any_of(record.below, is_reserved, &observed_path::path)))
     return "it writes below '/_sys' and not on behalf of \"system\"";
   if (const auto problem = wrong_counts(record, limits)) return problem;
+  if (const auto problem = wrong_after(record, limits)) return problem;
   return wrong_below(record, limits);
 }
 

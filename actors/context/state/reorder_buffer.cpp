@@ -55,14 +55,14 @@ void reorder_buffer::drop(const incarnation_id& source) noexcept {
   }
 }
 
-std::vector<dot_range> reorder_buffer::missing(const version_vector& processed) const {
+std::vector<dot_range> reorder_buffer::missing(const processed_changes& processed) const {
   std::vector<dot_range> gaps;
   incarnation_id source;
   std::uint64_t next = 0;  // the first change of `source` that is neither processed nor waiting
   for (const auto& [id, record] : waiting_) {
     if (next == 0 || source != incarnation_of(id)) {
       source = incarnation_of(id);
-      next = processed.at(id.origin, id.incarnation) + 1;
+      next = processed.at(source) + 1;
     }
     if (id.seq > next) gaps.push_back({id.origin, id.incarnation, next, id.seq - 1});
     next = id.seq + 1;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
@@ -32,7 +33,7 @@ public:
   /// Drops all changes of one incarnation.
   void drop(const incarnation_id& source) noexcept;
   /// The changes missing before and between the waiting ones, given what was processed. O(n).
-  std::vector<dot_range> missing(const version_vector& processed) const;
+  std::vector<dot_range> missing(const processed_changes& processed) const;
 
   std::size_t size() const noexcept { return waiting_.size(); }
 

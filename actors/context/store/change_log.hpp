@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
+#include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
@@ -29,8 +31,9 @@ public:
   change_log(const change_log&) = delete;
   change_log& operator=(const change_log&) = delete;
 
-  /// Reads which changes there are. O(incarnations * log rows).
-  result<void> load();
+  /// Reads what there is from this row on; the rows before it are in the checkpoint. O(rows from
+  /// there on).
+  result<void> load(std::uint64_t from);
 
   /// Appends all batches, or none, in one transaction. Each must go on with its incarnation; a
   /// batch that is in the log already is skipped when it has the same changes.
@@ -42,39 +45,53 @@ public:
   /// one batch if there is one. The first batch of an incarnation may begin before its range. Small
   /// rows of an incarnation that follow each other are joined. O(ranges * log rows + rows between
   /// the first and the last one that is wanted).
-  /// @param wanted one range for each incarnation, sorted.
-  result<std::vector<shared_batch>> read(std::span<const dot_range> wanted, std::size_t max_bytes);
+  result<std::vector<shared_batch>> read(std::span<const log_range> wanted, std::size_t max_bytes);
 
-  /// Passes every change that is not in `from` to `take`, in the order in which they were appended.
+  /// Passes every change that is not in `done` to `take`, in the order in which they were appended.
   /// @returns the first failure of reading or of `take`.
-  result<void> replay(const version_vector& from,
+  result<void> replay(processed_changes done,
                       const std::function<result<void>(change_record&&)>& take);
 
-  /// What the log holds: all of `1..seq` of each incarnation.
-  const version_vector& vector() const noexcept { return vector_; }
-  /// How many changes the log holds.
+  /// How many changes were ever appended.
   std::uint64_t changes() const noexcept { return changes_; }
-  /// How many changes the log holds that are not in `vector`.
-  std::uint64_t records_beyond(const version_vector& vector) const;
+  /// The last change of an incarnation; 0 when there is none. O(log rows).
+  result<std::uint64_t> last_of(const incarnation_id& source);
+  /// How many changes the log holds that are not in `checkpointed`, which has all rows before the
+  /// one that was loaded first.
+  std::uint64_t records_beyond(const processed_changes& checkpointed) const;
+  /// The first row with a change that is not in `checkpointed`, or the one after the last. O(the
+  /// incarnations in rows that no earlier checkpoint had, * log rows)
+  result<std::uint64_t> first_beyond(const processed_changes& checkpointed);
+  /// All changes in `checkpointed` are safe there: forgets which incarnations have them.
+  void forget_before(const processed_changes& checkpointed);
   /// The highest incarnation of a node of which the log has changes; 0 when there is none.
-  std::uint64_t last_incarnation(const node_id& node) const;
+  result<std::uint64_t> last_incarnation(const node_id& node);
 
 private:
-  result<void> append_one(const change_batch& batch, version_vector& vector,
-                          std::uint64_t& changes);
-  std::int64_t run_of(const incarnation_id& id);
+  /// An incarnation in the log.
+  struct run {
+    std::int64_t number = 0;  ///< Its key in `runs`.
+    std::uint64_t last = 0;   ///< Its last change in the log.
+  };
+
+  result<run> find_run(const incarnation_id& source);
+  run add_run(const incarnation_id& source);
+  result<void> append_one(const change_batch& batch);
   result<void> check_same(const change_batch& batch, std::uint64_t last);
-  result<shared_batch> batch_of(const SQLite::Statement& at) const;
-  result<std::vector<shared_batch>> read_rows(std::span<const dot_range> wanted,
+  static result<incarnation_id> source_of(const SQLite::Statement& at, const std::string& name);
+  static result<shared_batch> batch_of(const SQLite::Statement& at);
+  result<std::vector<shared_batch>> read_rows(std::span<const log_range> wanted,
                                               std::size_t max_bytes);
   std::optional<std::int64_t> number_of(std::int64_t run, std::uint64_t seq);
+  std::optional<std::int64_t> first_row_of(const log_range& range);
 
   SQLite::Database& database_;
-  SQLite::Statement insert_, number_, rows_, batch_, insert_run_;
-  std::map<incarnation_id, std::int64_t> runs_;          ///< The key of each incarnation in `runs`.
-  std::map<std::int64_t, incarnation_id> incarnations_;  ///< The other way.
-  version_vector vector_;
+  SQLite::Statement insert_, number_, rows_, batch_, insert_run_, run_, runs_from_;
+  std::map<incarnation_id, run> runs_;  ///< Those in rows that no checkpoint has, and others.
+  std::int64_t last_run_ = 0;
   std::uint64_t changes_ = 0;
+  /// The first row of an incarnation that cannot be told. Who reads it says what is wrong.
+  std::uint64_t first_damaged_ = UINT64_MAX;
 };
 
 }  // namespace troupe

@@ -33,17 +33,20 @@ struct stored_sibling {
 
 /// All of an `engine_state` except its entries, and the count and the hash of those.
 struct checkpoint_head {
-  version_vector vector;
+  processed_changes processed;
   timestamp clock;
   std::vector<equivocation> quarantine;
   std::uint64_t entries = 0;
   state_hash root;
+  std::uint64_t replay_from = 1;  ///< The first row of the log with a change that is missing here.
 
   static constexpr auto fields() {
-    return std::tuple{
-        required("vector", &checkpoint_head::vector), required("clock", &checkpoint_head::clock),
-        required("quarantine", &checkpoint_head::quarantine),
-        required("entries", &checkpoint_head::entries), required("root", &checkpoint_head::root)};
+    return std::tuple{required("processed", &checkpoint_head::processed),
+                      required("clock", &checkpoint_head::clock),
+                      required("quarantine", &checkpoint_head::quarantine),
+                      required("entries", &checkpoint_head::entries),
+                      required("root", &checkpoint_head::root),
+                      required("replay_from", &checkpoint_head::replay_from)};
   }
 };
 
@@ -121,7 +124,7 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
   });
 }
 
-result<void> checkpoint_table::write(const engine_state& state) {
+result<void> checkpoint_table::write(const engine_state& state, std::uint64_t replay_from) {
   auto done = transact(database_, [&]() -> result<void> {
     result<void> written;
     context_tree::diff(written_, state.tree,
@@ -130,11 +133,17 @@ result<void> checkpoint_table::write(const engine_state& state) {
                          return written.has_value();
                        });
     if (!written) return written;
-    return meta_.put(head_key, checkpoint_head{state.vector, state.clock, state.quarantine,
-                                               state.tree.size(), state.tree.hash()});
+    return meta_.put(head_key, checkpoint_head{state.processed, state.clock, state.quarantine,
+                                               state.tree.size(), state.tree.hash(), replay_from});
   });
   if (done) written_ = state.tree;
   return done;
+}
+
+result<std::uint64_t> checkpoint_table::replay_from() {
+  const auto head = meta_.find<checkpoint_head>(head_key);
+  if (!head) return fail(head.error());
+  return *head ? (*head)->replay_from : 1;
 }
 
 result<engine_state> checkpoint_table::load() {
@@ -149,7 +158,7 @@ result<engine_state> checkpoint_table::load() {
       if (auto added = add_entry(rows, state.tree); !added) return fail(std::move(added.error()));
     if (state.tree.size() != stored.entries || state.tree.hash() != stored.root)
       return damaged_row("the checkpoint", "its entries do not add up to its hash");
-    state.vector = std::move(stored.vector);
+    state.processed = std::move(stored.processed);
     state.clock = stored.clock;
     state.quarantine = std::move(stored.quarantine);
     written_ = state.tree;

@@ -18,7 +18,10 @@ public:
 
   /// Replaces the checkpoint in one transaction. Writes only the entries that differ from the
   /// checkpoint last written or loaded. O(differences * log entries).
-  result<void> write(const engine_state& state);
+  /// @param replay_from the first row of the log with a change that is not in the state.
+  result<void> write(const engine_state& state, std::uint64_t replay_from);
+  /// `replay_from` of the latest checkpoint; 1 when there is none.
+  result<std::uint64_t> replay_from();
 
   /// Reads the checkpoint; the empty state when there is none. Checks each row and the hash of the
   /// whole tree. O(entries).

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
 #include <troupe/actors/context/store/directory_lock.hpp>
@@ -106,7 +107,9 @@ result<context_store> context_store::open(const std::string& directory, const st
     if (!identity) return fail(identity.error());
     if (!*identity) return damaged_row("row 'identity'", "it is missing");
     opened->identity = **identity;
-    if (auto loaded = opened->log.load(); !loaded) return fail(std::move(loaded.error()));
+    // What is wrong with the checkpoint is said when it is loaded.
+    const auto from = opened->checkpoints.replay_from().value_or(1);
+    if (auto loaded = opened->log.load(from); !loaded) return fail(std::move(loaded.error()));
     opened->since_checkpoint = opened->log.records_beyond({});
     set_max_bytes(opened->database, options.max_bytes);
     for (const auto* end : {"", "-wal"}) opened->files.watch(file + end);
@@ -123,8 +126,9 @@ std::chrono::milliseconds context_store::check_took() const noexcept {
 result<std::uint64_t> context_store::begin_incarnation(std::uint64_t at_least) {
   const auto stored = contents_->meta.find<std::uint64_t>(incarnation_key);
   if (!stored) return fail(stored.error());
-  const auto last =
-      std::max(stored->value_or(0), contents_->log.last_incarnation(contents_->identity.node));
+  const auto logged = contents_->log.last_incarnation(contents_->identity.node);
+  if (!logged) return logged;
+  const auto last = std::max(stored->value_or(0), *logged);
   const auto next = std::max(last + 1, at_least);
   if (auto taken = contents_->meta.put(incarnation_key, next); !taken)
     return fail(std::move(taken.error()));
@@ -140,14 +144,16 @@ result<void> context_store::append(std::span<const shared_batch> batches) {
   return done ? contents_->files.check() : done;
 }
 
-result<std::vector<shared_batch>> context_store::read_log(std::span<const dot_range> wanted,
+result<std::vector<shared_batch>> context_store::read_log(std::span<const log_range> wanted,
                                                           std::size_t max_bytes) {
   return contents_->log.read(wanted, max_bytes);
 }
 
-const version_vector& context_store::log_vector() const noexcept { return contents_->log.vector(); }
+result<std::uint64_t> context_store::last_logged(const incarnation_id& source) {
+  return contents_->log.last_of(source);
+}
 
-result<void> context_store::replay(const version_vector& checkpointed,
+result<void> context_store::replay(const processed_changes& checkpointed,
                                    const std::function<result<void>(change_record&&)>& take) {
   contents_->since_checkpoint = contents_->log.records_beyond(checkpointed);
   return contents_->log.replay(checkpointed, take);
@@ -156,16 +162,24 @@ result<void> context_store::replay(const version_vector& checkpointed,
 // -- checkpoint -----------------------------------------------------------------------------------
 
 result<void> context_store::checkpoint(const engine_state& state) {
-  if (!contents_->log.vector().covers(state.vector))
-    return fail(error_code::internal, "a checkpoint was to hold changes that are not in the log");
-  auto done = contents_->checkpoints.write(state);
-  if (done) contents_->since_checkpoint = contents_->log.records_beyond(state.vector);
-  return done ? contents_->files.check() : done;
+  auto& log = contents_->log;
+  for (const auto& each : state.processed.vector().entries()) {
+    const auto last = log.last_of(incarnation_of(each));
+    if (!last) return fail(last.error());
+    if (*last < each.seq)
+      return fail(error_code::internal, "a checkpoint was to hold changes that are not in the log");
+  }
+  const auto replay_from = log.first_beyond(state.processed);
+  if (!replay_from) return fail(replay_from.error());
+  if (auto done = contents_->checkpoints.write(state, *replay_from); !done) return done;
+  contents_->since_checkpoint = log.records_beyond(state.processed);
+  log.forget_before(state.processed);
+  return contents_->files.check();
 }
 
 result<engine_state> context_store::load_checkpoint() {
   auto state = contents_->checkpoints.load();
-  if (state) contents_->since_checkpoint = contents_->log.records_beyond(state->vector);
+  if (state) contents_->since_checkpoint = contents_->log.records_beyond(state->processed);
   return state;
 }
 

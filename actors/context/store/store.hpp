@@ -11,6 +11,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
+#include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
@@ -65,7 +66,7 @@ public:
   /// Passes the changes of the log that are not in `checkpointed` to `take`, in the order in which
   /// they were appended.
   /// @returns the first failure of reading or of `take`.
-  result<void> replay(const version_vector& checkpointed,
+  result<void> replay(const processed_changes& checkpointed,
                       const std::function<result<void>(change_record&&)>& take);
 
   /// Group commit: appends all batches to the log, or none. Each must go on with its incarnation.
@@ -73,11 +74,10 @@ public:
   result<void> append(std::span<const shared_batch> batches);
   /// Changes in the order in which they were appended: as many as fit in `max_bytes`, and at least
   /// one batch if there is one. The first batch of an incarnation may begin earlier.
-  /// @param wanted one range for each incarnation, sorted.
-  result<std::vector<shared_batch>> read_log(std::span<const dot_range> wanted,
+  result<std::vector<shared_batch>> read_log(std::span<const log_range> wanted,
                                              std::size_t max_bytes);
-  /// What the log holds: all of `1..seq` of each incarnation.
-  const version_vector& log_vector() const noexcept;
+  /// The last change of an incarnation in the log; 0 when there is none.
+  result<std::uint64_t> last_logged(const incarnation_id& source);
 
   /// Makes `state` what the next start begins with. Writes only entries that differ from the
   /// previous checkpoint.

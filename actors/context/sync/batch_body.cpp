@@ -17,6 +17,7 @@ namespace {
 constexpr std::uint32_t parts = 5;             // of a body
 constexpr std::uint32_t parts_of_change = 7;   // without what it overwrote
 constexpr std::uint32_t numbers_of_claim = 3;  // place of the incarnation, seq, content
+constexpr std::uint32_t numbers_of_entry = 2;  // place of the incarnation, seq
 constexpr std::uint32_t numbers_of_run = 4;    // place, index, count, weight
 constexpr std::size_t max_principal_bytes = 256;
 /// How far back a table is searched for an entry that is there already.
@@ -47,11 +48,11 @@ std::size_t shared_characters(std::string_view a, std::string_view b) noexcept {
 
 std::size_t batch_body_writer::bytes_with(const change_record& record) const noexcept {
   constexpr std::size_t of_change = 24, of_claim = 16, of_path = 8;
-  constexpr std::size_t of_source = 28, of_trace = 18;
+  constexpr std::size_t of_source = 28, of_trace = 18, of_number = 9;
   auto bytes = changes_.size() + traces_.size() * of_trace + sources_.size() * of_source +
                of_change + record.path.text().size() + record.principal.size() + of_trace +
                record.new_value.msgpack().size() + record.observed.size() * of_claim +
-               record.counts.bytes.size();
+               record.counts.bytes.size() + record.after.size() * (of_source + of_number);
   for (const auto& each : record.below)
     bytes += of_path + each.path.text().size() + each.changes.size() * of_claim;
   return bytes;
@@ -80,10 +81,11 @@ void batch_body_writer::add(const change_record& record) {
   place_ = place;
   ++count_;
 
-  const std::uint32_t more = !record.counts.bytes.empty() ? 3
-                             : !record.below.empty()      ? 2
-                             : !record.observed.empty()   ? 1
-                                                          : 0;
+  const std::uint32_t more = !record.after.empty()          ? 4
+                             : !record.counts.bytes.empty() ? 3
+                             : !record.below.empty()        ? 2
+                             : !record.observed.empty()     ? 1
+                                                            : 0;
   out_.array(parts_of_change + more);
   out_.unsigned_integer(static_cast<std::uint64_t>(record.operation));
   out_.integer(static_cast<std::int64_t>(record.timestamp.ticks -
@@ -103,7 +105,14 @@ void batch_body_writer::add(const change_record& record) {
     write_path(each.path, before);
     write_observed(each.changes);
   }
-  if (more == 3) out_.binary(record.counts.bytes);
+  if (more < 3) return;
+  out_.binary(record.counts.bytes);
+  if (more < 4) return;
+  out_.array(record.after.size() * numbers_of_entry);
+  for (const auto& each : record.after) {
+    out_.unsigned_integer(place_in(sources_, incarnation_of(each)));
+    out_.unsigned_integer(each.seq);
+  }
 }
 
 std::string batch_body_writer::finish() {
@@ -231,8 +240,8 @@ private:
 
   bool read_change(change_record& record) {
     const auto length = in_.read_array();
-    if (!must(length && *length >= parts_of_change && *length <= parts_of_change + 3,
-              "a change must be an array of 7 to 10 parts"))
+    if (!must(length && *length >= parts_of_change && *length <= parts_of_change + 4,
+              "a change must be an array of 7 to 11 parts"))
       return false;
     const auto what = in_.read_unsigned();
     if (!must(what && *what <= static_cast<std::uint64_t>(operation::increment),
@@ -263,6 +272,22 @@ private:
     const auto counts = in_.read_binary();
     if (!must(counts.has_value(), "what a change counts must be a binary")) return false;
     record.counts.bytes = *counts;
+    return *length == parts_of_change + 3 || read_after(record.after);
+  }
+
+  bool read_after(std::vector<version_entry>& into) {
+    const auto numbers = in_.read_array();
+    if (!must(numbers && *numbers % numbers_of_entry == 0, "what a change follows must be pairs"))
+      return false;
+    into.reserve(std::min<std::size_t>(*numbers, in_.rest().size()) / numbers_of_entry);
+    for (std::uint32_t i = 0; i < *numbers; i += numbers_of_entry) {
+      const auto source = in_.read_unsigned(), seq = in_.read_unsigned();
+      if (!must(source && *source < sources_.size() && seq,
+                "what a change follows must be an incarnation of the batch and a number"))
+        return false;
+      const auto& [origin, incarnation] = sources_[*source];
+      into.push_back({origin, incarnation, *seq});
+    }
     return true;
   }
 

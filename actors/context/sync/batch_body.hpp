@@ -15,7 +15,8 @@ namespace troupe {
 //
 // 1. The principals, as strings.
 // 2. The traces, 16 bytes each.
-// 3. The incarnations of what was overwritten: origin (16 bytes) and number in turn.
+// 3. The incarnations of what was overwritten or must be there before: origin (16 bytes) and number
+//    in turn.
 // 4. The transactions: for each one that occurs, the place in the batch of its first change, the
 //    index of that change in the transaction, and the count and the weight of the transaction.
 // 5. The changes. Each is an array of
@@ -28,8 +29,9 @@ namespace troupe {
 //    - if it overwrote something: an array of place of the incarnation, seq and content in turn,
 //    - for `erase_subtree`: an array of paths, each an array of how many bytes are those of the
 //      path before, the rest, and then as above,
-//    - if it counts: `change_record::counts`, a binary.
-//    A change may end before any of the last three. One that comes before another may be empty.
+//    - if it counts: `change_record::counts`, a binary,
+//    - `change_record::after`: an array of place of the incarnation and seq in turn.
+//    A change may end before any of the last four. One that comes before another may be empty.
 // Origin, incarnation and seq of the changes are those of the batch.
 
 /// Writes the body of a batch. Pure.

@@ -17,6 +17,12 @@ constexpr std::size_t max_processing = 1024;
 /// Incarnations that are declined. Of further ones each push is refused.
 constexpr std::size_t max_declined = 1024;
 
+/// Whether a vector has an entry for a later incarnation of a node.
+bool has_later(const version_vector& vector, const incarnation_id& source) noexcept {
+  const auto known = vector.of(source.origin);
+  return !known.empty() && known.back().incarnation > source.incarnation;
+}
+
 }  // namespace
 
 sync_session::sync_session(const sync_identity& self, node_id peer, const sync_view& view,
@@ -34,7 +40,7 @@ sync_session::effects sync_session::start(std::uint64_t now_ms) {
   return {send_message{sync_hello{self_.cluster,
                                   self_.node,
                                   self_.incarnation,
-                                  view_.committed(),
+                                  view_.committed().vector(),
                                   view_.root(),
                                   self_.strategies,
                                   view_.links(),
@@ -60,7 +66,7 @@ sync_session::effects sync_session::processed(std::uint64_t push) {
   processed_ = std::max(processed_, push);
   std::vector<version_entry> come;
   for (const auto& source : done->sources)
-    come.push_back({source.origin, source.incarnation, seq_at(view_.committed(), source)});
+    come.push_back({source.origin, source.incarnation, view_.committed().at(source)});
   out.push_back(send_message{sync_ack{push, version_vector{std::move(come)}}});
   processing_.erase(done);
   if (!pulled_) pull_missing(out);
@@ -115,7 +121,7 @@ void sync_session::on(const sync_hello& hello, effects& out) {
     return origin != self_.node && origin != peer_ &&
            std::ranges::binary_search(view_.links(), origin);
   };
-  for (const auto& each : view_.committed().entries())
+  for (const auto& each : view_.committed().vector().entries())
     if (!will_hear_of_it(each.origin)) owe(incarnation_of(each), each.seq);
   behind_ = true;
   push_what_is_owed(out);
@@ -171,7 +177,7 @@ void sync_session::on(const sync_heads& heads, effects& out) {
                            window_.oldest() <= then_.pushed;
   if (window_.empty() || no_progress) presume_lost_what_is_unacknowledged();
   for (const auto& each : then_.committed.entries())
-    if (each.seq > theirs_.at(each.origin, each.incarnation)) owe(incarnation_of(each), each.seq);
+    if (each.seq > peer_has(incarnation_of(each))) owe(incarnation_of(each), each.seq);
   behind_ = true;
   push_what_is_owed(out);
 }
@@ -184,9 +190,11 @@ void sync_session::on(const sync_pull& pull, effects& out) {
                  out);
   for (const auto& range : pull.ranges) {
     const auto source = incarnation_of(range);
-    const auto last = std::min(range.last, seq_at(view_.committed(), source));
+    const auto last = committed_of(source, range.last);
     if (last < range.first) continue;
-    progress_[source].sent = 0;
+    auto& progress = progress_[source];
+    progress.sent = std::max<std::uint64_t>(range.first, 1) - 1;
+    progress.pulled = true;
     owe(source, last);
     behind_ = true;
   }
@@ -201,7 +209,7 @@ void sync_session::close(error_code code, std::string why, effects& out) {
 }
 
 sync_heads sync_session::heads() const {
-  return {view_.committed(),
+  return {view_.committed().vector(),
           view_.root(),
           processed_,
           view_.links(),
@@ -215,7 +223,7 @@ sync_heads sync_session::heads() const {
 /// node did not make.
 bool sync_session::learn(const version_vector& vector, effects& out) {
   const incarnation_id own{self_.node, self_.incarnation};
-  if (seq_at(vector, own) > seq_at(view_.committed(), own)) {
+  if (seq_at(vector, own) > view_.committed().at(own)) {
     close(error_code::already_exists,
           "the peer has changes of this incarnation that this node did not make: another node runs "
           "under its identity",
@@ -232,6 +240,7 @@ bool sync_session::has_reached(const version_vector& vector, effects& out) {
   both.reserve(theirs_.entries().size() + vector.entries().size());
   std::ranges::merge(theirs_.entries(), vector.entries(), std::back_inserter(both));
   theirs_ = version_vector{std::move(both)};
+  forget_ended();
   if (theirs_.entries().size() <= limits_.max_incarnations) return true;
   close(error_code::limit_exceeded,
         "the peer knows of more than " + std::to_string(limits_.max_incarnations) + " incarnations",
@@ -241,7 +250,7 @@ bool sync_session::has_reached(const version_vector& vector, effects& out) {
 
 void sync_session::compare_roots(const sync_heads& heads, effects& out) {
   const bool comparable = heads.root != state_hash{} && view_.root() != state_hash{} &&
-                          heads.vector == view_.committed();
+                          heads.vector == view_.committed().vector();
   if (!comparable || heads.root == view_.root() || roots_reported_) return;
   roots_reported_ = true;
   out.push_back(report_roots{view_.root(), heads.root});
@@ -258,19 +267,57 @@ bool sync_session::release(std::uint64_t batch, effects& out) {
 
 void sync_session::presume_lost_what_is_unacknowledged() noexcept {
   window_.presume_lost();
+  // What the peer still lacks of what it has pulled, it pulls again.
+  std::erase_if(progress_, [](const auto& each) { return each.second.pulled; });
   for (auto& [source, progress] : progress_) progress.sent = 0;
+}
+
+/// Forgets how far the peer has come with incarnations that have ended on both sides.
+void sync_session::forget_ended() {
+  const auto is_over = [this](const incarnation_id& source) {
+    return has_later(theirs_, source) && view_.committed().has_ended(source);
+  };
+  theirs_.remove_if([&](const version_entry& each) { return is_over(incarnation_of(each)); });
+  std::erase_if(progress_, [&](const auto& each) {
+    const auto& [source, progress] = each;
+    return is_over(source) && !(progress.pulled && progress.sent < progress.owed);
+  });
+}
+
+/// Whether this node has changes of an incarnation that a later one of its node does not know of.
+bool sync_session::goes_on_beside_later(const incarnation_id& source) const noexcept {
+  const auto& mine = view_.committed().vector();
+  return seq_at(mine, source) > 0 && has_later(mine, source);
+}
+
+/// Up to where the peer has an incarnation, as far as known or guessed.
+std::uint64_t sync_session::peer_has(const incarnation_id& source) const noexcept {
+  if (has_later(theirs_, source) && !goes_on_beside_later(source)) return UINT64_MAX;
+  return seq_at(theirs_, source);
 }
 
 std::uint64_t sync_session::reached(const incarnation_id& source) const noexcept {
   const auto known = progress_.find(source);
-  return std::max(seq_at(theirs_, source), known == progress_.end() ? 0 : known->second.sent);
+  if (known == progress_.end()) return peer_has(source);
+  const auto has = known->second.pulled ? seq_at(theirs_, source) : peer_has(source);
+  return std::max(has, known->second.sent);
 }
 
-/// Asks the origin itself when it is linked, else any peer.
+/// Up to where this node has committed an incarnation; at most `upto`.
+std::uint64_t sync_session::committed_of(const incarnation_id& source,
+                                         std::uint64_t upto) const noexcept {
+  const auto& mine = view_.committed();
+  return mine.has_forgotten(source) ? upto : std::min(upto, mine.at(source));
+}
+
+/// Asks the origin itself when it is linked, else any peer. A peer of which all is here has nothing
+/// more to give.
 void sync_session::pull_missing(effects& out) {
+  if (view_.committed().covers(theirs_)) return;
   sync_pull pull;
   for (auto range : view_.missing()) {
-    range.last = std::min(range.last, seq_at(theirs_, incarnation_of(range)));
+    const auto source = incarnation_of(range);
+    if (!has_later(theirs_, source)) range.last = std::min(range.last, seq_at(theirs_, source));
     const bool others_turn =
         range.origin != peer_ && std::ranges::binary_search(view_.links(), range.origin);
     if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)

@@ -12,7 +12,9 @@
 #include <variant>
 #include <vector>
 
+#include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
+#include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/actors/context/sync/push_window.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
@@ -42,7 +44,7 @@ struct sync_identity {
 class sync_view {
 public:
   /// The changes that the store has committed. A change is never pushed before.
-  virtual const version_vector& committed() const = 0;
+  virtual const processed_changes& committed() const = 0;
   /// Hash of the committed state. All-zero, which means unknown, while changes wait for the disk.
   virtual state_hash root() const = 0;
   /// False while the disk does not keep up. Pushes are dropped then, and the peer sends them again.
@@ -65,7 +67,7 @@ struct send_message {
 /// Read these changes from the log, in the order in which they were appended: up to `max_bytes`,
 /// and at least one batch if there is one. Hand them to `log_read`.
 struct read_log {
-  std::vector<dot_range> wanted;  ///< One for each incarnation, sorted.
+  std::vector<log_range> wanted;
   std::size_t max_bytes = 0;
 };
 /// Apply these in order, commit what was applied, then call `processed(push)`.
@@ -112,6 +114,10 @@ using session_effect = std::variant<send_message, read_log, apply_changes, repor
 /// again by the same rule. Heads that come in between, because links come and go, do not shorten
 /// the wait.
 ///
+/// Who has a change of an incarnation has all of the earlier ones that it ended, so vectors leave
+/// those out. What a peer has of one that its vector leaves out is a guess from the other entries;
+/// where the guess is wrong, a later change waits at the peer, and the peer pulls.
+///
 /// Pure.
 class sync_session {
 public:
@@ -151,6 +157,7 @@ private:
   struct progress {
     std::uint64_t sent = 0;  ///< Pushed up to here in this session, perhaps lost.
     std::uint64_t owed = 0;  ///< To push up to here, unless the peer gets it elsewhere first.
+    bool pulled = false;     ///< The peer has said where it stands, so nothing is guessed.
   };
   /// The state of this side at an earlier time.
   struct standing {
@@ -172,8 +179,15 @@ private:
   bool release(std::uint64_t batch, effects& out);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const incarnation_id& source, std::uint64_t upto);
-  standing present() const { return {view_.committed(), window_.latest(), window_.acknowledged()}; }
+  standing present() const {
+    return {view_.committed().vector(), window_.latest(), window_.acknowledged()};
+  }
+  bool goes_on_beside_later(const incarnation_id& source) const noexcept;
+  std::uint64_t peer_has(const incarnation_id& source) const noexcept;
   std::uint64_t reached(const incarnation_id& source) const noexcept;
+  std::uint64_t committed_of(const incarnation_id& source, std::uint64_t upto) const noexcept;
+  dot first_wanted(const incarnation_id& source) const noexcept;
+  void forget_ended();
   bool is_left_to_origin(const node_id& origin) const {
     return origin != self_.node && their_links_.contains(origin);
   }

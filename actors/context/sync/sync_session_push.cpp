@@ -12,7 +12,7 @@ namespace {
 
 /// Changes of one push, unless one batch has more. They may take far more memory than its bytes.
 constexpr std::size_t max_pushed = 10'000;
-/// Incarnations for which the log is read at once.
+/// Ranges for which the log is read at once.
 constexpr std::size_t max_read_ranges = 1024;
 
 }  // namespace
@@ -21,7 +21,7 @@ sync_session::effects sync_session::committed(const shared_batch& batch) {
   effects out;
   if (phase_ != phase::open) return out;
   const auto& source = batch->source();
-  if (is_left_to_origin(source.origin) || seq_at(theirs_, source) >= batch->last()) return out;
+  if (is_left_to_origin(source.origin) || peer_has(source) >= batch->last()) return out;
   owe(source, batch->last());
   if (behind_) return out;
   if (queued_bytes_ + batch->bytes().size() > limits_.max_queued_bytes) {
@@ -41,15 +41,16 @@ sync_session::effects sync_session::log_read(std::vector<shared_batch> batches) 
   std::vector<shared_batch> helps;
   for (auto& each : batches) {
     const auto& source = each->source();
-    const auto known = progress_.find(source);
     const auto done = reached(source);  // the peer may have got some elsewhere
     // The log may hold more than is committed: a batch that the store has written and reported as
     // refused, because its answer missed a deadline.
-    const bool is_committed = each->last() <= seq_at(view_.committed(), source);
-    if (known == progress_.end() || each->last() <= done || each->first() > done + 1 ||
-        !is_committed)
+    const bool is_committed =
+        view_.committed().covers(dot{source.origin, source.incarnation, each->last()});
+    if (each->last() <= done || each->first() > done + 1 || !is_committed ||
+        their_declined_.contains(source))
       continue;
-    known->second.sent = each->last();
+    owe(source, each->last());
+    progress_[source].sent = each->last();
     helps.push_back(std::move(each));
   }
   if (!helps.empty()) {
@@ -107,13 +108,30 @@ void sync_session::push_from_queue(effects& out) {
   if (!needed.empty()) push(needed, out);
 }
 
+/// Where to read the log for a peer that lacks changes of this incarnation. A peer that has none of
+/// them may lack earlier incarnations, too, which this one has ended.
+dot sync_session::first_wanted(const incarnation_id& source) const noexcept {
+  const auto done = reached(source);
+  const bool is_latest = !view_.committed().has_ended(source) && !goes_on_beside_later(source);
+  if (done > 0 || !is_latest) return {source.origin, source.incarnation, done + 1};
+  dot first{source.origin, 1, 1};
+  for (const auto& each : theirs_.of(source.origin))
+    if (each.incarnation < source.incarnation)
+      first = {each.origin, each.incarnation, each.seq + 1};
+  for (auto at = progress_.lower_bound({source.origin, first.incarnation}); at->first < source;
+       ++at)
+    if (at->second.sent > 0)
+      first = std::max(first, dot{source.origin, at->first.incarnation, at->second.sent + 1});
+  return first;
+}
+
 void sync_session::ask_log(effects& out) {
   read_log wanted{{}, change_batch::max_body_bytes};
   for (const auto& [source, progress] : progress_) {
     const auto done = reached(source);
-    const auto last = std::min(progress.owed, seq_at(view_.committed(), source));
+    const auto last = committed_of(source, progress.owed);
     if (last <= done || their_declined_.contains(source)) continue;
-    wanted.wanted.push_back({source.origin, source.incarnation, done + 1, last});
+    wanted.wanted.push_back({first_wanted(source), {source.origin, source.incarnation, last}});
     if (wanted.wanted.size() == max_read_ranges) break;
   }
   behind_ = !wanted.wanted.empty();

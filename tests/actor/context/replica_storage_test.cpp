@@ -102,7 +102,7 @@ TEST_CASE_FIXTURE(one_replica, "a settled replica has stored and checkpointed ev
   REQUIRE(system.demand<void>(replica.actor, settle_context{}));
   REQUIRE(replica.store.checkpoints().size() == 1);
   CHECK(replica.store.checkpoints().front()->tree.hash() == replica.verify().hash);
-  CHECK(replica.store.checkpoints().front()->vector == replica.verify().vector);
+  CHECK(replica.store.checkpoints().front()->processed.vector() == replica.verify().vector);
 }
 
 TEST_CASE_FIXTURE(one_replica, "a replica that is settled already needs no checkpoint") {

@@ -208,7 +208,8 @@ private:
   bool is_converged() const {
     const auto& first = nodes_[0]->manager().engine().vector();
     return std::ranges::all_of(nodes_, [&](const auto& each) {
-      return each->manager().engine().vector() == first && each->manager().committed() == first;
+      return each->manager().engine().vector() == first &&
+             each->manager().committed().vector() == first;
     });
   }
 

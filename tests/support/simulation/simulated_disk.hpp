@@ -25,7 +25,12 @@ public:
 
   // -- what is written ----------------------------------------------------------------------------
 
-  std::uint64_t next_incarnation() { return ++incarnation_; }
+  /// Greater than all of the node that the log knows of.
+  std::uint64_t next_incarnation(const node_id& node) {
+    for (const auto& each : stored_.of(node))
+      incarnation_ = std::max(incarnation_, each.incarnation);
+    return ++incarnation_;
+  }
   std::uint64_t incarnation() const { return incarnation_; }
   /// In the order in which it was appended.
   const std::vector<change_record>& log() const { return log_; }
@@ -82,9 +87,8 @@ private:
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
     std::vector<change_record> read;
     for (const auto& each : log_) {
-      const bool is_wanted = std::ranges::any_of(wanted.wanted.wanted, [&](const dot_range& range) {
-        return range.origin == each.dot.origin && range.incarnation == each.dot.incarnation &&
-               range.first <= each.dot.seq && each.dot.seq <= range.last;
+      const bool is_wanted = std::ranges::any_of(wanted.wanted.wanted, [&](const log_range& range) {
+        return range.first <= each.dot && each.dot <= range.last;
       });
       if (!is_wanted) continue;
       read.push_back(each);
@@ -113,7 +117,8 @@ private:
     stored_.raise(origin, incarnation, seq);
   }
   void write(const save_checkpoint& wanted) {
-    must(stored_.covers(wanted.state->vector), "a checkpoint holds changes that the log lacks");
+    must(stored_.covers(wanted.state->processed.vector()),
+         "a checkpoint holds changes that the log lacks");
     checkpoint_ = *wanted.state;
   }
 

@@ -54,10 +54,10 @@ public:
 
     // Claims to have overwritten what this node writes next, and what stands at another path. It is
     // a change like another, but for its claims.
-    auto claim = test::put({id, ++forged_, 1}, where.text(), "claim",
-                           {{{own.origin, own.incarnation,
-                              engine.vector().at(own.origin, own.incarnation) + 1 + random_() % 3},
-                             random_()}});
+    auto claim =
+        test::put({id, ++forged_, 1}, where.text(), "claim",
+                  {{{own.origin, own.incarnation, engine.processed().at(own) + 1 + random_() % 3},
+                    random_()}});
     const auto other = plan_.some_path(random_);
     if (const auto entry = engine.tree().find(other); entry && other != where)
       claim.observed.push_back({entry->siblings()[0].dot, entry->siblings()[0].content});
@@ -70,7 +70,7 @@ public:
     const auto& first = sent_[random_() % sent_.size()];
     const auto more = test::put({id, first.dot.incarnation, 2}, where.text(), "more");
     if (!truth_.knows(more.dot)) {
-      const bool is_known = engine.vector().covers(first.dot);
+      const bool is_known = engine.processed().covers(first.dot);
       auto again = first;
       if (is_known && first.path != other) again = test::put(first.dot, other.text(), "otherwise");
       truth_.wrote(more);
@@ -79,15 +79,15 @@ public:
 
     // What this very incarnation has not made, or has made otherwise.
     const auto held = engine.root_hash();
-    const auto made = engine.vector().at(own.origin, own.incarnation);
+    const auto made = engine.processed().at(own);
     push(
         test::put({own.origin, own.incarnation, 1 + random_() % (made + 2)}, where.text(), "mine"));
     must(engine.root_hash() == held, "a node takes a change of its own from another one");
 
     // In the name of an earlier incarnation of this node, of a time to come. It is a change like
     // another, but for its time.
-    auto late = test::put({own.origin, (std::uint64_t{1} << 40) + ++forged_, 1}, where.text(),
-                          static_cast<int>(forged_));
+    auto late = test::put({own.origin, (std::uint64_t{1} << 40) + (++forged_ << 12), 1},
+                          where.text(), static_cast<int>(forged_));
     late.timestamp = {(std::uint64_t{1} << 63) - 1};
     truth_.wrote(late);
     push(late);

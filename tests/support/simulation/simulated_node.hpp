@@ -83,17 +83,17 @@ public:
   /// Starts from what the disk has, as a node does.
   void start(event_time now) {
     auto restored = disk.checkpoint();
-    context_engine engine{id(), disk.next_incarnation(), std::move(restored), plan_.engine};
+    context_engine engine{id(), disk.next_incarnation(id()), std::move(restored), plan_.engine};
     auto settings = plan_.settings;
     for (const auto& each : disk.log()) {
-      if (engine.vector().covers(each.dot)) continue;
+      if (engine.processed().covers(each.dot)) continue;
       must(engine.replay(each, now.wall_ms).has_value(), "a log cannot be replayed");
       ++settings.replayed;
     }
-    must(engine.vector() == disk.stored(), "a start does not find what was stored");
+    must(has_just(engine.processed(), disk.stored()), "a start does not find what was stored");
     for (const auto& each : acknowledged_)
-      must(engine.vector().covers(each), "what was acknowledged as durable is lost");
-    seen_ = engine.vector();
+      must(engine.processed().covers(each), "what was acknowledged as durable is lost");
+    seen_ = engine.processed();
     const auto self = engine.own_incarnation();
     manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
     watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
@@ -145,7 +145,7 @@ public:
   }
   void settle() {
     const context_request request{++requests_};
-    settles_.emplace(request, manager_->engine().state().vector);
+    settles_.emplace(request, manager_->engine().state().processed.vector());
     manager_->settle(request);
     after_event();
   }
@@ -186,14 +186,14 @@ public:
     const auto& engine = manager_->engine();
     const auto sound = engine.tree().verify();
     must(sound.has_value(), sound ? "" : sound.error().message);
-    must(live_set_of(engine.tree()) == truth_.expected(engine.vector()),
+    must(live_set_of(engine.tree()) == truth_.expected(engine.processed()),
          "a replica does not hold what the oracle says");
   }
   /// Nothing is under way any more.
   void check_end() const {
     must(writes_.empty(), "a write is never answered");
     must(settles_.empty(), "a settle is never answered");
-    must(manager_->committed() == disk.stored(), "the manager and the disk disagree");
+    must(has_just(manager_->committed(), disk.stored()), "the manager and the disk disagree");
     watchers_->check_end();
   }
 
@@ -204,8 +204,12 @@ private:
       for (const auto& each : entry->siblings()) live.push_back(each.dot);
     return live;
   }
-  static std::uint64_t seq_of(const version_vector& vector, const dot& id) {
-    return vector.at(id.origin, id.incarnation);
+  /// Whether these are all the changes that were stored, and no others.
+  static bool has_just(const processed_changes& changes, const version_vector& stored) {
+    return stored.covers(changes.vector()) &&
+           std::ranges::all_of(stored.entries(), [&](const version_entry& each) {
+             return changes.at({each.origin, each.incarnation}) == each.seq;
+           });
   }
 
   void after_event() {
@@ -214,8 +218,8 @@ private:
     if (breaks_) breaks_->alter(*this, effects);
     for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
     const auto& engine = manager_->engine();
-    must(engine.vector().covers(seen_), "a replica forgets what it has processed");
-    seen_ = engine.vector();
+    must(engine.processed().covers(seen_.vector()), "a replica forgets what it has processed");
+    seen_ = engine.processed();
     watchers_->check(*manager_, paths_);
     watchers_->answer(*manager_, false);
   }
@@ -275,7 +279,7 @@ private:
     const auto found = settles_.find(effect.request);
     must(found != settles_.end(), "a settle is answered twice");
     if (effect.outcome)
-      must(disk.checkpoint().vector.covers(found->second),
+      must(disk.checkpoint().processed.covers(found->second),
            "what was settled is not in the checkpoint");
     settles_.erase(found);
   }
@@ -317,7 +321,7 @@ private:
   std::map<path, read_version> read_;
   std::map<dot, std::size_t> groups_;  ///< Writes of several values.
   std::set<dot> acknowledged_;         ///< As durable, in all lives.
-  version_vector seen_;                ///< What the engine has processed.
+  processed_changes seen_;             ///< What the engine has processed.
   version_vector logged_;              ///< What was handed to the disk in this life.
 };
 

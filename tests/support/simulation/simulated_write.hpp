@@ -22,7 +22,7 @@ public:
   simulated_write(const oracle& truth, const sync_manager& manager, const std::vector<path>& paths)
       : truth_(truth),
         own_(manager.engine().own_incarnation()),
-        processed_(manager.engine().vector()) {
+        processed_(manager.engine().processed()) {
     for (const auto& each : paths) {
       if (const auto entry = manager.engine().tree().find(each))
         for (const auto& one : entry->siblings()) standing_[each].push_back({one.dot, one.content});
@@ -32,14 +32,14 @@ public:
   }
 
   /// The number of the first change that the write makes.
-  std::uint64_t first() const { return processed_.at(own_.origin, own_.incarnation) + 1; }
+  std::uint64_t first() const { return processed_.at(own_) + 1; }
   /// What the writer has processed.
-  const version_vector& processed() const { return processed_; }
+  const processed_changes& processed() const { return processed_; }
 
   /// The records. @param after the replica that has made the write.
   std::vector<change_record> records(const write_values& wanted, const sync_manager& after) const {
     const auto& engine = after.engine();
-    const auto made = engine.vector().at(own_.origin, own_.incarnation) + 1 - first();
+    const auto made = engine.processed().at(own_) + 1 - first();
     std::vector<change_record> records;
     if (made == 0) return records;
     if (wanted.what == operation::erase_subtree)
@@ -58,6 +58,7 @@ public:
       must(after.find({each.path}).found == shows(each), "a writer does not read its own write");
       ++place.index;
     }
+    records.front().after = before(records);
     for (const auto& each : records) place.weight += weight_before(each);
     place.index = 0;
     for (auto& each : records) {
@@ -68,6 +69,32 @@ public:
   }
 
 private:
+  /// What must be there before the first of these records.
+  std::vector<version_entry> before(const std::vector<change_record>& records) const {
+    std::vector<version_entry> all;
+    if (first() == 1)
+      for (const auto& each : processed_.vector().of(own_.origin))
+        if (each.incarnation < own_.incarnation &&
+            !truth_.is_inside_transaction(dot{each.origin, each.incarnation, each.seq}))
+          all.push_back(each);
+    const auto add = [&](const dot& id) {
+      if (incarnation_id{id.origin, id.incarnation} != own_)
+        all.push_back({id.origin, id.incarnation, id.seq});
+    };
+    if (records.size() > 1)
+      for (const auto& each : records) {
+        for (const auto& [where, seen] : each.below)
+          for (const auto& one : seen) add(one.dot);
+        if (each.operation == operation::erase_subtree) continue;
+        for (const auto& one : standing_.at(each.path)) {
+          add(one.dot);
+          const auto counted = unpack_counts(truth_.record(one.dot).counts.bytes);
+          for (const auto& part : *counted)
+            add({part.source.origin, part.source.incarnation, part.seq});
+        }
+      }
+    return version_vector{std::move(all)}.entries();
+  }
   static bool shows(const change_record& record) {
     return record.operation == operation::put || record.operation == operation::increment;
   }
@@ -126,11 +153,10 @@ private:
     std::map<incarnation_id, std::uint64_t> latest;
     if (adds) {
       for (const auto& each : standing_.at(record.path)) {
-        const auto& stands = truth_.record(each.dot);
-        if (stands.operation != operation::increment || each.dot.origin != own_.origin) continue;
-        const auto counted = unpack_counts(stands.counts.bytes);
+        const auto counted = unpack_counts(truth_.record(each.dot).counts.bytes);
         for (const auto& part : *counted)
-          latest[part.source] = std::max(latest[part.source], part.seq);
+          if (part.source.origin == own_.origin)
+            latest[part.source] = std::max(latest[part.source], part.seq);
       }
       latest[own_] = record.dot.seq;
     } else {
@@ -170,7 +196,7 @@ private:
 
   const oracle& truth_;
   incarnation_id own_;
-  version_vector processed_;
+  processed_changes processed_;
   std::map<path, std::vector<observed_change>> standing_;
   std::set<path> visible_;
 };

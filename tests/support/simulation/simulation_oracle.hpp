@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
 #include <troupe/tests/support/live_set.hpp>
@@ -24,7 +25,7 @@ public:
     return found == seen_.end() ? nothing : found->second;
   }
   /// The increments of a path that a replica has processed, in whole transactions.
-  std::set<dot> increments(const path& where, const version_vector& processed) const {
+  std::set<dot> increments(const path& where, const processed_changes& processed) const {
     std::set<dot> found;
     for (const auto& [id, record] : all_)
       if (record.operation == operation::increment && record.path == where &&
@@ -41,12 +42,14 @@ public:
         sum += *at->second.new_value.as_integer();
     return sum;
   }
+  /// Whether the transaction of a change goes on after it.
+  bool is_inside_transaction(const dot& id) const { return !record(id).transaction.is_last(); }
   bool knows(const dot& id) const { return all_.contains(id); }
   const change_record& record(const dot& id) const { return all_.at(id); }
 
   /// What a replica must hold that has processed just this. Of a transaction, all changes count or
   /// none.
-  live_set expected(const version_vector& processed) const {
+  live_set expected(const processed_changes& processed) const {
     return live([&](const dot& id) { return processed.covers(id); });
   }
   /// What all must hold in the end: what is on a disk somewhere, without what any of that observed.

@@ -225,7 +225,7 @@ TEST_CASE("each part of a body is checked") {
   check_body("\x95\x90\x90\x90\x94\x00\x02\x02\x09"s, "its place, its index");
   check_body("\x95\x90\x90\x90\x94\x00\x00\x01\x09"s, "its place, its index");
   check_body("\x95\x90\x90\x90\x94\x01\x00\x02\x09"s, "its place, its index");
-  check_body(tables + "\x01", "7 to 10 parts");
+  check_body(tables + "\x01", "7 to 11 parts");
   check_body(tables + "\x97\x04\x01\x00\xa2/a\x00\x00\x01"s, "operation");
   check_body(tables + "\x97\x00\xc0\x00\xa2/a\x00\x00\x01"s, "time");
   check_body(tables + "\x97\x00\x01\x01\xa2/a\x00\x00\x01"s, "the path before");
@@ -241,6 +241,9 @@ TEST_CASE("each part of a body is checked") {
   check_body(tables + "\x99\x02\x01\x00\xa2/a\x00\x00\xc0\x90\x91\x92\x00\xa0"s,
              "its text and triples");
   check_body(tables + "\x9a\x03\x01\x00\xa2/a\x00\x00\x01\x90\x90\x01"s, "counts");
+  const auto up_to_after = tables + "\x9b\x00\x01\x00\xa2/a\x00\x00\x01\x90\x90\xc4\x00"s;
+  check_body(up_to_after + "\x91\x01", "what a change follows must be pairs");
+  check_body(up_to_after + "\x92\x00\x01"s, "what a change follows must be an incarnation");
   check_body("\x96\x91\xa1p\x90\x90\x90\x91" + good + "\x01", "five parts");
 }
 

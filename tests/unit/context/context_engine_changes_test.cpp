@@ -116,7 +116,7 @@ TEST_CASE("a change waits for those that it overwrote, whichever incarnation the
   CHECK(status_of(engine, behind) == apply_status::buffered);
   CHECK(status_of(engine, middle) == apply_status::buffered);
   CHECK(status_of(engine, newest) == apply_status::duplicate);
-  CHECK(engine.missing().empty());
+  CHECK(engine.missing().empty());  // the vectors of peers tell what is missing
   CHECK(engine.tree().empty());
   const auto outcome = engine.apply(old, noon);
   CHECK(outcome.status == apply_status::applied);

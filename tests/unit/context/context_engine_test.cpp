@@ -17,7 +17,7 @@ TEST_CASE("an engine refuses to start without an identity of its own") {
   CHECK_THROWS_AS(context_engine(node(1), 0), std::invalid_argument);
   CHECK_THROWS_AS(context_engine(node(1), 1, {}, {}, nullptr), std::invalid_argument);
   engine_state used;
-  used.vector.raise(node(1), 3, 5);
+  used.processed.raise({node(1), 3, 5});
   CHECK_THROWS_AS(context_engine(node(1), 3, used), std::invalid_argument);
   CHECK_NOTHROW(context_engine(node(1), 4, used));
 }

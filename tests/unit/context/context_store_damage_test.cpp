@@ -35,6 +35,16 @@ TEST_CASE("a damaged log row is named when it is read") {
     auto store = must_open(where);
     check_error(restore(store, 1), error_code::corrupt_data, "log row 3");
   }
+  SUBCASE("an incarnation that became another one") {
+    tamper(where, "UPDATE runs SET incarnation = 2");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 1");
+  }
+  SUBCASE("an incarnation without its node") {
+    tamper(where, "UPDATE runs SET origin = x'00'");
+    auto store = must_open(where);
+    check_error(restore(store, 1), error_code::corrupt_data, "log row 1");
+  }
   SUBCASE("a row that says it is another one") {
     tamper(where, "UPDATE log SET last = 30, first = 30 WHERE number = 3");
     auto store = must_open(where);
@@ -90,12 +100,11 @@ TEST_CASE("damaged metadata is named") {
     check_error(store->load_checkpoint(), error_code::corrupt_data, "'checkpoint'");
   }
   SUBCASE("run") {
-    tamper(where, "UPDATE runs SET incarnation = 2");
-    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
-  }
-  SUBCASE("origin") {
-    tamper(where, "UPDATE runs SET origin = x'00'");
-    check_error(open(), error_code::corrupt_data, "row 1 of 'runs'");
+    tamper(where, "UPDATE runs SET hash = hash + 1");
+    auto store = open();
+    REQUIRE(store);
+    check_error(store->last_logged({node(2), 1}), error_code::corrupt_data, "row 1 of 'runs'");
+    check_error(append(*store, changes_of(2, 2, 2)), error_code::corrupt_data, "row 1 of 'runs'");
   }
   SUBCASE("table") {
     tamper(where, "DROP TABLE entries");

@@ -61,7 +61,7 @@ struct open_side {
 
 TEST_CASE("what a peer is busy with is not sent again until it is no longer busy") {
   open_side side;
-  side.view.committed.raise(node(1), 1, 1);
+  side.view.committed.raise({node(1), 1, 1});
   REQUIRE(side.session.committed(change(1)).size() == 1);
   for (int i = 0; i < 10; ++i) CHECK(side.second(true) == 0);
   CHECK(side.session.in_flight_bytes() > 0);

@@ -14,21 +14,22 @@ using namespace troupe::test;
 
 TEST_CASE("after the greeting the peer gets from the log what it lacks, and nothing that it has") {
   one_side side;
-  side.view.committed = version_vector{{{node(1), 1, 5}, {node(4), 1, 9}, {node(2), 1, 3}}};
+  side.view.committed =
+      processed_changes{version_vector{{{node(1), 1, 5}, {node(4), 1, 9}, {node(2), 1, 3}}}};
   side.view.links = {node(2)};
   auto effects = side.open(version_vector{{{node(1), 1, 2}, {node(2), 1, 3}}});
   auto reads = effects_of<read_log>(effects);
   REQUIRE(reads.size() == 1);
-  CHECK(incarnation_of(reads[0].wanted.at(0)) == incarnation_id{node(1), 1});
-  CHECK(reads[0].wanted.at(0).first == 3);
+  CHECK(incarnation_of(reads[0].wanted.at(0).first) == incarnation_id{node(1), 1});
+  CHECK(reads[0].wanted.at(0).first.seq == 3);
   effects = side.session.log_read({changes(1, 3, 5)});
   CHECK(pushed(effects) == dots(1, 3, 5));
   reads = effects_of<read_log>(effects);
   REQUIRE(reads.size() == 1);
-  CHECK(incarnation_of(reads[0].wanted.at(0)) == incarnation_id{node(4), 1});
+  CHECK(incarnation_of(reads[0].wanted.at(0).first) == incarnation_id{node(4), 1});
   effects = side.session.log_read({changes(4, 1, 4)});
   CHECK(pushed(effects) == dots(4, 1, 4));
-  CHECK(effects_of<read_log>(effects).at(0).wanted.at(0).first == 5);
+  CHECK(effects_of<read_log>(effects).at(0).wanted.at(0).first.seq == 5);
   effects = side.session.log_read({changes(4, 5, 9)});
   CHECK(pushed(effects) == dots(4, 5, 9));
   CHECK(effects_of<read_log>(effects).empty());
@@ -36,27 +37,28 @@ TEST_CASE("after the greeting the peer gets from the log what it lacks, and noth
 
 TEST_CASE("at first a connected origin pushes its changes itself; after a second every node does") {
   one_side side;
-  side.view.committed = upto(3, 4);
+  side.view.committed = processed_changes{upto(3, 4)};
   side.view.links = {node(2), node(3)};
   CHECK(effects_of<read_log>(side.open()).empty());
   // Heads that come because links come and go hurry nothing.
   for (int i = 0; i < 5; ++i)
     CHECK(effects_of<read_log>(side.heads({}, 0, {node(1), node(3)})).empty());
   side.second();
-  CHECK(effects_of<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).wanted.at(0).origin ==
-        node(3));
+  CHECK(
+      effects_of<read_log>(side.heads({}, 0, {node(1), node(3)})).at(0).wanted.at(0).first.origin ==
+      node(3));
 }
 
 TEST_CASE("changes of the peer itself that it has lost are given back at once") {
   one_side side;
-  side.view.committed = upto(2, 4);
+  side.view.committed = processed_changes{upto(2, 4)};
   side.view.links = {node(2)};
-  CHECK(effects_of<read_log>(side.open(upto(2, 1))).at(0).wanted.at(0).first == 2);
+  CHECK(effects_of<read_log>(side.open(upto(2, 1))).at(0).wanted.at(0).first.seq == 2);
 }
 
 TEST_CASE("what the peer got elsewhere while the log was read is not pushed") {
   one_side side;
-  side.view.committed = upto(1, 5);
+  side.view.committed = processed_changes{upto(1, 5)};
   REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   side.heads(upto(1, 3));
   CHECK(pushed(side.session.log_read({changes(1, 1, 3), changes(1, 4, 5)})) == dots(1, 4, 5));
@@ -64,7 +66,7 @@ TEST_CASE("what the peer got elsewhere while the log was read is not pushed") {
 
 TEST_CASE("what the log holds beyond what is committed is not pushed") {
   one_side side;
-  side.view.committed = upto(1, 3);
+  side.view.committed = processed_changes{upto(1, 3)};
   REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   CHECK(pushed(side.session.log_read({changes(1, 1, 3), changes(1, 4, 5)})) == dots(1, 1, 3));
   CHECK(pushed(side.commit(changes(1, 4, 5))) == dots(1, 4, 5));
@@ -72,7 +74,7 @@ TEST_CASE("what the log holds beyond what is committed is not pushed") {
 
 TEST_CASE("a log that cannot help is not asked again before the next heads") {
   one_side side;
-  side.view.committed = upto(1, 5);
+  side.view.committed = processed_changes{upto(1, 5)};
   REQUIRE(effects_of<read_log>(side.open()).size() == 1);
   SUBCASE("because it failed") { CHECK(side.session.log_read({}).empty()); }
   SUBCASE("because it begins later") { CHECK(side.session.log_read({changes(1, 3, 5)}).empty()); }
@@ -85,7 +87,7 @@ TEST_CASE(
     "question") {
   one_side side;
   CHECK(side.session.log_read({changes(1, 1, 1)}).empty());
-  side.view.committed = upto(1, 1);
+  side.view.committed = processed_changes{upto(1, 1)};
   side.open();
   CHECK(pushed(side.session.log_read({changes(5, 1, 1)})).empty());
   CHECK(side.session.log_read({changes(1, 1, 1)}).empty());
@@ -93,7 +95,7 @@ TEST_CASE(
 
 TEST_CASE("incarnations that the peer declines are not pushed") {
   one_side side;
-  side.view.committed = upto(1, 5);
+  side.view.committed = processed_changes{upto(1, 5)};
   side.session.start(0);
   auto hello = side.greeting();
   hello.declined = {{node(1), 1}};
@@ -107,7 +109,7 @@ TEST_CASE("a committed change goes out at once, in the very batch that all peers
   one_side side;
   side.open();
   const auto batch = changes(1, 1, 3);
-  side.view.committed = upto(1, 3);
+  side.view.committed = processed_changes{upto(1, 3)};
   const auto pushes = sent<sync_push>(side.session.committed(batch));
   REQUIRE(pushes.size() == 1);
   CHECK(pushes[0] == push_of(1, batch));
@@ -146,7 +148,7 @@ TEST_CASE("what a connected origin did not deliver within a second is pushed aft
   side.second();
   const auto reads = effects_of<read_log>(side.heads(upto(3, 2), 0, {node(3)}));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].wanted.at(0).first == 3);
+  CHECK(reads[0].wanted.at(0).first.seq == 3);
 }
 
 TEST_CASE("a change whose predecessors are not in the queue waits for the log to supply them") {
@@ -157,7 +159,7 @@ TEST_CASE("a change whose predecessors are not in the queue waits for the log to
   side.heads({}, 0, {});          // which the peer has lost sight of
   auto reads = effects_of<read_log>(side.commit(changes(3, 3, 3)));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].wanted.at(0).first == 1);
+  CHECK(reads[0].wanted.at(0).first.seq == 1);
   CHECK(side.session.queued_bytes() == 0);
   CHECK(pushed(side.session.log_read({changes(3, 1, 3)})) == dots(3, 1, 3));
 }
@@ -211,7 +213,7 @@ TEST_CASE(
   CHECK(side.session.queued_bytes() == 0);  // the log has it
   auto effects = side.ack(1, upto(1, 1));
   REQUIRE(effects_of<read_log>(effects).size() == 1);
-  CHECK(effects_of<read_log>(effects)[0].wanted.at(0).first == 2);
+  CHECK(effects_of<read_log>(effects)[0].wanted.at(0).first.seq == 2);
   CHECK(pushed(side.session.log_read({changes(1, 2, seq + 1)})) == dots(1, 2, seq + 1));
   CHECK(effects_of<read_log>(side.ack(2, upto(1, seq + 1))).empty());
   CHECK(pushed(side.commit(changes(1, seq + 2, seq + 2))) == dots(1, seq + 2, seq + 2));
@@ -224,7 +226,7 @@ TEST_CASE("what a peer acknowledged and still lacks is pushed again at its heads
   CHECK(side.ack(1, upto(1, 1)).empty());
   const auto reads = effects_of<read_log>(side.heads(upto(1, 1), 1));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].wanted.at(0).first == 2);
+  CHECK(reads[0].wanted.at(0).first.seq == 2);
 }
 
 TEST_CASE("pushes without any sign of life for two seconds are taken for lost at the next heads") {
@@ -238,7 +240,7 @@ TEST_CASE("pushes without any sign of life for two seconds are taken for lost at
   side.second();
   const auto reads = effects_of<read_log>(side.heads({}));
   REQUIRE(reads.size() == 1);
-  CHECK(reads[0].wanted.at(0).first == 1);
+  CHECK(reads[0].wanted.at(0).first.seq == 1);
 }
 
 TEST_CASE("heads repeat a lost acknowledgement") {

@@ -14,7 +14,7 @@ using namespace troupe::test;
 
 TEST_CASE("a session starts by sending this replica's identity and what it has") {
   one_side side;
-  side.view.committed = upto(1, 3);
+  side.view.committed = processed_changes{upto(1, 3)};
   side.view.root = {1, 2};
   side.view.links = {node(2)};
   const auto hello = sent<sync_hello>(side.session.start(0));
@@ -132,7 +132,7 @@ TEST_CASE(
   REQUIRE(applies.size() == 1);
   CHECK(applies[0].push == 1);
   CHECK(applies[0].parts.at(0).records.size() == 2);
-  side.view.committed = version_vector{{{node(2), 1, 2}, {node(1), 1, 5}}};
+  side.view.committed = processed_changes{version_vector{{{node(2), 1, 2}, {node(1), 1, 5}}}};
   const auto acks = sent<sync_ack>(side.session.processed(1));
   REQUIRE(acks.size() == 1);
   CHECK(acks[0] == sync_ack{1, upto(2, 2)});
@@ -166,7 +166,7 @@ TEST_CASE(
 
 TEST_CASE("equal vectors with different roots are reported once") {
   one_side side;
-  side.view.committed = upto(2, 3);
+  side.view.committed = processed_changes{upto(2, 3)};
   side.view.root = {1, 1};
   side.open(upto(2, 3));
   const auto told = [&](version_vector vector, state_hash root) {
@@ -189,7 +189,7 @@ TEST_CASE("heads go out every second and say what was processed") {
   one_side side;
   side.open();
   side.session.receive(push_of(1, changes(2, 1, 1)));
-  side.view.committed = upto(2, 1);
+  side.view.committed = processed_changes{upto(2, 1)};
   side.view.root = {3, 4};
   side.session.processed(1);
   CHECK(side.session.tick(999).empty());
@@ -263,7 +263,7 @@ TEST_CASE("a pull is answered from the log at once, as far as it is committed") 
   auto reads = effects_of<read_log>(
       side.session.receive(sync_pull{{{node(1), 1, 1, 3}, {node(8), 1, 1, 1}}}));
   REQUIRE(reads.size() == 1);
-  CHECK(incarnation_of(reads[0].wanted.at(0)) == incarnation_id{node(1), 1});
-  CHECK(reads[0].wanted.at(0).first == 1);
+  CHECK(incarnation_of(reads[0].wanted.at(0).first) == incarnation_id{node(1), 1});
+  CHECK(reads[0].wanted.at(0).first.seq == 1);
   CHECK(pushed(side.session.log_read({changes(1, 1, 5)})) == dots(1, 1, 5));
 }

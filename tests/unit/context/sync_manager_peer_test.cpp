@@ -99,7 +99,7 @@ TEST_CASE("a peer with other strategies and one with another tree are reported")
   CHECK(f.logged("context.strategies_differ") == 1);
   f.write("/a", 1);
   f.stored();
-  f.hear(1, sync_heads{f.manager.committed(), {1, 2}, 1, {}, {}});
+  f.hear(1, sync_heads{f.manager.committed().vector(), {1, 2}, 1, {}, {}});
   CHECK(f.logged("context.roots_differ") == 1);
 }
 
@@ -124,7 +124,7 @@ TEST_CASE("what a peer lacks is read from the log and pushed") {
   f.stored();
   f.greeted_peer(1, 2);
   const auto read = f.only<read_peer_log>();
-  CHECK(read.wanted.wanted.at(0).first == 1);
+  CHECK(read.wanted.wanted.at(0).first.seq == 1);
   SUBCASE("and pushed") {
     f.after([&] { f.manager.log_read(peer_id{1}, batches); });
     CHECK(f.sent<sync_push>(1).size() == 1);
@@ -202,7 +202,7 @@ TEST_CASE("a push of a peer that is gone is stored and not acknowledged") {
   f.peer_up(2, 2);
   f.stored();
   CHECK(f.none<send_to_peer>());
-  CHECK(f.manager.committed() == upto(2, 1));
+  CHECK(f.manager.committed().vector() == upto(2, 1));
 }
 
 TEST_CASE("while too much waits for the disk, pushes are dropped") {

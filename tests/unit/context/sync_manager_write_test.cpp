@@ -20,7 +20,7 @@ TEST_CASE("a durable write is appended, and answered when it is stored") {
   CHECK(answer.request == request);
   REQUIRE(answer.outcome);
   CHECK(answer.outcome->ids.size() == 1);
-  CHECK(f.manager.committed().at(node(1), 1) == 1);
+  CHECK(f.manager.committed().at({node(1), 1}) == 1);
 }
 
 TEST_CASE("a write to memory is answered at once and appended all the same") {

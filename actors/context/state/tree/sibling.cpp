@@ -109,7 +109,7 @@ std::uint64_t content_hash(const change_record& record) {
                input_bytes::text_bytes(record.new_value.msgpack()) +
                input_bytes::text_bytes(record.principal) +
                input_bytes::text_bytes(record.counts.bytes) + sizeof(record.trace.id.bytes) +
-               record.observed.size() * claim_bytes;
+               (record.observed.size() + record.after.size()) * claim_bytes;
   for (const auto& each : record.below)
     bytes += input_bytes::text_bytes(each.path.text()) + input_bytes::number_bytes +
              each.changes.size() * claim_bytes;
@@ -132,6 +132,8 @@ std::uint64_t content_hash(const change_record& record) {
     input.text(each.path.text()).number(each.changes.size());
     add_observed(each.changes);
   }
+  for (const auto& each : record.after)
+    input.id(dot{each.origin, each.incarnation, each.seq}).number(0);
   return std::max<std::uint64_t>(input.hash64(), 1);
 }
 

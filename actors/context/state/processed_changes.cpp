@@ -1,0 +1,138 @@
+#include <troupe/actors/context/state/processed_changes.hpp>
+
+#include <algorithm>
+
+#include <troupe/actors/context/state/incarnation_of.hpp>
+
+namespace troupe {
+
+// -- what is there --------------------------------------------------------------------------------
+
+std::optional<std::uint64_t> processed_changes::end_of(
+    const incarnation_id& source) const noexcept {
+  const auto of_node = ended_.find(source.origin);
+  if (of_node == ended_.end()) return std::nullopt;
+  const auto found = of_node->second.ends.find(source.incarnation);
+  return found == of_node->second.ends.end() ? std::nullopt : std::optional{found->second};
+}
+
+std::uint64_t processed_changes::at(const incarnation_id& source) const noexcept {
+  const auto open = seq_at(vector_, source);
+  return open > 0 ? open : end_of(source).value_or(0);
+}
+
+bool processed_changes::covers(const dot& id) const noexcept {
+  const auto source = incarnation_of(id);
+  return id.seq <= at(source) || has_forgotten(source);
+}
+
+bool processed_changes::covers(const version_vector& other) const noexcept {
+  return std::ranges::all_of(other.entries(), [this](const version_entry& each) {
+    return covers(dot{each.origin, each.incarnation, each.seq});
+  });
+}
+
+bool processed_changes::has_forgotten(const incarnation_id& source) const noexcept {
+  const auto of_node = ended_.find(source.origin);
+  return of_node != ended_.end() && source.incarnation <= of_node->second.forgotten &&
+         at(source) == 0;
+}
+
+bool processed_changes::has_ended(const incarnation_id& source) const noexcept {
+  return seq_at(vector_, source) == 0 && (end_of(source) || has_forgotten(source));
+}
+
+// -- changing -------------------------------------------------------------------------------------
+
+void processed_changes::raise(const dot& last) {
+  const auto source = incarnation_of(last);
+  if (covers(last)) return;
+  if (end_of(source)) {
+    const auto of_node = ended_.find(source.origin);
+    auto& [forgotten, ends] = of_node->second;
+    ends.erase(source.incarnation);
+    --remembered_;
+    if (ends.empty() && forgotten == 0) ended_.erase(of_node);
+  }
+  vector_.raise(last.origin, last.incarnation, last.seq);
+}
+
+void processed_changes::lower(const dot& first) {
+  auto entries = vector_.entries();
+  for (auto& each : entries)
+    if (incarnation_of(each) == incarnation_of(first)) each.seq = std::min(each.seq, first.seq - 1);
+  vector_ = version_vector{std::move(entries)};
+}
+
+void processed_changes::add(const change_record& record) {
+  raise(record.dot);
+  if (record.dot.seq != 1) return;
+  for (const auto& each : record.after)
+    if (each.origin == record.dot.origin && each.incarnation < record.dot.incarnation) end(each);
+}
+
+/// Ends an incarnation, unless it has gone on.
+void processed_changes::end(const version_entry& last) {
+  if (vector_.at(last.origin, last.incarnation) != last.seq) return;
+  vector_.remove_if(
+      [&](const version_entry& each) { return incarnation_of(each) == incarnation_of(last); });
+  ended_[last.origin].ends.emplace(last.incarnation, last.seq);
+  ++remembered_;
+  auto of_node = ended_.find(last.origin);
+  if (of_node->second.ends.size() <= max_ended_of_node) {
+    if (remembered_ <= max_ended) return;
+    of_node = std::ranges::max_element(ended_, {},
+                                       [](const auto& each) { return each.second.ends.size(); });
+  }
+  auto& [forgotten, ends] = of_node->second;
+  forgotten = std::max(forgotten, ends.begin()->first);
+  ends.erase(ends.begin());
+  --remembered_;
+}
+
+// -- the stored form ------------------------------------------------------------------------------
+
+void write(msgpack_writer& out, const processed_changes& x) {
+  out.array(2);
+  codec::write(out, x.vector_.entries());
+  out.array(x.ended_.size());
+  for (const auto& [origin, history] : x.ended_) {
+    out.array(2 + 2 * history.ends.size());
+    codec::write(out, origin);
+    out.unsigned_integer(history.forgotten);
+    std::uint64_t before = 0;
+    for (const auto& [incarnation, seq] : history.ends) {
+      out.unsigned_integer(incarnation - before);
+      out.unsigned_integer(seq);
+      before = incarnation;
+    }
+  }
+}
+
+bool read(msgpack_reader& in, processed_changes& x, codec::problem& why) {
+  x = {};
+  std::vector<version_entry> open;
+  if (in.read_array() != 2u || !codec::read(in, open, why))
+    return codec::expected(why, "a vector and what has ended");
+  x.vector_ = version_vector{std::move(open)};
+  const auto nodes = in.read_array();
+  if (!nodes) return codec::expected(why, "an array of what has ended of each node");
+  for (std::uint32_t i = 0; i < *nodes; ++i) {
+    const auto length = in.read_array();
+    node_id origin;
+    if (!length || *length < 2 || *length % 2 != 0 || !codec::read(in, origin, why))
+      return codec::expected(why, "a node and pairs of numbers");
+    auto& [forgotten, ends] = x.ended_[origin];
+    if (!codec::read(in, forgotten, why)) return false;
+    std::uint64_t incarnation = 0;
+    for (std::uint32_t at = 2; at < *length; at += 2) {
+      const auto distance = in.read_unsigned(), seq = in.read_unsigned();
+      if (!distance || !seq) return codec::expected(why, "pairs of numbers");
+      ends.emplace(incarnation += *distance, *seq);
+    }
+    x.remembered_ += ends.size();
+  }
+  return true;
+}
+
+}  // namespace troupe

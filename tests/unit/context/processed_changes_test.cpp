@@ -1,0 +1,171 @@
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include <troupe/actors/context/state/processed_changes.hpp>
+#include <troupe/messages/wire/codec.hpp>
+#include <troupe/tests/support/fixtures/context_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+change_record change(unsigned origin, std::uint64_t incarnation, std::uint64_t seq,
+                     std::vector<version_entry> after = {}) {
+  auto record = put({node(origin), incarnation, seq}, "/a", 1);
+  record.after = std::move(after);
+  return record;
+}
+
+processed_changes reread(const processed_changes& changes) {
+  auto read = decode<processed_changes>(encode(changes), {});
+  REQUIRE_MESSAGE(read, (read ? "" : read.error().message));
+  return *read;
+}
+
+}  // namespace
+
+TEST_CASE("an incarnation ends with the first change of a later one that names it") {
+  processed_changes changes;
+  changes.add(change(1, 5, 1));
+  changes.add(change(1, 5, 2));
+  changes.add(change(2, 9, 1));
+  changes.add(change(1, 7, 1, {{node(1), 5, 2}, {node(2), 9, 1}}));
+  CHECK(changes.vector() == version_vector{{{node(1), 7, 1}, {node(2), 9, 1}}});
+  CHECK(changes.at({node(1), 5}) == 2);
+  CHECK(changes.covers(dot{node(1), 5, 2}));
+  CHECK_FALSE(changes.covers(dot{node(1), 5, 3}));
+  CHECK(changes.has_ended({node(1), 5}));
+  CHECK_FALSE(changes.has_ended({node(1), 7}));
+  CHECK_FALSE(changes.has_ended({node(2), 9}));
+  CHECK_FALSE(changes.has_forgotten({node(1), 4}));
+  CHECK(reread(changes) == changes);
+}
+
+TEST_CASE("only the first change ends others, only of its node, and only earlier ones") {
+  processed_changes changes;
+  changes.add(change(1, 5, 1));
+  changes.add(change(1, 6, 1, {{node(1), 5, 2}}));  // it has gone on elsewhere
+  CHECK_FALSE(changes.has_ended({node(1), 5}));
+  changes.add(change(1, 6, 2, {{node(1), 5, 1}}));
+  CHECK_FALSE(changes.has_ended({node(1), 5}));
+  changes.add(change(1, 3, 1, {{node(1), 5, 1}}));
+  CHECK_FALSE(changes.has_ended({node(1), 5}));
+  changes.add(change(2, 8, 1, {{node(1), 5, 1}}));
+  CHECK_FALSE(changes.has_ended({node(1), 5}));
+  CHECK(changes.vector().entries().size() == 4);
+}
+
+TEST_CASE("an incarnation that goes on after its end is there again") {
+  processed_changes changes;
+  changes.add(change(1, 5, 1));
+  changes.add(change(1, 7, 1, {{node(1), 5, 1}}));
+  changes.add(change(1, 5, 2));
+  CHECK(changes.vector() == version_vector{{{node(1), 5, 2}, {node(1), 7, 1}}});
+  CHECK_FALSE(changes.has_ended({node(1), 5}));
+  changes.add(change(1, 8, 1, {{node(1), 5, 2}, {node(1), 7, 1}}));
+  CHECK(changes.vector() == version_vector{{{node(1), 8, 1}}});
+  CHECK(changes.at({node(1), 5}) == 2);
+  CHECK(reread(changes) == changes);
+}
+
+TEST_CASE("the vector has one entry for a node that starts without end, and memory is bounded") {
+  processed_changes changes;
+  constexpr std::uint64_t starts = 3 * processed_changes::max_ended_of_node;
+  for (std::uint64_t n = 1; n <= starts; ++n) {
+    std::vector<version_entry> after;
+    if (n > 1) after.push_back({node(1), n - 1, 1});
+    changes.add(change(1, n, 1, after));
+    REQUIRE(changes.vector().entries().size() == 1);
+  }
+  const auto latest_forgotten = starts - 1 - processed_changes::max_ended_of_node;
+  CHECK(changes.has_forgotten({node(1), 1}));
+  CHECK(changes.has_forgotten({node(1), latest_forgotten}));
+  CHECK_FALSE(changes.has_forgotten({node(1), latest_forgotten + 1}));
+  CHECK(changes.covers(dot{node(1), 1, 1}));
+  CHECK(changes.covers(dot{node(1), latest_forgotten + 1, 1}));
+  CHECK_FALSE(changes.covers(dot{node(1), latest_forgotten + 1, 2}));
+  CHECK_FALSE(changes.has_forgotten({node(2), 1}));
+  CHECK(encode(changes).size() < 4 * processed_changes::max_ended_of_node);
+  CHECK(reread(changes) == changes);
+  const auto before = changes;
+  changes.raise({node(1), 1, 5});  // counts as there already
+  CHECK(changes == before);
+}
+
+TEST_CASE("many nodes together are remembered up to a bound") {
+  processed_changes changes;
+  constexpr std::uint64_t each = 700, nodes = processed_changes::max_ended / each + 20;
+  for (unsigned n = 1; n <= nodes; ++n)
+    for (std::uint64_t i = 1; i <= each; ++i) {
+      std::vector<version_entry> after;
+      if (i > 1) after.push_back({node(n), i - 1, 1});
+      changes.add(change(n, i, 1, after));
+    }
+  CHECK(changes.vector().entries().size() == nodes);
+  CHECK(encode(changes).size() < 40 * nodes + 3 * processed_changes::max_ended);
+  // The latest are the ones that everyone keeps.
+  for (unsigned n = 1; n <= nodes; ++n) CHECK_FALSE(changes.has_forgotten({node(n), each - 1}));
+}
+
+TEST_CASE("the vector does not depend on the order of the changes") {
+  CHECK(rc::check("any order that a replica allows", [] {
+    // A node whose disk is set back now and then: it starts from some of what was there.
+    std::vector<change_record> all;
+    std::vector<processed_changes> disks(1);
+    const auto starts = *rc::gen::inRange(2, 9);
+    for (int n = 1; n <= starts; ++n) {
+      auto disk = disks[*rc::gen::inRange<std::size_t>(0, disks.size())];
+      const auto known = disk.vector().of(node(1));
+      std::vector<version_entry> after{known.begin(), known.end()};
+      for (int seq = 1, last = *rc::gen::inRange(1, 4); seq <= last; ++seq) {
+        all.push_back(change(1, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(seq),
+                             seq == 1 ? after : std::vector<version_entry>{}));
+        disk.add(all.back());
+        disks.push_back(disk);
+      }
+    }
+    const auto in_some_order = [&](unsigned seed) {
+      auto waiting = all;
+      std::ranges::shuffle(waiting, std::mt19937{seed});
+      processed_changes changes;
+      while (!waiting.empty()) {
+        const auto next = std::ranges::find_if(waiting, [&](const change_record& each) {
+          const auto& [origin, incarnation, seq] = each.dot;
+          return changes.at({origin, incarnation}) + 1 == seq &&
+                 std::ranges::all_of(each.after, [&](const version_entry& needed) {
+                   return changes.covers(dot{needed.origin, needed.incarnation, needed.seq});
+                 });
+        });
+        RC_ASSERT(next != waiting.end());
+        changes.add(*next);
+        waiting.erase(next);
+      }
+      return changes;
+    };
+    const auto one = in_some_order(*rc::gen::arbitrary<unsigned>());
+    RC_ASSERT(one == in_some_order(*rc::gen::arbitrary<unsigned>()));
+    for (const auto& each : all) RC_ASSERT(one.covers(each.dot));
+  }));
+}
+
+TEST_CASE("what is stored is checked") {
+  const auto refused = [](std::string_view bytes) {
+    return !decode<processed_changes>(bytes, {}).has_value();
+  };
+  CHECK_FALSE(refused(encode(processed_changes{})));
+  CHECK(refused("\x91\x90"));
+  CHECK(refused("\x92\x01\x90"));
+  CHECK(refused("\x92\x90\x01"));
+  CHECK(refused("\x92\x90\x91\x01"));
+  CHECK(refused("\x92\x90\x91\x92\x01\x01"));
+  const std::string id = "\xc4\x10" + std::string(16, 'x');
+  CHECK(refused("\x92\x90\x91\x92" + id + "\xc0"));
+  CHECK(refused("\x92\x90\x91\x94" + id + "\x01\x01\xc0"));
+  CHECK(refused("\x92\x90\x91\x93" + id + "\x01\x01"));
+}
