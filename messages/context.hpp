@@ -287,13 +287,20 @@ struct context_entry {
   friend bool operator==(const context_entry&, const context_entry&) = default;
 };
 
-/// When a write is acknowledged.
-enum class durability : std::uint8_t { memory, durable };
+/// When a write is acknowledged. Each level includes the ones before it.
+enum class durability : std::uint8_t {
+  memory,    ///< It is part of this node's state.
+  durable,   ///< It is on this node's disk.
+  majority,  ///< It is on the disks of more than half of the members, this node among them.
+  all,       ///< It is on the disks of all members.
+};
 
 template <>
 struct enum_names<durability> {
-  static constexpr std::array<enumerator<durability>, 2> names{
-      {{durability::memory, "memory"}, {durability::durable, "durable"}}};
+  static constexpr std::array<enumerator<durability>, 4> names{{{durability::memory, "memory"},
+                                                                {durability::durable, "durable"},
+                                                                {durability::majority, "majority"},
+                                                                {durability::all, "all"}}};
 };
 
 /// A 128-bit sum that two replicas compare.

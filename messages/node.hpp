@@ -59,6 +59,7 @@ struct node_info {
   state_hash root_hash;
   std::uint64_t entries = 0;
   std::uint64_t conflicts = 0;
+  std::uint64_t members = 1;  ///< Nodes that the cluster's data are kept on, this one among them.
   static constexpr auto fields() {
     return std::tuple{required("id", &node_info::id),
                       required("name", &node_info::name),
@@ -72,7 +73,8 @@ struct node_info {
                       required("sandbox", &node_info::sandbox),
                       required("root_hash", &node_info::root_hash),
                       required("entries", &node_info::entries),
-                      required("conflicts", &node_info::conflicts)};
+                      required("conflicts", &node_info::conflicts),
+                      optional("members", &node_info::members)};
   }
   friend bool operator==(const node_info&, const node_info&) = default;
 };

@@ -126,7 +126,9 @@ public:
   result<value> get(std::string_view path) const;
   /// The value, if there is one, and the version of the path: see `set_if`.
   result<value_found> find(std::string_view path) const;
-  /// Writes a value. Returns when the change is durable here, or at once with `memory`.
+  /// Writes a value. Returns when the change is durable here, or at once with `memory`. At
+  /// `majority` and `all` it is durable here, too, after `deadline_exceeded`: then other members
+  /// have not confirmed it within five seconds, and whether they have it is unknown.
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
   /// Erases a value. Returns as `set` does; `not_found` when there is none.
   result<change_id> erase(std::string_view path, durability level = durability::durable);

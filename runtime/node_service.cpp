@@ -58,6 +58,7 @@ private:
               info.root_hash = now.tree.hash();
               info.entries = now.values;
               info.conflicts = now.conflicts;
+              info.members = now.members;
               const auto uptime = self_->clock().now() - started_;
               info.uptime_ms = static_cast<std::uint64_t>(
                   std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());

@@ -15,6 +15,9 @@ namespace troupe {
 struct waiting_write {
   context_request request;
   values_written written;
+  durability level = durability::durable;
+  std::uint64_t last = 0;         ///< Its last change, in this incarnation.
+  std::uint64_t deadline_ms = 0;  ///< For `majority` and `all`, in steady time.
 };
 /// A state to make the checkpoint.
 struct waiting_checkpoint {

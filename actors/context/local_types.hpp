@@ -57,6 +57,7 @@ struct snapshot_taken {
   version_vector vector;
   std::uint64_t values = 0;     ///< Paths that have a value for readers.
   std::uint64_t conflicts = 0;  ///< Paths with two or more siblings.
+  std::uint64_t members = 1;    ///< Of the cluster.
 };
 
 /// Asks the replica to make everything durable and to write a checkpoint, as before a stop.

@@ -14,7 +14,13 @@ constexpr auto interval = 100ms;
 constexpr auto reader_deadline = 60s;
 
 write_values write_of(const service_call& asked, enum durability when) {
-  return {.entries = {}, .durability = when, .principal = asked.caller->name, .trace = asked.trace};
+  // The answer, that members have not confirmed it, must arrive before the call is given up.
+  const auto within = static_cast<std::uint64_t>(asked.deadline.count()) * 9 / 10;
+  return {.entries = {},
+          .durability = when,
+          .principal = asked.caller->name,
+          .trace = asked.trace,
+          .members_within_ms = within};
 }
 
 }  // namespace
@@ -26,7 +32,8 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
       log_(setup.log.logger("context")),
       manager_(std::move(setup.engine), {.cluster = setup.identity.cluster,
                                          .checkpoint_every = setup.checkpoint_every,
-                                         .replayed = setup.replayed}) {
+                                         .replayed = setup.replayed,
+                                         .joins = setup.joins}) {
   log_->info("context.opened replayed={} check_ms={}", setup.replayed, setup.check_took.count());
   ends_.attach(self_);
   bind_life(self_, store_);
@@ -52,7 +59,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
       [this](take_snapshot) {
         const auto& engine = manager_.engine();
         return snapshot_taken{engine.snapshot(), engine.vector(), engine.values(),
-                              engine.conflicts()};
+                              engine.conflicts(), manager_.known_members().count()};
       },
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },

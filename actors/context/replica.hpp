@@ -47,6 +47,7 @@ struct replica_setup {
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
   std::uint64_t replayed = 0;               ///< Changes in the log that no checkpoint holds.
   std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
+  bool joins = true;  ///< The node becomes a member when it meets another one.
 };
 
 /// Starts a replica. Its owner ends it, after `settle_context` if nothing may be lost. Never fails.

@@ -18,12 +18,17 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
     : engine_(std::move(engine)),
       queue_(settings.commits),
       committed_(engine_.processed()),
+      members_(engine_.own_incarnation().origin),
       checkpoints_(settings.checkpoint_every, settings.replayed),
       watchers_(settings.watches),
       peers_({settings.cluster, engine_.own_incarnation().origin,
               engine_.own_incarnation().incarnation, strategies_hash(engine_.strategy())},
              *this, settings.sync),
-      max_long_reads_(settings.max_long_reads) {}
+      max_long_reads_(settings.max_long_reads),
+      joins_(settings.joins),
+      max_member_waits_(settings.max_member_waits) {
+  members_.update(engine_.tree());
+}
 
 void sync_manager::take_effects(std::vector<sync_effect>& into) {
   into.clear();
@@ -46,6 +51,7 @@ std::optional<error> sync_manager::refusal(const write_values& wanted) const {
         {}};
   if (queue_.is_full())
     return error{error_code::overloaded, "too many changes wait for the disk; try again", {}};
+  if (auto refused = refusal_of_members(wanted)) return refused;
   const auto count = wanted.entries.size();
   // The engine refuses a single entry itself, except where a condition comes after that.
   if (count > 1 || wanted.only_check || !wanted.expected.empty())
@@ -75,8 +81,12 @@ void sync_manager::write(context_request request, const write_values& wanted, ev
     return;
   }
   auto written = wanted.only_check ? values_written{} : write_all(wanted);
-  if (written && wanted.durability == durability::durable) {
-    waiting_.add(queue_.added(), waiting_write{request, std::move(*written)});
+  if (written && wanted.durability != durability::memory) {
+    // Where nothing was written, there is nothing that members could lack.
+    const auto level = written->ids.empty() ? durability::durable : wanted.durability;
+    waiting_.add(queue_.added(), waiting_write{request, std::move(*written), level,
+                                               engine_.processed().at(engine_.own_incarnation()),
+                                               now.steady_ms + wanted.members_within_ms});
     go_on();
   } else {
     go_on();
@@ -98,6 +108,7 @@ result<values_written> sync_manager::write_all(const write_values& wanted) {
   auto made =
       engine_.write_together(std::move(writes), wanted.principal, wanted.trace, now_.wall_ms);
   if (!made) return fail(std::move(made.error()));
+  members_changed_ = members_changed_ || wanted.principal == system_principal;
   std::vector<change_record> records;
   records.reserve(made->size());
   for (auto& each : *made) {
@@ -140,9 +151,11 @@ void sync_manager::watcher_answered(watcher_id watcher, std::size_t changes) {
 /// The end of each event: tells watchers, serves what was waited for, and keeps the disk busy.
 void sync_manager::go_on() {
   watchers_.publish(effects_);
+  if (std::exchange(members_changed_, false)) members_.update(engine_.tree());
   take_due_checkpoint();
   while (auto ready = waiting_.next(queue_.durable()))
     std::visit([this](auto& each) { serve(each); }, *ready);
+  serve_member_waits();
   if (auto next = queue_.take()) effects_.push_back(append_batch{std::move(next)});
   TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_.vector() == engine_.vector(),
                      "with nothing waiting for the disk, the log holds what the engine has");
@@ -158,6 +171,10 @@ void sync_manager::take_due_checkpoint() {
 }
 
 void sync_manager::serve(waiting_write& ready) {
+  const auto& [origin, incarnation] = engine_.own_incarnation();
+  if (ready.level > durability::durable)
+    return member_waits_.add({ready.request, std::move(ready.written), ready.level,
+                              dot{origin, incarnation, ready.last}, ready.deadline_ms});
   effects_.push_back(answer_write{ready.request, std::move(ready.written)});
 }
 
@@ -223,7 +240,9 @@ void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
 
 void sync_manager::tick(event_time now) {
   now_ = now;
+  if (!peers_.empty()) join();
   release();
+  expire_member_waits();
   peers_.for_each(
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
   reports_.tick(now.steady_ms, effects_);

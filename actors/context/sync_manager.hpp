@@ -11,9 +11,11 @@
 #include <troupe/actors/context/change_reports.hpp>
 #include <troupe/actors/context/checkpoint_schedule.hpp>
 #include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/queries/value_queries.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/early_notifications.hpp>
+#include <troupe/actors/context/sync/members.hpp>
 #include <troupe/actors/context/sync/peer_sessions.hpp>
 #include <troupe/actors/context/sync_effects.hpp>
 #include <troupe/actors/context/watcher_book.hpp>
@@ -28,6 +30,8 @@ struct sync_settings {
   /// Changes that the start found in the log and in no checkpoint.
   std::uint64_t replayed = 0;
   std::size_t max_long_reads = 2;  ///< Each keeps a thread busy.
+  bool joins = true;               ///< Becomes a member when it meets another node.
+  std::size_t max_member_waits = std::size_t{1} << 16;  ///< Writes that wait for other members.
   commit_limits commits;
   sync_limits sync;
   watch_limits watches;
@@ -122,6 +126,7 @@ public:
   void end_long_read();
 
   const context_engine& engine() const noexcept { return engine_; }
+  const members& known_members() const noexcept { return members_; }
   /// What the log holds.
   const processed_changes& committed() const noexcept override { return committed_; }
 
@@ -131,6 +136,9 @@ private:
   bool takes_pushes() const override { return !queue_.is_full(); }
   const std::vector<node_id>& links() const override { return peers_.nodes(); }
   std::vector<dot_range> missing() const override { return engine_.missing(); }
+  std::vector<member_report> reports_beside(const std::set<node_id>& linked) const override {
+    return members_.reports_beside(linked);
+  }
 
   // -- writing ------------------------------------------------------------------------------------
   std::optional<error> refusal(const write_values& wanted) const;
@@ -144,6 +152,13 @@ private:
   void refuse(waiting_checkpoint& ended, const error& why);
   static void refuse(waiting_push&, const error&) {}  // a push waits on
 
+  // -- members ------------------------------------------------------------------------------------
+  std::optional<error> refusal_of_members(const write_values& wanted) const;
+  void join();
+  void learn(peer_id from, const sync_message& said);
+  void serve_member_waits();
+  void expire_member_waits();
+
   // -- peers --------------------------------------------------------------------------------------
   void add_committed(const change_batch& batch);
   void push_to_peers(const commit& done);
@@ -155,6 +170,7 @@ private:
   void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);
   void carry_out(peer_id peer, report_roots& effect);
+  void carry_out(peer_id peer, report_forgotten& effect);
   void carry_out(peer_id peer, close_session& effect);
   void release();
   void tell(applied_change change);
@@ -166,6 +182,9 @@ private:
   context_engine engine_;
   commit_queue queue_;
   processed_changes committed_;
+  members members_;
+  bool members_changed_ = false;  ///< Since they were read from the state.
+  member_waits member_waits_;
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
   watcher_book watchers_;
@@ -174,6 +193,8 @@ private:
   change_reports reports_;
   event_time now_;  ///< Of the latest event that had a time.
   std::size_t max_long_reads_, long_reads_ = 0;
+  bool joins_;
+  std::size_t max_member_waits_;
   std::vector<sync_effect> effects_;
 };
 

@@ -63,10 +63,9 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
   auto* session = peers_.find(from);
   if (!session) return early_.keep({from, std::string{method}, std::string{params}});
   auto message = read_sync_message(method, params);
-  if (message)
-    carry_out(from, session->receive(*message));
-  else
-    carry_out(from, {close_session{std::move(message.error())}});
+  if (!message) return carry_out(from, {close_session{std::move(message.error())}});
+  carry_out(from, session->receive(*message));
+  learn(from, *message);
 }
 
 void sync_manager::log_read(peer_id peer, result<std::vector<shared_batch>> batches) {
@@ -97,7 +96,10 @@ void sync_manager::serve(waiting_push& ready) {
 
 /// Ends the session of a peer, if there is one.
 void sync_manager::forget(peer_id peer) {
-  if (!peers_.remove(peer)) return;
+  if (!peers_.find(peer)) return;
+  const auto node = peers_.node(peer);
+  peers_.remove(peer);
+  if (!std::ranges::binary_search(peers_.nodes(), node)) members_.unlinked(node);
   waiting_.forget(peer);
   tell_links();
 }
@@ -182,12 +184,15 @@ void sync_manager::release() {
 
 /// Tells of what became part of the state.
 void sync_manager::tell_of(apply_outcome& outcome) {
+  members_changed_ = members_changed_ || outcome.alarm;  // it may have taken a value away
   for (auto& change : outcome.applied) tell(std::move(change));
   if (outcome.seen_instead) watchers_.note(std::move(*outcome.seen_instead));
 }
 
 /// Tells of a change of a peer. Notifies the watchers when readers see something new.
 void sync_manager::tell(applied_change change) {
+  members_changed_ = members_changed_ || is_within(reserved_path, change.record.path.text()) ||
+                     change.record.operation == operation::erase_subtree;
   if (change.conflict) reports_.conflict(change.record, effects_);
   for (auto& each : change.below) watchers_.note(std::move(each));
   if (change.visible) watchers_.note(std::move(change.instead ? *change.instead : change.record));
@@ -205,6 +210,13 @@ void sync_manager::carry_out(peer_id peer, report_roots& effect) {
       {{"peer", to_string(peers_.node(peer))},
        {"ours", to_string(effect.ours)},
        {"theirs", to_string(effect.theirs)}});
+}
+
+void sync_manager::carry_out(peer_id peer, report_forgotten& effect) {
+  log(log_severity::error, "context.incarnation_forgotten",
+      {{"peer", to_string(peers_.node(peer))},
+       {"node", to_string(effect.source.origin)},
+       {"incarnation", effect.source.incarnation}});
 }
 
 void sync_manager::carry_out(peer_id peer, close_session& effect) {

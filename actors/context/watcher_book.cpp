@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include <troupe/actors/context/state/record_rules.hpp>
+
 namespace troupe {
 
 bool watcher_book::add(watcher_id id, path prefix) {
@@ -22,7 +24,9 @@ void watcher_book::publish(std::vector<sync_effect>& effects) {
     auto& [id, watcher] = *at;
     change_list told;
     for (const auto& change : news_)
-      if (watcher.prefix.contains(change->path)) told.push_back(change);
+      if (watcher.prefix.contains(change->path) &&
+          !is_hidden(change->path.text(), watcher.prefix.text()))
+        told.push_back(change);
     if (!told.empty() && watcher.unanswered >= limits_.max_unanswered) {
       effects.push_back(sync_log_line{
           log_severity::warning,

@@ -23,7 +23,8 @@ struct incarnation_id {
   friend auto operator<=>(const incarnation_id&, const incarnation_id&) = default;
 };
 
-/// The changes `first` to `last` of one incarnation, both included.
+/// The changes `first` to `last` of one incarnation, both included. When `first` is 0: and all of
+/// earlier incarnations of the node.
 struct dot_range {
   node_id origin;
   std::uint64_t incarnation = 0;
@@ -101,6 +102,21 @@ struct sync_ack {
   friend bool operator==(const sync_ack&, const sync_ack&) = default;
 };
 
+/// What a member of the cluster has committed, as it said itself.
+struct member_report {
+  node_id node;
+  std::uint64_t incarnation = 0;  ///< In which it said so. It may have less in a later one, when
+                                  ///< its disk was set back.
+  version_vector vector;
+
+  static constexpr auto fields() {
+    return std::tuple{required("node", &member_report::node),
+                      required("incarnation", &member_report::incarnation),
+                      required("vector", &member_report::vector)};
+  }
+  friend bool operator==(const member_report&, const member_report&) = default;
+};
+
 /// `sync.heads`: what the sender has committed. Sent each second, and when its links change or it
 /// cannot keep up with pushing.
 struct sync_heads {
@@ -115,12 +131,14 @@ struct sync_heads {
   std::vector<incarnation_id> declined;
   bool busy = false;  ///< Pushes wait for the sender's disk: the receiver must not take its own for
                       ///< lost.
+  std::vector<member_report> reports;  ///< Of members with which the receiver has no link.
 
   static constexpr auto fields() {
     return std::tuple{
         required("vector", &sync_heads::vector),     required("root", &sync_heads::root),
         required("batch", &sync_heads::batch),       optional("links", &sync_heads::links),
-        optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy)};
+        optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy),
+        optional("reports", &sync_heads::reports)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };

@@ -6,9 +6,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include <troupe/messages/wire/field.hpp>
 #include <troupe/runtime/cli/client.hpp>
 #include <troupe/runtime/cli/exit_codes.hpp>
 #include <troupe/runtime/cli/show.hpp>
@@ -25,6 +27,14 @@ struct app_state {
   bool ran_node =
       false;  ///< A node outlives the reader of its output: losing output is no failure.
 };
+
+/// The names that an option of this kind may have.
+template <named_enum E>
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const auto& each : enum_names<E>::names) all.emplace_back(each.name);
+  return all;
+}
 
 /// Prints an error to standard error, as text or as JSON, and sets the exit code. Bytes that are
 /// not UTF-8 become `?`.

@@ -1,22 +1,13 @@
 #include <troupe/runtime/cli/app.hpp>
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-
 #include <troupe/actors/context/queries/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
+#include <troupe/runtime/cli/context_import.hpp>
 #include <troupe/runtime/cli/output_file.hpp>
 
 namespace troupe::cli {
 
 namespace {
-
-constexpr std::size_t max_import_bytes = std::size_t{256} << 20;
-constexpr std::size_t chunk_entries = 1000;
-constexpr std::size_t chunk_bytes = std::size_t{2} << 20;
 
 /// Reads a path. An empty word is not the root: it most often is a variable that was not set.
 result<path> read_path(const std::string& word) {
@@ -119,103 +110,6 @@ result<void> list(app_state& app, client& node, const path& prefix, std::uint32_
   }
 }
 
-result<value> read_json_file(const std::string& file) {
-  std::ifstream in{file, std::ios::binary};
-  std::error_code problem;
-  if (!in || std::filesystem::is_directory(file, problem))
-    return fail(error_code::not_found, "the file " + file + " cannot be read: " +
-                                           (in ? "it is a directory" : std::strerror(errno)));
-  std::string text;
-  for (char block[64 * 1024]; in.read(block, sizeof block) || in.gcount() > 0;) {
-    text.append(block, static_cast<std::size_t>(in.gcount()));
-    if (text.size() > max_import_bytes)
-      return fail(error_code::limit_exceeded, "the file " + file + " is larger than " +
-                                                  std::to_string(max_import_bytes >> 20) +
-                                                  " MiB; split it");
-  }
-  codec_limits generous;
-  generous.frame_bytes = generous.string_bytes = max_import_bytes;
-  generous.elements = max_import_bytes;
-  auto parsed = value::from_json(text, generous);
-  if (!parsed) {
-    const bool is_json = parsed.error().code == error_code::limit_exceeded;
-    return fail(parsed.error().code,
-                file + " is " + (is_json ? "not imported: " : "") + parsed.error().message);
-  }
-  return parsed;
-}
-
-/// Shows progress on a terminal, in one line.
-class progress_line {
-public:
-  progress_line(const app_state& app, const char* what, std::size_t all)
-      : seen_(!app.json && isatty(STDERR_FILENO) != 0), what_(what), all_(all) {}
-  progress_line(const progress_line&) = delete;
-  progress_line& operator=(const progress_line&) = delete;
-  /// Ends the line.
-  ~progress_line() {
-    if (begun_) std::fprintf(stderr, "\n");
-  }
-
-  void show(std::size_t done) {
-    if (!seen_) return;
-    begun_ = true;
-    std::fprintf(stderr, "\r%s %s of %s", what_, show_count(done).c_str(),
-                 show_count(all_, "value").c_str());
-  }
-
-private:
-  bool seen_;
-  bool begun_ = false;
-  const char* what_;
-  std::size_t all_;
-};
-
-/// Sends the entries in several messages.
-result<values_imported> send_entries(app_state& app, client& node,
-                                     const std::vector<context_entry>& entries, bool only_check) {
-  values_imported total;
-  progress_line progress{app, only_check ? "checked" : "imported", entries.size()};
-  for (std::size_t at = 0; at < entries.size();) {
-    import_values chunk{.only_check = only_check};
-    const auto first = at;
-    for (std::size_t bytes = 0;
-         at < entries.size() && chunk.entries.size() < chunk_entries && bytes < chunk_bytes; ++at) {
-      bytes += entries[at].path.text().size() + entries[at].value.msgpack().size();
-      chunk.entries.push_back(entries[at]);
-    }
-    auto written = node.call(chunk, app.deadline);
-    if (!written) {
-      const auto before = " (" + show_count(total.written, "value") +
-                          (total.written == 1 ? " was" : " were") + " imported before)";
-      return fail(written.error().code,
-                  written.error().message + (only_check || first == 0 ? "" : before));
-    }
-    total.written += written->written;
-    total.unchanged += written->unchanged;
-    progress.show(at);
-  }
-  return total;
-}
-
-result<void> import(app_state& app, client& node, const std::string& file, const path& prefix) {
-  auto json = read_json_file(file);
-  if (!json) return fail(std::move(json.error()));
-  const auto entries = flatten(prefix, *json);
-  // The node writes each message completely or not at all. Check all of them before the first
-  // write.
-  if (auto checked = send_entries(app, node, entries, true); !checked)
-    return fail(std::move(checked.error()));
-  const auto total = send_entries(app, node, entries, false);
-  if (!total) return fail(total.error());
-  if (app.json)
-    print_json(to_value(*total));
-  else
-    std::printf("%s written below %s, %s unchanged\n", show_count(total->written, "value").c_str(),
-                safe_text(show_path(prefix)).c_str(), show_count(total->unchanged).c_str());
-  return {};
-}
-
 result<void> write_output(const app_state& app, const std::optional<std::string>& file,
                           const std::string& text) {
   if (!file) return std::fwrite(text.data(), 1, text.size(), stdout), result<void>{};
@@ -307,16 +201,30 @@ CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& n
   return command;
 }
 
+/// The option that says when a write is answered.
+void add_durability(CLI::App& command, const std::shared_ptr<durability>& into) {
+  command
+      .add_option_function<std::string>(
+          "--durability",
+          [into](const std::string& name) { *into = parse_enum<durability>(name).value(); },
+          "Return when the write is in memory, durable (on this node's disk; the default), or on "
+          "the disks of a majority or of all members")
+      ->check(CLI::IsMember(names<durability>()));
+}
+
 void add_set(CLI::App& group, app_state& app) {
   auto given = std::make_shared<std::string>();
   auto as_string = std::make_shared<bool>(false);
+  auto level = std::make_shared<durability>(durability::durable);
   auto* command = add_path_command(
       group, app, "set", "Writes a value; returns when it is durable", true,
-      [&app, given, as_string](client& node, const path& where) -> result<void> {
+      [&app, given, as_string, level](client& node, const path& where) -> result<void> {
         auto read = read_value(*given, *as_string);
         if (!read) return fail(std::move(read.error()));
-        return print_change(app, node.call(set_value{where, std::move(*read)}, app.deadline));
+        return print_change(app,
+                            node.call(set_value{where, std::move(*read), *level}, app.deadline));
       });
+  add_durability(*command, level);
   command->add_option("value", *given, "JSON, or text")->required();
   command->add_flag("--string", *as_string, "Take the value as text even if it is JSON");
 }
@@ -328,12 +236,14 @@ void add_import(CLI::App& group, app_state& app) {
       "an interrupted import may be partly applied");
   auto file = std::make_shared<std::string>();
   auto below = std::make_shared<std::string>("/");
+  auto level = std::make_shared<durability>(durability::durable);
+  add_durability(*command, level);
   command->add_option("file", *file, "A JSON file")->required()->check(not_empty);
   command->add_option("path", *below, "The path to write below (default: the root)");
-  command->callback([&app, file, below] {
+  command->callback([&app, file, below, level] {
     auto prefix = read_path(*below);
     if (!prefix) return report(app, prefix.error());
-    with_node(app, [&](client& node) { return import(app, node, *file, *prefix); });
+    with_node(app, [&](client& node) { return import_file(app, node, *file, *prefix, *level); });
   });
 }
 
@@ -358,10 +268,13 @@ void add_context(CLI::App& parent, app_state& app) {
   add_path_command(*group, app, "get", "Prints a value", true,
                    [&app](client& node, const path& where) { return get(app, node, where); });
   add_set(*group, app);
-  add_path_command(*group, app, "delete", "Deletes a value", true,
-                   [&app](client& node, const path& where) {
-                     return print_change(app, node.call(erase_value{where}, app.deadline));
-                   });
+  auto level = std::make_shared<durability>(durability::durable);
+  auto* erase = add_path_command(
+      *group, app, "delete", "Deletes a value", true,
+      [&app, level](client& node, const path& where) {
+        return print_change(app, node.call(erase_value{where, *level}, app.deadline));
+      });
+  add_durability(*erase, level);
 
   auto limit = std::make_shared<std::uint32_t>(1000);
   add_path_command(

@@ -29,6 +29,7 @@ result<void> print_info(app_state& app, client& node) {
   row("sandbox", info->sandbox);
   row("entries", show_count(info->entries));
   row("conflicts", show_count(info->conflicts));
+  row("members", show_count(info->members));
   row("root hash", to_string(info->root_hash));
   return {};
 }

@@ -91,13 +91,6 @@ result<config> read_settings(const app_state& app, const run_options& given) {
   return settings;
 }
 
-template <named_enum E>
-std::vector<std::string> names() {
-  std::vector<std::string> all;
-  for (const auto& each : enum_names<E>::names) all.emplace_back(each.name);
-  return all;
-}
-
 /// Reports what did not stop.
 void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
   for (const auto& what : blocked)

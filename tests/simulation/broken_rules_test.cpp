@@ -37,6 +37,11 @@ TEST_CASE("a manager that acknowledges before it has stored is found") {
         "what was acknowledged as durable is lost");
 }
 
+TEST_CASE("a manager that does not wait for members is found") {
+  CHECK(first_violation<acknowledges_before_members>() ==
+        "a write is acknowledged that too few members have");
+}
+
 TEST_CASE("a manager that tells watchers twice is found") {
   CHECK(first_violation<tells_watchers_twice>() ==
         "a watcher receives a change twice, not at all, or out of order");

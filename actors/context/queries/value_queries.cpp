@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <troupe/actors/context/queries/answer_budget.hpp>
+#include <troupe/actors/context/state/record_rules.hpp>
 
 namespace troupe {
 
@@ -26,6 +27,7 @@ std::optional<value_page> list_page(const context_tree& tree, const conflict_res
     if (!is_within(wanted.prefix.text(), entry.path())) return false;
     if (++visited > max_visited) return false;
     if (resumed && entry.path() == wanted.after.text()) return true;
+    if (is_hidden(entry.path(), wanted.prefix.text())) return true;
     auto where = path::from_checked(std::string{entry.path()});
     auto seen = view_of(strategy, where, entry.siblings());
     if (!seen) return true;
@@ -54,7 +56,8 @@ values_verified verify_subtree(const verified_state& state, const conflict_resol
   state_hash recomputed;
   tree.visit_subtree(prefix, [&](const tree_entry& entry) {
     recomputed = add(recomputed, entry_hash(entry.path(), entry.siblings()));
-    if (shows_value(strategy, path::from_checked(std::string{entry.path()}), entry.siblings()))
+    if (!is_hidden(entry.path(), prefix.text()) &&
+        shows_value(strategy, path::from_checked(std::string{entry.path()}), entry.siblings()))
       ++report.entries;
     return true;
   });

@@ -11,17 +11,6 @@
 
 namespace troupe {
 
-namespace {
-
-/// Changes that are awaited by those that have no room in the buffer.
-constexpr std::size_t min_awaited = 64;
-
-std::string describe(const change_record& record) {
-  return "change " + to_string(record.dot) + " of '" + record.path.text() + "'";
-}
-
-}  // namespace
-
 bool equivocation::concerns(const path& where) const {
   return std::ranges::any_of(records,
                              [&](const change_record& each) { return each.path == where; });
@@ -54,53 +43,20 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   if (last_of(own_) > 0 || processed_.has_forgotten(own_))
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
+  processed_.keep_open(own_);
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) quarantine_weight_ += each.weight();
   tree_.visit_from({}, [&](const tree_entry& entry) {
     const auto siblings = entry.siblings();
     conflicts_ += is_conflict(siblings) ? 1 : 0;
     shared_ += siblings.size() > 1 ? 1 : 0;
-    const auto where = siblings.size() > 1 ? path::from_checked(std::string{entry.path()}) : path{};
-    values_ += shows_value(*strategy_, where, siblings) ? 1 : 0;
+    const auto where = path::from_checked(std::string{entry.path()});
+    count_value(where, false, shows_value(*strategy_, where, siblings));
     return true;
   });
 }
 
 // -- changes of other nodes -----------------------------------------------------------------------
-
-/// Whether a change is part of the state, or was. A part of an open transaction is not, unless it
-/// is another change than the one that is meant.
-bool context_engine::has_arrived(const observed_change& seen) const noexcept {
-  if (!processed_.covers(seen.dot)) return false;
-  const auto* part = transactions_.find(seen.dot);
-  return !part || part->content != seen.content;
-}
-
-/// Whether all changes of an incarnation up to this one are part of the state, or were.
-bool context_engine::has_arrived(const dot& last) const noexcept {
-  return processed_.covers(last) && !transactions_.find(last);
-}
-
-/// A change that must be there before this one, and has not arrived.
-std::optional<dot> context_engine::awaited_by(const change_record& record) const {
-  for (const auto& each : record.after)
-    if (const dot last{each.origin, each.incarnation, each.seq}; !has_arrived(last)) return last;
-  const auto first = [&](const std::vector<observed_change>& changes) -> std::optional<dot> {
-    for (const auto& seen : changes)
-      if (!has_arrived(seen)) return seen.dot;
-    return std::nullopt;
-  };
-  if (const auto awaited = first(record.observed)) return awaited;
-  for (const auto& each : record.below)
-    if (const auto awaited = first(each.changes)) return awaited;
-  const auto counted = unpack_counts(record.counts.bytes);
-  TROUPE_ASSERT(counted, "what a change counts has been checked");
-  for (const auto& [source, seq, amount] : *counted) {
-    const dot last{source.origin, source.incarnation, seq};
-    if (source != incarnation_of(record.dot) && !has_arrived(last)) return last;
-  }
-  return std::nullopt;
-}
 
 apply_outcome context_engine::refuse(error_code code, std::string why) {
   apply_outcome outcome;
@@ -183,11 +139,6 @@ apply_outcome context_engine::apply_again(change_record record) {
     return isolate_beside({id, {part->record, std::move(record)}, {part->content, content}});
   }
   const auto known = live_content(where, id);
-  if (!known && processed_.has_forgotten(incarnation_of(id)))
-    return refuse(error_code::failed_precondition,
-                  describe(record) +
-                      " is of an incarnation that ended so long ago that nobody knows whether it "
-                      "is a part of it; it is not taken");
   if (!known || *known == content) return duplicate;
   equivocation found{id, {{}, std::move(record)}, {*known, content}};
   if (!has_quarantine_room(found)) return isolate_beside(std::move(found));
@@ -211,49 +162,6 @@ apply_outcome context_engine::isolate_beside(equivocation found) {
   return outcome;
 }
 
-apply_outcome context_engine::buffer(change_record record) {
-  apply_outcome outcome;
-  const auto id = record.dot;
-  switch (waiting_.put(std::move(record))) {
-    case reorder_buffer::outcome::stored: outcome.status = apply_status::buffered; break;
-    case reorder_buffer::outcome::duplicate: outcome.status = apply_status::duplicate; break;
-    case reorder_buffer::outcome::different_content: {
-      const auto& first = *waiting_.find(id);
-      const auto first_content = content_hash(first), content = content_hash(record);
-      return isolate_beside({id, {first, std::move(record)}, {first_content, content}});
-    }
-    case reorder_buffer::outcome::full:
-      outcome.status = apply_status::overflow;
-      outcome.problem = error{
-          error_code::overloaded,
-          "too many changes wait for earlier ones; " + describe(record) + " must be sent again",
-          {}};
-  }
-  return outcome;
-}
-
-/// The next change of its incarnation waits for one that it overwrote.
-apply_outcome context_engine::buffer_until(const dot& awaited, change_record record) {
-  const auto source = incarnation_of(record.dot);
-  const bool is_ours = incarnation_of(awaited) == own_;
-  const auto name = is_ours ? describe(record) : std::string{};
-  auto outcome = buffer(std::move(record));
-  // What has no room will be sent again. It is known all the same what it waits for, so that this
-  // can be asked for meanwhile: the room may be full of what waits for it, too.
-  const bool has_room = awaited_.size() < 2 * limits_.max_buffered_records + min_awaited;
-  if (outcome.status == apply_status::buffered || has_room) awaited_.emplace(awaited, source);
-  if (outcome.status != apply_status::buffered) return outcome;
-  if (!is_ours) return outcome;
-  outcome.alarm = true;
-  outcome.problem =
-      error{error_code::already_exists,
-            name +
-                " has overwritten changes of this incarnation that this node did not "
-                "make: another node runs under its identity, or a node lies; it waits",
-            {}};
-  return outcome;
-}
-
 /// Takes the next change of its incarnation, which waits for no other one. Of a transaction, the
 /// first change has waited for all: one that is open needs nothing but its own changes to end.
 apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms) {
@@ -272,6 +180,14 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
         error{error_code::overloaded, describe(record) + " is not taken now: " + *bound, {}};
     return outcome;
   }
+  if (source.origin == own_.origin && source.incarnation > own_.incarnation) {
+    outcome.alarm = true;
+    outcome.problem = error{error_code::already_exists,
+                            describe(record) +
+                                " is of a later start of this node than the one that runs: another "
+                                "node runs under its identity, or a node lies; it is taken",
+                            {}};
+  }
   if (!take_time(record, now_ms)) {
     outcome.alarm = true;
     outcome.problem = error{error_code::already_exists,
@@ -282,40 +198,9 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
   }
   const auto content = content_hash(record);
   take(std::move(record), content, outcome.applied);
+  waits_.erase(source);
   ready_.push_back(source);
   return outcome;
-}
-
-/// A change is part of the state now: what waited for it is ready.
-void context_engine::arrived(const dot& id) {
-  if (awaited_.empty()) return;
-  for (auto at = awaited_.lower_bound({id, {}}); at != awaited_.end() && at->first == id;
-       at = awaited_.erase(at))
-    ready_.push_back(at->second);
-}
-
-/// Takes the buffered changes that wait for nothing any more.
-void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms) {
-  while (!ready_.empty()) {
-    const auto source = ready_.back();
-    ready_.pop_back();
-    const dot next{source.origin, source.incarnation, last_of(source) + 1};
-    const auto* waiting = waiting_.find(next);
-    if (!waiting) continue;
-    if (waiting->transaction.index == 0)
-      if (const auto awaited = awaited_by(*waiting)) {
-        awaited_.emplace(*awaited, source);
-        continue;
-      }
-    auto record = *waiting_.take(next);
-    auto copy = record;
-    auto one = accept(std::move(record), now_ms);
-    outcome.alarm = outcome.alarm || one.alarm;
-    if (one.problem && !outcome.problem) outcome.problem = std::move(one.problem);
-    if (one.status != apply_status::applied) continue;  // it must be sent again, or is refused
-    outcome.released.push_back(std::move(copy));
-    std::ranges::move(one.applied, std::back_inserter(outcome.applied));
-  }
 }
 
 /// Takes the next change of its incarnation. It becomes part of the state with the last change of
@@ -324,7 +209,9 @@ void context_engine::take(change_record record, std::uint64_t content,
                           std::vector<applied_change>& applied) {
   const auto source = incarnation_of(record.dot);
   const auto place = record.transaction;
+  const auto forgotten = processed_.forgotten_of(source.origin);
   processed_.add(record);
+  if (processed_.forgotten_of(source.origin) != forgotten) forgot_some_of(source.origin);
   if (place.count == 1) {
     applied.push_back(integrate(std::move(record), content));
     return;

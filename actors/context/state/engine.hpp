@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -231,7 +232,7 @@ public:
 
   /// Paths for which two or more writes compete.
   std::size_t conflicts() const noexcept { return conflicts_; }
-  /// Paths with a value for readers.
+  /// Paths with a value for readers, besides those of the system.
   std::size_t values() const noexcept { return values_; }
   std::size_t buffered() const noexcept { return waiting_.size(); }
   /// Changes of transactions whose last change has not arrived.
@@ -269,6 +270,7 @@ private:
   bool has_arrived(const observed_change& seen) const noexcept;
   bool has_arrived(const dot& last) const noexcept;
   std::optional<dot> awaited_by(const change_record& record) const;
+  void wait_for(const dot& awaited, const dot& waits);
   std::optional<std::string> passed_bound(const change_record& record) const;
   std::optional<std::string> too_many_siblings(const path& where,
                                                std::span<const change_record* const> changes) const;
@@ -284,6 +286,7 @@ private:
   apply_outcome accept(change_record record, std::uint64_t now_ms);
   void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
   void arrived(const dot& id);
+  void forgot_some_of(const node_id& origin);
 
   void take(change_record record, std::uint64_t content, std::vector<applied_change>& applied);
   applied_change integrate(change_record record, std::uint64_t content);
@@ -293,6 +296,7 @@ private:
   void integrate_write(applied_change& change, const completer& complete);
   void integrate_below(applied_change& change);
   bool overwrites(const change_record& record, const sibling& existing) const;
+  void count_value(const path& where, bool before, bool after) noexcept;
   void change_siblings(const path& where, const context_tree::changer& change);
   std::optional<value> view_of(const path& where, std::span<const sibling> siblings) const {
     return troupe::view_of(*strategy_, where, siblings);
@@ -313,7 +317,10 @@ private:
   processed_changes processed_;
   open_transactions transactions_;
   std::set<std::pair<dot, incarnation_id>> awaited_;  ///< Which incarnations wait for which change.
-  std::vector<incarnation_id> ready_;                 ///< What they waited for has arrived.
+  /// The change with which an incarnation waits, and what it waits for: all that it needs before
+  /// that has arrived.
+  std::map<incarnation_id, std::pair<dot, dot>> waits_;
+  std::vector<incarnation_id> ready_;  ///< What they waited for has arrived.
   reorder_buffer waiting_;
   std::vector<equivocation> quarantine_;
   std::uint64_t quarantine_weight_ = 0;

@@ -27,27 +27,15 @@ std::vector<version_entry> context_engine::ended_by_first() const {
   return ended;
 }
 
-std::vector<dot_range> context_engine::missing() const {
-  auto all = waiting_.missing(processed_);
-  for (const auto& [id, waits] : awaited_) {
-    const auto known = vector().of(id.origin);
-    if (known.empty() || known.back().incarnation <= id.incarnation) continue;
-    const auto next = last_of(incarnation_of(id)) + 1;
-    const auto* open = transactions_.find(id);
-    const auto last = open ? open->last() : id.seq;
-    if (next <= last) all.push_back({id.origin, id.incarnation, next, last});
-  }
-  return all;
-}
-
 /// Why the next change of its incarnation is not taken now, or nothing. What becomes part of the
 /// state with the last change of a transaction is looked at then.
 std::optional<std::string> context_engine::passed_bound(const change_record& record) const {
   const auto source = incarnation_of(record.dot);
   const bool ends_others = std::ranges::any_of(record.after, [&](const version_entry& each) {
-    return each.origin == source.origin && vector().at(each.origin, each.incarnation) == each.seq;
+    return each.origin == source.origin && each.incarnation < source.incarnation &&
+           seq_at(vector(), incarnation_of(each)) == each.seq;
   });
-  if (last_of(source) == 0 && !ends_others && has_too_many_incarnations(source.origin))
+  if (seq_at(vector(), source) == 0 && !ends_others && has_too_many_incarnations(source.origin))
     return "too many incarnations, of its node or of all, are known already";
   if (record.transaction.count > 1 && !transactions_.has_room(record))
     return "transactions that have not arrived as a whole use up their memory";

@@ -42,8 +42,8 @@ void context_engine::integrate_write(applied_change& change, const completer& co
   arrived(record.dot);
 
   const auto after = kept.all();
-  values_ += shows_value(*strategy_, record.path, after) ? 1 : 0;
-  values_ -= record.previous_value ? 1 : 0;
+  count_value(record.path, record.previous_value.has_value(),
+              shows_value(*strategy_, record.path, after));
   change.conflict = is_conflict(after);
   change.visible = !shows(record.path, after, record.previous_value);
   if (change.visible) change.instead = seen_instead_of(record, after);
@@ -68,8 +68,7 @@ void context_engine::integrate_below(applied_change& change) {
       return kept.all();
     });
     const auto after = kept.all();
-    values_ += shows_value(*strategy_, where, after) ? 1 : 0;
-    values_ -= erased.previous_value ? 1 : 0;
+    count_value(where, erased.previous_value.has_value(), shows_value(*strategy_, where, after));
     if (shows(where, after, erased.previous_value)) continue;
     auto instead = seen_instead_of(erased, after);
     change.below.push_back(instead ? std::move(*instead) : std::move(erased));
@@ -92,6 +91,13 @@ bool context_engine::shows(const path& where, std::span<const sibling> siblings,
   if (siblings.size() != 1 || siblings[0].operation == operation::increment)
     return view_of(where, siblings) == seen;
   return siblings[0].is_tombstone() ? !seen : seen && seen->msgpack() == siblings[0].value_bytes;
+}
+
+/// Counts that readers see a value at a path, or no longer do.
+void context_engine::count_value(const path& where, bool before, bool after) noexcept {
+  if (before == after || is_within(reserved_path, where.text())) return;
+  values_ += after ? 1 : 0;
+  values_ -= before ? 1 : 0;
 }
 
 /// Changes the siblings of a path and counts its conflict.
@@ -127,14 +133,13 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
       if (each.dot != id) kept.keep(each);
     return kept.all();
   });
-  values_ -= (removed.previous_value ? 1 : 0);
-  values_ += (view_of(where, kept.all()) ? 1 : 0);
+  count_value(where, removed.previous_value.has_value(), view_of(where, kept.all()).has_value());
   return removed;
 }
 
 engine_state context_engine::state() const {
   auto processed = processed_;
-  for (const auto& first : transactions_.firsts()) processed.lower(first);
+  processed.lower(transactions_.firsts());
   return {tree_, std::move(processed), clock_.last(), quarantine_};
 }
 

@@ -282,10 +282,24 @@ std::uint64_t context_engine::weight_of(const planned_write& planned,
 std::vector<version_entry> context_engine::needed_by(
     const std::vector<planned_write>& planned) const {
   std::map<incarnation_id, std::uint64_t> latest;
+  const auto raise = [&](const incarnation_id& source, std::uint64_t upto) {
+    if (source == own_) return;
+    auto& seq = latest[source];
+    seq = std::max(seq, upto);
+  };
+  // Who has one change of the later incarnations has all of one that has ended. Not while one of
+  // them begins with a transaction that is open: that is not there yet.
   const auto add = [&](const dot& id) {
-    if (incarnation_of(id) == own_) return;
-    auto& seq = latest[incarnation_of(id)];
-    seq = std::max(seq, id.seq);
+    const auto source = incarnation_of(id);
+    const auto known = vector().of(id.origin);
+    const auto later =
+        std::ranges::upper_bound(known, id.incarnation, {}, &version_entry::incarnation);
+    const auto is_open = [&](const version_entry& each) {
+      return transactions_.find(dot{each.origin, each.incarnation, 1}) != nullptr;
+    };
+    if (!processed_.has_ended(source) || std::any_of(later, known.end(), is_open))
+      return raise(source, id.seq);
+    for (auto at = later; at != known.end(); ++at) raise(incarnation_of(*at), 1);
   };
   for (const auto& [write, below] : planned) {
     for (const auto& each : below)

@@ -32,10 +32,14 @@ bool processed_changes::covers(const version_vector& other) const noexcept {
   });
 }
 
+std::uint64_t processed_changes::forgotten_of(const node_id& origin) const noexcept {
+  const auto of_node = ended_.find(origin);
+  return of_node == ended_.end() ? 0 : of_node->second.forgotten;
+}
+
 bool processed_changes::has_forgotten(const incarnation_id& source) const noexcept {
-  const auto of_node = ended_.find(source.origin);
-  return of_node != ended_.end() && source.incarnation <= of_node->second.forgotten &&
-         at(source) == 0;
+  return source.incarnation <= forgotten_of(source.origin) && at(source) == 0 &&
+         !emptied_.contains(source) && source.incarnation > 0;
 }
 
 bool processed_changes::has_ended(const incarnation_id& source) const noexcept {
@@ -54,47 +58,65 @@ void processed_changes::raise(const dot& last) {
     --remembered_;
     if (ends.empty() && forgotten == 0) ended_.erase(of_node);
   }
+  emptied_.erase(source);
   vector_.raise(last.origin, last.incarnation, last.seq);
 }
 
-void processed_changes::lower(const dot& first) {
+void processed_changes::lower(const std::vector<dot>& firsts) {
   auto entries = vector_.entries();
-  for (auto& each : entries)
-    if (incarnation_of(each) == incarnation_of(first)) each.seq = std::min(each.seq, first.seq - 1);
+  for (auto& each : entries) {
+    const auto first = std::ranges::lower_bound(firsts, dot{each.origin, each.incarnation, 0});
+    if (first == firsts.end() || incarnation_of(*first) != incarnation_of(each)) continue;
+    each.seq = std::min(each.seq, first->seq - 1);
+    if (each.seq == 0) emptied_.insert(incarnation_of(each));
+  }
   vector_ = version_vector{std::move(entries)};
 }
 
 void processed_changes::add(const change_record& record) {
   raise(record.dot);
-  if (record.dot.seq != 1) return;
-  for (const auto& each : record.after)
-    if (each.origin == record.dot.origin && each.incarnation < record.dot.incarnation) end(each);
+  if (record.dot.seq == 1 && !record.after.empty()) end_all(record);
 }
 
-/// Ends an incarnation, unless it has gone on.
-void processed_changes::end(const version_entry& last) {
-  if (vector_.at(last.origin, last.incarnation) != last.seq) return;
+/// Ends the incarnations that this change ends, unless they have gone on.
+void processed_changes::end_all(const change_record& first) {
+  std::vector<version_entry> ending;
+  for (const auto& each : first.after)
+    if (each.origin == first.dot.origin && each.incarnation < first.dot.incarnation &&
+        incarnation_of(each) != running_ && seq_at(vector_, incarnation_of(each)) == each.seq)
+      ending.push_back(each);
   vector_.remove_if(
-      [&](const version_entry& each) { return incarnation_of(each) == incarnation_of(last); });
-  ended_[last.origin].ends.emplace(last.incarnation, last.seq);
+      [&](const version_entry& each) { return std::ranges::binary_search(ending, each); });
+  for (const auto& each : ending) remember(each);
+}
+
+/// Remembers where an incarnation has ended, and forgets others beyond the bounds.
+void processed_changes::remember(const version_entry& last) {
+  auto& of_node = ended_[last.origin];
+  of_node.ends.emplace(last.incarnation, last.seq);
   ++remembered_;
-  auto of_node = ended_.find(last.origin);
-  if (of_node->second.ends.size() <= max_ended_of_node) {
-    if (remembered_ <= max_ended) return;
-    of_node = std::ranges::max_element(ended_, {},
-                                       [](const auto& each) { return each.second.ends.size(); });
+  forget_down_to(of_node, max_ended_of_node);
+  if (remembered_ <= max_ended) return;
+  // Many at once, so that it is seldom.
+  const auto share = std::max<std::size_t>(max_ended / 2 / ended_.size(), 1);
+  for (auto& [origin, each] : ended_) forget_down_to(each, share);
+}
+
+void processed_changes::forget_down_to(history& of_node, std::size_t kept) {
+  auto& [forgotten, ends] = of_node;
+  while (ends.size() > kept) {
+    forgotten = std::max(forgotten, ends.begin()->first);
+    ends.erase(ends.begin());
+    --remembered_;
   }
-  auto& [forgotten, ends] = of_node->second;
-  forgotten = std::max(forgotten, ends.begin()->first);
-  ends.erase(ends.begin());
-  --remembered_;
 }
 
 // -- the stored form ------------------------------------------------------------------------------
 
 void write(msgpack_writer& out, const processed_changes& x) {
-  out.array(2);
+  out.array(3);
   codec::write(out, x.vector_.entries());
+  codec::write(out, std::vector<incarnation_id>(x.emptied_.begin(), x.emptied_.end()));
   out.array(x.ended_.size());
   for (const auto& [origin, history] : x.ended_) {
     out.array(2 + 2 * history.ends.size());
@@ -112,8 +134,10 @@ void write(msgpack_writer& out, const processed_changes& x) {
 bool read(msgpack_reader& in, processed_changes& x, codec::problem& why) {
   x = {};
   std::vector<version_entry> open;
-  if (in.read_array() != 2u || !codec::read(in, open, why))
+  std::vector<incarnation_id> emptied;
+  if (in.read_array() != 3u || !codec::read(in, open, why) || !codec::read(in, emptied, why))
     return codec::expected(why, "a vector and what has ended");
+  x.emptied_ = {emptied.begin(), emptied.end()};
   x.vector_ = version_vector{std::move(open)};
   const auto nodes = in.read_array();
   if (!nodes) return codec::expected(why, "an array of what has ended of each node");

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -16,9 +18,11 @@ namespace troupe {
 /// A node begins an incarnation at each start, and its first change names the earlier ones
 /// (`change_record::after`): they end there. What has ended is left out of `vector`, so that has
 /// about one entry for each node, however often nodes start. The end of the latest ones is
-/// remembered, to know their changes again; of one that is forgotten all changes count as there.
+/// remembered, to know their changes again. Of one that is forgotten all changes count as there.
 ///
-/// `vector` depends on the changes alone, not on their order. Pure.
+/// `vector` depends on the changes alone, not on their order, as long as none goes on after its end
+/// was forgotten: that takes a node whose disk was set back, and that has started more than
+/// `max_ended_of_node` times before what it had lost comes back from elsewhere. Pure.
 class processed_changes {
 public:
   /// Ended incarnations that are remembered: of one node, and of all.
@@ -36,25 +40,34 @@ public:
   bool covers(const dot& id) const noexcept;
   /// Whether all changes of these incarnations are there.
   bool covers(const version_vector& other) const noexcept;
-  /// Whether an incarnation has ended so long ago that nobody knows where.
+  /// Up to which incarnation those of a node that have ended may be forgotten; 0 for none.
+  std::uint64_t forgotten_of(const node_id& origin) const noexcept;
+  /// Whether an incarnation counts as ended so long ago that nobody knows where.
   bool has_forgotten(const incarnation_id& source) const noexcept;
   /// Whether an incarnation has ended and has not gone on since, as far as remembered.
   bool has_ended(const incarnation_id& source) const noexcept;
 
-  /// Adds the next change of its incarnation, and ends what it ends. O(log n).
+  /// Adds the next change of its incarnation, and ends what it ends. O(log n), or O(n) for one that
+  /// ends others.
   void add(const change_record& record);
   /// Adds the changes of an incarnation up to this one. One that had ended goes on.
   void raise(const dot& last);
-  /// Takes away the changes from this one on. Their incarnation has not ended.
-  void lower(const dot& first);
+  /// Takes away the changes from each of these on, one for each incarnation, sorted. None has
+  /// ended. O(incarnations).
+  void lower(const std::vector<dot>& firsts);
+  /// This incarnation never ends here: it is the one that runs.
+  void keep_open(const incarnation_id& running) { running_ = running; }
 
   /// The incarnations that have not ended.
   const version_vector& vector() const noexcept { return vector_; }
-  friend bool operator==(const processed_changes&, const processed_changes&) = default;
+  /// Equal in what they have and remember.
+  friend bool operator==(const processed_changes& a, const processed_changes& b) {
+    return a.vector_ == b.vector_ && a.ended_ == b.ended_ && a.emptied_ == b.emptied_;
+  }
 
-  /// What a checkpoint holds: the vector, and for each node its id, the latest incarnation that is
-  /// forgotten, and the ended ones: the distance to the one before and the number of changes in
-  /// turn.
+  /// What a checkpoint holds: the vector; the incarnations that were lowered to nothing; and for
+  /// each node its id, the latest incarnation that is forgotten, and the ended ones: the distance
+  /// to the one before and the number of changes in turn.
   friend void write(msgpack_writer& out, const processed_changes& x);
   friend bool read(msgpack_reader& in, processed_changes& x, codec::problem& why);
 
@@ -64,11 +77,15 @@ private:
     std::map<std::uint64_t, std::uint64_t> ends;  ///< The last change, by incarnation.
     friend bool operator==(const history&, const history&) = default;
   };
-  void end(const version_entry& last);
+  void end_all(const change_record& first);
+  void remember(const version_entry& last);
+  void forget_down_to(history& of_node, std::size_t kept);
   std::optional<std::uint64_t> end_of(const incarnation_id& source) const noexcept;
 
   version_vector vector_;
   std::map<node_id, history> ended_;
+  std::set<incarnation_id> emptied_;  ///< Lowered to nothing: they have not ended.
+  incarnation_id running_;
   std::size_t remembered_ = 0;
 };
 

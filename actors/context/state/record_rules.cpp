@@ -12,6 +12,10 @@
 
 namespace troupe {
 
+std::string describe(const change_record& record) {
+  return "change " + to_string(record.dot) + " of '" + record.path.text() + "'";
+}
+
 /// Messages that carry values have the same limits, so a value must leave room for the message: two
 /// of the largest values fit into one.
 std::optional<std::string> too_much(const value& given, const engine_limits& limits) {

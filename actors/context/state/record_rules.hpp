@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include <troupe/actors/context/state/tree/path_order.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {
@@ -54,6 +55,15 @@ inline constexpr timestamp latest_time{std::uint64_t{1} << 63};
 /// Below this path only this principal writes.
 inline constexpr std::string_view reserved_path = "/_sys";
 inline constexpr std::string_view system_principal = "system";
+
+/// Whether readers of `top` and what is below it do not see this path: what the system keeps there
+/// is shown to those who ask for it.
+inline bool is_hidden(std::string_view path, std::string_view top) noexcept {
+  return is_within(reserved_path, path) && !is_within(reserved_path, top);
+}
+
+/// Names a change for people.
+std::string describe(const change_record& record);
 
 /// Why a value is too large for one change, or nothing. O(bytes).
 std::optional<std::string> too_much(const value& given, const engine_limits& limits);

@@ -47,10 +47,14 @@ std::optional<change_record> reorder_buffer::take(const dot& id) {
   return record;
 }
 
-void reorder_buffer::drop(const incarnation_id& source) noexcept {
-  auto at = waiting_.lower_bound(dot{source.origin, source.incarnation, 0});
-  while (at != waiting_.end() && incarnation_of(at->first) == source) {
-    count_out(source.origin, at->second.weight());
+void reorder_buffer::drop_of(const node_id& origin, const processed_changes& processed) noexcept {
+  auto at = waiting_.lower_bound(dot{origin, 0, 0});
+  while (at != waiting_.end() && at->first.origin == origin) {
+    if (!processed.covers(at->first)) {
+      ++at;
+      continue;
+    }
+    count_out(origin, at->second.weight());
     at = waiting_.erase(at);
   }
 }

@@ -30,8 +30,8 @@ public:
   const change_record* find(const dot& id) const noexcept;
   /// Removes and returns the waiting change with this dot. O(log n).
   std::optional<change_record> take(const dot& id);
-  /// Drops all changes of one incarnation.
-  void drop(const incarnation_id& source) noexcept;
+  /// Drops the changes of a node that are there already. O(changes of the node).
+  void drop_of(const node_id& origin, const processed_changes& processed) noexcept;
   /// The changes missing before and between the waiting ones, given what was processed. O(n).
   std::vector<dot_range> missing(const processed_changes& processed) const;
 

@@ -1,76 +1,16 @@
+// Appending, and what there is. Reading is in change_log_read.cpp.
+
 #include <troupe/actors/context/store/change_log.hpp>
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
-#include <limits>
 #include <utility>
 
+#include <troupe/actors/context/store/log_rows.hpp>
 #include <troupe/actors/context/store/row_check.hpp>
 #include <troupe/messages/wire/codec.hpp>
 
 namespace troupe {
-
-namespace {
-
-constexpr auto no_end = std::numeric_limits<std::int64_t>::max();  // of sequence numbers
-/// Incarnations of a node among which the first row of a range is looked for.
-constexpr std::int64_t looked_at = 64;
-
-std::string_view id_bytes(const node_id& node) {
-  return {reinterpret_cast<const char*>(node.id.bytes.data()), node.id.bytes.size()};
-}
-
-/// The key that the hash of a row covers: its columns but the batch.
-std::string row_key(std::string_view origin, std::initializer_list<std::uint64_t> numbers) {
-  std::string key{origin};
-  for (const auto number : numbers)
-    for (int shift = 0; shift < 64; shift += 8) key += static_cast<char>(number >> shift);
-  return key;
-}
-
-std::int64_t hash_of(const incarnation_id& id, std::int64_t run) {
-  return row_hash(row_key(id_bytes(id.origin), {id.incarnation}), std::to_string(run));
-}
-
-std::int64_t hash_of(std::int64_t number, const change_batch& batch) {
-  const auto& [origin, incarnation] = batch.source();
-  return row_hash(row_key(id_bytes(origin), {incarnation, static_cast<std::uint64_t>(number),
-                                             batch.first(), batch.last()}),
-                  batch.bytes());
-}
-
-/// Joins batches of one incarnation that follow each other and are small.
-result<std::vector<shared_batch>> joined(std::vector<shared_batch> batches) {
-  const auto is_small = [](const shared_batch& each) {
-    return each->bytes().size() < change_batch::compress_above;
-  };
-  std::vector<shared_batch> made;
-  for (auto at = batches.begin(); at != batches.end();) {
-    auto last = (*at)->first() - 1;
-    const auto end = std::find_if_not(at, batches.end(), [&](const shared_batch& each) {
-      const bool follows = each->source() == (*at)->source() && each->first() <= last + 1;
-      last = each->last();
-      return follows && is_small(each);
-    });
-    if (end - at < 2) {
-      made.push_back(std::move(*at++));
-      continue;
-    }
-    std::vector<change_record> records;
-    for (; at != end; ++at) {
-      auto more = (*at)->records();
-      if (!more) return fail(std::move(more.error()));
-      for (auto& each : *more)
-        if (records.empty() || each.dot.seq > records.back().dot.seq)
-          records.push_back(std::move(each));
-    }
-    std::ranges::move(make_batches(records), std::back_inserter(made));
-  }
-  return made;
-}
-
-}  // namespace
 
 change_log::change_log(SQLite::Database& database)
     : database_(database),
@@ -79,7 +19,7 @@ change_log::change_log(SQLite::Database& database)
       number_(database, "SELECT number FROM log WHERE run = ? AND last >= ? ORDER BY last LIMIT 1"),
       rows_(database,
             "SELECT number, origin, incarnation, first, last FROM log LEFT JOIN runs USING (run) "
-            "WHERE number >= ? ORDER BY number"),
+            "WHERE number BETWEEN ? AND ? ORDER BY number"),
       batch_(database,
              "SELECT number, origin, incarnation, first, last, batch, log.hash FROM log "
              "LEFT JOIN runs USING (run) WHERE number = ?"),
@@ -89,8 +29,9 @@ change_log::change_log(SQLite::Database& database)
            "SELECT run, hash, (SELECT max(last) FROM log WHERE log.run = runs.run) FROM runs "
            "WHERE origin = ? AND incarnation = ?"),
       runs_from_(database,
-                 "SELECT run, incarnation FROM runs WHERE origin = ? AND incarnation BETWEEN ? AND "
-                 "? ORDER BY incarnation LIMIT ?") {}
+                 "SELECT min(run), max(run), max(incarnation) FROM runs WHERE origin = ? AND "
+                 "incarnation > ? "
+                 "AND incarnation <= ?") {}
 
 result<void> change_log::load(std::uint64_t from) {
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {
@@ -98,8 +39,8 @@ result<void> change_log::load(std::uint64_t from) {
         database_.execAndGet("SELECT coalesce(max(number), 0) FROM log").getInt64());
     last_run_ = database_.execAndGet("SELECT coalesce(max(run), 0) FROM runs").getInt64();
     SQLite::Statement rows{database_,
-                           "SELECT min(number), origin, incarnation FROM log LEFT JOIN runs "
-                           "USING (run) WHERE number >= ? GROUP BY run"};
+                           "SELECT min(number), origin, incarnation FROM log NOT INDEXED LEFT "
+                           "JOIN runs USING (run) WHERE number >= ? GROUP BY run"};
     rows.bind(1, static_cast<std::int64_t>(from));
     while (rows.executeStep()) {
       const auto source = source_of(rows, {});
@@ -243,127 +184,6 @@ result<void> change_log::append(std::span<const shared_batch> batches) {
     else
       runs_.erase(source);
   return done;
-}
-
-// -- reading --------------------------------------------------------------------------------------
-
-/// The batch of a row of `number, origin, incarnation, first, last, batch, hash`, checked.
-result<shared_batch> change_log::batch_of(const SQLite::Statement& at) {
-  const auto number = at.getColumn(0).getInt64();
-  const auto name = "log row " + std::to_string(number);
-  const auto source = source_of(at, name);
-  if (!source) return fail(source.error());
-  const auto column = at.getColumn(5);
-  auto batch = change_batch::read(std::string{bytes_of(column)});
-  const auto first = static_cast<std::uint64_t>(at.getColumn(3).getInt64()),
-             last = static_cast<std::uint64_t>(at.getColumn(4).getInt64());
-  const bool is_sound = batch && at.getColumn(6).getInt64() == hash_of(number, **batch);
-  if (!is_sound) return damaged_row(name, wrong_hash);
-  if ((*batch)->source() != *source || (*batch)->first() != first || (*batch)->last() != last)
-    return damaged_row(name, "it holds other changes than it says");
-  return batch;
-}
-
-/// The number of the row that holds this change of a run, or of the first one behind it.
-std::optional<std::int64_t> change_log::number_of(std::int64_t run, std::uint64_t seq) {
-  const scoped_reset after{number_};
-  number_.bind(1, run);
-  number_.bind(2, static_cast<std::int64_t>(std::min<std::uint64_t>(seq, no_end)));
-  if (!number_.executeStep()) return std::nullopt;
-  return number_.getColumn(0).getInt64();
-}
-
-/// The number of the row with which reading a range has to begin. Incarnations follow each other in
-/// the log, unless a disk was set back: among the first ones of a range the order may be another.
-std::optional<std::int64_t> change_log::first_row_of(const log_range& range) {
-  const scoped_reset after{runs_from_};
-  bind_blob(runs_from_, 1, id_bytes(range.first.origin));
-  runs_from_.bind(2, static_cast<std::int64_t>(range.first.incarnation));
-  runs_from_.bind(3, static_cast<std::int64_t>(range.last.incarnation));
-  runs_from_.bind(4, looked_at);
-  std::optional<std::int64_t> first;
-  while (runs_from_.executeStep()) {
-    const auto incarnation = static_cast<std::uint64_t>(runs_from_.getColumn(1).getInt64());
-    const auto number = number_of(runs_from_.getColumn(0).getInt64(),
-                                  incarnation == range.first.incarnation ? range.first.seq : 1);
-    if (number && (!first || *number < *first)) first = number;
-  }
-  return first;
-}
-
-result<std::vector<shared_batch>> change_log::read_rows(std::span<const log_range> wanted,
-                                                        std::size_t max_bytes) {
-  std::vector<shared_batch> batches;
-  std::multimap<node_id, log_range> open;
-  auto from = no_end;
-  for (const auto& each : wanted) {
-    const auto number = first_row_of(each);
-    if (!number) continue;
-    open.emplace(each.first.origin, each);
-    from = std::min(from, *number);
-  }
-  const scoped_reset after{rows_};
-  rows_.bind(1, from);
-  for (std::size_t bytes = 0; !open.empty() && rows_.executeStep();) {
-    const auto source =
-        source_of(rows_, "log row " + std::to_string(rows_.getColumn(0).getInt64()));
-    if (!source) return fail(source.error());
-    const auto first = static_cast<std::uint64_t>(rows_.getColumn(3).getInt64()),
-               last = static_cast<std::uint64_t>(rows_.getColumn(4).getInt64());
-    const auto [begin, end] = open.equal_range(source->origin);
-    const auto range = std::find_if(
-        begin, end, [&](const auto& each) { return each.second.overlaps(*source, first, last); });
-    if (range == end) continue;
-    const scoped_reset after_batch{batch_};
-    batch_.bind(1, rows_.getColumn(0).getInt64());
-    if (!batch_.executeStep()) continue;
-    auto batch = batch_of(batch_);
-    if (!batch) return fail(std::move(batch.error()));
-    bytes += (*batch)->bytes().size();
-    if (!batches.empty() && bytes > max_bytes) break;
-    batches.push_back(std::move(*batch));
-    const auto& end_of_range = range->second.last;
-    if (source->incarnation == end_of_range.incarnation && last >= end_of_range.seq)
-      open.erase(range);
-  }
-  return batches;
-}
-
-result<std::vector<shared_batch>> change_log::read(std::span<const log_range> wanted,
-                                                   std::size_t max_bytes) {
-  return without_exceptions(database_.getFilename(), [&]() -> result<std::vector<shared_batch>> {
-    auto rows = read_rows(wanted, max_bytes);
-    if (!rows) return rows;
-    return joined(std::move(*rows));
-  });
-}
-
-result<void> change_log::replay(processed_changes done,
-                                const std::function<result<void>(change_record&&)>& take) {
-  return without_exceptions(database_.getFilename(), [&]() -> result<void> {
-    const auto from = first_beyond(done);
-    if (!from) return fail(from.error());
-    SQLite::Statement rows{database_,
-                           "SELECT number, origin, incarnation, first, last, batch, log.hash FROM "
-                           "log LEFT JOIN runs USING (run) WHERE number >= ? ORDER BY number"};
-    rows.bind(1, static_cast<std::int64_t>(*from));
-    while (rows.executeStep()) {
-      const auto batch = batch_of(rows);
-      if (!batch) return fail(batch.error());
-      const auto& source = (*batch)->source();
-      const dot end{source.origin, source.incarnation, (*batch)->last()};
-      if (done.covers(end)) continue;
-      auto records = (*batch)->records();
-      if (!records)
-        return damaged_row("log row " + std::to_string(rows.getColumn(0).getInt64()),
-                           records.error().message);
-      for (auto& each : *records)
-        if (!done.covers(each.dot))
-          if (auto taken = take(std::move(each)); !taken) return taken;
-      done.raise(end);
-    }
-    return {};
-  });
 }
 
 // -- beside a checkpoint --------------------------------------------------------------------------

@@ -83,7 +83,11 @@ private:
   result<std::vector<shared_batch>> read_rows(std::span<const log_range> wanted,
                                               std::size_t max_bytes);
   std::optional<std::int64_t> number_of(std::int64_t run, std::uint64_t seq);
-  std::optional<std::int64_t> first_row_of(const log_range& range);
+  /// Numbers of rows, both included.
+  struct rows {
+    std::int64_t first = 0, last = 0;
+  };
+  result<std::optional<rows>> rows_of(const log_range& range);
 
   SQLite::Database& database_;
   SQLite::Statement insert_, number_, rows_, batch_, insert_run_, run_, runs_from_;

@@ -10,8 +10,8 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
-constexpr std::int64_t schema_version = 2;
-constexpr std::int64_t oldest_version = 2;
+constexpr std::int64_t schema_version = 3;
+constexpr std::int64_t oldest_version = 3;
 
 constexpr const char* settings =
     "PRAGMA synchronous = FULL;"

@@ -16,6 +16,8 @@ constexpr std::size_t max_pull_ranges = 1024;
 constexpr std::size_t max_processing = 1024;
 /// Incarnations that are declined. Of further ones each push is refused.
 constexpr std::size_t max_declined = 1024;
+/// Incarnations of which is known how far they are sent. Beyond, pulls are not answered.
+constexpr std::size_t max_progress = std::size_t{1} << 18;
 
 /// Whether a vector has an entry for a later incarnation of a node.
 bool has_later(const version_vector& vector, const incarnation_id& source) noexcept {
@@ -69,7 +71,7 @@ sync_session::effects sync_session::processed(std::uint64_t push) {
     come.push_back({source.origin, source.incarnation, view_.committed().at(source)});
   out.push_back(send_message{sync_ack{push, version_vector{std::move(come)}}});
   processing_.erase(done);
-  if (!pulled_) pull_missing(out);
+  pull_missing(out);
   return out;
 }
 
@@ -87,7 +89,8 @@ sync_session::effects sync_session::tick(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
   then_ = std::exchange(recently_, present());
   out.push_back(send_message{heads()});
-  pulled_ = false;
+  asked_for_.clear();
+  asked_for_rows_ = false;
   pull_missing(out);
   return out;
 }
@@ -109,6 +112,7 @@ void sync_session::on(const sync_hello& hello, effects& out) {
                  out);
   if (!learn(hello.vector, out)) return;
   peer_ = hello.node;
+  peer_incarnation_ = hello.incarnation;
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
@@ -171,6 +175,7 @@ void sync_session::on(const sync_heads& heads, effects& out) {
   their_declined_ = {heads.declined.begin(), heads.declined.end()};
 
   compare_roots(heads, out);
+  notice_forgotten(heads.vector, out);
 
   const bool no_progress = !heads.busy && !window_.empty() &&
                            window_.acknowledged() == then_.acknowledged &&
@@ -191,9 +196,11 @@ void sync_session::on(const sync_pull& pull, effects& out) {
   for (const auto& range : pull.ranges) {
     const auto source = incarnation_of(range);
     const auto last = committed_of(source, range.last);
-    if (last < range.first) continue;
+    const auto first = std::max<std::uint64_t>(range.first, 1);
+    if (last < first || progress_.size() >= max_progress) continue;
+    if (range.first == 0) unguessed_[source.origin] = source.incarnation;
     auto& progress = progress_[source];
-    progress.sent = std::max<std::uint64_t>(range.first, 1) - 1;
+    progress.sent = first - 1;
     progress.pulled = true;
     owe(source, last);
     behind_ = true;
@@ -209,12 +216,15 @@ void sync_session::close(error_code code, std::string why, effects& out) {
 }
 
 sync_heads sync_session::heads() const {
+  auto linked = their_links_;
+  linked.insert(peer_);
   return {view_.committed().vector(),
           view_.root(),
           processed_,
           view_.links(),
           {declined_.begin(), declined_.end()},
-          !processing_.empty() || !view_.takes_pushes()};
+          !processing_.empty() || !view_.takes_pushes(),
+          view_.reports_beside(linked)};
 }
 
 // -- what the peer has ----------------------------------------------------------------------------
@@ -256,6 +266,17 @@ void sync_session::compare_roots(const sync_heads& heads, effects& out) {
   out.push_back(report_roots{view_.root(), heads.root});
 }
 
+/// What the peer lists has not ended there.
+void sync_session::notice_forgotten(const version_vector& vector, effects& out) {
+  if (forgotten_reported_) return;
+  const auto found = std::ranges::find_if(vector.entries(), [this](const version_entry& each) {
+    return view_.committed().has_forgotten(incarnation_of(each));
+  });
+  if (found == vector.entries().end()) return;
+  forgotten_reported_ = true;
+  out.push_back(report_forgotten{incarnation_of(*found)});
+}
+
 bool sync_session::release(std::uint64_t batch, effects& out) {
   if (window_.acknowledge(batch)) return true;
   close(error_code::protocol_violation,
@@ -268,6 +289,7 @@ bool sync_session::release(std::uint64_t batch, effects& out) {
 void sync_session::presume_lost_what_is_unacknowledged() noexcept {
   window_.presume_lost();
   // What the peer still lacks of what it has pulled, it pulls again.
+  unguessed_.clear();
   std::erase_if(progress_, [](const auto& each) { return each.second.pulled; });
   for (auto& [source, progress] : progress_) progress.sent = 0;
 }
@@ -275,13 +297,20 @@ void sync_session::presume_lost_what_is_unacknowledged() noexcept {
 /// Forgets how far the peer has come with incarnations that have ended on both sides.
 void sync_session::forget_ended() {
   const auto is_over = [this](const incarnation_id& source) {
-    return has_later(theirs_, source) && view_.committed().has_ended(source);
+    return has_later(theirs_, source) && view_.committed().has_ended(source) && may_guess(source);
   };
   theirs_.remove_if([&](const version_entry& each) { return is_over(incarnation_of(each)); });
   std::erase_if(progress_, [&](const auto& each) {
     const auto& [source, progress] = each;
     return is_over(source) && !(progress.pulled && progress.sent < progress.owed);
   });
+}
+
+/// Whether the entries of later incarnations tell what the peer has of this one. Not when the peer
+/// has asked for all that is before.
+bool sync_session::may_guess(const incarnation_id& source) const noexcept {
+  const auto said = unguessed_.find(source.origin);
+  return said == unguessed_.end() || source.incarnation > said->second;
 }
 
 /// Whether this node has changes of an incarnation that a later one of its node does not know of.
@@ -292,7 +321,8 @@ bool sync_session::goes_on_beside_later(const incarnation_id& source) const noex
 
 /// Up to where the peer has an incarnation, as far as known or guessed.
 std::uint64_t sync_session::peer_has(const incarnation_id& source) const noexcept {
-  if (has_later(theirs_, source) && !goes_on_beside_later(source)) return UINT64_MAX;
+  if (may_guess(source) && has_later(theirs_, source) && !goes_on_beside_later(source))
+    return UINT64_MAX;
   return seq_at(theirs_, source);
 }
 
@@ -310,21 +340,27 @@ std::uint64_t sync_session::committed_of(const incarnation_id& source,
   return mine.has_forgotten(source) ? upto : std::min(upto, mine.at(source));
 }
 
-/// Asks the origin itself when it is linked, else any peer. A peer of which all is here has nothing
-/// more to give.
+/// Asks the origin itself when it is linked, else any peer; all of them for what the vector of a
+/// peer does not tell. A peer of which all is here has nothing more to give. Asks for the same only
+/// once between heads, and for all that is before an incarnation, too.
 void sync_session::pull_missing(effects& out) {
   if (view_.committed().covers(theirs_)) return;
   sync_pull pull;
   for (auto range : view_.missing()) {
     const auto source = incarnation_of(range);
-    if (!has_later(theirs_, source)) range.last = std::min(range.last, seq_at(theirs_, source));
-    const bool others_turn =
-        range.origin != peer_ && std::ranges::binary_search(view_.links(), range.origin);
+    const bool is_guess = has_later(theirs_, source);
+    if (range.first == 0 && (asked_for_rows_ || !is_guess)) range.first = 1;
+    if (!is_guess) range.last = std::min(range.last, seq_at(theirs_, source));
+    const bool others_turn = !is_guess && range.origin != peer_ &&
+                             std::ranges::binary_search(view_.links(), range.origin);
     if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)
       pull.ranges.push_back(range);
   }
-  if (pull.ranges.empty()) return;
-  pulled_ = true;
+  if (pull.ranges.empty() || pull.ranges == asked_for_) return;
+  asked_for_ = pull.ranges;
+  asked_for_rows_ = asked_for_rows_ || std::ranges::any_of(pull.ranges, [](const dot_range& each) {
+                      return each.first == 0;
+                    });
   out.push_back(send_message{std::move(pull)});
 }
 

@@ -53,6 +53,8 @@ public:
   virtual const std::vector<node_id>& links() const = 0;
   /// `context_engine::missing`
   virtual std::vector<dot_range> missing() const = 0;
+  /// `members::reports_beside`
+  virtual std::vector<member_report> reports_beside(const std::set<node_id>& linked) const = 0;
 
 protected:
   ~sync_view() = default;
@@ -89,13 +91,18 @@ struct report_mismatch {
 struct report_roots {
   state_hash ours, theirs;
 };
+/// The peer has changes of an incarnation whose end this node has forgotten, so that it cannot tell
+/// which of them are new. Reported once in a session. An operator must know.
+struct report_forgotten {
+  incarnation_id source;
+};
 /// The session is over; close the link.
 struct close_session {
   error reason;
 };
 /// What the owner of a session has to do, in order.
 using session_effect = std::variant<send_message, read_log, apply_changes, report_mismatch,
-                                    report_roots, close_session>;
+                                    report_roots, report_forgotten, close_session>;
 
 /// One side of the synchronisation between two replicas, without engine, log and link: calls report
 /// events, and the session answers with effects to carry out in order.
@@ -147,6 +154,8 @@ public:
   effects tick(std::uint64_t now_ms);
 
   bool is_open() const noexcept { return phase_ == phase::open; }
+  /// The incarnation in which the peer says what it says. 0 before its hello.
+  std::uint64_t peer_incarnation() const noexcept { return peer_incarnation_; }
   /// The changes that the peer has, as far as known.
   const version_vector& peer_vector() const noexcept { return theirs_; }
   std::size_t in_flight_bytes() const noexcept { return window_.bytes(); }
@@ -176,12 +185,14 @@ private:
   bool learn(const version_vector& vector, effects& out);
   bool has_reached(const version_vector& vector, effects& out);
   void compare_roots(const sync_heads& heads, effects& out);
+  void notice_forgotten(const version_vector& vector, effects& out);
   bool release(std::uint64_t batch, effects& out);
   void presume_lost_what_is_unacknowledged() noexcept;
   void owe(const incarnation_id& source, std::uint64_t upto);
   standing present() const {
     return {view_.committed().vector(), window_.latest(), window_.acknowledged()};
   }
+  bool may_guess(const incarnation_id& source) const noexcept;
   bool goes_on_beside_later(const incarnation_id& source) const noexcept;
   std::uint64_t peer_has(const incarnation_id& source) const noexcept;
   std::uint64_t reached(const incarnation_id& source) const noexcept;
@@ -207,10 +218,13 @@ private:
   phase phase_ = phase::waiting;
 
   // The peer as a receiver.
+  std::uint64_t peer_incarnation_ = 0;
   version_vector theirs_;
   std::set<node_id> their_links_;
   std::set<incarnation_id> their_declined_;
   std::map<incarnation_id, progress> progress_;
+  std::map<node_id, std::uint64_t>
+      unguessed_;         ///< Up to this incarnation the peer has what it says.
   bool behind_ = false;   ///< Owed changes may have to come from the log. Nothing is queued then.
   bool reading_ = false;  ///< The log is being read.
   std::deque<shared_batch> queue_;
@@ -219,7 +233,7 @@ private:
 
   standing recently_;  ///< When heads were last sent by `tick`, or at the greeting.
   standing then_;      ///< The time before, so at least a second ago. Empty in the first second.
-  bool roots_reported_ = false;
+  bool roots_reported_ = false, forgotten_reported_ = false;
 
   // The peer as a sender.
   struct received_push {
@@ -228,8 +242,9 @@ private:
   };
   std::deque<received_push> processing_;
   std::set<incarnation_id> declined_;
-  std::uint64_t processed_ = 0;  ///< The latest push of the peer that is done.
-  bool pulled_ = false;          ///< A pull was sent since the last heads.
+  std::uint64_t processed_ = 0;       ///< The latest push of the peer that is done.
+  std::vector<dot_range> asked_for_;  ///< By the latest pull since the last heads.
+  bool asked_for_rows_ = false;       ///< Since then: also for all earlier incarnations.
   std::uint64_t next_heads_ms_ = 0;
 };
 

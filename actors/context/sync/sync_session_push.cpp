@@ -112,8 +112,11 @@ void sync_session::push_from_queue(effects& out) {
 /// them may lack earlier incarnations, too, which this one has ended.
 dot sync_session::first_wanted(const incarnation_id& source) const noexcept {
   const auto done = reached(source);
+  const auto said = unguessed_.find(source.origin);
+  const bool is_last_of_row = said != unguessed_.end() && said->second == source.incarnation;
   const bool is_latest = !view_.committed().has_ended(source) && !goes_on_beside_later(source);
-  if (done > 0 || !is_latest) return {source.origin, source.incarnation, done + 1};
+  if (done > 0 || !(is_latest || is_last_of_row))
+    return {source.origin, source.incarnation, done + 1};
   dot first{source.origin, 1, 1};
   for (const auto& each : theirs_.of(source.origin))
     if (each.incarnation < source.incarnation)

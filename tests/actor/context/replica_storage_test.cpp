@@ -194,7 +194,7 @@ TEST_CASE("checkpoints are written while writers never pause") {
   CHECK(replica.store.log().size() == 400);
   CHECK(replica.store.checkpoints().size() >= 6);
   for (const auto& each : replica.store.checkpoints())
-    CHECK(each->vector.at(replica.id, 1) == each->tree.size());
+    CHECK(each->processed.at({replica.id, 1}) == each->tree.size());
   CHECK(replica.store.checkpoints().front()->tree.size() < 100);
 }
 

@@ -101,6 +101,12 @@ public:
     way.push_back(std::move(letter));
   }
 
+  std::size_t holders(const dot& id, const members& known) const override {
+    return static_cast<std::size_t>(std::ranges::count_if(nodes_, [&](const auto& each) {
+      return known.has(each->id()) && each->disk.stored().covers(id);
+    }));
+  }
+
   void close(peer_id id, unsigned from, const std::string& reason) override {
     const auto found = links_.find(id);
     must(found != links_.end(), "a link is closed twice");

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -27,7 +28,7 @@ namespace troupe::test::simulation {
 /// A write that is not answered yet.
 struct open_write {
   std::vector<dot> dots;
-  bool durable = false;
+  durability level = durability::memory;
   bool may_be_made = true;  ///< Whether its conditions held.
   bool adds = false;        ///< It is refused where no number is.
 };
@@ -54,6 +55,8 @@ public:
   virtual void send(peer_id link, unsigned from, const sync_message& message) = 0;
   /// The replica closes the link.
   virtual void close(peer_id link, unsigned from, const std::string& reason) = 0;
+  /// How many of these members have a change on their disks.
+  virtual std::size_t holders(const dot& id, const members& known) const = 0;
 
 protected:
   ~link_ends() = default;
@@ -117,7 +120,7 @@ public:
   void write(const write_values& wanted, event_time now) {
     const context_request request{++requests_};
     const simulated_write asked{truth_, *manager_, paths_};
-    open_write open{{}, wanted.durability == durability::durable};
+    open_write open{{}, wanted.durability};
     open.adds = wanted.what == operation::increment;
     for (const auto& each : wanted.expected)
       open.may_be_made = open.may_be_made && read_.at(each.path).live == live_at(each.path);
@@ -160,20 +163,17 @@ public:
     after_event();
   }
   void tick(event_time now) {
-    manager_->tick(now);
-    after_event();
+    may_join(now, [&] { manager_->tick(now); });
   }
   void peer_up(peer_id link, const node_id& peer, event_time now) {
-    manager_->peer_up(link, peer, now);
-    after_event();
+    may_join(now, [&] { manager_->peer_up(link, peer, now); });
   }
   void peer_down(peer_id link) {
     manager_->peer_down(link);
     after_event();
   }
   void hear(peer_id link, const std::string& method, const std::string& params, event_time now) {
-    manager_->hear(link, method, params, now);
-    after_event();
+    may_join(now, [&] { manager_->hear(link, method, params, now); });
   }
   void send_failed(peer_id link) {
     manager_->send_failed(link, {error_code::overloaded, "the other side does not read", {}});
@@ -198,6 +198,22 @@ public:
   }
 
 private:
+  /// An event in which the node may become a member, which is a write that nobody asked for.
+  template <class Event>
+  void may_join(event_time now, const Event& happen) {
+    const auto where = members::place_of(id());
+    std::optional<simulated_write> joining;
+    if (!manager_->known_members().has_joined())
+      joining.emplace(truth_, *manager_, std::vector{where});
+    happen();
+    if (joining && manager_->known_members().has_joined()) {
+      write_values wanted{.entries = {}, .principal = "system"};
+      wanted.entries.push_back(
+          {where, value::map({{"since_ms", value{static_cast<std::int64_t>(now.wall_ms)}}})});
+      for (const auto& each : joining->records(wanted, *manager_)) truth_.wrote(each);
+    }
+    after_event();
+  }
   std::vector<dot> live_at(const path& where) const {
     std::vector<dot> live;
     if (const auto entry = manager_->engine().tree().find(where))
@@ -264,8 +280,11 @@ private:
       const auto code = effect.outcome.error().code;
       must(code != error_code::failed_precondition || !open.may_be_made || open.adds,
            "a write is refused for a condition that holds");
-      must(code == error_code::storage_failure || open.dots.empty(),
+      must(code == error_code::storage_failure || code == error_code::deadline_exceeded ||
+               open.dots.empty(),
            "a write is refused and made all the same");
+      if (code == error_code::deadline_exceeded)
+        acknowledged_.insert(open.dots.begin(), open.dots.end());
       return;
     }
     must(open.may_be_made, "a write is answered though its condition does not hold");
@@ -273,7 +292,13 @@ private:
     for (std::size_t i = 0; i < open.dots.size(); ++i)
       must(effect.outcome->ids[i] == truth_.record(open.dots[i]).id(),
            "an answer names other changes");
-    if (open.durable) acknowledged_.insert(open.dots.begin(), open.dots.end());
+    if (open.level == durability::memory) return;
+    acknowledged_.insert(open.dots.begin(), open.dots.end());
+    if (open.level == durability::durable || open.dots.empty()) return;
+    const auto& known = manager_->known_members();
+    const auto needed = 1 + member_waits::others_for(open.level, known);
+    must(links_.holders(open.dots.back(), known) >= needed,
+         "a write is acknowledged that too few members have");
   }
   void carry_out(answer_settle& effect) {
     const auto found = settles_.find(effect.request);

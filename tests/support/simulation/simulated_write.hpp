@@ -78,8 +78,18 @@ private:
             !truth_.is_inside_transaction(dot{each.origin, each.incarnation, each.seq}))
           all.push_back(each);
     const auto add = [&](const dot& id) {
-      if (incarnation_id{id.origin, id.incarnation} != own_)
-        all.push_back({id.origin, id.incarnation, id.seq});
+      const incarnation_id source{id.origin, id.incarnation};
+      if (source == own_) return;
+      std::vector<version_entry> later;
+      for (const auto& each : processed_.vector().of(id.origin))
+        if (each.incarnation > id.incarnation) later.push_back({each.origin, each.incarnation, 1});
+      const bool names_itself =
+          !processed_.has_ended(source) || std::ranges::any_of(later, [&](const auto& each) {
+            return truth_.is_open({each.origin, each.incarnation, 1}, processed_);
+          });
+      if (names_itself) return all.push_back({id.origin, id.incarnation, id.seq});
+      for (const auto& each : later)
+        if (incarnation_id{each.origin, each.incarnation} != own_) all.push_back(each);
     };
     if (records.size() > 1)
       for (const auto& each : records) {

@@ -34,13 +34,43 @@ public:
     });
     std::vector<sync_effect> early;
     for (const auto& [request, open] : node.open_writes()) {
-      if (!open.durable || open.dots.empty() || !answered.insert(request).second) continue;
+      if (open.level != durability::durable || open.dots.empty() ||
+          !answered.insert(request).second)
+        continue;
       values_written written;
       for (const auto& id : open.dots) written.ids.push_back(change_record{.dot = id}.id());
       early.push_back(answer_write{request, std::move(written)});
     }
     effects.insert(effects.end(), std::move_iterator{early.begin()},
                    std::move_iterator{early.end()});
+  }
+
+private:
+  std::map<const simulated_node*, std::set<context_request>> answered_;
+};
+
+/// Answers a write for which members have to be waited for when it is on this node's disk.
+class acknowledges_before_members final : public interference {
+public:
+  void alter(simulated_node& node, std::vector<sync_effect>& effects) override {
+    auto& answered = answered_[&node];
+    std::erase_if(effects, [&](const sync_effect& each) {
+      const auto* answer = std::get_if<answer_write>(&each);
+      return answer && answered.contains(answer->request);
+    });
+    std::set<context_request> now;
+    for_each_effect<answer_write>(effects, [&](const answer_write& each) {  //
+      now.insert(each.request);
+    });
+    for (const auto& [request, open] : node.open_writes()) {
+      if (now.contains(request)) continue;
+      const bool is_early = open.level > durability::durable && !open.dots.empty() &&
+                            node.disk.stored().covers(open.dots.back());
+      if (!is_early || !answered.insert(request).second) continue;
+      values_written written;
+      for (const auto& id : open.dots) written.ids.push_back(change_record{.dot = id}.id());
+      effects.push_back(answer_write{request, std::move(written)});
+    }
   }
 
 private:

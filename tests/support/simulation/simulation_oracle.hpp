@@ -44,6 +44,10 @@ public:
   }
   /// Whether the transaction of a change goes on after it.
   bool is_inside_transaction(const dot& id) const { return !record(id).transaction.is_last(); }
+  /// Whether a replica that has these changes has only a part of the transaction of this one.
+  bool is_open(const dot& id, const processed_changes& processed) const {
+    return !processed.covers(last_of(record(id)));
+  }
   bool knows(const dot& id) const { return all_.contains(id); }
   const change_record& record(const dot& id) const { return all_.at(id); }
 

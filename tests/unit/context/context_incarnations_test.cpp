@@ -80,7 +80,7 @@ TEST_CASE("what others wait for of an older incarnation is asked for") {
   CHECK(engine.buffered() == 0);
 }
 
-TEST_CASE("a change of an incarnation that is forgotten is refused, unless it lives") {
+TEST_CASE("the changes of an incarnation that is forgotten count as there") {
   engine_state state;
   for (std::uint64_t n = 1; n <= processed_changes::max_ended_of_node + 2; ++n) {
     auto record = put({node(2), n, 1}, "/a", 1);
@@ -91,10 +91,7 @@ TEST_CASE("a change of an incarnation that is forgotten is refused, unless it li
   state.tree.put(path{"/live"}, std::vector{sibling::of(live, content_hash(live))});
   context_engine engine{node(1), 1, state};
   CHECK(status_of(engine, live) == apply_status::duplicate);
-  const auto gone = engine.apply(put({node(2), 1, 2}, "/a", 1), noon);
-  CHECK(gone.status == apply_status::refused);
-  REQUIRE(gone.problem);
-  CHECK(gone.problem->message.find("ended so long ago") != std::string::npos);
+  CHECK(status_of(engine, put({node(2), 1, 2}, "/a", 1)) == apply_status::duplicate);
   // What overwrites such a change waits for nothing.
   CHECK(status_of(engine, put({node(3), 1, 1}, "/live", 2, {seen(live)})) == apply_status::applied);
   CHECK(engine.view(path{"/live"}) == value{2});
@@ -122,6 +119,74 @@ TEST_CASE("no write is accepted where incarnations that cannot end use up the bo
   context_engine engine{node(1), 4, state, limits};
   CHECK(engine.write(operation::put, a, 1, "ada", {}, noon).error().code ==
         error_code::limit_exceeded);
+}
+
+TEST_CASE("only an earlier incarnation that ends makes room, and none comes back without it") {
+  engine_limits limits;
+  limits.max_incarnations_of_node = 3;
+  context_engine engine{node(1), 1, {}, limits};
+  auto late = put({node(2), 100, 1}, "/a", 1);
+  REQUIRE(status_of(engine, late) == apply_status::applied);
+  auto ended = put({node(2), 5, 1}, "/a", 1);
+  REQUIRE(status_of(engine, ended) == apply_status::applied);
+  auto ends = put({node(2), 6, 1}, "/a", 1);
+  ends.after = {{node(2), 5, 1}};
+  REQUIRE(status_of(engine, ends) == apply_status::applied);
+  auto third = put({node(2), 7, 1}, "/a", 1);
+  third.after = {{node(2), 100, 1}};
+  REQUIRE(status_of(engine, third) == apply_status::applied);
+  auto fourth = put({node(2), 8, 1}, "/a", 1);
+  fourth.after = {{node(2), 100, 1}};
+  CHECK(status_of(engine, fourth) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(2), 5, 2}, "/a", 1)) == apply_status::overflow);
+  CHECK(engine.vector().entries().size() == 3);
+}
+
+TEST_CASE("who waits for what is forgotten goes on") {
+  engine_limits limits;
+  context_engine engine{node(1), 1, {}, limits};
+  auto waits = put({node(3), 1, 1}, "/b", 1);
+  waits.after = {{node(2), 5, 7}};
+  REQUIRE(status_of(engine, waits) == apply_status::buffered);
+  REQUIRE(status_of(engine, put({node(2), 5, 3}, "/c", 1)) == apply_status::buffered);
+  for (std::uint64_t n = 4; n <= processed_changes::max_ended_of_node + 20; ++n) {
+    if (n == 5) continue;
+    auto record = put({node(2), n, 1}, "/a/" + std::to_string(n), 1);
+    if (n > 4) record.after = {{node(2), n == 6 ? 4 : n - 1, 1}};
+    REQUIRE(status_of(engine, record) == apply_status::applied);
+  }
+  CHECK(engine.processed().has_forgotten({node(2), 5}));
+  CHECK(engine.buffered() == 0);
+  CHECK(engine.missing().empty());
+  CHECK(engine.view(path{"/b"}) == value{1});
+}
+
+TEST_CASE("a later start of this node than the one that runs is an alarm") {
+  context_engine engine{node(1), 5};
+  must_write(engine, a, 1);
+  auto later = put({node(1), 9, 1}, "/b", 1);
+  later.after = {{node(1), 5, 1}};
+  const auto outcome = engine.apply(later, noon);
+  CHECK(outcome.status == apply_status::applied);
+  CHECK(outcome.alarm);
+  CHECK(must_write(engine, a, 2).dot == dot{node(1), 5, 2});
+}
+
+TEST_CASE("an erasure of what very many lives have written names few of them") {
+  engine_state state;
+  for (std::uint64_t n = 1; n <= 3000; ++n) {
+    auto record = put({node(2), n, 1}, "/a/" + std::to_string(n), 1);
+    if (n > 1) record.after = {{node(2), n - 1, 1}};
+    state.processed.add(record);
+    state.tree.put(record.path, std::vector{sibling::of(record, content_hash(record))});
+  }
+  context_engine engine{node(1), 1, state};
+  const auto made = engine.write_together(
+      {{operation::erase_subtree, path{"/a"}, {}}, {operation::put, path{"/b"}, 1}}, "tester", {},
+      noon);
+  REQUIRE(made);
+  CHECK((*made)[0].record.after == std::vector<version_entry>{{node(2), 3000, 1}});
+  CHECK(engine.values() == 1);
 }
 
 TEST_CASE("a transaction names first what all of it needs, and then waits for nothing") {

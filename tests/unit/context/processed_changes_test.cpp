@@ -98,6 +98,36 @@ TEST_CASE("the vector has one entry for a node that starts without end, and memo
   CHECK(changes == before);
 }
 
+TEST_CASE("the incarnation that runs never ends") {
+  processed_changes changes;
+  changes.keep_open({node(1), 5});
+  changes.add(change(1, 5, 1));
+  changes.add(change(1, 7, 1, {{node(1), 5, 1}}));
+  for (std::uint64_t n = 8; n <= processed_changes::max_ended_of_node + 20; ++n)
+    changes.add(change(1, n, 1, {{node(1), n - 1, 1}}));
+  CHECK(changes.at({node(1), 5}) == 1);
+  CHECK_FALSE(changes.has_forgotten({node(1), 5}));
+  CHECK(changes.vector().entries().size() == 2);
+}
+
+TEST_CASE("what was lowered to nothing has not ended, whatever is forgotten") {
+  processed_changes changes;
+  changes.add(change(1, 5, 1));
+  changes.add(change(1, 5, 2));
+  changes.add(change(1, 6, 1));
+  for (std::uint64_t n = 7; n <= processed_changes::max_ended_of_node + 20; ++n)
+    changes.add(change(1, n, 1, {{node(1), n - 1, 1}}));
+  changes.add(change(2, 1, 4));
+  auto lowered = changes;
+  lowered.lower({{node(1), 5, 1}, {node(2), 1, 3}});
+  CHECK_FALSE(lowered.covers(dot{node(1), 5, 1}));
+  CHECK_FALSE(lowered.has_forgotten({node(1), 5}));
+  CHECK(lowered.at({node(2), 1}) == 2);
+  CHECK(reread(lowered) == lowered);
+  lowered.add(change(1, 5, 1));
+  CHECK(lowered.at({node(1), 5}) == 1);
+}
+
 TEST_CASE("many nodes together are remembered up to a bound") {
   processed_changes changes;
   constexpr std::uint64_t each = 700, nodes = processed_changes::max_ended / each + 20;
@@ -159,13 +189,14 @@ TEST_CASE("what is stored is checked") {
     return !decode<processed_changes>(bytes, {}).has_value();
   };
   CHECK_FALSE(refused(encode(processed_changes{})));
-  CHECK(refused("\x91\x90"));
-  CHECK(refused("\x92\x01\x90"));
-  CHECK(refused("\x92\x90\x01"));
-  CHECK(refused("\x92\x90\x91\x01"));
-  CHECK(refused("\x92\x90\x91\x92\x01\x01"));
+  CHECK(refused("\x92\x90\x90"));
+  CHECK(refused("\x93\x01\x90\x90"));
+  CHECK(refused("\x93\x90\x01\x90"));
+  CHECK(refused("\x93\x90\x90\x01"));
+  CHECK(refused("\x93\x90\x90\x91\x01"));
+  CHECK(refused("\x93\x90\x90\x91\x92\x01\x01"));
   const std::string id = "\xc4\x10" + std::string(16, 'x');
-  CHECK(refused("\x92\x90\x91\x92" + id + "\xc0"));
-  CHECK(refused("\x92\x90\x91\x94" + id + "\x01\x01\xc0"));
-  CHECK(refused("\x92\x90\x91\x93" + id + "\x01\x01"));
+  CHECK(refused("\x93\x90\x90\x91\x92" + id + "\xc0"));
+  CHECK(refused("\x93\x90\x90\x91\x94" + id + "\x01\x01\xc0"));
+  CHECK(refused("\x93\x90\x90\x91\x93" + id + "\x01\x01"));
 }

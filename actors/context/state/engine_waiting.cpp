@@ -1,0 +1,177 @@
+// Changes that wait for others: which they are, and when they go on.
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// Changes that are awaited by those that have no room in the buffer.
+constexpr std::size_t min_awaited = 64;
+
+}  // namespace
+
+/// Whether a change is part of the state, or was. A part of an open transaction is not, unless it
+/// is another change than the one that is meant.
+bool context_engine::has_arrived(const observed_change& seen) const noexcept {
+  if (!processed_.covers(seen.dot)) return false;
+  const auto* part = transactions_.find(seen.dot);
+  return !part || part->content != seen.content;
+}
+
+/// Whether all changes of an incarnation up to this one are part of the state, or were.
+bool context_engine::has_arrived(const dot& last) const noexcept {
+  return processed_.covers(last) && !transactions_.find(last);
+}
+
+/// A change that must be there before this one, and has not arrived.
+std::optional<dot> context_engine::awaited_by(const change_record& record) const {
+  const auto waits = waits_.find(incarnation_of(record.dot));
+  const bool is_known = waits != waits_.end() && waits->second.first == record.dot;
+  const auto since = is_known ? waits->second.second : dot{};
+  const auto is_before = [](const version_entry& each, const dot& id) {
+    return dot{each.origin, each.incarnation, each.seq} < id;
+  };
+  const auto& after = record.after;
+  for (auto at = std::lower_bound(after.begin(), after.end(), since, is_before); at != after.end();
+       ++at)
+    if (const dot last{at->origin, at->incarnation, at->seq}; !has_arrived(last)) return last;
+  const auto first = [&](const std::vector<observed_change>& changes) -> std::optional<dot> {
+    for (const auto& seen : changes)
+      if (!has_arrived(seen)) return seen.dot;
+    return std::nullopt;
+  };
+  if (const auto awaited = first(record.observed)) return awaited;
+  for (const auto& each : record.below)
+    if (const auto awaited = first(each.changes)) return awaited;
+  const auto counted = unpack_counts(record.counts.bytes);
+  TROUPE_ASSERT(counted, "what a change counts has been checked");
+  for (const auto& [source, seq, amount] : *counted) {
+    const dot last{source.origin, source.incarnation, seq};
+    if (source != incarnation_of(record.dot) && !has_arrived(last)) return last;
+  }
+  return std::nullopt;
+}
+
+apply_outcome context_engine::buffer(change_record record) {
+  apply_outcome outcome;
+  const auto id = record.dot;
+  switch (waiting_.put(std::move(record))) {
+    case reorder_buffer::outcome::stored: outcome.status = apply_status::buffered; break;
+    case reorder_buffer::outcome::duplicate: outcome.status = apply_status::duplicate; break;
+    case reorder_buffer::outcome::different_content: {
+      const auto& first = *waiting_.find(id);
+      const auto first_content = content_hash(first), content = content_hash(record);
+      return isolate_beside({id, {first, std::move(record)}, {first_content, content}});
+    }
+    case reorder_buffer::outcome::full:
+      outcome.status = apply_status::overflow;
+      outcome.problem = error{
+          error_code::overloaded,
+          "too many changes wait for earlier ones; " + describe(record) + " must be sent again",
+          {}};
+  }
+  return outcome;
+}
+
+/// The next change of its incarnation waits for one that it overwrote.
+apply_outcome context_engine::buffer_until(const dot& awaited, change_record record) {
+  const auto id = record.dot;
+  const bool is_ours = incarnation_of(awaited) == own_;
+  const auto name = is_ours ? describe(record) : std::string{};
+  auto outcome = buffer(std::move(record));
+  // What has no room will be sent again. It is known all the same what it waits for, so that this
+  // can be asked for meanwhile: the room may be full of what waits for it, too.
+  const bool has_room = awaited_.size() < 2 * limits_.max_buffered_records + min_awaited;
+  if (outcome.status == apply_status::buffered || has_room) wait_for(awaited, id);
+  if (outcome.status != apply_status::buffered) return outcome;
+  if (!is_ours) return outcome;
+  outcome.alarm = true;
+  outcome.problem =
+      error{error_code::already_exists,
+            name +
+                " has overwritten changes of this incarnation that this node did not "
+                "make: another node runs under its identity, or a node lies; it waits",
+            {}};
+  return outcome;
+}
+
+/// A change waits for one that it needs.
+void context_engine::wait_for(const dot& awaited, const dot& waits) {
+  awaited_.emplace(awaited, incarnation_of(waits));
+  waits_[incarnation_of(waits)] = {waits, awaited};
+}
+
+/// A change is part of the state now: what waited for it is ready.
+void context_engine::arrived(const dot& id) {
+  if (awaited_.empty()) return;
+  for (auto at = awaited_.lower_bound({id, {}}); at != awaited_.end() && at->first == id;
+       at = awaited_.erase(at))
+    ready_.push_back(at->second);
+}
+
+/// Incarnations of a node count as there now, because it is forgotten where they have ended: who
+/// waits for them goes on, and what waits of them is not needed.
+void context_engine::forgot_some_of(const node_id& origin) {
+  for (auto at = awaited_.lower_bound({dot{origin, 0, 0}, {}});
+       at != awaited_.end() && at->first.origin == origin;) {
+    if (!has_arrived(at->first)) {
+      ++at;
+      continue;
+    }
+    ready_.push_back(at->second);
+    at = awaited_.erase(at);
+  }
+  waiting_.drop_of(origin, processed_);
+}
+
+/// Takes the buffered changes that wait for nothing any more.
+void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms) {
+  while (!ready_.empty()) {
+    const auto source = ready_.back();
+    ready_.pop_back();
+    const dot next{source.origin, source.incarnation, last_of(source) + 1};
+    const auto* waiting = waiting_.find(next);
+    if (!waiting) continue;
+    if (waiting->transaction.index == 0)
+      if (const auto awaited = awaited_by(*waiting)) {
+        wait_for(*awaited, next);
+        continue;
+      }
+    auto record = *waiting_.take(next);
+    auto copy = record;
+    auto one = accept(std::move(record), now_ms);
+    outcome.alarm = outcome.alarm || one.alarm;
+    if (one.problem && !outcome.problem) outcome.problem = std::move(one.problem);
+    if (one.status != apply_status::applied) continue;  // it must be sent again, or is refused
+    outcome.released.push_back(std::move(copy));
+    std::ranges::move(one.applied, std::back_inserter(outcome.applied));
+  }
+}
+
+std::vector<dot_range> context_engine::missing() const {
+  auto all = waiting_.missing(processed_);
+  for (const auto& [id, waits] : awaited_) {
+    const auto known = vector().of(id.origin);
+    if (known.empty() || known.back().incarnation <= id.incarnation) continue;
+    auto next = last_of(incarnation_of(id)) + 1;
+    const auto* open = transactions_.find(id);
+    const auto last = open ? open->last() : id.seq;
+    if (next > last) continue;
+    // What has no room to wait may stand for a long row of others that it needs.
+    const bool has_room = waiting_.find({waits.origin, waits.incarnation, last_of(waits) + 1});
+    if (next == 1 && !has_room) next = 0;
+    all.push_back({id.origin, id.incarnation, next, last});
+  }
+  return all;
+}
+
+}  // namespace troupe

@@ -1,0 +1,112 @@
+#include <troupe/actors/context/sync/members.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <troupe/actors/context/state/incarnation_of.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// The node whose value this entry is, if it has written it itself.
+std::optional<node_id> member_at(const tree_entry& entry) {
+  const auto name = std::string_view{entry.path()}.substr(members::directory.size());
+  if (name.empty()) return std::nullopt;
+  const auto id = parse_uuid(name.substr(1));
+  if (!id) return std::nullopt;
+  const auto siblings = entry.siblings();
+  const auto is_there = std::ranges::any_of(siblings, [&](const sibling& each) {
+    return each.operation == operation::put && each.dot.origin.id == *id;
+  });
+  return is_there ? std::optional{node_id{*id}} : std::nullopt;
+}
+
+/// Adds to a vector. Of incarnations that have ended only what others do not imply is kept.
+void join(version_vector& into, const version_vector& more, const processed_changes& mine) {
+  for (const auto& each : more.entries()) into.raise(each.origin, each.incarnation, each.seq);
+  const auto all = into;
+  into.remove_if([&](const version_entry& each) {
+    return all.of(each.origin).back().incarnation > each.incarnation &&
+           mine.has_ended(incarnation_of(each));
+  });
+}
+
+}  // namespace
+
+path members::place_of(const node_id& node) {
+  return path{std::string{directory} + "/" + to_string(node)};
+}
+
+void members::update(const context_tree& tree) {
+  const path top{directory};
+  const auto now = tree.subtree(top).hash;
+  if (now == seen_) return;
+  seen_ = now;
+  nodes_ = {self_};
+  has_joined_ = false;
+  tree.visit_subtree(top, [&](const tree_entry& entry) {
+    const auto id = member_at(entry);
+    if (id) nodes_.insert(*id);
+    has_joined_ = has_joined_ || id == self_;
+    return nodes_.size() <= max_known;
+  });
+}
+
+void members::keep(member_report said) {
+  const auto node = said.node;
+  if (node != self_) reports_.insert_or_assign(node, std::move(said));
+}
+
+void members::report(member_report said) {
+  const auto known = reports_.find(said.node);
+  if (known == reports_.end() || known->second.incarnation <= said.incarnation)
+    keep(std::move(said));
+}
+
+void members::unlinked(const node_id& node) {
+  if (!nodes_.contains(node)) reports_.erase(node);
+}
+
+void members::pass_on(const member_report& said, const processed_changes& mine) {
+  const auto longest = 2 * mine.vector().entries().size() + 1024;
+  if (!nodes_.contains(said.node) || said.vector.entries().size() > longest) return;
+  const auto known = reports_.find(said.node);
+  if (known == reports_.end() || known->second.incarnation < said.incarnation)
+    keep(said);
+  else if (known->second.incarnation == said.incarnation)
+    join(known->second.vector, said.vector, mine);
+}
+
+void members::add(const node_id& node, const version_vector& more, const processed_changes& mine) {
+  if (const auto known = reports_.find(node); known != reports_.end())
+    join(known->second.vector, more, mine);
+}
+
+std::vector<member_report> members::reports_beside(const std::set<node_id>& linked) const {
+  std::vector<member_report> all;
+  for (const auto& [node, said] : reports_)
+    if (nodes_.contains(node) && !linked.contains(node)) all.push_back(said);
+  return all;
+}
+
+std::uint64_t members::committed_by(std::size_t wanted, const incarnation_id& source) const {
+  if (wanted == 0) return UINT64_MAX;
+  std::vector<std::uint64_t> reached;
+  for (const auto& [node, said] : reports_)
+    if (nodes_.contains(node)) reached.push_back(seq_at(said.vector, source));
+  if (reached.size() < wanted) return 0;
+  std::ranges::sort(reached, std::greater{});
+  return reached[wanted - 1];
+}
+
+std::size_t members::count_with(const dot& id) const {
+  return static_cast<std::size_t>(std::ranges::count_if(reports_, [&](const auto& each) {
+    return nodes_.contains(each.first) && each.second.vector.covers(id);
+  }));
+}
+
+}  // namespace troupe

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include <troupe/actors/context/state/processed_changes.hpp>
+#include <troupe/actors/context/state/tree/tree.hpp>
+#include <troupe/messages/context.hpp>
+#include <troupe/messages/wire/sync.hpp>
+
+namespace troupe {
+
+/// The members of the cluster: the nodes that keep its data and count for a majority. And what each
+/// of them has committed, as far as known.
+///
+/// A node is a member while the state has a value at `/_sys/members/ID` that the node itself has
+/// written; a node writes it when it meets another one for the first time. A cluster without such
+/// values has one member, this node. Nobody becomes one by connecting.
+///
+/// What a member has committed is known from its own link, or else from what others pass on.
+///
+/// Bounded: beyond `max_known` members no majority is counted. Of other nodes something is kept
+/// while they are linked. Pure.
+class members {
+public:
+  static constexpr std::size_t max_known = 1024;
+  static constexpr std::string_view directory = "/_sys/members";
+
+  /// @param self this node.
+  explicit members(const node_id& self) : self_(self) { nodes_.insert(self); }
+
+  /// Where the value of a node is.
+  static path place_of(const node_id& node);
+  /// Reads the members from the state. O(1) when they are the same as before.
+  void update(const context_tree& tree);
+
+  /// Whether this node's value is there.
+  bool has_joined() const noexcept { return has_joined_; }
+  /// How many members there are, this node among them.
+  std::size_t count() const noexcept { return nodes_.size(); }
+  bool has(const node_id& node) const { return nodes_.contains(node); }
+  /// Whether there are more than can be counted.
+  bool are_too_many() const noexcept { return nodes_.size() > max_known; }
+
+  /// A node that is linked says what it has committed. It counts unless the node has said something
+  /// in a later incarnation.
+  void report(member_report said);
+  /// No link with a node is left.
+  void unlinked(const node_id& node);
+  /// Another one passes on what a member has said. It adds to what is known. A vector that is far
+  /// longer than this node's is no use and not kept.
+  /// @param mine tells which incarnations have ended.
+  void pass_on(const member_report& said, const processed_changes& mine);
+  /// A node has committed this as well.
+  void add(const node_id& node, const version_vector& more, const processed_changes& mine);
+
+  /// What is known of members that are not among `linked`, for a peer that has no link with them.
+  std::vector<member_report> reports_beside(const std::set<node_id>& linked) const;
+
+  /// Up to which change of this incarnation `wanted` members have committed it, this node not
+  /// counted. No limit when `wanted` is 0.
+  std::uint64_t committed_by(std::size_t wanted, const incarnation_id& source) const;
+  /// How many other members have committed this change.
+  std::size_t count_with(const dot& id) const;
+
+private:
+  void keep(member_report said);
+
+  node_id self_;
+  state_hash seen_;  ///< Of the values in the directory.
+  bool has_joined_ = false;
+  std::set<node_id> nodes_;
+  std::map<node_id, member_report> reports_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,74 @@
+// The members of the cluster: joining them, what they have, and the writes that wait for them.
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+/// Why a write cannot wait for members.
+std::optional<error> sync_manager::refusal_of_members(const write_values& wanted) const {
+  if (wanted.durability <= durability::durable) return std::nullopt;
+  if (members_.are_too_many())
+    return error{error_code::limit_exceeded,
+                 "the cluster has more than " + std::to_string(members::max_known) +
+                     " members, so nobody can tell what enough of them have; ask for 'durable'",
+                 {}};
+  if (member_waits_.size() >= max_member_waits_)
+    return error{error_code::overloaded, "too many writes wait for other members; try again", {}};
+  return std::nullopt;
+}
+
+/// Makes this node a member, unless it is one. What cannot be written now is tried again later.
+void sync_manager::join() {
+  if (!joins_ || members_.has_joined() || queue_.is_full() || !queue_.health()) return;
+  write_values wanted{.entries = {}, .principal = std::string{system_principal}};
+  wanted.entries.push_back(
+      {members::place_of(engine_.own_incarnation().origin),
+       value::map({{"since_ms", value{static_cast<std::int64_t>(now_.wall_ms)}}})});
+  if (!write_all(wanted)) return;
+  go_on();
+  log(log_severity::info, "context.joined", {{"members", members_.count()}});
+}
+
+/// Keeps what a peer says that it and others have committed.
+void sync_manager::learn(peer_id from, const sync_message& said) {
+  const auto* session = peers_.find(from);
+  if (!session || !session->is_open()) return;
+  const auto& node = peers_.node(from);
+  const auto* hello = std::get_if<sync_hello>(&said);
+  const auto* heads = std::get_if<sync_heads>(&said);
+  const auto* ack = std::get_if<sync_ack>(&said);
+  if (hello) members_.report({node, session->peer_incarnation(), hello->vector});
+  if (heads) {
+    members_.report({node, session->peer_incarnation(), heads->vector});
+    for (const auto& each : heads->reports)
+      if (!std::ranges::binary_search(peers_.nodes(), each.node))
+        members_.pass_on(each, committed_);
+  }
+  if (ack) members_.add(node, ack->vector, committed_);
+  if (hello) join();
+  serve_member_waits();
+}
+
+void sync_manager::serve_member_waits() {
+  while (auto served = member_waits_.next(members_))
+    effects_.push_back(answer_write{served->request, std::move(served->written)});
+}
+
+void sync_manager::expire_member_waits() {
+  while (auto late = member_waits_.expired(now_.steady_ms)) {
+    const auto needed = member_waits::others_for(late->level, members_);
+    effects_.push_back(answer_write{
+        late->request,
+        fail(error_code::deadline_exceeded,
+             "the change is on the disk of this node; whether enough others have it is unknown: " +
+                 std::to_string(members_.count_with(late->last)) + " of the " +
+                 std::to_string(needed) + " that it needs have confirmed it in time")});
+  }
+}
+
+}  // namespace troupe

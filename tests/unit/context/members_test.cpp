@@ -1,0 +1,159 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include <troupe/actors/context/sync/members.hpp>
+#include <troupe/tests/support/fixtures/engine_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+change_record joining(unsigned who, unsigned writer, std::uint64_t seq = 1) {
+  auto record = put({node(writer), 1, seq}, members::place_of(node(who)).text(), who);
+  record.principal = system_principal;
+  return record;
+}
+
+/// An engine in which these nodes have joined.
+context_engine joined(std::initializer_list<unsigned> nodes) {
+  context_engine engine{node(99), 1};
+  for (const auto each : nodes)
+    REQUIRE(status_of(engine, joining(each, each)) == apply_status::applied);
+  return engine;
+}
+
+version_vector upto(std::uint64_t seq) { return version_vector{{{node(1), 5, seq}}}; }
+
+}  // namespace
+
+TEST_CASE("a cluster without values about members has one member") {
+  members known{node(1)};
+  known.update(context_tree{});
+  CHECK(known.count() == 1);
+  CHECK(known.has(node(1)));
+  CHECK_FALSE(known.has_joined());
+  CHECK(known.committed_by(0, {node(1), 5}) == UINT64_MAX);
+}
+
+TEST_CASE("a node is a member while the value that it has written is there") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.count() == 3);
+  CHECK(known.has(node(2)));
+  CHECK(known.has_joined());
+  const auto gone =
+      engine.write(operation::erase, members::place_of(node(3)), {}, "system", {}, noon);
+  REQUIRE(gone);
+  known.update(engine.tree());
+  CHECK(known.count() == 2);
+  CHECK_FALSE(known.has(node(3)));
+}
+
+TEST_CASE("nobody makes another node a member") {
+  auto engine = joined({1});
+  REQUIRE(status_of(engine, joining(2, 3)) == apply_status::applied);
+  auto odd = put({node(3), 1, 2}, "/_sys/members/no-node", 1);
+  odd.principal = system_principal;
+  REQUIRE(status_of(engine, odd) == apply_status::applied);
+  odd = put({node(3), 1, 3}, "/_sys/members", 1);
+  odd.principal = system_principal;
+  REQUIRE(status_of(engine, odd) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.count() == 1);
+}
+
+TEST_CASE("the members that have a change are counted by what they have said") {
+  const auto engine = joined({1, 2, 3, 4});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine;
+  const incarnation_id source{node(1), 5};
+  CHECK(known.committed_by(1, source) == 0);
+  known.report({node(2), 7, upto(4)});
+  known.report({node(3), 7, upto(6)});
+  known.report({node(8), 7, upto(9)});  // no member
+  known.report({node(1), 7, upto(9)});  // this node itself
+  CHECK(known.committed_by(1, source) == 6);
+  CHECK(known.committed_by(2, source) == 4);
+  CHECK(known.committed_by(3, source) == 0);
+  known.add(node(2), upto(8), mine);
+  known.add(node(4), upto(8), mine);  // it has not said hello
+  CHECK(known.committed_by(1, source) == 8);
+  CHECK(known.committed_by(3, source) == 0);
+  CHECK(known.count_with(dot{node(1), 5, 7}) == 1);
+  CHECK(known.count_with(dot{node(1), 5, 6}) == 2);
+}
+
+TEST_CASE("what a node says in a later incarnation replaces what it said before") {
+  const auto engine = joined({1, 2});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine;
+  const incarnation_id source{node(1), 5};
+  known.report({node(2), 7, upto(6)});
+  known.report({node(2), 6, upto(9)});  // late
+  CHECK(known.committed_by(1, source) == 6);
+  known.pass_on({node(2), 7, upto(7)}, mine);
+  CHECK(known.committed_by(1, source) == 7);
+  known.pass_on({node(2), 7, upto(2)}, mine);  // older
+  known.pass_on({node(2), 6, upto(9)}, mine);
+  CHECK(known.committed_by(1, source) == 7);
+  known.report({node(2), 8, upto(3)});  // its disk was set back
+  CHECK(known.committed_by(1, source) == 3);
+  known.pass_on({node(2), 9, upto(4)}, mine);
+  CHECK(known.committed_by(1, source) == 4);
+}
+
+TEST_CASE("what is known of members is passed on to those that have no link with them") {
+  const auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  known.report({node(2), 7, upto(4)});
+  known.report({node(3), 7, upto(6)});
+  known.report({node(8), 7, upto(6)});
+  CHECK(known.reports_beside({node(2)}) == std::vector<member_report>{{node(3), 7, upto(6)}});
+  CHECK(known.reports_beside({node(2), node(3)}).empty());
+}
+
+TEST_CASE("what others imply is not kept of what is passed on") {
+  const auto engine = joined({1, 2});
+  members known{node(1)};
+  known.update(engine.tree());
+  processed_changes mine;
+  auto later = put({node(4), 9, 1}, "/a", 1);
+  later.after = {{node(4), 3, 1}};
+  mine.raise({node(4), 3, 1});
+  mine.add(later);
+  known.report({node(2), 7, version_vector{{{node(4), 3, 1}}}});
+  known.pass_on({node(2), 7, mine.vector()}, mine);
+  CHECK(known.reports_beside({}).at(0).vector == version_vector{{{node(4), 9, 1}}});
+}
+
+TEST_CASE("of nodes that are no members nothing is kept without a link") {
+  const auto engine = joined({1, 2});
+  members known{node(1)};
+  known.report({node(2), 7, upto(4)});
+  known.report({node(8), 7, upto(4)});
+  known.unlinked(node(8));
+  known.update(engine.tree());
+  known.pass_on({node(8), 8, upto(9)}, {});
+  known.unlinked(node(2));
+  CHECK(known.committed_by(1, {node(1), 5}) == 4);
+  std::vector<version_entry> many;
+  for (unsigned n = 1; n <= 2000; ++n) many.push_back({node(n), 1, 1});
+  known.pass_on({node(2), 9, version_vector{std::move(many)}}, {});
+  CHECK(known.committed_by(1, {node(1), 5}) == 4);
+}
+
+TEST_CASE("more members than can be counted are noticed") {
+  context_engine engine{node(5000), 1};
+  for (unsigned n = 1; n <= members::max_known + 5; ++n)
+    REQUIRE(status_of(engine, joining(n, n)) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.are_too_many());
+}

@@ -1,0 +1,176 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include <troupe/tests/support/fixtures/sync_manager_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+/// A manager that is a member beside node 2, with which it is linked, and node 3, with which it is
+/// not.
+class member_fixture : public manager_fixture {
+public:
+  explicit member_fixture(sync_settings settings = {}) : manager_fixture(settings, true) {
+    greeted_peer(1, 2);
+    stored();
+    std::vector<change_record> others;
+    for (unsigned n = 2; n <= 3; ++n) {
+      others.push_back(put({node(n), 1, 1}, members::place_of(node(n)).text(), n));
+      others.back().principal = system_principal;
+    }
+    hear(1, sync_push{1, {{change_batch::of(std::vector{others[0]})->bytes()}}});
+    hear(1, sync_push{2, {{change_batch::of(std::vector{others[1]})->bytes()}}});
+    while (!all<append_batch>().empty() || manager.committed().vector().entries().size() < 3)
+      stored();
+    CHECK(manager.known_members().count() == 3);
+  }
+
+  context_request write_at(durability level, std::uint64_t within_ms = 1000) {
+    return manager_fixture::write(
+        {.entries = {{path{"/a"}, 1}}, .durability = level, .members_within_ms = within_ms});
+  }
+  /// Node 2 has committed what this node has.
+  void acknowledged() { hear(1, sync_heads{manager.committed().vector(), {}, 0, {}, {}}); }
+  /// Node 2 says that node 3 has it, too.
+  void passed_on() {
+    sync_heads heads{manager.committed().vector(), {}, 0, {}, {}};
+    heads.reports.push_back({node(3), 1, manager.committed().vector()});
+    hear(1, heads);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a node becomes a member when it meets another one, and stays hidden from readers") {
+  manager_fixture f{{}, true};
+  CHECK_FALSE(f.manager.known_members().has_joined());
+  f.watch(1, "/");
+  f.watch(2, "/_sys");
+  f.greeted_peer(1, 2);
+  CHECK(f.manager.known_members().has_joined());
+  CHECK(f.logged("context.joined") == 1);
+  CHECK(f.only<append_batch>().what->changes == 1);
+  CHECK(f.only<tell_watcher>().watcher == watcher_id{2});
+  CHECK(f.manager.engine().values() == 0);
+  CHECK(f.manager.list({.prefix = {}})->entries.empty());
+  CHECK(f.manager.list({.prefix = path{"/_sys"}})->entries.size() == 1);
+  f.stored();
+  f.greeted_peer(2, 3);
+  CHECK(f.none<append_batch>());
+}
+
+TEST_CASE("a node that cannot write now becomes a member later") {
+  manager_fixture f{{.commits = {.max_waiting = 1}}, true};
+  f.write("/a", 1);
+  f.write("/b", 1);
+  f.greeted_peer(1, 2);
+  CHECK_FALSE(f.manager.known_members().has_joined());
+  f.stored();
+  f.stored();
+  f.tick(100);
+  CHECK(f.manager.known_members().has_joined());
+}
+
+TEST_CASE("a write is answered when more than half of the members have it") {
+  member_fixture f;
+  const auto request = f.write_at(durability::majority);
+  f.stored();
+  CHECK(f.none<answer_write>());
+  f.acknowledged();
+  CHECK(f.only<answer_write>().request == request);
+  CHECK(f.only<answer_write>().outcome);
+}
+
+TEST_CASE("a write is answered when all members have it, also those that others speak for") {
+  member_fixture f;
+  const auto request = f.write_at(durability::all);
+  f.stored();
+  f.acknowledged();
+  CHECK(f.none<answer_write>());
+  f.passed_on();
+  CHECK(f.only<answer_write>().request == request);
+}
+
+TEST_CASE("an acknowledgement of a push counts") {
+  member_fixture f;
+  f.write_at(durability::majority);
+  f.stored();
+  const auto push = f.sent<sync_push>(1).at(0).batch;
+  const auto own = f.manager.engine().own_incarnation();
+  const auto last = f.manager.committed().at(own);
+  f.hear(1, sync_ack{push, version_vector{{{own.origin, own.incarnation, last}}}});
+  CHECK(f.all<answer_write>().size() == 1);
+}
+
+TEST_CASE("members that have a write before this node's disk has it do not answer it") {
+  member_fixture f;
+  f.write_at(durability::all);
+  f.passed_on();
+  CHECK(f.none<answer_write>());
+  f.stored();
+  CHECK(f.none<answer_write>());  // they have spoken before it was written
+}
+
+TEST_CASE("a write for which members do not answer in time is durable, and the rest is unknown") {
+  member_fixture f;
+  f.write_at(durability::all, 500);
+  f.stored();
+  f.acknowledged();
+  f.tick(499);
+  CHECK(f.none<answer_write>());
+  f.tick(1);
+  const auto answer = f.only<answer_write>();
+  REQUIRE_FALSE(answer.outcome);
+  CHECK(answer.outcome.error().code == error_code::deadline_exceeded);
+  CHECK(answer.outcome.error().message ==
+        "the change is on the disk of this node; whether enough others have it is unknown: 1 of "
+        "the 2 that it needs have confirmed it in time");
+}
+
+TEST_CASE("where this node is the only member, nobody is waited for") {
+  manager_fixture f;
+  f.write("/a", 1, durability::all);
+  f.stored();
+  CHECK(f.only<answer_write>().outcome);
+  f.write("/a", 2, durability::majority);
+  f.stored();
+  CHECK(f.only<answer_write>().outcome);
+}
+
+TEST_CASE("a write that changes nothing waits for nobody") {
+  member_fixture f;
+  f.write_at(durability::durable);
+  f.stored();
+  f.write({.entries = {{path{"/a"}, 1}}, .durability = durability::all, .skip_unchanged = true});
+  CHECK(f.only<answer_write>().outcome);
+}
+
+TEST_CASE("a member that is erased is not waited for") {
+  member_fixture f;
+  const auto request = f.write_at(durability::all);
+  f.stored();
+  f.acknowledged();
+  CHECK(f.none<answer_write>());
+  auto erased = erase({node(2), 1, 2}, members::place_of(node(3)).text(), {seen([] {
+                        auto record = put({node(3), 1, 1}, members::place_of(node(3)).text(), 3);
+                        record.principal = system_principal;
+                        return record;
+                      }())});
+  erased.principal = system_principal;
+  f.hear(1, sync_push{3, {{change_batch::of(std::vector{erased})->bytes()}}});
+  CHECK(f.manager.known_members().count() == 2);
+  CHECK(f.only<answer_write>().request == request);
+}
+
+TEST_CASE("writes that wait for members are bounded") {
+  member_fixture f{{.max_member_waits = 1}};
+  f.write_at(durability::majority);
+  f.stored();
+  f.write_at(durability::all);
+  CHECK(f.only<answer_write>().outcome.error().code == error_code::overloaded);
+  f.write_at(durability::durable);
+  CHECK(f.none<answer_write>());
+}
