@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -23,50 +22,20 @@ void for_each_effect(std::vector<sync_effect>& effects, Change&& change) {
     if (auto* effect = std::get_if<Effect>(&each)) change(*effect);
 }
 
-/// Answers a durable write as soon as its change is on the way to the disk.
-class acknowledges_before_stored final : public interference {
+/// Answers some writes before it may.
+class answers_early : public interference {
 public:
   void alter(simulated_node& node, std::vector<sync_effect>& effects) override {
     auto& answered = answered_[&node];
-    std::erase_if(effects, [&](const sync_effect& each) {
-      const auto* answer = std::get_if<answer_write>(&each);
-      return answer && answered.contains(answer->request);
-    });
-    std::vector<sync_effect> early;
-    for (const auto& [request, open] : node.open_writes()) {
-      if (open.level != durability::durable || open.dots.empty() ||
-          !answered.insert(request).second)
-        continue;
-      values_written written;
-      for (const auto& id : open.dots) written.ids.push_back(change_record{.dot = id}.id());
-      early.push_back(answer_write{request, std::move(written)});
-    }
-    effects.insert(effects.end(), std::move_iterator{early.begin()},
-                   std::move_iterator{early.end()});
-  }
-
-private:
-  std::map<const simulated_node*, std::set<context_request>> answered_;
-};
-
-/// Answers a write for which members have to be waited for when it is on this node's disk.
-class acknowledges_before_members final : public interference {
-public:
-  void alter(simulated_node& node, std::vector<sync_effect>& effects) override {
-    auto& answered = answered_[&node];
-    std::erase_if(effects, [&](const sync_effect& each) {
-      const auto* answer = std::get_if<answer_write>(&each);
-      return answer && answered.contains(answer->request);
-    });
     std::set<context_request> now;
-    for_each_effect<answer_write>(effects, [&](const answer_write& each) {  //
-      now.insert(each.request);
+    std::erase_if(effects, [&](const sync_effect& each) {
+      const auto* answer = std::get_if<answer_write>(&each);
+      if (answer) now.insert(answer->request);
+      return answer && answered.contains(answer->request);
     });
     for (const auto& [request, open] : node.open_writes()) {
-      if (now.contains(request)) continue;
-      const bool is_early = open.level > durability::durable && !open.dots.empty() &&
-                            node.disk.stored().covers(open.dots.back());
-      if (!is_early || !answered.insert(request).second) continue;
+      if (now.contains(request) || open.dots.empty() || !is_early(node, open)) continue;
+      if (!answered.insert(request).second) continue;
       values_written written;
       for (const auto& id : open.dots) written.ids.push_back(change_record{.dot = id}.id());
       effects.push_back(answer_write{request, std::move(written)});
@@ -74,7 +43,24 @@ public:
   }
 
 private:
+  /// Whether to answer this write, which has been made, now.
+  virtual bool is_early(const simulated_node& node, const open_write& open) const = 0;
+
   std::map<const simulated_node*, std::set<context_request>> answered_;
+};
+
+/// Answers a durable write as soon as its change is on the way to the disk.
+class acknowledges_before_stored final : public answers_early {
+  bool is_early(const simulated_node&, const open_write& open) const override {
+    return open.level == durability::durable;
+  }
+};
+
+/// Answers a write for which members have to be waited for when it is on this node's disk.
+class acknowledges_before_members final : public answers_early {
+  bool is_early(const simulated_node& node, const open_write& open) const override {
+    return open.level > durability::durable && node.disk.stored().covers(open.dots.back());
+  }
 };
 
 /// Tells watchers some news twice.
