@@ -7,6 +7,10 @@
 
 namespace troupe {
 
+std::size_t member_waits::others_for(durability level, const members& known) noexcept {
+  return level == durability::majority ? known.count() / 2 : known.count() - 1;
+}
+
 std::optional<member_waits::wait> member_waits::next(const members& known) {
   if (known.are_too_many()) return std::nullopt;
   for (auto* waiting : {&majority_, &all_}) {

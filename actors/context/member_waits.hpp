@@ -30,9 +30,7 @@ public:
   std::optional<wait> expired(std::uint64_t now_ms);
 
   /// How many members besides this node a level needs.
-  static std::size_t others_for(durability level, const members& known) noexcept {
-    return level == durability::majority ? known.count() / 2 : known.count() - 1;
-  }
+  static std::size_t others_for(durability level, const members& known) noexcept;
 
   std::size_t size() const noexcept { return majority_.size() + all_.size(); }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 #include <troupe/tests/support/fixtures/engine_fixture.hpp>
 
@@ -131,6 +132,18 @@ TEST_CASE("what others imply is not kept of what is passed on") {
   known.report({node(2), 7, version_vector{{{node(4), 3, 1}}}});
   known.pass_on({node(2), 7, mine.vector()}, mine);
   CHECK(known.reports_beside({}).at(0).vector == version_vector{{{node(4), 9, 1}}});
+}
+
+TEST_CASE("a majority is more than half of the members, this node among them") {
+  context_engine engine{node(99), 1};
+  const std::size_t majorities[] = {0, 1, 1, 2, 2, 3};
+  for (unsigned n = 1; n <= 6; ++n) {
+    REQUIRE(status_of(engine, joining(n, n)) == apply_status::applied);
+    members known{node(1)};
+    known.update(engine.tree());
+    CHECK(member_waits::others_for(durability::majority, known) == majorities[n - 1]);
+    CHECK(member_waits::others_for(durability::all, known) == n - 1);
+  }
 }
 
 TEST_CASE("of nodes that are no members nothing is kept without a link") {
