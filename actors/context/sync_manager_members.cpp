@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <troupe/actors/context/sync_manager.hpp>
-#include <troupe/messages/assert.hpp>
 
 namespace troupe {
 
@@ -65,9 +64,10 @@ void sync_manager::expire_member_waits() {
     effects_.push_back(answer_write{
         late->request,
         fail(error_code::deadline_exceeded,
-             "the change is on the disk of this node; whether enough others have it is unknown: " +
+             "the change is on the disk of this node; whether enough other members have it is "
+             "unknown: " +
                  std::to_string(members_.count_with(late->last)) + " of the " +
-                 std::to_string(needed) + " that it needs have confirmed it in time")});
+                 std::to_string(needed) + " that are needed have confirmed it in time")});
   }
 }
 

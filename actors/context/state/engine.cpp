@@ -198,7 +198,7 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
   }
   const auto content = content_hash(record);
   take(std::move(record), content, outcome.applied);
-  waits_.erase(source);
+  awaited_.remove(source);
   ready_.push_back(source);
   return outcome;
 }

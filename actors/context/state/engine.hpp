@@ -3,14 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <troupe/actors/context/state/awaited_changes.hpp>
 #include <troupe/actors/context/state/clock.hpp>
 #include <troupe/actors/context/state/open_transactions.hpp>
 #include <troupe/actors/context/state/processed_changes.hpp>
@@ -183,7 +182,8 @@ public:
   /// A change of this very incarnation that this node has not made is refused with an alarm:
   /// another node runs under this identity, or a node lies. One that says to have overwritten what
   /// this node has yet to write waits, with an alarm. One in the name of an earlier incarnation of
-  /// this node, far ahead of wall time, is applied with an alarm and does not move the clock.
+  /// this node, far ahead of wall time, is applied with an alarm and does not move the clock. One
+  /// in the name of a later incarnation is applied with an alarm.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
   /// Whether a local write has let changes go that waited for it. Then call `release`.
@@ -270,7 +270,6 @@ private:
   bool has_arrived(const observed_change& seen) const noexcept;
   bool has_arrived(const dot& last) const noexcept;
   std::optional<dot> awaited_by(const change_record& record) const;
-  void wait_for(const dot& awaited, const dot& waits);
   std::optional<std::string> passed_bound(const change_record& record) const;
   std::optional<std::string> too_many_siblings(const path& where,
                                                std::span<const change_record* const> changes) const;
@@ -316,10 +315,7 @@ private:
   context_tree tree_;
   processed_changes processed_;
   open_transactions transactions_;
-  std::set<std::pair<dot, incarnation_id>> awaited_;  ///< Which incarnations wait for which change.
-  /// The change with which an incarnation waits, and what it waits for: all that it needs before
-  /// that has arrived.
-  std::map<incarnation_id, std::pair<dot, dot>> waits_;
+  awaited_changes awaited_;
   std::vector<incarnation_id> ready_;  ///< What they waited for has arrived.
   reorder_buffer waiting_;
   std::vector<equivocation> quarantine_;

@@ -34,9 +34,7 @@ bool context_engine::has_arrived(const dot& last) const noexcept {
 
 /// A change that must be there before this one, and has not arrived.
 std::optional<dot> context_engine::awaited_by(const change_record& record) const {
-  const auto waits = waits_.find(incarnation_of(record.dot));
-  const bool is_known = waits != waits_.end() && waits->second.first == record.dot;
-  const auto since = is_known ? waits->second.second : dot{};
+  const auto since = awaited_.awaited_by(record.dot);
   const auto is_before = [](const version_entry& each, const dot& id) {
     return dot{each.origin, each.incarnation, each.seq} < id;
   };
@@ -91,7 +89,7 @@ apply_outcome context_engine::buffer_until(const dot& awaited, change_record rec
   // What has no room will be sent again. It is known all the same what it waits for, so that this
   // can be asked for meanwhile: the room may be full of what waits for it, too.
   const bool has_room = awaited_.size() < 2 * limits_.max_buffered_records + min_awaited;
-  if (outcome.status == apply_status::buffered || has_room) wait_for(awaited, id);
+  if (outcome.status == apply_status::buffered || has_room) awaited_.add(id, awaited);
   if (outcome.status != apply_status::buffered) return outcome;
   if (!is_ours) return outcome;
   outcome.alarm = true;
@@ -104,33 +102,19 @@ apply_outcome context_engine::buffer_until(const dot& awaited, change_record rec
   return outcome;
 }
 
-/// A change waits for one that it needs.
-void context_engine::wait_for(const dot& awaited, const dot& waits) {
-  awaited_.emplace(awaited, incarnation_of(waits));
-  waits_[incarnation_of(waits)] = {waits, awaited};
-}
-
 /// A change is part of the state now: what waited for it is ready.
 void context_engine::arrived(const dot& id) {
-  if (awaited_.empty()) return;
-  for (auto at = awaited_.lower_bound({id, {}}); at != awaited_.end() && at->first == id;
-       at = awaited_.erase(at))
-    ready_.push_back(at->second);
+  if (awaited_.size() > 0) std::ranges::move(awaited_.take(id), std::back_inserter(ready_));
 }
 
 /// Incarnations of a node count as there now, because it is forgotten where they have ended: who
 /// waits for them goes on, and what waits of them is not needed.
 void context_engine::forgot_some_of(const node_id& origin) {
-  for (auto at = awaited_.lower_bound({dot{origin, 0, 0}, {}});
-       at != awaited_.end() && at->first.origin == origin;) {
-    if (!has_arrived(at->first)) {
-      ++at;
-      continue;
-    }
-    ready_.push_back(at->second);
-    at = awaited_.erase(at);
-  }
+  std::ranges::move(
+      awaited_.take_of(origin, [this](const dot& awaited) { return has_arrived(awaited); }),
+      std::back_inserter(ready_));
   waiting_.drop_of(origin, processed_);
+  awaited_.remove_of(origin, [this](const dot& waits) { return processed_.covers(waits); });
 }
 
 /// Takes the buffered changes that wait for nothing any more.
@@ -140,12 +124,13 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
     ready_.pop_back();
     const dot next{source.origin, source.incarnation, last_of(source) + 1};
     const auto* waiting = waiting_.find(next);
+    const bool may_wait = waiting && waiting->transaction.index == 0;
+    if (const auto awaited = may_wait ? awaited_by(*waiting) : std::nullopt) {
+      awaited_.add(next, *awaited);
+      continue;
+    }
+    awaited_.remove(source);
     if (!waiting) continue;
-    if (waiting->transaction.index == 0)
-      if (const auto awaited = awaited_by(*waiting)) {
-        wait_for(*awaited, next);
-        continue;
-      }
     auto record = *waiting_.take(next);
     auto copy = record;
     auto one = accept(std::move(record), now_ms);
@@ -159,7 +144,7 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
 
 std::vector<dot_range> context_engine::missing() const {
   auto all = waiting_.missing(processed_);
-  for (const auto& [id, waits] : awaited_) {
+  for (const auto& [id, waits] : awaited_.all()) {
     const auto known = vector().of(id.origin);
     if (known.empty() || known.back().incarnation <= id.incarnation) continue;
     auto next = last_of(incarnation_of(id)) + 1;

@@ -172,7 +172,7 @@ TEST_CASE("a later start of this node than the one that runs is an alarm") {
   CHECK(must_write(engine, a, 2).dot == dot{node(1), 5, 2});
 }
 
-TEST_CASE("an erasure of what very many lives have written names few of them") {
+TEST_CASE("an erasure of what very many incarnations have written names few of them") {
   engine_state state;
   for (std::uint64_t n = 1; n <= 3000; ++n) {
     auto record = put({node(2), n, 1}, "/a/" + std::to_string(n), 1);

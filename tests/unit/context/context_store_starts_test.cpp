@@ -10,8 +10,9 @@ using namespace troupe::test;
 
 namespace {
 
-/// Writes once in each of these lives of node 1, as a program does that starts, writes and stops.
-void live(context_store& store, std::uint64_t first, std::uint64_t last, bool checkpoints) {
+/// Writes once in each of these incarnations of node 1, as a program does that starts, writes and
+/// stops.
+void write_in(context_store& store, std::uint64_t first, std::uint64_t last, bool checkpoints) {
   for (auto n = first; n <= last; ++n) {
     auto engine = restore(store, n);
     REQUIRE_MESSAGE(engine, (engine ? "" : engine.error().message));
@@ -33,12 +34,12 @@ std::vector<shared_batch> must_read(context_store& store, const log_range& wante
 
 }  // namespace
 
-TEST_CASE("a start replays what no checkpoint has, however many lives there were") {
+TEST_CASE("a start replays what no checkpoint has, however many incarnations there were") {
   temporary_directory where;
   {
     auto store = must_open(where);
-    live(store, 1, 40, true);
-    live(store, 41, 45, false);
+    write_in(store, 1, 40, true);
+    write_in(store, 41, 45, false);
   }
   auto store = must_open(where);
   REQUIRE(store.load_checkpoint());
@@ -51,10 +52,10 @@ TEST_CASE("a start replays what no checkpoint has, however many lives there were
   CHECK(store.begin_incarnation(0) == 46u);
 }
 
-TEST_CASE("a range of lives is read in the order in which they came") {
+TEST_CASE("a range of incarnations is read in the order in which they came") {
   temporary_directory where;
   auto store = must_open(where);
-  live(store, 1, 6, true);
+  write_in(store, 1, 6, true);
   const auto all = must_read(store, {{node(1), 1, 1}, {node(1), 6, 1}});
   REQUIRE(all.size() == 6);
   CHECK(all.front()->source().incarnation == 1);

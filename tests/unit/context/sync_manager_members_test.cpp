@@ -126,8 +126,8 @@ TEST_CASE("a write for which members do not answer in time is durable, and the r
   REQUIRE_FALSE(answer.outcome);
   CHECK(answer.outcome.error().code == error_code::deadline_exceeded);
   CHECK(answer.outcome.error().message ==
-        "the change is on the disk of this node; whether enough others have it is unknown: 1 of "
-        "the 2 that it needs have confirmed it in time");
+        "the change is on the disk of this node; whether enough other members have it is unknown: "
+        "1 of the 2 that are needed have confirmed it in time");
 }
 
 TEST_CASE("where this node is the only member, nobody is waited for") {
