@@ -317,11 +317,12 @@ struct state_hash {
 /// 32 hexadecimal digits.
 std::string to_string(const state_hash& hash);
 
-/// The version of a path: which writes live there, tombstones included. A write that lives gives
-/// its path a version that it never had before. Nodes that hold the same writes of a path agree on
-/// its version. On the wire and for people it is a text.
+/// The version of a path: which writes live there. A value that is written gives its path a version
+/// that it never had before; without a value and without competing writes the version is zero,
+/// whether there has been a value or not. Nodes that hold the same writes of a path agree on its
+/// version. On the wire and for people it is a text.
 struct value_version {
-  state_hash writes;  ///< Zero for a path that no live write names.
+  state_hash writes;  ///< Zero for a path where nothing lives, or nothing but an erasure.
 
   /// Reads 32 hexadecimal digits.
   static result<value_version> parse(std::string_view text);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_list = 256;
+constexpr std::uint64_t max_history = 1'000'000'000;
 constexpr std::size_t max_file_bytes = std::size_t{1} << 20;
 
 template <named_enum E>
@@ -104,6 +105,8 @@ void read_into(config& settings, const toml_table& table,
     settings.stop_deadline = std::chrono::milliseconds{entry->integer(100, 600'000)};
   if (const auto entry = table.find("worker_threads"))
     settings.worker_threads = static_cast<std::size_t>(entry->integer(1, 1024));
+  if (const auto entry = table.find("history"))
+    settings.history = static_cast<std::uint64_t>(entry->integer(0, max_history));
 }
 
 }  // namespace
@@ -113,12 +116,13 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
   const toml_reporter report{file_name};
   try {
     const auto parsed = parse_toml(text, report);
-    const toml_table table{report,
-                           parsed,
-                           "",
-                           {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins",
-                            "plugin_level", "sandbox", "sandbox_allow", "plugin_init", "python_sdk",
-                            "log_level", "log_format", "stop_deadline_ms", "worker_threads"}};
+    const toml_table table{
+        report,
+        parsed,
+        "",
+        {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins", "plugin_level",
+         "sandbox", "sandbox_allow", "plugin_init", "python_sdk", "log_level", "log_format",
+         "stop_deadline_ms", "worker_threads", "history"}};
     read_into(base, table, relative_to);
     return base;
   } catch (const toml_mistake& mistake) {
@@ -223,6 +227,8 @@ result<void> check_config(const config& settings) {
     return fail(error_code::invalid_argument, "stop_deadline_ms: must be 100 to 600000");
   if (settings.worker_threads < 1 || settings.worker_threads > 1024)
     return fail(error_code::invalid_argument, "worker_threads: must be 1 to 1024");
+  if (settings.history > max_history)
+    return fail(error_code::invalid_argument, "history: must be 0 to 1000000000");
   return {};
 }
 

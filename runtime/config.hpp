@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -64,6 +65,9 @@ struct config {
   std::chrono::milliseconds stop_deadline{15'000};
   std::size_t worker_threads =
       64;  ///< The most threads for commands' functions, started when needed. 1 to 1024.
+  /// The latest changes of the context that stay in the log, 0 to 10^9: a node that was away gets
+  /// them one by one. Older ones leave the log once all members have them.
+  std::uint64_t history = 100'000;
   log_level level = log_level::off;  ///< Off, because a host has a log of its own.
   log_format format = log_format::text;
 };

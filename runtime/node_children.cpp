@@ -45,6 +45,7 @@ replica_setup setup_of_replica(node_parts& parts) {
           .store = parts.actors.store,
           .log = parts.log,
           .replayed = parts.recovered.replayed,
+          .log_base = std::move(parts.recovered.log_base),
           .check_took = parts.recovered.check_took};
 }
 

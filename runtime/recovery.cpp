@@ -38,7 +38,8 @@ cluster_id cluster_of(const std::string& name) {
 
 result<recovered_context> recover_context(const config& settings) {
   const auto cluster = cluster_of(settings.cluster);
-  auto store = context_store::open(settings.data_dir.native(), {cluster, {random_uuid()}});
+  auto store = context_store::open(settings.data_dir.native(), {cluster, {random_uuid()}},
+                                   {.history_changes = settings.history});
   if (!store) return fail(std::move(store.error()));
   if (store->identity().cluster != cluster)
     return fail(error_code::invalid_argument, "the data directory " + settings.data_dir.native() +
@@ -51,8 +52,9 @@ result<recovered_context> recover_context(const config& settings) {
   const auto identity = store->identity();
   const auto replayed = store->records_since_checkpoint();
   const auto check_took = store->check_took();
-  return recovered_context{std::move(*store), std::move(*engine), identity,
-                           *incarnation,      replayed,           check_took};
+  auto log_base = store->log_base();
+  return recovered_context{std::move(*store), std::move(*engine),  identity,  *incarnation,
+                           replayed,          std::move(log_base), check_took};
 }
 
 }  // namespace troupe

@@ -16,6 +16,7 @@ struct recovered_context {
   store_identity identity;
   std::uint64_t incarnation = 0;            ///< Of this start of the node.
   std::uint64_t replayed = 0;               ///< Changes that no checkpoint holds.
+  processed_changes log_base;               ///< See `context_store::log_base`.
   std::chrono::milliseconds check_took{0};  ///< See `context_store::check_took`.
 };
 

@@ -43,7 +43,8 @@ std::vector<acknowledgements::waiter> acknowledgements::refuse() {
 void acknowledgements::forget(peer_id peer) {
   std::erase_if(waiting_, [peer](const entry& each) {
     const auto* push = std::get_if<waiting_push>(&each.who);
-    return push && push->peer == peer;
+    const auto* offer = std::get_if<waiting_offer>(&each.who);
+    return (push && push->peer == peer) || (offer && offer->peer == peer);
   });
 }
 

@@ -32,16 +32,23 @@ struct waiting_push {
   std::uint64_t batch;
 };
 
+/// A state to offer to a peer that has asked for it.
+struct waiting_offer {
+  peer_id peer;
+  std::shared_ptr<const engine_state> state;
+};
+
 /// What waits for changes to become durable, first come, first served. Positions count the changes
 /// of a `commit_queue`.
 ///
-/// A refusal of the disk ends what a request waits for. Due checkpoints and pushes wait on. Pure.
+/// A refusal of the disk ends what a request waits for. Due checkpoints, pushes and offers wait on.
+/// Pure.
 ///
-/// Bounded by its users: one entry for each open request and due checkpoint, and one for each push
-/// that a session lets wait.
+/// Bounded by its users: one entry for each open request and due checkpoint, and for each peer the
+/// pushes that its session lets wait and one offer.
 class acknowledgements {
 public:
-  using waiter = std::variant<waiting_write, waiting_checkpoint, waiting_push>;
+  using waiter = std::variant<waiting_write, waiting_checkpoint, waiting_push, waiting_offer>;
 
   /// @param position what must be durable; not less than the position of the waiter before.
   void add(std::uint64_t position, waiter who);
@@ -49,7 +56,7 @@ public:
   std::optional<waiter> next(std::uint64_t durable);
   /// Removes the waiters that a refusal ends, in order.
   std::vector<waiter> refuse();
-  /// Removes the pushes of a peer.
+  /// Removes the pushes and the offer of a peer.
   void forget(peer_id peer);
 
   bool empty() const noexcept { return waiting_.empty(); }

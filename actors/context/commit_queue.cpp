@@ -31,6 +31,13 @@ void commit_queue::add(shared_batch batch) {
   push(std::move(added));
 }
 
+void commit_queue::add(std::shared_ptr<const adopted_state> adopted) {
+  group added;
+  added.changes = 1;
+  added.adopted = std::move(adopted);
+  push(std::move(added));
+}
+
 std::shared_ptr<const commit> commit_queue::take() {
   if (under_way_ || groups_.empty()) return nullptr;
   auto next = std::make_shared<commit>();
@@ -44,8 +51,9 @@ std::shared_ptr<const commit> commit_queue::take() {
     auto& group = groups_.front();
     const bool fits = next->changes + group.changes <= limits_.max_batch &&
                       bytes + group.bytes <= limits_.max_batch_bytes;
-    if (next->changes > 0 && !fits) break;
+    if (next->changes > 0 && (!fits || group.adopted || next->adopted)) break;
     next->changes += group.changes;
+    next->adopted = std::move(group.adopted);
     bytes += group.bytes;
     waiting_bytes_ -= group.bytes;
     std::ranges::move(group.records, std::back_inserter(open));
@@ -68,6 +76,7 @@ std::shared_ptr<const commit> commit_queue::end_commit(const result<void>& outco
   }
   group again;
   again.batches = ended->batches;
+  again.adopted = ended->adopted;
   again.changes = ended->changes;
   for (const auto& each : again.batches) again.bytes += each->bytes().size();
   waiting_ += again.changes;

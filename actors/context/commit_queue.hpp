@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/messages/error.hpp>
 
@@ -19,9 +20,17 @@ struct commit_limits {
   std::size_t max_waiting_bytes = std::size_t{64} << 20;  ///< The same in bytes.
 };
 
-/// Changes that one commit makes durable, all or none.
+/// A state that holds changes which the log does not have: those of another replica's state were
+/// joined into it.
+struct adopted_state {
+  engine_state state;
+  processed_changes foreign;  ///< What the other state had.
+};
+
+/// Changes that one commit makes durable, all or none: those of batches, or a state.
 struct commit {
   std::vector<shared_batch> batches;
+  std::shared_ptr<const adopted_state> adopted;
   std::size_t changes = 0;  ///< In all batches.
 };
 
@@ -42,6 +51,8 @@ public:
   void add(std::vector<change_record> group);
   /// Adds a batch. O(1).
   void add(shared_batch batch);
+  /// Adds a state. It counts as one change, and is a commit of its own. O(1).
+  void add(std::shared_ptr<const adopted_state> adopted);
 
   /// What to write next; nothing while a commit is under way or no change waits. Then call
   /// `end_commit`. O(bytes).
@@ -70,6 +81,7 @@ private:
   struct group {
     std::vector<change_record> records;
     std::vector<shared_batch> batches;
+    std::shared_ptr<const adopted_state> adopted;
     std::size_t changes = 0, bytes = 0;
   };
   void push(group added);

@@ -35,6 +35,16 @@ struct write_checkpoint {
   std::shared_ptr<const engine_state> state;
 };
 
+/// Asks the store to remove from the log what nobody needs of these changes.
+struct trim_log {
+  std::shared_ptr<const processed_changes> upto;
+};
+/// The answer to `trim_log`.
+struct log_trimmed {
+  bool more = false;                              ///< There is more to remove.
+  std::shared_ptr<const processed_changes> base;  ///< What the log may lack now.
+};
+
 /// Tells a watcher of changes, in order. Changes of one event come together.
 struct context_changed {
   std::vector<std::shared_ptr<const change_record>> changes;
@@ -72,6 +82,8 @@ struct settle_context {};
   X(troupe_context, troupe::read_batches)     \
   X(troupe_context, troupe::batches_read)     \
   X(troupe_context, troupe::write_checkpoint) \
+  X(troupe_context, troupe::trim_log)         \
+  X(troupe_context, troupe::log_trimmed)      \
   X(troupe_context, troupe::context_changed)  \
   X(troupe_context, troupe::watch_context)    \
   X(troupe_context, troupe::take_snapshot)    \

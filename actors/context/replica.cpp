@@ -33,6 +33,7 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
       manager_(std::move(setup.engine), {.cluster = setup.identity.cluster,
                                          .checkpoint_every = setup.checkpoint_every,
                                          .replayed = setup.replayed,
+                                         .log_base = std::move(setup.log_base),
                                          .joins = setup.joins}) {
   log_->info("context.opened replayed={} check_ms={}", setup.replayed, setup.check_took.count());
   ends_.attach(self_);

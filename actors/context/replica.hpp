@@ -46,6 +46,7 @@ struct replica_setup {
   wall_clock clock = system_wall_clock();
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
   std::uint64_t replayed = 0;               ///< Changes in the log that no checkpoint holds.
+  processed_changes log_base;               ///< `context_store::log_base`
   std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
   bool joins = true;  ///< The node becomes a member when it meets another one.
 };

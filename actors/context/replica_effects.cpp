@@ -80,6 +80,19 @@ void replica_state::carry_out(save_checkpoint& effect) {
           });
 }
 
+void replica_state::carry_out(collect_log& effect) {
+  const auto report = [this](const result<collected_log>& done) {
+    manager_.log_collected(done);
+    carry_out_effects();
+  };
+  ask(self_, store_, disk_deadline, trim_log{std::move(effect.upto)})
+      .then(
+          [report](const log_trimmed& done) {
+            report(collected_log{done.more, done.base});
+          },
+          [report](const error& why) { report(fail(why)); });
+}
+
 void replica_state::carry_out(send_to_peer& effect) {
   const auto link = links_.find(effect.peer);
   if (link == links_.end()) return;

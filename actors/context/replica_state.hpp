@@ -61,6 +61,7 @@ private:
   void carry_out(append_batch& effect);
   void carry_out(read_peer_log& effect);
   void carry_out(save_checkpoint& effect);
+  void carry_out(collect_log& effect);
   void carry_out(send_to_peer& effect);
   void carry_out(close_peer& effect);
   void carry_out(answer_write& effect);

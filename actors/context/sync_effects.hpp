@@ -39,6 +39,18 @@ struct save_checkpoint {
   std::shared_ptr<const engine_state> state;
 };
 
+/// Remove from the log what all members have: changes in here, as far as the latest checkpoint has
+/// them and the history that is kept does not begin with them. Then report `log_collected`.
+struct collect_log {
+  std::shared_ptr<const processed_changes> upto;
+};
+
+/// What a `collect_log` has done.
+struct collected_log {
+  bool more = false;                              ///< There is more to do now.
+  std::shared_ptr<const processed_changes> base;  ///< What the log may lack now.
+};
+
 // -- peers ----------------------------------------------------------------------------------------
 
 /// Send this to the peer. Report `send_failed` when its link refuses.
@@ -99,7 +111,7 @@ struct sync_log_line {
 
 /// What the owner of a manager has to do, in order.
 using sync_effect =
-    std::variant<append_batch, read_peer_log, save_checkpoint, send_to_peer, close_peer,
-                 answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
+    std::variant<append_batch, read_peer_log, save_checkpoint, collect_log, send_to_peer,
+                 close_peer, answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
 
 }  // namespace troupe

@@ -18,6 +18,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
     : engine_(std::move(engine)),
       queue_(settings.commits),
       committed_(engine_.processed()),
+      log_base_(settings.log_base),
       members_(engine_.own_incarnation().origin),
       checkpoints_(settings.checkpoint_every, settings.replayed),
       watchers_(settings.watches),
@@ -184,6 +185,7 @@ void sync_manager::serve(waiting_checkpoint& ready) {
     return;
   }
   const auto id = checkpoints_.begin(ready.position, ready.settles);
+  collection_.saving(id, ready.state->processed);
   effects_.push_back(save_checkpoint{id, std::move(ready.state)});
 }
 
@@ -202,6 +204,7 @@ void sync_manager::stored() {
   const auto done = queue_.end_commit({});
   if (had_refused) log(log_severity::info, "context.disk_recovered", {});
   for (const auto& each : done->batches) add_committed(*each);
+  if (done->adopted) add_committed(*done->adopted);
   push_to_peers(*done);
   go_on();
 }
@@ -225,11 +228,13 @@ void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
 }
 
 void sync_manager::checkpoint_written(checkpoint_id id) {
+  collection_.saved(id, true);
   if (const auto settles = checkpoints_.end(id, true))
     effects_.push_back(answer_settle{*settles, {}});
 }
 
 void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
+  collection_.saved(id, false);
   if (const auto settles = checkpoints_.end(id, false))
     effects_.push_back(answer_settle{*settles, fail(why)});
   else
@@ -245,6 +250,11 @@ void sync_manager::tick(event_time now) {
   expire_member_waits();
   peers_.for_each(
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
+  if (auto again = transfers_.tick(now.steady_ms))
+    effects_.push_back(send_to_peer{again->peer, std::move(again->question)});
+  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now.steady_ms))
+    log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
+  collect();
   reports_.tick(now.steady_ms, effects_);
   go_on();
 }

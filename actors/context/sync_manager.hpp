@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,9 +13,12 @@
 #include <troupe/actors/context/change_reports.hpp>
 #include <troupe/actors/context/checkpoint_schedule.hpp>
 #include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/log_collection.hpp>
 #include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/queries/value_queries.hpp>
+#include <troupe/actors/context/stable_cut.hpp>
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/state_transfers.hpp>
 #include <troupe/actors/context/sync/early_notifications.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 #include <troupe/actors/context/sync/peer_sessions.hpp>
@@ -29,6 +34,7 @@ struct sync_settings {
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
   /// Changes that the start found in the log and in no checkpoint.
   std::uint64_t replayed = 0;
+  processed_changes log_base;      ///< What the log may lack.
   std::size_t max_long_reads = 2;  ///< Each keeps a thread busy.
   bool joins = true;               ///< Becomes a member when it meets another node.
   std::size_t max_member_waits = std::size_t{1} << 16;  ///< Writes that wait for other members.
@@ -95,6 +101,8 @@ public:
   /// The outcome of a `save_checkpoint`. One that failed is logged and tried again later.
   void checkpoint_written(checkpoint_id id);
   void checkpoint_failed(checkpoint_id id, const error& why);
+  /// The outcome of a `collect_log`. One that failed is logged.
+  void log_collected(const result<collected_log>& done);
 
   // -- peers --------------------------------------------------------------------------------------
 
@@ -129,6 +137,8 @@ public:
   const members& known_members() const noexcept { return members_; }
   /// What the log holds.
   const processed_changes& committed() const noexcept override { return committed_; }
+  const processed_changes& log_base() const noexcept override { return log_base_; }
+  const version_vector& stable() const noexcept override { return cut_.stable(); }
 
 private:
   // -- what sessions read -------------------------------------------------------------------------
@@ -148,9 +158,11 @@ private:
   void serve(waiting_write& ready);
   void serve(waiting_checkpoint& ready);
   void serve(waiting_push& ready);
+  void serve(waiting_offer& ready);
   void refuse(waiting_write& ended, const error& why);
   void refuse(waiting_checkpoint& ended, const error& why);
-  static void refuse(waiting_push&, const error&) {}  // a push waits on
+  static void refuse(waiting_push&, const error&) {}   // a push waits on
+  static void refuse(waiting_offer&, const error&) {}  // so does an offer
 
   // -- members ------------------------------------------------------------------------------------
   std::optional<error> refusal_of_members(const write_values& wanted) const;
@@ -161,6 +173,12 @@ private:
 
   // -- peers --------------------------------------------------------------------------------------
   void add_committed(const change_batch& batch);
+  void add_committed(const adopted_state& adopted);
+  void join_state(peer_id peer, const engine_state& theirs, std::uint64_t entries);
+  void compare_with(peer_id peer, const engine_state& theirs);
+  void collect();
+  path_filter what_is_watched() const;
+  void wait_before_join(peer_id peer, std::uint64_t milliseconds);
   void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);
   void carry_out(peer_id peer, send_message& effect);
@@ -171,6 +189,9 @@ private:
   void carry_out(peer_id peer, report_mismatch& effect);
   void carry_out(peer_id peer, report_roots& effect);
   void carry_out(peer_id peer, report_forgotten& effect);
+  void carry_out(peer_id peer, need_state& effect);
+  void carry_out(peer_id peer, give_state& effect);
+  void carry_out(peer_id peer, take_state& effect);
   void carry_out(peer_id peer, close_session& effect);
   void release();
   void tell(applied_change change);
@@ -181,12 +202,20 @@ private:
 
   context_engine engine_;
   commit_queue queue_;
-  processed_changes committed_;
+  processed_changes committed_, log_base_;
   members members_;
   bool members_changed_ = false;  ///< Since they were read from the state.
   member_waits member_waits_;
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
+  log_collection collection_;
+  stable_cut cut_;
+  state_transfers transfers_;
+  std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
+  std::uint64_t next_compare_ms_ = 0;
+  version_vector wanted_base_;  ///< For which the state under way is taken.
+  std::set<peer_id> behind_;    ///< This node has yet to catch up with them.
+  std::set<peer_id> differ_;    ///< Their states are known to differ, and why.
   watcher_book watchers_;
   peer_sessions peers_;
   early_notifications early_;

@@ -41,14 +41,17 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   const auto* hello = std::get_if<sync_hello>(&said);
   const auto* heads = std::get_if<sync_heads>(&said);
   const auto* ack = std::get_if<sync_ack>(&said);
-  if (hello) members_.report({node, session->peer_incarnation(), hello->vector});
+  if (hello) members_.report({node, session->peer_incarnation(), hello->vector, {}});
   if (heads) {
-    members_.report({node, session->peer_incarnation(), heads->vector});
+    members_.report({node, session->peer_incarnation(), heads->vector, heads->stable});
     for (const auto& each : heads->reports)
       if (!std::ranges::binary_search(peers_.nodes(), each.node))
         members_.pass_on(each, committed_);
   }
   if (ack) members_.add(node, ack->vector, committed_);
+  const auto* vector = hello ? &hello->vector : heads ? &heads->vector : nullptr;
+  if (vector && committed_.covers(*vector)) behind_.erase(from);
+  if (heads && heads->root == root() && heads->vector == committed_.vector()) differ_.erase(from);
   if (hello) join();
   serve_member_waits();
 }

@@ -50,6 +50,7 @@ state_hash sync_manager::root() const {
 void sync_manager::peer_up(peer_id peer, const node_id& node, event_time now) {
   now_ = now;
   forget(peer);
+  behind_.insert(peer);
   carry_out(peer, peers_.add(peer, node).start(now.steady_ms));
   tell_links();
   for (const auto& said : early_.take(peer)) hear(peer, said.method, said.params, now);
@@ -101,6 +102,9 @@ void sync_manager::forget(peer_id peer) {
   peers_.remove(peer);
   if (!std::ranges::binary_search(peers_.nodes(), node)) members_.unlinked(node);
   waiting_.forget(peer);
+  transfers_.forget(peer, now_.steady_ms);
+  differ_.erase(peer);
+  behind_.erase(peer);
   tell_links();
 }
 
@@ -203,13 +207,6 @@ void sync_manager::carry_out(peer_id peer, report_mismatch& effect) {
       {{"peer", to_string(peers_.node(peer))},
        {"ours", fmt::format("{:016x}", effect.ours)},
        {"theirs", fmt::format("{:016x}", effect.theirs)}});
-}
-
-void sync_manager::carry_out(peer_id peer, report_roots& effect) {
-  log(log_severity::error, "context.roots_differ",
-      {{"peer", to_string(peers_.node(peer))},
-       {"ours", to_string(effect.ours)},
-       {"theirs", to_string(effect.theirs)}});
 }
 
 void sync_manager::carry_out(peer_id peer, report_forgotten& effect) {

@@ -14,6 +14,13 @@ bool watcher_book::add(watcher_id id, path prefix) {
   return true;
 }
 
+bool watcher_book::watches(const path& where) const {
+  return std::ranges::any_of(watchers_, [&](const auto& each) {
+    const auto& prefix = each.second.prefix;
+    return prefix.contains(where) && !is_hidden(where.text(), prefix.text());
+  });
+}
+
 void watcher_book::note(change_record change) {
   if (!watchers_.empty()) news_.push_back(std::make_shared<const change_record>(std::move(change)));
 }

@@ -34,6 +34,8 @@ public:
   /// The watcher has handled this number of changes.
   void answered(watcher_id id, std::size_t changes);
 
+  /// Whether a watcher is told of changes of this path. O(watchers).
+  bool watches(const path& where) const;
   std::size_t size() const noexcept { return watchers_.size(); }
 
 private:

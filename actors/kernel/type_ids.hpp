@@ -69,6 +69,8 @@
   X(troupe::sync_ack)             \
   X(troupe::sync_heads)           \
   X(troupe::sync_pull)            \
+  X(troupe::sync_range)           \
+  X(troupe::sync_state)           \
   X(troupe::get_node_info)        \
   X(troupe::list_peers)           \
   X(troupe::stop_node)            \

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -108,11 +109,13 @@ struct member_report {
   std::uint64_t incarnation = 0;  ///< In which it said so. It may have less in a later one, when
                                   ///< its disk was set back.
   version_vector vector;
+  version_vector stable;  ///< See `sync_heads::stable`.
 
   static constexpr auto fields() {
     return std::tuple{required("node", &member_report::node),
                       required("incarnation", &member_report::incarnation),
-                      required("vector", &member_report::vector)};
+                      required("vector", &member_report::vector),
+                      optional("stable", &member_report::stable)};
   }
   friend bool operator==(const member_report&, const member_report&) = default;
 };
@@ -132,13 +135,18 @@ struct sync_heads {
   bool busy = false;  ///< Pushes wait for the sender's disk: the receiver must not take its own for
                       ///< lost.
   std::vector<member_report> reports;  ///< Of members with which the receiver has no link.
+  version_vector base;  ///< The sender's log may lack these changes: it cannot push them.
+  /// The sender knows that all members have committed these changes, and has itself what they had
+  /// made before.
+  version_vector stable;
 
   static constexpr auto fields() {
     return std::tuple{
         required("vector", &sync_heads::vector),     required("root", &sync_heads::root),
         required("batch", &sync_heads::batch),       optional("links", &sync_heads::links),
         optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy),
-        optional("reports", &sync_heads::reports)};
+        optional("reports", &sync_heads::reports),   optional("base", &sync_heads::base),
+        optional("stable", &sync_heads::stable)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };
@@ -156,7 +164,72 @@ struct sync_pull {
   friend bool operator==(const sync_pull&, const sync_pull&) = default;
 };
 
+/// The paths from one on up to but without another one, in tree order, with their count and hash
+/// in the state of the sender.
+struct tree_range {
+  std::string from;
+  std::string to;  ///< Empty: to the end.
+  std::uint64_t count = 0;
+  state_hash hash;
+
+  static constexpr auto fields() {
+    return std::tuple{required("from", &tree_range::from), required("to", &tree_range::to),
+                      required("count", &tree_range::count), required("hash", &tree_range::hash)};
+  }
+  friend bool operator==(const tree_range&, const tree_range&) = default;
+};
+
+/// `sync.range`: asks for the receiver's whole state, or more of it. For a replica that the logs of
+/// its peers cannot help: it compares the state with what it has, range by range.
+struct sync_range {
+  static constexpr std::string_view method = "sync.range";
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::peers,
+                                        .summary = "asks for ranges of the state"};
+
+  std::uint64_t transfer = 0;  ///< Counts the states that this node asks the receiver for.
+  std::uint64_t ask = 0;       ///< Counts the questions of the transfer, from 1.
+  /// At most 32. Those of which the sender has nothing are sent as they are. Empty in the first
+  /// question, and in the last one, when the sender needs no more.
+  std::vector<tree_range> wanted;
+  bool done = false;
+
+  static constexpr auto fields() {
+    return std::tuple{required("transfer", &sync_range::transfer),
+                      required("ask", &sync_range::ask), optional("wanted", &sync_range::wanted),
+                      optional("done", &sync_range::done)};
+  }
+  friend bool operator==(const sync_range&, const sync_range&) = default;
+};
+
+/// `sync.state`: the answer to `sync.range`. All answers of a transfer are of one state.
+///
+/// The first one, and one after the sender has let go of the state, offers a state: it has
+/// `processed`, and one part, the whole tree. In the others, `whole` and `parts` together make up
+/// the ranges that were asked for.
+struct sync_state {
+  static constexpr std::string_view method = "sync.state";
+  static constexpr method_access access{
+      .service = service::context, .callers = called_by::peers, .summary = "ranges of the state"};
+
+  std::uint64_t transfer = 0;
+  std::uint64_t ask = 0;
+  binary processed;               ///< What the state has: encoded `processed_changes`.
+  std::vector<tree_range> whole;  ///< All that these hold is in `entries`.
+  std::vector<tree_range> parts;  ///< To compare.
+  binary entries;                 ///< A zstd frame of encoded `stored_entry`s, in tree order.
+
+  static constexpr auto fields() {
+    return std::tuple{
+        required("transfer", &sync_state::transfer),   required("ask", &sync_state::ask),
+        optional("processed", &sync_state::processed), optional("whole", &sync_state::whole),
+        optional("parts", &sync_state::parts),         optional("entries", &sync_state::entries)};
+  }
+  friend bool operator==(const sync_state&, const sync_state&) = default;
+};
+
 /// All messages between two replicas.
-using sync_message = std::variant<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
+using sync_message =
+    std::variant<sync_hello, sync_push, sync_ack, sync_heads, sync_pull, sync_range, sync_state>;
 
 }  // namespace troupe

@@ -59,6 +59,8 @@ class WrongStart(NodeTest):
                  r'troupe.toml:1:11: sandbox: must be one of bubblewrap, none, not "nine"'),
                 ('stop_deadline_ms = 5',
                  r"troupe.toml:1:20: stop_deadline_ms: must be between 100 and 600000, not 5"),
+                ('history = -1',
+                 r"troupe.toml:1:11: history: must be between 0 and 1000000000, not -1"),
         ]:
             with self.subTest(text=text):
                 file.write_text(text)

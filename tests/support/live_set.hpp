@@ -26,6 +26,14 @@ inline live_set live_set_of(const context_tree& tree) {
   return live;
 }
 
+/// These without some of them.
+inline live_set without(live_set all, const std::set<dot>& some) {
+  for (auto& [where, dots] : all)
+    std::erase_if(dots, [&](const dot& each) { return some.contains(each); });
+  std::erase_if(all, [](const auto& each) { return each.second.empty(); });
+  return all;
+}
+
 /// What must count when these changes, and no others, have been made: those that none of them
 /// overwrote. A change overwrites what it names, by dot, content and path. A put or an erasure also
 /// overwrites the earlier changes of its own incarnation to its path, an increment the earlier

@@ -17,7 +17,7 @@ constexpr std::uint32_t max_entries = 10'000;
 std::optional<value_page> list_page(const context_tree& tree, const conflict_resolution& strategy,
                                     const list_values& wanted, std::size_t max_visited) {
   value_page page;
-  page.hash = tree.subtree(wanted.prefix).hash;
+  page.hash = tree.subtree(wanted.prefix).lasting_hash();
   const std::size_t limit = std::clamp<std::uint32_t>(wanted.limit, 1, max_entries);
   answer_budget budget;
   std::size_t visited = 0;
@@ -49,19 +49,19 @@ values_verified verify_subtree(const verified_state& state, const conflict_resol
                                const path& prefix) {
   const auto& tree = state.tree;
   values_verified report{.sound = tree.verify().has_value(),
-                         .hash = tree.subtree(prefix).hash,
+                         .hash = tree.subtree(prefix).lasting_hash(),
                          .entries = 0,
                          .conflicts = state.conflicts,
                          .vector = state.vector};
-  state_hash recomputed;
+  tree_summary recomputed;
   tree.visit_subtree(prefix, [&](const tree_entry& entry) {
-    recomputed = add(recomputed, entry_hash(entry.path(), entry.siblings()));
+    recomputed += tree_summary::of(entry.path(), entry.siblings());
     if (!is_hidden(entry.path(), prefix.text()) &&
         shows_value(strategy, path::from_checked(std::string{entry.path()}), entry.siblings()))
       ++report.entries;
     return true;
   });
-  report.sound = report.sound && recomputed == report.hash;
+  report.sound = report.sound && recomputed.lasting_hash() == report.hash;
   return report;
 }
 

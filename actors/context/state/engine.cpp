@@ -32,7 +32,8 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
       processed_(std::move(restored.processed)),
       transactions_(limits.max_open_weight),
       waiting_(limits.max_buffered_records, limits.max_buffered_bytes),
-      quarantine_(std::move(restored.quarantine)) {
+      quarantine_(std::move(restored.quarantine)),
+      stable_(std::move(restored.stable)) {
   if (own_.origin.is_nil())
     throw std::invalid_argument("a context engine needs the id of its node");
   if (own_.incarnation == 0) throw std::invalid_argument("an incarnation is at least 1");
@@ -188,7 +189,7 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
                                 "node runs under its identity, or a node lies; it is taken",
                             {}};
   }
-  if (!take_time(record, now_ms)) {
+  if (!take_time(record.dot, record.timestamp, now_ms)) {
     outcome.alarm = true;
     outcome.problem = error{error_code::already_exists,
                             describe(record) +
@@ -211,7 +212,7 @@ void context_engine::take(change_record record, std::uint64_t content,
   const auto place = record.transaction;
   const auto forgotten = processed_.forgotten_of(source.origin);
   processed_.add(record);
-  if (processed_.forgotten_of(source.origin) != forgotten) forgot_some_of(source.origin);
+  if (processed_.forgotten_of(source.origin) != forgotten) many_arrived(source.origin);
   if (place.count == 1) {
     applied.push_back(integrate(std::move(record), content));
     return;
@@ -244,9 +245,9 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
 
 /// Moves the clock. An earlier incarnation of this node may have been ahead of wall time, so its
 /// timestamps count, within reason. False when a timestamp is beyond reason.
-bool context_engine::take_time(const change_record& record, std::uint64_t now_ms) {
-  if (record.dot.origin == own_.origin) return clock_.resume(record.timestamp, now_ms);
-  clock_.observe(record.timestamp, now_ms);
+bool context_engine::take_time(const dot& id, timestamp given, std::uint64_t now_ms) {
+  if (id.origin == own_.origin) return clock_.resume(given, now_ms);
+  clock_.observe(given, now_ms);
   return true;
 }
 

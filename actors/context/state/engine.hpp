@@ -51,6 +51,7 @@ struct engine_state {
   processed_changes processed;
   timestamp clock;  ///< The latest time given or observed.
   std::vector<equivocation> quarantine;
+  std::shared_ptr<const processed_changes> stable;  ///< See `context_engine::set_stable`; or null.
 };
 
 /// A change that has become part of the state.
@@ -108,6 +109,27 @@ struct apply_outcome {
   bool alarm = false;
 };
 
+/// Which paths somebody wants to be told of; empty: none.
+using path_filter = std::function<bool(const path&)>;
+
+/// What `context_engine::join` did.
+struct join_outcome {
+  /// What readers see now at each path that is wanted, where that has changed: the write that wins,
+  /// or an erasure that no replica made. For watchers only; they are no changes and must not be
+  /// stored.
+  std::vector<change_record> seen;
+  std::uint64_t taken = 0;    ///< Writes that live here now.
+  std::uint64_t dropped = 0;  ///< Writes that lived here, and have been overwritten there.
+};
+
+/// What `context_engine::drop_collected` did.
+struct compare_outcome {
+  std::vector<change_record> seen;  ///< As `join_outcome::seen`.
+  std::uint64_t dropped = 0;        ///< Tombstones.
+  /// A path where the replicas differ in more than tombstones, if there is one.
+  std::optional<path> differs;
+};
+
 /// The state machine of one replica of the context: which writes live, what readers see, which
 /// changes are missing.
 ///
@@ -124,8 +146,8 @@ struct apply_outcome {
 /// of a subtree leaves nothing in the state: it takes away what it names.
 ///
 /// What grows: one vector entry for each incarnation of a node that its next one has not ended; one
-/// tombstone for each erased path; what waits and what is open, while changes are missing.
-/// `engine_limits` bounds all but the tombstones.
+/// tombstone for each erased path, until it is collected; what waits and what is open, while
+/// changes are missing. `engine_limits` bounds all but the tombstones.
 ///
 /// Pure, and not thread-safe. `snapshot` and `state` may be read on other threads.
 class context_engine {
@@ -191,6 +213,39 @@ public:
   /// Applies the buffered changes that local writes have let go. They are `released`.
   apply_outcome release(std::uint64_t now_ms);
 
+  // -- tombstones ---------------------------------------------------------------------------------
+
+  /// All members have processed these changes, and this replica has processed all that a member had
+  /// made before. Another change at a path that holds nothing but a tombstone of these replaces it:
+  /// its writer may have collected it.
+  void set_stable(std::shared_ptr<const processed_changes> stable) { stable_ = std::move(stable); }
+  /// What was set, or restored; null when nothing was.
+  const std::shared_ptr<const processed_changes>& stable() const noexcept { return stable_; }
+  /// Removes entries that are nothing but a tombstone of these changes. For what all members have
+  /// been told to be stable. @param from where to begin. @param most how many tombstones to look
+  /// at.
+  /// @returns where to go on, or nothing at the end. O(most * log n).
+  std::optional<path> collect(const processed_changes& upto, const path& from, std::size_t most);
+  /// Removes tombstones that a replica with the same changes has collected. They stay where others
+  /// compete with them here. @param theirs must have processed the same. O(differences * log n).
+  compare_outcome drop_collected(const engine_state& theirs, const path_filter& wants);
+  /// How many tombstones were removed since the start, other than by changes that overwrote them.
+  std::uint64_t collected() const noexcept { return collected_; }
+
+  // -- whole states -------------------------------------------------------------------------------
+
+  /// Joins the whole state of another replica into this one, as if all changes that are part of it
+  /// had come: a write that lives here stays unless the other replica has it and it lives there no
+  /// more; a write that lives there is taken unless it is known here and lives here no more.
+  /// Changes that waited for what has come are let go: see `has_ready`. O(differences * log n).
+  /// @param wants for `join_outcome::seen`.
+  /// @returns corrupt_data when the state has a part of a transaction; already_exists when it has
+  ///          changes of this incarnation that this node has not made; limit_exceeded when a path
+  ///          would have too many siblings, or too many incarnations would be known. Nothing but
+  ///          the clock has changed then.
+  result<join_outcome> join(const engine_state& theirs, std::uint64_t now_ms,
+                            const path_filter& wants);
+
   /// A change from this node's own log, at start. Skips changes that the restored state covers.
   /// @returns corrupt_data when an earlier change of its incarnation is missing, or one that it
   ///          overwrote.
@@ -220,10 +275,12 @@ public:
 
   /// The changes that were processed without gaps, those of open transactions included.
   const processed_changes& processed() const noexcept { return processed_; }
-  /// The same, of incarnations that have not ended.
+  /// The same without those of open transactions: what is part of the state. O(incarnations).
+  processed_changes applied() const;
+  /// What was processed, of incarnations that have not ended.
   const version_vector& vector() const noexcept { return processed_.vector(); }
   state_hash root_hash() const noexcept { return tree_.hash(); }
-  state_hash subtree_hash(const path& top) const { return tree_.subtree(top).hash; }
+  state_hash subtree_hash(const path& top) const { return tree_.subtree(top).lasting_hash(); }
   /// The changes that buffered changes wait for and that peers may not know to be missing: those
   /// between others of their incarnation, and those of an incarnation that is older than the latest
   /// one that is known of its node. O(buffered).
@@ -238,6 +295,7 @@ public:
   /// Changes of transactions whose last change has not arrived.
   std::size_t open() const noexcept { return transactions_.size(); }
   const incarnation_id& own_incarnation() const noexcept { return own_; }
+  const engine_limits& limits() const noexcept { return limits_; }
 
 private:
   /// A local write that is ready to be made: a part of one, when it erases a large subtree.
@@ -285,7 +343,13 @@ private:
   apply_outcome accept(change_record record, std::uint64_t now_ms);
   void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
   void arrived(const dot& id);
-  void forgot_some_of(const node_id& origin);
+  void many_arrived(const node_id& origin);
+  std::optional<error> refusal_to_join(const processed_changes& theirs,
+                                       const processed_changes& both) const;
+  bool may_be_collected(std::span<const sibling> siblings) const noexcept;
+  void note_seen(const path& where, std::span<const sibling> before, std::span<const sibling> after,
+                 std::vector<change_record>* seen);
+  void all_arrived();
 
   void take(change_record record, std::uint64_t content, std::vector<applied_change>& applied);
   applied_change integrate(change_record record, std::uint64_t content);
@@ -306,7 +370,7 @@ private:
                                                std::span<const sibling> siblings) const;
   std::optional<std::uint64_t> live_content(const path& where, const dot& id) const;
   change_record remove_live(const path& where, const dot& id);
-  bool take_time(const change_record& record, std::uint64_t now_ms);
+  bool take_time(const dot& id, timestamp given, std::uint64_t now_ms);
 
   incarnation_id own_;
   engine_limits limits_;
@@ -323,6 +387,8 @@ private:
   std::size_t conflicts_ = 0;
   std::size_t shared_ = 0;  ///< Paths with two or more siblings.
   std::size_t values_ = 0;
+  std::shared_ptr<const processed_changes> stable_;
+  std::uint64_t collected_ = 0;
 };
 
 }  // namespace troupe

@@ -36,7 +36,9 @@ std::optional<value> context_engine::view(const path& where) const {
 
 value_version context_engine::version(const path& where) const {
   const auto entry = tree_.find(where);
-  return entry ? value_version{entry_hash(entry->path(), entry->siblings())} : value_version{};
+  // Whether a tombstone has been collected here makes no difference.
+  if (!entry || is_collectable(entry->siblings())) return {};
+  return value_version{entry_hash(entry->path(), entry->siblings())};
 }
 
 value_explained context_engine::explain(const path& where) const {

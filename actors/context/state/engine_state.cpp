@@ -34,8 +34,10 @@ void context_engine::integrate_write(applied_change& change, const completer& co
   change_siblings(record.path, [&](std::span<const sibling> before) {
     const std::uint64_t content = complete(before);
     record.previous_value = view_of(record.path, before);
+    const bool was_collected = may_be_collected(before) && !overwrites(record, before[0]);
+    collected_ += was_collected ? 1 : 0;
     for (const auto& each : before)
-      if (!overwrites(record, each)) kept.keep(each);
+      if (!was_collected && !overwrites(record, each)) kept.keep(each);
     kept.add(sibling::of(record, content));
     return kept.all();
   });
@@ -138,9 +140,13 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
 }
 
 engine_state context_engine::state() const {
-  auto processed = processed_;
-  processed.lower(transactions_.firsts());
-  return {tree_, std::move(processed), clock_.last(), quarantine_};
+  return {tree_, applied(), clock_.last(), quarantine_, stable_};
+}
+
+processed_changes context_engine::applied() const {
+  auto applied = processed_;
+  applied.lower(transactions_.firsts());
+  return applied;
 }
 
 }  // namespace troupe

@@ -107,9 +107,9 @@ void context_engine::arrived(const dot& id) {
   if (awaited_.size() > 0) std::ranges::move(awaited_.take(id), std::back_inserter(ready_));
 }
 
-/// Incarnations of a node count as there now, because it is forgotten where they have ended: who
-/// waits for them goes on, and what waits of them is not needed.
-void context_engine::forgot_some_of(const node_id& origin) {
+/// Many changes of a node are there now, or count as there because it is forgotten where their
+/// incarnations have ended: who waits for them goes on, and those that wait are not needed.
+void context_engine::many_arrived(const node_id& origin) {
   std::ranges::move(
       awaited_.take_of(origin, [this](const dot& awaited) { return has_arrived(awaited); }),
       std::back_inserter(ready_));

@@ -6,6 +6,13 @@
 
 namespace troupe {
 
+namespace {
+
+/// Whether this can number an incarnation or a change.
+bool is_number(std::uint64_t n) noexcept { return n > 0 && n < std::uint64_t{1} << 63; }
+
+}  // namespace
+
 // -- what is there --------------------------------------------------------------------------------
 
 std::optional<std::uint64_t> processed_changes::end_of(
@@ -90,12 +97,64 @@ void processed_changes::end_all(const change_record& first) {
   for (const auto& each : ending) remember(each);
 }
 
+/// Whether an incarnation has ended where no change after this one is known.
+bool processed_changes::is_over_with(const incarnation_id& source,
+                                     std::uint64_t seq) const noexcept {
+  return has_ended(source) && (has_forgotten(source) || at(source) >= seq);
+}
+
+void processed_changes::join(const processed_changes& other) {
+  const auto before = *this;
+  const auto has_nothing = [](const processed_changes& of, const incarnation_id& source) {
+    return of.at(source) == 0 && !of.has_forgotten(source);
+  };
+  std::erase_if(emptied_, [&](const auto& each) { return !has_nothing(other, each); });
+  for (const auto& [origin, theirs] : other.ended_) {
+    auto& [forgotten, ends] = ended_[origin];
+    for (const auto& [incarnation, last] : theirs.ends) {
+      auto& end = ends[incarnation];
+      end = std::max(end, last);
+    }
+    forgotten = std::max(forgotten, theirs.forgotten);
+  }
+  auto both = before.vector_.entries();
+  const auto& theirs = other.vector_.entries();
+  both.insert(both.end(), theirs.begin(), theirs.end());
+  const version_vector known{std::move(both)};
+  std::vector<version_entry> open;
+  for (auto each : known.entries()) {
+    const auto source = incarnation_of(each);
+    each.seq = std::max({each.seq, before.at(source), other.at(source)});
+    const bool is_over =
+        before.is_over_with(source, each.seq) || other.is_over_with(source, each.seq);
+    if (is_over && source != running_) continue;
+    open.push_back(each);
+    if (const auto of_node = ended_.find(source.origin); of_node != ended_.end())
+      of_node->second.ends.erase(source.incarnation);
+  }
+  vector_ = version_vector{std::move(open)};
+  for (const auto& each : other.emptied_)
+    if (has_nothing(before, each) && each.incarnation <= forgotten_of(each.origin))
+      emptied_.insert(each);
+  std::erase_if(ended_, [](const auto& each) {
+    return each.second.ends.empty() && each.second.forgotten == 0;
+  });
+  remembered_ = 0;
+  for (auto& [origin, each] : ended_) remembered_ += each.ends.size();
+  for (auto& [origin, each] : ended_) forget_down_to(each, max_ended_of_node);
+  keep_bound_of_all();
+}
+
 /// Remembers where an incarnation has ended, and forgets others beyond the bounds.
 void processed_changes::remember(const version_entry& last) {
   auto& of_node = ended_[last.origin];
   of_node.ends.emplace(last.incarnation, last.seq);
   ++remembered_;
   forget_down_to(of_node, max_ended_of_node);
+  keep_bound_of_all();
+}
+
+void processed_changes::keep_bound_of_all() {
   if (remembered_ <= max_ended) return;
   // Many at once, so that it is seldom.
   const auto share = std::max<std::size_t>(max_ended / 2 / ended_.size(), 1);
@@ -138,6 +197,12 @@ bool read(msgpack_reader& in, processed_changes& x, codec::problem& why) {
   if (in.read_array() != 3u || !codec::read(in, open, why) || !codec::read(in, emptied, why))
     return codec::expected(why, "a vector and what has ended");
   x.emptied_ = {emptied.begin(), emptied.end()};
+  const auto is_sound = [](const auto& each) {
+    return is_number(each.incarnation) && !each.origin.is_nil();
+  };
+  if (!std::ranges::all_of(open, is_sound) || !std::ranges::all_of(emptied, is_sound) ||
+      !std::ranges::all_of(open, is_number, &version_entry::seq))
+    return codec::expected(why, "incarnations of nodes and numbers from 1 to 2^63 - 1");
   x.vector_ = version_vector{std::move(open)};
   const auto nodes = in.read_array();
   if (!nodes) return codec::expected(why, "an array of what has ended of each node");
@@ -146,13 +211,18 @@ bool read(msgpack_reader& in, processed_changes& x, codec::problem& why) {
     node_id origin;
     if (!length || *length < 2 || *length % 2 != 0 || !codec::read(in, origin, why))
       return codec::expected(why, "a node and pairs of numbers");
+    if (origin.is_nil() || x.ended_.contains(origin)) return codec::expected(why, "each node once");
     auto& [forgotten, ends] = x.ended_[origin];
     if (!codec::read(in, forgotten, why)) return false;
+    if (forgotten > 0 && !is_number(forgotten)) return codec::expected(why, "numbers below 2^63");
     std::uint64_t incarnation = 0;
     for (std::uint32_t at = 2; at < *length; at += 2) {
       const auto distance = in.read_unsigned(), seq = in.read_unsigned();
       if (!distance || !seq) return codec::expected(why, "pairs of numbers");
-      ends.emplace(incarnation += *distance, *seq);
+      incarnation += *distance;
+      if (*distance == 0 || !is_number(incarnation) || !is_number(*seq))
+        return codec::expected(why, "pairs of numbers from 1 to 2^63 - 1");
+      ends.emplace(incarnation, *seq);
     }
     x.remembered_ += ends.size();
   }

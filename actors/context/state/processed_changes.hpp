@@ -55,6 +55,9 @@ public:
   /// Takes away the changes from each of these on, one for each incarnation, sorted. None has
   /// ended. O(incarnations).
   void lower(const std::vector<dot>& firsts);
+  /// Adds all that another replica has. What has ended there has ended here, unless more of it is
+  /// here. O(n).
+  void join(const processed_changes& other);
   /// This incarnation never ends here: it is the one that runs.
   void keep_open(const incarnation_id& running) { running_ = running; }
 
@@ -79,6 +82,8 @@ private:
   };
   void end_all(const change_record& first);
   void remember(const version_entry& last);
+  bool is_over_with(const incarnation_id& source, std::uint64_t seq) const noexcept;
+  void keep_bound_of_all();
   void forget_down_to(history& of_node, std::size_t kept);
   std::optional<std::uint64_t> end_of(const incarnation_id& source) const noexcept;
 

@@ -59,6 +59,13 @@ void reorder_buffer::drop_of(const node_id& origin, const processed_changes& pro
   }
 }
 
+std::vector<incarnation_id> reorder_buffer::sources() const {
+  std::vector<incarnation_id> found;
+  for (const auto& [id, record] : waiting_)
+    if (found.empty() || found.back() != incarnation_of(id)) found.push_back(incarnation_of(id));
+  return found;
+}
+
 std::vector<dot_range> reorder_buffer::missing(const processed_changes& processed) const {
   std::vector<dot_range> gaps;
   incarnation_id source;

@@ -35,6 +35,9 @@ public:
   /// The changes missing before and between the waiting ones, given what was processed. O(n).
   std::vector<dot_range> missing(const processed_changes& processed) const;
 
+  /// The incarnations of which changes wait, sorted. O(n).
+  std::vector<incarnation_id> sources() const;
+
   std::size_t size() const noexcept { return waiting_.size(); }
 
 private:

@@ -1,4 +1,5 @@
-// Appending, and what there is. Reading is in change_log_read.cpp.
+// Appending, and what there is. Reading is in change_log_read.cpp, removing in
+// change_log_collect.cpp.
 
 #include <troupe/actors/context/store/change_log.hpp>
 
@@ -12,8 +13,15 @@
 
 namespace troupe {
 
-change_log::change_log(SQLite::Database& database)
+namespace {
+
+constexpr const char* base_key = "log_base";
+
+}  // namespace
+
+change_log::change_log(SQLite::Database& database, meta_table& meta)
     : database_(database),
+      meta_(meta),
       insert_(database,
               "INSERT INTO log (number, run, first, last, batch, hash) VALUES (?, ?, ?, ?, ?, ?)"),
       number_(database, "SELECT number FROM log WHERE run = ? AND last >= ? ORDER BY last LIMIT 1"),
@@ -31,10 +39,13 @@ change_log::change_log(SQLite::Database& database)
       runs_from_(database,
                  "SELECT min(run), max(run), max(incarnation) FROM runs WHERE origin = ? AND "
                  "incarnation > ? "
-                 "AND incarnation <= ?") {}
+                 "AND incarnation <= ? AND EXISTS (SELECT 1 FROM log WHERE log.run = runs.run)") {}
 
 result<void> change_log::load(std::uint64_t from) {
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {
+    auto base = meta_.find<processed_changes>(base_key);
+    if (!base) return fail(std::move(base.error()));
+    base_ = std::move(*base).value_or(processed_changes{});
     changes_ = static_cast<std::uint64_t>(
         database_.execAndGet("SELECT coalesce(max(number), 0) FROM log").getInt64());
     last_run_ = database_.execAndGet("SELECT coalesce(max(run), 0) FROM runs").getInt64();
@@ -93,7 +104,8 @@ change_log::run change_log::add_run(const incarnation_id& source) {
 
 result<std::uint64_t> change_log::last_of(const incarnation_id& source) {
   return without_exceptions(database_.getFilename(), [&]() -> result<std::uint64_t> {
-    return find_run(source).map([](const run& found) { return found.last; });
+    return find_run(source).map(
+        [&](const run& found) { return std::max(found.last, base_.at(source)); });
   });
 }
 
@@ -103,20 +115,27 @@ result<std::uint64_t> change_log::last_incarnation(const node_id& node) {
                              "SELECT coalesce(max(incarnation), 0) FROM runs WHERE origin = ?"};
     bind_blob(latest, 1, id_bytes(node));
     latest.executeStep();
-    return static_cast<std::uint64_t>(latest.getColumn(0).getInt64());
+    auto last = std::max(static_cast<std::uint64_t>(latest.getColumn(0).getInt64()),
+                         base_.forgotten_of(node));
+    for (const auto& each : base_.vector().of(node)) last = std::max(last, each.incarnation);
+    return last;
   });
+}
+
+result<void> change_log::store_base(const processed_changes& base) {
+  return meta_.put(base_key, base);
 }
 
 // -- appending ------------------------------------------------------------------------------------
 
-/// Checks the changes of a batch up to `last` against the ones that the log has.
+/// Checks the changes of a batch up to `last` against the ones that rows have.
 result<void> change_log::check_same(const change_batch& batch, std::uint64_t last) {
   const auto& [origin, incarnation] = batch.source();
   const std::vector<log_range> wanted{
       {{origin, incarnation, batch.first()}, {origin, incarnation, last}}};
   const auto known = read_rows(wanted, std::numeric_limits<std::size_t>::max());
   if (!known) return fail(known.error());
-  if (known->size() == 1 && *known->front() == batch) return {};
+  if (known->empty() || (known->size() == 1 && *known->front() == batch)) return {};
   const auto records = batch.records();
   if (!records) return fail(records.error());
   for (const auto& each : *known) {
@@ -132,18 +151,26 @@ result<void> change_log::check_same(const change_batch& batch, std::uint64_t las
   return {};
 }
 
+/// The last change of the incarnation of a batch that is there before the batch. Of an incarnation
+/// whose end the base has forgotten, all changes before the batch are there.
+std::uint64_t change_log::last_before(const change_batch& batch, const run& known) const noexcept {
+  const auto& source = batch.source();
+  const auto last = std::max(known.last, base_.at(source));
+  return base_.has_forgotten(source) ? std::max(last, batch.first() - 1) : last;
+}
+
 result<void> change_log::append_one(const change_batch& batch) {
   const auto& source = batch.source();
   auto known = find_run(source);
   if (!known) return fail(std::move(known.error()));
-  const auto last = known->last;
+  const auto last = last_before(batch, *known);
   if (batch.first() > last + 1)
     return fail(error_code::internal,
                 "change " + to_string(dot{source.origin, source.incarnation, batch.first()}) +
                     " was to be logged after change " + std::to_string(last) +
                     " of its incarnation");
-  if (batch.first() <= last)
-    if (auto same = check_same(batch, std::min(last, batch.last())); !same) return same;
+  if (batch.first() <= known->last)
+    if (auto same = check_same(batch, std::min(known->last, batch.last())); !same) return same;
   if (batch.last() <= last) return {};
   if (known->number == 0) known = add_run(source);
   changes_ += batch.last() - last;
@@ -190,9 +217,11 @@ result<void> change_log::append(std::span<const shared_batch> batches) {
 
 std::uint64_t change_log::records_beyond(const processed_changes& checkpointed) const {
   std::uint64_t count = 0;
-  for (const auto& [source, known] : runs_)
+  for (const auto& [source, known] : runs_) {
+    const auto safe = std::max(checkpointed.at(source), base_.at(source));
     if (!checkpointed.covers(dot{source.origin, source.incarnation, known.last}))
-      count += known.last - checkpointed.at(source);
+      count += known.last - std::min(safe, known.last);
+  }
   return count;
 }
 

@@ -4,32 +4,13 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/state/tree/stored_entry.hpp>
 
 namespace troupe {
 
 namespace {
 
 constexpr const char* head_key = "checkpoint";
-
-/// A sibling as a row holds it.
-struct stored_sibling {
-  struct dot dot;
-  struct timestamp timestamp;
-  enum operation operation = operation::put;
-  class value value;
-  std::string principal;
-  std::uint64_t content = 0;
-  binary counts;
-
-  static constexpr auto fields() {
-    return std::tuple{
-        required("dot", &stored_sibling::dot),      required("time", &stored_sibling::timestamp),
-        required("op", &stored_sibling::operation), required("value", &stored_sibling::value),
-        required("by", &stored_sibling::principal), required("content", &stored_sibling::content),
-        optional("counts", &stored_sibling::counts)};
-  }
-};
 
 /// All of an `engine_state` except its entries, and the count and the hash of those.
 struct checkpoint_head {
@@ -38,6 +19,7 @@ struct checkpoint_head {
   std::vector<equivocation> quarantine;
   std::uint64_t entries = 0;
   state_hash root;
+  processed_changes stable;       ///< See `engine_state::stable`.
   std::uint64_t replay_from = 1;  ///< The first row of the log with a change that is missing here.
 
   static constexpr auto fields() {
@@ -46,19 +28,10 @@ struct checkpoint_head {
                       required("quarantine", &checkpoint_head::quarantine),
                       required("entries", &checkpoint_head::entries),
                       required("root", &checkpoint_head::root),
+                      required("stable", &checkpoint_head::stable),
                       required("replay_from", &checkpoint_head::replay_from)};
   }
 };
-
-/// A view of the stored one.
-sibling to_sibling(const stored_sibling& stored) {
-  const bool is_put = stored.operation == operation::put;
-  return {
-      stored.dot,         stored.timestamp,
-      stored.content,     stored.operation,
-      stored.principal,   is_put ? std::string_view{stored.value.msgpack()} : std::string_view{},
-      stored.counts.bytes};
-}
 
 /// Adds the entry of one row of `path, siblings, hash` to a tree.
 result<void> add_entry(const SQLite::Statement& row, context_tree& tree) {
@@ -73,15 +46,9 @@ result<void> add_entry(const SQLite::Statement& row, context_tree& tree) {
   if (!where) return damaged(where.error().message);
   auto stored = decode<std::vector<stored_sibling>>(bytes, stored_data_limits());
   if (!stored) return damaged(stored.error().message);
-  if (stored->empty()) return damaged("it holds no write");
-  if (stored->size() > context_tree::max_siblings)
-    return damaged("it holds " + std::to_string(stored->size()) + " concurrent writes");
-  std::vector<sibling> siblings;
-  for (const auto& each : *stored) {
-    if (!unpack_counts(each.counts.bytes)) return damaged("what it counts is malformed");
-    siblings.push_back(to_sibling(each));
-  }
-  tree.put(*where, siblings);
+  const auto siblings = siblings_of(*stored);
+  if (!siblings) return damaged(siblings.error().message);
+  tree.put(*where, *siblings);
   return {};
 }
 
@@ -104,16 +71,7 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
       erase_.exec();
       return {};
     }
-    std::vector<stored_sibling> siblings;
-    for (const auto& each : after->siblings())
-      siblings.push_back({each.dot,
-                          each.timestamp,
-                          each.operation,
-                          each.copy_value(),
-                          std::string{each.principal},
-                          each.content,
-                          {std::string{each.counts}}});
-    const auto bytes = encode(siblings);
+    const auto bytes = encode(troupe::store(after->siblings()));
     const std::string key{after->path()};
     const scoped_reset reset{upsert_};
     upsert_.bindNoCopy(1, key);
@@ -124,7 +82,8 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
   });
 }
 
-result<void> checkpoint_table::write(const engine_state& state, std::uint64_t replay_from) {
+result<void> checkpoint_table::write(const engine_state& state, std::uint64_t replay_from,
+                                     const std::function<result<void>()>& beside) {
   auto done = transact(database_, [&]() -> result<void> {
     result<void> written;
     context_tree::diff(written_, state.tree,
@@ -133,17 +92,24 @@ result<void> checkpoint_table::write(const engine_state& state, std::uint64_t re
                          return written.has_value();
                        });
     if (!written) return written;
-    return meta_.put(head_key, checkpoint_head{state.processed, state.clock, state.quarantine,
-                                               state.tree.size(), state.tree.hash(), replay_from});
+    const auto stable = state.stable ? *state.stable : processed_changes{};
+    written = meta_.put(
+        head_key, checkpoint_head{state.processed, state.clock, state.quarantine, state.tree.size(),
+                                  state.tree.summary().hash, stable, replay_from});
+    return written ? beside() : written;
   });
-  if (done) written_ = state.tree;
+  if (!done) return done;
+  written_ = state.tree;
+  processed_ = state.processed;
+  replay_from_ = replay_from;
   return done;
 }
 
-result<std::uint64_t> checkpoint_table::replay_from() {
-  const auto head = meta_.find<checkpoint_head>(head_key);
-  if (!head) return fail(head.error());
-  return *head ? (*head)->replay_from : 1;
+void checkpoint_table::load_head() {
+  auto head = meta_.find<checkpoint_head>(head_key);
+  if (!head || !*head) return;
+  processed_ = std::move((*head)->processed);
+  replay_from_ = (*head)->replay_from;
 }
 
 result<engine_state> checkpoint_table::load() {
@@ -156,11 +122,12 @@ result<engine_state> checkpoint_table::load() {
     SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
     while (rows.executeStep())
       if (auto added = add_entry(rows, state.tree); !added) return fail(std::move(added.error()));
-    if (state.tree.size() != stored.entries || state.tree.hash() != stored.root)
+    if (state.tree.size() != stored.entries || state.tree.summary().hash != stored.root)
       return damaged_row("the checkpoint", "its entries do not add up to its hash");
     state.processed = std::move(stored.processed);
     state.clock = stored.clock;
     state.quarantine = std::move(stored.quarantine);
+    state.stable = std::make_shared<const processed_changes>(std::move(stored.stable));
     written_ = state.tree;
     return state;
   });

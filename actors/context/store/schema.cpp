@@ -10,8 +10,8 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
-constexpr std::int64_t schema_version = 3;
-constexpr std::int64_t oldest_version = 3;
+constexpr std::int64_t schema_version = 4;
+constexpr std::int64_t oldest_version = 4;
 
 constexpr const char* settings =
     "PRAGMA synchronous = FULL;"
@@ -72,6 +72,8 @@ result<std::chrono::milliseconds> prepare_schema(SQLite::Database& database,
                   "the context store has format " + std::to_string(version) +
                       ", which no release wrote; this build reads formats from " +
                       std::to_string(oldest_version) + " on; use a new data directory");
+    // The first page says so from its first write on, and the next line writes it.
+    if (is_empty) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
     if (database.execAndGet("PRAGMA journal_mode = WAL").getString() != "wal")
       return fail(error_code::storage_failure,
                   "the file system cannot hold a write-ahead log; use a local disk");

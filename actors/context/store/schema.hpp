@@ -26,7 +26,8 @@ struct store_identity {
 
 /// Makes the tables in an empty database, with `fresh` as the identity. In any other database,
 /// checks that it is a context store of a format that this build reads and that its pages are
-/// sound, which reads the whole file. Sets write-ahead mode and full synchronisation.
+/// sound, which reads the whole file. Sets write-ahead mode and full synchronisation. A new
+/// database can give free pages back; see `give_back_free_pages`.
 /// @returns the time that the check of the pages took; corrupt_data, version_mismatch or
 ///          storage_failure.
 result<std::chrono::milliseconds> prepare_schema(SQLite::Database& database,

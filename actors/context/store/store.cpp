@@ -14,6 +14,7 @@
 #include <troupe/actors/context/store/checkpoint_table.hpp>
 #include <troupe/actors/context/store/directory_lock.hpp>
 #include <troupe/actors/context/store/file_presence.hpp>
+#include <troupe/actors/context/store/free_pages.hpp>
 #include <troupe/actors/context/store/meta_table.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 
@@ -69,10 +70,11 @@ struct context_store::contents {
   directory_lock lock;
   SQLite::Database database;
   meta_table meta{database};
-  change_log log{database};
+  change_log log{database, meta};
   checkpoint_table checkpoints{database, meta};
   store_identity identity;
   file_presence files;
+  std::uint64_t history_changes = 0;
   std::uint64_t since_checkpoint = 0;
   std::chrono::milliseconds check_took{0};
 };
@@ -108,9 +110,11 @@ result<context_store> context_store::open(const std::string& directory, const st
     if (!*identity) return damaged_row("row 'identity'", "it is missing");
     opened->identity = **identity;
     // What is wrong with the checkpoint is said when it is loaded.
-    const auto from = opened->checkpoints.replay_from().value_or(1);
-    if (auto loaded = opened->log.load(from); !loaded) return fail(std::move(loaded.error()));
-    opened->since_checkpoint = opened->log.records_beyond({});
+    opened->checkpoints.load_head();
+    if (auto loaded = opened->log.load(opened->checkpoints.replay_from()); !loaded)
+      return fail(std::move(loaded.error()));
+    opened->since_checkpoint = opened->log.records_beyond(opened->checkpoints.processed());
+    opened->history_changes = options.history_changes;
     set_max_bytes(opened->database, options.max_bytes);
     for (const auto* end : {"", "-wal"}) opened->files.watch(file + end);
     return context_store{std::move(opened)};
@@ -161,9 +165,16 @@ result<void> context_store::replay(const processed_changes& checkpointed,
 
 // -- checkpoint -----------------------------------------------------------------------------------
 
-result<void> context_store::checkpoint(const engine_state& state) {
+/// Writes a checkpoint, and with it the base of the log, if that is another one now.
+result<void> context_store::write_checkpoint(const engine_state& state,
+                                             const processed_changes& base) {
   auto& log = contents_->log;
+  if (!state.processed.covers(base.vector()))
+    return fail(error_code::internal,
+                "a checkpoint was to lack changes that are in no other place; join the latest "
+                "checkpoint first");
   for (const auto& each : state.processed.vector().entries()) {
+    if (base.covers(dot{each.origin, each.incarnation, each.seq})) continue;
     const auto last = log.last_of(incarnation_of(each));
     if (!last) return fail(last.error());
     if (*last < each.seq)
@@ -171,10 +182,27 @@ result<void> context_store::checkpoint(const engine_state& state) {
   }
   const auto replay_from = log.first_beyond(state.processed);
   if (!replay_from) return fail(replay_from.error());
-  if (auto done = contents_->checkpoints.write(state, *replay_from); !done) return done;
+  const bool is_new = base != log.base();
+  const auto store_base = [&] { return is_new ? log.store_base(base) : result<void>{}; };
+  if (auto done = contents_->checkpoints.write(state, *replay_from, store_base); !done) return done;
+  if (is_new) log.take_base(base);
   contents_->since_checkpoint = log.records_beyond(state.processed);
   log.forget_before(state.processed);
   return contents_->files.check();
+}
+
+result<void> context_store::checkpoint(const engine_state& state) {
+  return write_checkpoint(state, contents_->log.base());
+}
+
+result<void> context_store::adopt(const engine_state& state, const processed_changes& foreign) {
+  if (!state.processed.covers(contents_->checkpoints.processed().vector()))
+    return fail(error_code::internal,
+                "a state was to be adopted that lacks changes of the latest checkpoint; join that "
+                "first");
+  auto base = contents_->log.base();
+  base.join(foreign);
+  return write_checkpoint(state, base);
 }
 
 result<engine_state> context_store::load_checkpoint() {
@@ -185,6 +213,27 @@ result<engine_state> context_store::load_checkpoint() {
 
 std::uint64_t context_store::records_since_checkpoint() const noexcept {
   return contents_->since_checkpoint;
+}
+
+// -- collecting -----------------------------------------------------------------------------------
+
+const processed_changes& context_store::log_base() const noexcept { return contents_->log.base(); }
+
+result<bool> context_store::collect(const processed_changes& upto, std::size_t max_rows) {
+  auto& log = contents_->log;
+  const auto& checkpoints = contents_->checkpoints;
+  if (!checkpoints.processed().covers(upto.vector()))
+    return fail(error_code::internal,
+                "changes were to be collected that the latest checkpoint lacks; write one first");
+  const auto changes = log.changes(), history = contents_->history_changes;
+  const auto first_recent = changes > history ? changes - history + 1 : 0;
+  const auto more_rows =
+      log.collect(upto, std::min(checkpoints.replay_from(), first_recent), max_rows);
+  if (!more_rows) return more_rows;
+  const auto more_pages = give_back_free_pages(contents_->database);
+  if (!more_pages) return more_pages;
+  if (auto there = contents_->files.check(); !there) return fail(std::move(there.error()));
+  return *more_rows || *more_pages;
 }
 
 }  // namespace troupe

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +21,9 @@ namespace troupe {
 struct store_options {
   /// The most bytes of the database file. A full store refuses writes and can still be read.
   std::uint64_t max_bytes = std::uint64_t{64} << 30;
+  /// The log keeps at least this many of the latest changes, so that a node that was away can read
+  /// what it missed.
+  std::uint64_t history_changes = 100'000;
 };
 
 /// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite
@@ -30,7 +34,8 @@ struct store_options {
 /// before the call returns, so a power cut leaves all of it or nothing.
 ///
 /// The log grows by a row for each batch of changes, up to `store_options::max_bytes`; peers that
-/// were away read it. The checkpoint has one row for each path, tombstones included.
+/// were away read it. `collect` removes its oldest rows. The changes of which the log may lack rows
+/// are its base. The checkpoint has them. It has one row for each path, tombstones included.
 ///
 /// Blocking; owned by one thread at a time. All returned data are copies.
 class context_store {
@@ -52,7 +57,7 @@ public:
 
   /// The cluster and the node that the store belongs to.
   const store_identity& identity() const noexcept;
-  /// How long `open` took to read the whole file. Grows with the log.
+  /// How long `open` took to read the whole file. Grows with the file.
   std::chrono::milliseconds check_took() const noexcept;
 
   /// Begins an incarnation: returns a number that is greater than every earlier one and makes it
@@ -70,25 +75,52 @@ public:
                       const std::function<result<void>(change_record&&)>& take);
 
   /// Group commit: appends all batches to the log, or none. Each must go on with its incarnation.
+  /// One that the log or its base has already is skipped.
   /// Fails also when the files were deleted or replaced meanwhile: nothing lasts then.
   result<void> append(std::span<const shared_batch> batches);
   /// Changes in the order in which they were appended: as many as fit in `max_bytes`, and at least
-  /// one batch if there is one. The first batch of an incarnation may begin earlier.
+  /// one batch if there is one. The first batch of an incarnation may begin earlier. Changes of the
+  /// log's base may be missing.
   result<std::vector<shared_batch>> read_log(std::span<const log_range> wanted,
                                              std::size_t max_bytes);
-  /// The last change of an incarnation in the log; 0 when there is none.
+  /// The last change of an incarnation in the log or its base; 0 when there is none.
   result<std::uint64_t> last_logged(const incarnation_id& source);
 
   /// Makes `state` what the next start begins with. Writes only entries that differ from the
   /// previous checkpoint.
-  /// @returns internal when the state has changes that are not in the log: append those first.
+  /// @returns internal when the state has changes that are not in the log: append those first; also
+  ///          when it lacks changes of the log's base: they would be lost.
   result<void> checkpoint(const engine_state& state);
+  /// Makes a state the checkpoint that has changes which the log lacks, because they came from
+  /// another node as a whole state. They become part of the log's base, and appending goes on after
+  /// them. When it fails, nothing has changed. O(differences to the previous checkpoint * log
+  /// entries).
+  /// @param state must have all that the store's own state has: join that first. @param foreign
+  /// what the other node's state had.
+  /// @returns internal when the state lacks changes of the latest checkpoint, or has changes that
+  ///          neither the log nor `foreign` has; storage_failure.
+  result<void> adopt(const engine_state& state, const processed_changes& foreign);
   /// How many changes of the log no checkpoint holds: the next start replays them.
   std::uint64_t records_since_checkpoint() const noexcept;
+
+  /// The changes of which the log may lack rows. The checkpoint has them.
+  const processed_changes& log_base() const noexcept;
+  /// Removes rows of the log that nobody needs, oldest first, and gives free pages of the file back
+  /// to the disk. Stops at the first row with a change that is not in `upto` or not in the latest
+  /// checkpoint, or that is among the latest `store_options::history_changes`. Never removes the
+  /// last row. When it removes any, `upto` becomes part of the log's base. A call takes one
+  /// transaction of at most `max_rows` rows, and gives back a bounded number of pages. O(max_rows *
+  /// log rows + incarnations in `upto`).
+  /// @param upto must be in the latest checkpoint.
+  /// @param max_rows at least 1.
+  /// @returns whether there is more to do now; internal when `upto` has changes that the latest
+  ///          checkpoint lacks; storage_failure.
+  result<bool> collect(const processed_changes& upto, std::size_t max_rows);
 
 private:
   struct contents;
   explicit context_store(std::unique_ptr<contents> opened) noexcept;
+  result<void> write_checkpoint(const engine_state& state, const processed_changes& base);
 
   std::unique_ptr<contents> contents_;
 };

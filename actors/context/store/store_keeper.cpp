@@ -6,6 +6,9 @@ namespace troupe {
 
 namespace {
 
+/// Rows of the log that go at once: others wait for the disk meanwhile.
+constexpr std::size_t rows_of_trim = 4'000;
+
 class store_keeper_state {
 public:
   using interface = store_keeper_actor;
@@ -15,17 +18,27 @@ public:
 
   interface::behavior_type make_behavior() {
     return {
-        [this](const append_commit& wanted) { return reply(store_.append(wanted.what->batches)); },
+        [this](const append_commit& wanted) { return reply(append(*wanted.what)); },
         [this](const read_batches& asked) -> caf::result<batches_read> {
           auto read = store_.read_log(asked.wanted.wanted, asked.wanted.max_bytes);
           if (!read) return to_caf(std::move(read.error()));
           return batches_read{std::move(*read)};
         },
         [this](const write_checkpoint& wanted) { return reply(store_.checkpoint(*wanted.state)); },
+        [this](const trim_log& wanted) -> caf::result<log_trimmed> {
+          auto more = store_.collect(*wanted.upto, rows_of_trim);
+          if (!more) return to_caf(std::move(more.error()));
+          return log_trimmed{*more, std::make_shared<const processed_changes>(store_.log_base())};
+        },
     };
   }
 
 private:
+  result<void> append(const commit& what) {
+    if (what.adopted) return store_.adopt(what.adopted->state, what.adopted->foreign);
+    return store_.append(what.batches);
+  }
+
   context_store store_;
 };
 

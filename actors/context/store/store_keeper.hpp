@@ -13,12 +13,14 @@ namespace troupe {
 /// Owns the store of a replica. Runs on its own thread, because the disk blocks it, and serves one
 /// request at a time.
 using store_keeper_actor = caf::typed_actor<
-    // Appends changes to the log. Answers when they are durable.
+    // Appends changes to the log, or adopts a state. Answers when that is durable.
     caf::result<void>(append_commit),
     // Reads changes of one incarnation from the log.
     caf::result<batches_read>(read_batches),
     // Writes a checkpoint. Answers when it is durable.
-    caf::result<void>(write_checkpoint)>;
+    caf::result<void>(write_checkpoint),
+    // Removes from the log what is not needed. Answers whether there is more to do now.
+    caf::result<log_trimmed>(trim_log)>;
 
 /// Starts the actor. It closes the store when it ends.
 store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store store);

@@ -3,9 +3,8 @@
 #include <limits>
 #include <utility>
 
-#include <zstd.h>
-
 #include <troupe/actors/context/sync/batch_body.hpp>
+#include <troupe/actors/context/sync/zstd_frame.hpp>
 #include <troupe/messages/assert.hpp>
 #include <troupe/messages/wire/codec.hpp>
 
@@ -15,8 +14,6 @@ namespace {
 
 constexpr std::uint32_t parts = 7;  // of a batch
 constexpr std::size_t max_signature_bytes = 1024;
-/// The fastest level. At the rates of a local network a better one costs more time than it saves.
-constexpr int compression_level = 1;
 
 tl::unexpected<error> malformed(const std::string& why) {
   return fail(error_code::protocol_violation, "a batch of changes is malformed: " + why);
@@ -25,27 +22,10 @@ tl::unexpected<error> malformed(const std::string& why) {
 /// Appends the body: compressed, if that makes it smaller.
 void append_body(msgpack_writer& out, const std::string& plain) {
   if (plain.size() > change_batch::compress_above) {
-    std::string packed(ZSTD_compressBound(plain.size()), '\0');
-    const auto size =
-        ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), compression_level);
-    if (!ZSTD_isError(size) && size < plain.size())
-      return out.binary(std::string_view{packed}.substr(0, size));
+    const auto packed = compress(plain);
+    if (packed.size() < plain.size()) return out.binary(packed);
   }
   out.raw(plain);
-}
-
-result<std::string> decompress(std::string_view packed, std::size_t max_bytes) {
-  const auto size = ZSTD_getFrameContentSize(packed.data(), packed.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
-    return malformed("its body must be one zstd frame that declares its content size");
-  if (size > max_bytes)
-    return malformed("its body has " + std::to_string(size) + " bytes unpacked; at most " +
-                     std::to_string(max_bytes) + " are accepted");
-  std::string plain(static_cast<std::size_t>(size), '\0');
-  const auto written = ZSTD_decompress(plain.data(), plain.size(), packed.data(), packed.size());
-  if (ZSTD_isError(written) || written != plain.size())
-    return malformed("its zstd frame cannot be unpacked");
-  return plain;
 }
 
 }  // namespace
@@ -128,7 +108,7 @@ result<std::vector<change_record>> change_batch::records(std::uint64_t weight) c
   msgpack_reader in{body};
   if (const auto packed = in.read_binary()) {
     const auto plain = decompress(*packed, max_bytes());
-    if (!plain) return fail(plain.error());
+    if (!plain) return malformed("its body: " + plain.error().message);
     return read_batch_body(*plain, start, count_, weight);
   }
   return read_batch_body(body, start, count_, weight);

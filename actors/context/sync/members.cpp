@@ -35,6 +35,24 @@ void join(version_vector& into, const version_vector& more, const processed_chan
   });
 }
 
+/// Whether who says to have `vector` has all that is wanted. Who has a change of an incarnation has
+/// those that ended before.
+bool has_all(const version_vector& vector, const version_vector& wanted,
+             const processed_changes& mine) {
+  return std::ranges::all_of(wanted.entries(), [&](const version_entry& each) {
+    const auto source = incarnation_of(each);
+    if (seq_at(vector, source) >= each.seq) return true;
+    const auto known = vector.of(each.origin);
+    return !known.empty() && known.back().incarnation > each.incarnation && mine.has_ended(source);
+  });
+}
+
+/// Whether this is far longer than what this node knows of, and of no use.
+bool is_too_long(const member_report& said, const processed_changes& mine) {
+  const auto longest = 2 * mine.vector().entries().size() + 1024;
+  return said.vector.entries().size() > longest || said.stable.entries().size() > longest;
+}
+
 }  // namespace
 
 path members::place_of(const node_id& node) {
@@ -58,12 +76,14 @@ void members::update(const context_tree& tree) {
 
 void members::keep(member_report said) {
   const auto node = said.node;
-  if (node != self_) reports_.insert_or_assign(node, std::move(said));
+  if (node == self_) return;
+  auto committed = said.vector;
+  reports_.insert_or_assign(node, knowledge{std::move(said), std::move(committed)});
 }
 
 void members::report(member_report said) {
   const auto known = reports_.find(said.node);
-  if (known == reports_.end() || known->second.incarnation <= said.incarnation)
+  if (known == reports_.end() || known->second.whole.incarnation <= said.incarnation)
     keep(std::move(said));
 }
 
@@ -72,24 +92,26 @@ void members::unlinked(const node_id& node) {
 }
 
 void members::pass_on(const member_report& said, const processed_changes& mine) {
-  const auto longest = 2 * mine.vector().entries().size() + 1024;
-  if (!nodes_.contains(said.node) || said.vector.entries().size() > longest) return;
-  const auto known = reports_.find(said.node);
-  if (known == reports_.end() || known->second.incarnation < said.incarnation)
-    keep(said);
-  else if (known->second.incarnation == said.incarnation)
-    join(known->second.vector, said.vector, mine);
+  if (!nodes_.contains(said.node) || is_too_long(said, mine)) return;
+  const auto found = reports_.find(said.node);
+  if (found == reports_.end() || found->second.whole.incarnation < said.incarnation)
+    return keep(said);
+  auto& [whole, committed] = found->second;
+  if (whole.incarnation != said.incarnation) return;
+  // Of two reports of one incarnation the later one has all that the other one has.
+  if (has_all(said.vector, whole.vector, mine)) whole = said;
+  join(committed, said.vector, mine);
 }
 
 void members::add(const node_id& node, const version_vector& more, const processed_changes& mine) {
   if (const auto known = reports_.find(node); known != reports_.end())
-    join(known->second.vector, more, mine);
+    join(known->second.committed, more, mine);
 }
 
 std::vector<member_report> members::reports_beside(const std::set<node_id>& linked) const {
   std::vector<member_report> all;
   for (const auto& [node, said] : reports_)
-    if (nodes_.contains(node) && !linked.contains(node)) all.push_back(said);
+    if (nodes_.contains(node) && !linked.contains(node)) all.push_back(said.whole);
   return all;
 }
 
@@ -97,15 +119,44 @@ std::uint64_t members::committed_by(std::size_t wanted, const incarnation_id& so
   if (wanted == 0) return UINT64_MAX;
   std::vector<std::uint64_t> reached;
   for (const auto& [node, said] : reports_)
-    if (nodes_.contains(node)) reached.push_back(seq_at(said.vector, source));
+    if (nodes_.contains(node)) reached.push_back(seq_at(said.committed, source));
   if (reached.size() < wanted) return 0;
   std::ranges::sort(reached, std::greater{});
   return reached[wanted - 1];
 }
 
+/// Whether something is so for what each other member has said.
+template <class Holds>
+bool members::holds_for_all(const Holds& holds) const {
+  if (are_too_many()) return false;
+  return std::ranges::all_of(nodes_, [&](const node_id& node) {
+    if (node == self_) return true;
+    const auto known = reports_.find(node);
+    return known != reports_.end() && holds(known->second.whole);
+  });
+}
+
+bool members::all_have(const version_vector& wanted, const processed_changes& mine) const {
+  return holds_for_all(
+      [&](const member_report& said) { return has_all(said.vector, wanted, mine); });
+}
+
+bool members::all_know_stable(const version_vector& wanted, const processed_changes& mine) const {
+  return holds_for_all(
+      [&](const member_report& said) { return has_all(said.stable, wanted, mine); });
+}
+
+version_vector members::all_reported() const {
+  std::vector<version_entry> all;
+  for (const auto& [node, said] : reports_)
+    if (nodes_.contains(node))
+      all.insert(all.end(), said.whole.vector.entries().begin(), said.whole.vector.entries().end());
+  return version_vector{std::move(all)};
+}
+
 std::size_t members::count_with(const dot& id) const {
   return static_cast<std::size_t>(std::ranges::count_if(reports_, [&](const auto& each) {
-    return nodes_.contains(each.first) && each.second.vector.covers(id);
+    return nodes_.contains(each.first) && each.second.committed.covers(id);
   }));
 }
 

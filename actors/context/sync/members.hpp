@@ -64,17 +64,32 @@ public:
   /// Up to which change of this incarnation `wanted` members have committed it, this node not
   /// counted. No limit when `wanted` is 0.
   std::uint64_t committed_by(std::size_t wanted, const incarnation_id& source) const;
+  /// Whether all other members have committed all of this, as they have said of all that they have
+  /// at one time: with `all_reported` this is a consistent cut. Not when that is unknown.
+  /// @param mine tells which incarnations have ended.
+  bool all_have(const version_vector& wanted, const processed_changes& mine) const;
+  /// Whether all other members have said that all of this is stable, see `sync_heads::stable`.
+  bool all_know_stable(const version_vector& wanted, const processed_changes& mine) const;
+  /// All that other members have said to have committed, in the same reports.
+  version_vector all_reported() const;
   /// How many other members have committed this change.
   std::size_t count_with(const dot& id) const;
 
 private:
+  /// What is known of a node.
+  struct knowledge {
+    member_report whole;       ///< The latest that it has said of all that it has.
+    version_vector committed;  ///< With what it has acknowledged since.
+  };
   void keep(member_report said);
+  template <class Holds>
+  bool holds_for_all(const Holds& holds) const;
 
   node_id self_;
   state_hash seen_;  ///< Of the values in the directory.
   bool has_joined_ = false;
   std::set<node_id> nodes_;
-  std::map<node_id, member_report> reports_;
+  std::map<node_id, knowledge> reports_;
 };
 
 }  // namespace troupe

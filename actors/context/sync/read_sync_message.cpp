@@ -10,7 +10,8 @@
 namespace troupe {
 
 result<sync_message> read_sync_message(std::string_view method, std::string_view params) {
-  using known = message_types<sync_hello, sync_push, sync_ack, sync_heads, sync_pull>;
+  using known =
+      message_types<sync_hello, sync_push, sync_ack, sync_heads, sync_pull, sync_range, sync_state>;
   result<sync_message> outcome =
       fail(error_code::not_found, "no sync session has a method " + std::string{method});
   visit_method(known{}, method, [&]<class Message>(std::type_identity<Message>) {

@@ -92,6 +92,7 @@ sync_session::effects sync_session::tick(std::uint64_t now_ms) {
   asked_for_.clear();
   asked_for_rows_ = false;
   pull_missing(out);
+  look_for_base(out);
   return out;
 }
 
@@ -176,6 +177,7 @@ void sync_session::on(const sync_heads& heads, effects& out) {
 
   compare_roots(heads, out);
   notice_forgotten(heads.vector, out);
+  their_base_ = heads.base;
 
   const bool no_progress = !heads.busy && !window_.empty() &&
                            window_.acknowledged() == then_.acknowledged &&
@@ -208,6 +210,10 @@ void sync_session::on(const sync_pull& pull, effects& out) {
   push_what_is_owed(out);
 }
 
+void sync_session::on(const sync_range& asked, effects& out) { out.push_back(give_state{asked}); }
+
+void sync_session::on(const sync_state& answer, effects& out) { out.push_back(take_state{answer}); }
+
 void sync_session::close(error_code code, std::string why, effects& out) {
   phase_ = phase::closed;
   queue_.clear();
@@ -224,7 +230,9 @@ sync_heads sync_session::heads() const {
           view_.links(),
           {declined_.begin(), declined_.end()},
           !processing_.empty() || !view_.takes_pushes(),
-          view_.reports_beside(linked)};
+          view_.reports_beside(linked),
+          view_.log_base().vector(),
+          view_.stable()};
 }
 
 // -- what the peer has ----------------------------------------------------------------------------
@@ -261,9 +269,14 @@ bool sync_session::has_reached(const version_vector& vector, effects& out) {
 void sync_session::compare_roots(const sync_heads& heads, effects& out) {
   const bool comparable = heads.root != state_hash{} && view_.root() != state_hash{} &&
                           heads.vector == view_.committed().vector();
-  if (!comparable || heads.root == view_.root() || roots_reported_) return;
-  roots_reported_ = true;
+  if (!comparable || heads.root == view_.root()) return;
   out.push_back(report_roots{view_.root(), heads.root});
+}
+
+/// Asks for the peer's state when its log cannot help, and nobody else has helped for a second.
+void sync_session::look_for_base(effects& out) {
+  const bool lacks = !view_.committed().covers(their_base_);
+  if (std::exchange(lacks_base_, lacks) && lacks) out.push_back(need_state{their_base_});
 }
 
 /// What the peer lists has not ended there.
@@ -328,9 +341,12 @@ std::uint64_t sync_session::peer_has(const incarnation_id& source) const noexcep
 
 std::uint64_t sync_session::reached(const incarnation_id& source) const noexcept {
   const auto known = progress_.find(source);
-  if (known == progress_.end()) return peer_has(source);
-  const auto has = known->second.pulled ? seq_at(theirs_, source) : peer_has(source);
-  return std::max(has, known->second.sent);
+  const bool is_pulled = known != progress_.end() && known->second.pulled;
+  auto has = is_pulled ? seq_at(theirs_, source) : peer_has(source);
+  // The peer does not say what it has of an incarnation that has ended there. If it lacks what this
+  // log lacks, it lacks a part of the base, and asks for the state.
+  if (goes_on_beside_later(source)) has = std::max(has, view_.log_base().at(source));
+  return known == progress_.end() ? has : std::max(has, known->second.sent);
 }
 
 /// Up to where this node has committed an incarnation; at most `upto`.

@@ -45,12 +45,16 @@ class sync_view {
 public:
   /// The changes that the store has committed. A change is never pushed before.
   virtual const processed_changes& committed() const = 0;
+  /// Those of them that the log may lack.
+  virtual const processed_changes& log_base() const = 0;
   /// Hash of the committed state. All-zero, which means unknown, while changes wait for the disk.
   virtual state_hash root() const = 0;
   /// False while the disk does not keep up. Pushes are dropped then, and the peer sends them again.
   virtual bool takes_pushes() const = 0;
   /// The nodes with a link to this one; sorted.
   virtual const std::vector<node_id>& links() const = 0;
+  /// `stable_cut::stable`
+  virtual const version_vector& stable() const = 0;
   /// `context_engine::missing`
   virtual std::vector<dot_range> missing() const = 0;
   /// `members::reports_beside`
@@ -87,7 +91,8 @@ struct report_mismatch {
   std::uint64_t ours = 0, theirs = 0;
 };
 /// Both nodes committed the same changes and hold different trees: one is damaged, or has a change
-/// in quarantine. Reported once in a session. An operator must know.
+/// in quarantine, or has collected a tombstone that keeps away another write in the other one.
+/// Reported with each heads that say so.
 struct report_roots {
   state_hash ours, theirs;
 };
@@ -96,13 +101,26 @@ struct report_roots {
 struct report_forgotten {
   incarnation_id source;
 };
+/// The peer's log cannot give what this node lacks: ask for its state.
+struct need_state {
+  version_vector base;  ///< Of which something is lacking.
+};
+/// The peer asks for this node's state.
+struct give_state {
+  sync_range asked;
+};
+/// The peer answers a question for its state.
+struct take_state {
+  sync_state answer;
+};
 /// The session is over; close the link.
 struct close_session {
   error reason;
 };
 /// What the owner of a session has to do, in order.
-using session_effect = std::variant<send_message, read_log, apply_changes, report_mismatch,
-                                    report_roots, report_forgotten, close_session>;
+using session_effect =
+    std::variant<send_message, read_log, apply_changes, report_mismatch, report_roots,
+                 report_forgotten, need_state, give_state, take_state, close_session>;
 
 /// One side of the synchronisation between two replicas, without engine, log and link: calls report
 /// events, and the session answers with effects to carry out in order.
@@ -124,6 +142,9 @@ using session_effect = std::variant<send_message, read_log, apply_changes, repor
 /// Who has a change of an incarnation has all of the earlier ones that it ended, so vectors leave
 /// those out. What a peer has of one that its vector leaves out is a guess from the other entries;
 /// where the guess is wrong, a later change waits at the peer, and the peer pulls.
+///
+/// A log reaches back to its base. What a peer lacks of that is not pushed; the peer sees it in the
+/// heads, and asks for the whole state if nobody else has pushed it a second later.
 ///
 /// Pure.
 class sync_session {
@@ -179,12 +200,15 @@ private:
   void on(const sync_ack& ack, effects& out);
   void on(const sync_heads& heads, effects& out);
   void on(const sync_pull& pull, effects& out);
+  void on(const sync_range& asked, effects& out);
+  void on(const sync_state& answer, effects& out);
   result<apply_changes> read(const sync_push& push) const;
   void close(error_code code, std::string why, effects& out);
 
   bool learn(const version_vector& vector, effects& out);
   bool has_reached(const version_vector& vector, effects& out);
   void compare_roots(const sync_heads& heads, effects& out);
+  void look_for_base(effects& out);
   void notice_forgotten(const version_vector& vector, effects& out);
   bool release(std::uint64_t batch, effects& out);
   void presume_lost_what_is_unacknowledged() noexcept;
@@ -233,7 +257,7 @@ private:
 
   standing recently_;  ///< When heads were last sent by `tick`, or at the greeting.
   standing then_;      ///< The time before, so at least a second ago. Empty in the first second.
-  bool roots_reported_ = false, forgotten_reported_ = false;
+  bool forgotten_reported_ = false;
 
   // The peer as a sender.
   struct received_push {
@@ -242,7 +266,9 @@ private:
   };
   std::deque<received_push> processing_;
   std::set<incarnation_id> declined_;
-  std::uint64_t processed_ = 0;       ///< The latest push of the peer that is done.
+  std::uint64_t processed_ = 0;  ///< The latest push of the peer that is done.
+  version_vector their_base_;
+  bool lacks_base_ = false;           ///< A part of that, a second ago.
   std::vector<dot_range> asked_for_;  ///< By the latest pull since the last heads.
   bool asked_for_rows_ = false;       ///< Since then: also for all earlier incarnations.
   std::uint64_t next_heads_ms_ = 0;

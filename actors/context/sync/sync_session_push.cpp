@@ -133,7 +133,8 @@ void sync_session::ask_log(effects& out) {
   for (const auto& [source, progress] : progress_) {
     const auto done = reached(source);
     const auto last = committed_of(source, progress.owed);
-    if (last <= done || their_declined_.contains(source)) continue;
+    const bool is_in_log = done >= view_.log_base().at(source);
+    if (last <= done || !is_in_log || their_declined_.contains(source)) continue;
     wanted.wanted.push_back({first_wanted(source), {source.origin, source.incarnation, last}});
     if (wanted.wanted.size() == max_read_ranges) break;
   }

@@ -125,7 +125,8 @@ TEST_CASE_FIXTURE(pair_fixture, "what is put in quarantine is there after a clea
   CHECK(a.store.checkpoints().back()->quarantine.size() == 1);
 }
 
-TEST_CASE_FIXTURE(pair_fixture, "a peer with the same changes and another tree is reported, once") {
+TEST_CASE_FIXTURE(pair_fixture,
+                  "a peer with the same changes and another tree is asked for it, once") {
   played_peer peer{*this, 9};
   a.write("/x", 1);
   const auto state = a.verify();
@@ -135,7 +136,20 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer with the same changes and another tree i
     system.run();
   };
   heads(state.hash);
-  CHECK(a.log.count("context.roots_differ") == 0);
+  CHECK(peer.link().said<sync_range>("sync.range").empty());
   for (int i = 0; i < 3; ++i) heads({1, 2});
-  CHECK(a.log.count("context.roots_differ") == 1);
+  const auto asked = peer.link().said<sync_range>("sync.range");
+  REQUIRE(asked.size() == 1);
+  // It offers what it does not have.
+  sync_state offer{.transfer = asked[0].transfer, .ask = asked[0].ask};
+  offer.processed.bytes = encode(processed_changes{state.vector});
+  offer.parts.push_back({"", "", 1, {1, 2}});
+  say_as(peer.link().actor(), a.actor, "sync.state", encode(offer));
+  system.run();
+  REQUIRE(peer.link().said<sync_range>("sync.range").size() == 2);
+  offer = {.transfer = offer.transfer, .ask = offer.ask + 1, .whole = offer.parts};
+  say_as(peer.link().actor(), a.actor, "sync.state", encode(offer));
+  system.run();
+  CHECK(a.log.contains("sync.state breaks the rules"));
+  CHECK(a.read("/x") == value{1});
 }

@@ -40,6 +40,25 @@ TEST_CASE_FIXTURE(pair_fixture,
   CHECK(equal());
 }
 
+TEST_CASE_FIXTURE(pair_fixture, "what the log has no more comes as a whole state, and is stored") {
+  a.store.let_log_shrink();
+  for (int i = 0; i < 300; ++i) a.write("/a/" + std::to_string(i), std::string(500, 'x'));
+  b.write("/b", 1);
+  REQUIRE(system.demand<void>(a.actor, settle_context{}));
+  system.pass(1s);
+  CHECK(a.store.log().empty());
+  fake_wire wire{a, b};
+  settle();
+  CHECK(b.log.count("context.state_joined") == 1);
+  CHECK(a.verify().entries == 301);
+  CHECK(equal());
+  CHECK(b.store.log().size() == 1);
+  CHECK(b.store.checkpoints().back()->tree.size() == 301);
+  settle();
+  a.write("/a/7", 7);
+  CHECK(b.read("/a/7") == value{7});
+}
+
 TEST_CASE_FIXTURE(pair_fixture,
                   "concurrent edits become a conflict that both nodes see and decide alike") {
   fake_wire wire{a, b};

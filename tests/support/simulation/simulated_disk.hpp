@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/tests/support/simulation/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
 
 namespace troupe::test::simulation {
@@ -19,7 +20,10 @@ namespace troupe::test::simulation {
 /// what it reports as refused, as a keeper does whose answer misses its deadline.
 class simulated_disk {
 public:
-  using job = std::variant<append_batch, read_peer_log, save_checkpoint>;
+  using job = std::variant<append_batch, read_peer_log, save_checkpoint, collect_log>;
+
+  /// @param history changes that are kept in the log. @param truth knows all changes.
+  simulated_disk(std::size_t history, const oracle& truth) : history_(history), truth_(truth) {}
 
   bool refuses = false;
 
@@ -34,6 +38,8 @@ public:
   std::uint64_t incarnation() const { return incarnation_; }
   /// In the order in which it was appended.
   const std::vector<change_record>& log() const { return log_; }
+  /// What the log may lack.
+  const processed_changes& log_base() const { return log_base_; }
   const engine_state& checkpoint() const { return checkpoint_; }
   /// All of `1..seq` of each incarnation.
   const version_vector& stored() const { return stored_; }
@@ -83,6 +89,20 @@ private:
     else
       manager.checkpoint_failed(wanted.id, refusal());
   }
+  void run(collect_log& wanted, sync_manager& manager, std::mt19937& random) {
+    if (refuses || random() % 10 == 0) return manager.log_collected(fail(refusal()));
+    const auto may_go = [&](const change_record& each) {
+      return wanted.upto->covers(each.dot) && checkpoint_.processed.covers(each.dot);
+    };
+    const auto most = log_.size() - std::min(log_.size(), history_ + 1);
+    const auto end =
+        std::find_if_not(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(most), may_go);
+    for (auto at = log_.begin(); at != end; ++at) log_base_.add(*at);
+    collected_ += static_cast<std::size_t>(end - log_.begin());
+    log_.erase(log_.begin(), end);
+    manager.log_collected(
+        collected_log{random() % 2 == 0, std::make_shared<const processed_changes>(log_base_)});
+  }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
     std::vector<change_record> read;
@@ -98,6 +118,7 @@ private:
   }
 
   void write(const commit& what) {
+    if (what.adopted) adopt(*what.adopted);
     for (const auto& batch : what.batches) {
       const auto records = batch->records();
       must(records.has_value(), "what is stored cannot be read");
@@ -109,12 +130,21 @@ private:
     const auto last = stored_.at(origin, incarnation);
     if (seq <= last) {
       const auto known = std::ranges::find(log_, record.dot, &change_record::dot);
-      must(*known == record, "two changes are logged under one dot");
+      must(known == log_.end() || *known == record, "two changes are logged under one dot");
+      must(known != log_.end() || log_base_.covers(record.dot), "the log lacks a change");
       return;
     }
     must(seq == last + 1, "a change is logged before an earlier one");
     log_.push_back(record);
     stored_.raise(origin, incarnation, seq);
+  }
+  void adopt(const adopted_state& adopted) {
+    for (const auto& [id, record] : truth_.all())
+      if (adopted.foreign.covers(id)) stored_.raise(id.origin, id.incarnation, id.seq);
+    must(stored_.covers(adopted.state.processed.vector()),
+         "a state is adopted with changes that neither the log nor the other replica has");
+    log_base_.join(adopted.foreign);
+    checkpoint_ = adopted.state;
   }
   void write(const save_checkpoint& wanted) {
     must(stored_.covers(wanted.state->processed.vector()),
@@ -123,7 +153,11 @@ private:
   }
 
   std::uint64_t incarnation_ = 0;
+  std::size_t history_;
+  const oracle& truth_;
   std::vector<change_record> log_;
+  processed_changes log_base_;
+  std::size_t collected_ = 0;
   version_vector stored_;
   engine_state checkpoint_;
   std::deque<job> jobs_;

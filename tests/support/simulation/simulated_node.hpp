@@ -1,6 +1,8 @@
+// This file is long because it is all of a node but the manager, and checks all that it says.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,7 +35,8 @@ struct open_write {
   bool adds = false;        ///< It is refused where no number is.
 };
 
-/// What a client has read of a path: the version, and the writes that lived there.
+/// What a client has read of a path: the version, and the writes that lived there, none when it was
+/// nothing but a tombstone.
 struct read_version {
   value_version version;
   std::vector<dot> live;
@@ -69,7 +72,12 @@ class simulated_node {
 public:
   simulated_node(unsigned index, const scenario& plan, oracle& truth, link_ends& links,
                  interference* breaks)
-      : index_(index), plan_(plan), truth_(truth), links_(links), breaks_(breaks) {
+      : disk(plan.history, truth),
+        index_(index),
+        plan_(plan),
+        truth_(truth),
+        links_(links),
+        breaks_(breaks) {
     for (unsigned i = 0; i < plan.paths; ++i) paths_.push_back(scenario::path_at(i));
   }
 
@@ -88,6 +96,7 @@ public:
     auto restored = disk.checkpoint();
     context_engine engine{id(), disk.next_incarnation(id()), std::move(restored), plan_.engine};
     auto settings = plan_.settings;
+    settings.log_base = disk.log_base();
     for (const auto& each : disk.log()) {
       if (engine.processed().covers(each.dot)) continue;
       must(engine.replay(each, now.wall_ms).has_value(), "a log cannot be replayed");
@@ -100,8 +109,12 @@ public:
     const auto self = engine.own_incarnation();
     manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
     watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
-    for (const auto& each : disk.log()) watchers_->replayed(each.dot);
+    for (const auto& [id, record] : truth_.all())
+      if (disk.stored().covers(id)) watchers_->replayed(id);
     logged_ = disk.stored();
+    gone_.clear();
+    watchers_->collected(find_collected());
+    collected_ = manager_->engine().collected();
     watchers_->add(*manager_, path{}, false);
     after_event();
   }
@@ -113,6 +126,7 @@ public:
     writes_.clear();
     settles_.clear();
     groups_.clear();
+    gone_with_joins_.clear();
   }
 
   // -- events -------------------------------------------------------------------------------------
@@ -163,7 +177,12 @@ public:
     after_event();
   }
   void tick(event_time now) {
+    const auto gone_before = gone_;
     may_join(now, [&] { manager_->tick(now); });
+    const auto& known = manager_->known_members();
+    for (const auto& each : gone_)
+      must(gone_before.contains(each) || links_.holders(each, known) == known.count(),
+           "a tombstone is collected that a member lacks");
   }
   void peer_up(peer_id link, const node_id& peer, event_time now) {
     may_join(now, [&] { manager_->peer_up(link, peer, now); });
@@ -186,9 +205,11 @@ public:
     const auto& engine = manager_->engine();
     const auto sound = engine.tree().verify();
     must(sound.has_value(), sound ? "" : sound.error().message);
-    must(live_set_of(engine.tree()) == truth_.expected(engine.processed()),
+    must(live_set_of(engine.tree()) == without(truth_.expected(engine.processed()), gone_),
          "a replica does not hold what the oracle says");
   }
+  /// The tombstones that this replica has collected.
+  const std::set<dot>& gone() const { return gone_; }
   /// Nothing is under way any more.
   void check_end() const {
     must(writes_.empty(), "a write is never answered");
@@ -214,10 +235,29 @@ private:
     }
     after_event();
   }
+  /// Tombstones that are newly gone though nothing has overwritten them.
+  std::vector<dot> find_collected() {
+    const auto& engine = manager_->engine();
+    const auto held = live_set_of(engine.tree());
+    std::vector<dot> found;
+    for (const auto& [where, dots] : truth_.expected(engine.processed())) {
+      const auto here = held.find(where);
+      for (const auto& each : dots) {
+        if (gone_.contains(each) || (here != held.end() && here->second.contains(each))) continue;
+        const auto& record = truth_.record(each);
+        must(record.operation == operation::erase && record.counts.bytes.empty(),
+             "a replica lacks what the oracle says");
+        gone_.insert(each);
+        found.push_back(each);
+      }
+    }
+    return found;
+  }
   std::vector<dot> live_at(const path& where) const {
     std::vector<dot> live;
-    if (const auto entry = manager_->engine().tree().find(where))
-      for (const auto& each : entry->siblings()) live.push_back(each.dot);
+    const auto entry = manager_->engine().tree().find(where);
+    if (!entry || is_collectable(entry->siblings())) return live;
+    for (const auto& each : entry->siblings()) live.push_back(each.dot);
     return live;
   }
   /// Whether these are all the changes that were stored, and no others.
@@ -232,8 +272,24 @@ private:
     std::vector<sync_effect> effects;
     manager_->take_effects(effects);
     if (breaks_) breaks_->alter(*this, effects);
-    for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
     const auto& engine = manager_->engine();
+    std::vector<expected_view::news> news;
+    const auto says = [&](std::string_view event) {
+      return std::ranges::any_of(effects, [event](const sync_effect& each) {
+        const auto* line = std::get_if<sync_log_line>(&each);
+        return line && line->event == event;
+      });
+    };
+    const bool has_joined = says("context.state_joined");
+    const bool has_gone = std::exchange(collected_, engine.collected()) != engine.collected();
+    if (has_joined)
+      gone_with_joins_.push_back(find_collected());
+    else if (says("context.tombstones_dropped"))
+      news = watchers_->collected(find_collected());
+    else if (has_gone)
+      watchers_->collected_after(find_collected(), seen_);
+    for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
+    for (const auto& each : news) watchers_->hear(each);
     must(engine.processed().covers(seen_.vector()), "a replica forgets what it has processed");
     seen_ = engine.processed();
     watchers_->check(*manager_, paths_);
@@ -242,6 +298,16 @@ private:
 
   void carry_out(append_batch& effect) {
     std::vector<dot> appended;
+    if (effect.what->adopted && adopted_.insert(effect.what->adopted).second) {
+      std::vector<dot> news;
+      for (const auto& [id, record] : truth_.all()) {
+        if (!effect.what->adopted->foreign.covers(id) || logged_.covers(id)) continue;
+        logged_.raise(id.origin, id.incarnation, id.seq);
+        news.push_back(id);
+      }
+      watchers_->adopted(news, gone_with_joins_.front());
+      gone_with_joins_.pop_front();
+    }
     for (const auto& batch : effect.what->batches) {
       const auto records = batch->records();
       must(records.has_value(), "what is logged cannot be read");
@@ -266,6 +332,7 @@ private:
   }
   void carry_out(read_peer_log& effect) { disk.ask(std::move(effect)); }
   void carry_out(save_checkpoint& effect) { disk.ask(std::move(effect)); }
+  void carry_out(collect_log& effect) { disk.ask(std::move(effect)); }
   void carry_out(send_to_peer& effect) {
     std::visit([this](const auto& message) { check_claims(message); }, effect.message);
     links_.send(effect.peer, index_, effect.message);
@@ -327,6 +394,13 @@ private:
     }
   }
   void check_claims(const sync_pull&) const {}
+  void check_claims(const sync_range&) const {}
+  void check_claims(const sync_state& state) const {
+    if (state.processed.bytes.empty()) return;
+    const auto offered = decode<processed_changes>(state.processed.bytes);
+    must(offered && disk.stored().covers(offered->vector()),
+         "a node offers a state that it has not stored");
+  }
   template <class Message>
   void check_claims(const Message& message) const {
     must(disk.stored().covers(message.vector), "a node claims what it has not stored");
@@ -344,10 +418,14 @@ private:
   std::map<context_request, open_write> writes_;
   std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.
   std::map<path, read_version> read_;
-  std::map<dot, std::size_t> groups_;  ///< Writes of several values.
-  std::set<dot> acknowledged_;         ///< As durable, in all lives.
-  processed_changes seen_;             ///< What the engine has processed.
-  version_vector logged_;              ///< What was handed to the disk in this life.
+  std::map<dot, std::size_t> groups_;             ///< Writes of several values.
+  std::set<dot> acknowledged_;                    ///< As durable, in all lives.
+  processed_changes seen_;                        ///< What the engine has processed.
+  std::set<dot> gone_;                            ///< Tombstones that were collected in this life.
+  std::deque<std::vector<dot>> gone_with_joins_;  ///< Those that are gone with states to be stored.
+  std::set<std::shared_ptr<const adopted_state>> adopted_;  ///< Those that were to be stored.
+  std::uint64_t collected_ = 0;                             ///< As the engine counts them.
+  version_vector logged_;  ///< What was handed to the disk in this life.
 };
 
 }  // namespace troupe::test::simulation

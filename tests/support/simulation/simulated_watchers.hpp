@@ -43,12 +43,50 @@ public:
     return all;
   }
 
+  /// A tombstone is gone. @returns what watchers must receive.
+  std::optional<news> collect(const dot& id) {
+    const auto& where = truth_.record(id).path;
+    const auto before = view(where);
+    collected_.insert(id);
+    auto after = view(where);
+    if (after == before) return std::nullopt;
+    return news{where, std::move(after), before};
+  }
+
+  /// A tombstone that competed with nothing has gone after these changes were processed. It still
+  /// keeps away what was processed before and is told of later.
+  void collect_after(const dot& id, const processed_changes& processed) {
+    going_[truth_.record(id).path].push_back({id, processed});
+  }
+
+  /// These changes are processed at once, as those of a state that was joined.
+  /// @param gone tombstones that are gone then. @returns what watchers must receive: for each path
+  /// the last, in tree order.
+  std::vector<news> process_together(const std::vector<dot>& ids, const std::vector<dot>& gone) {
+    std::map<path, std::optional<value>> before;
+    std::vector<news> each_alone;
+    const auto note = [&](const path& where) { before.try_emplace(where, view(where)); };
+    for (const auto& [where, dots] : processed_) note(where);
+    for (const auto& id : ids) note(truth_.record(id).path);
+    for (const auto& id : ids)
+      for (auto& one : process(id)) each_alone.push_back(std::move(one));
+    collected_.insert(gone.begin(), gone.end());
+    std::vector<news> all;
+    for (const auto& [where, was] : before)
+      if (auto now = view(where); now != was) all.push_back({where, std::move(now), was});
+    std::ranges::sort(all, [](const news& a, const news& b) {
+      return compare_paths(a.where.text(), b.where.text()) < 0;
+    });
+    return all;
+  }
+
 private:
   void integrate(const change_record& record, std::vector<news>& all) {
     const auto& [origin, incarnation, seq] = record.dot;
     const bool is_own = incarnation_id{origin, incarnation} == self_;
     if (record.operation == operation::erase_subtree) {
       for (const auto& [where, changes] : record.below) {
+        let_go(where, record);
         const auto before = view(where);
         overwrite(where, changes);
         const auto after = view(where);
@@ -56,6 +94,7 @@ private:
       }
       return;
     }
+    let_go(record.path, record);
     const auto before = view(record.path);
     processed_[record.path].insert(record.dot);
     overwrite(record.path, record.observed);
@@ -66,6 +105,16 @@ private:
     const auto after = view(record.path);
     const bool is_told = is_own && record.operation != operation::increment;
     if (is_told || after != before) all.push_back({record.path, after, before});
+  }
+  /// Before a change: tombstones that had gone before it was processed.
+  void let_go(const path& where, const change_record& next) {
+    const auto found = going_.find(where);
+    if (found == going_.end()) return;
+    std::erase_if(found->second, [&](const auto& each) {
+      const bool has_gone = !each.second.covers(oracle::last_of(next));
+      if (has_gone) collected_.insert(each.first);
+      return has_gone;
+    });
   }
   void overwrite(const path& where, const std::vector<observed_change>& changes) {
     for (const auto& each : changes) overwritten_.emplace(where, each);
@@ -84,7 +133,7 @@ private:
         increments.push_back(&record);
         continue;
       }
-      if (overwritten_.contains({where, test::seen(record)}) ||
+      if (collected_.contains(id) || overwritten_.contains({where, test::seen(record)}) ||
           id.seq < latest_.at({where, {id.origin, id.incarnation}}))
         continue;
       if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
@@ -106,7 +155,8 @@ private:
   incarnation_id self_;
   std::map<path, std::set<dot>> processed_;
   std::set<std::pair<path, observed_change>> overwritten_;
-  std::set<dot> counted_out_;
+  std::set<dot> counted_out_, collected_;
+  std::map<path, std::vector<std::pair<dot, processed_changes>>> going_;
   std::map<std::pair<path, incarnation_id>, std::uint64_t> latest_;
 };
 
@@ -187,19 +237,36 @@ public:
   }
   /// A change goes to the log, in the order in which changes became part of the state.
   void logged(const dot& id) {
-    for (const auto& news : expected_.process(id)) {
-      if (is_hidden(news.where.text(), "")) continue;
-      must(!heard_.empty(), "a watcher does not receive a visible change");
-      must(heard_.front() == news,
-           "a watcher receives changes in another order than they were made");
-      heard_.pop_front();
-    }
+    for (const auto& news : expected_.process(id)) hear(news);
+  }
+  /// Tombstones that competed with nothing have gone after these changes were processed.
+  void collected_after(const std::vector<dot>& ids, const processed_changes& processed) {
+    for (const auto& each : ids) expected_.collect_after(each, processed);
+  }
+  /// Tombstones are gone. @returns what watchers must receive.
+  std::vector<expected_view::news> collected(const std::vector<dot>& ids) {
+    std::vector<expected_view::news> all;
+    for (const auto& each : ids)
+      if (auto news = expected_.collect(each)) all.push_back(std::move(*news));
+    return all;
+  }
+  /// A state is joined that has these changes, and lacks these tombstones.
+  void adopted(const std::vector<dot>& ids, const std::vector<dot>& gone) {
+    for (const auto& news : expected_.process_together(ids, gone)) hear(news);
   }
   /// Everything is logged.
   void check_end() const {
     must(heard_.empty(), "a watcher receives a change that is not visible");
   }
   std::size_t size() const { return watchers_.size(); }
+
+  /// The watcher that hears everything must have received this next.
+  void hear(const expected_view::news& news) {
+    if (is_hidden(news.where.text(), "")) return;
+    must(!heard_.empty(), "a watcher does not receive a visible change");
+    must(heard_.front() == news, "a watcher receives changes in another order than they were made");
+    heard_.pop_front();
+  }
 
 private:
   struct watcher {

@@ -42,12 +42,20 @@ public:
         sum += *at->second.new_value.as_integer();
     return sum;
   }
+  /// The last change of its transaction.
+  static dot last_of(const change_record& record) {
+    const auto& [origin, incarnation, seq] = record.dot;
+    const auto& place = record.transaction;
+    return {origin, incarnation, seq - place.index + place.count - 1};
+  }
   /// Whether the transaction of a change goes on after it.
   bool is_inside_transaction(const dot& id) const { return !record(id).transaction.is_last(); }
   /// Whether a replica that has these changes has only a part of the transaction of this one.
   bool is_open(const dot& id, const processed_changes& processed) const {
     return !processed.covers(last_of(record(id)));
   }
+  /// Every change, by its dot.
+  const std::map<dot, change_record>& all() const { return all_; }
   bool knows(const dot& id) const { return all_.contains(id); }
   const change_record& record(const dot& id) const { return all_.at(id); }
 
@@ -62,13 +70,6 @@ public:
   }
 
 private:
-  /// The last change of its transaction.
-  static dot last_of(const change_record& record) {
-    const auto& [origin, incarnation, seq] = record.dot;
-    const auto& place = record.transaction;
-    return {origin, incarnation, seq - place.index + place.count - 1};
-  }
-
   template <class Counts>
   live_set live(const Counts& counts) const {
     std::vector<change_record> whole;

@@ -21,6 +21,8 @@ struct scenario {
                           ///< goes.
   bool heal_as_line;      ///< In the end each node is linked with its neighbours only.
   unsigned disk_percent;  ///< How likely a disk does a job in one step.
+  std::size_t history;    ///< Changes that stay in a log.
+  unsigned late;          ///< So many nodes have no link in the first half.
   engine_limits engine;
   sync_settings settings;
   std::vector<std::int64_t> skew_ms;
@@ -31,7 +33,9 @@ struct scenario {
         steps(200 + random() % 800),
         ordered_links(random() % 2 == 0),
         heal_as_line(random() % 3 == 0),
-        disk_percent(random() % 3 == 0 ? 100 : 5 + random() % 40) {
+        disk_percent(random() % 3 == 0 ? 100 : 5 + random() % 40),
+        history(random() % 3 == 0 ? 1'000'000 : random() % 40),
+        late(random() % 2 ? random() % (nodes - 1) : 0) {
     settings.cluster = cluster_id{node(99).id};
     settings.checkpoint_every = 2 + random() % 60;
     settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
@@ -67,11 +71,12 @@ struct scenario {
     std::ostringstream text;
     text << nodes << " nodes, " << paths << " paths, " << steps << " steps, "
          << (ordered_links ? "ordered" : "lossy") << " links, healed as "
-         << (heal_as_line ? "line" : "mesh") << ", disk " << disk_percent << " %, checkpoint every "
-         << settings.checkpoint_every << ", commits of " << settings.commits.max_batch << ", "
-         << settings.commits.max_waiting << " waiting, bodies " << settings.commits.max_body_bytes
-         << " B, watchers " << settings.watches.max_unanswered << " behind, buffered "
-         << engine.max_buffered_records << ", open " << engine.max_open_weight << ", in flight "
+         << (heal_as_line ? "line" : "mesh") << ", " << late << " late, history " << history
+         << ", disk " << disk_percent << " %, checkpoint every " << settings.checkpoint_every
+         << ", commits of " << settings.commits.max_batch << ", " << settings.commits.max_waiting
+         << " waiting, bodies " << settings.commits.max_body_bytes << " B, watchers "
+         << settings.watches.max_unanswered << " behind, buffered " << engine.max_buffered_records
+         << ", open " << engine.max_open_weight << ", in flight "
          << settings.sync.max_in_flight_batches << " of " << settings.sync.max_in_flight_bytes
          << " B, queued " << settings.sync.max_queued_bytes << " B, skew";
     for (const auto each : skew_ms) text << ' ' << each;

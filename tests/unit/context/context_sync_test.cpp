@@ -164,7 +164,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("equal vectors with different roots are reported once") {
+TEST_CASE("equal vectors with different roots are reported") {
   one_side side;
   side.view.committed = processed_changes{upto(2, 3)};
   side.view.root = {1, 1};
@@ -181,8 +181,44 @@ TEST_CASE("equal vectors with different roots are reported once") {
   CHECK(told(upto(2, 3), {2, 2}) == 0);  // this node has
   side.view.root = {1, 1};
   CHECK(told(upto(2, 3), {2, 2}) == 1);
-  CHECK(told(upto(2, 3), {2, 2}) == 0);
+  CHECK(told(upto(2, 3), {2, 2}) == 1);  // whoever looks why knows whether it has
   CHECK(side.session.is_open());
+}
+
+TEST_CASE("what the log lacks is not pushed, and who lacks it asks for the whole state") {
+  one_side side;
+  side.view.committed = processed_changes{upto(2, 9)};
+  side.view.log_base = processed_changes{upto(2, 5)};
+  side.view.stable = upto(2, 4);
+  side.open();
+  side.second();
+  const auto heads = sent<sync_heads>(side.second());
+  REQUIRE(heads.size() == 1);
+  CHECK(heads[0].base == upto(2, 5));
+  CHECK(heads[0].stable == upto(2, 4));
+  CHECK(decode<sync_heads>(encode(heads[0])) == heads[0]);
+  CHECK(effects_of<read_log>(side.heads({})).empty());
+  CHECK(effects_of<read_log>(side.heads(upto(2, 4))).empty());
+  CHECK(effects_of<read_log>(side.heads(upto(2, 5))).size() == 1);
+
+  one_side lacks;
+  lacks.open();
+  const auto needs = [&](std::uint64_t base) {
+    sync_heads theirs{upto(2, 9), {}, 0, {node(1)}, {}};
+    theirs.base = upto(2, base);
+    lacks.session.receive(theirs);
+    lacks.session.receive(theirs);
+    return effects_of<need_state>(lacks.second()).size();
+  };
+  CHECK(needs(5) == 0);  // another one may push it within a second
+  CHECK(needs(5) == 1);
+  lacks.view.committed = processed_changes{upto(2, 5)};
+  CHECK(needs(5) == 0);
+  CHECK(needs(6) == 0);
+  CHECK(needs(6) == 1);
+  CHECK(effects_of<give_state>(lacks.session.receive(sync_range{1, 1, {}})).size() == 1);
+  CHECK(effects_of<take_state>(lacks.session.receive(sync_state{1, 1, {}, {}, {}, {}})).size() ==
+        1);
 }
 
 TEST_CASE("heads go out every second and say what was processed") {

@@ -38,6 +38,43 @@ TEST_CASE("a cluster without values about members has one member") {
   CHECK(known.committed_by(0, {node(1), 5}) == UINT64_MAX);
 }
 
+TEST_CASE("all members have what each of them has said to have") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine{upto(9)};
+  CHECK_FALSE(known.all_have(upto(1), mine));
+  known.report({node(2), 1, upto(5), upto(3)});
+  CHECK_FALSE(known.all_have(upto(1), mine));
+  CHECK_FALSE(known.all_know_stable(upto(1), mine));
+  known.report({node(3), 1, upto(4), upto(2)});
+  known.report({node(7), 1, upto(1), {}});  // no member
+  CHECK(known.all_have(upto(4), mine));
+  CHECK_FALSE(known.all_have(upto(5), mine));
+  CHECK(known.all_know_stable(upto(2), mine));
+  CHECK_FALSE(known.all_know_stable(upto(3), mine));
+  CHECK(known.all_reported() == upto(5));
+  known.pass_on({node(3), 1, upto(5), upto(5)}, mine);
+  CHECK(known.all_have(upto(5), mine));
+  CHECK(known.all_know_stable(upto(3), mine));
+}
+
+TEST_CASE("who has a later incarnation has the ended ones before it, and no others") {
+  auto engine = joined({1, 2});
+  members known{node(1)};
+  known.update(engine.tree());
+  const version_vector earlier{{{node(4), 1, 3}}}, later{{{node(4), 2, 1}}};
+  known.report({node(2), 1, later, {}});
+  processed_changes open{earlier};
+  open.raise({node(4), 2, 1});
+  CHECK_FALSE(known.all_have(earlier, open));
+  processed_changes ended{earlier};
+  auto first = put({node(4), 2, 1}, "/a", 1);
+  first.after = {{node(4), 1, 3}};
+  ended.add(first);
+  CHECK(known.all_have(earlier, ended));
+}
+
 TEST_CASE("a node is a member while the value that it has written is there") {
   auto engine = joined({1, 2, 3});
   members known{node(1)};

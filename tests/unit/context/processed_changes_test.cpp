@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <troupe/actors/context/state/processed_changes.hpp>
@@ -26,6 +27,48 @@ processed_changes reread(const processed_changes& changes) {
   auto read = decode<processed_changes>(encode(changes), {});
   REQUIRE_MESSAGE(read, (read ? "" : read.error().message));
   return *read;
+}
+
+/// The changes of a node whose disk is set back now and then: it starts from some of what was
+/// there.
+std::vector<change_record> some_starts() {
+  std::vector<change_record> all;
+  std::vector<processed_changes> disks(1);
+  const auto starts = *rc::gen::inRange(2, 9);
+  for (int n = 1; n <= starts; ++n) {
+    auto disk = disks[*rc::gen::inRange<std::size_t>(0, disks.size())];
+    const auto known = disk.vector().of(node(1));
+    std::vector<version_entry> after{known.begin(), known.end()};
+    for (int seq = 1, last = *rc::gen::inRange(1, 4); seq <= last; ++seq) {
+      all.push_back(change(1, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(seq),
+                           seq == 1 ? after : std::vector<version_entry>{}));
+      disk.add(all.back());
+      disks.push_back(disk);
+    }
+  }
+  return all;
+}
+
+/// What a replica has that takes all of these, which it can take. Puts them into the order in which
+/// it takes them.
+processed_changes in_some_order(std::vector<change_record>& all, unsigned seed) {
+  auto waiting = std::exchange(all, {});
+  std::ranges::shuffle(waiting, std::mt19937{seed});
+  processed_changes changes;
+  while (!waiting.empty()) {
+    const auto next = std::ranges::find_if(waiting, [&](const change_record& each) {
+      const auto& [origin, incarnation, seq] = each.dot;
+      return changes.at({origin, incarnation}) + 1 == seq &&
+             std::ranges::all_of(each.after, [&](const version_entry& needed) {
+               return changes.covers(dot{needed.origin, needed.incarnation, needed.seq});
+             });
+    });
+    RC_ASSERT(next != waiting.end());
+    changes.add(*next);
+    all.push_back(std::move(*next));
+    waiting.erase(next);
+  }
+  return changes;
 }
 
 }  // namespace
@@ -145,43 +188,81 @@ TEST_CASE("many nodes together are remembered up to a bound") {
 
 TEST_CASE("the vector does not depend on the order of the changes") {
   CHECK(rc::check("any order that a replica allows", [] {
-    // A node whose disk is set back now and then: it starts from some of what was there.
-    std::vector<change_record> all;
-    std::vector<processed_changes> disks(1);
-    const auto starts = *rc::gen::inRange(2, 9);
-    for (int n = 1; n <= starts; ++n) {
-      auto disk = disks[*rc::gen::inRange<std::size_t>(0, disks.size())];
-      const auto known = disk.vector().of(node(1));
-      std::vector<version_entry> after{known.begin(), known.end()};
-      for (int seq = 1, last = *rc::gen::inRange(1, 4); seq <= last; ++seq) {
-        all.push_back(change(1, static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(seq),
-                             seq == 1 ? after : std::vector<version_entry>{}));
-        disk.add(all.back());
-        disks.push_back(disk);
-      }
-    }
-    const auto in_some_order = [&](unsigned seed) {
-      auto waiting = all;
-      std::ranges::shuffle(waiting, std::mt19937{seed});
-      processed_changes changes;
-      while (!waiting.empty()) {
-        const auto next = std::ranges::find_if(waiting, [&](const change_record& each) {
-          const auto& [origin, incarnation, seq] = each.dot;
-          return changes.at({origin, incarnation}) + 1 == seq &&
-                 std::ranges::all_of(each.after, [&](const version_entry& needed) {
-                   return changes.covers(dot{needed.origin, needed.incarnation, needed.seq});
-                 });
-        });
-        RC_ASSERT(next != waiting.end());
-        changes.add(*next);
-        waiting.erase(next);
-      }
-      return changes;
-    };
-    const auto one = in_some_order(*rc::gen::arbitrary<unsigned>());
-    RC_ASSERT(one == in_some_order(*rc::gen::arbitrary<unsigned>()));
+    auto all = *rc::gen::exec(some_starts);
+    const auto one = in_some_order(all, *rc::gen::arbitrary<unsigned>());
+    RC_ASSERT(one == in_some_order(all, *rc::gen::arbitrary<unsigned>()));
     for (const auto& each : all) RC_ASSERT(one.covers(each.dot));
   }));
+}
+
+TEST_CASE("joining gives what all changes of both give") {
+  CHECK(rc::check("any two replicas", [] {
+    const auto all = *rc::gen::exec(some_starts);
+    const auto some = [&] {
+      auto these = all;
+      in_some_order(these, *rc::gen::arbitrary<unsigned>());
+      these.resize(*rc::gen::inRange<std::size_t>(0, these.size() + 1));
+      return these;
+    };
+    auto ours = some(), theirs = some();
+    auto joined = in_some_order(ours, 1), other = in_some_order(theirs, 1);
+    const auto before = joined;
+    joined.join(other);
+    other.join(before);
+    for (const auto& each : theirs)
+      if (std::ranges::find(ours, each.dot, &change_record::dot) == ours.end())
+        ours.push_back(each);
+    RC_ASSERT(joined == in_some_order(ours, 2));
+    RC_ASSERT(other == joined);
+    joined.join(joined);
+    RC_ASSERT(other == joined);
+  }));
+}
+
+TEST_CASE("joining keeps what is forgotten, what runs and what was lowered to nothing") {
+  const auto started = [](std::uint64_t times) {
+    processed_changes changes;
+    for (std::uint64_t n = 1; n <= times; ++n)
+      changes.add(change(
+          1, n, 1,
+          n > 1 ? std::vector<version_entry>{{node(1), n - 1, 1}} : std::vector<version_entry>{}));
+    return changes;
+  };
+  constexpr auto many = processed_changes::max_ended_of_node + 20;
+  SUBCASE("of an incarnation that is forgotten there, nothing is missing here") {
+    auto few = started(3);
+    few.join(started(many));
+    CHECK(few == started(many));
+    CHECK(few.vector().entries().size() == 1);
+    auto forgets = started(many);
+    forgets.join(started(3));
+    CHECK(forgets == started(many));
+  }
+  SUBCASE("the incarnation that runs goes on") {
+    auto runs = started(3);
+    runs.keep_open({node(1), 3});
+    runs.join(started(many));
+    CHECK(runs.at({node(1), 3}) == 1);
+    CHECK_FALSE(runs.has_ended({node(1), 3}));
+    CHECK(runs.vector().entries().size() == 2);
+  }
+  SUBCASE("what neither has is still missing") {
+    processed_changes none;
+    none.add(change(1, 5, 1));
+    for (std::uint64_t n = 6; n <= many + 6; ++n)
+      none.add(change(
+          1, n, 1,
+          n > 6 ? std::vector<version_entry>{{node(1), n - 1, 1}} : std::vector<version_entry>{}));
+    none.lower({{node(1), 5, 1}});
+    REQUIRE_FALSE(none.covers(dot{node(1), 5, 1}));
+    processed_changes other;
+    other.join(none);
+    CHECK(other == none);
+    CHECK_FALSE(other.covers(dot{node(1), 5, 1}));
+    none.join(started(5));
+    CHECK(none.covers(dot{node(1), 5, 1}));
+    CHECK_FALSE(none.covers(dot{node(1), 5, 2}));
+  }
 }
 
 TEST_CASE("what is stored is checked") {

@@ -49,7 +49,7 @@ bool visit_entries(const packed_leaf& leaf, std::size_t from, std::size_t to, co
 
 /// Count and hash of one entry.
 inline tree_summary summary_of(const tree_entry& entry) {
-  return {1, entry_hash(entry.path(), entry.siblings())};
+  return tree_summary::of(entry.path(), entry.siblings());
 }
 
 /// Count and hash of the first entries of a leaf.

@@ -137,10 +137,14 @@ std::uint64_t content_hash(const change_record& record) {
   return std::max<std::uint64_t>(input.hash64(), 1);
 }
 
+bool is_collectable(std::span<const sibling> siblings) noexcept {
+  return siblings.size() == 1 && siblings[0].is_tombstone() && siblings[0].counts.empty();
+}
+
 state_hash entry_hash(std::string_view path, std::span<const sibling> siblings) {
   auto bytes = digest_input::text_bytes(path);
   for (const auto& each : siblings)
-    bytes += digest_input::dot_bytes + 2 * digest_input::number_bytes +
+    bytes += digest_input::dot_bytes + 3 * digest_input::number_bytes +
              digest_input::text_bytes(each.principal) + digest_input::text_bytes(each.value_bytes) +
              digest_input::text_bytes(each.counts);
   digest_input input{bytes};
@@ -150,6 +154,7 @@ state_hash entry_hash(std::string_view path, std::span<const sibling> siblings) 
     input.id(each.dot)
         .number(each.timestamp.ticks)
         .number(static_cast<std::uint64_t>(each.operation) | (each.counts.empty() ? 0 : has_counts))
+        .number(each.content)
         .text(each.principal)
         .text(each.value_bytes);
     if (!each.counts.empty()) input.text(each.counts);

@@ -37,6 +37,10 @@ struct sibling {
   static bool earlier(const sibling& a, const sibling& b) noexcept;
 };
 
+/// Whether these are nothing but a tombstone that counts no increments. It may go once everybody
+/// has it.
+bool is_collectable(std::span<const sibling> siblings) noexcept;
+
 /// Hash of everything in a record that travels. Never 0. Equal on every machine. O(bytes).
 std::uint64_t content_hash(const change_record& record);
 

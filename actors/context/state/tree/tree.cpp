@@ -41,6 +41,22 @@ bool visit_node(const tree_node& node, const tree_bound& from, const context_tre
   return true;
 }
 
+/// Visits the entries with a tombstone to collect that are not before the bound. Returns whether to
+/// go on.
+bool visit_tombstones(const tree_node& node, const tree_bound& from,
+                      const context_tree::visitor& visit) {
+  if (node.is_leaf())
+    return visit_entries(
+        leaf_of(node), leaf_of(node).count_before(from), leaf_of(node).size(),
+        [&](const tree_entry& entry) { return !is_collectable(entry.siblings()) || visit(entry); });
+  const auto& inner = inner_of(node);
+  for (auto i = child_at(inner, from); i < inner.children.size(); ++i)
+    if (inner.children[i].summary.tombstones > 0 &&
+        !visit_tombstones(*inner.children[i].node, from, visit))
+      return false;
+  return true;
+}
+
 // -- changing -------------------------------------------------------------------------------------
 
 /// The shortest text that is behind the last key of one leaf and not behind the first of the next.
@@ -169,7 +185,7 @@ private:
     }
     const auto after = change(before);
     if (!after.empty()) {
-      outcome.added = {1, entry_hash(key, after)};
+      outcome.added = tree_summary::of(key, after);
       if (leaf.is_too_foreign(key)) {
         outcome.split_off.push_back(put_apart(leaf, place, after));
       } else {
@@ -250,6 +266,18 @@ std::optional<tree_entry> context_tree::find(const path& where) const {
   return found;
 }
 
+path context_tree::path_at(std::size_t at) const {
+  const auto* node = root_.get();
+  while (!node->is_leaf()) {
+    const auto* child = inner_of(*node).children.data();
+    for (; child->summary.count <= at; ++child) at -= child->summary.count;
+    node = child->node.get();
+  }
+  std::string key;
+  leaf_of(*node).read_key(at, key);
+  return path::from_checked(std::move(key));
+}
+
 void context_tree::change(const path& where, const changer& change) {
   const entry_change step{where.text(), change, names_};
   change_outcome outcome;
@@ -291,6 +319,10 @@ bool context_tree::erase(const path& where) {
 
 void context_tree::visit_from(const path& from, const visitor& visit) const {
   if (root_) visit_node(*root_, {from.text()}, visit);
+}
+
+void context_tree::visit_tombstones(const path& from, const visitor& visit) const {
+  if (total_.tombstones > 0) troupe::visit_tombstones(*root_, {from.text()}, visit);
 }
 
 void context_tree::visit_subtree(const path& top, const visitor& visit) const {

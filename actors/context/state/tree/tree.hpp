@@ -48,9 +48,12 @@ public:
 
   std::size_t size() const noexcept { return static_cast<std::size_t>(total_.count); }
   bool empty() const noexcept { return size() == 0; }
-  /// Sum of `entry_hash` over all entries. Equal on replicas with equal siblings, whatever the
-  /// order of changes.
-  state_hash hash() const noexcept { return total_.hash; }
+  /// Sum of `entry_hash` over all entries but tombstones that are to be collected. Equal on
+  /// replicas with equal siblings, whatever the order of changes and the tombstones that are
+  /// collected.
+  state_hash hash() const noexcept { return total_.lasting_hash(); }
+  /// Count and hash of all. O(1).
+  const tree_summary& summary() const noexcept { return total_; }
   /// Count and hash of `top` and everything below it. O(log n).
   tree_summary subtree(const path& top) const;
   /// Count and hash of the paths from `first` on up to but without `last`, in tree order. O(log n).
@@ -58,6 +61,8 @@ public:
 
   /// The entry at this path. Valid until the tree changes, and as long as `where`. O(log n).
   std::optional<tree_entry> find(const path& where) const;
+  /// The path of the entry at this place in tree order. @param at less than `size`. O(log n).
+  path path_at(std::size_t at) const;
   /// Changes the entry at this path: `change` gets the siblings that it has, none when there is no
   /// entry, and returns the ones that it is to have, none to remove it. O(log n).
   ///
@@ -72,6 +77,9 @@ public:
 
   /// Visits in order from the first path that is not before `from`. O(log n + visited).
   void visit_from(const path& from, const visitor& visit) const;
+  /// Visits the entries that are nothing but a tombstone to collect, in order, from the first path
+  /// that is not before `from`. O(log n + visited * log n).
+  void visit_tombstones(const path& from, const visitor& visit) const;
   /// Visits `top`, if it has an entry, and everything below it in order. O(log n + visited).
   void visit_subtree(const path& top, const visitor& visit) const;
 

@@ -117,7 +117,7 @@ private:
         return fail(damaged("'" + key_ + "' lies before the bound of its node").error());
       std::swap(last_, key_);
       any_ = true;
-      total += {1, entry_hash(last_, entry.siblings())};
+      total += tree_summary::of(last_, entry.siblings());
     }
     return total;
   }

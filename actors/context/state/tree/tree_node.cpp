@@ -56,15 +56,25 @@ std::size_t child_index::find(const std::vector<tree_child>& children,
   return at;
 }
 
+tree_summary tree_summary::of(std::string_view path, std::span<const sibling> siblings) {
+  const auto hash = entry_hash(path, siblings);
+  if (is_collectable(siblings)) return {1, hash, 1, hash};
+  return {1, hash, 0, {}};
+}
+
 tree_summary& tree_summary::operator+=(const tree_summary& other) noexcept {
   count += other.count;
   hash = add(hash, other.hash);
+  tombstones += other.tombstones;
+  tombstone_hash = add(tombstone_hash, other.tombstone_hash);
   return *this;
 }
 
 tree_summary& tree_summary::operator-=(const tree_summary& other) noexcept {
   count -= other.count;
   hash = subtract(hash, other.hash);
+  tombstones -= other.tombstones;
+  tombstone_hash = subtract(tombstone_hash, other.tombstone_hash);
   return *this;
 }
 

@@ -3,11 +3,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/tree/sibling.hpp>
 #include <troupe/messages/context.hpp>
 
 namespace troupe {
@@ -69,6 +71,15 @@ private:
 struct tree_summary {
   std::uint64_t count = 0;
   state_hash hash;
+  std::uint64_t tombstones =
+      0;                      ///< Entries that are nothing but a tombstone, see `is_collectable`.
+  state_hash tombstone_hash;  ///< Of those.
+
+  /// Of one entry. O(bytes).
+  static tree_summary of(std::string_view path, std::span<const sibling> siblings);
+  /// The sum without the tombstones that are to be collected: equal on replicas with equal
+  /// siblings, whichever tombstones each has collected.
+  state_hash lasting_hash() const noexcept { return subtract(hash, tombstone_hash); }
 
   tree_summary& operator+=(const tree_summary& other) noexcept;
   tree_summary& operator-=(const tree_summary& other) noexcept;

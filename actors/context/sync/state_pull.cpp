@@ -1,0 +1,205 @@
+#include <troupe/actors/context/sync/state_pull.hpp>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <troupe/actors/context/state/record_rules.hpp>
+#include <troupe/actors/context/state/tree/path_order.hpp>
+#include <troupe/actors/context/state/tree/stored_entry.hpp>
+#include <troupe/actors/context/sync/state_offer.hpp>
+#include <troupe/actors/context/sync/tree_ranges.hpp>
+#include <troupe/actors/context/sync/zstd_frame.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// Parts of one answer. More than any that keeps the rules.
+constexpr std::size_t max_parts = state_offer::max_wanted * state_offer::split_into;
+/// Unpacked bytes of the entries in one answer: the last one may be large.
+constexpr codec_limits entry_limits{.frame_bytes = std::size_t{64} << 20,
+                                    .elements = std::uint64_t{1} << 23};
+
+tl::unexpected<error> broken(std::string why) {
+  return fail(error_code::protocol_violation, "sync.state breaks the rules: " + std::move(why));
+}
+
+bool is_earlier(const tree_range& a, const tree_range& b) noexcept {
+  return compare_paths(a.from, b.from) < 0;
+}
+
+bool contains(const tree_range& range, std::string_view where) noexcept {
+  return compare_paths(range.from, where) <= 0 &&
+         (range.to.empty() || compare_paths(where, range.to) < 0);
+}
+
+/// Why no replica has such an entry that has processed this, or nothing.
+std::optional<std::string> malformed_entry(const path& where, std::span<const sibling> siblings,
+                                           const processed_changes& processed,
+                                           const engine_limits& limits) {
+  std::set<dot> dots;
+  for (const auto& each : siblings) {
+    if (each.operation == operation::erase_subtree) return "it holds an erasure of a subtree";
+    auto record = each.to_record(where);
+    if (each.operation == operation::increment) record.new_value = 0;
+    if (auto why = malformed(record, limits)) return why;
+    if (!dots.insert(each.dot).second) return "it holds one change twice";
+    if (!processed.covers(each.dot)) return "it holds a change that is not part of the state";
+  }
+  const auto is_not_before = [](const sibling& a, const sibling& b) {
+    return !sibling::earlier(a, b);
+  };
+  if (std::ranges::adjacent_find(siblings, is_not_before) != siblings.end())
+    return "its writes are not in order";
+  return std::nullopt;
+}
+
+}  // namespace
+
+state_pull::state_pull(context_tree start, std::uint64_t transfer, engine_limits limits,
+                       std::uint64_t max_bytes)
+    : tree_(std::move(start)), limits_(limits), max_bytes_(max_bytes) {
+  question_.transfer = transfer;
+  question_.ask = 1;
+}
+
+result<bool> state_pull::take(const sync_state& answer) {
+  if (answer.transfer != question_.transfer || answer.ask != question_.ask || is_done())
+    return false;
+  if (answer.whole.size() + answer.parts.size() > max_parts)
+    return broken("it has too many ranges");
+  for (const auto* ranges : {&answer.whole, &answer.parts})
+    if (!std::ranges::all_of(*ranges, is_range)) return broken("it has what is no range of paths");
+  auto taken = answer.processed.bytes.empty() ? take_ranges(answer) : take_offer(answer);
+  if (!taken) return fail(std::move(taken.error()));
+  ask_next();
+  return true;
+}
+
+result<void> state_pull::take_offer(const sync_state& offer) {
+  auto processed = decode<processed_changes>(offer.processed.bytes);
+  if (!processed) return broken(processed.error().message);
+  const bool is_one = offer.parts.size() == 1 && offer.parts[0].from.empty() &&
+                      offer.parts[0].to.empty() && offer.whole.empty();
+  if (!is_one) return broken("an offer has one part, the whole tree");
+  processed_ = std::move(*processed);
+  if (++offers_ > max_offers) return broken("it offers one state after the other");
+  open_.clear();
+  asked_.clear();
+  return compare(offer.parts[0]);
+}
+
+result<void> state_pull::take_ranges(const sync_state& answer) {
+  if (question_.wanted.empty()) return broken("it answers what was not asked");
+  if (auto checked = check_tiles(answer); !checked) return checked;
+  if (auto taken = take_entries(answer); !taken) return taken;
+  asked_.clear();
+  for (const auto& each : answer.parts)
+    if (auto compared = compare(each); !compared) return compared;
+  return {};
+}
+
+/// The ranges of an answer make up those that were asked for, and add up to what was announced.
+result<void> state_pull::check_tiles(const sync_state& answer) const {
+  auto tiles = answer.whole;
+  tiles.insert(tiles.end(), answer.parts.begin(), answer.parts.end());
+  std::ranges::sort(tiles, is_earlier);
+  const bool helps = !answer.whole.empty() || tiles.size() > asked_.size();
+  if (!helps) return broken("it does not go on");
+  auto next = tiles.begin();
+  for (const auto& range : asked_) {
+    range_sum left{range.count, range.hash};
+    bool fits = true;
+    auto from = range.from;
+    for (bool is_open = true; is_open; ++next) {
+      if (next == tiles.end() || next->from != from)
+        return broken("it does not have the ranges that were asked for");
+      fits = fits && next->count <= left.count;
+      left = {left.count - next->count, subtract(left.hash, next->hash)};
+      from = next->to;
+      is_open = from != range.to;
+    }
+    if (!fits || left != range_sum{})
+      return broken("its ranges do not add up to what was announced");
+  }
+  if (next != tiles.end()) return broken("it has ranges that were not asked for");
+  return {};
+}
+
+result<void> state_pull::take_entries(const sync_state& answer) {
+  std::vector<stored_entry> entries;
+  if (!answer.entries.bytes.empty()) {
+    const auto plain = decompress(answer.entries.bytes, entry_limits.frame_bytes);
+    if (!plain) return broken("its entries: " + plain.error().message);
+    bytes_ += plain->size();
+    if (bytes_ > max_bytes_)
+      return fail(error_code::limit_exceeded,
+                  "the state of the peer has more than " + std::to_string(max_bytes_) + " bytes");
+    auto read = decode<std::vector<stored_entry>>(*plain, entry_limits);
+    if (!read) return broken("its entries: " + read.error().message);
+    entries = std::move(*read);
+  }
+  auto at = entries.cbegin();
+  for (const auto& range : answer.whole) {
+    const auto end = std::find_if_not(
+        at, entries.cend(), [&](const stored_entry& each) { return contains(range, each.path); });
+    if (auto replaced = replace(range, at, end); !replaced) return replaced;
+    at = end;
+  }
+  if (at != entries.cend()) return broken("it has entries that were not asked for");
+  received_ += entries.size();
+  return {};
+}
+
+/// Makes a range equal to what the peer has there.
+result<void> state_pull::replace(const tree_range& range,
+                                 std::vector<stored_entry>::const_iterator first,
+                                 std::vector<stored_entry>::const_iterator last) {
+  const auto from = path::from_checked(range.from), to = path::from_checked(range.to);
+  std::vector<path> gone;
+  visit_range(tree_, from, to, [&](const tree_entry& entry) {
+    gone.push_back(path::from_checked(std::string{entry.path()}));
+    return true;
+  });
+  for (const auto& each : gone) tree_.erase(each);
+  for (auto at = first; at != last; ++at) {
+    const auto where = path::parse(at->path);
+    const auto siblings = siblings_of(at->siblings);
+    if (!where || where->text() != at->path || !siblings) return broken("an entry is malformed");
+    if (at != first && compare_paths((at - 1)->path, at->path) >= 0)
+      return broken("its entries are not in order");
+    if (const auto why = malformed_entry(*where, *siblings, processed_, limits_))
+      return broken("the entry '" + where->text() + "' is malformed: " + *why);
+    tree_.put(*where, *siblings);
+  }
+  if (sum_of(tree_, from, to) != range_sum{range.count, range.hash})
+    return broken("its entries do not add up to what was announced");
+  return {};
+}
+
+/// Compares a range of the peer with what is here.
+result<void> state_pull::compare(const tree_range& theirs) {
+  const auto from = path::from_checked(theirs.from), to = path::from_checked(theirs.to);
+  if (sum_of(tree_, from, to) == range_sum{theirs.count, theirs.hash}) return {};
+  if (theirs.count == 0) return replace(theirs, {}, {});
+  if (open_.size() >= max_open)
+    return fail(error_code::limit_exceeded, "the state of the peer has too many ranges");
+  open_.push_back(theirs);
+  return {};
+}
+
+void state_pull::ask_next() {
+  ++question_.ask;
+  question_.wanted.clear();
+  const auto count = std::min(open_.size(), state_offer::max_wanted);
+  asked_.assign(open_.end() - static_cast<std::ptrdiff_t>(count), open_.end());
+  open_.resize(open_.size() - count);
+  std::ranges::sort(asked_, is_earlier);
+  for (const auto& each : asked_)
+    question_.wanted.push_back(
+        range_in(tree_, path::from_checked(each.from), path::from_checked(each.to)));
+  question_.done = asked_.empty();
+}
+
+}  // namespace troupe

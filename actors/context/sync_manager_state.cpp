@@ -1,0 +1,181 @@
+// Whole states: giving this node's to a peer, and joining a peer's into it. And the base of the
+// log.
+
+#include <string>
+#include <utility>
+
+#include <troupe/actors/context/sync_manager.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::uint64_t join_again_ms = 60'000;  // after a transfer that failed
+constexpr std::uint64_t join_next_ms = 5'000;    // after one that did not
+constexpr std::uint64_t compare_again_ms = 5'000;
+constexpr std::size_t max_backoffs = 1024;
+
+}  // namespace
+
+// -- giving ---------------------------------------------------------------------------------------
+
+/// What is offered is on the disk, as what is pushed.
+void sync_manager::carry_out(peer_id peer, give_state& effect) {
+  const auto& asked = effect.asked;
+  if (asked.done) return transfers_.withdraw(peer);
+  const auto* offered = transfers_.offered(peer, asked.transfer, now_.steady_ms);
+  if (!offered) {
+    if (!transfers_.want_offer(peer, asked)) return;
+    waiting_.add(queue_.added(),
+                 waiting_offer{peer, std::make_shared<const engine_state>(engine_.state())});
+    return go_on();
+  }
+  auto answer = asked.wanted.empty() ? offered->greeting(asked.ask) : offered->answer(asked);
+  if (!answer && answer.error().code == error_code::limit_exceeded) {
+    transfers_.withdraw(peer);
+    return log(
+        log_severity::error, "context.state_not_given",
+        {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{answer.error().message}}});
+  }
+  if (!answer) return carry_out(peer, {close_session{std::move(answer.error())}});
+  effects_.push_back(send_to_peer{peer, std::move(*answer)});
+}
+
+void sync_manager::serve(waiting_offer& ready) {
+  if (!peers_.find(ready.peer) || !transfers_.is_wanted(ready.peer)) return;
+  effects_.push_back(send_to_peer{
+      ready.peer, transfers_.offer(ready.peer, std::move(ready.state), now_.steady_ms)});
+}
+
+// -- taking ---------------------------------------------------------------------------------------
+
+void sync_manager::carry_out(peer_id peer, need_state& effect) {
+  const auto& node = peers_.node(peer);
+  const auto next = next_join_ms_.find(node);
+  const bool is_on_its_way = engine_.processed().covers(effect.base) || transfers_.is_taking();
+  const bool may_join = (next == next_join_ms_.end() || now_.steady_ms >= next->second) &&
+                        !differ_.contains(peer) && !queue_.is_full() && queue_.health();
+  if (is_on_its_way || !may_join) return;
+  log(log_severity::info, "context.state_wanted", {{"peer", to_string(node)}});
+  wanted_base_ = effect.base;
+  effects_.push_back(
+      send_to_peer{peer, transfers_.begin(peer, transfer_purpose::join, engine_.tree(),
+                                          engine_.limits(), now_.steady_ms)});
+}
+
+/// Another peer may be of more use.
+void sync_manager::wait_before_join(peer_id peer, std::uint64_t milliseconds) {
+  if (next_join_ms_.size() >= max_backoffs) next_join_ms_.clear();
+  next_join_ms_[peers_.node(peer)] = now_.steady_ms + milliseconds;
+}
+
+/// The states should be equal and are not: looks where they differ.
+void sync_manager::carry_out(peer_id peer, report_roots&) {
+  if (transfers_.is_taking() || differ_.contains(peer) || now_.steady_ms < next_compare_ms_) return;
+  effects_.push_back(
+      send_to_peer{peer, transfers_.begin(peer, transfer_purpose::compare, engine_.tree(),
+                                          engine_.limits(), now_.steady_ms)});
+}
+
+void sync_manager::carry_out(peer_id peer, take_state& effect) {
+  auto* pull = transfers_.from(peer);
+  if (!pull) return;
+  const auto goes_on = pull->take(effect.answer);
+  if (!goes_on) {
+    transfers_.end(false, now_.steady_ms);
+    wait_before_join(peer, join_again_ms);
+    return carry_out(peer, {close_session{goes_on.error()}});
+  }
+  if (!*goes_on) return;
+  transfers_.answered(now_.steady_ms);
+  effects_.push_back(send_to_peer{peer, pull->question()});
+  if (!pull->is_done()) return;
+  const auto theirs = pull->state();
+  const auto entries = pull->received();
+  const auto purpose = transfers_.purpose();
+  transfers_.end(purpose == transfer_purpose::join, now_.steady_ms);
+  if (purpose == transfer_purpose::join)
+    join_state(peer, theirs, entries);
+  else
+    compare_with(peer, theirs);
+}
+
+/// Joins the state that has come from a peer, and has it stored.
+void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uint64_t entries) {
+  const auto joined = theirs.processed.covers(wanted_base_)
+                          ? engine_.join(theirs, now_.wall_ms, what_is_watched())
+                          : fail(error_code::protocol_violation,
+                                 "it lacks changes that the peer's log is said to lack");
+  wait_before_join(peer, joined ? join_next_ms : join_again_ms);
+  if (!joined)
+    return log(
+        log_severity::error, "context.state_refused",
+        {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{joined.error().message}}});
+  transfers_.drop_kept();
+  log(log_severity::info, "context.state_joined",
+      {{"peer", to_string(peers_.node(peer))},
+       {"entries", entries},
+       {"taken", joined->taken},
+       {"dropped", joined->dropped}});
+  members_changed_ = true;
+  for (const auto& each : joined->seen) watchers_.note(each);
+  queue_.add(
+      std::make_shared<const adopted_state>(adopted_state{engine_.state(), theirs.processed}));
+  release();
+  go_on();
+}
+
+path_filter sync_manager::what_is_watched() const {
+  return [this](const path& where) { return watchers_.watches(where); };
+}
+
+/// Replicas with the same changes differ: the peer has collected tombstones that are still needed
+/// here to keep away other writes, or the other way round, or one of them is damaged. What has
+/// changed meanwhile is compared again with the next heads.
+void sync_manager::compare_with(peer_id peer, const engine_state& theirs) {
+  next_compare_ms_ = now_.steady_ms + compare_again_ms;
+  const bool is_comparable =
+      queue_.is_idle() && engine_.open() == 0 && theirs.processed.vector() == engine_.vector();
+  if (!is_comparable) return;
+  const auto ours = engine_.root_hash();
+  const auto found = engine_.drop_collected(theirs, what_is_watched());
+  for (const auto& each : found.seen) watchers_.note(each);
+  members_changed_ = true;
+  checkpoints_.count_unlogged(found.dropped);
+  if (found.dropped > 0)
+    log(log_severity::info, "context.tombstones_dropped",
+        {{"peer", to_string(peers_.node(peer))}, {"tombstones", found.dropped}});
+  if (found.differs) {
+    differ_.insert(peer);
+    log(log_severity::error, "context.roots_differ",
+        {{"peer", to_string(peers_.node(peer))},
+         {"ours", to_string(ours)},
+         {"theirs", to_string(theirs.tree.hash())},
+         {"path", foreign_text{found.differs->text(), path::max_bytes}}});
+  }
+  go_on();
+}
+
+/// A state that was joined is on the disk.
+void sync_manager::add_committed(const adopted_state& adopted) {
+  committed_.join(adopted.foreign);
+  log_base_.join(adopted.foreign);
+}
+
+// -- the base of the log --------------------------------------------------------------------------
+
+void sync_manager::collect() {
+  if (auto upto = collection_.next(members_, engine_.processed()))
+    effects_.push_back(collect_log{std::move(upto)});
+}
+
+void sync_manager::log_collected(const result<collected_log>& done) {
+  if (done)
+    log_base_.join(*done->base);
+  else
+    log(log_severity::error, "context.collection_failed",
+        {{"reason", foreign_text{done.error().message}}});
+  collection_.collected(done && done->more);
+}
+
+}  // namespace troupe
