@@ -252,8 +252,10 @@ void sync_manager::tick(event_time now) {
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
   if (auto again = transfers_.tick(now.steady_ms))
     effects_.push_back(send_to_peer{again->peer, std::move(again->question)});
-  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now.steady_ms))
+  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now.steady_ms)) {
+    checkpoints_.count_unlogged(gone);
     log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
+  }
   collect();
   reports_.tick(now.steady_ms, effects_);
   go_on();

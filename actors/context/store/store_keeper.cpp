@@ -1,5 +1,6 @@
 #include <troupe/actors/context/store/store_keeper.hpp>
 
+#include <troupe/actors/context/store/free_memory.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -28,6 +29,7 @@ public:
         [this](const trim_log& wanted) -> caf::result<log_trimmed> {
           auto more = store_.collect(*wanted.upto, rows_of_trim);
           if (!more) return to_caf(std::move(more.error()));
+          if (!*more) give_back_free_memory();
           return log_trimmed{*more, std::make_shared<const processed_changes>(store_.log_base())};
         },
     };

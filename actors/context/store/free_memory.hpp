@@ -1,0 +1,10 @@
+#pragma once
+
+namespace troupe {
+
+/// Gives memory that was freed back to the system, when much of it was: the allocator keeps what
+/// lies between blocks that are in use. Takes some milliseconds for each hundred megabytes, in
+/// which other threads may wait for memory. Does nothing where the C library has no way to do so.
+void give_back_free_memory() noexcept;
+
+}  // namespace troupe
