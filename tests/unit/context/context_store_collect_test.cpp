@@ -119,6 +119,7 @@ TEST_CASE("only rows go that are in the checkpoint, known everywhere and old") {
   checkpoint_upto(store, 12);
   CHECK_FALSE(must_collect(store, upto(2, 12)));
   CHECK(logged(store, 2, 1) == changes_of(2, 11, 12));
+  CHECK(store.log_base() == upto(2, 10));  // what is kept is not lacking
   CHECK(last_logged(store, 2) == 12);
   CHECK(store.records_since_checkpoint() == 0);
 }

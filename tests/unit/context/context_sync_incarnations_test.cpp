@@ -104,6 +104,17 @@ TEST_CASE(
   CHECK(effects_of<read_log>(side.heads(upto_in(9, 3), 1)).empty());
 }
 
+TEST_CASE("what goes on after its end is pushed from where the log begins") {
+  one_side side;
+  side.view.committed = processed_changes{
+      version_vector{{{node(3), 4, 9}, {node(3), 5, 1}}}};  // 4 has not ended here
+  side.view.log_base = processed_changes{version_vector{{{node(3), 4, 7}}}};
+  const auto reads = effects_of<read_log>(side.open(upto_in(5, 1)));
+  REQUIRE(reads.size() == 1);
+  CHECK(reads[0].wanted.at(0).first == dot{node(3), 4, 8});
+  CHECK(reads[0].wanted.at(0).last == dot{node(3), 4, 9});
+}
+
 TEST_CASE("a peer that asks for all before an incarnation gets all incarnations before") {
   one_side side;
   side.view.committed = incarnations();
