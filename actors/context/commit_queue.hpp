@@ -31,7 +31,7 @@ struct adopted_state {
 struct commit {
   std::vector<shared_batch> batches;
   std::shared_ptr<const adopted_state> adopted;
-  std::size_t changes = 0;  ///< In all batches.
+  std::size_t changes = 0;  ///< In all batches; a state counts as one.
 };
 
 /// The changes between the engine and the disk: group commit. While one commit is being written the

@@ -63,7 +63,7 @@ void sync_manager::carry_out(peer_id peer, need_state& effect) {
                                           engine_.limits(), now_.steady_ms)});
 }
 
-/// Another peer may be of more use.
+/// Does not take the state of this peer again for a while: that of another one may be of more use.
 void sync_manager::wait_before_join(peer_id peer, std::uint64_t milliseconds) {
   if (next_join_ms_.size() >= max_backoffs) next_join_ms_.clear();
   next_join_ms_[peers_.node(peer)] = now_.steady_ms + milliseconds;
