@@ -98,6 +98,20 @@ peer_book::verdict peer_book::refuse(const std::string& dialed, error reason, ti
   return {false, std::nullopt, std::move(reason)};
 }
 
+/// Refuses a newer incarnation of a node. The one that is connected answers the link's pings; when
+/// it has ended, that shows soon.
+peer_book::verdict peer_book::refuse_rival(const node_id& node, std::uint64_t incarnation,
+                                           const std::string& dialed, time_point now) {
+  return refuse(
+      dialed,
+      {error_code::already_exists,
+       "node " + to_string(node) + " is connected with incarnation " + std::to_string(incarnation) +
+           "; unless that ends now, a copy of its data directory runs: start a node "
+           "with an empty data directory instead",
+       {}},
+      now);
+}
+
 peer_book::verdict peer_book::connected(connection link, const node_id& node,
                                         const std::string& name, std::uint64_t incarnation,
                                         const std::string& dialed, time_point now) {
@@ -127,6 +141,12 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node,
     at->node = node;
     at->incarnation = incarnation;
   }
+  std::erase_if(reserved_, [&](const auto& each) { return each.second.until <= now; });
+  if (const auto place = reserved_.find(node); place != reserved_.end()) {
+    if (incarnation > place->second.incarnation)
+      return refuse_rival(node, place->second.incarnation, dialed, now);
+    reserved_.erase(place);
+  }
   std::optional<connection> replaced;
   error reason;
   if (const auto found = members_.find(node); found != members_.end()) {
@@ -135,16 +155,20 @@ peer_book::verdict peer_book::connected(connection link, const node_id& node,
       return refuse_for_good(
           "node " + to_string(node) + " is connected with the newer incarnation " +
           std::to_string(known.incarnation) + "; its data directory may have been copied");
+    if (incarnation > known.incarnation) {
+      found->second.has_rival = true;
+      return refuse_rival(node, known.incarnation, dialed, now);
+    }
     const bool dialed_by_smaller = dialed.empty() ? node < self_ : self_ < node;
     const bool same_direction = known.was_dialed == !dialed.empty();
-    if (incarnation == known.incarnation && !same_direction && !dialed_by_smaller)
+    if (!same_direction && !dialed_by_smaller)
       return refuse(dialed, {error_code::already_exists, "the nodes are connected already", {}},
                     now);
     replaced = known.link;
     reason = {error_code::already_exists, "replaced by a newer connection of the same node", {}};
   }
 
-  members_[node] = {link, name, incarnation, !dialed.empty(), now};
+  members_[node] = {link, name, incarnation, !dialed.empty(), false, now};
   if (at != nullptr) {
     at->pending = false;
     at->link = link;
@@ -171,6 +195,7 @@ std::optional<node_id> peer_book::disconnected(connection link, const error& why
   }
   if (!was_member) return std::nullopt;
   const node_id node = gone->first;
+  if (gone->second.has_rival) reserved_[node] = {gone->second.incarnation, now + reserved_for};
   members_.erase(gone);
   return node;
 }

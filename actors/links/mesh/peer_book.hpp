@@ -17,7 +17,8 @@ namespace troupe {
 ///
 /// A node keeps one connection to each other node. It dials the addresses that it was given and
 /// those that it learns, again and again, with exponential backoff. Of two connections between the
-/// same nodes the one dialed by the smaller id stays.
+/// same nodes the one dialed by the smaller id stays. A node that comes with another incarnation
+/// than the one that is connected is refused for as long as that stays: it may be a copy.
 ///
 /// Other nodes may lie about addresses. So an address that was given, or where a node was met, is
 /// trusted: it is kept and dialed first, and no announcement of another node changes it. An address
@@ -35,6 +36,9 @@ public:
   static constexpr std::chrono::milliseconds last_retry{5'000};
   /// After a connection that lasted at least this long, the backoff starts over.
   static constexpr std::chrono::milliseconds success_after{5'000};
+  /// For so long after its connection has ended, no other incarnation of a node takes its place
+  /// when one has tried before: a copy must not win by a short break.
+  static constexpr std::chrono::milliseconds reserved_for{10'000};
 
   /// @param own_address Where this node listens; never dialed. May be empty.
   peer_book(node_id self, std::uint64_t incarnation, std::string own_address);
@@ -99,6 +103,7 @@ private:
     std::string name;
     std::uint64_t incarnation = 0;
     bool was_dialed = false;  ///< By this node.
+    bool has_rival = false;   ///< A newer incarnation has tried to connect meanwhile.
     time_point since;
   };
 
@@ -106,6 +111,8 @@ private:
   void make_room();
   bool is_due(const place& at, time_point now) const;
   void retry_later(place& at, const error& why, double jitter, time_point now);
+  verdict refuse_rival(const node_id& node, std::uint64_t incarnation, const std::string& dialed,
+                       time_point now);
   verdict refuse(const std::string& dialed, error reason, time_point now);
 
   node_id self_;
@@ -113,6 +120,12 @@ private:
   std::string own_address_;
   std::map<std::string, place> places_;
   std::map<node_id, member> members_;
+  struct reservation {
+    std::uint64_t incarnation = 0;
+    time_point until;
+  };
+  std::map<node_id, reservation>
+      reserved_;  ///< As many as there were connections at once, at most.
 };
 
 }  // namespace troupe

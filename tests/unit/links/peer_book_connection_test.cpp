@@ -84,12 +84,31 @@ TEST_CASE("a newer connection in the same direction replaces the older one") {
   CHECK(book.disconnected(2, refused, 0, start) == node(2));
 }
 
-TEST_CASE("a node that was started anew replaces its old connection, whichever side dialed") {
+TEST_CASE("a newer incarnation of a connected node is refused until the connection has ended") {
   auto book = connected_book();
   const auto verdict = book.connected(2, node(2), "bee", 21, "", start);
-  CHECK(verdict.keep);
-  CHECK(verdict.close == 1u);
-  CHECK(book.peers().at(0).incarnation == 21);
+  CHECK_FALSE(verdict.keep);
+  CHECK_FALSE(verdict.close.has_value());
+  CHECK(verdict.reason.code == error_code::already_exists);
+  CHECK(verdict.reason.message.find("is connected with incarnation 20") != std::string::npos);
+  CHECK(book.peers().at(0).incarnation == 20);
+  CHECK(book.disconnected(1, refused, 0, start) == node(2));
+  // The one that was connected may come back first.
+  CHECK_FALSE(book.connected(3, node(2), "bee", 21, "", start + 9s).keep);
+  SUBCASE("it does") {
+    CHECK(book.connected(4, node(2), "bee", 20, "", start + 9s).keep);
+    CHECK_FALSE(book.connected(5, node(2), "bee", 21, "", start + 11s).keep);
+  }
+  SUBCASE("it does not") {
+    CHECK(book.connected(5, node(2), "bee", 21, "", start + 10s).keep);
+    CHECK(book.peers().at(0).incarnation == 21);
+  }
+}
+
+TEST_CASE("a node that was started anew is taken at once when its old connection has ended") {
+  auto book = connected_book();
+  CHECK(book.disconnected(1, refused, 0, start) == node(2));
+  CHECK(book.connected(2, node(2), "bee", 21, "", start).keep);
 }
 
 TEST_CASE("an older incarnation of a connected node is refused as a copy") {
