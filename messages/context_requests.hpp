@@ -25,9 +25,13 @@ struct get_value {
 
   class path path;
   bool with_version = false;  ///< Whether the answer names the version of the path.
+  /// While the context is being restored after a damage, answer from what could be read of it
+  /// instead of failing with `unavailable`. Without a version then.
+  bool salvaged = false;
   static constexpr auto fields() {
     return std::tuple{required("path", &get_value::path),
-                      optional("with_version", &get_value::with_version)};
+                      optional("with_version", &get_value::with_version),
+                      optional("salvaged", &get_value::salvaged)};
   }
   friend bool operator==(const get_value&, const get_value&) = default;
 };
@@ -115,10 +119,11 @@ struct list_values {
   path after;                  ///< The last path of the page before; the root for the first page.
   std::uint32_t limit = 1000;  ///< A page has at most 10,000 entries and about 4 MiB. The first
                                ///< page may have one more entry when the root has a value.
+  bool salvaged = false;       ///< As in `get_value`.
   static constexpr auto fields() {
-    return std::tuple{optional("prefix", &list_values::prefix),
-                      optional("after", &list_values::after),
-                      optional("limit", &list_values::limit)};
+    return std::tuple{
+        optional("prefix", &list_values::prefix), optional("after", &list_values::after),
+        optional("limit", &list_values::limit), optional("salvaged", &list_values::salvaged)};
   }
   friend bool operator==(const list_values&, const list_values&) = default;
 };
@@ -216,6 +221,55 @@ struct value_explained {
                       required("writes", &value_explained::writes)};
   }
   friend bool operator==(const value_explained&, const value_explained&) = default;
+};
+
+/// `context.clock`: whether the times of changes are ahead of the node's clock.
+struct check_clock {
+  static constexpr std::string_view method = "context.clock";
+  using answer = struct clock_checked;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients,
+                                        .summary = "whether times of changes are ahead"};
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const check_clock&, const check_clock&) = default;
+};
+
+/// `context.correct_clock`: the next start of the node gives its changes times by its clock again,
+/// whatever their times were before.
+struct correct_clock {
+  static constexpr std::string_view method = "context.correct_clock";
+  using answer = struct clock_checked;
+  static constexpr method_access access{.service = service::context,
+                                        .callers = called_by::clients,
+                                        .summary = "times by the clock from the next start on"};
+
+  static constexpr auto fields() { return std::tuple<>{}; }
+  friend bool operator==(const correct_clock&, const correct_clock&) = default;
+};
+
+/// A node whose changes are ahead of the clock of the node that says so.
+struct node_ahead {
+  node_id node;
+  std::uint64_t ahead_ms = 0;
+  static constexpr auto fields() {
+    return std::tuple{required("node", &node_ahead::node),
+                      required("ahead_ms", &node_ahead::ahead_ms)};
+  }
+  friend bool operator==(const node_ahead&, const node_ahead&) = default;
+};
+
+/// The answer to `check_clock` and `correct_clock`.
+struct clock_checked {
+  std::uint64_t now_ms = 0;        ///< The clock of the node, since 1970.
+  std::uint64_t ahead_ms = 0;      ///< By how much the node's own changes are ahead; 0 when not.
+  std::vector<node_ahead> others;  ///< Whose latest changes were ahead when they came.
+  static constexpr auto fields() {
+    return std::tuple{required("now_ms", &clock_checked::now_ms),
+                      required("ahead_ms", &clock_checked::ahead_ms),
+                      required("others", &clock_checked::others)};
+  }
+  friend bool operator==(const clock_checked&, const clock_checked&) = default;
 };
 
 /// `context.verify`: recomputes the hash of a subtree from its entries and compares it with the one

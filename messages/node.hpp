@@ -60,6 +60,8 @@ struct node_info {
   std::uint64_t entries = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t members = 1;  ///< Nodes that the cluster's data are kept on, this one among them.
+  /// What an operator has to know: what the start found damaged, and what is damaged now.
+  std::vector<std::string> problems;
   static constexpr auto fields() {
     return std::tuple{required("id", &node_info::id),
                       required("name", &node_info::name),
@@ -74,7 +76,8 @@ struct node_info {
                       required("root_hash", &node_info::root_hash),
                       required("entries", &node_info::entries),
                       required("conflicts", &node_info::conflicts),
-                      optional("members", &node_info::members)};
+                      optional("members", &node_info::members),
+                      optional("problems", &node_info::problems)};
   }
   friend bool operator==(const node_info&, const node_info&) = default;
 };

@@ -38,6 +38,21 @@ struct enum_names<sandbox_kind> {
       {{sandbox_kind::bubblewrap, "bubblewrap"}, {sandbox_kind::none, "none"}}};
 };
 
+/// A context store that cannot be read as it is.
+struct store_damage {
+  std::filesystem::path
+      data_dir;   ///< `context.db` and `context.db-wal` are there. Nobody uses them.
+  error problem;  ///< What is damaged.
+};
+
+/// One of a host's own ways to mend a damaged context, such as taking a backup.
+struct recovery_step {
+  std::string name;  ///< For the log.
+  /// Puts other files in the place of the damaged ones. Blocks the start. When it succeeds, the
+  /// store is opened again; when it fails or that does not help, the next step follows.
+  std::function<result<void>(const store_damage&)> recover;
+};
+
 /// All settings of a node. A host fills them in; the program `troupe` reads them from a file, the
 /// environment and flags.
 struct config {
@@ -68,6 +83,9 @@ struct config {
   /// The latest changes of the context that stay in the log, 0 to 10^9: a node that was away gets
   /// them one by one. Older ones leave the log once all members have them.
   std::uint64_t history = 100'000;
+  /// Tried in this order when the context store is damaged and has lost something. Only hosts set
+  /// them. After them comes what is left of the store, and what other members have.
+  std::vector<recovery_step> recovery;
   log_level level = log_level::off;  ///< Off, because a host has a log of its own.
   log_format format = log_format::text;
 };

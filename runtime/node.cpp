@@ -144,6 +144,7 @@ stop_report node::stop() {
   doors_ = nullptr;
   auto report = ask_and_wait<stop_report>(system_, tree, settings_.stop_deadline + slack,
                                           stop_children{settings_.stop_deadline});
+  if (report && report->blocked.empty()) parts_->recovered.alone = {};  // a copy may start now
   if (!report) return {.blocked = {"supervisor_tree: " + report.error().message}};
   return std::move(*report);
 }

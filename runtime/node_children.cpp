@@ -46,7 +46,8 @@ replica_setup setup_of_replica(node_parts& parts) {
           .log = parts.log,
           .replayed = parts.recovered.replayed,
           .log_base = std::move(parts.recovered.log_base),
-          .check_took = parts.recovered.check_took};
+          .notes = std::move(parts.recovered.notes),
+          .saved = std::move(parts.recovered.saved)};
 }
 
 plugin_environment environment_of_plugins(const node_parts& parts) {

@@ -59,6 +59,7 @@ private:
               info.entries = now.values;
               info.conflicts = now.conflicts;
               info.members = now.members;
+              info.problems = now.problems;
               const auto uptime = self_->clock().now() - started_;
               info.uptime_ms = static_cast<std::uint64_t>(
                   std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());

@@ -1,20 +1,38 @@
 #include <troupe/runtime/recovery.hpp>
 
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
 #include <xxhash.h>
 
+#include <troupe/actors/context/store/directory_lock.hpp>
+#include <troupe/actors/context/store/salvage.hpp>
+#include <troupe/actors/context/store/store_files.hpp>
+#include <troupe/actors/context/store/wal_check.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 
 namespace troupe {
 
 namespace {
 
+std::uint64_t random_number() {
+  const auto chance = random_uuid().bytes;
+  // The version and the variant of the id are in bytes 6 and 8.
+  return chance[0] | std::uint64_t{chance[1]} << 8 | std::uint64_t{chance[2]} << 16;
+}
+
 /// The least incarnation that this start may have. It grows with time, so that a data directory
 /// that was restored from an old copy repeats no incarnation. Its last bits are random, so that two
 /// copies that start at the same moment differ.
 std::uint64_t least_incarnation() {
-  const auto chance = random_uuid().bytes;
-  return system_wall_clock()() << 12 | (chance[0] & 0x0fu) << 8 | chance[1];
+  return system_wall_clock()() << 12 | (random_number() & 0xfffu);
 }
+
+/// How far this incarnation is from the last one at least: random, for where a clock was ahead and
+/// the time does not tell copies apart.
+std::uint64_t distance_to_last() { return 1 + (random_number() & 0xfffffu); }
 
 result<context_engine> replay(context_store& store, std::uint64_t incarnation) {
   auto state = store.load_checkpoint();
@@ -29,14 +47,15 @@ result<context_engine> replay(context_store& store, std::uint64_t incarnation) {
   return engine;
 }
 
-}  // namespace
-
-cluster_id cluster_of(const std::string& name) {
-  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
-  return {make_random_uuid(little_endian(hash.high64, hash.low64))};
+/// What there is of a context whose checkpoint is lost.
+result<std::shared_ptr<const saved_parts>> saved_of(context_store& store) {
+  auto parts = store.load_salvaged();
+  if (!parts) return fail(std::move(parts.error()));
+  return std::make_shared<const saved_parts>(std::move(*parts));
 }
 
-result<recovered_context> recover_context(const config& settings) {
+/// Opens the store as it is.
+result<recovered_context> open_context(const config& settings) {
   const auto cluster = cluster_of(settings.cluster);
   auto store = context_store::open(settings.data_dir.native(), {cluster, {random_uuid()}},
                                    {.history_changes = settings.history});
@@ -45,16 +64,143 @@ result<recovered_context> recover_context(const config& settings) {
     return fail(error_code::invalid_argument, "the data directory " + settings.data_dir.native() +
                                                   " belongs to another cluster than \"" +
                                                   settings.cluster + "\"");
-  const auto incarnation = store->begin_incarnation(least_incarnation());
+  auto alone = node_lock::take(store->identity().node, settings.data_dir.native());
+  if (!alone) return fail(std::move(alone.error()));
+  const auto incarnation = store->begin_incarnation(least_incarnation(), distance_to_last());
   if (!incarnation) return fail(incarnation.error());
+  const auto identity = store->identity();
+  auto log_base = store->log_base();
+  auto notes = store->notes();
+  const auto clock_since = store->clock_since();
+  if (!clock_since) return fail(clock_since.error());
+  if (store->needs_state()) {
+    engine_state empty;
+    empty.clock_since = *clock_since;
+    auto saved = saved_of(*store);
+    if (!saved) return fail(std::move(saved.error()));
+    return recovered_context{std::move(*alone),
+                             std::move(*store),
+                             context_engine{identity.node, *incarnation, std::move(empty)},
+                             identity,
+                             *incarnation,
+                             0,
+                             std::move(log_base),
+                             std::move(notes),
+                             std::move(*saved)};
+  }
+  const auto corrected = store->correct_clock(*incarnation);
+  if (!corrected) return fail(corrected.error());
   auto engine = replay(*store, *incarnation);
   if (!engine) return fail(std::move(engine.error()));
-  const auto identity = store->identity();
   const auto replayed = store->records_since_checkpoint();
-  const auto check_took = store->check_took();
-  auto log_base = store->log_base();
-  return recovered_context{std::move(*store), std::move(*engine),  identity,  *incarnation,
-                           replayed,          std::move(log_base), check_took};
+  return recovered_context{
+      std::move(*alone), std::move(*store),   std::move(*engine), identity, *incarnation,
+      replayed,          std::move(log_base), std::move(notes),   nullptr};
+}
+
+/// Saves what can be read of a damaged store.
+result<salvage_outcome> salvage(const config& settings) {
+  const store_files files{settings.data_dir.native()};
+  const auto lock = directory_lock::take(files.directory(), store_files::lock);
+  if (!lock) return fail(lock.error());
+  return salvage_store(files);
+}
+
+/// What was saved, in words.
+std::string describe(const salvage_outcome& saved, const store_files& files) {
+  const auto count = [](std::uint64_t number, const char* of) {
+    return std::to_string(number) + " " + of + (number == 1 ? "" : "s");
+  };
+  std::string text;
+  if (saved.needs_state)
+    text =
+        count(saved.entries, "value") + " could be read; the rest has to come from other members";
+  else if (saved.is_whole())
+    text = "nothing is known to be missing: the rest of the store has replaced it";
+  else
+    text = "changes in " + count(saved.lost_rows, "row") +
+           " of the log are missing, and other members give back what they have of them";
+  return text + "; the damaged files are in '" + files.damaged() + "'";
+}
+
+/// Puts what was saved in the place of the damaged store, and opens it.
+result<recovered_context> open_salvaged(const config& settings, const error& damage,
+                                        const salvage_outcome& saved, bool is_whole) {
+  const store_files files{settings.data_dir.native()};
+  {
+    const auto lock = directory_lock::take(files.directory(), store_files::lock);
+    if (!lock) return fail(lock.error());
+    if (auto taken = files.take_salvaged(); !taken) return fail(std::move(taken.error()));
+  }
+  auto opened = open_context(settings);
+  if (opened)
+    opened->notes.insert(opened->notes.begin(), {is_whole ? "context.repaired" : "context.damaged",
+                                                 damage.message + "; " + describe(saved, files)});
+  return opened;
+}
+
+/// Damage in the write-ahead file. Nothing when it is sound, or cannot be looked at: opening the
+/// store says why.
+std::optional<wal_damage> wal_damage_of(const config& settings) {
+  const store_files files{settings.data_dir.native()};
+  const auto lock = directory_lock::take(files.directory(), store_files::lock);
+  if (!lock) return std::nullopt;
+  auto found = find_wal_damage(files.database());
+  return found ? *found : std::nullopt;
+}
+
+/// Runs a step of the host. What it throws is its failure.
+result<void> run(const recovery_step& step, const store_damage& found) {
+  try {
+    return step.recover(found);
+  } catch (const std::exception& thrown) {
+    return fail(error_code::handler_failed, thrown.what());
+  }
+}
+
+/// Tries the steps of the host, one after the other. The files that they may replace are kept.
+std::optional<recovered_context> try_steps(const config& settings, const error& damage) {
+  if (settings.recovery.empty()) return std::nullopt;
+  const store_files files{settings.data_dir.native()};
+  if (const auto kept = files.keep_copies(); !kept) return std::nullopt;
+  for (const auto& step : settings.recovery) {
+    if (!run(step, {settings.data_dir, damage})) continue;
+    auto opened = open_context(settings);
+    if (!opened) continue;
+    opened->notes.push_back({"context.recovered", damage.message + "; the recovery step '" +
+                                                      step.name + "' has mended it"});
+    return std::move(*opened);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+cluster_id cluster_of(const std::string& name) {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  return {make_random_uuid(little_endian(hash.high64, hash.low64))};
+}
+
+result<recovered_context> recover_context(const config& settings) {
+  const auto wal = wal_damage_of(settings);
+  const bool has_lost_commits = wal && wal->is_certain;
+  // SQLite forgets what is behind the damage when it opens the file. A host may have it elsewhere.
+  if (has_lost_commits)
+    if (auto mended = try_steps(settings, {error_code::corrupt_data, describe(*wal), {}}))
+      return std::move(*mended);
+  auto opened = open_context(settings);
+  if (opened || opened.error().code != error_code::corrupt_data) return opened;
+  auto damage = opened.error();
+  if (wal) damage.message = describe(*wal) + "; " + damage.message;
+  auto saved = salvage(settings);
+  if (saved && saved->is_whole() && !wal) return open_salvaged(settings, damage, *saved, true);
+  if (!has_lost_commits && !settings.recovery.empty()) {
+    if (auto mended = try_steps(settings, damage)) return std::move(*mended);
+    // There may be other files now, and the attempts have removed what was saved.
+    saved = salvage(settings);
+  }
+  if (!saved) return fail(saved.error());
+  return open_salvaged(settings, damage, *saved, saved->is_whole() && !wal);
 }
 
 }  // namespace troupe

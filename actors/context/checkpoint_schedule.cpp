@@ -7,6 +7,7 @@
 namespace troupe {
 
 std::uint64_t checkpoint_schedule::take(std::uint64_t added) noexcept {
+  is_wanted_ = false;
   TROUPE_ASSERT(!due_under_way_, "one due checkpoint is under way at a time");
   due_under_way_ = true;
   return tried_ = position(added);

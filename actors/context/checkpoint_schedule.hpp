@@ -22,12 +22,14 @@ public:
 
   /// Counts changes of the state that the log does not hold.
   void count_unlogged(std::uint64_t changes) noexcept { outside_ += changes; }
+  /// A checkpoint is due at once.
+  void make_due() noexcept { is_wanted_ = true; }
   /// The position of the present state. @param added `commit_queue::added`
   std::uint64_t position(std::uint64_t added) const noexcept { return added + outside_; }
 
   /// @param durable `commit_queue::durable`
   bool is_due(std::uint64_t durable) const noexcept {
-    return !due_under_way_ && position(durable) >= tried_ + every_;
+    return !due_under_way_ && (is_wanted_ || position(durable) >= tried_ + every_);
   }
   /// The present state is taken for a due checkpoint. @returns its position.
   std::uint64_t take(std::uint64_t added) noexcept;
@@ -49,7 +51,7 @@ private:
   std::uint64_t every_;
   std::uint64_t outside_;  ///< Changes that the commit queue did not count.
   std::uint64_t written_ = 0, tried_ = 0;
-  bool due_under_way_ = false;
+  bool due_under_way_ = false, is_wanted_ = false;
   std::uint64_t begun_ = 0;
   std::map<checkpoint_id, writing> writing_;
 };

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <troupe/actors/context/state/engine.hpp>
@@ -25,6 +26,8 @@ struct commit_limits {
 struct adopted_state {
   engine_state state;
   processed_changes foreign;  ///< What the other state had.
+  /// Set when the log is to keep no other changes: they can become part of no state any more.
+  std::optional<processed_changes> log_keeps = std::nullopt;
 };
 
 /// Changes that one commit makes durable, all or none: those of batches, or a state.

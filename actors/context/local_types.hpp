@@ -2,6 +2,7 @@
 
 // Messages of the context subsystem that never leave the process, and their type ids.
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <troupe/actors/context/commit_queue.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/sync_session.hpp>
+#include <troupe/actors/context/sync_effects.hpp>
 #include <troupe/actors/context/writes.hpp>
 #include <troupe/actors/kernel/type_ids.hpp>
 #include <troupe/actors/links/local_types.hpp>
@@ -29,6 +31,8 @@ struct read_batches {
 /// The answer to `read_batches`: in order, and empty when the log has none of them.
 struct batches_read {
   std::vector<shared_batch> batches;
+  /// What the log may lack now, when a damaged part was removed from it. Else null.
+  std::shared_ptr<const processed_changes> base;
 };
 /// Asks the store to write the state that the next start begins with.
 struct write_checkpoint {
@@ -44,6 +48,13 @@ struct log_trimmed {
   bool more = false;                              ///< There is more to remove.
   std::shared_ptr<const processed_changes> base;  ///< What the log may lack now.
 };
+
+/// Has the next start of the node correct its clock. See `context_store::correct_clock`.
+struct want_clock_correction {};
+
+/// Asks the store to check its next part, and to mend what is damaged. Answered by
+/// `scrubbed_part`.
+struct check_store {};
 
 /// Tells a watcher of changes, in order. Changes of one event come together.
 struct context_changed {
@@ -65,29 +76,36 @@ struct take_snapshot {};
 struct snapshot_taken {
   context_tree tree;
   version_vector vector;
-  std::uint64_t values = 0;     ///< Paths that have a value for readers.
-  std::uint64_t conflicts = 0;  ///< Paths with two or more siblings.
-  std::uint64_t members = 1;    ///< Of the cluster.
+  std::uint64_t values = 0;           ///< Paths that have a value for readers.
+  std::uint64_t conflicts = 0;        ///< Paths with two or more siblings.
+  std::uint64_t members = 1;          ///< Of the cluster.
+  std::vector<std::string> problems;  ///< See `node_info::problems`.
 };
 
-/// Asks the replica to make everything durable and to write a checkpoint, as before a stop.
-struct settle_context {};
+/// Asks the replica to make everything durable and to write a checkpoint, as before a stop. See
+/// `sync_manager::settle`.
+struct settle_context {
+  std::chrono::milliseconds time{60'000};  ///< The answer comes within this.
+};
 
 }  // namespace troupe
 
-#define TROUPE_CONTEXT_TYPES(X)               \
-  X(troupe_context, troupe::write_values)     \
-  X(troupe_context, troupe::values_written)   \
-  X(troupe_context, troupe::append_commit)    \
-  X(troupe_context, troupe::read_batches)     \
-  X(troupe_context, troupe::batches_read)     \
-  X(troupe_context, troupe::write_checkpoint) \
-  X(troupe_context, troupe::trim_log)         \
-  X(troupe_context, troupe::log_trimmed)      \
-  X(troupe_context, troupe::context_changed)  \
-  X(troupe_context, troupe::watch_context)    \
-  X(troupe_context, troupe::take_snapshot)    \
-  X(troupe_context, troupe::snapshot_taken)   \
+#define TROUPE_CONTEXT_TYPES(X)                    \
+  X(troupe_context, troupe::write_values)          \
+  X(troupe_context, troupe::values_written)        \
+  X(troupe_context, troupe::append_commit)         \
+  X(troupe_context, troupe::read_batches)          \
+  X(troupe_context, troupe::batches_read)          \
+  X(troupe_context, troupe::write_checkpoint)      \
+  X(troupe_context, troupe::trim_log)              \
+  X(troupe_context, troupe::log_trimmed)           \
+  X(troupe_context, troupe::check_store)           \
+  X(troupe_context, troupe::want_clock_correction) \
+  X(troupe_context, troupe::scrubbed_part)         \
+  X(troupe_context, troupe::context_changed)       \
+  X(troupe_context, troupe::watch_context)         \
+  X(troupe_context, troupe::take_snapshot)         \
+  X(troupe_context, troupe::snapshot_taken)        \
   X(troupe_context, troupe::settle_context)
 
 TROUPE_LOCAL_TYPES(troupe_context, 1260, TROUPE_CONTEXT_TYPES)

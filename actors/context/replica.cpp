@@ -1,5 +1,8 @@
 #include <troupe/actors/context/replica.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 #include <troupe/actors/context/replica_state.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
@@ -12,6 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
 constexpr auto reader_deadline = 60s;
+constexpr auto clock_deadline = 10s;
 
 write_values write_of(const service_call& asked, enum durability when) {
   // The answer, that members have not confirmed it, must arrive before the call is given up.
@@ -34,8 +38,13 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
                                          .checkpoint_every = setup.checkpoint_every,
                                          .replayed = setup.replayed,
                                          .log_base = std::move(setup.log_base),
+                                         .saved = std::move(setup.saved),
                                          .joins = setup.joins}) {
-  log_->info("context.opened replayed={} check_ms={}", setup.replayed, setup.check_took.count());
+  log_->info("context.opened replayed={}", setup.replayed);
+  for (const auto& note : setup.notes) {
+    log_->error("{} reason={}", note.event, printable_quoted(note.text, 4096));
+    problems_.push_back(note.text);
+  }
   ends_.attach(self_);
   bind_life(self_, store_);
 }
@@ -47,27 +56,28 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
         return reply_later<values_written>(
             self_, [&](reply_to<values_written> to) { write(wanted, std::move(to)); });
       },
-      [this](const get_value& wanted) { return manager_.find(wanted); },
+      [this](const get_value& wanted) { return reply(find(wanted)); },
       [this](const list_values& wanted) {
         return reply_later<value_page>(
             self_, [&](reply_to<value_page> to) { list(wanted, std::move(to)); });
       },
-      [this](const explain_value& wanted) { return manager_.explain(wanted.path); },
+      [this](const explain_value& wanted) { return reply(explain(wanted.path)); },
       [this](const verify_values& wanted) {
         return reply_later<values_verified>(
             self_, [&](reply_to<values_verified> to) { verify(wanted, std::move(to)); });
       },
-      [this](take_snapshot) {
-        const auto& engine = manager_.engine();
-        return snapshot_taken{engine.snapshot(), engine.vector(), engine.values(),
-                              engine.conflicts(), manager_.known_members().count()};
+      [this](check_clock) { return manager_.clock(); },
+      [this](correct_clock) {
+        return reply_later<clock_checked>(
+            self_, [&](reply_to<clock_checked> to) { correct(std::move(to)); });
       },
+      [this](take_snapshot) { return snapshot(); },
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },
       [this](service_call& call) { return serve(call); },
       [this](const service_notification& said) { hear(said); },
-      [this](settle_context) {
-        return reply_later<void>(self_, [&](reply_to<void> to) { settle(std::move(to)); });
+      [this](const settle_context& wanted) {
+        return reply_later<void>(self_, [&](reply_to<void> to) { settle(wanted, std::move(to)); });
       },
       [this](tick) {
         manager_.tick(now());
@@ -86,19 +96,52 @@ void replica_state::write(const write_values& wanted, reply_to<values_written> t
   carry_out_effects();
 }
 
-void replica_state::settle(reply_to<void> to) {
+void replica_state::settle(const settle_context& wanted, reply_to<void> to) {
   const context_request request{++requests_};
   settles_.add(request, std::move(to));
-  manager_.settle(request);
+  // A tick too early rather than too late.
+  const auto time = std::max(wanted.time - interval, std::chrono::milliseconds{0});
+  manager_.settle(request, now().steady_ms + static_cast<std::uint64_t>(time.count()));
   carry_out_effects();
 }
 
+result<value_found> replica_state::find(const get_value& wanted) const {
+  if (auto refused = manager_.refusal_to_read(wanted.salvaged)) return fail(std::move(*refused));
+  return manager_.find(wanted);
+}
+
+result<value_explained> replica_state::explain(const path& where) const {
+  if (auto refused = manager_.refusal_to_read(false)) return fail(std::move(*refused));
+  return manager_.explain(where);
+}
+
+snapshot_taken replica_state::snapshot() const {
+  const auto& engine = manager_.engine();
+  auto problems = problems_;
+  std::ranges::move(manager_.problems(), std::back_inserter(problems));
+  return {engine.snapshot(),
+          engine.vector(),
+          engine.values(),
+          engine.conflicts(),
+          manager_.known_members().count(),
+          std::move(problems)};
+}
+
+void replica_state::correct(reply_to<clock_checked> to) {
+  if (auto refused = manager_.refusal_to_correct_clock()) return to(fail(std::move(*refused)));
+  ask(self_, store_, clock_deadline, want_clock_correction{})
+      .then([this, to]() mutable { to(manager_.clock()); }, pass_error(to));
+}
+
 void replica_state::list(const list_values& wanted, reply_to<value_page> to) {
+  if (auto refused = manager_.refusal_to_read(wanted.salvaged))
+    return to(fail(std::move(*refused)));
   if (auto page = manager_.list(wanted)) return to(std::move(*page));
   read_aside(wanted, std::move(to));
 }
 
 void replica_state::verify(const verify_values& wanted, reply_to<values_verified> to) {
+  if (auto refused = manager_.refusal_to_read(false)) return to(fail(std::move(*refused)));
   read_aside(wanted, std::move(to));
 }
 
@@ -114,13 +157,13 @@ void replica_state::read_aside(const Message& wanted, reply_to<T> to) {
 }
 
 caf::result<payload> replica_state::serve(service_call& call) {
-  using served = message_types<get_value, list_values, explain_value, verify_values, set_value,
-                               erase_value, import_values>;
+  using served = message_types<get_value, list_values, explain_value, verify_values, check_clock,
+                               correct_clock, set_value, erase_value, import_values>;
   return serve_method(
       served{}, call,
       overloaded{
-          [this](const get_value& wanted, auto&) { return manager_.find(wanted); },
-          [this](const explain_value& wanted, auto&) { return manager_.explain(wanted.path); },
+          [this](const get_value& wanted, auto&) { return find(wanted); },
+          [this](const explain_value& wanted, auto&) { return explain(wanted.path); },
           [this](list_values& wanted, auto&) {
             return reply_bytes_later<value_page>(
                 self_, [&](reply_to<value_page> to) { list(wanted, std::move(to)); });
@@ -128,6 +171,11 @@ caf::result<payload> replica_state::serve(service_call& call) {
           [this](verify_values& wanted, auto&) {
             return reply_bytes_later<values_verified>(
                 self_, [&](reply_to<values_verified> to) { verify(wanted, std::move(to)); });
+          },
+          [this](check_clock, auto&) { return manager_.clock(); },
+          [this](correct_clock, auto&) {
+            return reply_bytes_later<clock_checked>(
+                self_, [&](reply_to<clock_checked> to) { correct(std::move(to)); });
           },
           [this](set_value& wanted, const service_call& asked) {
             write_values write = write_of(asked, wanted.durability);

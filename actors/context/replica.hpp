@@ -1,11 +1,13 @@
 #pragma once
 
-#include <chrono>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include <caf/typed_actor.hpp>
 
 #include <troupe/actors/context/local_types.hpp>
+#include <troupe/actors/context/restoration.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/store_keeper.hpp>
 #include <troupe/actors/kernel/clock.hpp>
@@ -25,7 +27,10 @@ using replica_actor = caf::typed_actor<
     // at once. More are refused as `overloaded`.
     caf::result<value_found>(get_value), caf::result<value_page>(list_values),
     caf::result<value_explained>(explain_value), caf::result<values_verified>(verify_values),
-    caf::result<snapshot_taken>(take_snapshot),
+    // Whether times of changes are ahead of the clock.
+    caf::result<clock_checked>(check_clock),
+    // Has the next start correct the clock. Answers when that is durable.
+    caf::result<clock_checked>(correct_clock), caf::result<snapshot_taken>(take_snapshot),
     // Subscribes a watcher to changes.
     caf::result<void>(watch_context),
     // A link to a peer is up.
@@ -47,7 +52,9 @@ struct replica_setup {
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
   std::uint64_t replayed = 0;               ///< Changes in the log that no checkpoint holds.
   processed_changes log_base;               ///< `context_store::log_base`
-  std::chrono::milliseconds check_took{0};  ///< `context_store::check_took`
+  std::vector<store_note> notes;            ///< What the start found damaged.
+  /// What could be saved, when the checkpoint was lost: then the engine has the empty state.
+  std::shared_ptr<const saved_parts> saved;
   bool joins = true;  ///< The node becomes a member when it meets another one.
 };
 

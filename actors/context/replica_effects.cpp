@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr auto disk_deadline = 60s;
 constexpr auto log_deadline = 30s;
+constexpr auto scrub_deadline = 30min;  // the whole file may be written anew
 constexpr auto link_deadline = 5s;
 constexpr auto watcher_deadline = 24h;
 
@@ -63,6 +64,20 @@ void replica_state::carry_out(read_peer_log& effect) {
     carry_out_effects();
   };
   ask(self_, store_, log_deadline, read_batches{effect.wanted})
+      .then(
+          [this, report](batches_read& read) {
+            if (read.base) manager_.log_mended(*read.base);
+            report(std::move(read.batches));
+          },
+          [report](const error& why) { report(fail(why)); });
+}
+
+void replica_state::carry_out(read_own_log& effect) {
+  const auto report = [this](result<std::vector<shared_batch>> batches) {
+    manager_.own_log_read(std::move(batches));
+    carry_out_effects();
+  };
+  ask(self_, store_, log_deadline, read_batches{std::move(effect.wanted)})
       .then([report](batches_read& read) { report(std::move(read.batches)); },
             [report](const error& why) { report(fail(why)); });
 }
@@ -91,6 +106,16 @@ void replica_state::carry_out(collect_log& effect) {
             report(collected_log{done.more, done.base});
           },
           [report](const error& why) { report(fail(why)); });
+}
+
+void replica_state::carry_out(scrub_store&) {
+  const auto report = [this](const result<scrubbed_part>& part) {
+    manager_.scrubbed(part);
+    carry_out_effects();
+  };
+  ask(self_, store_, scrub_deadline, check_store{})
+      .then([report](const scrubbed_part& part) { report(part); },
+            [report](const error& why) { report(fail(why)); });
 }
 
 void replica_state::carry_out(send_to_peer& effect) {

@@ -42,9 +42,13 @@ public:
 private:
   // -- requests -----------------------------------------------------------------------------------
   void write(const write_values& wanted, reply_to<values_written> to);
-  void settle(reply_to<void> to);
+  void settle(const settle_context& wanted, reply_to<void> to);
   void list(const list_values& wanted, reply_to<value_page> to);
+  void correct(reply_to<clock_checked> to);
   void verify(const verify_values& wanted, reply_to<values_verified> to);
+  result<value_found> find(const get_value& wanted) const;
+  result<value_explained> explain(const path& where) const;
+  snapshot_taken snapshot() const;
   template <class T, class Message>
   void read_aside(const Message& wanted, reply_to<T> to);
   caf::result<payload> serve(service_call& call);
@@ -60,8 +64,10 @@ private:
   void carry_out_effects();
   void carry_out(append_batch& effect);
   void carry_out(read_peer_log& effect);
+  void carry_out(read_own_log& effect);
   void carry_out(save_checkpoint& effect);
   void carry_out(collect_log& effect);
+  void carry_out(scrub_store& effect);
   void carry_out(send_to_peer& effect);
   void carry_out(close_peer& effect);
   void carry_out(answer_write& effect);
@@ -75,7 +81,8 @@ private:
   wall_clock clock_;
   std::shared_ptr<spdlog::logger> log_;
   sync_manager manager_;
-  std::vector<sync_effect> effects_;  ///< Of the event under way; kept for its memory.
+  std::vector<sync_effect> effects_;   ///< Of the event under way; kept for its memory.
+  std::vector<std::string> problems_;  ///< That the start found.
   bool is_carrying_out_ = false;
   std::uint64_t requests_ = 0;
   awaited_answers<values_written> writes_;

@@ -32,6 +32,10 @@ struct read_peer_log {
   peer_id peer;
   read_log wanted;
 };
+/// Read this node's own log. Then report `own_log_read`.
+struct read_own_log {
+  read_log wanted;
+};
 /// Write this state as the checkpoint that the next start begins with. Then report
 /// `checkpoint_written` or `checkpoint_failed`.
 struct save_checkpoint {
@@ -43,6 +47,17 @@ struct save_checkpoint {
 /// them and the history that is kept does not begin with them. Then report `log_collected`.
 struct collect_log {
   std::shared_ptr<const processed_changes> upto;
+};
+
+/// Check the next part of the store, and mend what is damaged. Then report `scrubbed`.
+struct scrub_store {};
+
+/// What a `scrub_store` has done.
+struct scrubbed_part {
+  bool is_done = false;  ///< The whole store has been checked.
+  std::uint64_t mended = 0;
+  bool needs_checkpoint = false;                  ///< See `scrub_step`.
+  std::shared_ptr<const processed_changes> base;  ///< What the log may lack now; or null.
 };
 
 /// What a `collect_log` has done.
@@ -110,8 +125,8 @@ struct sync_log_line {
 };
 
 /// What the owner of a manager has to do, in order.
-using sync_effect =
-    std::variant<append_batch, read_peer_log, save_checkpoint, collect_log, send_to_peer,
-                 close_peer, answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
+using sync_effect = std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint,
+                                 collect_log, scrub_store, send_to_peer, close_peer, answer_write,
+                                 answer_settle, tell_watcher, end_watcher, sync_log_line>;
 
 }  // namespace troupe

@@ -21,6 +21,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       log_base_(settings.log_base),
       members_(engine_.own_incarnation().origin),
       checkpoints_(settings.checkpoint_every, settings.replayed),
+      scrubs_(settings.scrub),
       watchers_(settings.watches),
       peers_({settings.cluster, engine_.own_incarnation().origin,
               engine_.own_incarnation().incarnation, strategies_hash(engine_.strategy())},
@@ -29,6 +30,9 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       joins_(settings.joins),
       max_member_waits_(settings.max_member_waits) {
   members_.update(engine_.tree());
+  if (!settings.saved) return;
+  restoring_.emplace(settings.saved);
+  log_base_ = {};  // nobody is to take this state before it is whole
 }
 
 void sync_manager::take_effects(std::vector<sync_effect>& into) {
@@ -45,6 +49,7 @@ void sync_manager::log(log_severity severity, std::string_view event,
 
 /// Why nothing of a write is taken: of many values all are written or none.
 std::optional<error> sync_manager::refusal(const write_values& wanted) const {
+  if (auto refused = refusal_to_write()) return refused;
   if (!queue_.health())
     return error{
         error_code::storage_failure,
@@ -126,11 +131,35 @@ result<values_written> sync_manager::write_all(const write_values& wanted) {
   return written;
 }
 
-void sync_manager::settle(context_request request) {
+void sync_manager::settle(context_request request, std::uint64_t deadline_ms) {
+  // Nothing that was acknowledged is lost when a restoration begins anew.
+  if (restoring_) return effects_.push_back(answer_settle{request, {}});
+  settles_.emplace(request, deadline_ms);
   waiting_.add(queue_.added(),
                waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()),
                                   checkpoints_.position(queue_.added()), request});
   go_on();
+}
+
+/// Answers a `settle`, unless its deadline has passed.
+void sync_manager::answer(context_request settle, result<void> outcome) {
+  if (settles_.erase(settle) > 0) effects_.push_back(answer_settle{settle, std::move(outcome)});
+}
+
+void sync_manager::expire_settles() {
+  std::vector<context_request> late;
+  for (const auto& [request, deadline] : settles_)
+    if (deadline <= now_.steady_ms) late.push_back(request);
+  const auto waiting = queue_.added() - queue_.durable();
+  for (const auto request : late) {
+    if (waiting == 0)
+      answer(request, {});
+    else
+      answer(request, fail(error_code::deadline_exceeded,
+                           std::to_string(waiting) +
+                               " changes are not on the disk yet, and are lost if the node ends "
+                               "now; none of them was acknowledged as durable"));
+  }
 }
 
 // -- watchers -------------------------------------------------------------------------------------
@@ -165,7 +194,7 @@ void sync_manager::go_on() {
 /// Takes the state as it is, so that a checkpoint is due in time however busy the writers are; it
 /// is written once the log holds all of it.
 void sync_manager::take_due_checkpoint() {
-  if (!checkpoints_.is_due(queue_.durable())) return;
+  if (restoring_ || !checkpoints_.is_due(queue_.durable())) return;
   const auto position = checkpoints_.take(queue_.added());
   waiting_.add(queue_.added(),
                waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()), position});
@@ -181,8 +210,7 @@ void sync_manager::serve(waiting_write& ready) {
 
 void sync_manager::serve(waiting_checkpoint& ready) {
   if (ready.settles && !checkpoints_.lacks(ready.position)) {
-    effects_.push_back(answer_settle{*ready.settles, {}});
-    return;
+    return answer(*ready.settles, {});
   }
   const auto id = checkpoints_.begin(ready.position, ready.settles);
   collection_.saving(id, ready.state->processed);
@@ -204,7 +232,11 @@ void sync_manager::stored() {
   const auto done = queue_.end_commit({});
   if (had_refused) log(log_severity::info, "context.disk_recovered", {});
   for (const auto& each : done->batches) add_committed(*each);
-  if (done->adopted) add_committed(*done->adopted);
+  if (done->adopted) {
+    --adopting_;
+    add_committed(*done->adopted);
+  }
+  if (restoring_ && restoring_->ends_with(done->adopted)) end_restoration();
   push_to_peers(*done);
   go_on();
 }
@@ -224,19 +256,18 @@ void sync_manager::refuse(waiting_write& ended, const error& why) {
 
 void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
   TROUPE_ASSERT(ended.settles, "only a checkpoint that a request waits for is refused");
-  effects_.push_back(answer_settle{*ended.settles, fail(why)});
+  answer(*ended.settles, fail(why));
 }
 
 void sync_manager::checkpoint_written(checkpoint_id id) {
   collection_.saved(id, true);
-  if (const auto settles = checkpoints_.end(id, true))
-    effects_.push_back(answer_settle{*settles, {}});
+  if (const auto settles = checkpoints_.end(id, true)) answer(*settles, {});
 }
 
 void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
   collection_.saved(id, false);
   if (const auto settles = checkpoints_.end(id, false))
-    effects_.push_back(answer_settle{*settles, fail(why)});
+    answer(*settles, fail(why));
   else
     log(log_severity::error, "context.checkpoint_failed", {{"reason", foreign_text{why.message}}});
 }
@@ -248,15 +279,16 @@ void sync_manager::tick(event_time now) {
   if (!peers_.empty()) join();
   release();
   expire_member_waits();
+  expire_settles();
   peers_.for_each(
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
   if (auto again = transfers_.tick(now.steady_ms))
     effects_.push_back(send_to_peer{again->peer, std::move(again->question)});
-  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now.steady_ms)) {
-    checkpoints_.count_unlogged(gone);
-    log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
-  }
-  collect();
+  watch_clock();
+  restore();
+  scrub();
+  want_checkpoint();
+  if (!restoring_) collect();
   reports_.tick(now.steady_ms, effects_);
   go_on();
 }
@@ -264,21 +296,22 @@ void sync_manager::tick(event_time now) {
 // -- reads ----------------------------------------------------------------------------------------
 
 value_found sync_manager::find(const get_value& wanted) const {
-  auto seen = engine_.view(wanted.path);
+  const auto entry = shown().find(wanted.path);
+  auto seen = entry ? view_of(engine_.strategy(), wanted.path, entry->siblings()) : std::nullopt;
   value_found found{seen.has_value(), seen ? std::move(*seen) : value{}, {}};
-  if (wanted.with_version) found.version = engine_.version(wanted.path);
+  if (wanted.with_version && !restoring_) found.version = engine_.version(wanted.path);
   return found;
 }
 
 std::optional<value_page> sync_manager::list(const list_values& wanted) const {
-  return list_page(engine_.tree(), engine_.strategy(), wanted, max_visited);
+  return list_page(shown(), engine_.strategy(), wanted, max_visited);
 }
 
 result<verified_state> sync_manager::begin_long_read() {
   if (long_reads_ >= max_long_reads_)
     return fail(error_code::overloaded, "too many full-context reads in progress; try again");
   ++long_reads_;
-  return verified_state{engine_.snapshot(), engine_.vector(), engine_.conflicts()};
+  return verified_state{shown(), engine_.vector(), engine_.conflicts()};
 }
 
 void sync_manager::end_long_read() {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,10 +13,13 @@
 #include <troupe/actors/context/acknowledgements.hpp>
 #include <troupe/actors/context/change_reports.hpp>
 #include <troupe/actors/context/checkpoint_schedule.hpp>
+#include <troupe/actors/context/clock_watch.hpp>
 #include <troupe/actors/context/commit_queue.hpp>
 #include <troupe/actors/context/log_collection.hpp>
 #include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/queries/value_queries.hpp>
+#include <troupe/actors/context/restoration.hpp>
+#include <troupe/actors/context/scrub_schedule.hpp>
 #include <troupe/actors/context/stable_cut.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state_transfers.hpp>
@@ -34,13 +38,16 @@ struct sync_settings {
   std::uint64_t checkpoint_every = 20'000;  ///< Changes.
   /// Changes that the start found in the log and in no checkpoint.
   std::uint64_t replayed = 0;
-  processed_changes log_base;      ///< What the log may lack.
+  processed_changes log_base;  ///< What the log may lack.
+  /// Set when the checkpoint was lost. Then the engine begins with the empty state.
+  std::shared_ptr<const saved_parts> saved;
   std::size_t max_long_reads = 2;  ///< Each keeps a thread busy.
   bool joins = true;               ///< Becomes a member when it meets another node.
   std::size_t max_member_waits = std::size_t{1} << 16;  ///< Writes that wait for other members.
   commit_limits commits;
   sync_limits sync;
   watch_limits watches;
+  scrub_pace scrub;
 };
 
 /// Everything that a replica of the context decides: which writes it takes, when it answers them,
@@ -77,8 +84,10 @@ public:
   /// A write of this node. Answered by `answer_write`, once, at the durability asked for.
   /// @param request not used before.
   void write(context_request request, const write_values& wanted, event_time now);
-  /// Makes everything durable and has it checkpointed. Answered by `answer_settle`, once.
-  void settle(context_request request);
+  /// Makes everything durable and has it checkpointed. Answered by `answer_settle`, once. What is
+  /// durable at the deadline needs no checkpoint: the next start replays it. If something is not,
+  /// the answer says how much.
+  void settle(context_request request, std::uint64_t deadline_ms = UINT64_MAX);
 
   // -- watchers -----------------------------------------------------------------------------------
 
@@ -96,11 +105,17 @@ public:
   /// The batch under way may not be durable. It is offered again later; appending what the log
   /// already holds must do no harm.
   void disk_refused(const error& why);
+  /// The answer to `read_own_log`.
+  void own_log_read(result<std::vector<shared_batch>> batches);
+  /// The log lacks more than before, because a part of it was damaged.
+  void log_mended(const processed_changes& base);
   /// The answer to `read_peer_log`.
   void log_read(peer_id peer, result<std::vector<shared_batch>> batches);
   /// The outcome of a `save_checkpoint`. One that failed is logged and tried again later.
   void checkpoint_written(checkpoint_id id);
   void checkpoint_failed(checkpoint_id id, const error& why);
+  /// The outcome of a `scrub_store`.
+  void scrubbed(const result<scrubbed_part>& part);
   /// The outcome of a `collect_log`. One that failed is logged.
   void log_collected(const result<collected_log>& done);
 
@@ -123,9 +138,20 @@ public:
 
   // -- reads --------------------------------------------------------------------------------------
 
+  /// Why nothing can be read: the state is being restored. @param salvaged whether the reader wants
+  /// what could be read of the old state. Ask this before the other functions.
+  std::optional<error> refusal_to_read(bool salvaged) const;
+  /// Whether the state is still to be restored; see `restoration`.
+  bool is_restoring() const noexcept { return restoring_.has_value(); }
+  /// What an operator has to know: for as long as it lasts, or until the node is started again.
+  std::vector<std::string> problems() const;
   /// What readers see at a path, and its version if that is wanted. O(log n).
   value_found find(const get_value& wanted) const;
-  value_explained explain(const path& where) const { return engine_.explain(where); }
+  value_explained explain(const path& where) const;
+  /// Whether times of changes are ahead of the clock, as of the latest event that had a time.
+  clock_checked clock() const;
+  /// Why there is nothing to correct.
+  std::optional<error> refusal_to_correct_clock() const;
   /// One page, or nothing when too many tombstones lie between the values: see `begin_long_read`.
   std::optional<value_page> list(const list_values& wanted) const;
   /// Admits a read that takes long, on another thread. @returns the state to read, or `overloaded`.
@@ -155,6 +181,8 @@ private:
   result<values_written> write_all(const write_values& wanted);
   void go_on();
   void take_due_checkpoint();
+  void answer(context_request settle, result<void> outcome);
+  void expire_settles();
   void serve(waiting_write& ready);
   void serve(waiting_checkpoint& ready);
   void serve(waiting_push& ready);
@@ -163,6 +191,19 @@ private:
   void refuse(waiting_checkpoint& ended, const error& why);
   static void refuse(waiting_push&, const error&) {}   // a push waits on
   static void refuse(waiting_offer&, const error&) {}  // so does an offer
+
+  // -- restoring ----------------------------------------------------------------------------------
+  std::optional<error> refusal_to_write() const;
+  const context_tree& shown() const;
+  void restore();
+  void scrub();
+  void watch_clock();
+  std::vector<std::string> clock_problems() const;
+  void need_checkpoint();
+  void want_checkpoint();
+  void save_restored();
+  void end_restoration();
+  void adopt(std::shared_ptr<const adopted_state> state);
 
   // -- members ------------------------------------------------------------------------------------
   std::optional<error> refusal_of_members(const write_values& wanted) const;
@@ -178,6 +219,7 @@ private:
   void compare_with(peer_id peer, const engine_state& theirs);
   void collect();
   path_filter what_is_watched() const;
+  void want_state(peer_id peer, version_vector base);
   void wait_before_join(peer_id peer, std::uint64_t milliseconds);
   void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);
@@ -208,9 +250,19 @@ private:
   member_waits member_waits_;
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
+  std::map<context_request, std::uint64_t> settles_;  ///< With their deadlines.
   log_collection collection_;
   stable_cut cut_;
   state_transfers transfers_;
+  std::optional<restoration> restoring_;
+  std::size_t adopting_ = 0;        ///< States in the queue.
+  bool checkpoint_wanted_ = false;  ///< Because a part of the log is damaged.
+  std::uint64_t next_wanted_ms_ = 0;
+  clock_watch clocks_;
+  scrub_schedule scrubs_;
+  std::uint64_t mended_ = 0;                       ///< By scrubs.
+  std::uint64_t mended_now_ = 0;                   ///< By the one under way.
+  std::optional<error> unscrubbed_;                ///< Why the latest scrub could not go on.
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;
   version_vector wanted_base_;  ///< For which the state under way is taken.

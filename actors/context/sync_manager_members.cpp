@@ -23,7 +23,8 @@ std::optional<error> sync_manager::refusal_of_members(const write_values& wanted
 
 /// Makes this node a member, unless it is one. What cannot be written now is tried again later.
 void sync_manager::join() {
-  if (!joins_ || members_.has_joined() || queue_.is_full() || !queue_.health()) return;
+  if (!joins_ || restoring_ || members_.has_joined() || queue_.is_full() || !queue_.health())
+    return;
   write_values wanted{.entries = {}, .principal = std::string{system_principal}};
   wanted.entries.push_back(
       {members::place_of(engine_.own_incarnation().origin),

@@ -70,9 +70,11 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
 }
 
 void sync_manager::log_read(peer_id peer, result<std::vector<shared_batch>> batches) {
-  if (!batches)
+  if (!batches) {
     log(log_severity::error, "context.log_unreadable",
         {{"reason", foreign_text{batches.error().message}}});
+    if (batches.error().code == error_code::corrupt_data) need_checkpoint();
+  }
   auto* session = peers_.find(peer);
   if (!session) return;
   carry_out(peer, session->log_read(batches ? std::move(*batches) : std::vector<shared_batch>{}));
@@ -197,6 +199,10 @@ void sync_manager::tell_of(apply_outcome& outcome) {
 void sync_manager::tell(applied_change change) {
   members_changed_ = members_changed_ || is_within(reserved_path, change.record.path.text()) ||
                      change.record.operation == operation::erase_subtree;
+  if (const auto ahead =
+          clocks_.seen(change.record.dot.origin, change.record.timestamp, now_.wall_ms))
+    log(log_severity::warning, "context.peer_clock_ahead",
+        {{"node", to_string(change.record.dot.origin)}, {"ahead_ms", *ahead}});
   if (change.conflict) reports_.conflict(change.record, effects_);
   for (auto& each : change.below) watchers_.note(std::move(each));
   if (change.visible) watchers_.note(std::move(change.instead ? *change.instead : change.record));

@@ -50,14 +50,19 @@ void sync_manager::serve(waiting_offer& ready) {
 // -- taking ---------------------------------------------------------------------------------------
 
 void sync_manager::carry_out(peer_id peer, need_state& effect) {
+  if (!engine_.processed().covers(effect.base)) want_state(peer, std::move(effect.base));
+}
+
+/// Asks a peer for its state, unless one is on its way. @param base what it must have.
+void sync_manager::want_state(peer_id peer, version_vector base) {
   const auto& node = peers_.node(peer);
   const auto next = next_join_ms_.find(node);
-  const bool is_on_its_way = engine_.processed().covers(effect.base) || transfers_.is_taking();
+  if (transfers_.is_taking() || (restoring_ && !restoring_->may_give(node))) return;
   const bool may_join = (next == next_join_ms_.end() || now_.steady_ms >= next->second) &&
                         !differ_.contains(peer) && !queue_.is_full() && queue_.health();
-  if (is_on_its_way || !may_join) return;
+  if (!may_join) return;
   log(log_severity::info, "context.state_wanted", {{"peer", to_string(node)}});
-  wanted_base_ = effect.base;
+  wanted_base_ = std::move(base);
   effects_.push_back(
       send_to_peer{peer, transfers_.begin(peer, transfer_purpose::join, engine_.tree(),
                                           engine_.limits(), now_.steady_ms)});
@@ -102,16 +107,18 @@ void sync_manager::carry_out(peer_id peer, take_state& effect) {
 
 /// Joins the state that has come from a peer, and has it stored.
 void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uint64_t entries) {
-  const auto joined = theirs.processed.covers(wanted_base_)
-                          ? engine_.join(theirs, now_.wall_ms, what_is_watched())
-                          : fail(error_code::protocol_violation,
-                                 "it lacks changes that the peer's log is said to lack");
+  const bool is_enough = theirs.processed.covers(wanted_base_) &&
+                         (!restoring_ || restoring_->is_enough(theirs.processed));
+  const auto joined = is_enough ? engine_.join(theirs, now_.wall_ms, what_is_watched())
+                                : fail(error_code::protocol_violation,
+                                       "it lacks changes that the peer's log is said to lack");
   wait_before_join(peer, joined ? join_next_ms : join_again_ms);
   if (!joined)
     return log(
         log_severity::error, "context.state_refused",
         {{"peer", to_string(peers_.node(peer))}, {"reason", foreign_text{joined.error().message}}});
   transfers_.drop_kept();
+  if (restoring_) restoring_->took_state();
   log(log_severity::info, "context.state_joined",
       {{"peer", to_string(peers_.node(peer))},
        {"entries", entries},
@@ -119,10 +126,14 @@ void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uin
        {"dropped", joined->dropped}});
   members_changed_ = true;
   for (const auto& each : joined->seen) watchers_.note(each);
-  queue_.add(
-      std::make_shared<const adopted_state>(adopted_state{engine_.state(), theirs.processed}));
+  adopt(std::make_shared<const adopted_state>(adopted_state{engine_.state(), theirs.processed}));
   release();
   go_on();
+}
+
+void sync_manager::adopt(std::shared_ptr<const adopted_state> state) {
+  ++adopting_;
+  queue_.add(std::move(state));
 }
 
 path_filter sync_manager::what_is_watched() const {
@@ -135,7 +146,7 @@ path_filter sync_manager::what_is_watched() const {
 void sync_manager::compare_with(peer_id peer, const engine_state& theirs) {
   next_compare_ms_ = now_.steady_ms + compare_again_ms;
   const bool is_comparable =
-      queue_.is_idle() && engine_.open() == 0 && theirs.processed.vector() == engine_.vector();
+      queue_.is_idle() && theirs.processed.vector() == engine_.applied().vector();
   if (!is_comparable) return;
   const auto ours = engine_.root_hash();
   const auto found = engine_.drop_collected(theirs, what_is_watched());
@@ -165,8 +176,18 @@ void sync_manager::add_committed(const adopted_state& adopted) {
 // -- the base of the log --------------------------------------------------------------------------
 
 void sync_manager::collect() {
+  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now_.steady_ms)) {
+    checkpoints_.count_unlogged(gone);
+    log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
+  }
   if (auto upto = collection_.next(members_, engine_.processed()))
     effects_.push_back(collect_log{std::move(upto)});
+}
+
+void sync_manager::log_mended(const processed_changes& base) {
+  log_base_.join(base);
+  log(log_severity::error, "context.log_mended",
+      {{"reason", "a part of the log was damaged; peers that lack it take the state instead"}});
 }
 
 void sync_manager::log_collected(const result<collected_log>& done) {

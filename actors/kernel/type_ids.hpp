@@ -62,6 +62,9 @@
   X(troupe::values_imported)      \
   X(troupe::explain_value)        \
   X(troupe::value_explained)      \
+  X(troupe::check_clock)          \
+  X(troupe::correct_clock)        \
+  X(troupe::clock_checked)        \
   X(troupe::verify_values)        \
   X(troupe::values_verified)      \
   X(troupe::sync_hello)           \

@@ -36,8 +36,8 @@ void print_value(const app_state& app, const value& shown) {
     std::printf("%s\n", shown.to_json(json_style::pretty).c_str());
 }
 
-result<void> get(app_state& app, client& node, const path& where) {
-  auto found = node.call(get_value{where}, app.deadline);
+result<void> get(app_state& app, client& node, const path& where, bool salvaged) {
+  auto found = node.call(get_value{.path = where, .salvaged = salvaged}, app.deadline);
   if (!found) return fail(std::move(found.error()));
   if (!found->found)
     return fail(error_code::not_found, "there is no value at " + show_path(where) +
@@ -54,11 +54,12 @@ result<void> print_change(app_state& app, result<change_accepted> accepted) {
 }
 
 /// Reads all entries of one state of the subtree. Starts again when it changes meanwhile.
-result<std::vector<context_entry>> fetch(app_state& app, client& node, const path& prefix) {
+result<std::vector<context_entry>> fetch(app_state& app, client& node, const path& prefix,
+                                         bool salvaged) {
   constexpr int attempts = 10;
   for (int attempt = 0; attempt < attempts; ++attempt) {
     std::vector<context_entry> all;
-    list_values wanted{.prefix = prefix, .after = {}, .limit = 10'000};
+    list_values wanted{.prefix = prefix, .after = {}, .limit = 10'000, .salvaged = salvaged};
     std::optional<state_hash> state;
     bool steady = true;
     while (true) {
@@ -76,10 +77,13 @@ result<std::vector<context_entry>> fetch(app_state& app, client& node, const pat
                                           " change too fast to be read as one state; try again");
 }
 
-result<void> list(app_state& app, client& node, const path& prefix, std::uint32_t limit) {
+result<void> list(app_state& app, client& node, const path& prefix, std::uint32_t limit,
+                  bool salvaged) {
   std::vector<value> shown;
-  list_values wanted{
-      .prefix = prefix, .after = {}, .limit = std::min<std::uint32_t>(limit, 10'000)};
+  list_values wanted{.prefix = prefix,
+                     .after = {},
+                     .limit = std::min<std::uint32_t>(limit, 10'000),
+                     .salvaged = salvaged};
   std::uint32_t left = limit;
   while (true) {
     auto page = node.call(wanted, app.deadline);
@@ -119,8 +123,8 @@ result<void> write_output(const app_state& app, const std::optional<std::string>
 }
 
 result<void> export_values(app_state& app, client& node, const path& prefix,
-                           const std::optional<std::string>& file, bool flat) {
-  auto entries = fetch(app, node, prefix);
+                           const std::optional<std::string>& file, bool flat, bool salvaged) {
+  auto entries = fetch(app, node, prefix, salvaged);
   if (!entries) return fail(std::move(entries.error()));
   if (flat) {
     std::vector<value::member> members;
@@ -185,6 +189,28 @@ result<void> verify(app_state& app, client& node, const path& prefix,
   return {};
 }
 
+result<void> check_clock_of(app_state& app, client& node, bool correct) {
+  auto checked =
+      correct ? node.call(correct_clock{}, app.deadline) : node.call(check_clock{}, app.deadline);
+  if (!checked) return fail(std::move(checked.error()));
+  if (app.json) return print_json(to_value(*checked)), result<void>{};
+  const auto show = [](std::uint64_t ms) { return show_duration(std::chrono::milliseconds{ms}); };
+  if (checked->ahead_ms > 0)
+    std::printf("this node's changes are %s ahead of its clock, %s\n",
+                show(checked->ahead_ms).c_str(), show_time(checked->now_ms).c_str());
+  else
+    std::printf("this node's changes have the times of its clock, %s\n",
+                show_time(checked->now_ms).c_str());
+  for (const auto& each : checked->others)
+    std::printf("those of node %s are %s ahead\n", to_string(each.node).c_str(),
+                show(each.ahead_ms).c_str());
+  if (correct)
+    confirm(app, "the next start corrects it: stop the node and start it again");
+  else if (checked->ahead_ms > 0)
+    remark(app, "they win conflicts until then; end that with --correct");
+  return {};
+}
+
 /// A subcommand with a path; the callback gets it parsed.
 CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name,
                            const std::string& summary, bool needed,
@@ -210,6 +236,34 @@ void add_durability(CLI::App& command, const std::shared_ptr<durability>& into) 
           "Return when the write is in memory, durable (on this node's disk; the default), or on "
           "the disks of a majority or of all members")
       ->check(CLI::IsMember(names<durability>()));
+}
+
+/// The option that reads what is left of a damaged context.
+void add_salvaged(CLI::App& command, const std::shared_ptr<bool>& into) {
+  command.add_flag("--salvaged", *into,
+                   "While a damaged context is restored: read what could be saved of it");
+}
+
+void add_get(CLI::App& group, app_state& app) {
+  auto salvaged = std::make_shared<bool>(false);
+  auto* command = add_path_command(group, app, "get", "Prints a value", true,
+                                   [&app, salvaged](client& node, const path& where) {
+                                     return get(app, node, where, *salvaged);
+                                   });
+  add_salvaged(*command, salvaged);
+}
+
+void add_list(CLI::App& group, app_state& app) {
+  auto salvaged = std::make_shared<bool>(false);
+  auto limit = std::make_shared<std::uint32_t>(1000);
+  auto* command =
+      add_path_command(group, app, "list", "Lists the values at and below a path", false,
+                       [&app, limit, salvaged](client& node, const path& prefix) {
+                         return list(app, node, prefix, *limit, *salvaged);
+                       });
+  command->add_option("--limit", *limit, "The most values to list (default 1000)")
+      ->check(CLI::Range(1, 100'000'000));
+  add_salvaged(*command, salvaged);
 }
 
 void add_set(CLI::App& group, app_state& app) {
@@ -250,14 +304,16 @@ void add_import(CLI::App& group, app_state& app) {
 void add_export(CLI::App& group, app_state& app) {
   auto output = std::make_shared<std::optional<std::string>>();
   auto flat = std::make_shared<bool>(false);
-  auto* command = add_path_command(group, app, "export",
-                                   "Prints the values at and below a path as one JSON document",
-                                   false, [&app, output, flat](client& node, const path& prefix) {
-                                     return export_values(app, node, prefix, *output, *flat);
-                                   });
+  auto salvaged = std::make_shared<bool>(false);
+  auto* command = add_path_command(
+      group, app, "export", "Prints the values at and below a path as one JSON document", false,
+      [&app, output, flat, salvaged](client& node, const path& prefix) {
+        return export_values(app, node, prefix, *output, *flat, *salvaged);
+      });
   command->add_option_function<std::string>("--output,-o", keep_in(*output), "Write to this file")
       ->check(not_empty);
   command->add_flag("--flat", *flat, "One member for each path instead of nesting");
+  add_salvaged(*command, salvaged);
 }
 
 }  // namespace
@@ -265,8 +321,7 @@ void add_export(CLI::App& group, app_state& app) {
 void add_context(CLI::App& parent, app_state& app) {
   auto* group = parent.add_subcommand("context", "The tree of values that nodes share");
   group->require_subcommand(1);
-  add_path_command(*group, app, "get", "Prints a value", true,
-                   [&app](client& node, const path& where) { return get(app, node, where); });
+  add_get(*group, app);
   add_set(*group, app);
   auto level = std::make_shared<durability>(durability::durable);
   auto* erase = add_path_command(
@@ -276,12 +331,7 @@ void add_context(CLI::App& parent, app_state& app) {
       });
   add_durability(*erase, level);
 
-  auto limit = std::make_shared<std::uint32_t>(1000);
-  add_path_command(
-      *group, app, "list", "Lists the values at and below a path", false,
-      [&app, limit](client& node, const path& prefix) { return list(app, node, prefix, *limit); })
-      ->add_option("--limit", *limit, "The most values to list (default 1000)")
-      ->check(CLI::Range(1, 100'000'000));
+  add_list(*group, app);
   add_import(*group, app);
   add_export(*group, app);
   add_path_command(*group, app, "explain",
@@ -296,6 +346,15 @@ void add_context(CLI::App& parent, app_state& app) {
                    })
       ->add_option_function<std::string>("--against", keep_in(*against),
                                          "Compare with the node of this data directory");
+
+  auto correct = std::make_shared<bool>(false);
+  auto* clock = add_client_command(*group, app, "clock",
+                                   "Tells whether the times of changes are ahead of the clock");
+  clock->add_flag("--correct", *correct,
+                  "Give changes times by the clock again, from the next start of the node on");
+  clock->callback([&app, correct] {
+    with_node(app, [&](client& node) { return check_clock_of(app, node, *correct); });
+  });
 }
 
 }  // namespace troupe::cli

@@ -31,6 +31,7 @@ result<void> print_info(app_state& app, client& node) {
   row("conflicts", show_count(info->conflicts));
   row("members", show_count(info->members));
   row("root hash", to_string(info->root_hash));
+  for (const auto& each : info->problems) row("problem", each);
   return {};
 }
 

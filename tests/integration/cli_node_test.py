@@ -189,19 +189,19 @@ class Several(NodeTest):
             wait_until(lambda: node.ask("node", "info")["conflicts"] == 0)
         self.stop_all()
 
-    def test_a_copied_data_directory_is_refused_by_the_original(self):
+    def test_a_copied_data_directory_does_not_start_beside_the_original(self):
         a = self.start("--listen", "127.0.0.1:0", name="a")
         a.do("context", "set", "/a", "1")
-        self.assertEqual(a.stop(), SUCCESS)
-        subprocess.run(["cp", "-a", str(a.data), str(self.directory / "copy")], check=True)
-        a.start("--listen", "127.0.0.1:0")
-        copy = self.start("--join", a.address, name="copy")
-        problem = wait_until(lambda: next((p["problem"] for p in copy.ask("node", "peers")
-                                           if "copied" in p["problem"]), None))
-        self.assertRegex(problem, "the data directory was copied; give the copy its own|copied")
-        self.assertIn(problem[:40], copy.do("node", "peers"))
-        self.assertFalse(any(p["connected"] for p in copy.ask("node", "peers")))
+        copy = self.directory / "copy"
+        subprocess.run(["cp", "-a", str(a.data), str(copy)], check=True)
+        refused = troupe("run", "--data-dir", copy, "--join", a.address)
+        self.assertEqual(refused.returncode, USAGE, refused.stderr)
+        self.assertIn(f"as process {a.pid} with the data directory", refused.stderr)
+        self.assertIn("start a node with an empty data directory instead", refused.stderr)
         a.do("context", "set", "/still", "served")
+        self.assertEqual(a.stop(), SUCCESS)
+        moved = self.start(name="copy")
+        self.assertEqual(moved.ask("context", "get", "/a"), 1)
         self.stop_all()
 
     def test_a_node_of_another_cluster_is_refused_with_the_reason(self):

@@ -151,14 +151,14 @@ class WrongStart(NodeTest):
                     "--data-dir", "data", "--plugin", "nowhere", "--log-level", "off")
         self.assertFalse((self.directory / "data").exists())
 
-    def test_a_damaged_database_is_not_served(self):
+    def test_a_file_that_nothing_can_be_read_of_is_not_served(self):
         node = self.start()
         node.do("context", "set", "/a", "1")
         self.stop_all()
-        (node.data / "context.db").write_bytes(b"no database at all" * 1000)
-        for extra in node.data.glob("context.db-*"):
+        for extra in node.data.glob("context.*"):
             extra.unlink()
-        self.refuse(DAMAGED, r"context\.db|data directory|damaged|not a database",
+        (node.data / "context.db").write_bytes(b"no database at all" * 1000)
+        self.refuse(DAMAGED, "is damaged, and not even the node that it belongs to can be read",
                     "--data-dir", node.data)
 
 

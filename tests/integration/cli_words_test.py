@@ -13,7 +13,7 @@ from nodes import (  # noqa: E402
     DAMAGED, PROGRAM, SOURCE, SUCCESS, UNAVAILABLE, USAGE, NodeTest, environment, troupe)
 
 
-GROUPS = {"context": "get set delete list import export explain verify",
+GROUPS = {"context": "get set delete list import export explain verify clock",
           "node": "info peers stop",
           "plugin": "list load unload usage grant revoke check audit"}
 ALONE = "run exec metrics version"

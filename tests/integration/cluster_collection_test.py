@@ -3,6 +3,7 @@ away loses nothing, and what was deleted leaves the disks."""
 
 import json
 import pathlib
+import re
 import signal
 import sqlite3
 import sys
@@ -41,6 +42,10 @@ class ClusterCollection(NodeTest):
             return database.execute(changes).fetchone()[0]
         finally:
             database.close()
+
+    def tombstones_collected(self, node):
+        return sum(map(int, re.findall(r"context.tombstones_collected tombstones=(\d+)",
+                                       node.log_text())))
 
     def assert_equal_states(self, *nodes):
         wait_until(lambda: len({node.root_hash() for node in nodes}) == 1, 30)
@@ -92,8 +97,7 @@ class ClusterCollection(NodeTest):
         a.do("context", "set", "/stays", "1", "--durability", "all")
         for i in range(20):
             (a if i % 2 else b).do("context", "delete", f"/gone/{i}")
-        wait_until(lambda: "context.tombstones_collected" in a.log_text() and
-                   "context.tombstones_collected" in b.log_text(), 60)
+        wait_until(lambda: all(self.tombstones_collected(node) == 20 for node in (a, b)), 60)
         self.assert_equal_states(a, b)
         # What is written where something was deleted is no conflict.
         b.do("context", "set", "/gone/1", "2", "--durability", "all")

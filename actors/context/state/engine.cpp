@@ -28,6 +28,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
     : own_{self, incarnation},
       limits_(limits),
       strategy_(std::move(strategy)),
+      clock_since_(restored.clock_since),
       tree_(std::move(restored.tree)),
       processed_(std::move(restored.processed)),
       transactions_(limits.max_open_weight),
@@ -236,7 +237,7 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   if (const auto why = transactions_.misplaced(record))
     return fail(error_code::corrupt_data,
                 describe(record) + " in the log breaks a transaction: " + *why);
-  if (record.dot.origin == own_.origin) clock_.resume(record.timestamp, now_ms);
+  if (record.dot.origin == own_.origin) take_time(record.dot, record.timestamp, now_ms);
   const auto content = content_hash(record);
   std::vector<applied_change> seen_by_nobody;
   take(std::move(record), content, seen_by_nobody);
@@ -244,9 +245,11 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
 }
 
 /// Moves the clock. An earlier incarnation of this node may have been ahead of wall time, so its
-/// timestamps count, within reason. False when a timestamp is beyond reason.
+/// timestamps count, within reason, unless an operator has said that it was wrong. False when a
+/// timestamp is beyond reason.
 bool context_engine::take_time(const dot& id, timestamp given, std::uint64_t now_ms) {
-  if (id.origin == own_.origin) return clock_.resume(given, now_ms);
+  if (id.origin == own_.origin)
+    return id.incarnation < clock_since_ || clock_.resume(given, now_ms);
   clock_.observe(given, now_ms);
   return true;
 }

@@ -52,6 +52,8 @@ struct engine_state {
   timestamp clock;  ///< The latest time given or observed.
   std::vector<equivocation> quarantine;
   std::shared_ptr<const processed_changes> stable;  ///< See `context_engine::set_stable`; or null.
+  /// The times of changes of earlier incarnations of this node do not count: its clock was wrong.
+  std::uint64_t clock_since = 0;
 };
 
 /// A change that has become part of the state.
@@ -277,6 +279,8 @@ public:
   const processed_changes& processed() const noexcept { return processed_; }
   /// The same without those of open transactions: what is part of the state. O(incarnations).
   processed_changes applied() const;
+  /// The time that the next local write would get.
+  timestamp next_time(std::uint64_t now_ms) const noexcept { return clock_.next(now_ms); }
   /// What was processed, of incarnations that have not ended.
   const version_vector& vector() const noexcept { return processed_.vector(); }
   state_hash root_hash() const noexcept { return tree_.hash(); }
@@ -376,6 +380,7 @@ private:
   engine_limits limits_;
   std::shared_ptr<const conflict_resolution> strategy_;
   hybrid_clock clock_;
+  std::uint64_t clock_since_;
   context_tree tree_;
   processed_changes processed_;
   open_transactions transactions_;

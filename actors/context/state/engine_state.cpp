@@ -140,7 +140,7 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
 }
 
 engine_state context_engine::state() const {
-  return {tree_, applied(), clock_.last(), quarantine_, stable_};
+  return {tree_, applied(), clock_.last(), quarantine_, stable_, clock_since_};
 }
 
 processed_changes context_engine::applied() const {

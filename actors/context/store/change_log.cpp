@@ -13,12 +13,6 @@
 
 namespace troupe {
 
-namespace {
-
-constexpr const char* base_key = "log_base";
-
-}  // namespace
-
 change_log::change_log(SQLite::Database& database, meta_table& meta)
     : database_(database),
       meta_(meta),
@@ -43,11 +37,14 @@ change_log::change_log(SQLite::Database& database, meta_table& meta)
 
 result<void> change_log::load(std::uint64_t from) {
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {
-    auto base = meta_.find<processed_changes>(base_key);
+    auto base = meta_.find<processed_changes>(meta_key::log_base);
     if (!base) return fail(std::move(base.error()));
     base_ = std::move(*base).value_or(processed_changes{});
     changes_ = static_cast<std::uint64_t>(
         database_.execAndGet("SELECT coalesce(max(number), 0) FROM log").getInt64());
+    const auto end = meta_.find<std::uint64_t>(meta_key::log_end);
+    if (!end) return fail(end.error());
+    changes_ = std::max(changes_, end->value_or(0));
     last_run_ = database_.execAndGet("SELECT coalesce(max(run), 0) FROM runs").getInt64();
     SQLite::Statement rows{database_,
                            "SELECT min(number), origin, incarnation FROM log NOT INDEXED LEFT "
@@ -67,13 +64,9 @@ result<void> change_log::load(std::uint64_t from) {
 
 /// The incarnation of a row of `?, origin, incarnation`.
 result<incarnation_id> change_log::source_of(const SQLite::Statement& at, const std::string& name) {
-  incarnation_id source{{}, static_cast<std::uint64_t>(at.getColumn(2).getInt64())};
-  const auto column = at.getColumn(1);
-  const auto origin = bytes_of(column);
-  if (origin.size() != source.origin.id.bytes.size())
-    return damaged_row(name, "its incarnation is unknown");
-  std::memcpy(source.origin.id.bytes.data(), origin.data(), origin.size());
-  return source;
+  const auto source = source_in(at);
+  if (!source) return damaged_row(name, "its incarnation is unknown");
+  return *source;
 }
 
 /// What the log has of an incarnation. All zero when it has nothing.
@@ -109,6 +102,41 @@ result<std::uint64_t> change_log::last_of(const incarnation_id& source) {
   });
 }
 
+result<processed_changes> change_log::all() {
+  return without_exceptions(database_.getFilename(), [&]() -> result<processed_changes> {
+    auto found = base_;
+    SQLite::Statement runs{database_,
+                           "SELECT run, origin, incarnation, (SELECT max(last) FROM log WHERE "
+                           "log.run = runs.run) FROM runs ORDER BY origin, incarnation"};
+    while (runs.executeStep()) {
+      const auto source =
+          source_of(runs, "row " + std::to_string(runs.getColumn(0).getInt64()) + " of 'runs'");
+      if (!source) return fail(source.error());
+      const auto last = static_cast<std::uint64_t>(runs.getColumn(3).getInt64());
+      const dot end{source->origin, source->incarnation, last};
+      if (last > 0 && !found.covers(end)) found.raise(end);
+    }
+    return found;
+  });
+}
+
+result<void> change_log::check_runs() {
+  return without_exceptions(database_.getFilename(), [&]() -> result<void> {
+    SQLite::Statement runs{database_, "SELECT run, origin, incarnation, hash FROM runs"};
+    while (runs.executeStep()) {
+      const auto run = runs.getColumn(0).getInt64();
+      const auto source = source_in(runs);
+      if (!source || runs.getColumn(3).getInt64() != hash_of(*source, run))
+        return damaged_row("row " + std::to_string(run) + " of 'runs'", wrong_hash);
+    }
+    const auto count = [&](const char* sql) { return database_.execAndGet(sql).getInt64(); };
+    if (count("SELECT count(*) FROM log INDEXED BY log_by_run") ==
+        count("SELECT count(*) FROM log NOT INDEXED"))
+      return {};
+    return damaged_row("the index of 'log'", "it has another number of rows");
+  });
+}
+
 result<std::uint64_t> change_log::last_incarnation(const node_id& node) {
   return without_exceptions(database_.getFilename(), [&]() -> result<std::uint64_t> {
     SQLite::Statement latest{database_,
@@ -123,7 +151,7 @@ result<std::uint64_t> change_log::last_incarnation(const node_id& node) {
 }
 
 result<void> change_log::store_base(const processed_changes& base) {
-  return meta_.put(base_key, base);
+  return meta_.put(meta_key::log_base, base);
 }
 
 // -- appending ------------------------------------------------------------------------------------

@@ -75,10 +75,36 @@ public:
   result<bool> collect(const processed_changes& upto, std::uint64_t first_kept,
                        std::size_t max_rows);
 
+  /// The outcome of `check_rows`.
+  struct checked_rows {
+    std::int64_t next = 1;                ///< Where to go on.
+    std::optional<std::int64_t> damaged;  ///< The first row that cannot be read.
+    bool is_end = false;
+  };
+  /// Reads rows from this number on, and stops at a damaged one. @param most rows, at least 1.
+  result<checked_rows> check_rows(std::int64_t from, std::size_t most);
+  /// Reads all rows of `runs`, and whether the index has as many rows as the log. Fails with
+  /// corrupt_data when not. O(rows), without their changes.
+  result<void> check_runs();
+  /// Removes all rows before `first_kept` but the last of the log, and makes what was in them part
+  /// of the base. For when one of them is damaged. One transaction; when it fails, nothing has
+  /// changed.
+  /// @param upto has all changes of these rows.
+  /// @returns whether there were any.
+  result<bool> give_up(const processed_changes& upto, std::uint64_t first_kept);
+
+  /// Removes all changes that are not in here. Call in a transaction, and `forget_all` after its
+  /// commit. O(rows).
+  result<void> cut(const processed_changes& kept);
+  /// What is known of the incarnations has to be read again.
+  void forget_all() noexcept { runs_.clear(); }
+
   /// How many changes were ever appended.
   std::uint64_t changes() const noexcept { return changes_; }
   /// The last change of an incarnation in the log or its base; 0 when there is none. O(log rows).
   result<std::uint64_t> last_of(const incarnation_id& source);
+  /// All changes that the log or its base has. O(incarnations + log rows).
+  result<processed_changes> all();
   /// How many changes the log holds that are not in `checkpointed`, which has all rows before the
   /// one that was loaded first.
   std::uint64_t records_beyond(const processed_changes& checkpointed) const;

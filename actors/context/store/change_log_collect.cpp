@@ -107,4 +107,68 @@ result<bool> change_log::collect(const processed_changes& upto, std::uint64_t fi
   return has_more;
 }
 
+result<bool> change_log::give_up(const processed_changes& upto, std::uint64_t first_kept) {
+  bool has_removed = false;
+  auto base = base_;
+  auto done = transact(database_, [&]() -> result<void> {
+    SQLite::Statement remove{database_, "DELETE FROM log WHERE number < ?"};
+    remove.bind(1, static_cast<std::int64_t>(std::min(first_kept, changes_)));
+    has_removed = remove.exec() > 0;
+    if (!has_removed) return {};
+    base.join(upto);
+    return store_base(base);
+  });
+  if (!done) return fail(std::move(done.error()));
+  base_ = std::move(base);
+  return has_removed;
+}
+
+result<void> change_log::cut(const processed_changes& kept) {
+  return without_exceptions(database_.getFilename(), [&]() -> result<void> {
+    std::vector<std::int64_t> gone;
+    std::vector<std::pair<std::int64_t, shared_batch>> shortened;
+    SQLite::Statement rows{database_,
+                           "SELECT number, origin, incarnation, first, last, batch, log.hash FROM "
+                           "log LEFT JOIN runs USING (run) ORDER BY number"};
+    while (rows.executeStep()) {
+      const auto number = rows.getColumn(0).getInt64();
+      const auto source = source_of(rows, "log row " + std::to_string(number));
+      if (!source) return fail(source.error());
+      const auto first = static_cast<std::uint64_t>(rows.getColumn(3).getInt64()),
+                 last = static_cast<std::uint64_t>(rows.getColumn(4).getInt64());
+      if (kept.covers(dot{source->origin, source->incarnation, last})) continue;
+      const auto upto = kept.at(*source);
+      if (upto < first) {
+        gone.push_back(number);
+        continue;
+      }
+      const auto batch = batch_of(rows);
+      if (!batch) return fail(batch.error());
+      auto records = (*batch)->records();
+      if (!records) return fail(std::move(records.error()));
+      records->resize(upto - first + 1);
+      shortened.emplace_back(number, change_batch::of(*records, change_batch::max_bytes_of_many));
+    }
+    SQLite::Statement remove{database_, "DELETE FROM log WHERE number = ?"};
+    for (const auto number : gone) {
+      const scoped_reset after{remove};
+      remove.bind(1, number);
+      remove.exec();
+    }
+    SQLite::Statement replace{database_,
+                              "UPDATE log SET last = ?, batch = ?, hash = ? WHERE number = ?"};
+    for (const auto& [number, batch] : shortened) {
+      const scoped_reset after{replace};
+      replace.bind(1, static_cast<std::int64_t>(batch->last()));
+      bind_blob(replace, 2, batch->bytes());
+      replace.bind(3, hash_of(number, *batch));
+      replace.bind(4, number);
+      replace.exec();
+    }
+    // No number is given out again.
+    const bool is_same = gone.empty() && shortened.empty();
+    return is_same ? result<void>{} : meta_.put(meta_key::log_end, changes_);
+  });
+}
+
 }  // namespace troupe

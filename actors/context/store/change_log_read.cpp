@@ -154,6 +154,29 @@ result<std::vector<shared_batch>> change_log::read(std::span<const log_range> wa
   });
 }
 
+result<change_log::checked_rows> change_log::check_rows(std::int64_t from, std::size_t most) {
+  return without_exceptions(database_.getFilename(), [&]() -> result<checked_rows> {
+    checked_rows checked{.next = from, .damaged = {}};
+    SQLite::Statement rows{database_,
+                           "SELECT number, origin, incarnation, first, last, batch, log.hash FROM "
+                           "log LEFT JOIN runs USING (run) WHERE number >= ? ORDER BY number LIMIT "
+                           "?"};
+    rows.bind(1, from);
+    rows.bind(2, static_cast<std::int64_t>(most));
+    std::size_t count = 0;
+    while (rows.executeStep()) {
+      ++count;
+      const auto number = rows.getColumn(0).getInt64();
+      checked.next = number + 1;
+      if (batch_of(rows)) continue;
+      checked.damaged = number;
+      return checked;
+    }
+    checked.is_end = count < most;
+    return checked;
+  });
+}
+
 result<void> change_log::replay(processed_changes done,
                                 const std::function<result<void>(change_record&&)>& take) {
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {

@@ -33,7 +33,9 @@ public:
       const std::function<result<void>()>& beside = [] { return result<void>{}; });
 
   /// The changes that the latest checkpoint holds.
-  const processed_changes& processed() const noexcept { return processed_; }
+  const processed_changes& processed() const noexcept { return latest_.processed; }
+  /// The latest checkpoint, after `load` or `write`; else null.
+  const engine_state* latest() const noexcept { return has_entries_ ? &latest_ : nullptr; }
   /// The first row of the log with a change that is not in the latest checkpoint; 1 when there is
   /// none. All rows before it are in the checkpoint.
   std::uint64_t replay_from() const noexcept { return replay_from_; }
@@ -42,14 +44,50 @@ public:
   /// whole tree. O(entries).
   result<engine_state> load();
 
+  /// The outcome of `check_rows`.
+  struct checked_rows {
+    std::string next;        ///< Where to go on.
+    std::size_t mended = 0;  ///< That were wrong.
+    bool is_end = false;
+  };
+  /// Compares rows with the latest checkpoint, which must have been loaded or written, and mends
+  /// those that differ. @param from where to begin; empty for the first row. @param most rows, at
+  /// least 1. O(most * log entries).
+  result<checked_rows> check_rows(const std::string& from, std::size_t most);
+  /// Reads all rows of the table `meta`. Fails with corrupt_data when one is damaged.
+  result<void> check_meta() { return meta_.check(); }
+  /// Adds the rows that are missing, when no row is left that should not be there. @returns how
+  /// many. O(entries), and O(entries * log entries) when one is missing.
+  result<std::size_t> add_missing_rows();
+
+  /// Removes the time from the checkpoint, if there is one. Call before `load`, in a transaction.
+  result<void> forget_clock();
+
+  /// Whether the checkpoint was lost, and the entries are what could be read of it: then nobody
+  /// knows which changes they hold. `load` gives the empty state, and the next `write` replaces
+  /// them.
+  result<bool> is_salvaged();
+  /// Of a checkpoint that was lost.
+  struct salvaged_entries {
+    context_tree tree;
+    bool knows_base = true;  ///< Whether the base of the log is known, or guessed from its rows.
+  };
+  /// What is left of a checkpoint that was lost. O(entries).
+  result<salvaged_entries> load_salvaged();
+  /// Makes these the entries of a checkpoint that was lost. There must be no checkpoint.
+  result<void> write_salvaged(const context_tree& entries, bool knows_base);
+
 private:
+  result<void> drop_salvaged();
+  result<void> rewrite(const std::vector<std::string>& keys);
   result<void> write_entry(const tree_entry* before, const tree_entry* after);
 
   SQLite::Database& database_;
   meta_table& meta_;
   SQLite::Statement upsert_, erase_;
-  context_tree written_;  ///< The entries that the table holds.
-  processed_changes processed_;
+  engine_state latest_;       ///< What the table and the head hold; see `has_entries_`.
+  bool has_entries_ = false;  ///< False: the entries have not been read, or there are none.
+  bool is_salvaged_ = false;
   std::uint64_t replay_from_ = 1;
 };
 

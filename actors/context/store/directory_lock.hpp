@@ -16,6 +16,9 @@ public:
   /// @returns already_exists, which names the process that has the lock, or storage_failure.
   static result<directory_lock> take(const std::string& directory, const std::string& name);
 
+  /// No lock.
+  directory_lock() noexcept : file_(-1) {}
+
   /// Whether a process has the lock now. `take` may still fail afterwards.
   static bool is_taken(const std::string& directory, const std::string& name);
 

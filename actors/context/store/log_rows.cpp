@@ -1,5 +1,6 @@
 #include <troupe/actors/context/store/log_rows.hpp>
 
+#include <cstring>
 #include <initializer_list>
 #include <string>
 
@@ -21,6 +22,15 @@ std::string row_key(std::string_view origin, std::initializer_list<std::uint64_t
 
 std::string_view id_bytes(const node_id& node) noexcept {
   return {reinterpret_cast<const char*>(node.id.bytes.data()), node.id.bytes.size()};
+}
+
+std::optional<incarnation_id> source_in(const SQLite::Statement& row) {
+  incarnation_id source{{}, static_cast<std::uint64_t>(row.getColumn(2).getInt64())};
+  const auto column = row.getColumn(1);
+  const auto origin = bytes_of(column);
+  if (origin.size() != source.origin.id.bytes.size()) return std::nullopt;
+  std::memcpy(source.origin.id.bytes.data(), origin.data(), origin.size());
+  return source;
 }
 
 std::int64_t hash_of(const incarnation_id& source, std::int64_t run) {

@@ -38,50 +38,63 @@ result<void> create_tables(SQLite::Database& database, const store_identity& fre
     database.exec(tables);
     database.exec("PRAGMA application_id = " + std::to_string(application_id));
     database.exec("PRAGMA user_version = " + std::to_string(schema_version));
-    return meta_table{database}.put("identity", fresh);
+    return meta_table{database}.put(meta_key::identity, fresh);
   });
-}
-
-result<std::chrono::milliseconds> check_pages(SQLite::Database& database) {
-  const auto began = std::chrono::steady_clock::now();
-  const auto found = database.execAndGet("PRAGMA quick_check(1)").getString();
-  if (found != "ok")
-    return fail(error_code::corrupt_data, "the context store is damaged: " + found);
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
-                                                               began);
 }
 
 }  // namespace
 
-result<std::chrono::milliseconds> prepare_schema(SQLite::Database& database,
-                                                 const store_identity& fresh) {
-  return without_exceptions(database.getFilename(), [&]() -> result<std::chrono::milliseconds> {
-    const auto number = [&](const char* sql) { return database.execAndGet(sql).getInt64(); };
-    const auto owner = number("PRAGMA application_id");
-    const bool is_empty = number("SELECT count(*) FROM sqlite_schema") == 0;
-    if (!is_empty && owner != application_id)
-      return fail(error_code::corrupt_data,
-                  "'context.db' is a database of another program; choose another data directory");
-    const auto version = number("PRAGMA user_version");
-    if (version > schema_version)
-      return fail(error_code::version_mismatch,
-                  "the context store has format " + std::to_string(version) +
-                      "; this build reads up to " + std::to_string(schema_version));
-    if (!is_empty && version < oldest_version)
-      return fail(error_code::version_mismatch,
-                  "the context store has format " + std::to_string(version) +
-                      ", which no release wrote; this build reads formats from " +
-                      std::to_string(oldest_version) + " on; use a new data directory");
+result<void> check_format(SQLite::Database& database) {
+  const auto number = [&](const char* sql) { return database.execAndGet(sql).getInt64(); };
+  if (number("PRAGMA application_id") != application_id)
+    return fail(error_code::invalid_argument,
+                "'context.db' is a database of another program; choose another data directory");
+  const auto version = number("PRAGMA user_version");
+  if (version > schema_version)
+    return fail(error_code::version_mismatch,
+                "the context store has format " + std::to_string(version) +
+                    "; this build reads up to " + std::to_string(schema_version));
+  if (version < oldest_version)
+    return fail(error_code::version_mismatch,
+                "the context store has format " + std::to_string(version) +
+                    ", which no release wrote; this build reads formats from " +
+                    std::to_string(oldest_version) + " on; use a new data directory");
+  return {};
+}
+
+result<void> empty_wal(SQLite::Database& database) {
+  return without_exceptions(database.getFilename(), [&]() -> result<void> {
+    SQLite::Statement done{database, "PRAGMA wal_checkpoint(TRUNCATE)"};
+    const bool is_whole = done.executeStep() && done.getColumn(0).getInt() == 0;
+    if (is_whole) return {};
+    return fail(error_code::storage_failure,
+                "'" + database.getFilename() + "' cannot be written without its write-ahead file");
+  });
+}
+
+result<void> prepare_schema(SQLite::Database& database, const store_identity& fresh) {
+  return without_exceptions(database.getFilename(), [&]() -> result<void> {
+    const bool is_empty = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt64() == 0;
+    if (!is_empty)
+      if (auto format = check_format(database); !format) return format;
     // The first page says so from its first write on, and the next line writes it.
     if (is_empty) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
     if (database.execAndGet("PRAGMA journal_mode = WAL").getString() != "wal")
       return fail(error_code::storage_failure,
                   "the file system cannot hold a write-ahead log; use a local disk");
     database.exec(settings);
-    if (!is_empty) return check_pages(database);
-    if (auto created = create_tables(database, fresh); !created)
-      return fail(std::move(created.error()));
-    return std::chrono::milliseconds{0};
+    if (!is_empty) return {};
+    if (auto created = create_tables(database, fresh); !created) return created;
+    // A directory that loses its write-ahead file still has a store.
+    return empty_wal(database);
+  });
+}
+
+result<void> check_pages(SQLite::Database& database) {
+  return without_exceptions(database.getFilename(), [&]() -> result<void> {
+    const auto found = database.execAndGet("PRAGMA quick_check(1)").getString();
+    if (found == "ok") return {};
+    return fail(error_code::corrupt_data, "the context store is damaged: " + found);
   });
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <chrono>
-
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
 #include <troupe/messages/wire/codec.hpp>
@@ -25,12 +23,21 @@ struct store_identity {
 };
 
 /// Makes the tables in an empty database, with `fresh` as the identity. In any other database,
-/// checks that it is a context store of a format that this build reads and that its pages are
-/// sound, which reads the whole file. Sets write-ahead mode and full synchronisation. A new
-/// database can give free pages back; see `give_back_free_pages`.
-/// @returns the time that the check of the pages took; corrupt_data, version_mismatch or
+/// checks that it is a context store of a format that this build reads. Sets write-ahead mode and
+/// full synchronisation. A new database can give free pages back; see `give_back_free_pages`.
+/// @returns invalid_argument when it belongs to another program; corrupt_data, version_mismatch or
 ///          storage_failure.
-result<std::chrono::milliseconds> prepare_schema(SQLite::Database& database,
-                                                 const store_identity& fresh);
+result<void> prepare_schema(SQLite::Database& database, const store_identity& fresh);
+
+/// Checks that a database that is not empty is a context store of a format that this build reads.
+/// Fails as `prepare_schema`. @throws SQLite::Exception
+result<void> check_format(SQLite::Database& database);
+
+/// Writes what is in the write-ahead file into the database and empties the file, so that the
+/// database is whole without it. @returns storage_failure.
+result<void> empty_wal(SQLite::Database& database);
+
+/// Checks all pages of a database. Reads the whole file. @returns corrupt_data or storage_failure.
+result<void> check_pages(SQLite::Database& database);
 
 }  // namespace troupe

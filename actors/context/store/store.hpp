@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,11 +10,15 @@
 
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
+#include <troupe/actors/context/store/scrub.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
+
+class directory_lock;
+class store_files;
 
 /// The bounds of a store.
 struct store_options {
@@ -24,6 +27,20 @@ struct store_options {
   /// The log keeps at least this many of the latest changes, so that a node that was away can read
   /// what it missed.
   std::uint64_t history_changes = 100'000;
+};
+
+/// Something that was wrong with a store and has been dealt with.
+struct store_note {
+  std::string event;  ///< The stable id of its log line.
+  std::string text;   ///< What was wrong, what became of it, and what to do.
+};
+
+/// What is left of a context whose checkpoint was lost in a damage.
+struct saved_parts {
+  context_tree entries;      ///< Those that could be read. Which changes they hold is not known.
+  processed_changes base;    ///< What the log may lack.
+  bool knows_base = true;    ///< Otherwise the base is guessed, and may be too small.
+  processed_changes logged;  ///< What the log and its base have.
 };
 
 /// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite
@@ -44,10 +61,13 @@ public:
   static bool is_in_use(const std::string& directory);
 
   /// Opens the store in `directory`, or makes one. A new directory has mode 0700; the files have
-  /// mode 0600. O(file size): reads the whole file to find torn pages; see `check_took`.
+  /// mode 0600. Reads the rows of the log that no checkpoint holds, without their changes, and the
+  /// write-ahead file. A salvage that was cut off is ended.
   /// @param fresh The identity of a new store; an existing store keeps its own.
-  /// @returns already_exists when a process (also this one) has it open; corrupt_data;
-  ///          version_mismatch when a newer build wrote it; storage_failure.
+  /// @returns already_exists when a process (also this one) has it open;
+  /// corrupt_data, then see
+  ///          `salvage_store`; version_mismatch when a newer build wrote it; storage_failure, also
+  ///          when the directory has lost its database.
   static result<context_store> open(const std::string& directory, const store_identity& fresh,
                                     store_options options = {});
 
@@ -57,14 +77,33 @@ public:
 
   /// The cluster and the node that the store belongs to.
   const store_identity& identity() const noexcept;
-  /// How long `open` took to read the whole file. Grows with the file.
-  std::chrono::milliseconds check_took() const noexcept;
+  /// What `open` has found wrong and dealt with.
+  const std::vector<store_note>& notes() const noexcept;
+
+  /// Whether the checkpoint was lost in a damage, and the log cannot replace it: the state has to
+  /// come from another node. Then `load_checkpoint` gives the empty state, and nothing can be
+  /// replayed, before `adopt` or `checkpoint` has stored a state that covers the log's base.
+  bool needs_state() const noexcept;
+  /// What there is when the checkpoint was lost. O(entries + incarnations + log rows).
+  result<saved_parts> load_salvaged();
+  /// All changes that the log or its base has. O(incarnations + log rows).
+  result<processed_changes> logged();
 
   /// Begins an incarnation: returns a number that is greater than every earlier one and makes it
   /// durable.
   /// @param at_least A number that grows with time. It keeps a store that was set back to an old
   ///        copy from repeating an incarnation.
-  result<std::uint64_t> begin_incarnation(std::uint64_t at_least);
+  /// @param apart How far at least the number is from the last one. A random number keeps copies
+  ///        apart even where the last one is ahead of time.
+  result<std::uint64_t> begin_incarnation(std::uint64_t at_least, std::uint64_t apart = 1);
+
+  /// Has the next `correct_clock` do something.
+  result<void> want_clock_correction();
+  /// If that is wanted, makes the times of changes of this node before this incarnation count no
+  /// more: see `engine_state::clock_since`. Call before `load_checkpoint`. @returns whether it was.
+  result<bool> correct_clock(std::uint64_t since);
+  /// See `engine_state::clock_since`.
+  result<std::uint64_t> clock_since();
 
   /// The latest checkpoint; the empty state when there is none. O(entries).
   result<engine_state> load_checkpoint();
@@ -83,6 +122,10 @@ public:
   /// log's base may be missing.
   result<std::vector<shared_batch>> read_log(std::span<const log_range> wanted,
                                              std::size_t max_bytes);
+  /// For when `read_log` has met a damaged row: removes the rows that the checkpoint makes
+  /// unnecessary, so that peers who lack changes of them take the state instead.
+  /// @returns whether there were any.
+  result<bool> mend_log();
   /// The last change of an incarnation in the log or its base; 0 when there is none.
   result<std::uint64_t> last_logged(const incarnation_id& source);
 
@@ -95,11 +138,14 @@ public:
   /// another node as a whole state. They become part of the log's base, and appending goes on after
   /// them. When it fails, nothing has changed. O(differences to the previous checkpoint * log
   /// entries).
-  /// @param state must have all that the store's own state has: join that first. @param foreign
-  /// what the other node's state had.
+  /// @param state must have all that the latest checkpoint has: join that first.
+  /// @param foreign what the other node's state had.
+  /// @param keeps when it is given, the changes that the log may keep: all others are removed,
+  ///        because they can become part of no state any more.
   /// @returns internal when the state lacks changes of the latest checkpoint, or has changes that
   ///          neither the log nor `foreign` has; storage_failure.
-  result<void> adopt(const engine_state& state, const processed_changes& foreign);
+  result<void> adopt(const engine_state& state, const processed_changes& foreign,
+                     const processed_changes* keeps = nullptr);
   /// How many changes of the log no checkpoint holds: the next start replays them.
   std::uint64_t records_since_checkpoint() const noexcept;
 
@@ -117,10 +163,22 @@ public:
   ///          checkpoint lacks; storage_failure.
   result<bool> collect(const processed_changes& upto, std::size_t max_rows);
 
+  /// Reads the next rows of the file, at most `max_rows`, and mends what is damaged. When whole
+  /// pages are, the file is written anew, from what is in memory and what of the log can be read;
+  /// the damaged one is kept, see `store_files`. The checkpoint must have been loaded or written.
+  /// @throws std::runtime_error when the file that was written anew cannot be opened.
+  result<scrub_step> scrub(std::size_t max_rows);
+
 private:
   struct contents;
+  static result<std::unique_ptr<contents>> open_contents(const store_files& files,
+                                                         directory_lock& lock,
+                                                         const store_identity& fresh,
+                                                         store_options options);
+  result<scrub_step> rebuild();
   explicit context_store(std::unique_ptr<contents> opened) noexcept;
-  result<void> write_checkpoint(const engine_state& state, const processed_changes& base);
+  result<void> write_checkpoint(const engine_state& state, const processed_changes& base,
+                                const processed_changes* keeps = nullptr);
 
   std::unique_ptr<contents> contents_;
 };

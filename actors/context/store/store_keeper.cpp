@@ -9,6 +9,8 @@ namespace {
 
 /// Rows of the log that go at once: others wait for the disk meanwhile.
 constexpr std::size_t rows_of_trim = 4'000;
+/// Rows that are checked at once.
+constexpr std::size_t rows_of_scrub = 2'000;
 
 class store_keeper_state {
 public:
@@ -21,9 +23,7 @@ public:
     return {
         [this](const append_commit& wanted) { return reply(append(*wanted.what)); },
         [this](const read_batches& asked) -> caf::result<batches_read> {
-          auto read = store_.read_log(asked.wanted.wanted, asked.wanted.max_bytes);
-          if (!read) return to_caf(std::move(read.error()));
-          return batches_read{std::move(*read)};
+          return reply(read(asked.wanted));
         },
         [this](const write_checkpoint& wanted) { return reply(store_.checkpoint(*wanted.state)); },
         [this](const trim_log& wanted) -> caf::result<log_trimmed> {
@@ -32,13 +32,37 @@ public:
           if (!*more) give_back_free_memory();
           return log_trimmed{*more, std::make_shared<const processed_changes>(store_.log_base())};
         },
+        [this](want_clock_correction) { return reply(store_.want_clock_correction()); },
+        [this](check_store) { return reply(check()); },
     };
   }
 
 private:
   result<void> append(const commit& what) {
-    if (what.adopted) return store_.adopt(what.adopted->state, what.adopted->foreign);
+    if (what.adopted) {
+      const auto& keeps = what.adopted->log_keeps;
+      return store_.adopt(what.adopted->state, what.adopted->foreign, keeps ? &*keeps : nullptr);
+    }
     return store_.append(what.batches);
+  }
+
+  /// A damaged row that the checkpoint makes unnecessary goes.
+  result<batches_read> read(const read_log& wanted) {
+    auto batches = store_.read_log(wanted.wanted, wanted.max_bytes);
+    if (batches) return batches_read{std::move(*batches), nullptr};
+    const bool is_damaged = batches.error().code == error_code::corrupt_data;
+    const auto mended = is_damaged ? store_.mend_log() : false;
+    if (!mended || !*mended) return fail(std::move(batches.error()));
+    batches = store_.read_log(wanted.wanted, wanted.max_bytes);
+    return batches_read{batches ? std::move(*batches) : std::vector<shared_batch>{},
+                        std::make_shared<const processed_changes>(store_.log_base())};
+  }
+
+  result<scrubbed_part> check() {
+    const auto step = store_.scrub(rows_of_scrub);
+    if (!step) return fail(step.error());
+    return scrubbed_part{step->is_done, step->mended, step->needs_checkpoint,
+                         std::make_shared<const processed_changes>(store_.log_base())};
   }
 
   context_store store_;

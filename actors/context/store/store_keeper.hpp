@@ -20,7 +20,11 @@ using store_keeper_actor = caf::typed_actor<
     // Writes a checkpoint. Answers when it is durable.
     caf::result<void>(write_checkpoint),
     // Removes from the log what is not needed. Answers whether there is more to do now.
-    caf::result<log_trimmed>(trim_log)>;
+    caf::result<log_trimmed>(trim_log),
+    // Has the next start correct the clock. Answers when that is durable.
+    caf::result<void>(want_clock_correction),
+    // Checks the next part of the store.
+    caf::result<scrubbed_part>(check_store)>;
 
 /// Starts the actor. It closes the store when it ends.
 store_keeper_actor spawn_store_keeper(caf::actor_system& system, context_store store);

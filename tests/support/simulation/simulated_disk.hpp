@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 #include <variant>
@@ -20,7 +22,8 @@ namespace troupe::test::simulation {
 /// what it reports as refused, as a keeper does whose answer misses its deadline.
 class simulated_disk {
 public:
-  using job = std::variant<append_batch, read_peer_log, save_checkpoint, collect_log>;
+  using job = std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
+                           scrub_store>;
 
   /// @param history changes that are kept in the log. @param truth knows all changes.
   simulated_disk(std::size_t history, const oracle& truth) : history_(history), truth_(truth) {}
@@ -43,6 +46,42 @@ public:
   const engine_state& checkpoint() const { return checkpoint_; }
   /// All of `1..seq` of each incarnation.
   const version_vector& stored() const { return stored_; }
+  /// What a start finds when the checkpoint is lost and the log cannot replace it; else null.
+  std::shared_ptr<const saved_parts> saved() const {
+    if (!saved_entries_) return nullptr;
+    processed_changes logged;
+    for (const auto& each : stored_.entries())
+      logged.raise({each.origin, each.incarnation, each.seq});
+    return std::make_shared<const saved_parts>(
+        saved_parts{*saved_entries_, log_base_, true, std::move(logged)});
+  }
+  /// An operator wants the next start to correct the clock of its node.
+  void want_clock_correction() { wants_clock_correction_ = true; }
+  /// @param since the incarnation that starts.
+  void correct_clock(std::uint64_t since) {
+    if (!std::exchange(wants_clock_correction_, false)) return;
+    checkpoint_.clock = {};
+    checkpoint_.clock_since = since;
+  }
+  /// Copies the files, as a backup does.
+  void back_up() { backup_ = {log_, log_base_, stored_, checkpoint_}; }
+  bool has_backup() const { return backup_.has_value(); }
+  /// Puts the backup in the place of the files. @returns what they had and it lacks.
+  std::vector<dot> set_back() {
+    std::vector<dot> lost;
+    for (const auto& [id, record] : truth_.all())
+      if (stored_.covers(id) && !backup_->stored.covers(id)) lost.push_back(id);
+    log_ = backup_->log;
+    log_base_ = backup_->log_base;
+    stored_ = backup_->stored;
+    checkpoint_ = backup_->checkpoint;
+    return lost;
+  }
+  /// The checkpoint cannot be read any more.
+  void lose_checkpoint() {
+    if (!(log_base_ == processed_changes{})) saved_entries_ = checkpoint_.tree;
+    checkpoint_ = {};
+  }
 
   // -- jobs ---------------------------------------------------------------------------------------
 
@@ -89,6 +128,24 @@ private:
     else
       manager.checkpoint_failed(wanted.id, refusal());
   }
+  /// Finds a damaged row now and then, and gives up the log up to there.
+  void run(scrub_store&, sync_manager& manager, std::mt19937& random) {
+    if (random() % 10 == 0) return manager.scrubbed(fail(refusal()));
+    scrubbed_part part{.is_done = random() % 4 == 0, .base = nullptr};
+    part.needs_checkpoint = random() % 10 == 0;
+    if (random() % 4 == 0) {
+      const auto is_needed = [&](const change_record& each) {
+        return !checkpoint_.processed.covers(each.dot);
+      };
+      auto end = std::ranges::find_if(log_, is_needed);
+      if (end == log_.end() && end != log_.begin()) --end;
+      log_.erase(log_.begin(), end);
+      log_base_.join(checkpoint_.processed);
+      part.base = std::make_shared<const processed_changes>(log_base_);
+      part.mended = 1;
+    }
+    manager.scrubbed(part);
+  }
   void run(collect_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (refuses || random() % 10 == 0) return manager.log_collected(fail(refusal()));
     const auto may_go = [&](const change_record& each) {
@@ -105,16 +162,23 @@ private:
   }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
-    std::vector<change_record> read;
+    manager.log_read(wanted.peer, make_batches(read(wanted.wanted, random)));
+  }
+  void run(read_own_log& wanted, sync_manager& manager, std::mt19937& random) {
+    if (random() % 5 == 0) return manager.own_log_read(fail(refusal()));
+    manager.own_log_read(make_batches(read(wanted.wanted, random)));
+  }
+  std::vector<change_record> read(const read_log& wanted, std::mt19937& random) const {
+    std::vector<change_record> found;
     for (const auto& each : log_) {
-      const bool is_wanted = std::ranges::any_of(wanted.wanted.wanted, [&](const log_range& range) {
+      const bool is_wanted = std::ranges::any_of(wanted.wanted, [&](const log_range& range) {
         return range.first <= each.dot && each.dot <= range.last;
       });
       if (!is_wanted) continue;
-      read.push_back(each);
-      if (read.size() * 100 > wanted.wanted.max_bytes || random() % 8 == 0) break;
+      found.push_back(each);
+      if (found.size() * 100 > wanted.max_bytes || random() % 8 == 0) break;
     }
-    manager.log_read(wanted.peer, make_batches(read));
+    return found;
   }
 
   void write(const commit& what) {
@@ -144,12 +208,20 @@ private:
     must(stored_.covers(adopted.state.processed.vector()),
          "a state is adopted with changes that neither the log nor the other replica has");
     log_base_.join(adopted.foreign);
-    checkpoint_ = adopted.state;
+    if (adopted.log_keeps)
+      must(adopted.log_keeps->covers(stored_), "a restoration leaves out what the log has");
+    keep(adopted.state);
   }
   void write(const save_checkpoint& wanted) {
     must(stored_.covers(wanted.state->processed.vector()),
          "a checkpoint holds changes that the log lacks");
-    checkpoint_ = *wanted.state;
+    keep(*wanted.state);
+  }
+  void keep(const engine_state& state) {
+    must(state.processed.covers(log_base_.vector()),
+         "a checkpoint lacks changes that are in no other place");
+    checkpoint_ = state;
+    saved_entries_.reset();
   }
 
   std::uint64_t incarnation_ = 0;
@@ -160,6 +232,15 @@ private:
   std::size_t collected_ = 0;
   version_vector stored_;
   engine_state checkpoint_;
+  std::optional<context_tree> saved_entries_;  ///< When the checkpoint is lost.
+  struct files {
+    std::vector<change_record> log;
+    processed_changes log_base;
+    version_vector stored;
+    engine_state checkpoint;
+  };
+  std::optional<files> backup_;
+  bool wants_clock_correction_ = false;
   std::deque<job> jobs_;
 };
 

@@ -84,6 +84,7 @@ public:
   simulated_disk disk;
 
   bool is_up() const { return manager_ != nullptr; }
+  bool is_restoring() const { return restoring_; }
   sync_manager& manager() { return *manager_; }
   const sync_manager& manager() const { return *manager_; }
   node_id id() const { return node(index_ + 1); }
@@ -93,25 +94,26 @@ public:
 
   /// Starts from what the disk has, as a node does.
   void start(event_time now) {
+    const auto incarnation = disk.next_incarnation(id());
+    disk.correct_clock(incarnation);
     auto restored = disk.checkpoint();
-    context_engine engine{id(), disk.next_incarnation(id()), std::move(restored), plan_.engine};
+    context_engine engine{id(), incarnation, std::move(restored), plan_.engine};
     auto settings = plan_.settings;
     settings.log_base = disk.log_base();
-    for (const auto& each : disk.log()) {
-      if (engine.processed().covers(each.dot)) continue;
-      must(engine.replay(each, now.wall_ms).has_value(), "a log cannot be replayed");
-      ++settings.replayed;
+    settings.saved = disk.saved();
+    restoring_ = settings.saved != nullptr;
+    if (!restoring_) {
+      settings.replayed = replay(engine, now);
+      must(has_just(engine.processed(), disk.stored()), "a start does not find what was stored");
+      check_acknowledged(engine);
     }
-    must(has_just(engine.processed(), disk.stored()), "a start does not find what was stored");
-    for (const auto& each : acknowledged_)
-      must(engine.processed().covers(each), "what was acknowledged as durable is lost");
     seen_ = engine.processed();
     const auto self = engine.own_incarnation();
     manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
     watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
+    logged_ = restoring_ ? version_vector{} : disk.stored();
     for (const auto& [id, record] : truth_.all())
-      if (disk.stored().covers(id)) watchers_->replayed(id);
-    logged_ = disk.stored();
+      if (logged_.covers(id)) watchers_->replayed(id);
     gone_.clear();
     watchers_->collected(find_collected());
     collected_ = manager_->engine().collected();
@@ -127,6 +129,12 @@ public:
     settles_.clear();
     groups_.clear();
     gone_with_joins_.clear();
+  }
+
+  /// The disk of a node that is down is set back to a backup. What others have of the rest comes
+  /// back in the end, because all agree then.
+  void set_back() {
+    for (const auto& each : disk.set_back()) acknowledged_.erase(each);
   }
 
   // -- events -------------------------------------------------------------------------------------
@@ -152,6 +160,7 @@ public:
   }
   /// A client reads the version of a path, also to write on its condition later.
   void read(const path& where) {
+    if (restoring_) return;
     read_[where] = {*manager_->find({where, true}).version, live_at(where)};
   }
   /// The condition that a path is as it was when it was read last, maybe by an earlier life.
@@ -162,7 +171,8 @@ public:
   }
   void settle() {
     const context_request request{++requests_};
-    settles_.emplace(request, manager_->engine().state().processed.vector());
+    settles_.emplace(request,
+                     restoring_ ? version_vector{} : manager_->engine().state().processed.vector());
     manager_->settle(request);
     after_event();
   }
@@ -219,6 +229,20 @@ public:
   }
 
 private:
+  /// @returns how many changes of the log the checkpoint lacks.
+  std::uint64_t replay(context_engine& engine, event_time now) const {
+    std::uint64_t replayed = 0;
+    for (const auto& each : disk.log()) {
+      if (engine.processed().covers(each.dot)) continue;
+      must(engine.replay(each, now.wall_ms).has_value(), "a log cannot be replayed");
+      ++replayed;
+    }
+    return replayed;
+  }
+  void check_acknowledged(const context_engine& engine) const {
+    for (const auto& each : acknowledged_)
+      must(engine.processed().covers(each), "what was acknowledged as durable is lost");
+  }
   /// An event in which the node may become a member, which is a write that nobody asked for.
   template <class Event>
   void may_join(event_time now, const Event& happen) {
@@ -273,6 +297,11 @@ private:
     manager_->take_effects(effects);
     if (breaks_) breaks_->alter(*this, effects);
     const auto& engine = manager_->engine();
+    if (restoring_ && !manager_->is_restoring()) {
+      restoring_ = false;
+      must(engine.processed().covers(disk.stored()), "a restoration does not find what was stored");
+      check_acknowledged(engine);
+    }
     std::vector<expected_view::news> news;
     const auto says = [&](std::string_view event) {
       return std::ranges::any_of(effects, [event](const sync_effect& each) {
@@ -280,7 +309,7 @@ private:
         return line && line->event == event;
       });
     };
-    const bool has_joined = says("context.state_joined");
+    const bool has_joined = says("context.state_joined") || says("context.state_rebuilt");
     const bool has_gone = std::exchange(collected_, engine.collected()) != engine.collected();
     if (has_joined)
       gone_with_joins_.push_back(find_collected());
@@ -331,7 +360,9 @@ private:
     disk.ask(std::move(effect));
   }
   void carry_out(read_peer_log& effect) { disk.ask(std::move(effect)); }
+  void carry_out(read_own_log& effect) { disk.ask(std::move(effect)); }
   void carry_out(save_checkpoint& effect) { disk.ask(std::move(effect)); }
+  void carry_out(scrub_store& effect) { disk.ask(effect); }
   void carry_out(collect_log& effect) { disk.ask(std::move(effect)); }
   void carry_out(send_to_peer& effect) {
     std::visit([this](const auto& message) { check_claims(message); }, effect.message);
@@ -414,6 +445,7 @@ private:
   std::vector<path> paths_;
   std::unique_ptr<sync_manager> manager_;  ///< None while the node is down.
   std::unique_ptr<simulated_watchers> watchers_;
+  bool restoring_ = false;  ///< Its checkpoint was lost.
   std::uint64_t requests_ = 0;
   std::map<context_request, open_write> writes_;
   std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.

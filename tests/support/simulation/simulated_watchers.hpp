@@ -53,8 +53,8 @@ public:
     return news{where, std::move(after), before};
   }
 
-  /// A tombstone that competed with nothing has gone after these changes were processed. It still
-  /// keeps away what was processed before and is told of later.
+  /// A tombstone has gone after these changes were processed, when it competed with nothing. It
+  /// still keeps away what was processed before and is told of later.
   void collect_after(const dot& id, const processed_changes& processed) {
     going_[truth_.record(id).path].push_back({id, processed});
   }
@@ -111,10 +111,24 @@ private:
     const auto found = going_.find(where);
     if (found == going_.end()) return;
     std::erase_if(found->second, [&](const auto& each) {
-      const bool has_gone = !each.second.covers(oracle::last_of(next));
+      const bool has_gone =
+          !each.second.covers(oracle::last_of(next)) && is_alone(where, each.first);
       if (has_gone) collected_.insert(each.first);
       return has_gone;
     });
+  }
+  /// Whether nothing else lives at a path.
+  bool is_alone(const path& where, const dot& id) const {
+    const auto found = processed_.find(where);
+    return found == processed_.end() || std::ranges::none_of(found->second, [&](const dot& each) {
+             return each != id && is_live(where, each);
+           });
+  }
+  bool is_live(const path& where, const dot& id) const {
+    const auto& record = truth_.record(id);
+    if (record.operation == operation::increment) return !counted_out_.contains(id);
+    return !collected_.contains(id) && !overwritten_.contains({where, test::seen(record)}) &&
+           id.seq >= latest_.at({where, {id.origin, id.incarnation}});
   }
   void overwrite(const path& where, const std::vector<observed_change>& changes) {
     for (const auto& each : changes) overwritten_.emplace(where, each);
@@ -128,15 +142,11 @@ private:
     const auto found = processed_.find(where);
     if (found == processed_.end()) return std::nullopt;
     for (const auto& id : found->second) {
+      if (!is_live(where, id)) continue;
       const auto& record = truth_.record(id);
-      if (record.operation == operation::increment) {
+      if (record.operation == operation::increment)
         increments.push_back(&record);
-        continue;
-      }
-      if (collected_.contains(id) || overwritten_.contains({where, test::seen(record)}) ||
-          id.seq < latest_.at({where, {id.origin, id.incarnation}}))
-        continue;
-      if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
+      else if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
         latest = &record;
     }
     const bool is_put = latest && latest->operation == operation::put;
@@ -144,7 +154,6 @@ private:
     auto total = is_put ? *latest->new_value.as_integer() : 0;
     bool counts = is_put;
     for (const auto* each : increments) {
-      if (counted_out_.contains(each->dot)) continue;
       total += *each->new_value.as_integer();
       counts = true;
     }

@@ -50,6 +50,7 @@ struct scenario {
       settings.sync.max_in_flight_batches = 2;
       settings.sync.max_queued_bytes = 700;
     }
+    settings.scrub = {random() % 20'000, random() % 20'000, random() % 5'000, random() % 500};
     for (unsigned i = 0; i < nodes; ++i)
       skew_ms.push_back(
           random() % 3 ? 0 : static_cast<std::int64_t>(random() % 20'000'000) - 10'000'000);

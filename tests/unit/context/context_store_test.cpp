@@ -83,7 +83,7 @@ TEST_CASE("a file that is no database, of another program, or of a newer build i
   }
   SUBCASE("another program's") {
     tamper(where, "CREATE TABLE something (x)");
-    check_error(context_store::open(where.path().native(), ours), error_code::corrupt_data,
+    check_error(context_store::open(where.path().native(), ours), error_code::invalid_argument,
                 "another program");
   }
   SUBCASE("a newer build's") {

@@ -1,0 +1,46 @@
+#include <troupe/actors/context/restoration.hpp>
+
+#include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/sync/members.hpp>
+
+namespace troupe {
+
+bool restoration::is_enough(const processed_changes& state) const {
+  // A guess may name what nobody has.
+  return !saved_->knows_base || state.covers(saved_->base.vector());
+}
+
+bool restoration::may_give(const node_id& node) const {
+  if (saved_->knows_base || saved_->entries.find(members::place_of(node))) return true;
+  // Where no member can be read, all may be one.
+  return saved_->entries.subtree(path{members::directory}).count == 0;
+}
+
+void restoration::read_failed(std::uint64_t now_ms) noexcept {
+  constexpr std::uint64_t again_ms = 5'000;
+  is_reading_ = false;
+  next_read_ms_ = now_ms + again_ms;
+}
+
+std::vector<log_range> restoration::lacking(const processed_changes& processed) const {
+  std::vector<log_range> ranges;
+  for (const auto& each : saved_->logged.vector().entries()) {
+    const dot last{each.origin, each.incarnation, each.seq};
+    if (processed.covers(last)) continue;
+    ranges.push_back(
+        {{each.origin, each.incarnation, processed.at(incarnation_of(each)) + 1}, last});
+  }
+  return ranges;
+}
+
+void restoration::reading(const processed_changes& state) {
+  is_reading_ = true;
+  has_read_ = false;
+  before_ = state.vector();
+}
+
+bool restoration::has_stalled(const processed_changes& state) const {
+  return has_read_ && before_ == state.vector();
+}
+
+}  // namespace troupe

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <troupe/actors/context/commit_queue.hpp>
+#include <troupe/actors/context/state/processed_changes.hpp>
+#include <troupe/actors/context/state/tree/tree.hpp>
+#include <troupe/actors/context/store/store.hpp>
+#include <troupe/actors/context/sync/log_range.hpp>
+
+namespace troupe {
+
+/// How a replica gets its state back. It begins with the empty state, and takes that of a peer:
+/// whatever that has, it must have the base of the log. Then the replica's own log adds what the
+/// peer did not have yet. Until then the replica takes no writes, and shows nothing but what could
+/// be read of the old state, to those who ask for that. Pure.
+class restoration {
+public:
+  explicit restoration(std::shared_ptr<const saved_parts> saved) : saved_(std::move(saved)) {}
+
+  /// The entries that could be read.
+  const context_tree& entries() const noexcept { return saved_->entries; }
+  const processed_changes& base() const noexcept { return saved_->base; }
+  /// Whether a state with these changes has what the log may lack.
+  bool is_enough(const processed_changes& state) const;
+  /// Whether this node may give its state. Where the base is a guess, only one that was a member
+  /// has all of it for certain.
+  bool may_give(const node_id& node) const;
+  /// The state of a peer is part of this one.
+  void took_state() noexcept { has_state_ = true; }
+  /// Whether the state is to come from a peer before the log can go on from it.
+  bool needs_state(const processed_changes& state) const {
+    return !is_enough(state) || !(saved_->knows_base || has_state_);
+  }
+  /// What the state of a peer must have.
+  version_vector needed() const {
+    return saved_->knows_base ? saved_->base.vector() : version_vector{};
+  }
+
+  /// What the log has and was not processed. O(incarnations).
+  std::vector<log_range> lacking(const processed_changes& processed) const;
+  /// The log is being read. @param state what the state has.
+  void reading(const processed_changes& state);
+  /// What was read is part of the state, as far as it can be.
+  void read() noexcept {
+    is_reading_ = false;
+    has_read_ = true;
+  }
+  /// It could not be read: is tried again later.
+  void read_failed(std::uint64_t now_ms) noexcept;
+  /// Whether the log is not to be read now.
+  bool is_busy(std::uint64_t now_ms) const noexcept {
+    return is_reading_ || saving_ || now_ms < next_read_ms_;
+  }
+  /// Whether the state has nothing that it did not have when the log was read for the last time.
+  bool has_stalled(const processed_changes& state) const;
+
+  /// The state is whole, as far as it can be, and is being stored.
+  void saving(std::shared_ptr<const adopted_state> whole) { saving_ = std::move(whole); }
+  /// Whether it is over when this is stored.
+  bool ends_with(const std::shared_ptr<const adopted_state>& stored) const noexcept {
+    return saving_ && saving_ == stored;
+  }
+
+private:
+  std::shared_ptr<const saved_parts> saved_;
+  bool has_state_ = false, is_reading_ = false, has_read_ = false;
+  std::uint64_t next_read_ms_ = 0;
+  version_vector before_;  ///< What the state had when the log was last read.
+  std::shared_ptr<const adopted_state> saving_;
+};
+
+}  // namespace troupe

@@ -1,0 +1,20 @@
+#include <troupe/actors/context/scrub_schedule.hpp>
+
+namespace troupe {
+
+bool scrub_schedule::begins(std::uint64_t now_ms) noexcept {
+  if (!is_set_) next_ms_ = now_ms + pace_.first_after_ms;
+  is_set_ = true;
+  if (is_under_way_ || now_ms < next_ms_) return false;
+  is_under_way_ = true;
+  return true;
+}
+
+void scrub_schedule::stepped(outcome how, std::uint64_t now_ms) noexcept {
+  is_under_way_ = false;
+  next_ms_ = now_ms + (how == outcome::goes_on ? pace_.step_ms
+                       : how == outcome::done  ? pace_.every_ms
+                                               : pace_.again_ms);
+}
+
+}  // namespace troupe

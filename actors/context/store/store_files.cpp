@@ -1,0 +1,131 @@
+#include <troupe/actors/context/store/store_files.hpp>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <troupe/plugins/unique_fd.hpp>
+
+namespace troupe {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+tl::unexpected<error> system_failure(const std::string& what, int number) {
+  return fail(error_code::storage_failure, what + ": " + std::generic_category().message(number));
+}
+
+/// What was renamed in a directory stays so after a power cut.
+result<void> sync_directory(const std::string& directory) {
+  const unique_fd opened{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (opened.get() >= 0 && ::fsync(opened.get()) == 0) return {};
+  return system_failure("'" + directory + "' cannot be synced", errno);
+}
+
+result<void> make_private_directory(const std::string& directory) {
+  std::error_code failure;
+  const bool existed = fs::exists(directory, failure);
+  fs::create_directories(directory, failure);
+  if (failure)
+    return system_failure("the directory '" + directory + "' cannot be made", failure.value());
+  // An existing directory may have other users. The files are private in any case.
+  if (!existed && ::chmod(directory.c_str(), 0700) != 0)
+    return system_failure("'" + directory + "' cannot be made private", errno);
+  return {};
+}
+
+/// False also when that cannot be found out.
+bool is_there(const std::string& file) {
+  std::error_code ignored;
+  return fs::exists(file, ignored);
+}
+
+result<void> copy_file(const std::string& from, const std::string& to) {
+  std::error_code failure;
+  fs::copy_file(from, to, fs::copy_options::overwrite_existing, failure);
+  if (failure) return system_failure("'" + from + "' cannot be copied", failure.value());
+  return {};
+}
+
+/// Moves a file if there is one.
+result<void> move_file(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT) return {};
+  return system_failure("'" + from + "' cannot be moved to '" + to + "'", errno);
+}
+
+/// Says that all of a salvaged database is written.
+std::string mark_in(const std::string& salvage) { return salvage + "/complete"; }
+
+}  // namespace
+
+result<void> store_files::make_directory() const { return make_private_directory(directory_); }
+
+/// SQLite gives its side files the mode of the database file, so this makes all of them private.
+result<void> store_files::make_private_file(const std::string& file) {
+  const unique_fd made{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (made.get() < 0) return system_failure("'" + file + "' cannot be opened", errno);
+  if (::fchmod(made.get(), 0600) != 0)
+    return system_failure("'" + file + "' cannot be made private", errno);
+  return {};
+}
+
+result<void> store_files::keep_wal() const {
+  if (auto made = make_private_directory(damaged()); !made) return made;
+  return copy_file(wal(), damaged() + "/copied-wal");
+}
+
+result<void> store_files::keep_copies() const {
+  if (auto made = make_private_directory(damaged()); !made) return made;
+  if (is_there(wal()))
+    if (auto kept = keep_wal(); !kept) return kept;
+  if (!is_there(database())) return {};
+  return copy_file(database(), damaged() + "/copied.db");
+}
+
+// -- a salvaged database --------------------------------------------------------------------------
+
+result<void> store_files::begin_salvage() const {
+  drop_salvage();
+  // Half of a new one must not pass for the old one.
+  if (is_there(mark_in(salvage())))
+    return fail(error_code::storage_failure, "'" + salvage() + "' cannot be removed");
+  if (auto made = make_private_directory(salvage()); !made) return made;
+  return make_private_file(salvaged_database());
+}
+
+void store_files::drop_salvage() const {
+  std::error_code ignored;
+  fs::remove(mark_in(salvage()), ignored);
+  fs::remove_all(salvage(), ignored);
+}
+
+result<void> store_files::take_salvaged() const {
+  std::error_code ignored;
+  for (const std::string end : {"-wal", "-shm", ""})
+    fs::remove(damaged() + "/context.db" + end, ignored);
+  if (auto made = make_private_file(mark_in(salvage())); !made) return made;
+  if (auto synced = sync_directory(salvage()); !synced) return synced;
+  return finish_salvage();
+}
+
+/// The side files go first: SQLite would take them for those of the new database.
+result<void> store_files::finish_salvage() const {
+  if (!is_there(mark_in(salvage()))) return drop_salvage(), result<void>{};
+  if (is_there(salvaged_database())) {
+    if (auto made = make_private_directory(damaged()); !made) return made;
+    for (const std::string end : {"-wal", "-shm", ""})
+      if (auto moved = move_file(database() + end, damaged() + "/context.db" + end); !moved)
+        return moved;
+    if (auto moved = move_file(salvaged_database(), database()); !moved) return moved;
+  }
+  if (auto synced = sync_directory(directory_); !synced) return synced;
+  drop_salvage();
+  return {};
+}
+
+}  // namespace troupe

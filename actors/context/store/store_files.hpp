@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+
+#include <troupe/messages/error.hpp>
+
+namespace troupe {
+
+/// The files of a context store in its directory.
+///
+///     context.db, context.db-wal, context.db-shm   the database
+///     context.lock       held by the process that uses the store
+///     context.id         see `identity_file`
+///     context.salvage/   what is being saved of a damaged database
+///     context.damaged/   the latest damaged database, as it was found; or a copy of the
+///                        write-ahead file, when that was damaged
+class store_files {
+public:
+  static constexpr const char* lock = "context.lock";
+
+  explicit store_files(std::string directory) : directory_(std::move(directory)) {}
+
+  const std::string& directory() const noexcept { return directory_; }
+  std::string database() const { return directory_ + "/context.db"; }
+  std::string wal() const { return database() + "-wal"; }
+  std::string salvage() const { return directory_ + "/context.salvage"; }
+  std::string salvaged_database() const { return salvage() + "/context.db"; }
+  std::string damaged() const { return directory_ + "/context.damaged"; }
+
+  /// Makes the directory if there is none, with mode 0700.
+  result<void> make_directory() const;
+  /// Makes a file with mode 0600 if there is none, and gives it that mode if there is one.
+  static result<void> make_private_file(const std::string& file);
+  /// Copies the write-ahead file into `damaged`.
+  result<void> keep_wal() const;
+  /// Copies the database and the write-ahead file into `damaged`, as far as they are there.
+  result<void> keep_copies() const;
+
+  // -- a salvaged database ------------------------------------------------------------------------
+  // The caller holds the lock.
+
+  /// Makes an empty directory `salvage`.
+  result<void> begin_salvage() const;
+  /// Removes what was being saved.
+  void drop_salvage() const;
+  /// Puts the salvaged database in the place of the damaged one, which goes to `damaged`. A crash
+  /// meanwhile leaves either, or something that `finish_salvage` ends.
+  result<void> take_salvaged() const;
+  /// Ends what a crash has left of the above.
+  result<void> finish_salvage() const;
+
+private:
+  std::string directory_;
+};
+
+}  // namespace troupe

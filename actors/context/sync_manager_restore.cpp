@@ -1,0 +1,151 @@
+// Damage: getting the state back after the checkpoint was lost, see `restoration`; and checking the
+// store, see `scrub_schedule`.
+
+#include <string>
+#include <utility>
+
+#include <troupe/actors/context/sync_manager.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr std::size_t read_at_once = std::size_t{4} << 20;  // bytes of the log
+
+std::string describe(const restoration& under_way) {
+  return "the context was damaged, and " + std::to_string(under_way.entries().size()) +
+         " of its entries could be read. It is read-only until a member that has it is connected. "
+         "Where there is none: save what is left with 'troupe context export --salvaged', start a "
+         "node in a new data directory, and import it there";
+}
+
+}  // namespace
+
+std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
+  if (!restoring_ || salvaged) return std::nullopt;
+  return error{error_code::unavailable,
+               "the context of this node was damaged, and is restored when another member that has "
+               "it is connected; 'troupe context export --salvaged' gives what could be read of it",
+               {}};
+}
+
+std::optional<error> sync_manager::refusal_to_write() const {
+  if (!restoring_) return std::nullopt;
+  return error{error_code::unavailable,
+               "the context of this node was damaged, and takes no writes before it is restored "
+               "from another member; see 'troupe node info'",
+               {}};
+}
+
+std::vector<std::string> sync_manager::problems() const {
+  auto all = clock_problems();
+  if (unscrubbed_)
+    all.push_back("the context store is damaged: " + unscrubbed_->message +
+                  "; what the node has in memory is whole: 'troupe context export' saves it");
+  if (mended_ > 0)
+    all.push_back(std::to_string(mended_) +
+                  " damaged parts of the context store were found and mended since the start; the "
+                  "disk may be failing");
+  if (restoring_) all.push_back(describe(*restoring_));
+  return all;
+}
+
+const context_tree& sync_manager::shown() const {
+  return restoring_ ? restoring_->entries() : engine_.tree();
+}
+
+/// The next step of a restoration: the state of a peer, then what this node's own log adds.
+void sync_manager::restore() {
+  // The disk has to have what was joined before it can be asked for more.
+  const bool is_busy = adopting_ > 0 || queue_.is_full() || !queue_.health();
+  if (!restoring_ || is_busy || restoring_->is_busy(now_.steady_ms)) return;
+  if (restoring_->needs_state(engine_.processed()))
+    return peers_.for_each([&](peer_id peer, sync_session& session) {
+      if (session.is_open()) want_state(peer, restoring_->needed());
+    });
+  const auto& processed = engine_.processed();
+  auto wanted = restoring_->lacking(processed);
+  if (wanted.empty() || restoring_->has_stalled(processed)) return save_restored();
+  restoring_->reading(processed);
+  effects_.push_back(read_own_log{{std::move(wanted), read_at_once}});
+}
+
+/// The state is whole, as far as it can be. The log keeps what is part of it, and of transactions
+/// that are open.
+void sync_manager::save_restored() {
+  auto state = engine_.state();
+  // Where the base was a guess, the state says what there is.
+  auto has = restoring_->needed() == version_vector{} ? state.processed : restoring_->base();
+  auto whole = std::make_shared<const adopted_state>(
+      adopted_state{std::move(state), std::move(has), engine_.processed()});
+  restoring_->saving(whole);
+  log(log_severity::info, "context.state_rebuilt", {{"values", engine_.values()}});
+  adopt(std::move(whole));
+}
+
+void sync_manager::own_log_read(result<std::vector<shared_batch>> batches) {
+  if (!restoring_) return;
+  if (!batches) {
+    restoring_->read_failed(now_.steady_ms);
+    return log(log_severity::error, "context.log_unreadable",
+               {{"reason", foreign_text{batches.error().message}}});
+  }
+  restoring_->read();
+  for (auto& batch : *batches) {
+    auto records = batch->records();
+    if (!records) continue;
+    apply_changes::part part{std::move(batch), std::move(*records)};
+    apply(peer_id{}, part);
+  }
+  go_on();
+}
+
+/// The state is whole, as far as it can be, and on the disk. It lacks incarnations of the log when
+/// changes before theirs are in no place any more.
+void sync_manager::end_restoration() {
+  log(log_severity::info, "context.restored",
+      {{"incarnations_cut", restoring_->lacking(engine_.processed()).size()}});
+  log_base_.join(restoring_->base());
+  restoring_.reset();
+  members_changed_ = true;
+}
+
+// -- scrubs ---------------------------------------------------------------------------------------
+
+void sync_manager::scrub() {
+  if (!restoring_ && scrubs_.begins(now_.steady_ms)) effects_.push_back(scrub_store{});
+}
+
+void sync_manager::scrubbed(const result<scrubbed_part>& part) {
+  using outcome = scrub_schedule::outcome;
+  const bool has_failed = !part || part->needs_checkpoint;
+  scrubs_.stepped(has_failed      ? outcome::failed
+                  : part->is_done ? outcome::done
+                                  : outcome::goes_on,
+                  now_.steady_ms);
+  const bool is_damaged = !part && part.error().code == error_code::corrupt_data;
+  unscrubbed_ = is_damaged ? std::optional{part.error()} : std::nullopt;
+  if (!part)
+    return log(log_severity::error, "context.scrub_failed",
+               {{"reason", foreign_text{part.error().message}}});
+  mended_now_ += part->mended;
+  if (part->base) log_base_.join(*part->base);
+  if (part->needs_checkpoint) need_checkpoint();
+  if (!part->is_done) return;
+  if (mended_now_ > 0) log(log_severity::error, "context.mended", {{"parts", mended_now_}});
+  mended_ += std::exchange(mended_now_, 0);
+}
+
+/// A damaged row of the log is not needed any more once a checkpoint has its changes.
+void sync_manager::need_checkpoint() { checkpoint_wanted_ = true; }
+
+/// Has the checkpoint that is wanted written, and again when that fails.
+void sync_manager::want_checkpoint() {
+  constexpr std::uint64_t again_ms = 10'000;
+  if (!checkpoint_wanted_ || restoring_ || now_.steady_ms < next_wanted_ms_) return;
+  next_wanted_ms_ = now_.steady_ms + again_ms;
+  checkpoint_wanted_ = checkpoints_.lacks(checkpoints_.position(queue_.added()));
+  if (checkpoint_wanted_) checkpoints_.make_due();
+}
+
+}  // namespace troupe

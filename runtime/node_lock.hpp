@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+
+#include <troupe/messages/error.hpp>
+#include <troupe/messages/ids.hpp>
+#include <troupe/plugins/unique_fd.hpp>
+
+namespace troupe {
+
+/// Keeps a node from running twice on one machine, from its data directory and from a copy of that:
+/// two that make different changes under one name. An exclusive lock on a file in the user's
+/// runtime directory, `XDG_RUNTIME_DIR`, or else in `/tmp/troupe-UID`. The operating system
+/// releases the lock when the process ends, also when it is killed. Copies on other machines are
+/// refused by the nodes that they meet, see `peer_book`.
+class node_lock {
+public:
+  /// No lock.
+  node_lock() = default;
+  /// @param directory The data directory, for the messages of both.
+  /// @returns already_exists, which names the process that has the lock and its data directory.
+  /// Where no directory belongs to the user alone, nothing is locked.
+  static result<node_lock> take(const node_id& node, const std::string& directory);
+
+private:
+  explicit node_lock(unique_fd taken) noexcept : taken_(std::move(taken)) {}
+
+  unique_fd taken_;
+};
+
+}  // namespace troupe

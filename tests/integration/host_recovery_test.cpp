@@ -1,0 +1,88 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+
+#include <troupe/tests/support/fixtures/host_fixture.hpp>
+#include <troupe/tests/support/fixtures/store_fixture.hpp>
+
+using namespace troupe;
+using namespace troupe::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A data directory whose log has lost a row that no checkpoint holds, and a backup of it.
+struct damaged_directory {
+  temporary_directory place;
+  fs::path backup = place.path() / "backup.db";
+
+  damaged_directory() {
+    { host made{in(place)}; }
+    {
+      auto store = context_store::open(data().native(), {});
+      REQUIRE(store);
+      const auto node = store->identity().node;
+      context_engine engine{node, 1};
+      for (int i = 0; i < 3; ++i) {
+        auto record =
+            engine.write(operation::put, path{"/v" + std::to_string(i)}, i, "t", {}, noon);
+        REQUIRE(record);
+        REQUIRE(append(*store, {*record}));
+      }
+    }
+    fs::copy_file(data() / "context.db", backup);
+    sqlite3* database = nullptr;
+    REQUIRE(sqlite3_open((data() / "context.db").c_str(), &database) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(database, "UPDATE log SET hash = 1 WHERE number = 2", nullptr, nullptr,
+                         nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+  }
+  fs::path data() const { return in(place).data_dir; }
+  recovery_step take_backup() const {
+    return {"backup", [from = backup](const store_damage& found) -> result<void> {
+              fs::copy_file(from, found.data_dir / "context.db",
+                            fs::copy_options::overwrite_existing);
+              return {};
+            }};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("without a step of the host, what follows a damaged change is missing") {
+  damaged_directory f;
+  host made{in(f.place)};
+  CHECK(made.context().get("/v0") == value{0});
+  CHECK_FALSE(made.context().get("/v1"));
+  CHECK(made.context().set("/v1", 7));
+}
+
+TEST_CASE("a step of the host mends a damaged context before anything is given up") {
+  damaged_directory f;
+  auto settings = in(f.place);
+  std::string problem;
+  settings.recovery = {{"none",
+                        [&](const store_damage& found) -> result<void> {
+                          problem = found.problem.message;
+                          return fail(error_code::not_found, "there is no backup here");
+                        }},
+                       f.take_backup()};
+  host made{settings};
+  CHECK(problem.find("log row 2") != std::string::npos);
+  CHECK(made.context().get("/v2") == value{2});
+}
+
+TEST_CASE("a step that does not help is followed by the next, and by what can be saved") {
+  damaged_directory f;
+  auto settings = in(f.place);
+  int asked = 0;
+  settings.recovery = {{"useless", [&](const store_damage&) -> result<void> {
+                          ++asked;
+                          return {};
+                        }}};
+  host made{settings};
+  CHECK(asked == 1);
+  CHECK(made.context().get("/v0") == value{0});
+}
