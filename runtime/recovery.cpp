@@ -10,7 +10,6 @@
 #include <troupe/actors/context/store/directory_lock.hpp>
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
-#include <troupe/actors/context/store/wal_check.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 
 namespace troupe {
@@ -139,14 +138,12 @@ result<recovered_context> open_salvaged(const config& settings, const error& dam
   return opened;
 }
 
-/// Damage in the write-ahead file. Nothing when it is sound, or cannot be looked at: opening the
-/// store says why.
-std::optional<wal_damage> wal_damage_of(const config& settings) {
+/// The write-ahead file. Nothing when it cannot be looked at: opening the store says why.
+wal_state wal_of(const config& settings) {
   const store_files files{settings.data_dir.native()};
   const auto lock = directory_lock::take(files.directory(), store_files::lock);
-  if (!lock) return std::nullopt;
-  auto found = find_wal_damage(files.database());
-  return found ? *found : std::nullopt;
+  if (!lock) return {};
+  return guard_wal(files).value_or(wal_state{});
 }
 
 /// Runs a step of the host. What it throws is its failure.
@@ -182,13 +179,16 @@ cluster_id cluster_of(const std::string& name) {
 }
 
 result<recovered_context> recover_context(const config& settings) {
-  const auto wal = wal_damage_of(settings);
+  const auto found = wal_of(settings);
+  const auto& wal = found.damage;
   const bool has_lost_commits = wal && wal->is_certain;
   // SQLite forgets what is behind the damage when it opens the file. A host may have it elsewhere.
   if (has_lost_commits)
     if (auto mended = try_steps(settings, {error_code::corrupt_data, describe(*wal), {}}))
       return std::move(*mended);
   auto opened = open_context(settings);
+  if (opened && !wal)
+    opened->notes.insert(opened->notes.begin(), found.notes.begin(), found.notes.end());
   if (opened || opened.error().code != error_code::corrupt_data) return opened;
   auto damage = opened.error();
   if (wal) damage.message = describe(*wal) + "; " + damage.message;

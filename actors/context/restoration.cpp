@@ -26,21 +26,28 @@ std::vector<log_range> restoration::lacking(const processed_changes& processed) 
   std::vector<log_range> ranges;
   for (const auto& each : saved_->logged.vector().entries()) {
     const dot last{each.origin, each.incarnation, each.seq};
-    if (processed.covers(last)) continue;
+    if (processed.covers(last) || blocked_.contains(incarnation_of(each))) continue;
     ranges.push_back(
         {{each.origin, each.incarnation, processed.at(incarnation_of(each)) + 1}, last});
   }
   return ranges;
 }
 
-void restoration::reading(const processed_changes& state) {
+void restoration::reading(const processed_changes& processed) {
   is_reading_ = true;
-  has_read_ = false;
-  before_ = state.vector();
+  before_ = processed.vector();
 }
 
-bool restoration::has_stalled(const processed_changes& state) const {
-  return has_read_ && before_ == state.vector();
+void restoration::read(const std::set<incarnation_id>& sources,
+                       const processed_changes& processed) {
+  is_reading_ = false;
+  if (processed.vector() != before_) return blocked_.clear();
+  if (!sources.empty()) {
+    blocked_.insert(sources.begin(), sources.end());
+    return;
+  }
+  // The log has nothing of what is lacking.
+  for (const auto& each : saved_->logged.vector().entries()) blocked_.insert(incarnation_of(each));
 }
 
 }  // namespace troupe

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -40,24 +41,22 @@ public:
     return saved_->knows_base ? saved_->base.vector() : version_vector{};
   }
 
-  /// What the log has and was not processed. O(incarnations).
+  /// What the log has, was not processed, and may be read with success. O(incarnations).
   std::vector<log_range> lacking(const processed_changes& processed) const;
+  /// How many incarnations wait for changes that the log does not have.
+  std::size_t blocked() const noexcept { return blocked_.size(); }
   /// The log is being read. @param state what the state has.
   void reading(const processed_changes& state);
-  /// What was read is part of the state, as far as it can be.
-  void read() noexcept {
-    is_reading_ = false;
-    has_read_ = true;
-  }
+  /// What was read is part of the state, as far as it can be. Of incarnations that have not got on,
+  /// no more is read before others have.
+  /// @param sources of what was read. @param processed what the state has now.
+  void read(const std::set<incarnation_id>& sources, const processed_changes& processed);
   /// It could not be read: is tried again later.
   void read_failed(std::uint64_t now_ms) noexcept;
   /// Whether the log is not to be read now.
   bool is_busy(std::uint64_t now_ms) const noexcept {
     return is_reading_ || saving_ || now_ms < next_read_ms_;
   }
-  /// Whether the state has nothing that it did not have when the log was read for the last time.
-  bool has_stalled(const processed_changes& state) const;
-
   /// The state is whole, as far as it can be, and is being stored.
   void saving(std::shared_ptr<const adopted_state> whole) { saving_ = std::move(whole); }
   /// Whether it is over when this is stored.
@@ -67,7 +66,8 @@ public:
 
 private:
   std::shared_ptr<const saved_parts> saved_;
-  bool has_state_ = false, is_reading_ = false, has_read_ = false;
+  bool has_state_ = false, is_reading_ = false;
+  std::set<incarnation_id> blocked_;  ///< They wait for changes that the log does not have.
   std::uint64_t next_read_ms_ = 0;
   version_vector before_;  ///< What the state had when the log was last read.
   std::shared_ptr<const adopted_state> saving_;

@@ -46,6 +46,10 @@ std::vector<std::string> sync_manager::problems() const {
     all.push_back(std::to_string(mended_) +
                   " damaged parts of the context store were found and mended since the start; the "
                   "disk may be failing");
+  if (checkpoint_wanted_)
+    all.push_back(
+        "a part of the context log is damaged; what it held is in memory, and it is mended "
+        "when a checkpoint has been written");
   if (restoring_) all.push_back(describe(*restoring_));
   return all;
 }
@@ -65,7 +69,7 @@ void sync_manager::restore() {
     });
   const auto& processed = engine_.processed();
   auto wanted = restoring_->lacking(processed);
-  if (wanted.empty() || restoring_->has_stalled(processed)) return save_restored();
+  if (wanted.empty()) return save_restored();
   restoring_->reading(processed);
   effects_.push_back(read_own_log{{std::move(wanted), read_at_once}});
 }
@@ -90,21 +94,22 @@ void sync_manager::own_log_read(result<std::vector<shared_batch>> batches) {
     return log(log_severity::error, "context.log_unreadable",
                {{"reason", foreign_text{batches.error().message}}});
   }
-  restoring_->read();
+  std::set<incarnation_id> sources;
   for (auto& batch : *batches) {
+    sources.insert(batch->source());
     auto records = batch->records();
     if (!records) continue;
     apply_changes::part part{std::move(batch), std::move(*records)};
     apply(peer_id{}, part);
   }
+  restoring_->read(sources, engine_.processed());
   go_on();
 }
 
 /// The state is whole, as far as it can be, and on the disk. It lacks incarnations of the log when
 /// changes before theirs are in no place any more.
 void sync_manager::end_restoration() {
-  log(log_severity::info, "context.restored",
-      {{"incarnations_cut", restoring_->lacking(engine_.processed()).size()}});
+  log(log_severity::info, "context.restored", {{"incarnations_cut", restoring_->blocked()}});
   log_base_.join(restoring_->base());
   restoring_.reset();
   members_changed_ = true;

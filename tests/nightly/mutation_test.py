@@ -236,7 +236,7 @@ MUTATIONS = [
              "return !saved_->knows_base || state.covers(saved_->base.vector());",
              "return true;"),
     Mutation("a restoration adds what the own log has", "actors/context/restoration.cpp",
-             "if (processed.covers(last)) continue;", "continue;"),
+             "if (processed.covers(last) || blocked_", "if (true || blocked_"),
     Mutation("a guessed base takes the state of a member only", "actors/context/restoration.cpp",
              "if (saved_->knows_base || saved_", "if (true || saved_", UNIT),
     Mutation("no checkpoint is written of a state that is being restored",

@@ -25,9 +25,10 @@ namespace troupe {
 /// another node sent. The checkpoint has them. The other changes of an incarnation have no gaps.
 ///
 /// The key of a row is how many changes were appended up to it, so each change has a number for
-/// ever. The last row is never removed, so that no number is given out again. A row goes on where
-/// the row of its incarnation before ends, or the base. It may repeat some changes of those,
-/// because batches of other nodes are kept as they came.
+/// ever. `collect` never removes the last row, and where it is removed the meta data keep its
+/// number, so that none is given out again. A row goes on where the row of its incarnation before
+/// ends, or the base. It may repeat some changes of those, because batches of other nodes are kept
+/// as they came.
 class change_log {
 public:
   /// The tables must exist. Call `load` before anything else. @throws SQLite::Exception
@@ -86,9 +87,8 @@ public:
   /// Reads all rows of `runs`, and whether the index has as many rows as the log. Fails with
   /// corrupt_data when not. O(rows), without their changes.
   result<void> check_runs();
-  /// Removes all rows before `first_kept` but the last of the log, and makes what was in them part
-  /// of the base. For when one of them is damaged. One transaction; when it fails, nothing has
-  /// changed.
+  /// Removes all rows before `first_kept`, and makes what was in them part of the base. For when
+  /// one of them is damaged. One transaction; when it fails, nothing has changed.
   /// @param upto has all changes of these rows.
   /// @returns whether there were any.
   result<bool> give_up(const processed_changes& upto, std::uint64_t first_kept);

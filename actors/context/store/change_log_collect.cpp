@@ -112,11 +112,13 @@ result<bool> change_log::give_up(const processed_changes& upto, std::uint64_t fi
   auto base = base_;
   auto done = transact(database_, [&]() -> result<void> {
     SQLite::Statement remove{database_, "DELETE FROM log WHERE number < ?"};
-    remove.bind(1, static_cast<std::int64_t>(std::min(first_kept, changes_)));
+    remove.bind(1, static_cast<std::int64_t>(first_kept));
     has_removed = remove.exec() > 0;
     if (!has_removed) return {};
     base.join(upto);
-    return store_base(base);
+    auto stored = store_base(base);
+    // No number is given out again, though the last row may be gone.
+    return stored ? meta_.put(meta_key::log_end, changes_) : stored;
   });
   if (!done) return fail(std::move(done.error()));
   base_ = std::move(base);

@@ -16,7 +16,6 @@
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
-#include <troupe/actors/context/store/wal_check.hpp>
 
 namespace troupe {
 
@@ -56,13 +55,6 @@ processed_changes common_part(const processed_changes& changes, const processed_
   auto both = changes;
   both.lower(lacking);
   return both;
-}
-
-store_note note_of(const wal_damage& damage, const store_files& files) {
-  return {"context.wal_damaged", describe(damage) +
-                                     "; other members give back what they have; a "
-                                     "copy of the file is in '" +
-                                     files.damaged() + "'"};
 }
 
 void set_max_bytes(SQLite::Database& database, std::uint64_t bytes) {
@@ -126,24 +118,23 @@ result<std::unique_ptr<context_store::contents>> context_store::open_contents(
   if (has_lost_database(files, id)) return fail(database_is_missing(files, id));
   const auto file = files.database();
   if (auto made = store_files::make_private_file(file); !made) return fail(std::move(made.error()));
-  const auto damage = find_wal_damage(file);
-  if (!damage) return fail(damage.error());
-  if (*damage)
-    if (auto kept = files.keep_wal(); !kept) return fail(std::move(kept.error()));
+  auto wal = guard_wal(files);
+  if (!wal) return fail(std::move(wal.error()));
+  const auto& damage = wal->damage;
 
   return without_exceptions(file, [&]() -> result<std::unique_ptr<contents>> {
     SQLite::Database database{file, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX};
     const bool is_empty = database.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
     if (is_empty && id.exists())
-      return *damage ? fail(error_code::corrupt_data, note_of(**damage, files).text)
-                     : fail(database_is_missing(files, id));
+      return damage ? fail(error_code::corrupt_data, describe(*damage))
+                    : fail(database_is_missing(files, id));
     if (auto prepared = prepare_schema(database, fresh); !prepared)
       return fail(std::move(prepared.error()));
     // Pages of the commits that are lost may be in the database already.
-    if (*damage)
+    if (damage)
       if (auto sound = check_pages(database); !sound) return fail(std::move(sound.error()));
     auto opened = std::make_unique<contents>(std::move(database));
-    if (*damage) opened->notes.push_back(note_of(**damage, files));
+    opened->notes = std::move(wal->notes);
     const auto identity = opened->meta.find<store_identity>(meta_key::identity);
     if (!identity) return fail(identity.error());
     if (!*identity) return damaged_row("row 'identity'", "it is missing");

@@ -11,6 +11,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
 #include <troupe/actors/context/store/scrub.hpp>
+#include <troupe/actors/context/store/wal_guard.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -27,12 +28,6 @@ struct store_options {
   /// The log keeps at least this many of the latest changes, so that a node that was away can read
   /// what it missed.
   std::uint64_t history_changes = 100'000;
-};
-
-/// Something that was wrong with a store and has been dealt with.
-struct store_note {
-  std::string event;  ///< The stable id of its log line.
-  std::string text;   ///< What was wrong, what became of it, and what to do.
 };
 
 /// What is left of a context whose checkpoint was lost in a damage.

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <map>
 #include <span>
 #include <system_error>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -189,6 +191,117 @@ result<std::optional<wal_damage>> find_wal_damage(const std::string& database) {
     if (*more < frame.size()) return walk.damage();
     walk.take(frame);
   }
+}
+
+// -- wrong bits -----------------------------------------------------------------------------------
+
+namespace {
+
+/// Of one file; more is no accident of single bits.
+constexpr unsigned max_repairs = 64;
+
+/// The frames of a file, and what they should continue from.
+class repaired_file {
+public:
+  repaired_file(int file, std::array<unsigned char, header_bytes> header, std::uint32_t page)
+      : file_(file), header_(header), frame_(frame_header_bytes + page), next_(frame_.size()) {}
+
+  /// @returns how many bits were wrong.
+  result<unsigned> run() {
+    unsigned repaired = 0;
+    if (!read(1, next_)) return 0U;
+    if (!header_sum()) {
+      if (!repair(header_, 0, [&] { return fits(header_sum(), next_); })) return outcome(0);
+      ++repaired;
+    }
+    auto sum = header_sum();
+    for (std::uint64_t number = 1; sum && repaired < max_repairs; ++number) {
+      if (!read(number, frame_)) return repaired;
+      const bool has_next = read(number + 1, next_);
+      if (!fits(sum, frame_)) {
+        // The last frame has nothing behind it that could tell.
+        const auto goes_on = [&] { return fits(sum, frame_) && fits(stored(frame_), next_); };
+        if (!has_next || !repair(frame_, place_of(number), goes_on)) return outcome(repaired);
+        ++repaired;
+      }
+      sum = stored(frame_);
+    }
+    return outcome(repaired);
+  }
+
+private:
+  result<unsigned> outcome(unsigned repaired) {
+    if (failure_) return fail(std::move(*failure_));
+    return repaired;
+  }
+  /// The checksum that the first frame continues from, if the header is sound.
+  std::optional<checksum> header_sum() const {
+    const frame_walk walk{header_};
+    if (!walk.has_sound_header()) return std::nullopt;
+    return checksum{big_endian(header_, 24), big_endian(header_, 28)};
+  }
+  static std::optional<checksum> stored(bytes frame) {
+    return checksum{big_endian(frame, 16), big_endian(frame, 20)};
+  }
+  /// Whether a frame is of this generation and continues from a checksum.
+  bool fits(std::optional<checksum> sum, bytes frame) const {
+    const bool is_current = std::ranges::equal(frame.subspan(8, 8), bytes{header_}.subspan(16, 8));
+    if (!sum || !is_current) return false;
+    const bool is_big_endian = (big_endian(header_, 0) & 1) != 0;
+    sum->add(frame.first(8), is_big_endian);
+    sum->add(frame.subspan(frame_header_bytes), is_big_endian);
+    return sum->is_at(frame, 16);
+  }
+  std::uint64_t place_of(std::uint64_t number) const {
+    return header_bytes + (number - 1) * frame_.size();
+  }
+  bool read(std::uint64_t number, std::vector<unsigned char>& into) const {
+    const auto at = static_cast<off_t>(place_of(number));
+    return ::pread(file_, into.data(), into.size(), at) == static_cast<ssize_t>(into.size());
+  }
+  /// Looks for the bit with which it fits, and writes it. The checksum is a sum: a change of the
+  /// upper bits of one word may look like that of another one. Then nothing is changed.
+  bool repair(std::span<unsigned char> wrong, std::uint64_t place,
+              const std::function<bool()>& fits_now) {
+    std::optional<std::pair<std::size_t, unsigned char>> found;
+    for (std::size_t at = 0; at < wrong.size(); ++at)
+      for (int bit = 0; bit < 8; ++bit) {
+        const auto before = wrong[at];
+        wrong[at] = static_cast<unsigned char>(before ^ (1 << bit));
+        const bool is_right = fits_now();
+        if (is_right && found) return wrong[at] = before, false;
+        if (is_right) found = {at, wrong[at]};
+        wrong[at] = before;
+      }
+    if (!found) return false;
+    const auto [at, right] = *found;
+    wrong[at] = right;
+    if (::pwrite(file_, &right, 1, static_cast<off_t>(place + at)) == 1 && ::fdatasync(file_) == 0)
+      return true;
+    failure_ = error{error_code::storage_failure, std::generic_category().message(errno), {}};
+    return false;
+  }
+
+  int file_;
+  std::array<unsigned char, header_bytes> header_;
+  std::vector<unsigned char> frame_, next_;
+  std::optional<error> failure_;
+};
+
+}  // namespace
+
+result<unsigned> repair_wal(const std::string& database) {
+  const auto file = database + "-wal";
+  const unique_fd opened{::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW)};
+  std::array<unsigned char, header_bytes> header;
+  if (opened.get() < 0 || read_all(opened.get(), header).value_or(0) < header_bytes)
+    return fail(error_code::storage_failure, "'" + file + "' cannot be opened");
+  const auto stated = big_endian(header, 8);
+  const auto page =
+      frame_walk{header}.has_sound_header() ? stated : page_bytes_of(database).value_or(stated);
+  const bool is_page = page >= 512 && page <= 65536 && (page & (page - 1)) == 0;
+  if (!is_page) return 0U;
+  return repaired_file{opened.get(), header, page}.run();
 }
 
 }  // namespace troupe

@@ -15,6 +15,15 @@ struct wal_damage {
   bool is_certain = false;    ///< False when a commit that a power cut left unfinished may look so.
 };
 
+/// Puts single wrong bits of a write-ahead file right: in its header, and in frames whose next one
+/// is sound. /// A bit is changed only where all checksums fit then, of the frame and of the one
+/// behind it, and with no other bit: so what comes out is what was written. That is so for about
+/// three of four bits. Call before SQLite opens the database, and keep a copy of the file. O(bytes
+/// of the file), and O(bits of a frame * bytes of a frame) for each wrong bit.
+/// @param database The file beside which the write-ahead file is. @returns how many bits were
+/// wrong; storage_failure.
+result<unsigned> repair_wal(const std::string& database);
+
 /// What is damaged and what is lost, in words.
 std::string describe(const wal_damage& damage);
 

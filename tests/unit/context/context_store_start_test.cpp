@@ -6,12 +6,14 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <random>
 #include <string>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include <troupe/actors/context/store/checkpoint_table.hpp>
 #include <troupe/actors/context/store/identity_file.hpp>
+#include <troupe/actors/context/store/wal_check.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
 
 using namespace troupe;
@@ -195,6 +197,7 @@ TEST_CASE("what was before the damage of a write-ahead file is there, and the fi
   const auto wal = where.path() / "context.db-wal";
   const auto size = read_file(wal).size();
   flip(wal, size / 2);
+  flip(wal, size / 2 + 1);  // two in one frame are more than checksums can tell
   const auto damaged = read_file(wal);
   {
     auto store = must_open_again(where);
@@ -213,6 +216,61 @@ TEST_CASE("what was before the damage of a write-ahead file is there, and the fi
   auto store = must_open_again(where);
   CHECK(store.notes().empty());
   CHECK(last_logged(store, 2) == 10);
+}
+
+TEST_CASE("a single wrong bit of a write-ahead file is put right where the checksums tell it") {
+  temporary_directory where;
+  fill_and_crash(where, 10);
+  const auto whole = read_file(where.path() / "context.db-wal");
+  const auto wal = (where.path() / "context.db-wal"), database = where.path() / "context.db";
+  std::mt19937 random{3};
+  unsigned right = 0;
+  constexpr unsigned times = 60;
+  for (unsigned i = 0; i < times; ++i) {
+    auto damaged = whole;
+    const auto last_commit = whole.size() - 3 * 4120;
+    const auto at = i < 8 ? std::size_t{i} * 4 : random() % last_commit;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << random() % 8));
+    CAPTURE(at);
+    write_file(wal, damaged);
+    const auto repaired = repair_wal(database.native());
+    REQUIRE(repaired);
+    right += *repaired;
+    CHECK(read_file(wal) == (*repaired == 1 ? whole : damaged));
+  }
+  CHECK(right > times / 2);
+}
+
+TEST_CASE("several wrong bits are put right when they are not in one frame or in the next") {
+  temporary_directory where;
+  fill_and_crash(where, 10);
+  const auto wal = where.path() / "context.db-wal";
+  const auto whole = read_file(wal), database = (where.path() / "context.db").native();
+  auto damaged = whole;
+  for (const std::size_t at : {40UL, 9400UL, 17640UL})
+    damaged[at] = static_cast<char>(damaged[at] ^ 16);
+  write_file(wal, damaged);
+  CHECK(repair_wal(database) == 3u);
+  CHECK(read_file(wal) == whole);
+  damaged = whole;
+  damaged[5000] = static_cast<char>(damaged[5000] ^ 16);
+  damaged[5001] = static_cast<char>(damaged[5001] ^ 1);
+  write_file(wal, damaged);
+  CHECK(repair_wal(database) == 0u);
+  CHECK(read_file(wal) == damaged);
+  // What was cut off or never written is no wrong bit.
+  write_file(wal, whole.substr(0, whole.size() - 3000));
+  CHECK(repair_wal(database) == 0u);
+}
+
+TEST_CASE("a store whose write-ahead file has a wrong bit has all of its commits") {
+  temporary_directory where;
+  fill_and_crash(where, 10);
+  const auto wal = where.path() / "context.db-wal";
+  flip(wal, 5000);
+  const auto store = must_open_again(where);
+  REQUIRE(store.notes().size() == 1);
+  CHECK(store.notes()[0].event == "context.wal_repaired");
 }
 
 TEST_CASE("a sound write-ahead file needs no note") {

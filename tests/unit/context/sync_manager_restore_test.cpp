@@ -295,6 +295,12 @@ TEST_CASE("a log that adds nothing more ends the restoration") {
   SUBCASE("what it has waits for what is lost") {
     f.log_read({put({node(3), 1, 1}, "/w", 1, {{{node(4), 1, 9}, 17}})});
     CHECK(f.lost.none<append_batch>());
+    // The other incarnations are read all the same.
+    f.lost.tick();
+    const auto wanted = f.lost.only<read_own_log>().wanted.wanted;
+    REQUIRE(wanted.size() == 1);
+    CHECK(wanted[0].first.origin == node(2));
+    f.log_read({});
   }
   SUBCASE("it comes in parts, the last of which are missing") {
     f.log_read(changes_at(2, 7, 7));
