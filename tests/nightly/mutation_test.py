@@ -182,7 +182,7 @@ MUTATIONS = [
              "actors/context/commit_queue.cpp", "next->adopted = std::move(group.adopted);", ""),
     Mutation("what came with a state is claimed once it is stored",
              "actors/context/sync_manager.cpp",
-             "if (done->adopted) add_committed(*done->adopted);", ""),
+             "--adopting_;\n    add_committed(*done->adopted);", "--adopting_;"),
     Mutation("a state is offered once it is stored", "actors/context/sync_manager_state.cpp",
              "waiting_.add(queue_.added(),\n                 waiting_offer",
              "waiting_.add(queue_.durable(),\n                 waiting_offer"),
