@@ -242,7 +242,7 @@ MUTATIONS = [
     Mutation("no checkpoint is written of a state that is being restored",
              "actors/context/sync_manager.cpp",
              "if (restoring_ || !checkpoints_.is_due(queue_.durable())) return;",
-             "if (!checkpoints_.is_due(queue_.durable())) return;"),
+             "if (!checkpoints_.is_due(queue_.durable())) return;", UNIT),
     Mutation("nothing is read that may be missing", "actors/context/sync_manager_restore.cpp",
              "if (!restoring_ || salvaged) return std::nullopt;", "return std::nullopt;", UNIT),
     Mutation("nothing is written to what is being restored",

@@ -291,6 +291,28 @@ TEST_CASE("a state that has come may cut off what of the log can become part of 
   CHECK(must_restore(f.where).processed == upto(7, 4));
 }
 
+TEST_CASE("what the checkpoint has and the end of the log lacks becomes part of the base") {
+  temporary_directory where;
+  context_engine engine{ours.node, 1};
+  {
+    auto store = must_open(where);
+    for (std::uint64_t seq = 1; seq <= 5; ++seq) {
+      REQUIRE(append(store, changes_of(2, seq, seq)));
+      engine.apply(changes_of(2, seq, seq)[0], noon);
+    }
+    REQUIRE(store.checkpoint(engine.state()));
+  }
+  tamper(where, "DELETE FROM log WHERE number > 3");
+  const store_files files{where.path().native()};
+  REQUIRE(salvage_store(files));
+  REQUIRE(files.take_salvaged());
+  auto store = must_open(where);
+  const auto next = changes_of(2, 6, 6);
+  REQUIRE(append(store, next));
+  engine.apply(next[0], noon);
+  CHECK(store.checkpoint(engine.state()));
+}
+
 TEST_CASE("after a cut no row number is given out again") {
   temporary_directory where;
   const auto kept = changes_of(2, 1, 1), cut = changes_of(3, 1, 50), later = changes_of(4, 1, 3);
