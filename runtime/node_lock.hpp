@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
@@ -11,8 +12,8 @@ namespace troupe {
 /// Keeps a node from running twice on one machine, from its data directory and from a copy of that:
 /// two that make different changes under one name. An exclusive lock on a file in the user's
 /// runtime directory, `XDG_RUNTIME_DIR`, or else in `/tmp/troupe-UID`. The operating system
-/// releases the lock when the process ends, also when it is killed. Copies on other machines are
-/// refused by the nodes that they meet, see `peer_book`.
+/// releases the lock when the process ends, also when it is killed; then the file stays. Copies on
+/// other machines are refused by the nodes that they meet, see `peer_book`.
 class node_lock {
 public:
   /// No lock.
@@ -22,10 +23,18 @@ public:
   /// Where no directory belongs to the user alone, nothing is locked.
   static result<node_lock> take(const node_id& node, const std::string& directory);
 
+  node_lock(node_lock&&) noexcept = default;
+  node_lock& operator=(node_lock&& other) noexcept;
+  /// Removes the file, and the directory in `/tmp` if nothing else is in it.
+  ~node_lock();
+
 private:
-  explicit node_lock(unique_fd taken) noexcept : taken_(std::move(taken)) {}
+  node_lock(unique_fd taken, std::string file) noexcept
+      : taken_(std::move(taken)), file_(std::move(file)) {}
+  void release() noexcept;
 
   unique_fd taken_;
+  std::string file_;
 };
 
 }  // namespace troupe
