@@ -191,7 +191,7 @@ result<recovered_context> recover_context(const config& settings) {
     opened->notes.insert(opened->notes.begin(), found.notes.begin(), found.notes.end());
   if (opened || opened.error().code != error_code::corrupt_data) return opened;
   auto damage = opened.error();
-  if (wal) damage.message = describe(*wal) + "; " + damage.message;
+  for (const auto& note : found.notes) damage.message = note.text + "; " + damage.message;
   auto saved = salvage(settings);
   if (saved && saved->is_whole() && !wal) return open_salvaged(settings, damage, *saved, true);
   if (!has_lost_commits && !settings.recovery.empty()) {

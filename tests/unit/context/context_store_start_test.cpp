@@ -15,6 +15,7 @@
 #include <troupe/actors/context/store/identity_file.hpp>
 #include <troupe/actors/context/store/wal_check.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
+#include <troupe/tests/support/whole_file.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -25,18 +26,6 @@ namespace {
 
 /// What a start offers to a new store.
 const store_identity other{cluster_id{node(200).id}, node(9)};
-
-std::string read_file(const fs::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  REQUIRE_MESSAGE(in, file.native());
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
-void write_file(const fs::path& file, const std::string& bytes) {
-  std::ofstream out{file, std::ios::binary | std::ios::trunc};
-  out << bytes;
-  REQUIRE(out.flush());
-}
 
 /// All files below a directory but its lock, and what is in them.
 std::map<std::string, std::string> files_in(const fs::path& directory) {

@@ -15,6 +15,7 @@
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
+#include <troupe/tests/support/whole_file.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -24,12 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t page_bytes = 4096;
-
-std::string read_file(const fs::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  REQUIRE(in);
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
 
 /// A change of one of 150 paths. Each change of a path overwrites the one before.
 change_record change_at(unsigned origin, std::uint64_t seq) {

@@ -8,6 +8,7 @@
 
 #include <troupe/actors/context/store/store_files.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
+#include <troupe/tests/support/whole_file.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -15,18 +16,6 @@ using namespace troupe::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string read_file(const fs::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  REQUIRE_MESSAGE(in, file.native());
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
-void write_file(const fs::path& file, const std::string& bytes) {
-  std::ofstream out{file, std::ios::binary | std::ios::trunc};
-  out << bytes;
-  REQUIRE(out.flush());
-}
 
 /// Makes a store with changes of node 2.
 void fill(const temporary_directory& where, std::uint64_t changes) {

@@ -14,6 +14,7 @@
 
 #include <troupe/actors/context/store/wal_check.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
+#include <troupe/tests/support/whole_file.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -22,18 +23,6 @@ namespace {
 
 constexpr std::size_t header_bytes = 32, frame_header_bytes = 24, page_bytes = 4096;
 constexpr std::size_t frame_bytes = frame_header_bytes + page_bytes;
-
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream in{file, std::ios::binary};
-  REQUIRE(in);
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
-void write_file(const std::filesystem::path& file, const std::string& bytes) {
-  std::ofstream out{file, std::ios::binary | std::ios::trunc};
-  out << bytes;
-  REQUIRE(out.flush());
-}
 
 /// A frame of a write-ahead file: the place of its first byte, and its commit, from 1 on.
 struct frame {
