@@ -223,55 +223,6 @@ struct value_explained {
   friend bool operator==(const value_explained&, const value_explained&) = default;
 };
 
-/// `context.clock`: whether the times of changes are ahead of the node's clock.
-struct check_clock {
-  static constexpr std::string_view method = "context.clock";
-  using answer = struct clock_checked;
-  static constexpr method_access access{.service = service::context,
-                                        .callers = called_by::clients,
-                                        .summary = "whether times of changes are ahead"};
-
-  static constexpr auto fields() { return std::tuple<>{}; }
-  friend bool operator==(const check_clock&, const check_clock&) = default;
-};
-
-/// `context.correct_clock`: the next start of the node gives its changes times by its clock again,
-/// whatever their times were before.
-struct correct_clock {
-  static constexpr std::string_view method = "context.correct_clock";
-  using answer = struct clock_checked;
-  static constexpr method_access access{.service = service::context,
-                                        .callers = called_by::clients,
-                                        .summary = "times by the clock from the next start on"};
-
-  static constexpr auto fields() { return std::tuple<>{}; }
-  friend bool operator==(const correct_clock&, const correct_clock&) = default;
-};
-
-/// A node whose changes are ahead of the clock of the node that says so.
-struct node_ahead {
-  node_id node;
-  std::uint64_t ahead_ms = 0;
-  static constexpr auto fields() {
-    return std::tuple{required("node", &node_ahead::node),
-                      required("ahead_ms", &node_ahead::ahead_ms)};
-  }
-  friend bool operator==(const node_ahead&, const node_ahead&) = default;
-};
-
-/// The answer to `check_clock` and `correct_clock`.
-struct clock_checked {
-  std::uint64_t now_ms = 0;        ///< The clock of the node, since 1970.
-  std::uint64_t ahead_ms = 0;      ///< By how much the node's own changes are ahead; 0 when not.
-  std::vector<node_ahead> others;  ///< Whose latest changes were ahead when they came.
-  static constexpr auto fields() {
-    return std::tuple{required("now_ms", &clock_checked::now_ms),
-                      required("ahead_ms", &clock_checked::ahead_ms),
-                      required("others", &clock_checked::others)};
-  }
-  friend bool operator==(const clock_checked&, const clock_checked&) = default;
-};
-
 /// `context.verify`: recomputes the hash of a subtree from its entries and compares it with the one
 /// that is kept.
 struct verify_values {

@@ -18,6 +18,11 @@ namespace {
 constexpr std::size_t max_text = 4096;
 constexpr std::size_t max_list = 256;
 constexpr std::uint64_t max_history = 1'000'000'000;
+constexpr std::int64_t max_lease_ms = std::int64_t{10} * 366 * 24 * 60 * 60 * 1000;
+
+bool is_lease(std::chrono::milliseconds length) {
+  return length.count() == 0 || (length.count() >= 1000 && length.count() <= max_lease_ms);
+}
 constexpr std::size_t max_file_bytes = std::size_t{1} << 20;
 
 template <named_enum E>
@@ -107,6 +112,8 @@ void read_into(config& settings, const toml_table& table,
     settings.worker_threads = static_cast<std::size_t>(entry->integer(1, 1024));
   if (const auto entry = table.find("history"))
     settings.history = static_cast<std::uint64_t>(entry->integer(0, max_history));
+  if (const auto entry = table.find("member_lease_ms"))
+    settings.member_lease = std::chrono::milliseconds{entry->integer(0, max_lease_ms)};
 }
 
 }  // namespace
@@ -122,7 +129,7 @@ result<config> parse_config(std::string_view text, std::string_view file_name,
         "",
         {"data_dir", "name", "cluster", "listen", "join", "discover", "plugins", "plugin_level",
          "sandbox", "sandbox_allow", "plugin_init", "python_sdk", "log_level", "log_format",
-         "stop_deadline_ms", "worker_threads", "history"}};
+         "stop_deadline_ms", "worker_threads", "history", "member_lease_ms"}};
     read_into(base, table, relative_to);
     return base;
   } catch (const toml_mistake& mistake) {
@@ -229,6 +236,9 @@ result<void> check_config(const config& settings) {
     return fail(error_code::invalid_argument, "worker_threads: must be 1 to 1024");
   if (settings.history > max_history)
     return fail(error_code::invalid_argument, "history: must be 0 to 1000000000");
+  if (!is_lease(settings.member_lease))
+    return fail(error_code::invalid_argument,
+                "member_lease_ms: must be 0, or 1000 to " + std::to_string(max_lease_ms));
   return {};
 }
 

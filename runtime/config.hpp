@@ -83,6 +83,10 @@ struct config {
   /// The latest changes of the context that stay in the log, 0 to 10^9: a node that was away gets
   /// them one by one. Older ones leave the log once all members have them.
   std::uint64_t history = 100'000;
+  /// How long the cluster keeps what a member that is away may need, 1 s to 10 years; 0: for ever.
+  /// Then it goes on without that member, if more than half of the members are there; fewer wait
+  /// for an operator to say so.
+  std::chrono::milliseconds member_lease{std::chrono::hours{7 * 24}};
   /// Tried in this order when the context store is damaged and has lost something. Only hosts set
   /// them. After them comes what is left of the store, and what other members have.
   std::vector<recovery_step> recovery;
@@ -91,9 +95,10 @@ struct config {
 };
 
 /// Reads a TOML file into `base`. The keys are the names of the fields above, except `log_level`
-/// for `level`, `log_format` for `format` and `stop_deadline_ms` for `stop_deadline`; only hosts
-/// set `serve_clients`. Paths are relative to the file's directory. The error is the first mistake
-/// as `file:line:column: key: what is wrong`; for an unknown key it names the nearest known one.
+/// for `level`, `log_format` for `format`, `stop_deadline_ms` for `stop_deadline` and
+/// `member_lease_ms` for `member_lease`; only hosts set `serve_clients`. Paths are relative to the
+/// file's directory. The error is the first mistake as `file:line:column: key: what is wrong`; for
+/// an unknown key it names the nearest known one.
 result<config> read_config(const std::filesystem::path& file, config base = {});
 /// The same from text.
 result<config> parse_config(std::string_view text, std::string_view file_name,

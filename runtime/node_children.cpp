@@ -39,6 +39,12 @@ link_limits peer_limits() {
   return limits;
 }
 
+/// Who was linked so shortly ago that no link may have had the time to come back counts as present.
+lease_limits leases_of(const config& settings) {
+  const auto length = static_cast<std::uint64_t>(settings.member_lease.count());
+  return {length, std::min<std::uint64_t>(lease_limits{}.present_ms, length / 4)};
+}
+
 replica_setup setup_of_replica(node_parts& parts) {
   return {.engine = std::move(parts.recovered.engine),
           .identity = parts.recovered.identity,
@@ -47,7 +53,8 @@ replica_setup setup_of_replica(node_parts& parts) {
           .replayed = parts.recovered.replayed,
           .log_base = std::move(parts.recovered.log_base),
           .notes = std::move(parts.recovered.notes),
-          .saved = std::move(parts.recovered.saved)};
+          .saved = std::move(parts.recovered.saved),
+          .leases = leases_of(parts.settings)};
 }
 
 plugin_environment environment_of_plugins(const node_parts& parts) {

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include <troupe/actors/context/store/directory_lock.hpp>
+#include <troupe/actors/context/store/fresh_incarnation.hpp>
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
 #include <troupe/actors/kernel/clock.hpp>
@@ -15,23 +16,6 @@
 namespace troupe {
 
 namespace {
-
-std::uint64_t random_number() {
-  const auto chance = random_uuid().bytes;
-  // The version and the variant of the id are in bytes 6 and 8.
-  return chance[0] | std::uint64_t{chance[1]} << 8 | std::uint64_t{chance[2]} << 16;
-}
-
-/// The least incarnation that this start may have. It grows with time, so that a data directory
-/// that was restored from an old copy repeats no incarnation. Its last bits are random, so that two
-/// copies that start at the same moment differ.
-std::uint64_t least_incarnation() {
-  return system_wall_clock()() << 12 | (random_number() & 0xfffu);
-}
-
-/// How far this incarnation is from the last one at least: random, for where a clock was ahead and
-/// the time does not tell copies apart.
-std::uint64_t distance_to_last() { return 1 + (random_number() & 0xfffffu); }
 
 result<context_engine> replay(context_store& store, std::uint64_t incarnation) {
   auto state = store.load_checkpoint();
@@ -65,7 +49,7 @@ result<recovered_context> open_context(const config& settings) {
                                                   settings.cluster + "\"");
   auto alone = node_lock::take(store->identity().node, settings.data_dir.native());
   if (!alone) return fail(std::move(alone.error()));
-  const auto incarnation = store->begin_incarnation(least_incarnation(), distance_to_last());
+  const auto incarnation = begin_fresh_incarnation(*store);
   if (!incarnation) return fail(incarnation.error());
   const auto identity = store->identity();
   auto log_base = store->log_base();

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <troupe/messages/context.hpp>
-#include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/context_upkeep.hpp>
 
 namespace troupe {
 

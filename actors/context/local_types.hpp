@@ -11,6 +11,7 @@
 
 #include <troupe/actors/context/commit_queue.hpp>
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/store/store.hpp>
 #include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/actors/context/sync_effects.hpp>
 #include <troupe/actors/context/writes.hpp>
@@ -51,6 +52,26 @@ struct log_trimmed {
 
 /// Has the next start of the node correct its clock. See `context_store::correct_clock`.
 struct want_clock_correction {};
+
+/// Asks the store to begin anew, see `context_store::set_aside`.
+struct set_state_aside {
+  std::shared_ptr<const engine_state> state;
+  version_vector forgotten;
+};
+/// The answer: what a start finds then.
+struct state_set_aside {
+  std::uint64_t incarnation = 0;
+  std::uint64_t clock_since = 0;
+  std::shared_ptr<const saved_parts> saved;
+};
+/// Asks the store to keep entries in a file for people, see `write_unsent`.
+struct keep_entries {
+  context_tree entries;
+};
+/// The answer.
+struct entries_kept {
+  std::string file;
+};
 
 /// Asks the store to check its next part, and to mend what is damaged. Answered by
 /// `scrubbed_part`.
@@ -100,6 +121,10 @@ struct settle_context {
   X(troupe_context, troupe::trim_log)              \
   X(troupe_context, troupe::log_trimmed)           \
   X(troupe_context, troupe::check_store)           \
+  X(troupe_context, troupe::set_state_aside)       \
+  X(troupe_context, troupe::state_set_aside)       \
+  X(troupe_context, troupe::keep_entries)          \
+  X(troupe_context, troupe::entries_kept)          \
   X(troupe_context, troupe::want_clock_correction) \
   X(troupe_context, troupe::scrubbed_part)         \
   X(troupe_context, troupe::context_changed)       \

@@ -34,12 +34,16 @@ replica_state::replica_state(interface::pointer self, replica_setup setup)
       store_(std::move(setup.store)),
       clock_(std::move(setup.clock)),
       log_(setup.log.logger("context")),
-      manager_(std::move(setup.engine), {.cluster = setup.identity.cluster,
-                                         .checkpoint_every = setup.checkpoint_every,
-                                         .replayed = setup.replayed,
-                                         .log_base = std::move(setup.log_base),
-                                         .saved = std::move(setup.saved),
-                                         .joins = setup.joins}) {
+      settings_{.cluster = setup.identity.cluster,
+                .checkpoint_every = setup.checkpoint_every,
+                .replayed = setup.replayed,
+                .log_base = std::move(setup.log_base),
+                .saved = std::move(setup.saved),
+                .joins = setup.joins,
+                .leases = setup.leases},
+      manager_(std::make_unique<sync_manager>(std::move(setup.engine), settings_)) {
+  settings_.saved.reset();  // the manager has it, and lets go of it
+  settings_.log_base = {};
   log_->info("context.opened replayed={}", setup.replayed);
   for (const auto& note : setup.notes) {
     log_->error("{} reason={}", note.event, printable_quoted(note.text, 4096));
@@ -66,7 +70,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
         return reply_later<values_verified>(
             self_, [&](reply_to<values_verified> to) { verify(wanted, std::move(to)); });
       },
-      [this](check_clock) { return manager_.clock(); },
+      [this](check_clock) { return manager_->clock(); },
       [this](correct_clock) {
         return reply_later<clock_checked>(
             self_, [&](reply_to<clock_checked> to) { correct(std::move(to)); });
@@ -80,7 +84,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
         return reply_later<void>(self_, [&](reply_to<void> to) { settle(wanted, std::move(to)); });
       },
       [this](tick) {
-        manager_.tick(now());
+        manager_->tick(now());
         carry_out_effects();
         tick_after(self_, interval, tick::slow);
       },
@@ -92,7 +96,7 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
 void replica_state::write(const write_values& wanted, reply_to<values_written> to) {
   const context_request request{++requests_};
   writes_.add(request, std::move(to));
-  manager_.write(request, wanted, now());
+  manager_->write(request, wanted, now());
   carry_out_effects();
 }
 
@@ -101,64 +105,67 @@ void replica_state::settle(const settle_context& wanted, reply_to<void> to) {
   settles_.add(request, std::move(to));
   // A tick too early rather than too late.
   const auto time = std::max(wanted.time - interval, std::chrono::milliseconds{0});
-  manager_.settle(request, now().steady_ms + static_cast<std::uint64_t>(time.count()));
+  manager_->settle(request, now().steady_ms + static_cast<std::uint64_t>(time.count()));
   carry_out_effects();
 }
 
 result<value_found> replica_state::find(const get_value& wanted) const {
-  if (auto refused = manager_.refusal_to_read(wanted.salvaged)) return fail(std::move(*refused));
-  return manager_.find(wanted);
+  if (auto refused = manager_->refusal_to_read(wanted.salvaged)) return fail(std::move(*refused));
+  return manager_->find(wanted);
 }
 
 result<value_explained> replica_state::explain(const path& where) const {
-  if (auto refused = manager_.refusal_to_read(false)) return fail(std::move(*refused));
-  return manager_.explain(where);
+  if (auto refused = manager_->refusal_to_read(false)) return fail(std::move(*refused));
+  return manager_->explain(where);
 }
 
 snapshot_taken replica_state::snapshot() const {
-  const auto& engine = manager_.engine();
+  const auto& engine = manager_->engine();
   auto problems = problems_;
-  std::ranges::move(manager_.problems(), std::back_inserter(problems));
+  std::ranges::move(manager_->problems(), std::back_inserter(problems));
   return {engine.snapshot(),
           engine.vector(),
           engine.values(),
           engine.conflicts(),
-          manager_.known_members().count(),
+          manager_->known_members().count(),
           std::move(problems)};
 }
 
 void replica_state::correct(reply_to<clock_checked> to) {
-  if (auto refused = manager_.refusal_to_correct_clock()) return to(fail(std::move(*refused)));
+  if (auto refused = manager_->refusal_to_correct_clock()) return to(fail(std::move(*refused)));
   ask(self_, store_, clock_deadline, want_clock_correction{})
-      .then([this, to]() mutable { to(manager_.clock()); }, pass_error(to));
+      .then([this, to]() mutable { to(manager_->clock()); }, pass_error(to));
 }
 
 void replica_state::list(const list_values& wanted, reply_to<value_page> to) {
-  if (auto refused = manager_.refusal_to_read(wanted.salvaged))
+  if (auto refused = manager_->refusal_to_read(wanted.salvaged))
     return to(fail(std::move(*refused)));
-  if (auto page = manager_.list(wanted)) return to(std::move(*page));
+  if (auto page = manager_->list(wanted)) return to(std::move(*page));
   read_aside(wanted, std::move(to));
 }
 
 void replica_state::verify(const verify_values& wanted, reply_to<values_verified> to) {
-  if (auto refused = manager_.refusal_to_read(false)) return to(fail(std::move(*refused)));
+  if (auto refused = manager_->refusal_to_read(false)) return to(fail(std::move(*refused)));
   read_aside(wanted, std::move(to));
 }
 
 /// Has a reader of its own answer from a snapshot.
 template <class T, class Message>
 void replica_state::read_aside(const Message& wanted, reply_to<T> to) {
-  auto state = manager_.begin_long_read();
+  auto state = manager_->begin_long_read();
   if (!state) return to(fail(std::move(state.error())));
-  const auto reader =
-      spawn_context_reader(self_->system(), std::move(*state), manager_.engine().shared_strategy());
-  ends_.watch(self_, reader, [this](const caf::error&) { manager_.end_long_read(); });
+  const auto reader = spawn_context_reader(self_->system(), std::move(*state),
+                                           manager_->engine().shared_strategy());
+  ends_.watch(self_, reader, [this, of = managers_](const caf::error&) {
+    if (of == managers_) manager_->end_long_read();
+  });
   ask(self_, reader, reader_deadline, wanted).then(pass_answer(to), pass_error(to));
 }
 
 caf::result<payload> replica_state::serve(service_call& call) {
   using served = message_types<get_value, list_values, explain_value, verify_values, check_clock,
-                               correct_clock, set_value, erase_value, import_values>;
+                               correct_clock, list_quarantine, clear_quarantine, list_members,
+                               forget_member, set_value, erase_value, import_values>;
   return serve_method(
       served{}, call,
       overloaded{
@@ -172,10 +179,16 @@ caf::result<payload> replica_state::serve(service_call& call) {
             return reply_bytes_later<values_verified>(
                 self_, [&](reply_to<values_verified> to) { verify(wanted, std::move(to)); });
           },
-          [this](check_clock, auto&) { return manager_.clock(); },
+          [this](check_clock, auto&) { return manager_->clock(); },
           [this](correct_clock, auto&) {
             return reply_bytes_later<clock_checked>(
                 self_, [&](reply_to<clock_checked> to) { correct(std::move(to)); });
+          },
+          [this](list_quarantine, auto&) { return manager_->list_quarantine(); },
+          [this](clear_quarantine, auto&) { return serve_clearing(); },
+          [this](list_members, auto&) { return manager_->list_members(); },
+          [this](const forget_member& wanted, const service_call& asked) {
+            return serve_forgetting(wanted, asked);
           },
           [this](set_value& wanted, const service_call& asked) {
             write_values write = write_of(asked, wanted.durability);
@@ -215,6 +228,29 @@ caf::result<payload> replica_state::serve_single(write_values wanted) {
   });
 }
 
+caf::result<payload> replica_state::serve_clearing() {
+  return reply_bytes_later<quarantine_list>(self_, [&](reply_to<quarantine_list> to) {
+    const context_request request{++requests_};
+    writes_.add(
+        request, reply_to<values_written>{[this, to](result<values_written> done) mutable {
+          to(done.map([this](const values_written&) { return manager_->list_quarantine(); }));
+        }});
+    manager_->clear_quarantine(request, now());
+    carry_out_effects();
+  });
+}
+
+caf::result<payload> replica_state::serve_forgetting(const forget_member& wanted,
+                                                     const service_call& asked) {
+  return reply_bytes_later<member_list>(self_, [&](reply_to<member_list> to) {
+    auto write = manager_->forgetting(wanted.node, "said by " + asked.caller->name);
+    if (!write) return to(fail(std::move(write.error())));
+    this->write(*write, reply_to<values_written>{[this, to](result<values_written> done) mutable {
+      to(done.map([this](const values_written&) { return manager_->list_members(); }));
+    }});
+  });
+}
+
 // -- events ---------------------------------------------------------------------------------------
 
 event_time replica_state::now() const {
@@ -228,9 +264,9 @@ void replica_state::watch(const watch_context& wanted) {
   watchers_[id] = wanted.watcher;
   ends_.watch(self_, wanted.watcher, [this, id](const caf::error&) {
     watchers_.erase(id);
-    manager_.unwatch(id);
+    manager_->unwatch(id);
   });
-  manager_.watch(id, wanted.prefix);
+  manager_->watch(id, wanted.prefix);
   carry_out_effects();
 }
 
@@ -239,17 +275,17 @@ void replica_state::meet(const peer_up& up) {
   links_[id] = up.link;
   ends_.watch(self_, up.link, [this, id](const caf::error&) {
     links_.erase(id);
-    manager_.peer_down(id);
+    manager_->peer_down(id);
     carry_out_effects();
   });
-  manager_.peer_up(id, up.node, now());
+  manager_->peer_up(id, up.node, now());
   carry_out_effects();
 }
 
 void replica_state::hear(const service_notification& said) {
   const auto sender = sender_id(self_);
   if (sender == caf::invalid_actor_id) return;
-  manager_.hear(peer_id{sender}, said.method, said.params.bytes, now());
+  manager_->hear(peer_id{sender}, said.method, said.params.bytes, now());
   carry_out_effects();
 }
 

@@ -10,6 +10,7 @@
 #include <troupe/actors/context/restoration.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/store_keeper.hpp>
+#include <troupe/actors/context/sync/leases.hpp>
 #include <troupe/actors/kernel/clock.hpp>
 #include <troupe/actors/kernel/log.hpp>
 #include <troupe/actors/kernel/supervision/supervision.hpp>
@@ -56,6 +57,7 @@ struct replica_setup {
   /// What could be saved, when the checkpoint was lost: then the engine has the empty state.
   std::shared_ptr<const saved_parts> saved;
   bool joins = true;  ///< The node becomes a member when it meets another one.
+  lease_limits leases;
 };
 
 /// Starts a replica. Its owner ends it, after `settle_context` if nothing may be lost. Never fails.

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr auto disk_deadline = 60s;
 constexpr auto log_deadline = 30s;
-constexpr auto scrub_deadline = 30min;  // the whole file may be written anew
+constexpr auto whole_deadline = 30min;  // the whole file may be written anew
 constexpr auto link_deadline = 5s;
 constexpr auto watcher_deadline = 24h;
 
@@ -40,7 +40,7 @@ std::string text_of(const sync_log_line& line) {
 void replica_state::carry_out_effects() {
   TROUPE_ASSERT(!is_carrying_out_, "the next event comes when all effects of this one are done");
   is_carrying_out_ = true;
-  manager_.take_effects(effects_);
+  manager_->take_effects(effects_);
   for (auto& effect : effects_) std::visit([this](auto& each) { carry_out(each); }, effect);
   is_carrying_out_ = false;
 }
@@ -49,24 +49,24 @@ void replica_state::carry_out(append_batch& effect) {
   ask(self_, store_, disk_deadline, append_commit{std::move(effect.what)})
       .then(
           [this] {
-            manager_.stored();
+            manager_->stored();
             carry_out_effects();
           },
           [this](const error& why) {
-            manager_.disk_refused(why);
+            manager_->disk_refused(why);
             carry_out_effects();
           });
 }
 
 void replica_state::carry_out(read_peer_log& effect) {
   const auto report = [this, peer = effect.peer](result<std::vector<shared_batch>> batches) {
-    manager_.log_read(peer, std::move(batches));
+    manager_->log_read(peer, std::move(batches));
     carry_out_effects();
   };
   ask(self_, store_, log_deadline, read_batches{effect.wanted})
       .then(
           [this, report](batches_read& read) {
-            if (read.base) manager_.log_mended(*read.base);
+            if (read.base) manager_->log_mended(*read.base);
             report(std::move(read.batches));
           },
           [report](const error& why) { report(fail(why)); });
@@ -74,7 +74,7 @@ void replica_state::carry_out(read_peer_log& effect) {
 
 void replica_state::carry_out(read_own_log& effect) {
   const auto report = [this](result<std::vector<shared_batch>> batches) {
-    manager_.own_log_read(std::move(batches));
+    manager_->own_log_read(std::move(batches));
     carry_out_effects();
   };
   ask(self_, store_, log_deadline, read_batches{std::move(effect.wanted)})
@@ -86,18 +86,18 @@ void replica_state::carry_out(save_checkpoint& effect) {
   ask(self_, store_, disk_deadline, write_checkpoint{std::move(effect.state)})
       .then(
           [this, id = effect.id] {
-            manager_.checkpoint_written(id);
+            manager_->checkpoint_written(id);
             carry_out_effects();
           },
           [this, id = effect.id](const error& why) {
-            manager_.checkpoint_failed(id, why);
+            manager_->checkpoint_failed(id, why);
             carry_out_effects();
           });
 }
 
 void replica_state::carry_out(collect_log& effect) {
   const auto report = [this](const result<collected_log>& done) {
-    manager_.log_collected(done);
+    manager_->log_collected(done);
     carry_out_effects();
   };
   ask(self_, store_, disk_deadline, trim_log{std::move(effect.upto)})
@@ -110,11 +110,48 @@ void replica_state::carry_out(collect_log& effect) {
 
 void replica_state::carry_out(scrub_store&) {
   const auto report = [this](const result<scrubbed_part>& part) {
-    manager_.scrubbed(part);
+    manager_->scrubbed(part);
     carry_out_effects();
   };
-  ask(self_, store_, scrub_deadline, check_store{})
+  ask(self_, store_, whole_deadline, check_store{})
       .then([report](const scrubbed_part& part) { report(part); },
+            [report](const error& why) { report(fail(why)); });
+}
+
+void replica_state::carry_out(begin_anew& effect) {
+  ask(self_, store_, whole_deadline,
+      set_state_aside{std::move(effect.state), std::move(effect.forgotten)})
+      .then([this](const state_set_aside& found) { begin_anew_with(found); },
+            [this](const error& why) {
+              manager_->set_aside_failed(why);
+              carry_out_effects();
+            });
+}
+
+/// Goes on with a new manager, as after a start.
+void replica_state::begin_anew_with(const state_set_aside& found) {
+  manager_->retire();
+  carry_out_effects();
+  const auto node = manager_->engine().own_incarnation().origin;
+  settings_.replayed = 0;
+  settings_.log_base = {};
+  settings_.saved = found.saved;
+  engine_state empty;
+  empty.clock_since = found.clock_since;
+  manager_ = std::make_unique<sync_manager>(
+      context_engine{node, found.incarnation, std::move(empty)}, settings_);
+  settings_.saved.reset();
+  ++managers_;
+  carry_out_effects();
+}
+
+void replica_state::carry_out(keep_aside& effect) {
+  const auto report = [this](const result<std::string>& where) {
+    manager_->kept_aside(where);
+    carry_out_effects();
+  };
+  ask(self_, store_, whole_deadline, keep_entries{std::move(effect.entries)})
+      .then([report](const entries_kept& kept) { report(kept.file); },
             [report](const error& why) { report(fail(why)); });
 }
 
@@ -125,7 +162,7 @@ void replica_state::carry_out(send_to_peer& effect) {
   ask(self_, link->second, link_deadline, std::move(said))
       .then([] {},
             [this, peer = effect.peer](const error& why) {
-              manager_.send_failed(peer, why);
+              manager_->send_failed(peer, why);
               carry_out_effects();
             });
 }
@@ -148,7 +185,7 @@ void replica_state::carry_out(tell_watcher& effect) {
   if (watcher == watchers_.end()) return;
   const auto count = effect.changes.size();
   const auto answered = [this, id = effect.watcher, count] {
-    manager_.watcher_answered(id, count);
+    manager_->watcher_answered(id, count);
   };
   ask(self_, watcher->second, watcher_deadline, context_changed{std::move(effect.changes)})
       .then(answered, [answered](const error&) { answered(); });

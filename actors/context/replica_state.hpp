@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -53,6 +54,9 @@ private:
   void read_aside(const Message& wanted, reply_to<T> to);
   caf::result<payload> serve(service_call& call);
   caf::result<payload> serve_single(write_values wanted);
+  caf::result<payload> serve_clearing();
+  caf::result<payload> serve_forgetting(const forget_member& wanted, const service_call& asked);
+  void begin_anew_with(const state_set_aside& found);
 
   // -- events -------------------------------------------------------------------------------------
   event_time now() const;
@@ -68,6 +72,8 @@ private:
   void carry_out(save_checkpoint& effect);
   void carry_out(collect_log& effect);
   void carry_out(scrub_store& effect);
+  void carry_out(begin_anew& effect);
+  void carry_out(keep_aside& effect);
   void carry_out(send_to_peer& effect);
   void carry_out(close_peer& effect);
   void carry_out(answer_write& effect);
@@ -80,9 +86,11 @@ private:
   store_keeper_actor store_;
   wall_clock clock_;
   std::shared_ptr<spdlog::logger> log_;
-  sync_manager manager_;
-  std::vector<sync_effect> effects_;   ///< Of the event under way; kept for its memory.
-  std::vector<std::string> problems_;  ///< That the start found.
+  sync_settings settings_;
+  std::unique_ptr<sync_manager> manager_;  ///< Another one when the replica begins anew.
+  std::uint64_t managers_ = 1;             ///< How many there have been.
+  std::vector<sync_effect> effects_;       ///< Of the event under way; kept for its memory.
+  std::vector<std::string> problems_;      ///< That the start found.
   bool is_carrying_out_ = false;
   std::uint64_t requests_ = 0;
   awaited_answers<values_written> writes_;

@@ -1,5 +1,7 @@
 #include <troupe/actors/context/restoration.hpp>
 
+#include <algorithm>
+
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 
@@ -8,6 +10,19 @@ namespace troupe {
 bool restoration::is_enough(const processed_changes& state) const {
   // A guess may name what nobody has.
   return !saved_->knows_base || state.covers(saved_->base.vector());
+}
+
+bool restoration::may_take(const version_vector& has, std::uint64_t now_ms) {
+  constexpr std::uint64_t patience_ms = 10'000;
+  if (!since_ms_) since_ms_ = now_ms;
+  // Vectors leave out incarnations that have ended.
+  const bool knows =
+      std::ranges::all_of(saved_->forgotten.entries(), [&](const version_entry& each) {
+        const auto of_node = has.of(each.origin);
+        return seq_at(has, incarnation_of(each)) >= each.seq ||
+               (!of_node.empty() && of_node.back().incarnation > each.incarnation);
+      });
+  return knows || now_ms >= *since_ms_ + patience_ms;
 }
 
 bool restoration::may_give(const node_id& node) const {
@@ -20,6 +35,20 @@ void restoration::read_failed(std::uint64_t now_ms) noexcept {
   constexpr std::uint64_t again_ms = 5'000;
   is_reading_ = false;
   next_read_ms_ = now_ms + again_ms;
+}
+
+context_tree restoration::unsent(const processed_changes& processed) const {
+  context_tree found;
+  saved_->entries.visit_subtree(path{}, [&](const tree_entry& entry) {
+    const path where{entry.path()};
+    if (is_within(reserved_path, entry.path())) return true;
+    std::vector<sibling> lacking;
+    for (const auto& each : entry.siblings())
+      if (!processed.covers(each.dot)) lacking.push_back(each);
+    if (!lacking.empty()) found.put(where, lacking);
+    return true;
+  });
+  return found;
 }
 
 std::vector<log_range> restoration::lacking(const processed_changes& processed) const {

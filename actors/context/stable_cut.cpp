@@ -23,8 +23,13 @@ void stable_cut::mark(context_engine& engine, const processed_changes& committed
     if (now_ms < next_mark_ms_ || !is_current || engine.vector() == stable()) return;
     next_mark_ms_ = now_ms + mark_every_ms;
     mark_ = std::make_shared<const processed_changes>(engine.applied());
+    departures_ = known.departures();
     needed_.reset();
     if (mark_->vector() == stable()) return mark_.reset();
+  }
+  if (known.departures() != departures_) {
+    next_mark_ms_ = now_ms;
+    return mark_.reset();
   }
   // The members, and what they say to have, may have changed.
   if (now_ms >= next_mark_ms_ + give_up_ms) return mark_.reset();

@@ -21,7 +21,8 @@ namespace troupe {
 ///    step.
 ///
 /// One mark at a time is on its way, so writers who never pause do not starve it. A member that is
-/// away holds it back. Pure.
+/// away holds it back until it is forgotten. Then the mark is made anew, so that it has the change
+/// that says so: who has committed that takes no changes from the forgotten node any more. Pure.
 class stable_cut {
 public:
   /// A mark is made so long after the one before, if there is anything new.
@@ -52,6 +53,7 @@ private:
   changes mark_;                          ///< On its way; null when there is none.
   std::optional<version_vector> needed_;  ///< Of the members, when all had the mark.
   std::uint64_t next_mark_ms_ = 0;
+  std::uint64_t departures_ = 0;  ///< `members::departures` when the mark was made.
   changes swept_;  ///< What is collected, or waits for the members to know; null when nothing is.
   std::optional<path> at_;     ///< Where the sweep goes on; nothing before it has begun.
   std::uint64_t removed_ = 0;  ///< Of what is being swept.

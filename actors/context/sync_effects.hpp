@@ -49,6 +49,19 @@ struct collect_log {
   std::shared_ptr<const processed_changes> upto;
 };
 
+/// The cluster has forgotten this node: let it begin anew. Keep this state as the old one, see
+/// `context_store::set_aside`, and begin an incarnation. Then report `retire`, and go on with a new
+/// manager, as after a start. Or report `set_aside_failed`.
+struct begin_anew {
+  std::shared_ptr<const engine_state> state;
+  version_vector forgotten;  ///< The changes that say so.
+};
+/// Keep these values and erasures of the old state, which are part of the new one no more, in a
+/// file for people. Then report `kept_aside`.
+struct keep_aside {
+  context_tree entries;
+};
+
 /// Check the next part of the store, and mend what is damaged. Then report `scrubbed`.
 struct scrub_store {};
 
@@ -125,8 +138,9 @@ struct sync_log_line {
 };
 
 /// What the owner of a manager has to do, in order.
-using sync_effect = std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint,
-                                 collect_log, scrub_store, send_to_peer, close_peer, answer_write,
-                                 answer_settle, tell_watcher, end_watcher, sync_log_line>;
+using sync_effect =
+    std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
+                 scrub_store, begin_anew, keep_aside, send_to_peer, close_peer, answer_write,
+                 answer_settle, tell_watcher, end_watcher, sync_log_line>;
 
 }  // namespace troupe

@@ -2,7 +2,10 @@
 
 #include <troupe/actors/context/sync_manager.hpp>
 
+#include <string>
 #include <utility>
+
+#include <troupe/actors/context/state/quarantine.hpp>
 
 #include <troupe/messages/assert.hpp>
 
@@ -20,6 +23,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       committed_(engine_.processed()),
       log_base_(settings.log_base),
       members_(engine_.own_incarnation().origin),
+      leases_(settings.leases),
       checkpoints_(settings.checkpoint_every, settings.replayed),
       scrubs_(settings.scrub),
       watchers_(settings.watches),
@@ -30,9 +34,12 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       joins_(settings.joins),
       max_member_waits_(settings.max_member_waits) {
   members_.update(engine_.tree());
-  if (!settings.saved) return;
-  restoring_.emplace(settings.saved);
-  log_base_ = {};  // nobody is to take this state before it is whole
+  if (settings.saved) {
+    restoring_.emplace(settings.saved);
+    log_base_ = {};  // nobody is to take this state before it is whole
+  } else {
+    begin_to_leave();
+  }
 }
 
 void sync_manager::take_effects(std::vector<sync_effect>& into) {
@@ -115,9 +122,17 @@ result<values_written> sync_manager::write_all(const write_values& wanted) {
       engine_.write_together(std::move(writes), wanted.principal, wanted.trace, now_.wall_ms);
   if (!made) return fail(std::move(made.error()));
   members_changed_ = members_changed_ || wanted.principal == system_principal;
+  auto taken = take(*made);
+  taken.unchanged = written.unchanged;
+  return taken;
+}
+
+/// Has changes of this node stored, and its watchers told.
+values_written sync_manager::take(std::vector<applied_change>& made) {
+  values_written written;
   std::vector<change_record> records;
-  records.reserve(made->size());
-  for (auto& each : *made) {
+  records.reserve(made.size());
+  for (auto& each : made) {
     written.ids.push_back(each.record.id());
     for (auto& erased : each.below) watchers_.note(std::move(erased));
     const auto what = each.record.operation;
@@ -131,9 +146,56 @@ result<values_written> sync_manager::write_all(const write_values& wanted) {
   return written;
 }
 
+void sync_manager::clear_quarantine(context_request request, event_time now) {
+  now_ = now;
+  const auto refuse = [&](error why) {
+    effects_.push_back(answer_write{request, fail(std::move(why))});
+  };
+  if (auto refused = refusal({})) return refuse(std::move(*refused));
+  values_written written;
+  std::size_t released = 0;
+  for (auto writes = writes_that_settle(engine_); !writes.empty();
+       writes = writes_that_settle(engine_)) {
+    const auto made =
+        engine_.write_together(std::move(writes), std::string{system_principal}, {}, now_.wall_ms);
+    if (!made) return refuse(made.error());
+    const auto now_released = engine_.release_quarantine(*made);
+    released += now_released;
+    std::vector<change_record> records;  // watchers see no difference
+    for (const auto& each : *made) {
+      written.ids.push_back(each.record.id());
+      records.push_back(each.record);
+    }
+    queue_.add(std::move(records));
+    if (now_released == 0) break;
+  }
+  checkpoints_.count_unlogged(released);
+
+  members_changed_ = true;
+  log(log_severity::warning, "context.quarantine_cleared", {{"changes", released}});
+  waiting_.add(queue_.added(),
+               waiting_write{request, std::move(written), durability::durable, 0, now.steady_ms});
+  go_on();
+}
+
+quarantine_list sync_manager::list_quarantine() const {
+  constexpr std::size_t most = 100;
+  quarantine_list list{.total = engine_.quarantine().size(), .changes = {}};
+  for (const auto& each : engine_.quarantine()) {
+    if (list.changes.size() >= most) break;
+    quarantined_change shown{each.dot.origin, each.dot.incarnation, each.dot.seq, {}};
+    for (const auto& record : each.records)
+      if (shown.paths.empty() || shown.paths.back() != record.path)
+        shown.paths.push_back(record.path);
+    list.changes.push_back(std::move(shown));
+  }
+  return list;
+}
+
 void sync_manager::settle(context_request request, std::uint64_t deadline_ms) {
   // Nothing that was acknowledged is lost when a restoration begins anew.
-  if (restoring_) return effects_.push_back(answer_settle{request, {}});
+  if (restoring_ || leaving_ == leaving::asked)
+    return effects_.push_back(answer_settle{request, {}});
   settles_.emplace(request, deadline_ms);
   waiting_.add(queue_.added(),
                waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()),
@@ -181,20 +243,24 @@ void sync_manager::watcher_answered(watcher_id watcher, std::size_t changes) {
 /// The end of each event: tells watchers, serves what was waited for, and keeps the disk busy.
 void sync_manager::go_on() {
   watchers_.publish(effects_);
-  if (std::exchange(members_changed_, false)) members_.update(engine_.tree());
+  if (std::exchange(members_changed_, false)) {
+    members_.update(engine_.tree());
+    begin_to_leave();
+  }
   take_due_checkpoint();
   while (auto ready = waiting_.next(queue_.durable()))
     std::visit([this](auto& each) { serve(each); }, *ready);
   serve_member_waits();
   if (auto next = queue_.take()) effects_.push_back(append_batch{std::move(next)});
-  TROUPE_ASSERT_SLOW(!queue_.is_idle() || committed_.vector() == engine_.vector(),
-                     "with nothing waiting for the disk, the log holds what the engine has");
+  TROUPE_ASSERT_SLOW(
+      !queue_.is_idle() || waits_to_adopt() || committed_.vector() == engine_.vector(),
+      "with nothing waiting for the disk, the log holds what the engine has");
 }
 
 /// Takes the state as it is, so that a checkpoint is due in time however busy the writers are; it
 /// is written once the log holds all of it.
 void sync_manager::take_due_checkpoint() {
-  if (restoring_ || !checkpoints_.is_due(queue_.durable())) return;
+  if (restoring_ || leaving_ != leaving::no || !checkpoints_.is_due(queue_.durable())) return;
   const auto position = checkpoints_.take(queue_.added());
   waiting_.add(queue_.added(),
                waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()), position});
@@ -209,8 +275,10 @@ void sync_manager::serve(waiting_write& ready) {
 }
 
 void sync_manager::serve(waiting_checkpoint& ready) {
-  if (ready.settles && !checkpoints_.lacks(ready.position)) {
-    return answer(*ready.settles, {});
+  // Who leaves makes what is on the disk the old state, and that is kept.
+  if (leaving_ != leaving::no || (ready.settles && !checkpoints_.lacks(ready.position))) {
+    if (ready.settles) answer(*ready.settles, {});
+    return;
   }
   const auto id = checkpoints_.begin(ready.position, ready.settles);
   collection_.saving(id, ready.state->processed);
@@ -277,7 +345,10 @@ void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
 void sync_manager::tick(event_time now) {
   now_ = now;
   if (!peers_.empty()) join();
-  release();
+  if (leaving_ == leaving::no && !waits_to_adopt()) release();
+  close_links_of_forgotten();
+  end_leases();
+  leave();
   expire_member_waits();
   expire_settles();
   peers_.for_each(
@@ -286,9 +357,11 @@ void sync_manager::tick(event_time now) {
     effects_.push_back(send_to_peer{again->peer, std::move(again->question)});
   watch_clock();
   restore();
-  scrub();
-  want_checkpoint();
-  if (!restoring_) collect();
+  if (leaving_ == leaving::no) {
+    scrub();
+    want_checkpoint();
+    if (!restoring_) collect();
+  }
   reports_.tick(now.steady_ms, effects_);
   go_on();
 }

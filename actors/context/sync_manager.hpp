@@ -24,11 +24,13 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state_transfers.hpp>
 #include <troupe/actors/context/sync/early_notifications.hpp>
+#include <troupe/actors/context/sync/leases.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 #include <troupe/actors/context/sync/peer_sessions.hpp>
 #include <troupe/actors/context/sync_effects.hpp>
 #include <troupe/actors/context/watcher_book.hpp>
 #include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/context_upkeep.hpp>
 
 namespace troupe {
 
@@ -48,6 +50,7 @@ struct sync_settings {
   sync_limits sync;
   watch_limits watches;
   scrub_pace scrub;
+  lease_limits leases;
 };
 
 /// Everything that a replica of the context decides: which writes it takes, when it answers them,
@@ -84,6 +87,10 @@ public:
   /// A write of this node. Answered by `answer_write`, once, at the durability asked for.
   /// @param request not used before.
   void write(context_request request, const write_values& wanted, event_time now);
+  /// An operator ends what is in quarantine, see `writes_that_settle`. Answered by `answer_write`,
+  /// once, when the writes are durable. What is ended comes back if the node is killed before its
+  /// next checkpoint.
+  void clear_quarantine(context_request request, event_time now);
   /// Makes everything durable and has it checkpointed. Answered by `answer_settle`, once. What is
   /// durable at the deadline needs no checkpoint: the next start replays it. If something is not,
   /// the answer says how much.
@@ -118,6 +125,12 @@ public:
   void scrubbed(const result<scrubbed_part>& part);
   /// The outcome of a `collect_log`. One that failed is logged.
   void log_collected(const result<collected_log>& done);
+  /// A `begin_anew` is done: answers what is open, and ends the watchers. The last event.
+  void retire();
+  /// A `begin_anew` has failed. It is logged and tried again later.
+  void set_aside_failed(const error& why);
+  /// The outcome of a `keep_aside`: the file. One that failed is logged and tried again later.
+  void kept_aside(const result<std::string>& where);
 
   // -- peers --------------------------------------------------------------------------------------
 
@@ -152,6 +165,13 @@ public:
   clock_checked clock() const;
   /// Why there is nothing to correct.
   std::optional<error> refusal_to_correct_clock() const;
+  /// The members of the cluster, and those that were forgotten. O(members).
+  member_list list_members() const;
+  /// The write that makes the cluster go on without a member; or why there is none to be made.
+  /// @param why for people.
+  result<write_values> forgetting(const node_id& node, std::string_view why) const;
+  /// What is in quarantine, the first ones if there are many.
+  quarantine_list list_quarantine() const;
   /// One page, or nothing when too many tombstones lie between the values: see `begin_long_read`.
   std::optional<value_page> list(const list_values& wanted) const;
   /// Admits a read that takes long, on another thread. @returns the state to read, or `overloaded`.
@@ -169,16 +189,17 @@ public:
 private:
   // -- what sessions read -------------------------------------------------------------------------
   state_hash root() const override;
-  bool takes_pushes() const override { return !queue_.is_full(); }
+  bool takes_pushes() const override {
+    return !queue_.is_full() && !(restoring_ && restoring_->is_forgotten());
+  }
   const std::vector<node_id>& links() const override { return peers_.nodes(); }
   std::vector<dot_range> missing() const override { return engine_.missing(); }
-  std::vector<member_report> reports_beside(const std::set<node_id>& linked) const override {
-    return members_.reports_beside(linked);
-  }
+  std::vector<member_report> reports_beside(const std::set<node_id>& linked) const override;
 
   // -- writing ------------------------------------------------------------------------------------
   std::optional<error> refusal(const write_values& wanted) const;
   result<values_written> write_all(const write_values& wanted);
+  values_written take(std::vector<applied_change>& made);
   void go_on();
   void take_due_checkpoint();
   void answer(context_request settle, result<void> outcome);
@@ -211,12 +232,29 @@ private:
   void learn(peer_id from, const sync_message& said);
   void serve_member_waits();
   void expire_member_waits();
+  void end_leases();
+  std::vector<std::string> lease_problems() const;
+  std::vector<node_id> apart() const;
+  std::optional<node_id> linked_with(const node_id& node) const;
+
+  // -- being forgotten ----------------------------------------------------------------------------
+  bool is_forgotten() const;
+  version_vector forgetting(const node_id& node) const override;
+  bool has_begun_anew(const version_vector& forgotten) const override;
+  bool is_kept_out(peer_id peer) const;
+  void close_links_of_forgotten();
+  void begin_to_leave();
+  void leave();
+  void close_links();
+  bool waits_to_adopt() const { return restoring_ && restoring_->waits_to_keep_aside(); }
+  void keep_what_was_not_sent();
 
   // -- peers --------------------------------------------------------------------------------------
   void add_committed(const change_batch& batch);
   void add_committed(const adopted_state& adopted);
   void join_state(peer_id peer, const engine_state& theirs, std::uint64_t entries);
   void compare_with(peer_id peer, const engine_state& theirs);
+  bool is_current() const;
   void collect();
   path_filter what_is_watched() const;
   void want_state(peer_id peer, version_vector base);
@@ -248,6 +286,14 @@ private:
   members members_;
   bool members_changed_ = false;  ///< Since they were read from the state.
   member_waits member_waits_;
+  leases leases_;
+  std::uint64_t next_forget_ms_ = 0;
+  bool may_rejoin_ = false;  ///< It has the state of who has forgotten it, and is to join again.
+  /// It is forgotten, and waits for the disk and for its store.
+  enum class leaving { no, waiting, asked } leaving_ = leaving::no;
+  std::uint64_t next_leave_ms_ = 0;
+  std::optional<error> unleft_;  ///< Why its store cannot begin anew.
+  std::string unsent_;           ///< Where what it had not sent was kept.
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
   std::map<context_request, std::uint64_t> settles_;  ///< With their deadlines.

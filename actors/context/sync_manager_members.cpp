@@ -23,13 +23,15 @@ std::optional<error> sync_manager::refusal_of_members(const write_values& wanted
 
 /// Makes this node a member, unless it is one. What cannot be written now is tried again later.
 void sync_manager::join() {
-  if (!joins_ || restoring_ || members_.has_joined() || queue_.is_full() || !queue_.health())
+  if (!joins_ || restoring_ || members_.has_joined() || (is_forgotten() && !may_rejoin_) ||
+      queue_.is_full() || !queue_.health())
     return;
   write_values wanted{.entries = {}, .principal = std::string{system_principal}};
   wanted.entries.push_back(
-      {members::place_of(engine_.own_incarnation().origin),
-       value::map({{"since_ms", value{static_cast<std::int64_t>(now_.wall_ms)}}})});
+      {members::place_of(engine_.own_incarnation().origin), members::joining(now_.wall_ms)});
   if (!write_all(wanted)) return;
+  may_rejoin_ = false;
+  next_forget_ms_ = now_.steady_ms + leases_.limits().present_ms;  // the others are to know first
   go_on();
   log(log_severity::info, "context.joined", {{"members", members_.count()}});
 }
@@ -40,14 +42,18 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   if (!session || !session->is_open()) return;
   const auto& node = peers_.node(from);
   const auto* hello = std::get_if<sync_hello>(&said);
-  const auto* heads = std::get_if<sync_heads>(&said);
+  const auto* said_heads = std::get_if<sync_heads>(&said);
+  const auto whole = said_heads ? session->whole(*said_heads) : nullptr;
+  const auto* heads = whole.get();
   const auto* ack = std::get_if<sync_ack>(&said);
   if (hello) members_.report({node, session->peer_incarnation(), hello->vector, {}});
   if (heads) {
     members_.report({node, session->peer_incarnation(), heads->vector, heads->stable});
-    for (const auto& each : heads->reports)
+    for (const auto& each : heads->reports) {
+      leases_.heard(each.node, each.away_ms, now_.steady_ms);
       if (!std::ranges::binary_search(peers_.nodes(), each.node))
         members_.pass_on(each, committed_);
+    }
   }
   if (ack) members_.add(node, ack->vector, committed_);
   const auto* vector = hello ? &hello->vector : heads ? &heads->vector : nullptr;

@@ -42,7 +42,7 @@ private:
 }  // namespace
 
 state_hash sync_manager::root() const {
-  return queue_.is_idle() ? engine_.root_hash() : state_hash{};
+  return queue_.is_idle() && !waits_to_adopt() ? engine_.root_hash() : state_hash{};
 }
 
 // -- events ---------------------------------------------------------------------------------------
@@ -50,6 +50,8 @@ state_hash sync_manager::root() const {
 void sync_manager::peer_up(peer_id peer, const node_id& node, event_time now) {
   now_ = now;
   forget(peer);
+  if (leaving_ != leaving::no)
+    return effects_.push_back(close_peer{peer, "this node takes a new state"});
   behind_.insert(peer);
   carry_out(peer, peers_.add(peer, node).start(now.steady_ms));
   tell_links();
@@ -130,6 +132,7 @@ void sync_manager::carry_out(peer_id peer, read_log& effect) {
 }
 
 void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
+  if (is_kept_out(peer)) return;  // its link is about to be closed
   std::optional<error> broken;
   for (auto part = effect.parts.begin(); part != effect.parts.end() && !broken; ++part)
     broken = apply(peer, *part);

@@ -13,6 +13,15 @@ namespace {
 constexpr std::size_t read_at_once = std::size_t{4} << 20;  // bytes of the log
 
 std::string describe(const restoration& under_way) {
+  if (under_way.is_forgotten())
+    return "the cluster has gone on without this node, so it takes the state of another member "
+           "when "
+           "one is connected. Until then it is read-only; 'troupe context export --salvaged' gives "
+           "the " +
+           std::to_string(under_way.entries().size()) +
+           " entries of its old state. Where there is no other member: start a node in a new data "
+           "directory, and import them there";
+
   return "the context was damaged, and " + std::to_string(under_way.entries().size()) +
          " of its entries could be read. It is read-only until a member that has it is connected. "
          "Where there is none: save what is left with 'troupe context export --salvaged', start a "
@@ -23,6 +32,12 @@ std::string describe(const restoration& under_way) {
 
 std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
   if (!restoring_ || salvaged) return std::nullopt;
+  if (restoring_->is_forgotten())
+    return error{error_code::unavailable,
+                 "the cluster has gone on without this node, which takes the state of another "
+                 "member when one is connected; 'troupe context export --salvaged' gives its old "
+                 "state",
+                 {}};
   return error{error_code::unavailable,
                "the context of this node was damaged, and is restored when another member that has "
                "it is connected; 'troupe context export --salvaged' gives what could be read of it",
@@ -30,6 +45,11 @@ std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
 }
 
 std::optional<error> sync_manager::refusal_to_write() const {
+  if (is_forgotten() || (restoring_ && restoring_->is_forgotten()))
+    return error{error_code::unavailable,
+                 "the cluster has gone on without this node, which takes no writes before it has "
+                 "the state of another member; see 'troupe node info'",
+                 {}};
   if (!restoring_) return std::nullopt;
   return error{error_code::unavailable,
                "the context of this node was damaged, and takes no writes before it is restored "
@@ -51,6 +71,11 @@ std::vector<std::string> sync_manager::problems() const {
         "a part of the context log is damaged; what it held is in memory, and it is mended "
         "when a checkpoint has been written");
   if (restoring_) all.push_back(describe(*restoring_));
+  if (const auto count = engine_.quarantine().size(); count > 0)
+    all.push_back(std::to_string(count) + (count == 1 ? " change is" : " changes are") +
+                  " in quarantine, because one number was given to several writes: a node runs "
+                  "twice, or lies; see 'troupe context quarantine'");
+  for (auto& each : lease_problems()) all.push_back(std::move(each));
   return all;
 }
 
@@ -65,9 +90,11 @@ void sync_manager::restore() {
   if (!restoring_ || is_busy || restoring_->is_busy(now_.steady_ms)) return;
   if (restoring_->needs_state(engine_.processed()))
     return peers_.for_each([&](peer_id peer, sync_session& session) {
-      if (session.is_open()) want_state(peer, restoring_->needed());
+      if (session.is_open() && restoring_->may_take(session.peer_vector(), now_.steady_ms))
+        want_state(peer, restoring_->needed());
     });
   const auto& processed = engine_.processed();
+  if (waits_to_adopt()) return keep_what_was_not_sent();
   auto wanted = restoring_->lacking(processed);
   if (wanted.empty()) return save_restored();
   restoring_->reading(processed);
@@ -78,8 +105,8 @@ void sync_manager::restore() {
 /// that are open.
 void sync_manager::save_restored() {
   auto state = engine_.state();
-  // Where the base was a guess, the state says what there is.
-  auto has = restoring_->needed() == version_vector{} ? state.processed : restoring_->base();
+  const auto* base = restoring_->known_base();
+  auto has = base ? *base : state.processed;
   auto whole = std::make_shared<const adopted_state>(
       adopted_state{std::move(state), std::move(has), engine_.processed()});
   restoring_->saving(whole);
@@ -110,9 +137,14 @@ void sync_manager::own_log_read(result<std::vector<shared_batch>> batches) {
 /// changes before theirs are in no place any more.
 void sync_manager::end_restoration() {
   log(log_severity::info, "context.restored", {{"incarnations_cut", restoring_->blocked()}});
-  log_base_.join(restoring_->base());
+  if (const auto* base = restoring_->known_base()) log_base_.join(*base);
+  const bool was_forgotten = restoring_->is_forgotten();
   restoring_.reset();
-  members_changed_ = true;
+  members_.update(engine_.tree());
+  may_rejoin_ = was_forgotten && is_forgotten();
+  if (was_forgotten) close_links();
+  begin_to_leave();
+  join();
 }
 
 // -- scrubs ---------------------------------------------------------------------------------------

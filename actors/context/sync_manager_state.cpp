@@ -1,6 +1,7 @@
 // Whole states: giving this node's to a peer, and joining a peer's into it. And the base of the
 // log.
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,7 @@ constexpr std::size_t max_backoffs = 1024;
 
 /// What is offered is on the disk, as what is pushed.
 void sync_manager::carry_out(peer_id peer, give_state& effect) {
+  if (restoring_ || !peers_.find(peer)->may_push()) return;
   const auto& asked = effect.asked;
   if (asked.done) return transfers_.withdraw(peer);
   const auto* offered = transfers_.offered(peer, asked.transfer, now_.steady_ms);
@@ -50,12 +52,15 @@ void sync_manager::serve(waiting_offer& ready) {
 // -- taking ---------------------------------------------------------------------------------------
 
 void sync_manager::carry_out(peer_id peer, need_state& effect) {
-  if (!engine_.processed().covers(effect.base)) want_state(peer, std::move(effect.base));
+  if (!restoring_ && !engine_.processed().covers(effect.base))
+    want_state(peer, std::move(effect.base));
 }
 
 /// Asks a peer for its state, unless one is on its way. @param base what it must have.
 void sync_manager::want_state(peer_id peer, version_vector base) {
   const auto& node = peers_.node(peer);
+  // Two nodes that have forgotten each other give each other nothing.
+  if (members_.forgotten().contains(node) && !peers_.find(peer)->may_push()) return;
   const auto next = next_join_ms_.find(node);
   if (transfers_.is_taking() || (restoring_ && !restoring_->may_give(node))) return;
   const bool may_join = (next == next_join_ms_.end() || now_.steady_ms >= next->second) &&
@@ -76,7 +81,10 @@ void sync_manager::wait_before_join(peer_id peer, std::uint64_t milliseconds) {
 
 /// The states should be equal and are not: looks where they differ.
 void sync_manager::carry_out(peer_id peer, report_roots&) {
-  if (transfers_.is_taking() || differ_.contains(peer) || now_.steady_ms < next_compare_ms_) return;
+  if (transfers_.is_taking() || differ_.contains(peer) || now_.steady_ms < next_compare_ms_ ||
+      restoring_)
+    return;
+
   effects_.push_back(
       send_to_peer{peer, transfers_.begin(peer, transfer_purpose::compare, engine_.tree(),
                                           engine_.limits(), now_.steady_ms)});
@@ -84,7 +92,7 @@ void sync_manager::carry_out(peer_id peer, report_roots&) {
 
 void sync_manager::carry_out(peer_id peer, take_state& effect) {
   auto* pull = transfers_.from(peer);
-  if (!pull) return;
+  if (!pull || is_kept_out(peer)) return;
   const auto goes_on = pull->take(effect.answer);
   if (!goes_on) {
     transfers_.end(false, now_.steady_ms);
@@ -109,10 +117,14 @@ void sync_manager::carry_out(peer_id peer, take_state& effect) {
 void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uint64_t entries) {
   const bool is_enough = theirs.processed.covers(wanted_base_) &&
                          (!restoring_ || restoring_->is_enough(theirs.processed));
+  const bool has_members = theirs.tree.subtree(path{members::directory}).count > 0;
+  if (restoring_ && restoring_->is_forgotten() && !has_members)
+    return wait_before_join(peer, join_next_ms);  // it is beginning anew itself, or new
   const auto joined = is_enough ? engine_.join(theirs, now_.wall_ms, what_is_watched())
                                 : fail(error_code::protocol_violation,
                                        "it lacks changes that the peer's log is said to lack");
-  wait_before_join(peer, joined ? join_next_ms : join_again_ms);
+  // A peer whose state lacks something may have it soon.
+  wait_before_join(peer, joined || !is_enough ? join_next_ms : join_again_ms);
   if (!joined)
     return log(
         log_severity::error, "context.state_refused",
@@ -126,6 +138,7 @@ void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uin
        {"dropped", joined->dropped}});
   members_changed_ = true;
   for (const auto& each : joined->seen) watchers_.note(each);
+  if (waits_to_adopt()) return go_on();
   adopt(std::make_shared<const adopted_state>(adopted_state{engine_.state(), theirs.processed}));
   release();
   go_on();
@@ -175,8 +188,15 @@ void sync_manager::add_committed(const adopted_state& adopted) {
 
 // -- the base of the log --------------------------------------------------------------------------
 
+/// Whether this node has caught up with its peers since it met them. Those that it has forgotten
+/// give it nothing before they have begun anew.
+bool sync_manager::is_current() const {
+  return std::ranges::all_of(
+      behind_, [this](peer_id peer) { return members_.forgotten().contains(peers_.node(peer)); });
+}
+
 void sync_manager::collect() {
-  if (const auto gone = cut_.step(engine_, committed_, members_, behind_.empty(), now_.steady_ms)) {
+  if (const auto gone = cut_.step(engine_, committed_, members_, is_current(), now_.steady_ms)) {
     checkpoints_.count_unlogged(gone);
     log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
   }

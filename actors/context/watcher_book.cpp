@@ -52,6 +52,11 @@ void watcher_book::publish(std::vector<sync_effect>& effects) {
   news_.clear();
 }
 
+void watcher_book::end_all(const error& why, std::vector<sync_effect>& effects) {
+  for (const auto& [id, watcher] : watchers_) effects.push_back(end_watcher{id, why});
+  watchers_.clear();
+}
+
 void watcher_book::answered(watcher_id id, std::size_t changes) {
   const auto found = watchers_.find(id);
   if (found == watchers_.end()) return;

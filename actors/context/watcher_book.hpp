@@ -31,6 +31,8 @@ public:
   /// Appends the effects that tell each watcher its part of the news, and ends those that are too
   /// far behind. O(watchers * news).
   void publish(std::vector<sync_effect>& effects);
+  /// Removes all, with the effects that end them.
+  void end_all(const error& why, std::vector<sync_effect>& effects);
   /// The watcher has handled this number of changes.
   void answered(watcher_id id, std::size_t changes);
 

@@ -16,6 +16,7 @@
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/context_upkeep.hpp>
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/execution.hpp>
 #include <troupe/messages/link.hpp>
@@ -65,6 +66,12 @@
   X(troupe::check_clock)          \
   X(troupe::correct_clock)        \
   X(troupe::clock_checked)        \
+  X(troupe::list_quarantine)      \
+  X(troupe::clear_quarantine)     \
+  X(troupe::quarantine_list)      \
+  X(troupe::list_members)         \
+  X(troupe::forget_member)        \
+  X(troupe::member_list)          \
   X(troupe::verify_values)        \
   X(troupe::values_verified)      \
   X(troupe::sync_hello)           \

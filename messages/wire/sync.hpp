@@ -57,6 +57,9 @@ struct sync_hello {
   std::vector<node_id> links;    ///< The nodes that the sender is connected with.
   std::vector<incarnation_id>
       declined;  ///< The incarnations of which the sender takes no further changes.
+  /// The changes that say that the receiver is forgotten. It is to push nothing before it has them
+  /// and has begun anew.
+  version_vector forgotten;
 
   static constexpr auto fields() {
     return std::tuple{required("cluster", &sync_hello::cluster),
@@ -66,7 +69,8 @@ struct sync_hello {
                       required("root", &sync_hello::root),
                       required("strategies", &sync_hello::strategies),
                       optional("links", &sync_hello::links),
-                      optional("declined", &sync_hello::declined)};
+                      optional("declined", &sync_hello::declined),
+                      optional("forgotten", &sync_hello::forgotten)};
   }
   friend bool operator==(const sync_hello&, const sync_hello&) = default;
 };
@@ -110,18 +114,22 @@ struct member_report {
                                   ///< its disk was set back.
   version_vector vector;
   version_vector stable;  ///< See `sync_heads::stable`.
+  /// How long ago somebody had a link with the member, at least 1; 0 when that is not known.
+  std::uint64_t away_ms = 0;
 
   static constexpr auto fields() {
     return std::tuple{required("node", &member_report::node),
                       required("incarnation", &member_report::incarnation),
                       required("vector", &member_report::vector),
-                      optional("stable", &member_report::stable)};
+                      optional("stable", &member_report::stable),
+                      optional("away_ms", &member_report::away_ms)};
   }
   friend bool operator==(const member_report&, const member_report&) = default;
 };
 
 /// `sync.heads`: what the sender has committed. Sent each second, and when its links change or it
-/// cannot keep up with pushing.
+/// cannot keep up with pushing. Whole, or as the difference from earlier heads which the receiver
+/// has said to have.
 struct sync_heads {
   static constexpr std::string_view method = "sync.heads";
   static constexpr method_access access{
@@ -140,13 +148,34 @@ struct sync_heads {
   /// made before.
   version_vector stable;
 
+  std::uint64_t number = 0;  ///< Counts the heads of this link from 1; 0 for heads of their own.
+  std::uint64_t heard = 0;   ///< The latest heads of the receiver that the sender has.
+  /// The earlier heads from which these differ; 0 when they are whole. Then the vectors have the
+  /// entries that are others now, and the reports those of which something is.
+  std::uint64_t since = 0;
+  std::vector<incarnation_id> gone, base_gone, stable_gone;  ///< From the vectors; each sorted.
+  std::vector<node_id> reports_gone;
+  bool same_links = false, same_declined = false;  ///< As then.
+
   static constexpr auto fields() {
-    return std::tuple{
-        required("vector", &sync_heads::vector),     required("root", &sync_heads::root),
-        required("batch", &sync_heads::batch),       optional("links", &sync_heads::links),
-        optional("declined", &sync_heads::declined), optional("busy", &sync_heads::busy),
-        optional("reports", &sync_heads::reports),   optional("base", &sync_heads::base),
-        optional("stable", &sync_heads::stable)};
+    return std::tuple{required("vector", &sync_heads::vector),
+                      required("root", &sync_heads::root),
+                      required("batch", &sync_heads::batch),
+                      optional("links", &sync_heads::links),
+                      optional("declined", &sync_heads::declined),
+                      optional("busy", &sync_heads::busy),
+                      optional("reports", &sync_heads::reports),
+                      optional("base", &sync_heads::base),
+                      optional("stable", &sync_heads::stable),
+                      optional("number", &sync_heads::number),
+                      optional("heard", &sync_heads::heard),
+                      optional("since", &sync_heads::since),
+                      optional("gone", &sync_heads::gone),
+                      optional("base_gone", &sync_heads::base_gone),
+                      optional("stable_gone", &sync_heads::stable_gone),
+                      optional("reports_gone", &sync_heads::reports_gone),
+                      optional("same_links", &sync_heads::same_links),
+                      optional("same_declined", &sync_heads::same_declined)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };

@@ -2,6 +2,7 @@
 
 #include <troupe/actors/context/queries/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
+#include <troupe/messages/context_upkeep.hpp>
 #include <troupe/runtime/cli/context_import.hpp>
 #include <troupe/runtime/cli/output_file.hpp>
 
@@ -211,6 +212,29 @@ result<void> check_clock_of(app_state& app, client& node, bool correct) {
   return {};
 }
 
+result<void> show_quarantine(app_state& app, client& node, bool clear) {
+  auto list = clear ? node.call(clear_quarantine{}, app.deadline)
+                    : node.call(list_quarantine{}, app.deadline);
+  if (!list) return fail(std::move(list.error()));
+  if (app.json) return print_json(to_value(*list)), result<void>{};
+  if (clear && list->total == 0)
+    return confirm(app, "nothing is in quarantine now"), result<void>{};
+  table changes{{"PATH", "NODE", "INCARNATION", "CHANGE"}};
+  for (const auto& each : list->changes)
+    for (const auto& where : each.paths)
+      changes.add({safe_text(show_path(where)), to_string(each.node),
+                   std::to_string(each.incarnation), std::to_string(each.seq)});
+  changes.print("nothing is in quarantine");
+  if (list->total > list->changes.size())
+    remark(app, "and " + std::to_string(list->total - list->changes.size()) + " more");
+  if (clear)
+    remark(app, "these cannot be ended now; see 'troupe context explain PATH'");
+  else if (list->total > 0)
+    remark(app, "one number was given to several writes; end that with --clear");
+
+  return {};
+}
+
 /// A subcommand with a path; the callback gets it parsed.
 CLI::App* add_path_command(CLI::App& group, app_state& app, const std::string& name,
                            const std::string& summary, bool needed,
@@ -346,6 +370,15 @@ void add_context(CLI::App& parent, app_state& app) {
                    })
       ->add_option_function<std::string>("--against", keep_in(*against),
                                          "Compare with the node of this data directory");
+
+  auto clear = std::make_shared<bool>(false);
+  auto* quarantine = add_client_command(
+      *group, app, "quarantine", "Lists changes that do not count, because a node ran twice");
+  quarantine->add_flag("--clear", *clear,
+                       "Write anew what readers see at their paths, and end them");
+  quarantine->callback([&app, clear] {
+    with_node(app, [&](client& node) { return show_quarantine(app, node, *clear); });
+  });
 
   auto correct = std::make_shared<bool>(false);
   auto* clock = add_client_command(*group, app, "clock",

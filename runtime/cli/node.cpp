@@ -2,8 +2,11 @@
 
 #include <poll.h>
 #include <chrono>
+#include <memory>
+#include <string>
 
 #include <troupe/actors/context/store/store.hpp>
+#include <troupe/messages/context_upkeep.hpp>
 #include <troupe/messages/node.hpp>
 
 namespace troupe::cli {
@@ -49,6 +52,44 @@ result<void> print_peers(app_state& app, client& node) {
   return {};
 }
 
+void print_members(app_state& app, const member_list& list) {
+  if (app.json) return print_json(to_value(list));
+  const auto show = [](std::uint64_t ms) { return show_duration(std::chrono::milliseconds{ms}); };
+  table members{{"MEMBER", "STATE", "LEASE"}};
+  for (const auto& each : list.members) {
+    const bool is_away = each.away_ms > 0;
+    members.add({to_string(each.node),
+                 each.is_self ? "this node"
+                 : is_away    ? "away for " + show(each.away_ms)
+                              : "here",
+                 each.lease_has_ended ? "has ended"
+                 : each.lease_ms > 0  ? "ends in " + show(each.lease_ms)
+                                      : "-"});
+  }
+  for (const auto& each : list.forgotten)
+    members.add(
+        {to_string(each.node), "forgotten " + show_time(each.forgotten_ms), safe_text(each.why)});
+  members.print("there are no members");
+}
+
+result<void> print_members(app_state& app, client& node) {
+  auto list = node.call(list_members{}, app.deadline);
+  if (!list) return fail(std::move(list.error()));
+  return print_members(app, *list), result<void>{};
+}
+
+result<void> forget(app_state& app, client& node, const std::string& which) {
+  const auto id = parse_uuid(which);
+  if (!id)
+    return fail(error_code::invalid_argument,
+                "'" + which + "' is not the id of a node; 'troupe node members' lists them");
+  auto list = node.call(forget_member{{*id}}, app.deadline);
+  if (!list) return fail(std::move(list.error()));
+  if (app.json) return print_members(app, *list), result<void>{};
+  confirm(app, "the cluster goes on without node " + which);
+  return {};
+}
+
 }  // namespace
 
 void add_node(CLI::App& parent, app_state& app) {
@@ -60,6 +101,16 @@ void add_node(CLI::App& parent, app_state& app) {
   add_client_command(*group, app, "peers", "Lists the other nodes")->callback([&app] {
     with_node(app, [&app](client& node) { return print_peers(app, node); });
   });
+  add_client_command(*group, app, "members",
+                     "Lists the nodes that keep the cluster's data, and who is away")
+      ->callback(
+          [&app] { with_node(app, [&app](client& node) { return print_members(app, node); }); });
+  auto* forgetting =
+      add_client_command(*group, app, "forget", "Lets the cluster go on without a member");
+  const auto which = std::make_shared<std::string>();
+  forgetting->add_option("NODE", *which, "The id of a member that does not come back")->required();
+  forgetting->callback(
+      [&app, which] { with_node(app, [&](client& node) { return forget(app, node, *which); }); });
   add_client_command(*group, app, "stop", "Stops the node, and waits until it has")
       ->callback([&app] {
         with_node(app, [&app](client& node) -> result<void> {

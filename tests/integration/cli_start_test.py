@@ -61,6 +61,8 @@ class WrongStart(NodeTest):
                  r"troupe.toml:1:20: stop_deadline_ms: must be between 100 and 600000, not 5"),
                 ('history = -1',
                  r"troupe.toml:1:11: history: must be between 0 and 1000000000, not -1"),
+                ('member_lease_ms = 5',
+                 r"member_lease_ms: must be 0, or 1000 to "),
         ]:
             with self.subTest(text=text):
                 file.write_text(text)

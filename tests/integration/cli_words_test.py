@@ -13,8 +13,8 @@ from nodes import (  # noqa: E402
     DAMAGED, PROGRAM, SOURCE, SUCCESS, UNAVAILABLE, USAGE, NodeTest, environment, troupe)
 
 
-GROUPS = {"context": "get set delete list import export explain verify clock",
-          "node": "info peers stop",
+GROUPS = {"context": "get set delete list import export explain verify quarantine clock",
+          "node": "info peers members forget stop",
           "plugin": "list load unload usage grant revoke check audit"}
 ALONE = "run exec metrics version"
 

@@ -60,6 +60,7 @@ TEST_CASE("a wrong setting is named, and nothing is made") {
   check_named("plugins: ", [](config& c) { c.plugins = {""}; });
   check_named("stop_deadline_ms: ", [](config& c) { c.stop_deadline = 1ms; });
   check_named("worker_threads: ", [](config& c) { c.worker_threads = 0; });
+  check_named("member_lease_ms: ", [](config& c) { c.member_lease = 999ms; });
   check_named("history: ", [](config& c) { c.history = 1'000'000'001; });
   CHECK_FALSE(std::filesystem::exists(place.path() / "data"));
 }

@@ -193,8 +193,7 @@ public:
   /// arrival, and a write would be lost silently. Their number is bounded by how they arise: a node
   /// overwrites what it sees, so each node has at most one live write per path, an increment
   /// besides, and more for each time that its disk was set back. A change beyond `max_siblings`
-  /// stays with its origin
-  /// (`overflow`) and is applied once a write to the path has made room.
+  /// stays with its origin (`overflow`) and is applied once a write to the path has made room.
   ///
   /// The engine detects two changes under one dot while the first is a live sibling of the same
   /// path or is buffered; it does not remember overwritten changes, and has no index of all dots.
@@ -210,7 +209,9 @@ public:
   /// in the name of a later incarnation is applied with an alarm.
   apply_outcome apply(change_record record, std::uint64_t now_ms);
 
-  /// Whether a local write has let changes go that waited for it. Then call `release`.
+  /// Takes out of quarantine what these local writes overwrite; counts the dots.
+  std::size_t release_quarantine(const std::vector<applied_change>& by);
+  /// Whether a local write has let changes go. Then call `release`.
   bool has_ready() const noexcept { return !ready_.empty(); }
   /// Applies the buffered changes that local writes have let go. They are `released`.
   apply_outcome release(std::uint64_t now_ms);
@@ -270,12 +271,11 @@ public:
   result<void> check_write(const path& where, const value& given,
                            const std::string& principal) const;
 
-  /// For a checkpoint.
   engine_state state() const;
   const conflict_resolution& strategy() const noexcept { return *strategy_; }
   std::shared_ptr<const conflict_resolution> shared_strategy() const { return strategy_; }
 
-  /// The changes that were processed without gaps, those of open transactions included.
+  /// The changes that were processed without gaps, also of open transactions.
   const processed_changes& processed() const noexcept { return processed_; }
   /// The same without those of open transactions: what is part of the state. O(incarnations).
   processed_changes applied() const;
@@ -290,6 +290,8 @@ public:
   /// one that is known of its node. O(buffered).
   std::vector<dot_range> missing() const;
   const std::vector<equivocation>& quarantine() const noexcept { return quarantine_; }
+  /// Whether a local write at its paths overwrites it.
+  bool is_overwritable(const equivocation& found) const noexcept;
 
   /// Paths for which two or more writes compete.
   std::size_t conflicts() const noexcept { return conflicts_; }
@@ -307,7 +309,6 @@ private:
     local_write write;
     std::vector<observed_path> below;
   };
-
   result<void> check_can_write(std::uint64_t now_ms) const;
   result<void> check_operation(operation what, const path& where, const value& given) const;
   result<void> check_room_to_add(const path& where) const;

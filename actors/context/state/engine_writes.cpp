@@ -49,6 +49,7 @@ result<void> context_engine::check_operation(operation what, const path& where,
   if (what == operation::erase) {
     const auto entry = tree_.find(where);
     if (entry && shows_value(*strategy_, where, entry->siblings())) return {};
+    if (quarantined_at(where) > 0) return {};  // it ends that on all replicas
     return fail(error_code::not_found,
                 "'" + where.text() + "' holds no value that could be erased");
   }
@@ -172,7 +173,7 @@ applied_change context_engine::make(planned_write planned, transaction_place pla
 /// again.
 void context_engine::add_quarantined(change_record& record) const {
   for (const auto& each : quarantine_) {
-    if (!processed_.covers(each.dot) || incarnation_of(each.dot) == own_) continue;
+    if (!is_overwritable(each)) continue;
     for (std::size_t i = 0; i < each.records.size(); ++i)
       if (each.records[i].path == record.path && record.observed.size() < limits_.max_observed)
         record.observed.push_back({each.dot, each.contents[i]});
@@ -252,8 +253,9 @@ result<void> context_engine::plan(local_write write, const std::string& principa
 std::size_t context_engine::quarantined_at(const path& where) const {
   std::size_t count = 0;
   for (const auto& each : quarantine_)
-    count +=
-        static_cast<std::size_t>(std::ranges::count(each.records, where, &change_record::path));
+    if (is_overwritable(each))
+      count +=
+          static_cast<std::size_t>(std::ranges::count(each.records, where, &change_record::path));
   return count;
 }
 
@@ -306,7 +308,7 @@ std::vector<version_entry> context_engine::needed_by(
       for (const auto& seen : each.changes) add(seen.dot);
     if (write.what == operation::erase_subtree) continue;
     for (const auto& each : quarantine_)
-      if (processed_.covers(each.dot) && each.concerns(write.path)) add(each.dot);
+      if (is_overwritable(each) && each.concerns(write.path)) add(each.dot);
     const auto entry = tree_.find(write.path);
     if (!entry) continue;
     const auto siblings = entry->siblings();

@@ -229,4 +229,14 @@ bool read(msgpack_reader& in, processed_changes& x, codec::problem& why) {
   return true;
 }
 
+processed_changes common_part(const processed_changes& changes, const processed_changes& state) {
+  std::vector<dot> lacking;
+  for (const auto& each : changes.vector().entries())
+    if (const auto had = state.at({each.origin, each.incarnation}); had < each.seq)
+      lacking.push_back({each.origin, each.incarnation, had + 1});
+  auto both = changes;
+  both.lower(lacking);
+  return both;
+}
+
 }  // namespace troupe

@@ -94,4 +94,7 @@ private:
   std::size_t remembered_ = 0;
 };
 
+/// What of these changes a state with those others has. O(incarnations).
+processed_changes common_part(const processed_changes& changes, const processed_changes& state);
+
 }  // namespace troupe

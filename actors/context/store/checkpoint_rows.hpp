@@ -31,6 +31,17 @@ struct checkpoint_head {
   }
 };
 
+/// In a store whose checkpoint was lost or set aside: the entries are what there is of it.
+struct salvage_mark {
+  bool knows_base = true;  ///< See `saved_parts`, also for this:
+  version_vector forgotten;
+
+  static constexpr auto fields() {
+    return std::tuple{required("knows_base", &salvage_mark::knows_base),
+                      optional("forgotten", &salvage_mark::forgotten)};
+  }
+};
+
 /// The head of a state, and whether entries belong to a head.
 checkpoint_head head_of(const engine_state& state, std::uint64_t replay_from);
 bool belong_together(const checkpoint_head& head, const context_tree& entries);

@@ -9,19 +9,6 @@
 
 namespace troupe {
 
-namespace {
-
-/// In a store whose checkpoint was lost: the entries are what could be read of it.
-struct salvage_mark {
-  bool knows_base = true;
-
-  static constexpr auto fields() {
-    return std::tuple{required("knows_base", &salvage_mark::knows_base)};
-  }
-};
-
-}  // namespace
-
 checkpoint_table::checkpoint_table(SQLite::Database& database, meta_table& meta)
     : database_(database),
       meta_(meta),
@@ -191,6 +178,7 @@ result<checkpoint_table::salvaged_entries> checkpoint_table::load_salvaged() {
     const auto mark = meta_.find<salvage_mark>(meta_key::salvaged);
     if (!mark) return fail(mark.error());
     salvaged_entries found{.knows_base = *mark && (*mark)->knows_base};
+    if (*mark) found.forgotten = (*mark)->forgotten;
     SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
     while (rows.executeStep())
       if (auto added = add_entry(rows, found.tree); !added) return fail(std::move(added.error()));
@@ -198,14 +186,24 @@ result<checkpoint_table::salvaged_entries> checkpoint_table::load_salvaged() {
   });
 }
 
-result<void> checkpoint_table::write_salvaged(const context_tree& entries, bool knows_base) {
+result<void> checkpoint_table::write_salvaged(const context_tree& entries,
+                                              const salvage_mark& mark) {
   return transact(database_, [&]() -> result<void> {
     result<void> written;
     context_tree::diff({}, entries, [&](const tree_entry*, const tree_entry* entry) {
       written = write_entry(nullptr, entry);
       return written.has_value();
     });
-    return written ? meta_.put(meta_key::salvaged, salvage_mark{knows_base}) : written;
+    return written ? meta_.put(meta_key::salvaged, mark) : written;
+  });
+}
+
+result<void> checkpoint_table::set_aside(const version_vector& forgotten,
+                                         const std::function<result<void>()>& beside) {
+  return transact(database_, [&]() -> result<void> {
+    auto marked = meta_.put(meta_key::salvaged, salvage_mark{true, forgotten});
+    if (marked) marked = meta_.erase(meta_key::checkpoint);
+    return marked ? beside() : marked;
   });
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/store/checkpoint_rows.hpp>
 #include <troupe/actors/context/store/meta_table.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 
@@ -71,11 +72,16 @@ public:
   struct salvaged_entries {
     context_tree tree;
     bool knows_base = true;  ///< Whether the base of the log is known, or guessed from its rows.
+    version_vector forgotten = {};  ///< See `saved_parts`.
   };
   /// What is left of a checkpoint that was lost. O(entries).
   result<salvaged_entries> load_salvaged();
   /// Makes these the entries of a checkpoint that was lost. There must be no checkpoint.
-  result<void> write_salvaged(const context_tree& entries, bool knows_base);
+  result<void> write_salvaged(const context_tree& entries, const salvage_mark& mark);
+  /// Treats the checkpoint as one that was lost, in one transaction. @param forgotten See
+  /// `saved_parts`. @param beside See `write`.
+  result<void> set_aside(const version_vector& forgotten,
+                         const std::function<result<void>()>& beside);
 
 private:
   result<void> drop_salvaged();

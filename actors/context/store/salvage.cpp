@@ -95,6 +95,7 @@ public:
     const auto correction = from_.find<clock_mark>(meta_key::clock_correction);
     auto head = from_.find<checkpoint_head>(meta_key::checkpoint);
     auto base = from_.find<processed_changes>(meta_key::log_base);
+    const auto mark = from_.find<salvage_mark>(meta_key::salvaged);
     auto entries = known ? damaged_store::entries{known->state.tree, 0} : from_.read_entries();
     if (known) head.message = head_of(known->state, known->replay_from);
     outcome_.entries = entries.tree.size();
@@ -106,14 +107,15 @@ public:
     if (done && correction.message)
       done = meta_.put(meta_key::clock_correction, *correction.message);
     if (!done) return fail(std::move(done.error()));
-    const bool has_whole_log = !base.is_damaged && !base.message;
+    const bool is_marked = mark.message || (mark.is_damaged && !head.message);
+    const bool has_whole_log = !base.is_damaged && !base.message && !is_marked;
     if (head.message && belong_together(*head.message, entries.tree))
       done = keep_checkpoint(std::move(*head.message), std::move(entries.tree),
                              std::move(base.message).value_or(processed_changes{}));
     else if (has_whole_log)
       done = keep_replayable(1, {}, true);
     else
-      done = keep_parts(entries.tree, base);
+      done = keep_parts(entries.tree, base, mark.message.value_or(salvage_mark{}));
     if (!done) return fail(std::move(done.error()));
     outcome_.changes = log_.changes();
     return outcome_;
@@ -191,15 +193,17 @@ private:
   }
 
   /// Keeps the entries and the rows that can be read, for a state that comes from elsewhere.
-  result<void> keep_parts(const context_tree& entries,
-                          const found_message<processed_changes>& base) {
+  /// @param mark what the store says where this was done before, or the node is forgotten.
+  result<void> keep_parts(const context_tree& entries, const found_message<processed_changes>& base,
+                          salvage_mark mark) {
     outcome_.needs_state = true;
     if (auto based = begin_with(base.message.value_or(processed_changes{})); !based) return based;
     auto done = from_.read_log(
         1, false,
         [&](const shared_batch& batch) { return append_if_it_follows(batch, base.is_damaged); },
         [&](std::int64_t) { ++outcome_.lost_rows; });
-    return done ? checkpoints_.write_salvaged(entries, !base.is_damaged) : done;
+    mark.knows_base = mark.knows_base && !base.is_damaged;
+    return done ? checkpoints_.write_salvaged(entries, mark) : done;
   }
 
   /// @param guesses whether what comes before the first row of an incarnation is taken to be what

@@ -16,6 +16,7 @@
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
+#include <troupe/actors/context/store/unsent_file.hpp>
 
 namespace troupe {
 
@@ -44,17 +45,6 @@ bool has_lost_database(const store_files& files, const identity_file& id) {
     return failure ? 0 : bytes;
   };
   return size(files.database()) == 0 && (id.exists() || size(files.wal()) > 0);
-}
-
-/// What of these changes a state has.
-processed_changes common_part(const processed_changes& changes, const processed_changes& state) {
-  std::vector<dot> lacking;
-  for (const auto& each : changes.vector().entries())
-    if (const auto had = state.at(incarnation_of(each)); had < each.seq)
-      lacking.push_back({each.origin, each.incarnation, had + 1});
-  auto both = changes;
-  both.lower(lacking);
-  return both;
 }
 
 void set_max_bytes(SQLite::Database& database, std::uint64_t bytes) {
@@ -164,6 +154,38 @@ const std::vector<store_note>& context_store::notes() const noexcept { return co
 
 bool context_store::needs_state() const noexcept { return contents_->needs_state; }
 
+/// Opens the file again, as a start does.
+result<void> context_store::reopen() {
+  const auto files = contents_->where;
+  const auto identity = contents_->identity;
+  const auto options = contents_->options;
+  auto lock = std::move(contents_->lock);
+  contents_.reset();
+  auto opened = open_contents(files, lock, identity, options);
+  if (!opened) throw std::runtime_error{opened.error().message};
+  contents_ = std::move(*opened);
+  return {};
+}
+
+result<void> context_store::set_aside(const engine_state& state, const version_vector& forgotten) {
+  if (!contents_->needs_state)
+    if (auto written = checkpoint(state); !written) return written;
+  auto& log = contents_->log;
+  const auto without_log = [&] {
+    auto cut = log.cut({});
+    return cut ? log.store_base({}) : cut;
+  };
+  if (auto marked = contents_->checkpoints.set_aside(forgotten, without_log); !marked)
+    return marked;
+  return reopen();
+}
+
+result<std::string> context_store::keep_unsent(const context_tree& entries) {
+  const auto incarnation = contents_->meta.find<std::uint64_t>(meta_key::incarnation);
+  if (!incarnation) return fail(incarnation.error());
+  return write_unsent(contents_->where.directory(), incarnation->value_or(0), entries);
+}
+
 result<saved_parts> context_store::load_salvaged() {
   auto found = contents_->checkpoints.load_salvaged();
   if (!found) return fail(std::move(found.error()));
@@ -171,7 +193,7 @@ result<saved_parts> context_store::load_salvaged() {
   if (!all) return fail(std::move(all.error()));
   contents_->knows_base = found->knows_base;
   return saved_parts{std::move(found->tree), contents_->log.base(), found->knows_base,
-                     std::move(*all)};
+                     std::move(*all), std::move(found->forgotten)};
 }
 
 result<processed_changes> context_store::logged() { return contents_->log.all(); }

@@ -36,6 +36,9 @@ struct saved_parts {
   processed_changes base;    ///< What the log may lack.
   bool knows_base = true;    ///< Otherwise the base is guessed, and may be too small.
   processed_changes logged;  ///< What the log and its base have.
+  /// The changes that say that this node is forgotten: then the state was whole, but the cluster
+  /// has gone on without it. Empty when it was lost in a damage.
+  version_vector forgotten = {};
 };
 
 /// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite
@@ -75,10 +78,18 @@ public:
   /// What `open` has found wrong and dealt with.
   const std::vector<store_note>& notes() const noexcept;
 
-  /// Whether the checkpoint was lost in a damage, and the log cannot replace it: the state has to
-  /// come from another node. Then `load_checkpoint` gives the empty state, and nothing can be
-  /// replayed, before `adopt` or `checkpoint` has stored a state that covers the log's base.
+  /// Whether the checkpoint was lost in a damage, and the log cannot replace it, or the node is
+  /// forgotten, see `set_aside`: the state has to come from another node. Then `load_checkpoint`
+  /// gives the empty state, and nothing can be replayed, before `adopt` or `checkpoint` has stored
+  /// a state that covers the log's base.
   bool needs_state() const noexcept;
+  /// Makes `state` what there was before another node's state takes its place: from now on the
+  /// store `needs_state`, and its log is empty. Opens the file anew. Doing it again does no harm.
+  /// @param state must have all changes of the log. @param forgotten See `saved_parts::forgotten`.
+  /// @throws std::runtime_error when the file cannot be opened again.
+  result<void> set_aside(const engine_state& state, const version_vector& forgotten);
+  /// `write_unsent` into the directory of the store.
+  result<std::string> keep_unsent(const context_tree& entries);
   /// What there is when the checkpoint was lost. O(entries + incarnations + log rows).
   result<saved_parts> load_salvaged();
   /// All changes that the log or its base has. O(incarnations + log rows).
@@ -166,6 +177,7 @@ public:
 
 private:
   struct contents;
+  result<void> reopen();
   static result<std::unique_ptr<contents>> open_contents(const store_files& files,
                                                          directory_lock& lock,
                                                          const store_identity& fresh,

@@ -65,6 +65,13 @@ std::string mark_in(const std::string& salvage) { return salvage + "/complete"; 
 
 result<void> store_files::make_directory() const { return make_private_directory(directory_); }
 
+result<void> store_files::make_unsent_directory() const {
+  auto made = make_private_directory(unsent());
+  return made ? sync_directory(directory_) : made;
+}
+
+result<void> store_files::sync_unsent_directory() const { return sync_directory(unsent()); }
+
 /// SQLite gives its side files the mode of the database file, so this makes all of them private.
 result<void> store_files::make_private_file(const std::string& file) {
   const unique_fd made{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)};

@@ -11,6 +11,7 @@ namespace troupe {
 ///     context.db, context.db-wal, context.db-shm   the database
 ///     context.lock       held by the process that uses the store
 ///     context.id         see `identity_file`
+///     context.unsent/    see `write_unsent`
 ///     context.salvage/   what is being saved of a damaged database
 ///     context.damaged/   the latest damaged database, as it was found; or a copy of the
 ///                        write-ahead file, when that was damaged
@@ -26,9 +27,13 @@ public:
   std::string salvage() const { return directory_ + "/context.salvage"; }
   std::string salvaged_database() const { return salvage() + "/context.db"; }
   std::string damaged() const { return directory_ + "/context.damaged"; }
+  std::string unsent() const { return directory_ + "/context.unsent"; }
 
   /// Makes the directory if there is none, with mode 0700.
   result<void> make_directory() const;
+  /// Makes `unsent` if it is not there, with mode 0700; and has the names in it last.
+  result<void> make_unsent_directory() const;
+  result<void> sync_unsent_directory() const;
   /// Makes a file with mode 0600 if there is none, and gives it that mode if there is one.
   static result<void> make_private_file(const std::string& file);
   /// Copies the write-ahead file into `damaged`.

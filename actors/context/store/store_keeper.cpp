@@ -1,6 +1,7 @@
 #include <troupe/actors/context/store/store_keeper.hpp>
 
 #include <troupe/actors/context/store/free_memory.hpp>
+#include <troupe/actors/context/store/fresh_incarnation.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -33,6 +34,12 @@ public:
           return log_trimmed{*more, std::make_shared<const processed_changes>(store_.log_base())};
         },
         [this](want_clock_correction) { return reply(store_.want_clock_correction()); },
+        [this](const set_state_aside& wanted) { return reply(set_aside(wanted)); },
+        [this](const keep_entries& wanted) {
+          return reply(store_.keep_unsent(wanted.entries).map([](std::string file) {
+            return entries_kept{std::move(file)};
+          }));
+        },
         [this](check_store) { return reply(check()); },
     };
   }
@@ -56,6 +63,19 @@ private:
     batches = store_.read_log(wanted.wanted, wanted.max_bytes);
     return batches_read{batches ? std::move(*batches) : std::vector<shared_batch>{},
                         std::make_shared<const processed_changes>(store_.log_base())};
+  }
+
+  result<state_set_aside> set_aside(const set_state_aside& wanted) {
+    if (auto done = store_.set_aside(*wanted.state, wanted.forgotten); !done)
+      return fail(std::move(done.error()));
+    const auto incarnation = begin_fresh_incarnation(store_);
+    if (!incarnation) return fail(incarnation.error());
+    const auto since = store_.clock_since();
+    if (!since) return fail(since.error());
+    auto saved = store_.load_salvaged();
+    if (!saved) return fail(std::move(saved.error()));
+    return state_set_aside{*incarnation, *since,
+                           std::make_shared<const saved_parts>(std::move(*saved))};
   }
 
   result<scrubbed_part> check() {

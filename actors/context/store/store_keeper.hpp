@@ -23,6 +23,10 @@ using store_keeper_actor = caf::typed_actor<
     caf::result<log_trimmed>(trim_log),
     // Has the next start correct the clock. Answers when that is durable.
     caf::result<void>(want_clock_correction),
+    // Begins anew. Answers when that is durable.
+    caf::result<state_set_aside>(set_state_aside),
+    // Keeps entries in a file for people. Answers when it is on the disk.
+    caf::result<entries_kept>(keep_entries),
     // Checks the next part of the store.
     caf::result<scrubbed_part>(check_store)>;
 

@@ -12,17 +12,36 @@ namespace troupe {
 
 namespace {
 
-/// The node whose value this entry is, if it has written it itself.
-std::optional<node_id> member_at(const tree_entry& entry) {
+constexpr std::string_view forgotten_field = "forgotten_ms";
+
+/// The node whose place this entry is, if it is one.
+std::optional<node_id> node_at(const tree_entry& entry) {
   const auto name = std::string_view{entry.path()}.substr(members::directory.size());
   if (name.empty()) return std::nullopt;
   const auto id = parse_uuid(name.substr(1));
-  if (!id) return std::nullopt;
+  return id ? std::optional{node_id{*id}} : std::nullopt;
+}
+
+/// When a node has joined, if it has written here that it has.
+std::optional<std::uint64_t> joined_at(const node_id& node, const tree_entry& entry) {
+  const auto is_own = [&](const sibling& each) {
+    return each.operation == operation::put && each.dot.origin == node;
+  };
   const auto siblings = entry.siblings();
-  const auto is_there = std::ranges::any_of(siblings, [&](const sibling& each) {
-    return each.operation == operation::put && each.dot.origin.id == *id;
-  });
-  return is_there ? std::optional{node_id{*id}} : std::nullopt;
+  const auto own = std::ranges::find_if(siblings, is_own);
+  if (own == siblings.end()) return std::nullopt;
+  const auto since = own->copy_value().find("since_ms");
+  const auto ms = since ? since->as_integer() : std::nullopt;
+  return ms && *ms >= 0 ? static_cast<std::uint64_t>(*ms) : UINT64_MAX;
+}
+
+/// The changes here with which others have said that the node is forgotten.
+version_vector forgetting_at(const tree_entry& entry) {
+  std::vector<version_entry> all;
+  for (const auto& each : entry.siblings())
+    if (each.operation == operation::put && each.copy_value().find(forgotten_field))
+      all.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
+  return version_vector{std::move(all)};
 }
 
 /// Adds to a vector. Of incarnations that have ended only what others do not imply is kept.
@@ -59,19 +78,52 @@ path members::place_of(const node_id& node) {
   return path{std::string{directory} + "/" + to_string(node)};
 }
 
+value members::joining(std::uint64_t now_ms) {
+  return value::map({{"since_ms", value{static_cast<std::int64_t>(now_ms)}}});
+}
+
+value members::farewell(std::uint64_t now_ms, std::string_view why) {
+  return value::map({{std::string{forgotten_field}, value{static_cast<std::int64_t>(now_ms)}},
+                     {"why", value{std::string{why}}}});
+}
+
 void members::update(const context_tree& tree) {
   const path top{directory};
   const auto now = tree.subtree(top).hash;
   if (now == seen_) return;
   seen_ = now;
-  nodes_ = {self_};
+  const auto before = std::exchange(nodes_, {self_});
+  since_ms_.clear();
+  forgotten_.clear();
   has_joined_ = false;
   tree.visit_subtree(top, [&](const tree_entry& entry) {
-    const auto id = member_at(entry);
-    if (id) nodes_.insert(*id);
-    has_joined_ = has_joined_ || id == self_;
-    return nodes_.size() <= max_known;
+    const auto id = node_at(entry);
+    if (!id) return true;
+    if (const auto since = joined_at(*id, entry)) {
+      nodes_.insert(*id);
+      since_ms_.emplace(*id, *since);
+      has_joined_ = has_joined_ || id == self_;
+    } else if (auto said = forgetting_at(entry); !said.entries().empty()) {
+      forgotten_.emplace(*id, std::move(said));
+    }
+    return true;
   });
+  if (std::ranges::includes(nodes_, before)) return;
+  ++departures_;
+  // Who joins again may have less than it said before.
+  std::erase_if(reports_, [&](const auto& each) {
+    return before.contains(each.first) && !nodes_.contains(each.first);
+  });
+}
+
+std::uint64_t members::since_ms(const node_id& node) const {
+  const auto found = since_ms_.find(node);
+  return found == since_ms_.end() ? UINT64_MAX : found->second;
+}
+
+version_vector members::forgetting(const node_id& node) const {
+  const auto found = forgotten_.find(node);
+  return found == forgotten_.end() ? version_vector{} : found->second;
 }
 
 void members::keep(member_report said) {
@@ -139,6 +191,12 @@ bool members::holds_for_all(const Holds& holds) const {
 bool members::all_have(const version_vector& wanted, const processed_changes& mine) const {
   return holds_for_all(
       [&](const member_report& said) { return has_all(said.vector, wanted, mine); });
+}
+
+bool members::has_committed(const node_id& node, const version_vector& wanted,
+                            const processed_changes& mine) const {
+  const auto known = reports_.find(node);
+  return known != reports_.end() && has_all(known->second.whole.vector, wanted, mine);
 }
 
 bool members::all_know_stable(const version_vector& wanted, const processed_changes& mine) const {

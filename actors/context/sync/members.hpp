@@ -19,12 +19,13 @@ namespace troupe {
 ///
 /// A node is a member while the state has a value at `/_sys/members/ID` that the node itself has
 /// written; a node writes it when it meets another one for the first time. A cluster without such
-/// values has one member, this node. Nobody becomes one by connecting.
+/// values has one member, this node. Nobody becomes one by connecting. Another member ends a
+/// membership by writing that the node is forgotten in the place of that value.
 ///
 /// What a member has committed is known from its own link, or else from what others pass on.
 ///
-/// Bounded: beyond `max_known` members no majority is counted. Of other nodes something is kept
-/// while they are linked. Pure.
+/// Beyond `max_known` members no majority is counted. Of other nodes something is kept while they
+/// are linked, and where they were forgotten. Pure.
 class members {
 public:
   static constexpr std::size_t max_known = 1024;
@@ -35,6 +36,10 @@ public:
 
   /// Where the value of a node is.
   static path place_of(const node_id& node);
+  /// The value that makes a node a member when it writes it, and the one that ends that when
+  /// another node does. @param now_ms wall time. @param why for people.
+  static value joining(std::uint64_t now_ms);
+  static value farewell(std::uint64_t now_ms, std::string_view why);
   /// Reads the members from the state. O(1) when they are the same as before.
   void update(const context_tree& tree);
 
@@ -43,6 +48,17 @@ public:
   /// How many members there are, this node among them.
   std::size_t count() const noexcept { return nodes_.size(); }
   bool has(const node_id& node) const { return nodes_.contains(node); }
+  /// This node among them; sorted.
+  const std::set<node_id>& nodes() const noexcept { return nodes_; }
+  /// When a member joined, by its own wall clock; UINT64_MAX when it does not say.
+  std::uint64_t since_ms(const node_id& node) const;
+  /// The nodes that were forgotten and have not joined again, each with the changes that say so.
+  const std::map<node_id, version_vector>& forgotten() const noexcept { return forgotten_; }
+  /// The changes that say so of one; none when it is not forgotten.
+  version_vector forgetting(const node_id& node) const;
+  /// How often nodes have ceased to be members. What was found out about all members before may
+  /// not hold where others have forgotten one.
+  std::uint64_t departures() const noexcept { return departures_; }
   /// Whether there are more than can be counted.
   bool are_too_many() const noexcept { return nodes_.size() > max_known; }
 
@@ -68,6 +84,9 @@ public:
   /// at one time: with `all_reported` this is a consistent cut. Not when that is unknown.
   /// @param mine tells which incarnations have ended.
   bool all_have(const version_vector& wanted, const processed_changes& mine) const;
+  /// Whether this one has, as it has said of all that it has.
+  bool has_committed(const node_id& node, const version_vector& wanted,
+                     const processed_changes& mine) const;
   /// Whether all other members have said that all of this is stable, see `sync_heads::stable`.
   bool all_know_stable(const version_vector& wanted, const processed_changes& mine) const;
   /// All that other members have said to have committed, in the same reports.
@@ -89,6 +108,9 @@ private:
   state_hash seen_;  ///< Of the values in the directory.
   bool has_joined_ = false;
   std::set<node_id> nodes_;
+  std::map<node_id, std::uint64_t> since_ms_;  ///< Of members.
+  std::map<node_id, version_vector> forgotten_;
+  std::uint64_t departures_ = 0;
   std::map<node_id, knowledge> reports_;
 };
 

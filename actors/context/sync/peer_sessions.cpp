@@ -29,4 +29,9 @@ sync_session* peer_sessions::find(peer_id link) noexcept {
   return found == peers_.end() ? nullptr : &found->second.session;
 }
 
+const sync_session* peer_sessions::find(peer_id link) const noexcept {
+  const auto found = peers_.find(link);
+  return found == peers_.end() ? nullptr : &found->second.session;
+}
+
 }  // namespace troupe

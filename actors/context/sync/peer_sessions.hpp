@@ -22,6 +22,7 @@ public:
 
   /// The session of a link, or null.
   sync_session* find(peer_id link) noexcept;
+  const sync_session* find(peer_id link) const noexcept;
   /// The node on the other side of a link that has a session.
   const node_id& node(peer_id link) const { return peers_.at(link).node; }
   /// The nodes that have a session here, sorted; one for each link.
@@ -36,6 +37,11 @@ public:
       step(link, at->second.session);
       at = peers_.upper_bound(link);
     }
+  }
+
+  template <class Step>
+  void for_each(Step&& step) const {
+    for (const auto& [link, known] : peers_) step(link, known.session);
   }
 
 private:

@@ -33,12 +33,14 @@ sync_session::sync_session(const sync_identity& self, node_id peer, const sync_v
       peer_(peer),
       view_(view),
       limits_(limits),
+      exchange_(4 * limits.max_incarnations),
       window_(limits.max_in_flight_bytes, limits.max_in_flight_batches) {}
 
 // -- events ---------------------------------------------------------------------------------------
 
 sync_session::effects sync_session::start(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
+  named_ = view_.forgetting(peer_);
   return {send_message{sync_hello{self_.cluster,
                                   self_.node,
                                   self_.incarnation,
@@ -46,7 +48,8 @@ sync_session::effects sync_session::start(std::uint64_t now_ms) {
                                   view_.root(),
                                   self_.strategies,
                                   view_.links(),
-                                  {}}}};
+                                  {},
+                                  named_}}};
 }
 
 sync_session::effects sync_session::receive(const sync_message& message) {
@@ -80,7 +83,7 @@ void sync_session::decline(const incarnation_id& source) {
 }
 
 sync_session::effects sync_session::links_changed() {
-  return phase_ == phase::open ? effects{send_message{heads()}} : effects{};
+  return phase_ == phase::open ? effects{new_heads()} : effects{};
 }
 
 sync_session::effects sync_session::tick(std::uint64_t now_ms) {
@@ -88,7 +91,7 @@ sync_session::effects sync_session::tick(std::uint64_t now_ms) {
   if (phase_ != phase::open || now_ms < next_heads_ms_) return out;
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
   then_ = std::exchange(recently_, present());
-  out.push_back(send_message{heads()});
+  out.push_back(new_heads());
   asked_for_.clear();
   asked_for_rows_ = false;
   pull_missing(out);
@@ -114,6 +117,7 @@ void sync_session::on(const sync_hello& hello, effects& out) {
   if (!learn(hello.vector, out)) return;
   peer_ = hello.node;
   peer_incarnation_ = hello.incarnation;
+  forgotten_ = hello.forgotten;
   phase_ = phase::open;
   their_links_ = {hello.links.begin(), hello.links.end()};
   their_declined_ = {hello.declined.begin(), hello.declined.end()};
@@ -170,7 +174,12 @@ void sync_session::on(const sync_ack& ack, effects& out) {
   if (learn(ack.vector, out) && release(ack.batch, out)) push_what_is_owed(out);
 }
 
-void sync_session::on(const sync_heads& heads, effects& out) {
+void sync_session::on(const sync_heads& said, effects& out) {
+  auto completed = exchange_.complete(said);
+  if (!completed) return close(completed.error().code, std::move(completed.error().message), out);
+  if (!*completed) return;  // later ones have come
+  their_heads_ = std::move(*completed);
+  const auto& heads = *their_heads_;
   if (!learn(heads.vector, out) || !release(heads.batch, out)) return;
   their_links_ = {heads.links.begin(), heads.links.end()};
   their_declined_ = {heads.declined.begin(), heads.declined.end()};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
+#include <troupe/actors/context/sync/heads_exchange.hpp>
 #include <troupe/actors/context/sync/log_range.hpp>
 #include <troupe/actors/context/sync/push_window.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -59,6 +61,12 @@ public:
   virtual std::vector<dot_range> missing() const = 0;
   /// `members::reports_beside`
   virtual std::vector<member_report> reports_beside(const std::set<node_id>& linked) const = 0;
+
+  /// The changes that say that a node is forgotten; none when it is not.
+  virtual version_vector forgetting(const node_id& node) const = 0;
+  /// Whether this replica has these changes, which say that it is forgotten, and has begun anew
+  /// since.
+  virtual bool has_begun_anew(const version_vector& forgotten) const = 0;
 
 protected:
   ~sync_view() = default;
@@ -143,6 +151,8 @@ using session_effect =
 /// those out. What a peer has of one that its vector leaves out is a guess from the other entries;
 /// where the guess is wrong, a later change waits at the peer, and the peer pulls.
 ///
+/// To a peer that has forgotten this replica nothing is pushed before this replica has begun anew.
+///
 /// A log reaches back to its base. What a peer lacks of that is not pushed; the peer sees it in the
 /// heads, and asks for the whole state if nobody else has pushed it a second later.
 ///
@@ -174,9 +184,21 @@ public:
   /// Call a few times a second.
   effects tick(std::uint64_t now_ms);
 
+  /// Whether the peer is to get what this side has: not while it has forgotten this side.
+  bool may_push() const { return view_.has_begun_anew(forgotten_); }
+
+  /// Whether the peer says to have a link with this node.
+  bool is_peer_linked_with(const node_id& node) const { return their_links_.contains(node); }
+
   bool is_open() const noexcept { return phase_ == phase::open; }
   /// The incarnation in which the peer says what it says. 0 before its hello.
   std::uint64_t peer_incarnation() const noexcept { return peer_incarnation_; }
+  /// What this side's hello has named as the changes that say that the peer is forgotten.
+  const version_vector& named() const noexcept { return named_; }
+  /// What the latest heads of the peer mean, if they are these; else null.
+  std::shared_ptr<const sync_heads> whole(const sync_heads& said) const noexcept {
+    return their_heads_ && their_heads_->number == said.number ? their_heads_ : nullptr;
+  }
   /// The changes that the peer has, as far as known.
   const version_vector& peer_vector() const noexcept { return theirs_; }
   std::size_t in_flight_bytes() const noexcept { return window_.bytes(); }
@@ -198,7 +220,7 @@ private:
   void on(const sync_hello& hello, effects& out);
   void on(const sync_push& push, effects& out);
   void on(const sync_ack& ack, effects& out);
-  void on(const sync_heads& heads, effects& out);
+  void on(const sync_heads& said, effects& out);
   void on(const sync_pull& pull, effects& out);
   void on(const sync_range& asked, effects& out);
   void on(const sync_state& answer, effects& out);
@@ -234,6 +256,7 @@ private:
   void drop_queue() noexcept;
   void pull_missing(effects& out);
   sync_heads heads() const;
+  send_message new_heads() { return {exchange_.shorten(heads())}; }
 
   sync_identity self_;
   node_id peer_;
@@ -243,6 +266,10 @@ private:
 
   // The peer as a receiver.
   std::uint64_t peer_incarnation_ = 0;
+  version_vector named_;      ///< To the peer, see `sync_hello::forgotten`.
+  version_vector forgotten_;  ///< By the peer, to this side.
+  heads_exchange exchange_;
+  std::shared_ptr<const sync_heads> their_heads_;  ///< The latest; null before the first.
   version_vector theirs_;
   std::set<node_id> their_links_;
   std::set<incarnation_id> their_declined_;

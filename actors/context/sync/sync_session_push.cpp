@@ -19,14 +19,14 @@ constexpr std::size_t max_read_ranges = 1024;
 
 sync_session::effects sync_session::committed(const shared_batch& batch) {
   effects out;
-  if (phase_ != phase::open) return out;
+  if (phase_ != phase::open || !may_push()) return out;
   const auto& source = batch->source();
   if (is_left_to_origin(source.origin) || peer_has(source) >= batch->last()) return out;
   owe(source, batch->last());
   if (behind_) return out;
   if (queued_bytes_ + batch->bytes().size() > limits_.max_queued_bytes) {
     drop_queue();
-    out.push_back(send_message{heads()});
+    out.push_back(new_heads());
   } else {
     queue_.push_back(batch);
     queued_bytes_ += batch->bytes().size();
@@ -70,6 +70,7 @@ void sync_session::owe(const incarnation_id& source, std::uint64_t upto) {
 }
 
 void sync_session::push_what_is_owed(effects& out) {
+  if (!may_push()) return;
   while (!queue_.empty() && window_.has_room()) push_from_queue(out);
   if (queue_.empty() && behind_ && !reading_ && window_.has_room()) ask_log(out);
 }

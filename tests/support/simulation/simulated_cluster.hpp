@@ -45,8 +45,7 @@ public:
       for (unsigned i = 0; i < plan_.nodes; ++i) {
         if (!is_up(i)) continue;
         nodes_[i]->tick(time(i));
-        if (!nodes_[i]->disk.idle() && random_() % 100 < plan_.disk_percent)
-          nodes_[i]->disk_works(random_);
+        if (!nodes_[i]->disk.idle() && random_() % 100 < plan_.disk_percent) disk_works(i);
       }
       if (step % 40 == 0) check_all();
     }
@@ -79,6 +78,8 @@ private:
       watch(some_node());
     else if (dice < 95)
       settle(some_node());
+    else if (dice < 96 && random_() % 3 == 0)
+      forget_member(some_node());
     else if (dice < 96)
       network_.stop_reading(some_node(), some_node());
     else
@@ -120,13 +121,31 @@ private:
     nodes_[i]->start(time(i));
   }
 
+  void disk_works(unsigned i) {
+    nodes_[i]->disk_works(random_);
+    if (!nodes_[i]->begins_anew()) return;
+    was_set_back_ = true;  // others may have a part of what only it had
+    network_.cut_off(i);
+    nodes_[i]->crash(random_);
+    nodes_[i]->start(time(i));
+  }
+
   void set_back(unsigned i) {
     was_set_back_ = true;  // what others wait for may be gone
     nodes_[i]->set_back();
   }
 
+  /// Whether a node was forgotten, so that it takes the state of others in place of its own.
+  bool has_forgotten() const {
+    return std::ranges::any_of(oracle_.all(), [](const auto& each) {
+      return is_within(reserved_path, each.second.path.text()) &&
+             each.second.new_value.find("forgotten_ms");
+    });
+  }
+
   /// Whether the others have all that a node needs when its checkpoint is lost.
   bool may_lose_checkpoint(unsigned i) const {
+    if (has_forgotten()) return false;
     const auto& base = nodes_[i]->disk.log_base();
     return std::ranges::all_of(nodes_, [&](const auto& each) {
       return !each->disk.saved() && each->disk.stored().covers(base.vector());
@@ -170,6 +189,13 @@ private:
     if (is_up(i)) nodes_[i]->settle();
   }
 
+  /// The operator of the first node forgets another one. Where the nodes do that themselves, two
+  /// could forget each other that way, and would stay apart.
+  void forget_member(unsigned member) {
+    if (is_up(0) && plan_.settings.leases.length_ms == 0)
+      nodes_[0]->forget_member(nodes_[member]->id(), time(0));
+  }
+
   void attack(unsigned i) {
     if (is_up(i)) hostile_.attack(i);
   }
@@ -187,6 +213,19 @@ private:
     for (unsigned i = 0; i < plan_.nodes; ++i)
       if (!is_up(i)) nodes_[i]->start(time(i));
     const auto budget = push_budget();
+    link_all();
+    const auto pushed_before = network_.pushed();
+    for (int round = 0; round < max_rounds; ++round) {
+      pass_second();
+      link_all();  // a node that begins anew closes its links
+      must(network_.pushed() - pushed_before <= budget,
+           "the replicas push more than what is missing");
+      if (is_converged() && is_settled()) return;
+    }
+    must(is_converged(), "the replicas do not agree");
+  }
+
+  void link_all() {
     for (unsigned a = 0; a < plan_.nodes; ++a) {
       for (unsigned b = a + 1; b < plan_.nodes; ++b) {
         if (plan_.heal_as_line && b != a + 1)
@@ -195,14 +234,6 @@ private:
           network_.connect(a, b);
       }
     }
-    const auto pushed_before = network_.pushed();
-    for (int round = 0; round < max_rounds; ++round) {
-      pass_second();
-      must(network_.pushed() - pushed_before <= budget,
-           "the replicas push more than what is missing");
-      if (is_converged() && is_settled()) return;
-    }
-    must(is_converged(), "the replicas do not agree");
   }
 
   /// Lets a second pass, and whatever follows from it.
@@ -213,8 +244,8 @@ private:
     for (bool busy = true; busy;) {
       busy = !network_.idle();
       network_.deliver_all();
-      for (const auto& each : nodes_)
-        for (; !each->disk.idle(); busy = true) each->disk_works(random_);
+      for (unsigned i = 0; i < plan_.nodes; ++i)
+        for (; !nodes_[i]->disk.idle(); busy = true) disk_works(i);
       must(network_.messages() - messages_before < 100'000, "the replicas never stop talking");
     }
     for (const auto& each : nodes_) each->lazy_watchers_answer();
@@ -288,6 +319,21 @@ private:
     must(network_.pushed() == pushed_before, "replicas that agree push changes");
     must(network_.messages() - messages_before <= seconds * 2 * network_.links(),
          "replicas that agree say more than their heads");
+    check_short_heads();
+  }
+
+  /// Heads that have nothing new to say are short, whatever the vectors are.
+  void check_short_heads() {
+    // How long members are away that others have links with changes all the time.
+    const auto most = max_short_bytes + (plan_.heal_as_line ? 100 * plan_.nodes : 0);
+    for (int i = 0; i < max_rounds; ++i) {  // until what is stable has changed a last time
+      const auto heads_before = network_.heads();
+      const auto bytes_before = network_.heads_bytes();
+      pass_second();
+      const auto heads = network_.heads() - heads_before;
+      if (network_.heads_bytes() - bytes_before <= most * heads) return;
+    }
+    must(false, "the heads of replicas that agree say again what they have said");
   }
 
   /// All that was acknowledged is there after all nodes have lost their power.
@@ -309,6 +355,7 @@ private:
   }
 
   static constexpr int max_rounds = 60;
+  static constexpr std::size_t max_short_bytes = 260;  ///< Of one of them.
   static constexpr std::size_t budget_factor = 4;
 
   unsigned step_ = 0;

@@ -23,7 +23,7 @@ namespace troupe::test::simulation {
 class simulated_disk {
 public:
   using job = std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
-                           scrub_store>;
+                           scrub_store, begin_anew, keep_aside>;
 
   /// @param history changes that are kept in the log. @param truth knows all changes.
   simulated_disk(std::size_t history, const oracle& truth) : history_(history), truth_(truth) {}
@@ -53,8 +53,12 @@ public:
     for (const auto& each : stored_.entries())
       logged.raise({each.origin, each.incarnation, each.seq});
     return std::make_shared<const saved_parts>(
-        saved_parts{*saved_entries_, log_base_, true, std::move(logged)});
+        saved_parts{*saved_entries_, log_base_, true, std::move(logged), forgotten_});
   }
+  /// Whether the node has been told to begin anew, and has to be started for that.
+  bool begins_anew() { return std::exchange(begins_anew_, false); }
+  /// What a node that was forgotten and took the state of others had, and nobody got from it.
+  std::vector<dot> take_set_aside() { return std::exchange(set_aside_, {}); }
   /// An operator wants the next start to correct the clock of its node.
   void want_clock_correction() { wants_clock_correction_ = true; }
   /// @param since the incarnation that starts.
@@ -79,7 +83,7 @@ public:
   }
   /// The checkpoint cannot be read any more.
   void lose_checkpoint() {
-    if (!(log_base_ == processed_changes{})) saved_entries_ = checkpoint_.tree;
+    if (!(log_base_ == processed_changes{}) && !saved_entries_) saved_entries_ = checkpoint_.tree;
     checkpoint_ = {};
   }
 
@@ -160,6 +164,27 @@ private:
     manager.log_collected(
         collected_log{random() % 2 == 0, std::make_shared<const processed_changes>(log_base_)});
   }
+  void run(begin_anew& wanted, sync_manager& manager, std::mt19937& random) {
+    must(saved_entries_ || manager.committed().vector() == manager.engine().vector(),
+         "a node begins anew before all is stored");
+    const bool answers = !refuses && random() % 4 != 0;
+    if (answers || random() % 2) {
+      saved_entries_ = old_entries_ = wanted.state->tree;
+      forgotten_ = wanted.forgotten;
+      if (checkpoint_.processed.vector() != version_vector{} || !log_.empty()) old_ = stored_;
+      checkpoint_ = {};
+      stored_ = {};
+      log_base_ = {};
+      log_.clear();
+      begins_anew_ = answers;
+    }
+    if (!answers) manager.set_aside_failed(refusal());
+  }
+  void run(keep_aside& wanted, sync_manager& manager, std::mt19937& random) {
+    if (refuses || random() % 4 == 0) return manager.kept_aside(fail(refusal()));
+    kept_ = wanted.entries;
+    manager.kept_aside(std::string{"unsent"});
+  }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
     manager.log_read(wanted.peer, make_batches(read(wanted.wanted, random)));
@@ -203,6 +228,7 @@ private:
     stored_.raise(origin, incarnation, seq);
   }
   void adopt(const adopted_state& adopted) {
+    if (old_entries_) leave_out(*adopted.log_keeps);
     for (const auto& [id, record] : truth_.all())
       if (adopted.foreign.covers(id)) stored_.raise(id.origin, id.incarnation, id.seq);
     must(stored_.covers(adopted.state.processed.vector()),
@@ -211,6 +237,28 @@ private:
     if (adopted.log_keeps)
       must(adopted.log_keeps->covers(stored_), "a restoration leaves out what the log has");
     keep(adopted.state);
+  }
+  /// What a node that was forgotten has sent to nobody is part of its state no more.
+  void leave_out(const processed_changes& kept) {
+    for (const auto& [id, record] : truth_.all()) {
+      if (!old_.covers(id) || kept.covers(id)) continue;
+      set_aside_.push_back(id);
+      const auto lives = [&, &at = id, &where = record.path](const context_tree& tree) {
+        const auto there = tree.find(where);
+        return there && std::ranges::any_of(there->siblings(),
+                                            [&](const sibling& each) { return each.dot == at; });
+      };
+      must(is_within(reserved_path, record.path.text()) || !lives(*old_entries_) || lives(kept_),
+           "what a node has sent to nobody is not kept");
+    }
+    // What peers had pushed to an earlier start, without a state to go on from.
+    std::erase_if(log_, [&](const change_record& each) { return !kept.covers(each.dot); });
+    stored_ = {};
+    for (const auto& each : log_)
+      stored_.raise(each.dot.origin, each.dot.incarnation, each.dot.seq);
+    old_entries_.reset();
+    old_ = {};
+    kept_ = {};
   }
   void write(const save_checkpoint& wanted) {
     must(stored_.covers(wanted.state->processed.vector()),
@@ -222,6 +270,7 @@ private:
          "a checkpoint lacks changes that are in no other place");
     checkpoint_ = state;
     saved_entries_.reset();
+    forgotten_ = {};
   }
 
   std::uint64_t incarnation_ = 0;
@@ -232,7 +281,13 @@ private:
   std::size_t collected_ = 0;
   version_vector stored_;
   engine_state checkpoint_;
-  std::optional<context_tree> saved_entries_;  ///< When the checkpoint is lost.
+  std::optional<context_tree> saved_entries_;  ///< When the checkpoint is lost, or set aside.
+  version_vector forgotten_;                   ///< See `saved_parts`.
+  std::optional<context_tree> old_entries_;    ///< Of a node that begins anew.
+  version_vector old_;                         ///< What it had stored.
+  context_tree kept_;                          ///< By the latest `keep_aside`.
+  std::vector<dot> set_aside_;
+  bool begins_anew_ = false;
   struct files {
     std::vector<change_record> log;
     processed_changes log_base;

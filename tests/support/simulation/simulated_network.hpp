@@ -37,6 +37,9 @@ public:
   /// How many messages were sent, and how many changes were pushed in them.
   std::size_t messages() const { return messages_; }
   std::size_t pushed() const { return pushed_; }
+  /// Of these messages, the heads.
+  std::size_t heads() const { return heads_; }
+  std::size_t heads_bytes() const { return heads_bytes_; }
   /// Everything that was sent, as one number: equal for equal seeds.
   std::uint64_t trace() const { return trace_; }
 
@@ -54,6 +57,7 @@ public:
     const auto id = new_link(a, b);
     const bool b_is_late = random_() % 2;
     nodes_[a]->peer_up(id, nodes_[b]->id(), clocks_.at(a));
+    if (!links_.contains(id)) return;  // it takes no links now
     if (b_is_late) deliver_greetings();
     nodes_[b]->peer_up(id, nodes_[a]->id(), clocks_.at(b));
     deliver_greetings();
@@ -95,6 +99,10 @@ public:
           letter.params = encode(each);
         },
         message);
+    if (std::holds_alternative<sync_heads>(message)) {
+      ++heads_;
+      heads_bytes_ += letter.params.size();
+    }
     note(letter);
     // The greeting is part of setting up a link: without it there is none.
     auto& way = std::holds_alternative<sync_hello>(message) ? greetings_ : letters_;
@@ -111,7 +119,10 @@ public:
     const auto found = links_.find(id);
     must(found != links_.end(), "a link is closed twice");
     const auto other = found->second.other(from);
-    must(other == hostile_index || reason == "the other side does not read", reason);
+    must(other == hostile_index || reason == "the other side does not read" ||
+             reason == "this node takes a new state" ||
+             reason == "this node has forgotten the peer",
+         reason);
     links_.erase(found);
     if (other == hostile_index) return;
     std::erase_if(letters_, [&](const envelope& each) { return each.link == id; });
@@ -229,6 +240,7 @@ private:
   std::deque<envelope> letters_, greetings_;
   std::set<std::pair<unsigned, unsigned>> blocked_;  ///< One way.
   std::size_t messages_ = 0, pushed_ = 0;
+  std::size_t heads_ = 0, heads_bytes_ = 0;
   std::uint64_t trace_ = 0xcbf29ce484222325;
 };
 

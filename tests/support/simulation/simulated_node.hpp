@@ -14,11 +14,13 @@
 #include <variant>
 #include <vector>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/messages/wire/codec.hpp>
 #include <troupe/tests/support/fixtures/context_fixture.hpp>
 #include <troupe/tests/support/live_set.hpp>
 #include <troupe/tests/support/simulation/simulated_disk.hpp>
+#include <troupe/tests/support/simulation/simulated_surroundings.hpp>
 #include <troupe/tests/support/simulation/simulated_watchers.hpp>
 #include <troupe/tests/support/simulation/simulated_write.hpp>
 #include <troupe/tests/support/simulation/simulation_oracle.hpp>
@@ -42,29 +44,6 @@ struct read_version {
   std::vector<dot> live;
 };
 
-class simulated_node;
-
-/// Stands between a manager and its world and breaks a rule on purpose.
-class interference {
-public:
-  virtual ~interference() = default;
-  /// Changes the effects of an event before the world carries them out.
-  virtual void alter(simulated_node& node, std::vector<sync_effect>& effects) = 0;
-};
-
-/// What nodes say to links: what a network has to do.
-class link_ends {
-public:
-  virtual void send(peer_id link, unsigned from, const sync_message& message) = 0;
-  /// The replica closes the link.
-  virtual void close(peer_id link, unsigned from, const std::string& reason) = 0;
-  /// How many of these members have a change on their disks.
-  virtual std::size_t holders(const dot& id, const members& known) const = 0;
-
-protected:
-  ~link_ends() = default;
-};
-
 /// One node: the sync manager itself, on a simulated disk, with its clients and watchers. Checks
 /// what the manager says to each of them. Has many members because it is all of a node except the
 /// manager: what was asked, what was promised, and what the disk holds.
@@ -79,12 +58,22 @@ public:
         links_(links),
         breaks_(breaks) {
     for (unsigned i = 0; i < plan.paths; ++i) paths_.push_back(scenario::path_at(i));
+    for (unsigned i = 0; i < plan.nodes; ++i) places_.push_back(members::place_of(node(i + 1)));
   }
 
   simulated_disk disk;
 
   bool is_up() const { return manager_ != nullptr; }
   bool is_restoring() const { return restoring_; }
+  /// It was forgotten, and takes nothing but a state.
+  bool takes_no_pushes() const { return is_forgotten_; }
+  /// The cluster has forgotten it, and it has to be started anew.
+  bool begins_anew() { return is_up() && disk.begins_anew(); }
+  /// Its operator has the cluster go on without a member.
+  void forget_member(const node_id& member, event_time now) {
+    if (auto wanted = manager_->forgetting(member, "a test"))
+      write(*wanted, now, {members::place_of(member)});
+  }
   sync_manager& manager() { return *manager_; }
   const sync_manager& manager() const { return *manager_; }
   node_id id() const { return node(index_ + 1); }
@@ -102,6 +91,7 @@ public:
     settings.log_base = disk.log_base();
     settings.saved = disk.saved();
     restoring_ = settings.saved != nullptr;
+    is_forgotten_ = restoring_ && !settings.saved->forgotten.entries().empty();
     if (!restoring_) {
       settings.replayed = replay(engine, now);
       must(has_just(engine.processed(), disk.stored()), "a start does not find what was stored");
@@ -117,6 +107,7 @@ public:
     gone_.clear();
     watchers_->collected(find_collected());
     collected_ = manager_->engine().collected();
+    now_ = now;
     watchers_->add(*manager_, path{}, false);
     after_event();
   }
@@ -139,9 +130,11 @@ public:
 
   // -- events -------------------------------------------------------------------------------------
 
-  void write(const write_values& wanted, event_time now) {
+  void write(const write_values& wanted, event_time now) { write(wanted, now, paths_); }
+  /// @param paths those that it may change.
+  void write(const write_values& wanted, event_time now, const std::vector<path>& paths) {
     const context_request request{++requests_};
-    const simulated_write asked{truth_, *manager_, paths_};
+    const simulated_write asked{truth_, *manager_, paths};
     open_write open{{}, wanted.durability};
     open.adds = wanted.what == operation::increment;
     for (const auto& each : wanted.expected)
@@ -183,26 +176,25 @@ public:
   std::size_t watchers() const { return watchers_->size(); }
   void lazy_watchers_answer() { watchers_->answer(*manager_, true); }
   void disk_works(std::mt19937& random) {
-    disk.work(*manager_, random);
-    after_event();
+    may_write(now_, [&] { disk.work(*manager_, random); });
   }
   void tick(event_time now) {
     const auto gone_before = gone_;
-    may_join(now, [&] { manager_->tick(now); });
+    may_write(now, [&] { manager_->tick(now); });
     const auto& known = manager_->known_members();
     for (const auto& each : gone_)
       must(gone_before.contains(each) || links_.holders(each, known) == known.count(),
            "a tombstone is collected that a member lacks");
   }
   void peer_up(peer_id link, const node_id& peer, event_time now) {
-    may_join(now, [&] { manager_->peer_up(link, peer, now); });
+    may_write(now, [&] { manager_->peer_up(link, peer, now); });
   }
   void peer_down(peer_id link) {
     manager_->peer_down(link);
     after_event();
   }
   void hear(peer_id link, const std::string& method, const std::string& params, event_time now) {
-    may_join(now, [&] { manager_->hear(link, method, params, now); });
+    may_write(now, [&] { manager_->hear(link, method, params, now); });
   }
   void send_failed(peer_id link) {
     manager_->send_failed(link, {error_code::overloaded, "the other side does not read", {}});
@@ -243,20 +235,25 @@ private:
     for (const auto& each : acknowledged_)
       must(engine.processed().covers(each), "what was acknowledged as durable is lost");
   }
-  /// An event in which the node may become a member, which is a write that nobody asked for.
+  /// An event in which the node may become a member, or forget one: writes that nobody asked for.
   template <class Event>
-  void may_join(event_time now, const Event& happen) {
-    const auto where = members::place_of(id());
-    std::optional<simulated_write> joining;
-    if (!manager_->known_members().has_joined())
-      joining.emplace(truth_, *manager_, std::vector{where});
+  void may_write(event_time now, const Event& happen) {
+    now_ = now;
+    const auto& known = manager_->known_members();
+    const bool had_joined = known.has_joined();
+    const auto forgotten = known.forgotten();
+    const simulated_write asked{truth_, *manager_, places_};
     happen();
-    if (joining && manager_->known_members().has_joined()) {
+    const auto wrote = [&](const node_id& about, value what) {
       write_values wanted{.entries = {}, .principal = "system"};
-      wanted.entries.push_back(
-          {where, value::map({{"since_ms", value{static_cast<std::int64_t>(now.wall_ms)}}})});
-      for (const auto& each : joining->records(wanted, *manager_)) truth_.wrote(each);
-    }
+      wanted.entries.push_back({members::place_of(about), std::move(what)});
+      for (const auto& each : asked.records(wanted, *manager_)) truth_.wrote(each);
+    };
+    if (!had_joined && known.has_joined()) wrote(id(), members::joining(now.wall_ms));
+    const auto own = manager_->engine().own_incarnation();
+    for (const auto& [member, said] : known.forgotten())
+      if (!forgotten.contains(member) && seq_at(said, own) > 0)
+        wrote(member, members::farewell(now.wall_ms, "its lease has ended"));
     after_event();
   }
   /// Tombstones that are newly gone though nothing has overwritten them.
@@ -298,7 +295,8 @@ private:
     if (breaks_) breaks_->alter(*this, effects);
     const auto& engine = manager_->engine();
     if (restoring_ && !manager_->is_restoring()) {
-      restoring_ = false;
+      restoring_ = is_forgotten_ = false;
+      for (const auto& each : disk.take_set_aside()) acknowledged_.erase(each);
       must(engine.processed().covers(disk.stored()), "a restoration does not find what was stored");
       check_acknowledged(engine);
     }
@@ -309,7 +307,9 @@ private:
         return line && line->event == event;
       });
     };
-    const bool has_joined = says("context.state_joined") || says("context.state_rebuilt");
+    const bool is_in_memory = is_forgotten_ && says("context.state_joined");
+    const bool has_joined =
+        !is_forgotten_ && (says("context.state_joined") || says("context.state_rebuilt"));
     const bool has_gone = std::exchange(collected_, engine.collected()) != engine.collected();
     if (has_joined)
       gone_with_joins_.push_back(find_collected());
@@ -318,11 +318,23 @@ private:
     else if (has_gone)
       watchers_->collected_after(find_collected(), seen_);
     for (auto& each : effects) std::visit([this](auto& effect) { carry_out(effect); }, each);
+    if (is_in_memory) take_in_memory();
     for (const auto& each : news) watchers_->hear(each);
     must(engine.processed().covers(seen_.vector()), "a replica forgets what it has processed");
     seen_ = engine.processed();
     watchers_->check(*manager_, paths_);
     watchers_->answer(*manager_, false);
+  }
+
+  /// A node that was forgotten has joined the state of another one, which is stored later.
+  void take_in_memory() {
+    std::vector<dot> news;
+    for (const auto& [id, record] : truth_.all()) {
+      if (!manager_->engine().processed().covers(id) || logged_.covers(id)) continue;
+      logged_.raise(id.origin, id.incarnation, id.seq);
+      news.push_back(id);
+    }
+    watchers_->adopted(news, find_collected());
   }
 
   void carry_out(append_batch& effect) {
@@ -334,8 +346,9 @@ private:
         logged_.raise(id.origin, id.incarnation, id.seq);
         news.push_back(id);
       }
-      watchers_->adopted(news, gone_with_joins_.front());
-      gone_with_joins_.pop_front();
+      const auto gone = is_forgotten_ ? std::vector<dot>{} : gone_with_joins_.front();
+      watchers_->adopted(news, gone);
+      if (!gone_with_joins_.empty()) gone_with_joins_.pop_front();
     }
     for (const auto& batch : effect.what->batches) {
       const auto records = batch->records();
@@ -364,6 +377,8 @@ private:
   void carry_out(save_checkpoint& effect) { disk.ask(std::move(effect)); }
   void carry_out(scrub_store& effect) { disk.ask(effect); }
   void carry_out(collect_log& effect) { disk.ask(std::move(effect)); }
+  void carry_out(begin_anew& effect) { disk.ask(std::move(effect)); }
+  void carry_out(keep_aside& effect) { disk.ask(std::move(effect)); }
   void carry_out(send_to_peer& effect) {
     std::visit([this](const auto& message) { check_claims(message); }, effect.message);
     links_.send(effect.peer, index_, effect.message);
@@ -401,7 +416,9 @@ private:
   void carry_out(answer_settle& effect) {
     const auto found = settles_.find(effect.request);
     must(found != settles_.end(), "a settle is answered twice");
-    if (effect.outcome)
+    // What a node has that is about to begin anew is kept as its old state.
+    const bool leaves = manager_->known_members().forgotten().contains(id());
+    if (effect.outcome && !leaves)
       must(disk.checkpoint().processed.covers(found->second),
            "what was settled is not in the checkpoint");
     settles_.erase(found);
@@ -443,9 +460,12 @@ private:
   link_ends& links_;
   interference* breaks_;
   std::vector<path> paths_;
+  std::vector<path> places_;               ///< Of the members.
+  event_time now_;                         ///< Of the latest event that had a time.
   std::unique_ptr<sync_manager> manager_;  ///< None while the node is down.
   std::unique_ptr<simulated_watchers> watchers_;
-  bool restoring_ = false;  ///< Its checkpoint was lost.
+  bool restoring_ = false;     ///< Its checkpoint was lost, or it was forgotten.
+  bool is_forgotten_ = false;  ///< And has not stored the state of another node yet.
   std::uint64_t requests_ = 0;
   std::map<context_request, open_write> writes_;
   std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.

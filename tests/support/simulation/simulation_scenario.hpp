@@ -50,6 +50,7 @@ struct scenario {
       settings.sync.max_in_flight_batches = 2;
       settings.sync.max_queued_bytes = 700;
     }
+    settings.leases = {random() % 2 ? 0 : 20'000 + random() % 60'000, 1 + random() % 5'000};
     settings.scrub = {random() % 20'000, random() % 20'000, random() % 5'000, random() % 500};
     for (unsigned i = 0; i < nodes; ++i)
       skew_ms.push_back(
@@ -79,7 +80,9 @@ struct scenario {
          << settings.watches.max_unanswered << " behind, buffered " << engine.max_buffered_records
          << ", open " << engine.max_open_weight << ", in flight "
          << settings.sync.max_in_flight_batches << " of " << settings.sync.max_in_flight_bytes
-         << " B, queued " << settings.sync.max_queued_bytes << " B, skew";
+         << " B, queued " << settings.sync.max_queued_bytes << " B, leases of "
+         << settings.leases.length_ms << " ms, skew";
+
     for (const auto each : skew_ms) text << ' ' << each;
     text << " ms";
     return text.str();

@@ -296,7 +296,7 @@ TEST_CASE("a store without its checkpoint keeps what could be read until a state
   {
     SQLite::Database database{(where.path() / "context.db").string(), SQLite::OPEN_READWRITE};
     meta_table meta{database};
-    REQUIRE(checkpoint_table{database, meta}.write_salvaged(parts, true));
+    REQUIRE(checkpoint_table{database, meta}.write_salvaged(parts, {}));
   }
   for (int time = 0; time < 2; ++time) {
     auto store = must_open_again(where);

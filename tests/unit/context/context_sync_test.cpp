@@ -231,7 +231,9 @@ TEST_CASE("heads go out every second and say what was processed") {
   CHECK(side.session.tick(999).empty());
   const auto heads = sent<sync_heads>(side.session.tick(1000));
   REQUIRE(heads.size() == 1);
-  CHECK(heads[0] == sync_heads{upto(2, 1), {3, 4}, 1, {}, {}});
+  auto expected = sync_heads{upto(2, 1), {3, 4}, 1, {}, {}};
+  expected.number = 1;
+  CHECK(heads[0] == expected);
   CHECK(decode<sync_heads>(encode(heads[0])) == heads[0]);
   CHECK(side.session.tick(1999).empty());
   CHECK(sent<sync_heads>(side.session.tick(2000)).size() == 1);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <troupe/actors/context/stable_cut.hpp>
+#include <troupe/tests/support/fixtures/cluster_fixture.hpp>
 #include <troupe/tests/support/fixtures/engine_fixture.hpp>
 
 using namespace troupe;
@@ -252,4 +253,57 @@ TEST_CASE("a tombstone goes once every member has it, and knows that every membe
     step(members_of({1}));
     CHECK(engine.collected() == 2);
   }
+}
+
+TEST_CASE("a mark is made anew when a member is forgotten, and then has the change that says so") {
+  context_engine engine{node(1), 1};
+  for (const auto& each : {joining_of(2, 2), joining_of(3, 3)})
+    REQUIRE(status_of(engine, each) == apply_status::applied);
+  REQUIRE(engine.write(operation::put, members::place_of(node(1)), members::joining(noon), "system",
+                       {}, noon));
+  must_write(engine, a, 1);
+  must_erase(engine, a);
+  const auto before = engine.vector();
+  members known{node(1)};
+  known.update(engine.tree());
+  stable_cut cut;
+  std::uint64_t now = 1000;
+  const auto step = [&] { return cut.step(engine, engine.processed(), known, true, now += 100); };
+  step();
+  known.report({node(2), 1, before, before});
+  step();
+  REQUIRE(cut.stable().entries().empty());  // node 3 has not said anything
+  REQUIRE(engine.write(operation::put, members::place_of(node(3)),
+                       members::farewell(noon, "a test"), "system", {}, noon));
+  const auto since = engine.vector();
+  known.update(engine.tree());
+  for (int i = 0; i < 3; ++i) step();
+  CHECK(cut.stable().entries().empty());  // node 2 may still take changes of node 3
+  CHECK(engine.collected() == 0);
+  known.report({node(2), 1, since, before});
+  step();
+  CHECK(cut.stable() == since);
+  known.report({node(2), 1, since, since});
+  CHECK(step() == 1);
+}
+
+TEST_CASE("a member that comes or goes after a mark is stable does not make it anew") {
+  context_engine engine{node(1), 1};
+  REQUIRE(engine.write(operation::put, members::place_of(node(1)), members::joining(noon), "system",
+                       {}, noon));
+  REQUIRE(status_of(engine, joining_of(2, 2)) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  stable_cut cut;
+  const auto mark = engine.vector();
+  known.report({node(2), 1, mark, {}});
+  cut.step(engine, engine.processed(), known, true, 1000);
+  REQUIRE(cut.stable() == mark);
+  REQUIRE(engine.write(operation::put, members::place_of(node(2)),
+                       members::farewell(noon, "a test"), "system", {}, noon));
+  known.update(engine.tree());
+  cut.step(engine, engine.processed(), known, true, 2000);
+  CHECK(cut.stable() == mark);
+  cut.step(engine, engine.processed(), known, true, 1000 + stable_cut::mark_every_ms);
+  CHECK(cut.stable() == engine.vector());
 }

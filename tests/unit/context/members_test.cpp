@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 
 #include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/sync/members.hpp>
+#include <troupe/tests/support/fixtures/cluster_fixture.hpp>
 #include <troupe/tests/support/fixtures/engine_fixture.hpp>
 
 using namespace troupe;
@@ -206,4 +208,145 @@ TEST_CASE("more members than can be counted are noticed") {
   members known{node(1)};
   known.update(engine.tree());
   CHECK(known.are_too_many());
+}
+
+// -- members that are forgotten -------------------------------------------------------------------
+
+TEST_CASE("another member ends a membership by writing that the node is forgotten") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.forgotten().empty());
+  CHECK(known.forgetting(node(3)) == version_vector{});
+  const auto gone = farewell_of(3, 2, 2, {seen(joining(3, 3))});
+  REQUIRE(status_of(engine, gone) == apply_status::applied);
+  known.update(engine.tree());
+  CHECK(known.count() == 2);
+  CHECK_FALSE(known.has(node(3)));
+  const version_vector says_so{{{node(2), 1, 2}}};
+  CHECK(known.forgotten() == std::map<node_id, version_vector>{{node(3), says_so}});
+  CHECK(known.forgetting(node(3)) == says_so);
+  CHECK(known.forgetting(node(2)) == version_vector{});
+  CHECK(known.has_joined());
+}
+
+TEST_CASE("where several members have forgotten a node all of their changes say so") {
+  auto engine = joined({1, 2, 3});
+  for (const auto& each :
+       {farewell_of(3, 1, 2, {seen(joining(3, 3))}), farewell_of(3, 2, 2, {seen(joining(3, 3))})})
+    REQUIRE(status_of(engine, each) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.forgetting(node(3)) == version_vector{{{node(1), 1, 2}, {node(2), 1, 2}}});
+}
+
+TEST_CASE("a node finds that it is forgotten itself") {
+  auto engine = joined({1, 2, 3});
+  REQUIRE(status_of(engine, farewell_of(3, 2, 2, {seen(joining(3, 3))})) == apply_status::applied);
+  members known{node(3)};
+  known.update(engine.tree());
+  CHECK_FALSE(known.has_joined());
+  CHECK(known.forgetting(node(3)) == version_vector{{{node(2), 1, 2}}});
+}
+
+TEST_CASE("a node stays a member whose own value is concurrent with that of who forgets it") {
+  auto engine = joined({1, 2, 3});
+  REQUIRE(status_of(engine, joining_of(3, 3, 2)) == apply_status::applied);
+  REQUIRE(status_of(engine, farewell_of(3, 2, 2, {seen(joining(3, 3))})) == apply_status::applied);
+  REQUIRE(engine.tree().find(members::place_of(node(3)))->siblings().size() == 2);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.has(node(3)));
+  CHECK(known.forgotten().empty());
+  CHECK(known.forgetting(node(3)) == version_vector{});
+}
+
+TEST_CASE("a node that was forgotten joins again by writing its value anew") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  const auto gone = farewell_of(3, 2, 2, {seen(joining(3, 3))});
+  REQUIRE(status_of(engine, gone) == apply_status::applied);
+  known.update(engine.tree());
+  REQUIRE_FALSE(known.has(node(3)));
+  REQUIRE(status_of(engine, joining_of(3, 3, 2, {seen(gone)})) == apply_status::applied);
+  known.update(engine.tree());
+  CHECK(known.has(node(3)));
+  CHECK(known.forgotten().empty());
+}
+
+TEST_CASE("what a node said before it was forgotten does not count when it joins again") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine{upto(9)};
+  known.report({node(2), 1, upto(9)});
+  known.report({node(3), 1, upto(9)});
+  REQUIRE(known.all_have(upto(9), mine));
+  const auto gone = farewell_of(3, 2, 2, {seen(joining(3, 3))});
+  REQUIRE(status_of(engine, gone) == apply_status::applied);
+  known.update(engine.tree());
+  REQUIRE(status_of(engine, joining_of(3, 3, 2, {seen(gone)})) == apply_status::applied);
+  known.update(engine.tree());
+  REQUIRE(known.count() == 3);
+  CHECK_FALSE(known.all_have(upto(1), mine));  // it has begun anew, with the state of another one
+}
+
+TEST_CASE("a value of another node that does not say so, and an erasure, end a membership only") {
+  auto engine = joined({1, 2, 3, 4});
+  REQUIRE(status_of(engine, joining_of(3, 2, 2, {seen(joining(3, 3))})) == apply_status::applied);
+  auto erased = erase({node(2), 1, 3}, members::place_of(node(4)).text(), {seen(joining(4, 4))});
+  erased.principal = system_principal;
+  REQUIRE(status_of(engine, erased) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.count() == 2);
+  CHECK(known.forgotten().empty());
+  CHECK(known.forgetting(node(3)) == version_vector{});
+  CHECK(known.forgetting(node(4)) == version_vector{});
+}
+
+TEST_CASE("a value that says that a node is forgotten needs no membership before") {
+  auto engine = joined({1, 2});
+  REQUIRE(status_of(engine, farewell_of(7, 2, 2, {})) == apply_status::applied);
+  members known{node(1)};
+  known.update(engine.tree());
+  CHECK(known.forgotten().contains(node(7)));
+}
+
+TEST_CASE("departures are counted, in whatever way a node ceases to be a member") {
+  auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  CHECK(known.departures() == 0);
+  known.update(engine.tree());
+  CHECK(known.departures() == 0);
+  REQUIRE(status_of(engine, joining(4, 4)) == apply_status::applied);
+  known.update(engine.tree());
+  CHECK(known.departures() == 0);
+  const auto gone = farewell_of(3, 2, 2, {seen(joining(3, 3))});
+  REQUIRE(status_of(engine, gone) == apply_status::applied);
+  known.update(engine.tree());
+  CHECK(known.departures() == 1);
+  known.update(engine.tree());
+  CHECK(known.departures() == 1);
+  REQUIRE(status_of(engine, joining_of(3, 3, 2, {seen(gone)})) == apply_status::applied);
+  known.update(engine.tree());
+  CHECK(known.departures() == 1);
+  REQUIRE(engine.write(operation::erase, members::place_of(node(4)), {}, "system", {}, noon));
+  REQUIRE(status_of(engine, joining(5, 5)) == apply_status::applied);
+  known.update(engine.tree());
+  REQUIRE(known.count() == 4);  // as many as before, and others
+  CHECK(known.departures() == 2);
+}
+
+TEST_CASE("what a member has committed is what it has said of all that it has") {
+  const auto engine = joined({1, 2});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine{upto(9)};
+  CHECK_FALSE(known.has_committed(node(2), upto(1), mine));
+  known.report({node(2), 1, upto(3)});
+  CHECK(known.has_committed(node(2), upto(3), mine));
+  CHECK_FALSE(known.has_committed(node(2), upto(4), mine));
+  known.add(node(2), upto(4), mine);  // an acknowledgement
+  CHECK_FALSE(known.has_committed(node(2), upto(4), mine));
 }

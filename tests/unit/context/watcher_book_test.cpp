@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <troupe/actors/context/watcher_book.hpp>
@@ -83,4 +84,23 @@ TEST_CASE("a watcher too far behind is ended before it would miss a change; othe
   f.book.answered(watcher_id{1}, 3);  // too late
   f.note("/c");
   CHECK(f.publish() == lines{"2 /c"});
+}
+
+TEST_CASE("when all watchers are ended each of them gets the reason, and no news after that") {
+  fixture f;
+  f.book.add(watcher_id{1}, path{});
+  f.book.add(watcher_id{2}, path{"/a"});
+  std::vector<sync_effect> effects;
+  f.book.end_all({error_code::unavailable, "later", {}}, effects);
+  REQUIRE(effects.size() == 2);
+  for (std::uint64_t n = 1; n <= 2; ++n) {
+    const auto* ended = std::get_if<end_watcher>(&effects[n - 1]);
+    REQUIRE(ended);
+    CHECK(ended->watcher == watcher_id{n});
+    CHECK(ended->reason.code == error_code::unavailable);
+    CHECK(ended->reason.message == "later");
+  }
+  CHECK(f.book.size() == 0);
+  f.note("/a");
+  CHECK(f.publish().empty());
 }
