@@ -311,7 +311,8 @@ private:
 
   /// Replicas that agree say no more than their heads.
   void check_quiet() {
-    pass_second();
+    // A transfer whose answer was lost goes on after a while, though it is of no more use.
+    for (int i = 0; i < 12; ++i) pass_second();
     const auto pushed_before = network_.pushed();
     const auto messages_before = network_.messages();
     constexpr int seconds = 5;
