@@ -50,7 +50,7 @@ struct collect_log {
 };
 
 /// The cluster has forgotten this node: let it begin anew. Keep this state as the old one, see
-/// `context_store::set_aside`, and begin an incarnation. Then report `retire`, and go on with a new
+/// `context_store::set_aside`, and begin an incarnation. Then call `retire`, and go on with a new
 /// manager, as after a start. Or report `set_aside_failed`.
 struct begin_anew {
   std::shared_ptr<const engine_state> state;

@@ -181,9 +181,7 @@ void sync_manager::begin_to_leave() {
   if (leaving_ != leaving::no || restoring_ || !is_forgotten()) return;
   leaving_ = leaving::waiting;
   log(log_severity::warning, "context.forgotten",
-      {{"reason",
-        "the cluster has gone on without this node, which takes the state of another "
-        "member now"}});
+      {{"reason", "the cluster has gone on without this node"}});
 }
 
 /// Ends all links, and once everything is on the disk, has the store begin anew.

@@ -15,9 +15,8 @@ constexpr std::size_t read_at_once = std::size_t{4} << 20;  // bytes of the log
 std::string describe(const restoration& under_way) {
   if (under_way.is_forgotten())
     return "the cluster has gone on without this node, so it takes the state of another member "
-           "when "
-           "one is connected. Until then it is read-only; 'troupe context export --salvaged' gives "
-           "the " +
+           "when one is connected. Until then it takes no writes, and 'troupe context export "
+           "--salvaged' gives the " +
            std::to_string(under_way.entries().size()) +
            " entries of its old state. Where there is no other member: start a node in a new data "
            "directory, and import them there";

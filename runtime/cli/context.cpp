@@ -231,7 +231,6 @@ result<void> show_quarantine(app_state& app, client& node, bool clear) {
     remark(app, "these cannot be ended now; see 'troupe context explain PATH'");
   else if (list->total > 0)
     remark(app, "one number was given to several writes; end that with --clear");
-
   return {};
 }
 

@@ -154,17 +154,18 @@ const std::vector<store_note>& context_store::notes() const noexcept { return co
 
 bool context_store::needs_state() const noexcept { return contents_->needs_state; }
 
-/// Opens the file again, as a start does.
-result<void> context_store::reopen() {
+/// Opens the file again, as a start does. @param meanwhile is called while it is closed.
+/// @throws std::runtime_error when that fails, or the file cannot be opened.
+void context_store::reopen(const std::function<result<void>()>& meanwhile) {
   const auto files = contents_->where;
   const auto identity = contents_->identity;
   const auto options = contents_->options;
   auto lock = std::move(contents_->lock);
   contents_.reset();
-  auto opened = open_contents(files, lock, identity, options);
+  const auto done = meanwhile();
+  auto opened = done ? open_contents(files, lock, identity, options) : fail(done.error());
   if (!opened) throw std::runtime_error{opened.error().message};
   contents_ = std::move(*opened);
-  return {};
 }
 
 result<void> context_store::set_aside(const engine_state& state, const version_vector& forgotten) {
@@ -175,9 +176,9 @@ result<void> context_store::set_aside(const engine_state& state, const version_v
     auto cut = log.cut({});
     return cut ? log.store_base({}) : cut;
   };
-  if (auto marked = contents_->checkpoints.set_aside(forgotten, without_log); !marked)
-    return marked;
-  return reopen();
+  auto marked = contents_->checkpoints.set_aside(forgotten, without_log);
+  if (marked) reopen();
+  return marked;
 }
 
 result<std::string> context_store::keep_unsent(const context_tree& entries) {
@@ -366,8 +367,6 @@ result<scrub_step> context_store::scrub(std::size_t max_rows) {
 /// that no checkpoint holds cannot be read, nothing is done: they are still in the state.
 result<scrub_step> context_store::rebuild() {
   const auto files = contents_->where;
-  const auto identity = contents_->identity;
-  const auto options = contents_->options;
   const auto saved = salvage_store(files, known_checkpoint{*contents_->checkpoints.latest(),
                                                            contents_->checkpoints.replay_from()});
   if (!saved) return fail(saved.error());
@@ -375,12 +374,7 @@ result<scrub_step> context_store::rebuild() {
     files.drop_salvage();
     return scrub_step{.needs_checkpoint = true};
   }
-  auto lock = std::move(contents_->lock);
-  contents_.reset();
-  const auto taken = files.take_salvaged();
-  auto opened = taken ? open_contents(files, lock, identity, options) : fail(taken.error());
-  if (!opened) throw std::runtime_error{opened.error().message};
-  contents_ = std::move(*opened);
+  reopen([&] { return files.take_salvaged(); });
   if (const auto loaded = load_checkpoint(); !loaded)
     throw std::runtime_error{loaded.error().message};
   return scrub_step{.is_done = true, .mended = 1, .has_given_up_log = true};

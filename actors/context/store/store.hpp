@@ -177,7 +177,7 @@ public:
 
 private:
   struct contents;
-  result<void> reopen();
+  void reopen(const std::function<result<void>()>& meanwhile = [] { return result<void>{}; });
   static result<std::unique_ptr<contents>> open_contents(const store_files& files,
                                                          directory_lock& lock,
                                                          const store_identity& fresh,
