@@ -104,10 +104,14 @@ MUTATIONS = [
              "if (next->changes >= limits_.max_batch && (!fits || group.adopted", UNIT),
     # -- counters ----------------------------------------------------------------------------------
     Mutation("what a put has seen of a counter is gone", STATE + "counter.cpp",
-             "total += wide{each.amount} - gone->amount;", "total += each.amount;"),
+             "amount -= each.amount;", ""),
+    Mutation("a folded sum holds those of earlier incarnations", STATE + "counter.cpp",
+             "        merged.pop_back();", "        break;"),
+    Mutation("a counter folds only what all members have", STATE + "counter.cpp",
+             "(stable && is_over(part, *stable))", "is_over(part, processed)", UNIT),
     Mutation("an incarnation goes on from its own sum", STATE + "engine_writes.cpp",
-             "own->amount = own_amount(seen) + *record.new_value.as_integer();",
-             "own->amount += *record.new_value.as_integer();"),
+             "{own_, record.dot.seq, own_amount(seen) + *record.new_value.as_integer()}",
+             "{own_, record.dot.seq, *record.new_value.as_integer()}"),
     Mutation("a write over a counter carries on what was seen of it", STATE + "engine_writes.cpp",
              "if (has_counts(seen)) record.counts.bytes = pack_counts(counts_in(seen));", ""),
     # -- resolution and time -----------------------------------------------------------------------

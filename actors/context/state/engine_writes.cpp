@@ -190,12 +190,12 @@ std::uint64_t context_engine::count(change_record& record, std::span<const sibli
       record.observed.push_back({each.dot, each.content});
   std::ranges::sort(record.observed);
   auto parts = counts_in(seen);
-  std::erase_if(parts,
-                [this](const counter_part& each) { return each.source.origin != own_.origin; });
-  auto own = std::ranges::lower_bound(parts, own_, {}, &counter_part::source);
-  if (own == parts.end() || own->source != own_) own = parts.insert(own, counter_part{own_, 0, 0});
-  own->seq = record.dot.seq;
-  own->amount = own_amount(seen) + *record.new_value.as_integer();
+  std::erase_if(parts, [this](const counter_part& each) {
+    return each.source.origin != own_.origin || each.source == own_;
+  });
+  fold_counts(parts, limits_.single_counts, processed_, stable_.get());
+  parts.insert(std::ranges::lower_bound(parts, own_, {}, &counter_part::source),
+               {own_, record.dot.seq, own_amount(seen) + *record.new_value.as_integer()});
   record.counts.bytes = pack_counts(parts);
   return content_hash(record);
 }
@@ -314,7 +314,7 @@ std::vector<version_entry> context_engine::needed_by(
     const auto siblings = entry->siblings();
     for (const auto& each : siblings) add(each.dot);
     for (const auto& part : counts_in(siblings))
-      add({part.source.origin, part.source.incarnation, part.seq});
+      if (!part.is_folded()) add({part.source.origin, part.source.incarnation, part.seq});
   }
   std::vector<version_entry> all;
   for (const auto& [source, seq] : latest) all.push_back({source.origin, source.incarnation, seq});

@@ -24,7 +24,9 @@ struct engine_limits {
   std::size_t max_observed = 1024;
   /// Incarnations that one change counts, and of which an increment takes over what they added.
   std::size_t max_counted = std::size_t{1} << 16;
-  std::size_t max_taken_over = std::size_t{1} << 13;
+  std::size_t max_taken_over = std::size_t{1} << 15;
+  /// Earlier incarnations that an increment lists one by one, however long ago they have ended.
+  std::size_t single_counts = 64;
   /// Changes that one erasure of a subtree overwrites, and bytes of their paths. A larger subtree
   /// is erased by several, in one transaction.
   std::size_t max_below = 4096;

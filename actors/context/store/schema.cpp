@@ -10,8 +10,8 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
-constexpr std::int64_t schema_version = 4;
-constexpr std::int64_t oldest_version = 4;
+constexpr std::int64_t schema_version = 5;
+constexpr std::int64_t oldest_version = 5;
 
 constexpr const char* settings =
     "PRAGMA synchronous = FULL;"

@@ -112,7 +112,7 @@ private:
     // What two disks have lost at once may be in no place any more.
     const bool is_alone = std::ranges::none_of(
         nodes_, [](const auto& each) { return each->disk.saved() != nullptr; });
-    if (random_() % 4 == 0 && is_alone) {
+    if (plan_.backups && random_() % 4 == 0 && is_alone) {
       if (nodes_[i]->disk.has_backup())
         set_back(i);
       else

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -54,7 +55,7 @@ public:
       each.dot = {own_.origin, own_.incarnation, first() + place.index};
       each.timestamp = {engine.state().clock.ticks - (made - 1 - place.index)};
       each.principal = wanted.principal;
-      count(each);
+      count(each, engine);
       must(after.find({each.path}).found == shows(each), "a writer does not read its own write");
       ++place.index;
     }
@@ -96,12 +97,9 @@ private:
         for (const auto& [where, seen] : each.below)
           for (const auto& one : seen) add(one.dot);
         if (each.operation == operation::erase_subtree) continue;
-        for (const auto& one : standing_.at(each.path)) {
-          add(one.dot);
-          const auto counted = unpack_counts(truth_.record(one.dot).counts.bytes);
-          for (const auto& part : *counted)
-            add({part.source.origin, part.source.incarnation, part.seq});
-        }
+        for (const auto& one : standing_.at(each.path)) add(one.dot);
+        for (const auto& part : counted_at(each.path))
+          if (!part.is_folded()) add({part.source.origin, part.source.incarnation, part.seq});
       }
     return version_vector{std::move(all)}.entries();
   }
@@ -157,47 +155,62 @@ private:
     });
   }
   /// What the record counts.
-  void count(change_record& record) const {
+  void count(change_record& record, const context_engine& after) const {
     if (record.operation == operation::erase_subtree || !has_counter(record)) return;
     const bool adds = record.operation == operation::increment;
     std::map<incarnation_id, std::uint64_t> latest;
-    if (adds) {
-      for (const auto& each : standing_.at(record.path)) {
-        const auto counted = unpack_counts(truth_.record(each.dot).counts.bytes);
-        for (const auto& part : *counted)
-          if (part.source.origin == own_.origin)
-            latest[part.source] = std::max(latest[part.source], part.seq);
-      }
-      latest[own_] = record.dot.seq;
-    } else {
-      for (const auto& each : truth_.increments(record.path, processed_))
-        latest[{each.origin, each.incarnation}] = each.seq;
-    }
+    for (const auto& each : truth_.increments(record.path, processed_))
+      if (!adds || each.origin == own_.origin) latest[{each.origin, each.incarnation}] = each.seq;
+    if (adds) latest[own_] = record.dot.seq;
     std::vector<counter_part> parts;
     for (const auto& [source, seq] : latest) {
       auto amount = truth_.amount(record.path, {source.origin, source.incarnation, seq});
       if (adds && source == own_) amount += *record.new_value.as_integer();
       parts.push_back({source, seq, amount});
     }
+    fold_like(counts_of(record, after), parts);
     record.counts.bytes = pack_counts(parts);
+  }
+  /// What the writer has made of the counts of a record.
+  static std::vector<counter_part> counts_of(const change_record& record,
+                                             const context_engine& after) {
+    const auto entry = after.tree().find(record.path);
+    must(entry.has_value(), "a write has left nothing");
+    for (const auto& each : entry->siblings())
+      if (each.dot == record.dot) return *unpack_counts(each.counts);
+    return {};  // a later write of the same transaction has overwritten it
+  }
+  /// Folds as far as the writer did. Whether it may do so is seen when a reader has more than that.
+  static void fold_like(const std::vector<counter_part>& made, std::vector<counter_part>& parts) {
+    for (const auto& fold : made) {
+      if (!fold.is_folded()) continue;
+      const auto is_folded = [&](const counter_part& each) {
+        return each.source.origin == fold.source.origin && each.source <= fold.source;
+      };
+      auto all = fold;
+      all.amount = 0;
+      for (const auto& each : parts) all.amount += is_folded(each) ? each.amount : 0;
+      std::erase_if(parts, is_folded);
+      parts.insert(std::ranges::lower_bound(parts, all.source, {}, &counter_part::source), all);
+    }
+  }
+  /// What all that stands at a path counts.
+  std::vector<counter_part> counted_at(const path& where) const {
+    std::vector<counter_part> parts;
+    if (const auto standing = standing_.find(where); standing != standing_.end())
+      for (const auto& each : standing->second)
+        std::ranges::move(*unpack_counts(truth_.record(each.dot).counts.bytes),
+                          std::back_inserter(parts));
+    return merged_counts(std::move(parts));
   }
   bool has_counter(const change_record& record) const {
     return record.operation == operation::increment || is_counter(record.path);
   }
   /// The upper bound of its weight that is known before it is made.
   std::uint64_t weight_before(change_record record) const {
-    std::map<incarnation_id, counter_part> latest;
     const auto standing = standing_.find(record.path);
     const auto count = standing == standing_.end() ? 0 : standing->second.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto counted = unpack_counts(truth_.record(standing->second[i].dot).counts.bytes);
-      for (const auto& part : *counted) {
-        auto& known = latest[part.source];
-        if (part.seq >= known.seq) known = part;
-      }
-    }
-    std::vector<counter_part> parts;
-    for (const auto& [source, part] : latest) parts.push_back(part);
+    auto parts = counted_at(record.path);
     parts.push_back({own_, ~std::uint64_t{0}, std::numeric_limits<std::int64_t>::min()});
     record.counts.bytes = pack_counts(parts);
     record.observed.resize(count);

@@ -23,6 +23,8 @@ struct scenario {
   unsigned disk_percent;  ///< How likely a disk does a job in one step.
   std::size_t history;    ///< Changes that stay in a log.
   unsigned late;          ///< So many nodes have no link in the first half.
+  bool newer;    ///< The first node is of a newer build: it says more than the others know.
+  bool backups;  ///< Disks are set back to backups now and then.
   engine_limits engine;
   sync_settings settings;
   std::vector<std::int64_t> skew_ms;
@@ -35,7 +37,9 @@ struct scenario {
         heal_as_line(random() % 3 == 0),
         disk_percent(random() % 3 == 0 ? 100 : 5 + random() % 40),
         history(random() % 3 == 0 ? 1'000'000 : random() % 40),
-        late(random() % 2 ? random() % (nodes - 1) : 0) {
+        late(random() % 2 ? random() % (nodes - 1) : 0),
+        newer(random() % 4 == 0),
+        backups(random() % 2) {
     settings.cluster = cluster_id{node(99).id};
     settings.checkpoint_every = 2 + random() % 60;
     settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
@@ -50,6 +54,7 @@ struct scenario {
       settings.sync.max_in_flight_batches = 2;
       settings.sync.max_queued_bytes = 700;
     }
+    if (!backups) engine.single_counts = random() % 3;
     settings.leases = {random() % 2 ? 0 : 20'000 + random() % 60'000, 1 + random() % 5'000};
     settings.scrub = {random() % 20'000, random() % 20'000, random() % 5'000, random() % 500};
     for (unsigned i = 0; i < nodes; ++i)
@@ -81,8 +86,8 @@ struct scenario {
          << ", open " << engine.max_open_weight << ", in flight "
          << settings.sync.max_in_flight_batches << " of " << settings.sync.max_in_flight_bytes
          << " B, queued " << settings.sync.max_queued_bytes << " B, leases of "
-         << settings.leases.length_ms << " ms, skew";
-
+         << settings.leases.length_ms << " ms, " << (backups ? "" : "no ") << "backups, "
+         << (newer ? "a newer node, " : "") << engine.single_counts << " counts, skew";
     for (const auto each : skew_ms) text << ' ' << each;
     text << " ms";
     return text.str();

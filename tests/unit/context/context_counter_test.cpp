@@ -239,7 +239,7 @@ TEST_CASE("an increment that no node makes is malformed") {
   record.counts.bytes = "x";
   CHECK(malformed(record, {}) == "what it counts is malformed");
   CHECK(malformed(with({}), {}) == "it does not count itself");
-  CHECK(malformed(with({{{node(1), 1}, 0, 5}}), {}) == "it does not count itself");
+  CHECK(malformed(with({{{node(1), 1}, 0, 5}}), {}) == "what it counts is malformed");
   CHECK(malformed(with({{{node(1), 1}, 2, 5}}), {}) ==
         "it counts a later change of its incarnation");
   CHECK(malformed(with({{{node(1), 1}, 1, 5}, {{node(2), 1}, 1, 5}}), {}) ==

@@ -88,9 +88,9 @@ TEST_CASE("a file that is no database, of another program, or of a newer build i
   }
   SUBCASE("a newer build's") {
     { const auto store = must_open(where); }
-    tamper(where, "PRAGMA user_version = 5");
+    tamper(where, "PRAGMA user_version = 6");
     check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch,
-                "format 5");
+                "format 6");
   }
   SUBCASE("of a format that no release wrote") {
     { const auto store = must_open(where); }
