@@ -50,6 +50,9 @@ struct log_trimmed {
   std::shared_ptr<const processed_changes> base;  ///< What the log may lack now.
 };
 
+/// Has a replica take the next of what peers have said, after what has come from others meanwhile.
+struct hear_next {};
+
 /// Has the next start of the node correct its clock. See `context_store::correct_clock`.
 struct want_clock_correction {};
 
@@ -125,6 +128,7 @@ struct settle_context {
   X(troupe_context, troupe::state_set_aside)       \
   X(troupe_context, troupe::keep_entries)          \
   X(troupe_context, troupe::entries_kept)          \
+  X(troupe_context, troupe::hear_next)             \
   X(troupe_context, troupe::want_clock_correction) \
   X(troupe_context, troupe::scrubbed_part)         \
   X(troupe_context, troupe::context_changed)       \

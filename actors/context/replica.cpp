@@ -79,7 +79,8 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
       [this](const watch_context& wanted) { watch(wanted); },
       [this](const peer_up& up) { meet(up); },
       [this](service_call& call) { return serve(call); },
-      [this](const service_notification& said) { hear(said); },
+      [this](service_notification& said) { return hear(said); },
+      [this](hear_next) { hear_next_of_peers(); },
       [this](const settle_context& wanted) {
         return reply_later<void>(self_, [&](reply_to<void> to) { settle(wanted, std::move(to)); });
       },
@@ -273,19 +274,42 @@ void replica_state::watch(const watch_context& wanted) {
 void replica_state::meet(const peer_up& up) {
   const peer_id id{up.link.id()};
   links_[id] = up.link;
-  ends_.watch(self_, up.link, [this, id](const caf::error&) {
-    links_.erase(id);
-    manager_->peer_down(id);
-    carry_out_effects();
-  });
+  // What it has said before counts.
+  ends_.watch(self_, up.link, [this, id](const caf::error&) { add_heard(id, std::nullopt, 0); });
   manager_->peer_up(id, up.node, now());
   carry_out_effects();
 }
 
-void replica_state::hear(const service_notification& said) {
-  const auto sender = sender_id(self_);
-  if (sender == caf::invalid_actor_id) return;
-  manager_->hear(peer_id{sender}, said.method, said.params.bytes, now());
+caf::result<void> replica_state::hear(service_notification& said) {
+  const auto sender = sender_id(self_);  // before the promise takes it
+  if (sender == caf::invalid_actor_id) return {};
+  const auto bytes = said.params.bytes.size() + sizeof(heard);
+  return reply_later<void>(self_, [&](reply_to<void> taken) {
+    add_heard(peer_id{sender},
+              heard{std::move(said.method), std::move(said.params), std::move(taken)}, bytes);
+  });
+}
+
+void replica_state::add_heard(peer_id peer, std::optional<heard> what, std::size_t bytes) {
+  if (heard_.empty()) tell(self_, interface{self_}, hear_next{});
+  if (heard_.put(peer, std::move(what), bytes)) return;
+  if (const auto link = links_.find(peer); link != links_.end())
+    tell(self_, link->second, close_link{"it sends faster than this node can take it"});
+}
+
+/// Whoever waits in the mailbox meanwhile comes before the next one.
+void replica_state::hear_next_of_peers() {
+  auto next = heard_.take();
+  TROUPE_ASSERT(next, "the replica tells itself to hear when something waits");
+  if (!heard_.empty()) tell(self_, interface{self_}, hear_next{});
+  auto& [peer, what] = *next;
+  if (what) {
+    manager_->hear(peer, what->method, what->params.bytes, now());
+    what->taken({});
+  } else {
+    links_.erase(peer);
+    manager_->peer_down(peer);
+  }
   carry_out_effects();
 }
 

@@ -40,6 +40,8 @@ using replica_actor = caf::typed_actor<
     caf::result<payload>(service_call), caf::result<void>(service_notification),
     // Makes everything durable and writes a checkpoint.
     caf::result<void>(settle_context),
+    // To itself.
+    caf::result<void>(hear_next),
     // Time passes.
     caf::result<void>(tick)>;
 

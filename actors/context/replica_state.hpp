@@ -1,12 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include <troupe/actors/context/queries/context_reader.hpp>
 #include <troupe/actors/context/replica.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/actors/kernel/fair_queue.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/reply_to.hpp>
 #include <troupe/actors/kernel/shell.hpp>
@@ -41,6 +44,15 @@ public:
   interface::behavior_type make_behavior();
 
 private:
+  /// What a peer has said; the link may read on when it is taken.
+  struct heard {
+    std::string method;
+    binary params;
+    reply_to<void> taken;
+  };
+  /// What waits of one peer. More than a link lets wait means that the link has given up waiting.
+  static constexpr std::size_t max_heard_bytes = std::size_t{16} << 20;
+
   // -- requests -----------------------------------------------------------------------------------
   void write(const write_values& wanted, reply_to<values_written> to);
   void settle(const settle_context& wanted, reply_to<void> to);
@@ -62,7 +74,9 @@ private:
   event_time now() const;
   void watch(const watch_context& wanted);
   void meet(const peer_up& up);
-  void hear(const service_notification& said);
+  caf::result<void> hear(service_notification& said);
+  void add_heard(peer_id peer, std::optional<heard> what, std::size_t bytes);
+  void hear_next_of_peers();
 
   // -- effects ------------------------------------------------------------------------------------
   void carry_out_effects();
@@ -96,6 +110,9 @@ private:
   awaited_answers<values_written> writes_;
   awaited_answers<void> settles_;
   std::unordered_map<peer_id, link_actor> links_;
+  /// What peers have said, in turns, and between what this node's own users ask for. Nothing: the
+  /// link has ended.
+  fair_queue<peer_id, std::optional<heard>> heard_{max_heard_bytes};
   std::unordered_map<watcher_id, context_watcher> watchers_;
   watch_list ends_;
 };

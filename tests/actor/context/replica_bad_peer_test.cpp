@@ -36,6 +36,46 @@ TEST_CASE_FIXTURE(pair_fixture, "a peer that speaks nonsense is closed, with why
   CHECK_FALSE(a.read("/x"));
 }
 
+TEST_CASE_FIXTURE(pair_fixture, "who asks a node is not behind all that its peers have sent") {
+  played_peer flood{*this, 8}, other{*this, 9};
+  const auto push = [](unsigned n, std::uint64_t i, const std::string& where) {
+    return encode(push_of(i, {put({test::node(n), 1, i}, where + std::to_string(i), 1)}));
+  };
+  constexpr std::uint64_t pushes = 40;
+  for (std::uint64_t i = 1; i <= pushes; ++i)
+    say_as(flood.link().actor(), a.actor, "sync.push", push(8, i, "/flood/"));
+  say_as(other.link().actor(), a.actor, "sync.push", push(9, 1, "/other/"));
+  caf::anon_send(a.actor, write_values{.entries = {{path{"/local"}, 1}}, .principal = "tester"});
+  system.run();
+  const auto stored = a.store.log();
+  REQUIRE(stored.size() == pushes + 2);
+  CHECK(stored[0].path == path{"/local"});
+  CHECK(stored[1].path == path{"/flood/1"});
+  CHECK(stored[2].path == path{"/other/1"});
+  CHECK(stored[3].path == path{"/flood/2"});
+  CHECK_FALSE(flood.link().closed());
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "what a peer had said counts when its link has ended since") {
+  played_peer peer{*this, 9};
+  for (std::uint64_t i = 1; i <= 3; ++i)
+    say_as(peer.link().actor(), a.actor, "sync.push",
+           encode(push_of(i, {put({test::node(9), 1, i}, "/x", static_cast<int>(i))})));
+  caf::anon_send_exit(peer.link().actor(), caf::exit_reason::user_shutdown);
+  system.run();
+  CHECK(a.read("/x") == value{3});
+}
+
+TEST_CASE_FIXTURE(pair_fixture, "a peer that has sent more than may wait is closed") {
+  played_peer peer{*this, 9}, honest{*this, 8};
+  const std::string large(std::size_t{1} << 20, 'x');
+  for (int i = 0; i < 17; ++i) say_as(peer.link().actor(), a.actor, "sync.push", large);
+  system.run();
+  REQUIRE(peer.link().closed());
+  CHECK(peer.link().closed()->find("faster than this node can take it") != std::string::npos);
+  CHECK_FALSE(honest.link().closed());
+}
+
 TEST_CASE_FIXTURE(pair_fixture, "a peer of another cluster is closed") {
   kept_link link{system};
   a.meet(link.actor(), test::node(9));
