@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <troupe/messages/wire/codec.hpp>
+#include <troupe/tests/support/newer_fields.hpp>
 #include <troupe/tests/support/simulation/simulated_clocks.hpp>
 #include <troupe/tests/support/simulation/simulated_node.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
@@ -103,6 +104,7 @@ public:
       ++heads_;
       heads_bytes_ += letter.params.size();
     }
+    if (plan_.newer && from == 0) letter.params = with_newer_fields(letter.params);
     note(letter);
     // The greeting is part of setting up a link: without it there is none.
     auto& way = std::holds_alternative<sync_hello>(message) ? greetings_ : letters_;
