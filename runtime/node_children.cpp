@@ -155,7 +155,8 @@ std::vector<child_spec> node_children(const shared_parts& parts,
       system, [parts] { return setup_of_mesh(*parts); },
       keep(parts, &node_actors::mesh, service::mesh)));
   all.push_back(node_service_child(
-      system, parts->about, [parts] { return parts->actors.replica; }, parts->on_stop,
+      system, parts->about, [parts] { return parts->actors.replica; }, settings.stop_deadline,
+      parts->on_stop,
       [parts](const node_service_actor& started) { parts->services[service::node] = started; }));
   if (doors->peers)
     all.push_back(listener_child(system, "peer_listener", duplicates(doors, &node_doors::peers),

@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto replica_deadline = 5s;
+constexpr auto slack = 1s;
 
 class node_service_state {
 public:
@@ -18,10 +19,12 @@ public:
   static constexpr const char* name = "node_service";
 
   node_service_state(interface::pointer self, node_info about, replica_actor replica,
+                     std::chrono::milliseconds settle_deadline,
                      std::function<void(stop_request)> on_stop)
       : self_(self),
         about_(std::move(about)),
         replica_(std::move(replica)),
+        settle_deadline_(settle_deadline),
         on_stop_(std::move(on_stop)),
         started_(self->clock().now()) {}
 
@@ -44,10 +47,20 @@ private:
                                    },
                                    [this](stop_node, const service_call& asked) {
                                      return reply_bytes_later<void>(self_, [&](reply_to<void> to) {
-                                       to({});  // before the links end
-                                       on_stop_({"asked by " + asked.caller->name});
+                                       stop(asked.caller->name, std::move(to));
                                      });
                                    }});
+  }
+
+  /// Who asks is told, before the links end, what will be lost.
+  void stop(const std::string& caller, reply_to<void> to) {
+    auto stops = [this, caller, to](result<void> settled) mutable {
+      to(std::move(settled));
+      on_stop_({"asked by " + caller});
+    };
+    ask(self_, replica_, settle_deadline_ + slack, settle_context{settle_deadline_})
+        .then([stops]() mutable { stops({}); },
+              [stops](const error& why) mutable { stops(fail(why)); });
   }
 
   void describe(reply_to<node_info> to) {
@@ -71,6 +84,7 @@ private:
   interface::pointer self_;
   node_info about_;
   replica_actor replica_;
+  std::chrono::milliseconds settle_deadline_;
   std::function<void(stop_request)> on_stop_;
   std::chrono::steady_clock::time_point started_;
 };
@@ -79,20 +93,22 @@ private:
 
 node_service_actor spawn_node_service(caf::actor_system& system, node_info about,
                                       replica_actor replica,
+                                      std::chrono::milliseconds settle_deadline,
                                       std::function<void(stop_request)> on_stop) {
   return spawn_shell<node_service_state>(system, std::move(about), std::move(replica),
-                                         std::move(on_stop));
+                                         settle_deadline, std::move(on_stop));
 }
 
 child_spec node_service_child(caf::actor_system& system, node_info about,
                               std::function<replica_actor()> replica,
+                              std::chrono::milliseconds settle_deadline,
                               std::function<void(stop_request)> on_stop,
                               on_started<node_service_actor> started) {
   return make_child(
       "node_service",
-      [&system, about = std::move(about), replica = std::move(replica),
+      [&system, about = std::move(about), replica = std::move(replica), settle_deadline,
        on_stop = std::move(on_stop)] {
-        return spawn_node_service(system, about, replica(), on_stop);
+        return spawn_node_service(system, about, replica(), settle_deadline, on_stop);
       },
       std::move(started));
 }

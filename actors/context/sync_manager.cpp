@@ -192,38 +192,6 @@ quarantine_list sync_manager::list_quarantine() const {
   return list;
 }
 
-void sync_manager::settle(context_request request, std::uint64_t deadline_ms) {
-  // Nothing that was acknowledged is lost when a restoration begins anew.
-  if (restoring_ || leaving_ == leaving::asked)
-    return effects_.push_back(answer_settle{request, {}});
-  settles_.emplace(request, deadline_ms);
-  waiting_.add(queue_.added(),
-               waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()),
-                                  checkpoints_.position(queue_.added()), request});
-  go_on();
-}
-
-/// Answers a `settle`, unless its deadline has passed.
-void sync_manager::answer(context_request settle, result<void> outcome) {
-  if (settles_.erase(settle) > 0) effects_.push_back(answer_settle{settle, std::move(outcome)});
-}
-
-void sync_manager::expire_settles() {
-  std::vector<context_request> late;
-  for (const auto& [request, deadline] : settles_)
-    if (deadline <= now_.steady_ms) late.push_back(request);
-  const auto waiting = queue_.added() - queue_.durable();
-  for (const auto request : late) {
-    if (waiting == 0)
-      answer(request, {});
-    else
-      answer(request, fail(error_code::deadline_exceeded,
-                           std::to_string(waiting) +
-                               " changes are not on the disk yet, and are lost if the node ends "
-                               "now; none of them was acknowledged as durable"));
-  }
-}
-
 // -- watchers -------------------------------------------------------------------------------------
 
 void sync_manager::watch(watcher_id watcher, path prefix) {
@@ -320,24 +288,6 @@ void sync_manager::refuse(waiting_write& ended, const error& why) {
   effects_.push_back(answer_write{
       ended.request, fail(error_code::storage_failure,
                           "the change is not durable yet, and is tried again: " + why.message)});
-}
-
-void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
-  TROUPE_ASSERT(ended.settles, "only a checkpoint that a request waits for is refused");
-  answer(*ended.settles, fail(why));
-}
-
-void sync_manager::checkpoint_written(checkpoint_id id) {
-  collection_.saved(id, true);
-  if (const auto settles = checkpoints_.end(id, true)) answer(*settles, {});
-}
-
-void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
-  collection_.saved(id, false);
-  if (const auto settles = checkpoints_.end(id, false))
-    answer(*settles, fail(why));
-  else
-    log(log_severity::error, "context.checkpoint_failed", {{"reason", foreign_text{why.message}}});
 }
 
 // -- time -----------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ public:
   /// next checkpoint.
   void clear_quarantine(context_request request, event_time now);
   /// Makes everything durable and has it checkpointed. Answered by `answer_settle`, once. What is
-  /// durable at the deadline needs no checkpoint: the next start replays it. If something is not,
-  /// the answer says how much.
+  /// durable needs no checkpoint where none can be written, or not in time: the next start replays
+  /// it. If something is not durable, the answer says how much, and why.
   void settle(context_request request, std::uint64_t deadline_ms = UINT64_MAX);
 
   // -- watchers -----------------------------------------------------------------------------------
@@ -203,6 +203,7 @@ private:
   void go_on();
   void take_due_checkpoint();
   void answer(context_request settle, result<void> outcome);
+  result<void> settled_without(const error& why) const;
   void expire_settles();
   void serve(waiting_write& ready);
   void serve(waiting_checkpoint& ready);

@@ -58,6 +58,9 @@ std::optional<error> sync_manager::refusal_to_write() const {
 
 std::vector<std::string> sync_manager::problems() const {
   auto all = clock_problems();
+  if (const auto& health = queue_.health(); !health)
+    all.push_back("no write is accepted while the disk refuses writes: " + health.error().message +
+                  "; reads go on, and what waits is tried again");
   if (unscrubbed_)
     all.push_back("the context store is damaged: " + unscrubbed_->message +
                   "; what the node has in memory is whole: 'troupe context export' saves it");

@@ -2,20 +2,27 @@
 
 #include <sqlite3.h>
 
+#include <troupe/actors/context/store/disk_trouble.hpp>
+
 namespace troupe {
 
 error to_error(const SQLite::Exception& failure, const std::string& file) {
   constexpr int primary_code = 0xff;
+  const auto trouble = disk_trouble(file);
   switch (failure.getErrorCode() & primary_code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {error_code::corrupt_data, "'" + file + "' is damaged: " + failure.what(), {}};
     case SQLITE_FULL:
       return {error_code::storage_failure,
-              "'" + file + "' cannot grow: its disk is full or its size limit is reached",
+              "'" + file + "' cannot grow: " +
+                  (trouble.empty() ? "its disk is full or its size limit is reached" : trouble),
               {}};
     default:
-      return {error_code::storage_failure, "'" + file + "' cannot be used: " + failure.what(), {}};
+      return {error_code::storage_failure,
+              "'" + file + "' cannot be used: " +
+                  (trouble.empty() ? failure.what() : trouble + " (" + failure.what() + ")"),
+              {}};
   }
 }
 

@@ -419,8 +419,7 @@ private:
     // What a node has that is about to begin anew is kept as its old state.
     const bool leaves = manager_->known_members().forgotten().contains(id());
     if (effect.outcome && !leaves)
-      must(disk.checkpoint().processed.covers(found->second),
-           "what was settled is not in the checkpoint");
+      must(disk.stored().covers(found->second), "what was settled is not on the disk");
     settles_.erase(found);
   }
   void carry_out(tell_watcher& effect) { watchers_->told(effect); }

@@ -244,7 +244,7 @@ TEST_CASE("a settle is answered at its deadline, with what is not on the disk") 
   const auto late = f.only<answer_settle>();
   REQUIRE_FALSE(late.outcome);
   CHECK(late.outcome.error().code == error_code::deadline_exceeded);
-  CHECK(late.outcome.error().message.starts_with("1 changes are not on the disk"));
+  CHECK(late.outcome.error().message.starts_with("1 change is not on the disk, and lost"));
   f.stored();
   CHECK(f.none<answer_settle>());
   // What is on the disk needs no checkpoint.

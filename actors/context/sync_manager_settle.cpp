@@ -1,0 +1,61 @@
+// Making everything durable before a stop, and what becomes of checkpoints.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <troupe/actors/context/sync_manager.hpp>
+#include <troupe/messages/assert.hpp>
+
+namespace troupe {
+
+void sync_manager::settle(context_request request, std::uint64_t deadline_ms) {
+  // Nothing that was acknowledged is lost when a restoration begins anew.
+  if (restoring_ || leaving_ == leaving::asked)
+    return effects_.push_back(answer_settle{request, {}});
+  settles_.emplace(request, deadline_ms);
+  waiting_.add(queue_.added(),
+               waiting_checkpoint{std::make_shared<const engine_state>(engine_.state()),
+                                  checkpoints_.position(queue_.added()), request});
+  go_on();
+}
+
+/// Answers a `settle`, unless its deadline has passed.
+void sync_manager::answer(context_request settle, result<void> outcome) {
+  if (settles_.erase(settle) > 0) effects_.push_back(answer_settle{settle, std::move(outcome)});
+}
+
+/// The answer to a `settle` without a checkpoint. @param why there is none.
+result<void> sync_manager::settled_without(const error& why) const {
+  const auto waiting = queue_.added() - queue_.durable();
+  if (waiting == 0) return {};  // the next start replays the log
+  return fail(why.code, std::to_string(waiting) + (waiting == 1 ? " change is" : " changes are") +
+                            " not on the disk, and lost if the node ends now: " + why.message);
+}
+
+void sync_manager::expire_settles() {
+  std::vector<context_request> late;
+  for (const auto& [request, deadline] : settles_)
+    if (deadline <= now_.steady_ms) late.push_back(request);
+  for (const auto request : late)
+    answer(request,
+           settled_without({error_code::deadline_exceeded, "the disk has not taken them", {}}));
+}
+
+void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
+  TROUPE_ASSERT(ended.settles, "only a checkpoint that a request waits for is refused");
+  answer(*ended.settles, settled_without(why));
+}
+
+void sync_manager::checkpoint_written(checkpoint_id id) {
+  collection_.saved(id, true);
+  if (const auto settles = checkpoints_.end(id, true)) answer(*settles, {});
+}
+
+void sync_manager::checkpoint_failed(checkpoint_id id, const error& why) {
+  collection_.saved(id, false);
+  log(log_severity::error, "context.checkpoint_failed", {{"reason", foreign_text{why.message}}});
+  if (const auto settles = checkpoints_.end(id, false)) answer(*settles, settled_without(why));
+}
+
+}  // namespace troupe
