@@ -9,6 +9,7 @@
 #include <string>
 
 #include <troupe/tests/support/live_set.hpp>
+#include <troupe/tests/support/simulation/simulated_budget.hpp>
 #include <troupe/tests/support/simulation/simulated_clocks.hpp>
 #include <troupe/tests/support/simulation/simulated_hostile_peer.hpp>
 #include <troupe/tests/support/simulation/simulated_network.hpp>
@@ -212,14 +213,12 @@ private:
     for (const auto& each : nodes_) each->disk.refuses = false;
     for (unsigned i = 0; i < plan_.nodes; ++i)
       if (!is_up(i)) nodes_[i]->start(time(i));
-    const auto budget = push_budget();
+    const auto allowed = budget();
     link_all();
-    const auto pushed_before = network_.pushed();
-    for (int round = 0; round < max_rounds; ++round) {
+    for (std::size_t round = 1; round <= max_rounds; ++round) {
       pass_second();
       link_all();  // a node that begins anew closes its links
-      must(network_.pushed() - pushed_before <= budget,
-           "the replicas push more than what is missing");
+      allowed.check(round);
       if (is_converged() && is_settled()) return;
     }
     must(is_converged(), "the replicas do not agree");
@@ -251,18 +250,20 @@ private:
     for (const auto& each : nodes_) each->lazy_watchers_answer();
   }
 
-  /// How many changes may be pushed until all agree: each node may get what it lacks from each
-  /// other one, and again what was lost before.
-  std::size_t push_budget() const {
-    const auto all = stored_anywhere();
-    std::size_t missing = 0;
-    for (const auto& each : nodes_)
-      missing += static_cast<std::size_t>(std::ranges::count_if(all, [&](const dot& id) {
-        return each->is_restoring() || !each->disk.stored().covers(id);
-      }));
+  /// What it may cost until all agree.
+  heal_budget budget() const {
+    std::size_t missing = 0, weight = 0;
+    for (const auto& id : stored_anywhere()) {
+      const auto lacking =
+          static_cast<std::size_t>(std::ranges::count_if(nodes_, [&](const auto& each) {
+            return each->is_restoring() || !each->disk.stored().covers(id);
+          }));
+      missing += lacking;
+      weight += lacking * oracle_.record(id).weight();
+    }
     // What waits for changes that are gone takes the place of others in small buffers.
     const std::size_t again = was_set_back_ && plan_.tight() ? 10 : 1;
-    return again * (budget_factor * missing * plan_.nodes + 200);
+    return {network_, plan_.nodes, missing, weight, again};
   }
 
   std::set<dot> stored_anywhere() const {
@@ -327,7 +328,7 @@ private:
   void check_short_heads() {
     // How long members are away that others have links with changes all the time.
     const auto most = max_short_bytes + (plan_.heal_as_line ? 100 * plan_.nodes : 0);
-    for (int i = 0; i < max_rounds; ++i) {  // until what is stable has changed a last time
+    for (std::size_t i = 0; i < max_rounds; ++i) {  // until what is stable has changed a last time
       const auto heads_before = network_.heads();
       const auto bytes_before = network_.heads_bytes();
       pass_second();
@@ -355,9 +356,8 @@ private:
     return without(live_set_of(nodes_[i]->manager().engine().tree()), tombstones);
   }
 
-  static constexpr int max_rounds = 60;
+  static constexpr std::size_t max_rounds = 60;
   static constexpr std::size_t max_short_bytes = 260;  ///< Of one of them.
-  static constexpr std::size_t budget_factor = 4;
 
   unsigned step_ = 0;
   bool was_set_back_ = false;

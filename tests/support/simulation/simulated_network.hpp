@@ -41,6 +41,8 @@ public:
   /// Of these messages, the heads.
   std::size_t heads() const { return heads_; }
   std::size_t heads_bytes() const { return heads_bytes_; }
+  /// How many bytes were sent, other than in heads, without what a newer build adds.
+  std::size_t bytes() const { return bytes_; }
   /// Everything that was sent, as one number: equal for equal seeds.
   std::uint64_t trace() const { return trace_; }
 
@@ -103,6 +105,8 @@ public:
     if (std::holds_alternative<sync_heads>(message)) {
       ++heads_;
       heads_bytes_ += letter.params.size();
+    } else {
+      bytes_ += letter.params.size();
     }
     if (plan_.newer && from == 0) letter.params = with_newer_fields(letter.params);
     note(letter);
@@ -242,7 +246,7 @@ private:
   std::deque<envelope> letters_, greetings_;
   std::set<std::pair<unsigned, unsigned>> blocked_;  ///< One way.
   std::size_t messages_ = 0, pushed_ = 0;
-  std::size_t heads_ = 0, heads_bytes_ = 0;
+  std::size_t heads_ = 0, heads_bytes_ = 0, bytes_ = 0;
   std::uint64_t trace_ = 0xcbf29ce484222325;
 };
 

@@ -248,7 +248,7 @@ TEST_CASE("what a change follows is checked") {
 }
 
 // TROUPE_STARTS: how often the program starts.
-TEST_CASE("a program that starts, writes once and stops does so without end") {
+TEST_CASE("a program that starts, writes and counts once, and stops does so without end") {
   const char* text = std::getenv("TROUPE_STARTS");
   const std::uint64_t starts = text ? std::strtoull(text, nullptr, 10) : 3000;
   context_engine member{node(2), 1}, away{node(3), 1};
@@ -258,9 +258,11 @@ TEST_CASE("a program that starts, writes once and stops does so without end") {
     context_engine program{node(1), 10 * n, std::move(disk)};
     missed.push_back(must_write(program, a, static_cast<std::int64_t>(n)));
     REQUIRE(status_of(member, missed.back()) == apply_status::applied);
+    missed.push_back(*program.write(operation::increment, b, 1, "tester", {}, noon));
+    REQUIRE(status_of(member, missed.back()) == apply_status::applied);
     REQUIRE(program.vector().entries().size() == 1);
     REQUIRE(member.vector() == program.vector());
-    if (missed.size() == 100) {  // a member that is away gets them all later
+    if (missed.size() == 200) {  // a member that is away gets them all later
       for (const auto& each : missed) REQUIRE(status_of(away, each) == apply_status::applied);
       missed.clear();
     }
@@ -269,5 +271,6 @@ TEST_CASE("a program that starts, writes once and stops does so without end") {
   for (const auto& each : missed) REQUIRE(status_of(away, each) == apply_status::applied);
   CHECK(away.vector() == member.vector());
   CHECK(away.root_hash() == member.root_hash());
+  CHECK(away.view(b) == value{static_cast<std::int64_t>(starts)});
   CHECK(encode(disk.processed).size() < 4 * processed_changes::max_ended_of_node);
 }
