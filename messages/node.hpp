@@ -33,7 +33,8 @@ struct list_peers {
   friend bool operator==(const list_peers&, const list_peers&) = default;
 };
 
-/// `node.stop`: answered before the node stops.
+/// `node.stop`: answered before the node stops, when all is on the disk, or with what is not. It
+/// stops then, too.
 struct stop_node {
   static constexpr std::string_view method = "node.stop";
   using answer = void;

@@ -84,7 +84,8 @@ replica_state::interface::behavior_type replica_state::make_behavior() {
       [this](const settle_context& wanted) {
         return reply_later<void>(self_, [&](reply_to<void> to) { settle(wanted, std::move(to)); });
       },
-      [this](tick) {
+      [this](tick pace) {
+        if (pace == tick::fast) return give_back();
         manager_->tick(now());
         carry_out_effects();
         tick_after(self_, interval, tick::slow);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/context/replica_state.hpp>
+#include <troupe/actors/context/store/free_memory.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/assert.hpp>
@@ -18,6 +19,8 @@ constexpr auto log_deadline = 30s;
 constexpr auto whole_deadline = 30min;  // the whole file may be written anew
 constexpr auto link_deadline = 5s;
 constexpr auto watcher_deadline = 24h;
+constexpr auto give_back_interval = 150ms;  // the thread that ran last looks for more until then
+constexpr int times_to_give_back = 100;
 
 std::string text_of(const sync_log_line& line) {
   std::string text{line.event};
@@ -153,6 +156,18 @@ void replica_state::carry_out(keep_aside& effect) {
   ask(self_, store_, whole_deadline, keep_entries{std::move(effect.entries)})
       .then([report](const entries_kept& kept) { report(kept.file); },
             [report](const error& why) { report(fail(why)); });
+}
+
+/// The allocator keeps memory for the threads that have used it, so the replica gives it back on
+/// one after the other: each timer lets it run on another one.
+void replica_state::carry_out(give_back_memory&) {
+  if (gives_back_ == 0) tick_after(self_, give_back_interval, tick::fast);
+  gives_back_ = times_to_give_back;
+}
+
+void replica_state::give_back() {
+  give_back_free_memory();
+  if (--gives_back_ > 0) tick_after(self_, give_back_interval, tick::fast);
 }
 
 void replica_state::carry_out(send_to_peer& effect) {

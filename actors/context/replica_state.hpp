@@ -77,6 +77,7 @@ private:
   caf::result<void> hear(service_notification& said);
   void add_heard(peer_id peer, std::optional<heard> what, std::size_t bytes);
   void hear_next_of_peers();
+  void give_back();
 
   // -- effects ------------------------------------------------------------------------------------
   void carry_out_effects();
@@ -88,6 +89,7 @@ private:
   void carry_out(scrub_store& effect);
   void carry_out(begin_anew& effect);
   void carry_out(keep_aside& effect);
+  void carry_out(give_back_memory& effect);
   void carry_out(send_to_peer& effect);
   void carry_out(close_peer& effect);
   void carry_out(answer_write& effect);
@@ -107,6 +109,7 @@ private:
   std::vector<std::string> problems_;      ///< That the start found.
   bool is_carrying_out_ = false;
   std::uint64_t requests_ = 0;
+  int gives_back_ = 0;  ///< So often more.
   awaited_answers<values_written> writes_;
   awaited_answers<void> settles_;
   std::unordered_map<peer_id, link_actor> links_;

@@ -92,6 +92,9 @@ struct close_peer {
   std::string reason;
 };
 
+/// Give memory that was freed back to the system: much of it may be, and nothing waits.
+struct give_back_memory {};
+
 // -- requests and watchers ------------------------------------------------------------------------
 
 /// Answer a `write`: with the ids of its changes, or with the reason why it is refused.
@@ -140,7 +143,7 @@ struct sync_log_line {
 /// What the owner of a manager has to do, in order.
 using sync_effect =
     std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
-                 scrub_store, begin_anew, keep_aside, send_to_peer, close_peer, answer_write,
-                 answer_settle, tell_watcher, end_watcher, sync_log_line>;
+                 scrub_store, begin_anew, keep_aside, give_back_memory, send_to_peer, close_peer,
+                 answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
 
 }  // namespace troupe

@@ -314,6 +314,10 @@ void sync_manager::tick(event_time now) {
   }
   reports_.tick(now.steady_ms, effects_);
   go_on();
+  if (has_freed_ && queue_.is_idle()) {
+    has_freed_ = false;
+    effects_.push_back(give_back_memory{});
+  }
 }
 
 // -- reads ----------------------------------------------------------------------------------------

@@ -309,6 +309,7 @@ private:
   scrub_schedule scrubs_;
   std::uint64_t mended_ = 0;                       ///< By scrubs.
   std::uint64_t mended_now_ = 0;                   ///< By the one under way.
+  bool has_freed_ = false;                         ///< Memory, maybe much.
   std::optional<error> unscrubbed_;                ///< Why the latest scrub could not go on.
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;

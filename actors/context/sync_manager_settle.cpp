@@ -49,6 +49,7 @@ void sync_manager::refuse(waiting_checkpoint& ended, const error& why) {
 
 void sync_manager::checkpoint_written(checkpoint_id id) {
   collection_.saved(id, true);
+  has_freed_ = true;  // the state, where the tree has changed since
   if (const auto settles = checkpoints_.end(id, true)) answer(*settles, {});
 }
 

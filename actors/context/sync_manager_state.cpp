@@ -198,6 +198,7 @@ bool sync_manager::is_current() const {
 void sync_manager::collect() {
   if (const auto gone = cut_.step(engine_, committed_, members_, is_current(), now_.steady_ms)) {
     checkpoints_.count_unlogged(gone);
+    has_freed_ = true;
     log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
   }
   if (auto upto = collection_.next(members_, engine_.processed()))
@@ -217,6 +218,7 @@ void sync_manager::log_collected(const result<collected_log>& done) {
     log(log_severity::error, "context.collection_failed",
         {{"reason", foreign_text{done.error().message}}});
   collection_.collected(done && done->more);
+  has_freed_ = has_freed_ || (done && !done->more);
 }
 
 }  // namespace troupe

@@ -4,9 +4,13 @@
 
 #include <malloc.h>
 
+// Of mimalloc. Null in programs that do not use it.
+extern "C" void mi_collect(bool force) noexcept __attribute__((weak));
+
 namespace troupe {
 
 void give_back_free_memory() noexcept {
+  if (mi_collect) return mi_collect(true);
 #ifdef __GLIBC__
   constexpr std::size_t worth_it = std::size_t{16} << 20;
   const auto heap = ::mallinfo2();

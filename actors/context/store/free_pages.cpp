@@ -8,7 +8,7 @@ namespace troupe {
 
 namespace {
 
-constexpr std::int64_t kept_pages = 256;          // that hold nothing
+constexpr std::int64_t kept_pages = 8;            // that hold nothing
 constexpr std::int64_t max_pages_of_call = 1000;  // that are given back
 
 /// Writes the write-ahead log into the file and empties it: nothing else may come that does.

@@ -186,3 +186,31 @@ TEST_CASE("the log is collected when all members have what a checkpoint has") {
   f.tick();
   CHECK(f.none<collect_log>());
 }
+
+TEST_CASE("memory is given back when changes have left the log, once nothing waits") {
+  manager_fixture f{{.checkpoint_every = 1}};
+  f.write("/a", 1);
+  f.stored();
+  const auto saved = f.only<save_checkpoint>();
+  f.tick();
+  CHECK(f.none<give_back_memory>());
+  f.after([&] { f.manager.checkpoint_written(saved.id); });
+  f.write("/b", 1);
+  f.tick();
+  CHECK(f.none<give_back_memory>());  // a write is on its way to the disk
+  f.stored();
+  f.tick();
+  CHECK(f.all<give_back_memory>().size() == 1);
+  f.tick();
+  CHECK(f.none<give_back_memory>());
+  f.after([&] {
+    f.manager.log_collected(collected_log{true, std::make_shared<const processed_changes>()});
+  });
+  f.tick();
+  CHECK(f.none<give_back_memory>());  // there is more to collect
+  f.after([&] {
+    f.manager.log_collected(collected_log{false, std::make_shared<const processed_changes>()});
+  });
+  f.tick();
+  CHECK(f.all<give_back_memory>().size() == 1);
+}
