@@ -155,7 +155,7 @@ std::vector<child_spec> node_children(const shared_parts& parts,
       system, [parts] { return setup_of_mesh(*parts); },
       keep(parts, &node_actors::mesh, service::mesh)));
   all.push_back(node_service_child(
-      system, parts->about, [parts] { return parts->actors.replica; }, settings.stop_deadline,
+      system, parts->about, [parts] { return parts->actors.replica; }, settings.stop_deadline / 2,
       parts->on_stop,
       [parts](const node_service_actor& started) { parts->services[service::node] = started; }));
   if (doors->peers)

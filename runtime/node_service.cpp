@@ -1,5 +1,9 @@
 #include <troupe/runtime/node_service.hpp>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 #include <troupe/actors/links/serving.hpp>
@@ -52,15 +56,19 @@ private:
                                    }});
   }
 
-  /// Who asks is told, before the links end, what will be lost.
+  /// Answers with what is not on the disk, before the links end.
   void stop(const std::string& caller, reply_to<void> to) {
-    auto stops = [this, caller, to](result<void> settled) mutable {
-      to(std::move(settled));
+    stops_.push_back(std::move(to));
+    if (stops_.size() > 1) return;
+    const auto settled = [this, caller](const result<void>& outcome) {
+      for (auto& each : std::exchange(stops_, {})) each(outcome);
       on_stop_({"asked by " + caller});
     };
     ask(self_, replica_, settle_deadline_ + slack, settle_context{settle_deadline_})
-        .then([stops]() mutable { stops({}); },
-              [stops](const error& why) mutable { stops(fail(why)); });
+        .then([settled] { settled({}); },
+              [settled](const error& why) {
+                settled(fail(error_code::storage_failure, why.message));
+              });
   }
 
   void describe(reply_to<node_info> to) {
@@ -86,6 +94,7 @@ private:
   replica_actor replica_;
   std::chrono::milliseconds settle_deadline_;
   std::function<void(stop_request)> on_stop_;
+  std::vector<reply_to<void>> stops_;  ///< Wait for what is not on the disk.
   std::chrono::steady_clock::time_point started_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <troupe/actors/context/replica_state.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
@@ -14,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto interval = 100ms;
+constexpr auto hear_for = 1ms;
+constexpr int heard_at_once = 8;
 constexpr auto reader_deadline = 60s;
 constexpr auto clock_deadline = 10s;
 
@@ -275,8 +278,10 @@ void replica_state::watch(const watch_context& wanted) {
 void replica_state::meet(const peer_up& up) {
   const peer_id id{up.link.id()};
   links_[id] = up.link;
-  // What it has said before counts.
-  ends_.watch(self_, up.link, [this, id](const caf::error&) { add_heard(id, std::nullopt, 0); });
+  ends_.watch(self_, up.link, [this, id](const caf::error&) {
+    links_.erase(id);
+    add_heard(id, std::nullopt, 0);  // after what it has said before
+  });
   manager_->peer_up(id, up.node, now());
   carry_out_effects();
 }
@@ -292,23 +297,30 @@ caf::result<void> replica_state::hear(service_notification& said) {
 }
 
 void replica_state::add_heard(peer_id peer, std::optional<heard> what, std::size_t bytes) {
-  if (heard_.empty()) tell(self_, interface{self_}, hear_next{});
+  if (!std::exchange(will_hear_, true)) tell(self_, interface{self_}, hear_next{});
   if (heard_.put(peer, std::move(what), bytes)) return;
   if (const auto link = links_.find(peer); link != links_.end())
     tell(self_, link->second, close_link{"it sends faster than this node can take it"});
 }
 
-/// Whoever waits in the mailbox meanwhile comes before the next one.
+/// Takes as much as a local request may wait for. Those in the mailbox come before the rest.
 void replica_state::hear_next_of_peers() {
+  const auto until = self_->clock().now() + hear_for;
+  for (int i = 0; i < heard_at_once && !heard_.empty(); ++i) {
+    hear_one();
+    if (self_->clock().now() >= until) break;
+  }
+  will_hear_ = !heard_.empty();
+  if (will_hear_) tell(self_, interface{self_}, hear_next{});
+}
+
+void replica_state::hear_one() {
   auto next = heard_.take();
-  TROUPE_ASSERT(next, "the replica tells itself to hear when something waits");
-  if (!heard_.empty()) tell(self_, interface{self_}, hear_next{});
   auto& [peer, what] = *next;
   if (what) {
     manager_->hear(peer, what->method, what->params.bytes, now());
     what->taken({});
   } else {
-    links_.erase(peer);
     manager_->peer_down(peer);
   }
   carry_out_effects();

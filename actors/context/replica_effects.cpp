@@ -158,16 +158,17 @@ void replica_state::carry_out(keep_aside& effect) {
             [report](const error& why) { report(fail(why)); });
 }
 
-/// The allocator keeps memory for the threads that have used it, so the replica gives it back on
-/// one after the other: each timer lets it run on another one.
+/// An allocator may keep memory for the threads that have used it. So the replica gives it back on
+/// one thread after the other: a timer often lets it run on another one.
 void replica_state::carry_out(give_back_memory&) {
-  if (gives_back_ == 0) tick_after(self_, give_back_interval, tick::fast);
-  gives_back_ = times_to_give_back;
+  if (give_backs_left_ == 0) tick_after(self_, give_back_interval, tick::fast);
+  give_backs_left_ = times_to_give_back;
 }
 
 void replica_state::give_back() {
-  give_back_free_memory();
-  if (--gives_back_ > 0) tick_after(self_, give_back_interval, tick::fast);
+  --give_backs_left_;
+  if (!give_back_free_memory()) give_backs_left_ = 0;
+  if (give_backs_left_ > 0) tick_after(self_, give_back_interval, tick::fast);
 }
 
 void replica_state::carry_out(send_to_peer& effect) {

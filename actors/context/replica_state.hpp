@@ -77,6 +77,7 @@ private:
   caf::result<void> hear(service_notification& said);
   void add_heard(peer_id peer, std::optional<heard> what, std::size_t bytes);
   void hear_next_of_peers();
+  void hear_one();
   void give_back();
 
   // -- effects ------------------------------------------------------------------------------------
@@ -109,13 +110,14 @@ private:
   std::vector<std::string> problems_;      ///< That the start found.
   bool is_carrying_out_ = false;
   std::uint64_t requests_ = 0;
-  int gives_back_ = 0;  ///< So often more.
+  int give_backs_left_ = 0;
   awaited_answers<values_written> writes_;
   awaited_answers<void> settles_;
   std::unordered_map<peer_id, link_actor> links_;
   /// What peers have said, in turns, and between what this node's own users ask for. Nothing: the
   /// link has ended.
   fair_queue<peer_id, std::optional<heard>> heard_{max_heard_bytes};
+  bool will_hear_ = false;  ///< `hear_next` is on its way.
   std::unordered_map<watcher_id, context_watcher> watchers_;
   watch_list ends_;
 };

@@ -13,7 +13,8 @@ namespace troupe {
 
 namespace {
 
-constexpr std::size_t max_visited = 50'000;  // entries, for one page; more are a long read
+constexpr std::size_t max_visited = 50'000;           // entries, for one page; more are a long read
+constexpr std::uint64_t give_back_every_ms = 60'000;  // memory; at most
 
 }  // namespace
 
@@ -314,8 +315,9 @@ void sync_manager::tick(event_time now) {
   }
   reports_.tick(now.steady_ms, effects_);
   go_on();
-  if (has_freed_ && queue_.is_idle()) {
+  if (has_freed_ && queue_.is_idle() && now.steady_ms >= may_give_back_ms_) {
     has_freed_ = false;
+    may_give_back_ms_ = now.steady_ms + give_back_every_ms;
     effects_.push_back(give_back_memory{});
   }
 }

@@ -203,7 +203,8 @@ private:
   void go_on();
   void take_due_checkpoint();
   void answer(context_request settle, result<void> outcome);
-  result<void> settled_without(const error& why) const;
+  result<void> settled_without(std::uint64_t upto, const std::string& why) const;
+  void fail_settle(context_request settle, const error& why);
   void expire_settles();
   void serve(waiting_write& ready);
   void serve(waiting_checkpoint& ready);
@@ -297,7 +298,11 @@ private:
   std::string unsent_;           ///< Where what it had not sent was kept.
   acknowledgements waiting_;
   checkpoint_schedule checkpoints_;
-  std::map<context_request, std::uint64_t> settles_;  ///< With their deadlines.
+  struct open_settle {
+    std::uint64_t deadline_ms;
+    std::uint64_t upto;  ///< Of what was added to the queue.
+  };
+  std::map<context_request, open_settle> settles_;
   log_collection collection_;
   stable_cut cut_;
   state_transfers transfers_;
@@ -310,6 +315,7 @@ private:
   std::uint64_t mended_ = 0;                       ///< By scrubs.
   std::uint64_t mended_now_ = 0;                   ///< By the one under way.
   bool has_freed_ = false;                         ///< Memory, maybe much.
+  std::uint64_t may_give_back_ms_ = 0;             ///< From then on.
   std::optional<error> unscrubbed_;                ///< Why the latest scrub could not go on.
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;

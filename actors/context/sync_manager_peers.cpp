@@ -58,7 +58,10 @@ void sync_manager::peer_up(peer_id peer, const node_id& node, event_time now) {
   for (const auto& said : early_.take(peer)) hear(peer, said.method, said.params, now);
 }
 
-void sync_manager::peer_down(peer_id peer) { forget(peer); }
+void sync_manager::peer_down(peer_id peer) {
+  forget(peer);
+  early_.take(peer);  // it is never introduced again
+}
 
 void sync_manager::hear(peer_id from, std::string_view method, std::string_view params,
                         event_time now) {

@@ -90,9 +90,10 @@ result<void> forget(app_state& app, client& node, const std::string& which) {
   return {};
 }
 
-/// Whether a node that answers an order to stop with this stops all the same.
-bool is_about_what_is_lost(const error& why) {
-  return why.code == error_code::storage_failure || why.code == error_code::deadline_exceeded;
+/// Whether a node that answers an order to stop with this stops all the same: not everything is on
+/// its disk, or its links have ended already.
+bool stops_all_the_same(const error& why) {
+  return why.code == error_code::storage_failure || why.code == error_code::unavailable;
 }
 
 }  // namespace
@@ -121,14 +122,14 @@ void add_node(CLI::App& parent, app_state& app) {
         with_node(app, [&app](client& node) -> result<void> {
           const auto give_up = std::chrono::steady_clock::now() + app.deadline;
           const auto asked = node.call(stop_node{}, app.deadline);
-          if (!asked && !is_about_what_is_lost(asked.error())) return asked;
+          if (!asked && !stops_all_the_same(asked.error())) return asked;
           while (context_store::is_in_use(app.data_dir)) {
             if (std::chrono::steady_clock::now() >= give_up)
               return fail(error_code::deadline_exceeded,
                           "the node is stopping, but has not stopped yet");
             ::poll(nullptr, 0, 10);
           }
-          if (!asked)
+          if (!asked && asked.error().code == error_code::storage_failure)
             return fail(asked.error().code, "the node has stopped, but " + asked.error().message);
           confirm(app, "the node has stopped");
           return {};

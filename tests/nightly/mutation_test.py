@@ -104,7 +104,7 @@ MUTATIONS = [
              "if (next->changes >= limits_.max_batch && (!fits || group.adopted", UNIT),
     # -- counters ----------------------------------------------------------------------------------
     Mutation("what a put has seen of a counter is gone", STATE + "counter.cpp",
-             "amount -= each.amount;", ""),
+             "wide{part.amount} - seen->amount", "wide{part.amount}"),
     Mutation("a folded sum holds those of earlier incarnations", STATE + "counter.cpp",
              "        merged.pop_back();", "        break;"),
     Mutation("a counter folds only what all members have", STATE + "counter.cpp",

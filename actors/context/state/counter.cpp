@@ -136,20 +136,21 @@ std::uint64_t rank(const counter_part& part) {
   return part.is_folded() ? std::numeric_limits<std::uint64_t>::max() : part.seq;
 }
 
-/// What of a part was not overwritten. @param gone what was, of the same node.
+/// What of a part was not overwritten. O(log parts), or O(parts) of a folded one.
+/// @param gone what was, of the same node.
 wide beyond(const counter_part& part, parts_view gone) {
   const auto has_all = [&](const counter_part& each) {
     return each.is_folded() && each.source.incarnation >= part.source.incarnation;
   };
   if (!gone.empty() && has_all(gone.front())) return 0;
-  wide amount = part.amount;
-  for (const auto& each : gone) {
-    if (each.source.incarnation > part.source.incarnation) break;
-    if (part.is_folded() || (each.source == part.source && each.seq < part.seq))
-      amount -= each.amount;
-    else if (each.source == part.source)
-      return 0;
+  if (!part.is_folded()) {
+    const auto seen = std::ranges::lower_bound(gone, part.source, {}, &counter_part::source);
+    if (seen == gone.end() || seen->source != part.source) return part.amount;
+    return seen->seq < part.seq ? wide{part.amount} - seen->amount : 0;
   }
+  wide amount = part.amount;
+  for (const auto& each : gone)
+    if (each.source <= part.source) amount -= each.amount;
   return amount;
 }
 

@@ -45,8 +45,8 @@ struct counter_part {
 /// @param parts as `merged_counts` makes them.
 std::string pack_counts(std::span<const counter_part> parts);
 /// The parts in such bytes; nothing when the bytes are malformed: not sorted by source, or a folded
-/// part that is not the first one of its node, or the only one. (Who folds counts itself, too, so
-/// who has that has all that was folded.) O(bytes).
+/// part that is not the first one of its node. Nor may it be the only one: an incarnation that
+/// folds counts, too, and what it counts arrives after all that it has folded. O(bytes).
 std::optional<std::vector<counter_part>> unpack_counts(std::string_view counts);
 
 /// Whether one of these writes is an increment. O(siblings).
@@ -77,7 +77,8 @@ std::optional<value> counted_value(const std::optional<value>& base,
 /// node has started so often since that more of it counts nowhere (`processed_changes`). A node
 /// whose disk was set back may be wrong about that only after `singles` more starts, and only when
 /// it has not met a member since that joined later. What it had added before and lost does not
-/// count again then. O(parts).
+/// count again then. The same holds for the increments of a running node after its copy has folded
+/// them. O(parts * log incarnations).
 /// @param stable what all members have committed; may be null.
 void fold_counts(std::vector<counter_part>& parts, std::size_t singles,
                  const processed_changes& processed, const processed_changes* stable);

@@ -75,6 +75,14 @@ result<void> context_engine::check_room_to_add(const path& where) const {
   const auto entry = tree_.find(where);
   if (!entry) return {};
   const auto siblings = entry->siblings();
+  const auto counted = counts_in(siblings);
+  if (std::ranges::any_of(counted, [&](const counter_part& each) {
+        return each.source.origin == own_.origin && each.source > own_;
+      }))
+    return fail(error_code::already_exists,
+                "'" + where.text() +
+                    "' was incremented by another node that runs under the identity of this one: "
+                    "write a value there, and give the copy a new data directory");
   const auto own = std::ranges::count_if(
       siblings, [&](const sibling& each) { return each.dot.origin == own_.origin; });
   if (std::ranges::any_of(siblings, [&](const sibling& each) {
@@ -86,7 +94,7 @@ result<void> context_engine::check_room_to_add(const path& where) const {
     return fail(error_code::limit_exceeded, "'" + where.text() + "' has " +
                                                 std::to_string(siblings.size()) +
                                                 " concurrent writes; write a value there first");
-  if (counts_in(siblings).size() >= limits_.max_taken_over)
+  if (counted.size() >= limits_.max_taken_over)
     return fail(error_code::limit_exceeded, "'" + where.text() + "' was incremented in " +
                                                 std::to_string(limits_.max_taken_over) +
                                                 " incarnations");

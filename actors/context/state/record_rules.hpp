@@ -22,7 +22,8 @@ struct engine_limits {
   /// Changes that one put or erasure overwrites: all siblings of its path, and its changes in
   /// quarantine.
   std::size_t max_observed = 1024;
-  /// Incarnations that one change counts, and of which an increment takes over what they added.
+  /// Parts of counters (see counter.hpp) in one change, and at a path that takes increments: as
+  /// many siblings as there may be, with `single_counts` each, fit twice.
   std::size_t max_counted = std::size_t{1} << 16;
   std::size_t max_taken_over = std::size_t{1} << 15;
   /// Earlier incarnations that an increment lists one by one, however long ago they have ended.

@@ -9,7 +9,7 @@ namespace troupe {
 
 namespace {
 
-/// Less than SQLite needs to begin: a page of its index of the write-ahead file.
+/// SQLite needs about as much to begin: an index of the write-ahead file, and a frame in that.
 constexpr std::uint64_t least_bytes = std::uint64_t{64} << 10;
 
 }  // namespace

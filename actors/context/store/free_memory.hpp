@@ -3,9 +3,9 @@
 namespace troupe {
 
 /// Gives memory that was freed back to the system, when much of it was: the allocator keeps what
-/// lies between blocks that are in use. mimalloc keeps it for each thread, so this has to be called
-/// on each thread that has allocated. Takes some milliseconds for each hundred megabytes, in which
-/// other threads may wait for memory. Does nothing where the allocator has no way to do so.
-void give_back_free_memory() noexcept;
+/// lies between blocks that are in use. Takes some milliseconds for each hundred megabytes, in
+/// which other threads may wait for memory. Does nothing where the allocator has no way to do so.
+/// @returns whether it has to be called on other threads, too.
+bool give_back_free_memory() noexcept;
 
 }  // namespace troupe

@@ -8,8 +8,11 @@ namespace troupe {
 
 error to_error(const SQLite::Exception& failure, const std::string& file) {
   constexpr int primary_code = 0xff;
-  const auto trouble = disk_trouble(file);
-  switch (failure.getErrorCode() & primary_code) {
+  const auto code = failure.getErrorCode() & primary_code;
+  const bool is_of_disk = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN ||
+                          code == SQLITE_READONLY;
+  const auto trouble = is_of_disk ? disk_trouble(file) : std::string{};
+  switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return {error_code::corrupt_data, "'" + file + "' is damaged: " + failure.what(), {}};

@@ -28,7 +28,7 @@ public:
   /// @param seconds since the links are back.
   void check(std::size_t seconds) const {
     must(network_.pushed() <= pushed_, "the replicas push more than what is missing");
-    must(network_.bytes() <= bytes_, "the replicas send more bytes than what is missing has");
+    must(network_.bytes() <= bytes_, "the replicas send too many bytes to agree");
     const auto others = network_.messages() - network_.heads() - others_before_;
     must(others <= 4 * (missing_ + links_ * seconds) + 20,
          "the replicas need too many messages to agree");

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
@@ -144,6 +145,47 @@ TEST_CASE("while a member is away a counter lists what that may not have, up to 
   }
   CHECK(one.view(a) == value{static_cast<std::int64_t>(starts)});
   CHECK(parts_at(one).size() <= processed_changes::max_ended_of_node + 2);
+}
+
+TEST_CASE("a node does not count beside a copy of itself that started later") {
+  context_engine one{node(1), 5}, copy{node(1), 7};
+  must_add(one, 1);
+  auto forged = must_add(copy, 10);
+  SUBCASE("as it comes") {}
+  SUBCASE("folded, which takes in the incarnation that runs") {
+    forged.counts.bytes =
+        pack_counts(std::vector<counter_part>{{{node(1), 6}, 0, 5}, {{node(1), 7}, 1, 10}});
+  }
+  one.apply(forged, noon);
+  const auto refused = one.write(operation::increment, a, 1, "tester", {}, noon);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::already_exists);
+  CHECK(refused.error().message.find("another node that runs under the identity") !=
+        std::string::npos);
+  CHECK(one.view(a));
+  must_write(one, a, 100);
+  CHECK(one.view(a) == value{100});
+}
+
+TEST_CASE("a joined state counts the same folded and not") {
+  engine_limits limits;
+  limits.single_counts = 0;
+  context_engine single{node(1), 1}, folded{node(1), 1, {}, limits}, reader{node(2), 1};
+  for (std::uint64_t incarnation = 1; incarnation <= 4; ++incarnation) {
+    folded = started_again(folded, incarnation, limits);
+    folded.set_stable(std::make_shared<const processed_changes>(folded.processed()));
+    must_apply(reader, must_add(folded, 10));
+    if (incarnation == 3) single = context_engine{node(3), 1, folded.state()};
+  }
+  must_apply(reader, must_write(single, a, 1000));  // it has seen 30
+  CHECK(reader.view(a) == value{1010});
+  REQUIRE(single.join(folded.state(), noon, {}));
+  CHECK(single.view(a) == value{1010});
+  CHECK(single.root_hash() == reader.root_hash());
+  must_apply(reader, *single.write(operation::erase, a, {}, "tester", {}, noon));
+  CHECK_FALSE(reader.view(a));
+  must_apply(reader, must_add(folded, 5));
+  CHECK(reader.view(a) == value{5});
 }
 
 TEST_CASE("sums beyond 64 bits are not folded") {

@@ -243,8 +243,8 @@ TEST_CASE("a settle is answered at its deadline, with what is not on the disk") 
   f.tick(100);
   const auto late = f.only<answer_settle>();
   REQUIRE_FALSE(late.outcome);
-  CHECK(late.outcome.error().code == error_code::deadline_exceeded);
-  CHECK(late.outcome.error().message.starts_with("1 change is not on the disk, and lost"));
+  CHECK(late.outcome.error().code == error_code::storage_failure);
+  CHECK(late.outcome.error().message.starts_with("1 change is not on the disk, "));
   f.stored();
   CHECK(f.none<answer_settle>());
   // What is on the disk needs no checkpoint.

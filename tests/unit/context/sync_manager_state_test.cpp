@@ -208,6 +208,8 @@ TEST_CASE("memory is given back when changes have left the log, once nothing wai
   });
   f.tick();
   CHECK(f.none<give_back_memory>());  // there is more to collect
+  f.tick(60'000);
+  CHECK(f.none<give_back_memory>());
   f.after([&] {
     f.manager.log_collected(collected_log{false, std::make_shared<const processed_changes>()});
   });
