@@ -51,7 +51,8 @@ std::string describe(const context_engine& engine) {
       text << "  " << to_string(each.dot) << " operation " << static_cast<int>(each.operation)
            << " time " << each.timestamp.ticks << " by " << each.principal << " content "
            << each.content;
-      for (const auto& part : *unpack_counts(each.counts))
+      const auto counts = unpack_counts(each.counts).value();
+      for (const auto& part : counts)
         text << " (" << part.source.incarnation << ' ' << part.seq << ' ' << part.amount << ')';
       text << '\n';
     }
