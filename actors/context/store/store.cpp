@@ -142,6 +142,8 @@ result<std::unique_ptr<context_store::contents>> context_store::open_contents(
     opened->options = options;
     set_max_bytes(opened->database, options.max_bytes);
     for (const auto* end : {"", "-wal"}) opened->files.watch(file + end);
+    // What is there now is what a later check looks for.
+    if (auto there = opened->files.check(); !there) return fail(std::move(there.error()));
     opened->where = files;
     opened->lock = std::move(lock);
     return opened;

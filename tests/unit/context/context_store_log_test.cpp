@@ -178,6 +178,17 @@ TEST_CASE("what is written to a file that is no longer there is no success") {
   CHECK(logged(store, 2, 1).size() == 2);
 }
 
+TEST_CASE("the first write to a file that went after the start is no success") {
+  temporary_directory where;
+  { auto store = must_open(where); }
+  auto store = must_open(where);
+  const auto name = where.path().native() + "/context.db";
+  std::filesystem::rename(name, name + ".away");
+  check_error(append(store, changes_of(2, 1, 1)), error_code::storage_failure, "deleted or moved");
+  std::filesystem::rename(name + ".away", name);
+  CHECK(append(store, changes_of(2, 1, 1)));
+}
+
 TEST_CASE("what was committed survives kill -9") {
   temporary_directory where;
   int pipe[2];
