@@ -12,22 +12,12 @@
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
-#include <troupe/tests/support/fixtures/engine_fixture.hpp>
+#include <troupe/tests/support/fixtures/counter_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
-
-change_record must_add(context_engine& engine, std::int64_t amount) {
-  auto added = engine.write(operation::increment, a, amount, "tester", {}, noon);
-  REQUIRE_MESSAGE(added, (added ? "" : added.error().message));
-  return *added;
-}
-
-void must_apply(context_engine& engine, const change_record& record) {
-  REQUIRE(status_of(engine, record) == apply_status::applied);
-}
 
 /// What a node lists at a counter.
 std::vector<counter_part> parts_at(const context_engine& engine) {
@@ -246,12 +236,7 @@ TEST_CASE("counters that are folded are exact in any order of delivery") {
     std::optional<state_hash> hash;
     std::optional<value> seen;
     for (int round = 0; round < 3; ++round) {
-      auto deliveries = all;
-      for (int i = 0; i < 20; ++i) deliveries.push_back(all[random() % all.size()]);
-      std::shuffle(deliveries.begin(), deliveries.end(), random);
-      context_engine reader{node(9), 1};
-      for (const auto& each : deliveries) reader.apply(each, noon);
-      REQUIRE(reader.buffered() == 0);
+      const auto reader = reader_of(all, random);
       if (!resets) REQUIRE(reader.view(a) == value{total});
       if (hash) REQUIRE(reader.root_hash() == *hash);
       if (seen) REQUIRE(reader.view(a) == seen);

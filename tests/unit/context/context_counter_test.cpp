@@ -11,27 +11,17 @@
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
-#include <troupe/tests/support/fixtures/engine_fixture.hpp>
+#include <troupe/tests/support/fixtures/counter_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
 
 namespace {
 
-change_record must_add(context_engine& engine, std::int64_t amount, const path& where = a) {
-  auto added = engine.write(operation::increment, where, amount, "tester", {}, noon);
-  REQUIRE_MESSAGE(added, (added ? "" : added.error().message));
-  return *added;
-}
-
 change_record must_erase(context_engine& engine) {
   auto erased = engine.write(operation::erase, a, {}, "tester", {}, noon);
   REQUIRE(erased);
   return *erased;
-}
-
-void must_apply(context_engine& engine, const change_record& record) {
-  REQUIRE(status_of(engine, record) == apply_status::applied);
 }
 
 }  // namespace
@@ -294,13 +284,7 @@ TEST_CASE("counters are exact in any order of delivery, with duplicates, starts 
     }
     std::optional<state_hash> hash;
     for (int round = 0; round < 3; ++round) {
-      auto deliveries = all;
-      for (int i = 0; i < 20; ++i) deliveries.push_back(all[random() % all.size()]);
-      std::shuffle(deliveries.begin(), deliveries.end(), random);
-      context_engine reader{node(9), 1};
-      for (const auto& each : deliveries) reader.apply(each, noon);
-      REQUIRE(reader.buffered() == 0);
-      REQUIRE(reader.tree().verify());
+      const auto reader = reader_of(all, random);
       if (!resets) REQUIRE(reader.view(a) == value{total});
       if (hash) REQUIRE(reader.root_hash() == *hash);
       hash = reader.root_hash();
