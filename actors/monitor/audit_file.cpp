@@ -4,11 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <fstream>
 
 #include <troupe/messages/text/utf8.hpp>
 #include <troupe/messages/value.hpp>
+#include <troupe/plugins/write_all.hpp>
 
 namespace troupe {
 
@@ -24,16 +24,6 @@ std::string text_of(const value& line, std::string_view key) {
 bool ends_torn(const std::filesystem::path& file) {
   std::ifstream in{file, std::ios::binary | std::ios::ate};
   return in.tellg() > 0 && in.seekg(-1, std::ios::end).get() != '\n';
-}
-
-bool write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string>
 
 #include <troupe/plugins/unique_fd.hpp>
+#include <troupe/plugins/write_all.hpp>
 
 namespace troupe::cli {
 
@@ -20,16 +21,6 @@ mode_t usual_mode() {
   const auto mask = umask(0);
   umask(mask);
   return 0666 & ~mask;
-}
-
-bool write_all(int target, std::string_view content) {
-  while (!content.empty()) {
-    const auto written = write(target, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 /// Closes the file. A failure to write may show only here.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <troupe/plugins/unique_fd.hpp>
+#include <troupe/plugins/write_all.hpp>
 
 namespace troupe {
 
@@ -58,9 +59,8 @@ result<void> identity_file::write(const store_identity& identity) const {
   const unique_fd made{
       ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (made.get() < 0) return refused(errno);
-  const auto written = ::write(made.get(), text.data(), text.size());
-  if (written != static_cast<ssize_t>(text.size())) return refused(written < 0 ? errno : ENOSPC);
-  if (::fsync(made.get()) != 0 || ::rename(fresh.c_str(), name_.c_str()) != 0)
+  if (!write_all(made.get(), text) || ::fsync(made.get()) != 0 ||
+      ::rename(fresh.c_str(), name_.c_str()) != 0)
     return refused(errno);
   return {};
 }

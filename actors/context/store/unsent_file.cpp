@@ -12,6 +12,7 @@
 #include <troupe/actors/context/state/strategies.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
 #include <troupe/plugins/unique_fd.hpp>
+#include <troupe/plugins/write_all.hpp>
 
 namespace troupe {
 
@@ -45,18 +46,6 @@ std::string lines_of(const tree_entry& entry) {
   return lines;
 }
 
-bool write_all(int file, std::string& bytes) {
-  for (std::size_t at = 0; at < bytes.size();) {
-    const auto written = ::write(file, bytes.data() + at, bytes.size() - at);
-    if (written < 0 && errno == EINTR) continue;
-    if (written == 0) errno = ENOSPC;
-    if (written <= 0) return false;
-    at += static_cast<std::size_t>(written);
-  }
-  bytes.clear();
-  return true;
-}
-
 }  // namespace
 
 result<std::string> write_unsent(const std::string& directory, std::uint64_t number,
@@ -79,7 +68,9 @@ result<std::string> write_unsent(const std::string& directory, std::uint64_t num
   bool is_written = true;
   entries.visit_subtree(path{}, [&](const tree_entry& entry) {
     bytes += lines_of(entry);
-    if (bytes.size() >= write_at_once) is_written = write_all(made.get(), bytes);
+    if (bytes.size() < write_at_once) return true;
+    is_written = write_all(made.get(), bytes);
+    bytes.clear();
     return is_written;
   });
   if (!is_written || !write_all(made.get(), bytes) || ::fsync(made.get()) != 0 ||
