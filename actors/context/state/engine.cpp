@@ -51,7 +51,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   tree_.visit_from({}, [&](const tree_entry& entry) {
     const auto siblings = entry.siblings();
     conflicts_ += is_conflict(siblings) ? 1 : 0;
-    shared_ += siblings.size() > 1 ? 1 : 0;
+    most_siblings_ = std::max(most_siblings_, siblings.size());
     const auto where = path::from_checked(std::string{entry.path()});
     count_value(where, false, shows_value(*strategy_, where, siblings));
     return true;

@@ -391,7 +391,7 @@ private:
   std::vector<equivocation> quarantine_;
   std::uint64_t quarantine_weight_ = 0;
   std::size_t conflicts_ = 0;
-  std::size_t shared_ = 0;  ///< Paths with two or more siblings.
+  std::size_t most_siblings_ = 0;  ///< That a path has had since the start.
   std::size_t values_ = 0;
   std::shared_ptr<const processed_changes> stable_;
   std::uint64_t collected_ = 0;

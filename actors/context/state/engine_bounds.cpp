@@ -55,7 +55,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
 std::optional<std::string> context_engine::too_many_siblings(
     const path& where, std::span<const change_record* const> changes) const {
   const auto never_full = std::min(limits_.max_siblings, limits_.max_siblings_of_node) - 1;
-  if (shared_ == 0 && never_full > 1) return std::nullopt;
+  if (most_siblings_ < never_full) return std::nullopt;
   const auto entry = tree_.find(where);
   if (!entry || entry->siblings().size() < never_full) return std::nullopt;
   const auto found = entry->siblings();

@@ -130,7 +130,7 @@ result<join_outcome> context_engine::join(const engine_state& theirs, std::uint6
 
   const auto before = tree_;
   const auto ours = applied();
-  const auto counted_before = std::tuple{conflicts_, shared_, values_};
+  const auto counted_before = std::tuple{conflicts_, values_};
   join_outcome outcome;
   std::uint64_t tombstones = 0;
   const path* full = nullptr;
@@ -152,8 +152,7 @@ result<join_outcome> context_engine::join(const engine_state& theirs, std::uint6
       tree_.change(where, [joined](auto) { return joined; });
     conflicts_ += is_conflict(joined) ? 1 : 0;
     conflicts_ -= is_conflict(mine_then) ? 1 : 0;
-    shared_ += joined.size() > 1 ? 1 : 0;
-    shared_ -= mine_then.size() > 1 ? 1 : 0;
+    most_siblings_ = std::max(most_siblings_, joined.size());
     outcome.taken += at_path.taken();
     outcome.dropped += at_path.dropped();
     tombstones += at_path.tombstones();
@@ -163,7 +162,7 @@ result<join_outcome> context_engine::join(const engine_state& theirs, std::uint6
   });
   if (full) {
     tree_ = before;
-    std::tie(conflicts_, shared_, values_) = counted_before;
+    std::tie(conflicts_, values_) = counted_before;
     return fail(error_code::limit_exceeded,
                 "'" + full->text() +
                     "' would have too many concurrent writes; write to it here, "

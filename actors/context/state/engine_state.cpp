@@ -90,9 +90,9 @@ applied_change context_engine::integrate(change_record record, std::uint64_t con
 /// Whether readers who saw `seen` see the same in these siblings.
 bool context_engine::shows(const path& where, std::span<const sibling> siblings,
                            const std::optional<value>& seen) const {
-  if (siblings.size() != 1 || siblings[0].operation == operation::increment)
-    return view_of(where, siblings) == seen;
-  return siblings[0].is_tombstone() ? !seen : seen && seen->msgpack() == siblings[0].value_bytes;
+  const auto* winner = winning_sibling(*strategy_, siblings);
+  if (!winner) return view_of(where, siblings) == seen;
+  return winner->is_tombstone() ? !seen : seen && seen->msgpack() == winner->value_bytes;
 }
 
 /// Counts that readers see a value at a path, or no longer do.
@@ -108,8 +108,7 @@ void context_engine::change_siblings(const path& where, const context_tree::chan
     const auto after = change(before);
     conflicts_ -= is_conflict(before) ? 1 : 0;
     conflicts_ += is_conflict(after) ? 1 : 0;
-    shared_ -= before.size() > 1 ? 1 : 0;
-    shared_ += after.size() > 1 ? 1 : 0;
+    most_siblings_ = std::max(most_siblings_, after.size());
     return after;
   });
 }

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <forward_list>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include <troupe/actors/context/state/tree/sibling.hpp>
@@ -17,9 +17,14 @@ class kept_siblings {
 public:
   /// Keeps a copy of one from the tree, in its order.
   void keep(sibling each) {
-    each.principal = texts_.emplace_front(each.principal);
-    each.value_bytes = texts_.emplace_front(each.value_bytes);
-    if (!each.counts.empty()) each.counts = texts_.emplace_front(each.counts);
+    auto& texts = texts_.emplace_back(std::make_unique_for_overwrite<char[]>(
+        each.principal.size() + each.value_bytes.size() + each.counts.size()));
+    auto* next = texts.get();
+    for (auto* text : {&each.principal, &each.value_bytes, &each.counts}) {
+      auto* const end = std::copy(text->begin(), text->end(), next);
+      *text = {next, end};
+      next = end;
+    }
     several_.push_back(each);
   }
   /// Adds the new one, a view, in its place. At most once, after all others are kept.
@@ -37,7 +42,7 @@ public:
 private:
   std::optional<sibling> only_;
   std::vector<sibling> several_;
-  std::forward_list<std::string> texts_;  ///< Do not move.
+  std::vector<std::unique_ptr<char[]>> texts_;  ///< Of the kept ones.
 };
 
 }  // namespace troupe

@@ -35,6 +35,7 @@ namespace {
 
 change_record resolve_writes(const conflict_resolution& strategy, const path& where,
                              std::span<const sibling> writes) {
+  if (const auto winner = strategy.winner(writes)) return writes[*winner].to_record(where);
   auto resolved = writes.front().to_record(where);
   for (const auto& next : writes.subspan(1))
     resolved = strategy.resolve(resolved, next.to_record(where));
@@ -72,11 +73,19 @@ change_record resolve_siblings(const conflict_resolution& strategy, const path& 
                                   : resolve_writes(strategy, where, siblings);
 }
 
+const sibling* winning_sibling(const conflict_resolution& strategy,
+                               std::span<const sibling> siblings) {
+  if (siblings.empty() || has_increments(siblings)) return nullptr;
+  if (siblings.size() == 1) return &siblings[0];
+  const auto winner = strategy.winner(siblings);
+  return winner ? &siblings[*winner] : nullptr;
+}
+
 std::optional<value> view_of(const conflict_resolution& strategy, const path& where,
                              std::span<const sibling> siblings) {
   if (siblings.empty()) return std::nullopt;
-  if (siblings.size() == 1 && siblings[0].operation != operation::increment)
-    return siblings[0].is_tombstone() ? std::nullopt : std::optional{siblings[0].copy_value()};
+  if (const auto* winner = winning_sibling(strategy, siblings))
+    return winner->is_tombstone() ? std::nullopt : std::optional{winner->copy_value()};
   auto resolved = resolve_siblings(strategy, where, siblings);
   if (resolved.operation == operation::erase) return std::nullopt;
   return std::move(resolved.new_value);
@@ -84,7 +93,7 @@ std::optional<value> view_of(const conflict_resolution& strategy, const path& wh
 
 bool shows_value(const conflict_resolution& strategy, const path& where,
                  std::span<const sibling> siblings) {
-  if (siblings.size() == 1) return !siblings[0].is_tombstone();
+  if (const auto* winner = winning_sibling(strategy, siblings)) return !winner->is_tombstone();
   return view_of(strategy, where, siblings).has_value();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -28,6 +29,11 @@ public:
   /// Resolves two records to one. `local` is the earlier sibling by (timestamp, dot).
   virtual change_record resolve(const change_record& local, const change_record& remote) const = 0;
 
+  /// Which of these writes, which are in the order of siblings, is what folding `resolve` over them
+  /// gives; or nothing, where that may be another record than each of them. Readers pay for no
+  /// copies then.
+  virtual std::optional<std::size_t> winner(std::span<const sibling>) const { return std::nullopt; }
+
   /// True when the writes are concurrent: same path, different dots, neither observed the other.
   virtual bool conflicts(const change_record& local, const change_record& remote) const;
 };
@@ -40,6 +46,9 @@ public:
     return "of concurrent writes the latest by (timestamp, dot) counts";
   }
   change_record resolve(const change_record& local, const change_record& remote) const override;
+  std::optional<std::size_t> winner(std::span<const sibling> writes) const override {
+    return writes.size() - 1;
+  }
 };
 
 /// The record that readers of `where` see: `strategy.resolve` folded over the siblings in their
@@ -47,11 +56,15 @@ public:
 change_record resolve_siblings(const conflict_resolution& strategy, const path& where,
                                std::span<const sibling> siblings);
 
+/// The sibling whose value, or erasure, is what readers see; null when there is none, or when what
+/// they see has to be made of several. O(siblings), without a copy.
+const sibling* winning_sibling(const conflict_resolution& strategy,
+                               std::span<const sibling> siblings);
+
 /// What readers of `where` see, or nothing. O(siblings).
 std::optional<value> view_of(const conflict_resolution& strategy, const path& where,
                              std::span<const sibling> siblings);
-/// Whether readers of `where` see a value. As `view_of`, without copying the value of a single
-/// sibling.
+/// Whether readers of `where` see a value. As `view_of`, without copying the value of a winner.
 bool shows_value(const conflict_resolution& strategy, const path& where,
                  std::span<const sibling> siblings);
 

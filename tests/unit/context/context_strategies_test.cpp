@@ -9,6 +9,7 @@
 
 #include <troupe/actors/context/state/strategies.hpp>
 #include <troupe/tests/support/fixtures/engine_fixture.hpp>
+#include <troupe/tests/support/fixtures/tree_fixture.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -48,6 +49,29 @@ TEST_CASE("writes conflict when neither knew of the other") {
   CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/b", 2)));
   CHECK_FALSE(strategy.conflicts(one, put({node(3), 1, 1}, "/a", 2, {seen(one)})));
   CHECK_FALSE(strategy.conflicts(put({node(3), 1, 1}, "/a", 2, {seen(one)}), one));
+}
+
+TEST_CASE("the winner that a strategy names is the write that folding gives, and readers see it") {
+  std::mt19937 random{1};
+  for (int round = 0; round < 2000; ++round) {
+    auto held = random_siblings(random);
+    const auto siblings = held.all();
+    const last_writer_wins strategy;
+    const path where{"/x"};
+    auto folded = siblings.front().to_record(where);
+    for (const auto& each : siblings.subspan(1))
+      folded = strategy.resolve(folded, each.to_record(where));
+    REQUIRE(strategy.winner(siblings));
+    CHECK(siblings[*strategy.winner(siblings)].to_record(where) == folded);
+    CHECK(resolve_siblings(strategy, where, siblings) == folded);
+    const bool is_erased = folded.operation == operation::erase;
+    CHECK(view_of(strategy, where, siblings) ==
+          (is_erased ? std::nullopt : std::optional{folded.new_value}));
+    CHECK(shows_value(strategy, where, siblings) == !is_erased);
+    // One that makes another record names none.
+    CHECK((siblings.size() == 1 || !winning_sibling(left_wins{}, siblings)));
+  }
+  CHECK_FALSE(winning_sibling(last_writer_wins{}, {}));
 }
 
 TEST_CASE("different strategies have different hashes") {
