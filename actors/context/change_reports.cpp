@@ -4,6 +4,10 @@
 
 namespace troupe {
 
+std::string changes_are(std::uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " change is" : " changes are");
+}
+
 void change_reports::conflict(const change_record& change, std::vector<sync_effect>& effects) {
   if (!conflicts_.admit()) return;
   effects.push_back(sync_log_line{log_severity::info,

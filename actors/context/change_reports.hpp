@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <troupe/actors/context/sync_effects.hpp>
 #include <troupe/actors/kernel/rate_window.hpp>
 
 namespace troupe {
+
+/// `"1 change is"`, `"2 changes are"`.
+std::string changes_are(std::uint64_t count);
 
 /// Log lines about changes of peers: conflicts, refusals and alarms. Peers can cause them without
 /// end, so of each kind a second has few lines and then one with the number of the others. Pure.

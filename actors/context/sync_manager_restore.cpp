@@ -74,7 +74,7 @@ std::vector<std::string> sync_manager::problems() const {
         "when a checkpoint has been written");
   if (restoring_) all.push_back(describe(*restoring_));
   if (const auto count = engine_.quarantine().size(); count > 0)
-    all.push_back(std::to_string(count) + (count == 1 ? " change is" : " changes are") +
+    all.push_back(changes_are(count) +
                   " in quarantine, because one number was given to several writes: a node runs "
                   "twice, or lies; see 'troupe context quarantine'");
   for (auto& each : lease_problems()) all.push_back(std::move(each));

@@ -29,9 +29,8 @@ void sync_manager::answer(context_request settle, result<void> outcome) {
 /// why there is none.
 result<void> sync_manager::settled_without(std::uint64_t upto, const std::string& why) const {
   if (upto <= queue_.durable()) return {};  // the next start replays the log
-  const auto waiting = upto - queue_.durable();
   return fail(error_code::storage_failure,
-              std::to_string(waiting) + (waiting == 1 ? " change is" : " changes are") +
+              changes_are(upto - queue_.durable()) +
                   " not on the disk, and not acknowledged as durable: " + why);
 }
 

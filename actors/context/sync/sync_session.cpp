@@ -279,7 +279,7 @@ void sync_session::compare_roots(const sync_heads& heads, effects& out) {
   const bool comparable = heads.root != state_hash{} && view_.root() != state_hash{} &&
                           heads.vector == view_.committed().vector();
   if (!comparable || heads.root == view_.root()) return;
-  out.push_back(report_roots{view_.root(), heads.root});
+  out.push_back(report_roots{});
 }
 
 /// Asks for the peer's state when its log cannot help, and nobody else has helped for a second.

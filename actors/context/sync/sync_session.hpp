@@ -101,9 +101,7 @@ struct report_mismatch {
 /// Both nodes committed the same changes and hold different trees: one is damaged, or has a change
 /// in quarantine, or has collected a tombstone that keeps away another write in the other one.
 /// Reported with each heads that say so.
-struct report_roots {
-  state_hash ours, theirs;
-};
+struct report_roots {};
 /// The peer has changes of an incarnation whose end this node has forgotten, so that it cannot tell
 /// which of them are new. Reported once in a session. An operator must know.
 struct report_forgotten {
