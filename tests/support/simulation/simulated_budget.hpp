@@ -19,7 +19,8 @@ public:
       : network_(network), links_(nodes * (nodes - 1) / 2), missing_(again * missing) {
     // Each node may get what it lacks from each other one, and again what was lost before.
     pushed_ = network.pushed() + again * (4 * missing * nodes + 200);
-    bytes_ = network.bytes() + again * (weight * nodes + 2'000 * links_);
+    // A push of one change has a head of some bytes, and may have been asked for by name.
+    bytes_ = network.bytes() + again * (weight * nodes + 100 * missing + 2'000 * links_);
     others_before_ = network.messages() - network.heads();
     // Each link that comes back is told to those that are there.
     heads_ = network.heads() + 2 * nodes * links_;

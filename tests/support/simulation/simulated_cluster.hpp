@@ -253,7 +253,11 @@ private:
   /// What it may cost until all agree.
   heal_budget budget() const {
     std::size_t missing = 0, weight = 0;
-    for (const auto& id : stored_anywhere()) {
+    auto there = stored_anywhere();
+    for (const auto& [id, record] : oracle_.all())  // and what waits for a disk
+      for (const auto& each : nodes_)
+        if (each->manager().engine().processed().covers(id)) there.insert(id);
+    for (const auto& id : there) {
       const auto lacking =
           static_cast<std::size_t>(std::ranges::count_if(nodes_, [&](const auto& each) {
             return each->is_restoring() || !each->disk.stored().covers(id);
