@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <caf/typed_actor.hpp>
@@ -76,6 +77,19 @@ struct entries_kept {
   std::string file;
 };
 
+/// Asks the store to keep what has come of the state of a peer.
+struct write_transfer {
+  transfer_part part;
+};
+/// Asks the store for what it keeps of the state of a peer.
+struct load_transfer {
+  context_tree own;  ///< Of this node.
+};
+/// The answer.
+struct transfer_loaded {
+  std::optional<kept_transfer> kept;
+};
+
 /// Asks the store to check its next part, and to mend what is damaged. Answered by
 /// `scrubbed_part`.
 struct check_store {};
@@ -128,6 +142,9 @@ struct settle_context {
   X(troupe_context, troupe::state_set_aside)       \
   X(troupe_context, troupe::keep_entries)          \
   X(troupe_context, troupe::entries_kept)          \
+  X(troupe_context, troupe::write_transfer)        \
+  X(troupe_context, troupe::load_transfer)         \
+  X(troupe_context, troupe::transfer_loaded)       \
   X(troupe_context, troupe::hear_next)             \
   X(troupe_context, troupe::want_clock_correction) \
   X(troupe_context, troupe::scrubbed_part)         \

@@ -158,6 +158,25 @@ void replica_state::carry_out(keep_aside& effect) {
             [report](const error& why) { report(fail(why)); });
 }
 
+void replica_state::carry_out(keep_transfer& effect) {
+  const auto report = [this](const result<void>& done) {
+    manager_->transfer_kept(done);
+    carry_out_effects();
+  };
+  ask(self_, store_, disk_deadline, write_transfer{std::move(effect.part)})
+      .then([report] { report({}); }, [report](const error& why) { report(fail(why)); });
+}
+
+void replica_state::carry_out(find_transfer& effect) {
+  const auto report = [this](result<std::optional<kept_transfer>> found) {
+    manager_->transfer_found(std::move(found));
+    carry_out_effects();
+  };
+  ask(self_, store_, whole_deadline, load_transfer{std::move(effect.own)})
+      .then([report](transfer_loaded& loaded) { report(std::move(loaded.kept)); },
+            [report](const error& why) { report(fail(why)); });
+}
+
 /// An allocator may keep memory for the threads that have used it. So the replica gives it back on
 /// one thread after the other: a timer often lets it run on another one.
 void replica_state::carry_out(give_back_memory&) {

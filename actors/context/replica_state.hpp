@@ -90,6 +90,8 @@ private:
   void carry_out(scrub_store& effect);
   void carry_out(begin_anew& effect);
   void carry_out(keep_aside& effect);
+  void carry_out(keep_transfer& effect);
+  void carry_out(find_transfer& effect);
   void carry_out(give_back_memory& effect);
   void carry_out(send_to_peer& effect);
   void carry_out(close_peer& effect);

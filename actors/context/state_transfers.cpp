@@ -47,9 +47,11 @@ const sync_range& state_transfers::begin(peer_id peer, transfer_purpose purpose,
                                          const context_tree& like, engine_limits limits,
                                          std::uint64_t now_ms) {
   const bool has_kept = purpose == transfer_purpose::join && kept_.has_value();
-  auto start = has_kept ? *std::exchange(kept_, std::nullopt) : like;
-  taken_.emplace(taking{peer, purpose, state_pull{std::move(start), ++begun_, limits, max_bytes},
-                        has_kept, now_ms, now_ms, now_ms});
+  auto kept = has_kept ? std::exchange(kept_, std::nullopt) : std::nullopt;
+  taken_.emplace(taking{peer, purpose,
+                        state_pull{like, ++begun_, limits, max_bytes, std::move(kept)}, has_kept,
+                        now_ms, now_ms, now_ms});
+  if (purpose == transfer_purpose::join) journal_.begin(has_kept);
   return taken_->pull.question();
 }
 
@@ -57,13 +59,27 @@ state_pull* state_transfers::from(peer_id peer) noexcept {
   return taken_ && taken_->peer == peer ? &taken_->pull : nullptr;
 }
 
-void state_transfers::answered(std::uint64_t now_ms) {
+void state_transfers::answered(const binary& entries, std::uint64_t now_ms) {
   taken_->asked_ms = taken_->answered_ms = now_ms;
+  if (taken_->purpose == transfer_purpose::join && !entries.bytes.empty()) journal_.add(entries);
+}
+
+void state_transfers::stored() {
+  const bool comes = taken_ && taken_->purpose == transfer_purpose::join;
+  if (!comes && !kept_) journal_.drop();
+}
+
+void state_transfers::found(std::optional<kept_transfer> kept) {
+  knows_kept_ = true;
+  if (!kept) return;
+  journal_.found(kept->bytes);
+  kept_ = std::move(kept->tree);
 }
 
 void state_transfers::end(bool keeps, std::uint64_t now_ms) {
   kept_ms_ = now_ms;
   if (keeps && (taken_->has_kept || taken_->pull.received() > 0)) kept_ = taken_->pull.tree();
+  if (!keeps && taken_->purpose == transfer_purpose::join) journal_.drop();
   taken_.reset();
 }
 
@@ -76,7 +92,11 @@ std::optional<state_transfers::repeated> state_transfers::tick(std::uint64_t now
   std::erase_if(given_, [now_ms](const auto& each) {
     return each.second.offered && each.second.used_ms + offer_lasts_ms < now_ms;
   });
-  if (!taken_ && kept_ms_ + takes_at_most_ms < now_ms) kept_.reset();
+  if (!kept_ms_) kept_ms_ = now_ms;
+  if (!taken_ && kept_ && *kept_ms_ + takes_at_most_ms < now_ms) {
+    kept_.reset();
+    journal_.drop();
+  }
   if (!taken_) return std::nullopt;
   if (taken_->answered_ms + give_up_ms < now_ms || taken_->begun_ms + takes_at_most_ms < now_ms) {
     end(taken_->purpose == transfer_purpose::join, now_ms);

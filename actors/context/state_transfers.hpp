@@ -8,6 +8,7 @@
 #include <troupe/actors/context/sync/state_offer.hpp>
 #include <troupe/actors/context/sync/state_pull.hpp>
 #include <troupe/actors/context/sync_ids.hpp>
+#include <troupe/actors/context/transfer_journal.hpp>
 
 namespace troupe {
 
@@ -32,6 +33,9 @@ public:
   /// Of a state that is taken: the bytes of all its entries.
   static constexpr std::uint64_t max_bytes = std::uint64_t{16} << 30;
 
+  /// @param write_at see `transfer_journal`.
+  explicit state_transfers(std::size_t write_at = std::size_t{256} << 10) : journal_(write_at) {}
+
   // -- giving -------------------------------------------------------------------------------------
 
   /// The peer has asked for a state that is not offered yet. False when one is on its way to it.
@@ -48,6 +52,8 @@ public:
   // -- taking -------------------------------------------------------------------------------------
 
   bool is_taking() const noexcept { return taken_.has_value(); }
+  /// Whether a transfer may begin: none is under way, and it is known what is kept of earlier ones.
+  bool may_begin() const noexcept { return !taken_ && knows_kept_; }
   /// Begins to take the state of a peer. None may be under way. @param like this node's own tree.
   const sync_range& begin(peer_id peer, transfer_purpose purpose, const context_tree& like,
                           engine_limits limits, std::uint64_t now_ms);
@@ -55,12 +61,21 @@ public:
   transfer_purpose purpose() const noexcept { return taken_->purpose; }
   /// The transfer from this peer, or null.
   state_pull* from(peer_id peer) noexcept;
-  /// The peer has answered.
-  void answered(std::uint64_t now_ms);
+  /// The peer has answered with what is of use. @param entries of the answer, packed; or empty.
+  void answered(const binary& entries, std::uint64_t now_ms);
   /// The transfer is over. What has come is kept for the next one unless it is of no use.
   void end(bool keeps, std::uint64_t now_ms);
-  /// What was kept is not needed any more.
+  /// What was kept is not needed any more, unless this node is started again.
   void drop_kept() noexcept { kept_.reset(); }
+  /// A state that was taken is on the disk. Its file goes, unless another one is coming.
+  void stored();
+
+  // -- taking, over a restart ---------------------------------------------------------------------
+
+  /// What an earlier life of this node has kept, if anything.
+  void found(std::optional<kept_transfer> kept);
+  /// What has come so far is on its way to a file.
+  transfer_journal& journal() noexcept { return journal_; }
 
   // -- both ---------------------------------------------------------------------------------------
 
@@ -90,8 +105,10 @@ private:
 
   std::map<peer_id, giving> given_;
   std::optional<taking> taken_;
-  std::optional<context_tree> kept_;  ///< What has come in the transfer before.
-  std::uint64_t kept_ms_ = 0;
+  std::optional<context_tree> kept_;      ///< What has come in the transfer before.
+  std::optional<std::uint64_t> kept_ms_;  ///< Since when; nothing before the first tick.
+  bool knows_kept_ = false;
+  transfer_journal journal_;
   std::uint64_t begun_ = 0;
 };
 

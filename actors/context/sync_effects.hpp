@@ -11,6 +11,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/sync/sync_session.hpp>
 #include <troupe/actors/context/sync_ids.hpp>
+#include <troupe/actors/context/transfer_journal.hpp>
 #include <troupe/actors/context/writes.hpp>
 #include <troupe/messages/logging.hpp>
 
@@ -60,6 +61,16 @@ struct begin_anew {
 /// file for people. Then report `kept_aside`.
 struct keep_aside {
   context_tree entries;
+};
+
+/// Do this to the file of what has come of the state of a peer. Then report `transfer_kept`.
+struct keep_transfer {
+  transfer_part part;
+};
+/// Look for what an earlier life of this node has kept of the state of a peer. Then report
+/// `transfer_found`.
+struct find_transfer {
+  context_tree own;  ///< See `kept_transfer`.
 };
 
 /// Check the next part of the store, and mend what is damaged. Then report `scrubbed`.
@@ -143,7 +154,8 @@ struct sync_log_line {
 /// What the owner of a manager has to do, in order.
 using sync_effect =
     std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
-                 scrub_store, begin_anew, keep_aside, give_back_memory, send_to_peer, close_peer,
-                 answer_write, answer_settle, tell_watcher, end_watcher, sync_log_line>;
+                 scrub_store, begin_anew, keep_aside, keep_transfer, find_transfer,
+                 give_back_memory, send_to_peer, close_peer, answer_write, answer_settle,
+                 tell_watcher, end_watcher, sync_log_line>;
 
 }  // namespace troupe

@@ -26,6 +26,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       members_(engine_.own_incarnation().origin),
       leases_(settings.leases),
       checkpoints_(settings.checkpoint_every, settings.replayed),
+      transfers_(settings.keep_transfer_at),
       scrubs_(settings.scrub),
       watchers_(settings.watches),
       peers_({settings.cluster, engine_.own_incarnation().origin,
@@ -41,6 +42,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
   } else {
     begin_to_leave();
   }
+  effects_.push_back(find_transfer{engine_.tree()});
 }
 
 void sync_manager::take_effects(std::vector<sync_effect>& into) {
@@ -217,6 +219,7 @@ void sync_manager::go_on() {
     begin_to_leave();
   }
   take_due_checkpoint();
+  keep_transfers();
   while (auto ready = waiting_.next(queue_.durable()))
     std::visit([this](auto& each) { serve(each); }, *ready);
   serve_member_waits();
@@ -282,6 +285,8 @@ void sync_manager::disk_refused(const error& why) {
   if (queue_.health())
     log(log_severity::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
   queue_.end_commit(fail(why));
+  transfers_.journal().give_up();  // the room may be needed
+  keep_transfers();
   for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);
 }
 

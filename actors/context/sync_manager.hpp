@@ -46,6 +46,8 @@ struct sync_settings {
   std::size_t max_long_reads = 2;  ///< Each keeps a thread busy.
   bool joins = true;               ///< Becomes a member when it meets another node.
   std::size_t max_member_waits = std::size_t{1} << 16;  ///< Writes that wait for other members.
+  /// Bytes of a state on its way here that are kept at once for the next start.
+  std::size_t keep_transfer_at = std::size_t{256} << 10;
   commit_limits commits;
   sync_limits sync;
   watch_limits watches;
@@ -129,6 +131,10 @@ public:
   void retire();
   /// A `begin_anew` has failed. It is logged and tried again later.
   void set_aside_failed(const error& why);
+  /// The outcome of a `keep_transfer`. The first failure of a transfer is logged.
+  void transfer_kept(const result<void>& done);
+  /// The outcome of a `find_transfer`. One that failed is logged: then a transfer begins anew.
+  void transfer_found(result<std::optional<kept_transfer>> found);
   /// The outcome of a `keep_aside`: the file. One that failed is logged and tried again later.
   void kept_aside(const result<std::string>& where);
 
@@ -260,6 +266,7 @@ private:
   void collect();
   path_filter what_is_watched() const;
   void want_state(peer_id peer, version_vector base);
+  void keep_transfers();
   void wait_before_join(peer_id peer, std::uint64_t milliseconds);
   void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);

@@ -62,7 +62,7 @@ void sync_manager::want_state(peer_id peer, version_vector base) {
   // Two nodes that have forgotten each other give each other nothing.
   if (members_.forgotten().contains(node) && !peers_.find(peer)->may_push()) return;
   const auto next = next_join_ms_.find(node);
-  if (transfers_.is_taking() || (restoring_ && !restoring_->may_give(node))) return;
+  if (!transfers_.may_begin() || (restoring_ && !restoring_->may_give(node))) return;
   const bool may_join = (next == next_join_ms_.end() || now_.steady_ms >= next->second) &&
                         !differ_.contains(peer) && !queue_.is_full() && queue_.health();
   if (!may_join) return;
@@ -100,9 +100,9 @@ void sync_manager::carry_out(peer_id peer, take_state& effect) {
     return carry_out(peer, {close_session{goes_on.error()}});
   }
   if (!*goes_on) return;
-  transfers_.answered(now_.steady_ms);
+  transfers_.answered(effect.answer.entries, now_.steady_ms);
   effects_.push_back(send_to_peer{peer, pull->question()});
-  if (!pull->is_done()) return;
+  if (!pull->is_done()) return keep_transfers();
   const auto theirs = pull->state();
   const auto entries = pull->received();
   const auto purpose = transfers_.purpose();
@@ -180,10 +180,38 @@ void sync_manager::compare_with(peer_id peer, const engine_state& theirs) {
   go_on();
 }
 
-/// A state that was joined is on the disk.
+/// A state that was joined is on the disk. What is kept of it would be of use no more, unless
+/// another one is coming already.
 void sync_manager::add_committed(const adopted_state& adopted) {
+  transfers_.stored();
   committed_.join(adopted.foreign);
   log_base_.join(adopted.foreign);
+}
+
+// -- over a restart -------------------------------------------------------------------------------
+
+void sync_manager::transfer_found(result<std::optional<kept_transfer>> found) {
+  if (found && *found)
+    log(log_severity::info, "context.transfer_found", {{"entries", (*found)->entries}});
+  transfers_.found(found ? std::move(*found) : std::nullopt);
+  if (found) return;
+  log(log_severity::warning, "context.transfer_not_found",
+      {{"reason", foreign_text{found.error().message}}});
+  transfers_.journal().found(0);
+  transfers_.journal().drop();
+  keep_transfers();
+}
+
+void sync_manager::transfer_kept(const result<void>& done) {
+  if (transfers_.journal().done(done.has_value()))
+    log(log_severity::warning, "context.transfer_not_kept",
+        {{"reason", foreign_text{done.error().message}}});
+  keep_transfers();
+}
+
+void sync_manager::keep_transfers() {
+  if (leaving_ == leaving::asked) return;  // the store removes the file
+  if (auto part = transfers_.journal().next()) effects_.push_back(keep_transfer{std::move(*part)});
 }
 
 // -- the base of the log --------------------------------------------------------------------------

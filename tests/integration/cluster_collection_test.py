@@ -5,7 +5,6 @@ import json
 import pathlib
 import re
 import signal
-import sqlite3
 import sys
 import unittest
 
@@ -17,31 +16,12 @@ VALUES = 12_000
 
 class ClusterCollection(NodeTest):
     def start_with_short_log(self, name, *options):
-        file = self.directory / f"{name}.toml"
-        file.write_text("history = 50\n")
-        return self.start("--config", file, "--listen", "127.0.0.1:0", "--no-discovery", *options,
-                          name=name)
+        return self.start_configured(name, {"history": 50}, *options)
 
     def fill(self, node, text):
         file = self.directory / "values.json"
         file.write_text(json.dumps({f"key {i}": f"{text} {i}" for i in range(VALUES)}))
         node.do("context", "import", file)
-
-    def count(self, node, table):
-        """The rows of a table in the node's database."""
-        database = sqlite3.connect(f"file:{node.data / 'context.db'}?mode=ro", uri=True)
-        try:
-            return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        finally:
-            database.close()
-
-    def changes_in_log(self, node):
-        database = sqlite3.connect(f"file:{node.data / 'context.db'}?mode=ro", uri=True)
-        try:
-            changes = "SELECT coalesce(sum(last - first + 1), 0) FROM log"
-            return database.execute(changes).fetchone()[0]
-        finally:
-            database.close()
 
     def tombstones_collected(self, node):
         return sum(map(int, re.findall(r"context.tombstones_collected tombstones=(\d+)",
@@ -55,7 +35,7 @@ class ClusterCollection(NodeTest):
         for text in ("first", "second", "third"):
             self.fill(a, text)
         # A checkpoint is due every 20,000 changes; what it holds leaves the log.
-        wait_until(lambda: self.changes_in_log(a) < 20_000, 30)
+        wait_until(lambda: a.changes_in_log() < 20_000, 30)
         b = self.start_with_short_log("b", "--join", a.address)
         self.assert_equal_states(a, b)
         self.assertIn("context.state_joined", b.log_text())
@@ -86,7 +66,7 @@ class ClusterCollection(NodeTest):
         self.assertEqual(b.ask("node", "info")["entries"], VALUES)
         # Now that all members have it, the log lets it go.
         self.fill(a, "third")
-        wait_until(lambda: self.changes_in_log(a) < 20_000, 30)
+        wait_until(lambda: a.changes_in_log() < 20_000, 30)
 
     def test_what_was_deleted_leaves_the_disks_of_all_members(self):
         a = self.start_with_short_log("a")
@@ -104,7 +84,8 @@ class ClusterCollection(NodeTest):
         self.assertEqual(a.ask("node", "info")["conflicts"], 0)
         for node in (a, b):
             node.stop()
-            self.assertEqual(self.count(node, "entries"), 4)  # two values, two members
+            # Two values and two members.
+            self.assertEqual(node.query("SELECT count(*) FROM entries"), 4)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,7 @@ VALUES = 3000
 
 class DamagedStore(NodeTest):
     def configured(self, name, history, *options):
-        file = self.directory / f"{name}.toml"
-        file.write_text(f"history = {history}\n")
-        return self.start("--config", file, "--listen", "127.0.0.1:0", "--no-discovery", *options,
-                          name=name)
+        return self.start_configured(name, {"history": history}, *options)
 
     def fill(self, node, text):
         file = self.directory / "values.json"
@@ -96,15 +93,7 @@ class DamagedStore(NodeTest):
         """Until a log lacks what its checkpoint has. One is due after 20,000 changes."""
         for text in ("a", "b", "c", "d", "e", "f", "text"):
             self.fill(node, text)
-        wait_until(lambda: self.collected(on), 60)
-
-    def collected(self, node):
-        database = sqlite3.connect(f"file:{node.data / 'context.db'}?mode=ro", uri=True)
-        try:
-            return database.execute(
-                "SELECT count(*) FROM meta WHERE key = 'log_base'").fetchone()[0] > 0
-        finally:
-            database.close()
+        wait_until(lambda: on.query("SELECT count(*) FROM meta WHERE key = 'log_base'") > 0, 60)
 
     def test_without_log_and_members_what_is_left_can_be_saved(self):
         node = self.configured("a", 0)

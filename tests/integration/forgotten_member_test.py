@@ -10,19 +10,15 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from nodes import (  # noqa: E402
-    FAILED, NOT_FOUND, SUCCESS, USAGE, NodeTest, wait_until)
-
-LISTEN = ("--listen", "127.0.0.1:0", "--no-discovery")
+    ALONE, FAILED, NOT_FOUND, SUCCESS, USAGE, NodeTest, wait_until)
 
 
 class ForgottenMember(NodeTest):
     def configured(self, name, *options, lease_ms=600_000):
-        file = self.directory / f"{name}.toml"
-        file.write_text(f"history = 0\nmember_lease_ms = {lease_ms}\n")
-        return self.start("--config", file, *LISTEN, *options, name=name)
+        return self.start_configured(name, {"history": 0, "member_lease_ms": lease_ms}, *options)
 
     def restart(self, node, *options):
-        return node.start("--config", self.directory / f"{node.data.name}.toml", *LISTEN, *options)
+        return node.start("--config", self.directory / f"{node.data.name}.toml", *ALONE, *options)
 
     def pair(self):
         a = self.configured("a")

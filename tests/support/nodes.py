@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -20,6 +21,9 @@ PACKAGES = pathlib.Path(os.environ.get("TROUPE_PACKAGES", SOURCE / "build/packag
 
 # The exit codes that `troupe --help` documents.
 SUCCESS, FAILED, USAGE, NOT_FOUND, DENIED, UNAVAILABLE, TIMEOUT, REFUSED, DAMAGED = range(9)
+
+# Options of a node that meets others only where it is told to.
+ALONE = ("--listen", "127.0.0.1:0", "--no-discovery")
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -120,6 +124,17 @@ class Node:
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"RssAnon:\s+(\d+) kB", status).group(1)) * 1024
 
+    def query(self, statement):
+        """What a statement finds in the database of its context: of one row, the first column."""
+        database = sqlite3.connect(f"file:{self.data / 'context.db'}?mode=ro", uri=True)
+        try:
+            return database.execute(statement).fetchone()[0]
+        finally:
+            database.close()
+
+    def changes_in_log(self):
+        return self.query("SELECT coalesce(sum(last - first + 1), 0) FROM log")
+
     def log_text(self):
         return self.log.read_bytes().decode("utf-8", "replace")
 
@@ -183,6 +198,12 @@ class NodeTest(unittest.TestCase):
 
     def start(self, *options, name="node", **popen):
         return self.node(name).start("--name", name, *options, **popen)
+
+    def start_configured(self, name, settings, *options):
+        """Starts a node on a port of its own, with the settings of a file that it can use again."""
+        file = self.directory / f"{name}.toml"
+        file.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
+        return self.start("--config", file, *ALONE, *options, name=name)
 
     def stop_all(self):
         """Stops all nodes, which must succeed and leave nothing behind."""

@@ -178,10 +178,15 @@ result<void> context_store::set_aside(const engine_state& state, const version_v
     auto cut = log.cut({});
     return cut ? log.store_base({}) : cut;
   };
+  // What was coming is of a state that this node has no part in any more. If it cannot be removed,
+  // the next transfer says so, and begins with it.
+  static_cast<void>(transfer().remove());
   auto marked = contents_->checkpoints.set_aside(forgotten, without_log);
   if (marked) reopen();
   return marked;
 }
+
+transfer_file context_store::transfer() const { return transfer_file{contents_->where.transfer()}; }
 
 result<std::string> context_store::keep_unsent(const context_tree& entries) {
   const auto incarnation = contents_->meta.find<std::uint64_t>(meta_key::incarnation);

@@ -11,6 +11,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/schema.hpp>
 #include <troupe/actors/context/store/scrub.hpp>
+#include <troupe/actors/context/store/transfer_file.hpp>
 #include <troupe/actors/context/store/wal_guard.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
 #include <troupe/actors/context/sync/log_range.hpp>
@@ -88,6 +89,8 @@ public:
   /// @param state must have all changes of the log. @param forgotten See `saved_parts::forgotten`.
   /// @throws std::runtime_error when the file cannot be opened again.
   result<void> set_aside(const engine_state& state, const version_vector& forgotten);
+  /// The file of this directory.
+  transfer_file transfer() const;
   /// `write_unsent` into the directory of the store.
   result<std::string> keep_unsent(const context_tree& entries);
   /// What there is when the checkpoint was lost. O(entries + incarnations + log rows).

@@ -12,6 +12,7 @@ namespace troupe {
 ///     context.lock       held by the process that uses the store
 ///     context.id         see `identity_file`
 ///     context.unsent/    see `write_unsent`
+///     context.transfer   see `transfer_file`
 ///     context.salvage/   what is being saved of a damaged database
 ///     context.damaged/   the latest damaged database, as it was found; or a copy of the
 ///                        write-ahead file, when that was damaged
@@ -28,6 +29,7 @@ public:
   std::string salvaged_database() const { return salvage() + "/context.db"; }
   std::string damaged() const { return directory_ + "/context.damaged"; }
   std::string unsent() const { return directory_ + "/context.unsent"; }
+  std::string transfer() const { return directory_ + "/context.transfer"; }
 
   /// Makes the directory if there is none, with mode 0700.
   result<void> make_directory() const;

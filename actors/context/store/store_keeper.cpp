@@ -40,6 +40,14 @@ public:
             return entries_kept{std::move(file)};
           }));
         },
+        [this](const write_transfer& wanted) {
+          return reply(store_.transfer().carry_out(wanted.part));
+        },
+        [this](const load_transfer& wanted) -> caf::result<transfer_loaded> {
+          auto kept = store_.transfer().load(wanted.own);
+          if (!kept) return to_caf(std::move(kept.error()));
+          return transfer_loaded{std::move(*kept)};
+        },
         [this](check_store) { return reply(check()); },
     };
   }

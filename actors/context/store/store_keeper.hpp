@@ -27,6 +27,10 @@ using store_keeper_actor = caf::typed_actor<
     caf::result<state_set_aside>(set_state_aside),
     // Keeps entries in a file for people. Answers when it is on the disk.
     caf::result<entries_kept>(keep_entries),
+    // Keeps what has come of the state of a peer.
+    caf::result<void>(write_transfer),
+    // Gives what is kept of it.
+    caf::result<transfer_loaded>(load_transfer),
     // Checks the next part of the store.
     caf::result<scrubbed_part>(check_store)>;
 

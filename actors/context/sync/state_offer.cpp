@@ -5,9 +5,8 @@
 #include <vector>
 
 #include <troupe/actors/context/state/tree/path_order.hpp>
-#include <troupe/actors/context/state/tree/stored_entry.hpp>
+#include <troupe/actors/context/sync/packed_entries.hpp>
 #include <troupe/actors/context/sync/tree_ranges.hpp>
-#include <troupe/actors/context/sync/zstd_frame.hpp>
 
 namespace troupe {
 
@@ -28,7 +27,7 @@ public:
 
   result<void> finish() {
     if (entries_.empty()) return {};
-    into_.entries.bytes = compress(encode(entries_));
+    into_.entries.bytes = pack_entries(entries_);
     if (into_.entries.bytes.size() <= max_answer_bytes) return {};
     return fail(error_code::limit_exceeded,
                 "the values that compete for '" + entries_.back().path +

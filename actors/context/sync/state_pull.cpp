@@ -6,10 +6,9 @@
 
 #include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/state/tree/path_order.hpp>
-#include <troupe/actors/context/state/tree/stored_entry.hpp>
+#include <troupe/actors/context/sync/packed_entries.hpp>
 #include <troupe/actors/context/sync/state_offer.hpp>
 #include <troupe/actors/context/sync/tree_ranges.hpp>
-#include <troupe/actors/context/sync/zstd_frame.hpp>
 
 namespace troupe {
 
@@ -17,9 +16,6 @@ namespace {
 
 /// Parts of one answer. More than any that keeps the rules.
 constexpr std::size_t max_parts = state_offer::max_wanted * state_offer::split_into;
-/// Unpacked bytes of the entries in one answer: the last one may be large.
-constexpr codec_limits entry_limits{.frame_bytes = std::size_t{64} << 20,
-                                    .elements = std::uint64_t{1} << 23};
 
 tl::unexpected<error> broken(std::string why) {
   return fail(error_code::protocol_violation, "sync.state breaks the rules: " + std::move(why));
@@ -57,9 +53,13 @@ std::optional<std::string> malformed_entry(const path& where, std::span<const si
 
 }  // namespace
 
-state_pull::state_pull(context_tree start, std::uint64_t transfer, engine_limits limits,
-                       std::uint64_t max_bytes)
-    : tree_(std::move(start)), limits_(limits), max_bytes_(max_bytes) {
+state_pull::state_pull(context_tree own, std::uint64_t transfer, engine_limits limits,
+                       std::uint64_t max_bytes, std::optional<context_tree> kept)
+    : own_(std::move(own)),
+      tree_(kept ? *kept : own_),
+      limits_(limits),
+      max_bytes_(max_bytes),
+      has_unchecked_(kept.has_value()) {
   question_.transfer = transfer;
   question_.ask = 1;
 }
@@ -74,6 +74,8 @@ result<bool> state_pull::take(const sync_state& answer) {
   auto taken = answer.processed.bytes.empty() ? take_ranges(answer) : take_offer(answer);
   if (!taken) return fail(std::move(taken.error()));
   ask_next();
+  if (is_done() && has_unchecked_)
+    if (auto checked = check_unchecked(); !checked) return fail(std::move(checked.error()));
   return true;
 }
 
@@ -81,10 +83,12 @@ result<void> state_pull::take_offer(const sync_state& offer) {
   auto processed = decode<processed_changes>(offer.processed.bytes);
   if (!processed) return broken(processed.error().message);
   const bool is_one = offer.parts.size() == 1 && offer.parts[0].from.empty() &&
-                      offer.parts[0].to.empty() && offer.whole.empty();
+                      offer.parts[0].to.empty() && offer.whole.empty() &&
+                      offer.entries.bytes.empty();
   if (!is_one) return broken("an offer has one part, the whole tree");
   processed_ = std::move(*processed);
   if (++offers_ > max_offers) return broken("it offers one state after the other");
+  has_unchecked_ = has_unchecked_ || offers_ > 1;
   open_.clear();
   asked_.clear();
   return compare(offer.parts[0]);
@@ -130,15 +134,13 @@ result<void> state_pull::check_tiles(const sync_state& answer) const {
 result<void> state_pull::take_entries(const sync_state& answer) {
   std::vector<stored_entry> entries;
   if (!answer.entries.bytes.empty()) {
-    const auto plain = decompress(answer.entries.bytes, entry_limits.frame_bytes);
-    if (!plain) return broken("its entries: " + plain.error().message);
-    bytes_ += plain->size();
+    auto read = unpack_entries(answer.entries.bytes);
+    if (!read) return broken("its entries: " + read.error().message);
+    bytes_ += read->bytes;
     if (bytes_ > max_bytes_)
       return fail(error_code::limit_exceeded,
                   "the state of the peer has more than " + std::to_string(max_bytes_) + " bytes");
-    auto read = decode<std::vector<stored_entry>>(*plain, entry_limits);
-    if (!read) return broken("its entries: " + read.error().message);
-    entries = std::move(*read);
+    entries = std::move(read->entries);
   }
   auto at = entries.cbegin();
   for (const auto& range : answer.whole) {
@@ -187,6 +189,19 @@ result<void> state_pull::compare(const tree_range& theirs) {
     return fail(error_code::limit_exceeded, "the state of the peer has too many ranges");
   open_.push_back(theirs);
   return {};
+}
+
+/// What came in an earlier transfer, or before the latest offer, fits this one, too.
+result<void> state_pull::check_unchecked() const {
+  std::optional<std::string> wrong;
+  context_tree::diff(own_, tree_, [&](const tree_entry*, const tree_entry* theirs) {
+    if (!theirs) return true;
+    const auto where = path::from_checked(std::string{theirs->path()});
+    if (const auto why = malformed_entry(where, theirs->siblings(), processed_, limits_))
+      wrong = "the entry '" + where.text() + "' is malformed: " + *why;
+    return !wrong;
+  });
+  return wrong ? broken(std::move(*wrong)) : result<void>{};
 }
 
 void state_pull::ask_next() {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace troupe {
 /// range by range: ranges with equal hashes are not sent. Each answer is checked against what was
 /// announced: what the entries of a range add up to, and what the parts of a range add up to. So
 /// the peer gives what it has offered at the beginning, or the transfer ends. When it is over
-/// before its end, what has come is of use to the next one: begin that with `tree`.
+/// before its end, what has come is of use to the next one: give that `tree`.
 ///
 /// Bounded by `max_open` ranges, `max_offers`, and `max_bytes` of entries. Pure.
 class state_pull {
@@ -27,10 +28,11 @@ public:
   /// States that the peer offers, because it has let go of the one before.
   static constexpr unsigned max_offers = 16;
 
-  /// @param start like the peer's tree, or empty. @param transfer greater than earlier ones.
+  /// @param own the tree of this node. @param transfer greater than earlier ones.
   /// @param max_bytes of entries, not compressed, in all.
-  state_pull(context_tree start, std::uint64_t transfer, engine_limits limits,
-             std::uint64_t max_bytes);
+  /// @param kept what has come in an earlier transfer, to begin with instead of `own`. Not trusted.
+  state_pull(context_tree own, std::uint64_t transfer, engine_limits limits,
+             std::uint64_t max_bytes, std::optional<context_tree> kept = std::nullopt);
 
   /// The question under way. Sending it again does no harm. The last one says that all is there.
   const sync_range& question() const noexcept { return question_; }
@@ -57,9 +59,10 @@ private:
                        std::vector<struct stored_entry>::const_iterator first,
                        std::vector<struct stored_entry>::const_iterator last);
   result<void> compare(const tree_range& theirs);
+  result<void> check_unchecked() const;
   void ask_next();
 
-  context_tree tree_;
+  context_tree own_, tree_;
   engine_limits limits_;
   std::uint64_t max_bytes_;
   processed_changes processed_;
@@ -67,6 +70,7 @@ private:
   std::vector<tree_range> asked_;  ///< The same, in order, of those in the question.
   sync_range question_;
   unsigned offers_ = 0;
+  bool has_unchecked_;  ///< Entries that were not compared with what the peer has processed.
   std::uint64_t received_ = 0, bytes_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -23,7 +24,7 @@ namespace troupe::test::simulation {
 class simulated_disk {
 public:
   using job = std::variant<append_batch, read_peer_log, read_own_log, save_checkpoint, collect_log,
-                           scrub_store, begin_anew, keep_aside>;
+                           scrub_store, begin_anew, keep_aside, keep_transfer, find_transfer>;
 
   /// @param history changes that are kept in the log. @param truth knows all changes.
   simulated_disk(std::size_t history, const oracle& truth) : history_(history), truth_(truth) {}
@@ -176,6 +177,7 @@ private:
       stored_ = {};
       log_base_ = {};
       log_.clear();
+      transfer_.clear();
       begins_anew_ = answers;
     }
     if (!answers) manager.set_aside_failed(refusal());
@@ -184,6 +186,21 @@ private:
     if (refuses || random() % 4 == 0) return manager.kept_aside(fail(refusal()));
     kept_ = wanted.entries;
     manager.kept_aside(std::string{"unsent"});
+  }
+  void run(keep_transfer& wanted, sync_manager& manager, std::mt19937& random) {
+    const bool fails = refuses || random() % 8 == 0;
+    if (wanted.part.begins_anew && !fails) transfer_.clear();
+    if (!fails) std::ranges::copy(wanted.part.frames, std::back_inserter(transfer_));
+    manager.transfer_kept(fails ? result<void>{fail(refusal())} : result<void>{});
+  }
+  /// What comes last may be lost in a crash.
+  void run(find_transfer& wanted, sync_manager& manager, std::mt19937& random) {
+    if (random() % 8 == 0) return manager.transfer_found(fail(refusal()));
+    kept_transfer kept{wanted.own, 0, 0};
+    if (!transfer_.empty() && random() % 8 == 0) transfer_.pop_back();
+    for (const auto& [frame] : transfer_) must(kept.add(frame), "what was kept is malformed");
+    kept.bytes = transfer_.size();
+    manager.transfer_found(kept.entries > 0 ? std::optional{std::move(kept)} : std::nullopt);
   }
   void run(read_peer_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (random() % 20 == 0) return manager.log_read(wanted.peer, fail(refusal()));
@@ -286,6 +303,7 @@ private:
   std::optional<context_tree> old_entries_;    ///< Of a node that begins anew.
   version_vector old_;                         ///< What it had stored.
   context_tree kept_;                          ///< By the latest `keep_aside`.
+  std::vector<binary> transfer_;               ///< What has come of a state.
   std::vector<dot> set_aside_;
   bool begins_anew_ = false;
   struct files {

@@ -379,6 +379,8 @@ private:
   void carry_out(collect_log& effect) { disk.ask(std::move(effect)); }
   void carry_out(begin_anew& effect) { disk.ask(std::move(effect)); }
   void carry_out(keep_aside& effect) { disk.ask(std::move(effect)); }
+  void carry_out(keep_transfer& effect) { disk.ask(std::move(effect)); }
+  void carry_out(find_transfer& effect) { disk.ask(std::move(effect)); }
   void carry_out(give_back_memory&) {}
   void carry_out(send_to_peer& effect) {
     std::visit([this](const auto& message) { check_claims(message); }, effect.message);

@@ -45,6 +45,7 @@ struct scenario {
     settings.commits.max_batch = random() % 2 ? 1 + random() % 6 : 1000;
     if (random() % 3 == 0) settings.watches.max_unanswered = 1 + random() % 8;
     settings.commits.max_waiting = 1000;
+    if (random() % 2) settings.keep_transfer_at = 1;
     if (random() % 3 == 0) settings.commits.max_body_bytes = random() % 200;
     if (random() % 3 == 0) {
       engine.max_buffered_records = 2;
@@ -86,8 +87,9 @@ struct scenario {
          << ", open " << engine.max_open_weight << ", in flight "
          << settings.sync.max_in_flight_batches << " of " << settings.sync.max_in_flight_bytes
          << " B, queued " << settings.sync.max_queued_bytes << " B, leases of "
-         << settings.leases.length_ms << " ms, " << (backups ? "" : "no ") << "backups, "
-         << (newer ? "a newer node, " : "") << engine.single_counts << " counts, skew";
+         << settings.leases.length_ms << " ms, transfers kept from " << settings.keep_transfer_at
+         << " B on, " << (backups ? "" : "no ") << "backups, " << (newer ? "a newer node, " : "")
+         << engine.single_counts << " counts, skew";
     for (const auto each : skew_ms) text << ' ' << each;
     text << " ms";
     return text.str();

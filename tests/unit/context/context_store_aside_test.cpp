@@ -29,6 +29,7 @@ struct aside_fixture {
     take(store, {changes_of(2, 1, 1, "/a"), changes_of(2, 2, 3, "/b")});
     REQUIRE(store.checkpoint(engine.state()));
     take(store, {changes_of(2, 4, 5, "/c"), {put({ours.node, 2, 1}, "/own", "mine")}});
+    REQUIRE(store.transfer().append(std::vector<binary>{{"what was coming"}}));
   }
   void take(context_store& store, const std::vector<std::vector<change_record>>& all) {
     for (const auto& records : all) {
@@ -51,6 +52,7 @@ struct aside_fixture {
     CHECK(saved->base == processed_changes{});
     CHECK(saved->logged == processed_changes{});
     CHECK(saved->knows_base);
+    CHECK_FALSE(std::filesystem::exists(store_files{where.path().native()}.transfer()));
     const auto state = store.load_checkpoint();
     REQUIRE(state);
     CHECK(state->processed == processed_changes{});

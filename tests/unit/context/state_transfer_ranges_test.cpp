@@ -83,6 +83,11 @@ TEST_CASE("an offer that is malformed is refused") {
        "an offer has one part"},
       {"not to the end", [](sync_state& it) { it.parts[0].to = "/z"; }, "an offer has one part"},
       {"a whole range", [](sync_state& it) { it.whole = it.parts; }, "an offer has one part"},
+      {"entries that nothing has asked for",
+       [](sync_state& it) {
+         set_entries(it, {{"/z", store(siblings_for(1, 1).all())}});
+       },
+       "an offer has one part"},
       {"garbage for what was processed", [](sync_state& it) { it.processed.bytes = "garbage"; },
        "sync.state breaks the rules"},
       {"half of what was processed",

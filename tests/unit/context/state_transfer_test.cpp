@@ -128,10 +128,33 @@ TEST_CASE("a transfer that ended early is resumed, with a newer state as well") 
   theirs.put(place(3), siblings_for(9, 9).all());
   theirs.erase(place(700));
   const auto state = state_with(theirs, 20);
-  state_pull second{first.tree(), 2, {}, plenty};
+  state_pull second{{}, 2, {}, plenty, first.tree()};
   const auto after = run(second, {2, state});
   check_pulled(second, *state);
   CHECK(after.entries <= theirs.size() - before.entries + 3 * state_offer::few_entries);
+}
+
+TEST_CASE("what was kept becomes part of a state only as part of what the peer has processed") {
+  const auto kept = counted_tree(100);
+  // It says that its tree is the same, and not that it has processed any of it.
+  const auto forged = std::make_shared<const engine_state>(
+      engine_state{kept, processed_changes{version_vector{{{node(2), 4, 2}}}}, {}, {}});
+  const state_offer offer{1, forged};
+  const auto taken_by = [&](state_pull pull) {
+    return pull.take(sent(offer.greeting(pull.question().ask)));
+  };
+  const auto taken = taken_by({{}, 1, {}, plenty, kept});
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().code == error_code::protocol_violation);
+  CHECK(taken.error().message.find("a change that is not part of the state") != std::string::npos);
+  // What is this node's own needs no proof.
+  CHECK(taken_by({kept, 1, {}, plenty}));
+  CHECK(taken_by({kept, 1, {}, plenty, kept}));
+  // Neither does what the peer has processed.
+  const state_offer honest{1, state_with(kept)};
+  state_pull pull{{}, 1, {}, plenty, kept};
+  CHECK(pull.take(sent(honest.greeting(1))));
+  check_pulled(pull, *state_with(kept));
 }
 
 TEST_CASE("a state that is offered anew in the middle is compared from the beginning") {

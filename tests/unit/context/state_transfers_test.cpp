@@ -40,7 +40,7 @@ void begin_with(state_transfers& transfers, const state_offer& offer, int answer
     auto answer = answer_to(pull->question(), offer);
     answer.transfer = pull->question().transfer;
     REQUIRE(pull->take(answer));
-    transfers.answered(start);
+    transfers.answered({}, start);
   }
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("a question without an answer is asked again, and not before") {
   CHECK(again->question.ask == 2);
   CHECK_FALSE(transfers.tick(start + 2 * ask_again + 1));
   CHECK(transfers.tick(start + 2 * ask_again + 2));
-  transfers.answered(start + 3 * ask_again);
+  transfers.answered({}, start + 3 * ask_again);
   CHECK_FALSE(transfers.tick(start + 4 * ask_again));
   CHECK(transfers.tick(start + 4 * ask_again + 1));
 }
@@ -165,7 +165,7 @@ TEST_CASE("a transfer without an answer for long is over, and what had come is k
 TEST_CASE("each answer gives a transfer more time") {
   state_transfers transfers;
   begin_with(transfers, offer_of(counted_tree(10)), 1);
-  transfers.answered(start + give_up);
+  transfers.answered({}, start + give_up);
   transfers.tick(start + 2 * give_up);
   CHECK(transfers.is_taking());
   transfers.tick(start + 2 * give_up + 1);
@@ -226,4 +226,62 @@ TEST_CASE("nothing is kept of a transfer that had just begun") {
   transfers.begin(peer, transfer_purpose::join, counted_tree(5), {}, start);
   transfers.end(true, start);
   CHECK(kept(transfers) == 0);
+}
+
+TEST_CASE("no transfer begins before it is known what an earlier life has kept") {
+  state_transfers transfers;
+  CHECK_FALSE(transfers.may_begin());
+  transfers.found({{counted_tree(5), 5, 100}});
+  CHECK(transfers.may_begin());
+  transfers.begin(peer, transfer_purpose::join, counted_tree(1), {}, start);
+  CHECK_FALSE(transfers.may_begin());
+  CHECK(transfers.from(peer)->tree().size() == 5);
+  CHECK_FALSE(transfers.journal().next());
+}
+
+TEST_CASE("what an earlier life has kept is let go with its file when it is not needed for long") {
+  state_transfers transfers;
+  transfers.found({{counted_tree(5), 5, 100}});
+  transfers.tick(start);
+  transfers.tick(start + state_transfers::takes_at_most_ms);
+  CHECK_FALSE(transfers.journal().next());
+  transfers.tick(start + state_transfers::takes_at_most_ms + 1);
+  CHECK(transfers.journal().next()->begins_anew);
+  CHECK(kept(transfers) == 0);
+}
+
+TEST_CASE("what comes of a state is kept for the next start, and of a comparison nothing is") {
+  const binary entries{"entries"};
+  state_transfers transfers{1};
+  transfers.begin(peer, transfer_purpose::compare, {}, {}, start);
+  transfers.answered(entries, start);
+  transfers.end(false, start);
+  CHECK_FALSE(transfers.journal().next());
+  transfers.begin(peer, transfer_purpose::join, {}, {}, start);
+  transfers.answered(entries, start);
+  CHECK(transfers.journal().next()->frames == std::vector<binary>{entries});
+  transfers.journal().done(true);
+  // The state before it is stored meanwhile.
+  transfers.stored();
+  CHECK_FALSE(transfers.journal().next());
+  SUBCASE("until it is not wanted for long") {
+    auto* pull = transfers.from(peer);
+    const auto offer = offer_of(counted_tree(10));
+    for (int i = 0; i < 2; ++i) {
+      auto answer = answer_to(pull->question(), offer);
+      answer.transfer = pull->question().transfer;
+      REQUIRE(pull->take(answer));
+    }
+    transfers.end(true, start);
+    transfers.stored();  // of an earlier transfer
+    CHECK_FALSE(transfers.journal().next());
+    transfers.tick(start + state_transfers::takes_at_most_ms + 1);
+  }
+  SUBCASE("until it is of no use") { transfers.end(false, start); }
+  SUBCASE("until it is stored") {
+    transfers.end(true, start);
+    CHECK_FALSE(transfers.journal().next());
+    transfers.stored();
+  }
+  CHECK(transfers.journal().next()->begins_anew);
 }

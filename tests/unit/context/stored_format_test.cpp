@@ -18,6 +18,8 @@
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/store/transfer_file.hpp>
+#include <troupe/actors/context/sync/packed_entries.hpp>
 #include <troupe/messages/command.hpp>
 #include <troupe/messages/msgpack/msgpack_reader.hpp>
 #include <troupe/messages/wire/codec.hpp>
@@ -176,7 +178,15 @@ TEST_CASE("writes the store of the current format" * doctest::skip()) {
   write_sample(where);
   const auto into = directory_in("TROUPE_STORED_INTO");
   auto store = must_open(where);
-  write_file(into / "expected.txt", describe(restore(store, 1000).value()));
+  const auto engine = restore(store, 1000).value();
+  write_file(into / "expected.txt", describe(engine));
+  std::vector<stored_entry> entries;
+  engine.tree().visit_from({}, [&](const tree_entry& entry) {
+    entries.push_back({std::string{entry.path()}, troupe::store(entry.siblings())});
+    return true;
+  });
+  const transfer_file transfer{into / "context.transfer"};
+  REQUIRE(transfer.carry_out({true, {{pack_entries(entries)}}}));
   tamper(where, "PRAGMA wal_checkpoint(TRUNCATE)");
   std::filesystem::copy_file(where.path().native() + "/context.db", into / "context.db",
                              std::filesystem::copy_options::overwrite_existing);
@@ -196,8 +206,9 @@ TEST_CASE("a store of each format is read as it was written, and goes on") {
   for (const std::string format : {"store-5"}) {
     CAPTURE(format);
     const temporary_directory where;
-    std::filesystem::copy_file(stored() / format / "context.db",
-                               where.path().native() + "/context.db");
+    for (const std::string file : {"/context.db", "/context.transfer"})
+      std::filesystem::copy_file(stored().native() + "/" + format + file,
+                                 where.path().native() + file);
     const auto expected = read_file(stored() / format / "expected.txt");
     std::string now;
     {
@@ -206,6 +217,11 @@ TEST_CASE("a store of each format is read as it was written, and goes on") {
       CHECK(store.identity() == ours);
       auto engine = restore(store, *store.begin_incarnation(0)).value();
       CHECK(describe(engine) == expected);
+      // And so is what was coming of a state, as entries are sent.
+      const auto kept = store.transfer().load({});
+      REQUIRE_MESSAGE(kept, (kept ? "" : kept.error().message));
+      REQUIRE(*kept);
+      CHECK((*kept)->tree.hash() == engine.tree().hash());
       CHECK(engine.view(path{"/visits"}) == value{22});
       CHECK(engine.view(path{"/config/name"}) == value{"company"});
       CHECK(engine.conflicts() == 1);

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,10 @@ namespace {
 
 /// Two managers, of which the test carries what they say about states to each other.
 struct two_managers {
-  manager_fixture taker, giver{{}, false, 2};
+  manager_fixture taker{{.keep_transfer_at = 1}}, giver{{}, false, 2};
+  std::vector<binary> file;  ///< What the taker has kept for its next start.
+  result<void> disk;         ///< What becomes of that.
+  std::size_t not_kept = 0;  ///< How often the log says that it is not kept.
 
   two_managers() {
     taker.greeted_peer(1, 2);
@@ -45,8 +49,20 @@ struct two_managers {
       if (said.empty()) break;
       ++answers;
       taker.hear(1, said.back());
+      not_kept += taker.logged("context.transfer_not_kept");
+      keep(taker.all<keep_transfer>());
     }
     return answers;
+  }
+
+private:
+  /// Does what the taker wants of its disk. Its effects stay those of the event before.
+  void keep(const std::vector<keep_transfer>& wanted) {
+    for (const auto& [part] : wanted) {
+      if (disk && part.begins_anew) file.clear();
+      if (disk) file.insert(file.end(), part.frames.begin(), part.frames.end());
+      taker.manager.transfer_kept(disk);
+    }
   }
 };
 
@@ -121,6 +137,86 @@ TEST_CASE("a question without an answer is asked again, and what has come is use
   CHECK(f.carry() > 0);
   CHECK(f.taker.logged("context.state_joined") == 1);
   CHECK(f.taker.manager.engine().values() == 8000);
+}
+
+TEST_CASE("a transfer goes on with what an earlier life of the node has kept") {
+  two_managers before, after;
+  before.fill(8000);
+  before.heads();
+  before.carry(2);
+  kept_transfer kept{after.taker.manager.engine().tree(), 0, 1};
+  for (const auto& [frame] : before.file) CHECK(kept.add(frame));
+  const auto found = kept.entries;
+  REQUIRE(found > 1000);
+  after.taker.after([&] { after.taker.manager.transfer_found(std::move(kept)); });
+  CHECK(after.taker.logged("context.transfer_found") == 1);
+  after.fill(8000);
+  after.heads();
+  after.carry();
+  CHECK(after.taker.manager.engine().values() == 8000);
+  const auto lines = after.taker.all<sync_log_line>();
+  const auto joined = std::ranges::find(lines, "context.state_joined", &sync_log_line::event);
+  REQUIRE(joined != lines.end());
+  const auto came = std::get<std::uint64_t>(joined->fields.at(1).content);
+  CHECK(came >= 8000 - found);
+  CHECK(came <= 8000 - found + state_offer::few_entries);  // a range that was known in part
+}
+
+TEST_CASE("a state is asked for when it is known what an earlier life has kept") {
+  manager_fixture f{{}, false, 1, false};
+  f.after([] {});
+  CHECK(f.all<find_transfer>().size() == 1);
+  f.greeted_peer(1, 2);
+  sync_heads said{version_vector{{{node(2), 1, 5}}}, {}, 0, {}, {}};
+  said.base = said.vector;
+  const auto asks = [&] {
+    std::size_t count = 0;
+    f.hear(1, said);
+    for (int i = 0; i < 10; ++i) {
+      f.tick(1000);
+      count += f.sent<sync_range>(1).size();
+    }
+    return count;
+  };
+  CHECK(asks() == 0);
+  f.after([&] { f.manager.transfer_found(fail(error_code::storage_failure, "it is gone")); });
+  CHECK(f.logged("context.transfer_not_found") == 1);
+  CHECK(f.only<keep_transfer>().part.begins_anew);  // what cannot be read goes
+  CHECK(asks() == 1);
+}
+
+TEST_CASE("the file of a transfer goes when the state is stored, and not before") {
+  two_managers f;
+  f.fill(2000);
+  f.heads();
+  f.carry();
+  CHECK(f.taker.logged("context.state_joined") == 1);
+  CHECK_FALSE(f.file.empty());
+  for (const auto& [part] : f.taker.all<keep_transfer>())
+    CHECK_FALSE(part.begins_anew);  // a crash now would need it
+  f.taker.stored();
+  CHECK(f.taker.only<keep_transfer>().part.begins_anew);
+  CHECK(f.taker.only<keep_transfer>().part.frames.empty());
+}
+
+TEST_CASE("a disk that refuses a commit gets the room of the file back") {
+  two_managers f;
+  f.fill(2000);
+  f.heads();
+  f.carry();
+  f.taker.refused();
+  CHECK(f.taker.only<keep_transfer>().part.begins_anew);
+}
+
+TEST_CASE("a disk that refuses what has come of a state is said once, and the transfer goes on") {
+  two_managers f;
+  f.fill(8000);
+  f.heads();
+  f.disk = fail(error_code::storage_failure, "the disk is full");
+  CHECK(f.carry() > 3);
+  CHECK(f.taker.manager.engine().values() == 8000);
+  CHECK(f.not_kept == 1);
+  CHECK(f.file.empty());
 }
 
 TEST_CASE("a peer whose state breaks the rules loses its link") {
