@@ -77,6 +77,9 @@ struct entries_kept {
   std::string file;
 };
 
+/// Asks the store to give back memory that it does not need.
+struct give_back_store_memory {};
+
 /// Asks the store to keep what has come of the state of a peer.
 struct write_transfer {
   transfer_part part;
@@ -128,30 +131,31 @@ struct settle_context {
 
 }  // namespace troupe
 
-#define TROUPE_CONTEXT_TYPES(X)                    \
-  X(troupe_context, troupe::write_values)          \
-  X(troupe_context, troupe::values_written)        \
-  X(troupe_context, troupe::append_commit)         \
-  X(troupe_context, troupe::read_batches)          \
-  X(troupe_context, troupe::batches_read)          \
-  X(troupe_context, troupe::write_checkpoint)      \
-  X(troupe_context, troupe::trim_log)              \
-  X(troupe_context, troupe::log_trimmed)           \
-  X(troupe_context, troupe::check_store)           \
-  X(troupe_context, troupe::set_state_aside)       \
-  X(troupe_context, troupe::state_set_aside)       \
-  X(troupe_context, troupe::keep_entries)          \
-  X(troupe_context, troupe::entries_kept)          \
-  X(troupe_context, troupe::write_transfer)        \
-  X(troupe_context, troupe::load_transfer)         \
-  X(troupe_context, troupe::transfer_loaded)       \
-  X(troupe_context, troupe::hear_next)             \
-  X(troupe_context, troupe::want_clock_correction) \
-  X(troupe_context, troupe::scrubbed_part)         \
-  X(troupe_context, troupe::context_changed)       \
-  X(troupe_context, troupe::watch_context)         \
-  X(troupe_context, troupe::take_snapshot)         \
-  X(troupe_context, troupe::snapshot_taken)        \
+#define TROUPE_CONTEXT_TYPES(X)                     \
+  X(troupe_context, troupe::write_values)           \
+  X(troupe_context, troupe::values_written)         \
+  X(troupe_context, troupe::append_commit)          \
+  X(troupe_context, troupe::read_batches)           \
+  X(troupe_context, troupe::batches_read)           \
+  X(troupe_context, troupe::write_checkpoint)       \
+  X(troupe_context, troupe::trim_log)               \
+  X(troupe_context, troupe::log_trimmed)            \
+  X(troupe_context, troupe::check_store)            \
+  X(troupe_context, troupe::set_state_aside)        \
+  X(troupe_context, troupe::state_set_aside)        \
+  X(troupe_context, troupe::keep_entries)           \
+  X(troupe_context, troupe::entries_kept)           \
+  X(troupe_context, troupe::give_back_store_memory) \
+  X(troupe_context, troupe::write_transfer)         \
+  X(troupe_context, troupe::load_transfer)          \
+  X(troupe_context, troupe::transfer_loaded)        \
+  X(troupe_context, troupe::hear_next)              \
+  X(troupe_context, troupe::want_clock_correction)  \
+  X(troupe_context, troupe::scrubbed_part)          \
+  X(troupe_context, troupe::context_changed)        \
+  X(troupe_context, troupe::watch_context)          \
+  X(troupe_context, troupe::take_snapshot)          \
+  X(troupe_context, troupe::snapshot_taken)         \
   X(troupe_context, troupe::settle_context)
 
 TROUPE_LOCAL_TYPES(troupe_context, 1260, TROUPE_CONTEXT_TYPES)

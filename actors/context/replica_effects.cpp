@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/context/replica_state.hpp>
-#include <troupe/actors/context/store/free_memory.hpp>
+#include <troupe/actors/kernel/free_memory.hpp>
 #include <troupe/actors/kernel/messaging.hpp>
 #include <troupe/actors/links/serving.hpp>
 #include <troupe/messages/assert.hpp>
@@ -178,8 +178,11 @@ void replica_state::carry_out(find_transfer& effect) {
 }
 
 /// An allocator may keep memory for the threads that have used it. So the replica gives it back on
-/// one thread after the other: a timer often lets it run on another one.
+/// one thread after the other: a timer often lets it run on another one. The disk and the network
+/// have threads of their own.
 void replica_state::carry_out(give_back_memory&) {
+  ask(self_, store_, disk_deadline, give_back_store_memory{}).then([] {}, [](const error&) {});
+  give_back_free_memory_of_io(self_->system());
   if (give_backs_left_ == 0) tick_after(self_, give_back_interval, tick::fast);
   give_backs_left_ = times_to_give_back;
 }

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <sqlite3.h>
+
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
@@ -184,6 +186,10 @@ result<void> context_store::set_aside(const engine_state& state, const version_v
   auto marked = contents_->checkpoints.set_aside(forgotten, without_log);
   if (marked) reopen();
   return marked;
+}
+
+void context_store::give_back_memory() noexcept {
+  sqlite3_db_release_memory(contents_->database.getHandle());
 }
 
 transfer_file context_store::transfer() const { return transfer_file{contents_->where.transfer()}; }

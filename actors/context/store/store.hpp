@@ -172,6 +172,9 @@ public:
   ///          checkpoint lacks; storage_failure.
   result<bool> collect(const processed_changes& upto, std::size_t max_rows);
 
+  /// Lets go of the pages that SQLite keeps in memory and does not use.
+  void give_back_memory() noexcept;
+
   /// Reads the next rows of the file, at most `max_rows`, and mends what is damaged. When whole
   /// pages are, the file is written anew, from what is in memory and what of the log can be read;
   /// the damaged one is kept, see `store_files`. The checkpoint must have been loaded or written.

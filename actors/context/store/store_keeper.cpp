@@ -1,7 +1,7 @@
 #include <troupe/actors/context/store/store_keeper.hpp>
 
-#include <troupe/actors/context/store/free_memory.hpp>
 #include <troupe/actors/context/store/fresh_incarnation.hpp>
+#include <troupe/actors/kernel/free_memory.hpp>
 #include <troupe/actors/kernel/shell.hpp>
 
 namespace troupe {
@@ -30,7 +30,6 @@ public:
         [this](const trim_log& wanted) -> caf::result<log_trimmed> {
           auto more = store_.collect(*wanted.upto, rows_of_trim);
           if (!more) return to_caf(std::move(more.error()));
-          if (!*more) give_back_free_memory();
           return log_trimmed{*more, std::make_shared<const processed_changes>(store_.log_base())};
         },
         [this](want_clock_correction) { return reply(store_.want_clock_correction()); },
@@ -39,6 +38,10 @@ public:
           return reply(store_.keep_unsent(wanted.entries).map([](std::string file) {
             return entries_kept{std::move(file)};
           }));
+        },
+        [this](give_back_store_memory) {
+          store_.give_back_memory();
+          give_back_free_memory();
         },
         [this](const write_transfer& wanted) {
           return reply(store_.transfer().carry_out(wanted.part));

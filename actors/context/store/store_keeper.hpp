@@ -27,6 +27,8 @@ using store_keeper_actor = caf::typed_actor<
     caf::result<state_set_aside>(set_state_aside),
     // Keeps entries in a file for people. Answers when it is on the disk.
     caf::result<entries_kept>(keep_entries),
+    // Gives memory that it does not need back to the system.
+    caf::result<void>(give_back_store_memory),
     // Keeps what has come of the state of a peer.
     caf::result<void>(write_transfer),
     // Gives what is kept of it.
