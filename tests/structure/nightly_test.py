@@ -6,6 +6,8 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "nightly"))
+from mutations import MUTATIONS  # noqa: E402
 from tree import SOURCE  # noqa: E402
 
 
@@ -20,6 +22,11 @@ def seeds_read(cmake, sources):
             if f'"{name}"' in sources]
 
 
+def misfits(mutations, text_of):
+    """The rules whose sound text is not in its file just once."""
+    return [each.rule for each in mutations if text_of(each.file).count(each.sound) != 1]
+
+
 class Nightly(unittest.TestCase):
     def setUp(self):
         self.cmake = (SOURCE / "tests/CMakeLists.txt").read_text()
@@ -28,6 +35,9 @@ class Nightly(unittest.TestCase):
         names = [path.name for path in (SOURCE / "tests/nightly").glob("*_test.py")]
         self.assertIn("fresh_machine_test.py", names)
         self.assertEqual(unregistered(names, self.cmake), [])
+
+    def test_every_mutation_fits_the_source(self):
+        self.assertEqual(misfits(MUTATIONS, lambda file: (SOURCE / file).read_text()), [])
 
     def test_the_simulation_reads_how_many_seeds_to_try(self):
         sources = "".join(path.read_text() for path in (SOURCE / "tests/simulation").glob("*.cpp"))
@@ -40,6 +50,12 @@ class TheTestItself(unittest.TestCase):
 
     def test_a_test_that_does_not_run_is_caught(self):
         self.assertEqual(unregistered(["a_test.py", "b_test.py"], self.CMAKE), ["b_test.py"])
+
+    def test_a_mutation_that_does_not_fit_is_caught(self):
+        one = MUTATIONS[0]
+        self.assertEqual(misfits([one], lambda file: one.sound), [])
+        self.assertEqual(misfits([one], lambda file: ""), [one.rule])
+        self.assertEqual(misfits([one], lambda file: one.sound * 2), [one.rule])
 
     def test_a_variable_that_is_not_read_or_too_small_is_caught(self):
         self.assertEqual(seeds_read(self.CMAKE, 'getenv("TROUPE_SEEDS")'), ["TROUPE_SEEDS"])
