@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -119,7 +118,6 @@ public:
     writes_.clear();
     settles_.clear();
     groups_.clear();
-    gone_with_joins_.clear();
   }
 
   /// The disk of a node that is down is set back to a backup. What others have of the rest comes
@@ -256,22 +254,27 @@ private:
         wrote(member, members::farewell(now.wall_ms, "its lease has ended"));
     after_event();
   }
-  /// Tombstones that are newly gone though nothing has overwritten them.
-  std::vector<dot> find_collected() {
-    const auto& engine = manager_->engine();
-    const auto held = live_set_of(engine.tree());
+  /// Tombstones that are gone from a state though nothing has overwritten them.
+  std::vector<dot> gone_from(const context_tree& tree, const processed_changes& processed) const {
+    const auto held = live_set_of(tree);
     std::vector<dot> found;
-    for (const auto& [where, dots] : truth_.expected(engine.processed())) {
+    for (const auto& [where, dots] : truth_.expected(processed)) {
       const auto here = held.find(where);
       for (const auto& each : dots) {
-        if (gone_.contains(each) || (here != held.end() && here->second.contains(each))) continue;
+        if (here != held.end() && here->second.contains(each)) continue;
         const auto& record = truth_.record(each);
         must(record.operation == operation::erase && record.counts.bytes.empty(),
              "a replica lacks what the oracle says");
-        gone_.insert(each);
         found.push_back(each);
       }
     }
+    return found;
+  }
+  /// Those that are newly gone.
+  std::vector<dot> find_collected() {
+    const auto& engine = manager_->engine();
+    auto found = gone_from(engine.tree(), engine.processed());
+    std::erase_if(found, [this](const dot& each) { return !gone_.insert(each).second; });
     return found;
   }
   std::vector<dot> live_at(const path& where) const {
@@ -312,7 +315,7 @@ private:
         !is_forgotten_ && (says("context.state_joined") || says("context.state_rebuilt"));
     const bool has_gone = std::exchange(collected_, engine.collected()) != engine.collected();
     if (has_joined)
-      gone_with_joins_.push_back(find_collected());
+      find_collected();
     else if (says("context.tombstones_dropped"))
       news = watchers_->collected(find_collected());
     else if (has_gone)
@@ -346,9 +349,10 @@ private:
         logged_.raise(id.origin, id.incarnation, id.seq);
         news.push_back(id);
       }
-      const auto gone = is_forgotten_ ? std::vector<dot>{} : gone_with_joins_.front();
-      watchers_->adopted(news, gone);
-      if (!gone_with_joins_.empty()) gone_with_joins_.pop_front();
+      // As it was joined: what waited for it may have taken places since.
+      const auto& joined = effect.what->adopted->state;
+      watchers_->adopted(
+          news, is_forgotten_ ? std::vector<dot>{} : gone_from(joined.tree, joined.processed));
     }
     for (const auto& batch : effect.what->batches) {
       const auto records = batch->records();
@@ -472,11 +476,10 @@ private:
   std::map<context_request, open_write> writes_;
   std::map<context_request, version_vector> settles_;  ///< With what they are to make durable.
   std::map<path, read_version> read_;
-  std::map<dot, std::size_t> groups_;             ///< Writes of several values.
-  std::set<dot> acknowledged_;                    ///< As durable, in all lives.
-  processed_changes seen_;                        ///< What the engine has processed.
-  std::set<dot> gone_;                            ///< Tombstones that were collected in this life.
-  std::deque<std::vector<dot>> gone_with_joins_;  ///< Those that are gone with states to be stored.
+  std::map<dot, std::size_t> groups_;  ///< Writes of several values.
+  std::set<dot> acknowledged_;         ///< As durable, in all lives.
+  processed_changes seen_;             ///< What the engine has processed.
+  std::set<dot> gone_;                 ///< Tombstones that were collected in this life.
   std::set<std::shared_ptr<const adopted_state>> adopted_;  ///< Those that were to be stored.
   std::uint64_t collected_ = 0;                             ///< As the engine counts them.
   version_vector logged_;  ///< What was handed to the disk in this life.
