@@ -242,6 +242,7 @@ private:
   void expire_member_waits();
   void end_leases();
   std::vector<std::string> lease_problems() const;
+  bool is_apart(peer_id peer) const;
   std::vector<node_id> apart() const;
   std::optional<node_id> linked_with(const node_id& node) const;
 

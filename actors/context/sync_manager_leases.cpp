@@ -158,14 +158,22 @@ bool sync_manager::is_kept_out(peer_id peer) const {
   return session && !session->named().covers(members_.forgetting(peers_.node(peer)));
 }
 
-/// The linked nodes that are forgotten here and have forgotten this node: neither can begin anew.
+/// Whether this node and a peer have forgotten each other, so that they give each other nothing.
+/// One that has the changes which say so has begun anew since.
+bool sync_manager::is_apart(peer_id peer) const {
+  const auto& node = peers_.node(peer);
+  const auto* session = peers_.find(peer);
+  return members_.forgotten().contains(node) && !session->may_push() &&
+         !session->peer_vector().covers(members_.forgetting(node));
+}
+
+/// The linked nodes with which this is so: neither can begin anew.
 std::vector<node_id> sync_manager::apart() const {
   std::vector<node_id> all;
-  peers_.for_each([&](peer_id peer, const sync_session& session) {
-    const auto& node = peers_.node(peer);
-    if (members_.forgotten().contains(node) && leaving_ == leaving::no && !session.may_push())
-      all.push_back(node);
-  });
+  if (leaving_ == leaving::no)
+    peers_.for_each([&](peer_id peer, const sync_session&) {
+      if (is_apart(peer)) all.push_back(peers_.node(peer));
+    });
   return all;
 }
 

@@ -59,8 +59,7 @@ void sync_manager::carry_out(peer_id peer, need_state& effect) {
 /// Asks a peer for its state, unless one is on its way. @param base what it must have.
 void sync_manager::want_state(peer_id peer, version_vector base) {
   const auto& node = peers_.node(peer);
-  // Two nodes that have forgotten each other give each other nothing.
-  if (members_.forgotten().contains(node) && !peers_.find(peer)->may_push()) return;
+  if (is_apart(peer)) return;
   const auto next = next_join_ms_.find(node);
   if (!transfers_.may_begin() || (restoring_ && !restoring_->may_give(node))) return;
   const bool may_join = (next == next_join_ms_.end() || now_.steady_ms >= next->second) &&

@@ -334,9 +334,25 @@ TEST_CASE("two nodes that have forgotten each other exchange nothing, and an ope
     problems = 1;
   }
   SUBCASE("only this one has") {}
+  SUBCASE("the other one knows that, and has begun anew") {
+    hello.forgotten = version_vector{{{node(8), 1, 1}}};
+    hello.vector = f.manager.committed().vector();
+  }
   f.peer_up(3, 3);
   f.hear(3, hello);
   CHECK(f.problems_with("exchange nothing") == problems);
+  // Only of one that is apart no state is taken.
+  sync_heads lacking{f.manager.committed().vector(), {}, 0, {}, {}};
+  if (problems > 0) lacking.vector = {};
+  lacking.vector.raise(node(9), 1, 1);
+  lacking.base = lacking.vector;
+  std::size_t asked = 0;
+  f.hear(3, lacking);
+  for (int i = 0; i < 10; ++i) {
+    f.tick(1000);
+    asked += f.sent<sync_range>(3).size();
+  }
+  CHECK(asked == (problems > 0 ? 0 : 1));
   f.peer_down(3);
   CHECK(f.problems_with("exchange nothing") == 0);
 }
