@@ -24,6 +24,7 @@ public:
     others_before_ = network.messages() - network.heads();
     // Each link that comes back is told to those that are there.
     heads_ = network.heads() + 2 * nodes * links_;
+    greetings_ = network.greetings();
   }
 
   /// @param seconds since the links are back.
@@ -33,6 +34,9 @@ public:
     const auto others = network_.messages() - network_.heads() - others_before_;
     must(others <= 4 * (missing_ + links_ * seconds) + 20,
          "the replicas need too many messages to agree");
+    // A node that is about to begin anew closes its links, and they come back once a second.
+    must(network_.greetings() <= greetings_ + 2 * links_ * (seconds + 1),
+         "the replicas greet each other too often");
     must(network_.heads() <= heads_ + 4 * links_ * seconds,
          "the replicas say too often what they have");
   }
@@ -40,7 +44,7 @@ public:
 private:
   const simulated_network& network_;
   std::size_t links_, missing_;
-  std::size_t pushed_ = 0, bytes_ = 0, others_before_ = 0, heads_ = 0;
+  std::size_t pushed_ = 0, bytes_ = 0, others_before_ = 0, heads_ = 0, greetings_ = 0;
 };
 
 }  // namespace troupe::test::simulation

@@ -41,7 +41,9 @@ public:
   /// Of these messages, the heads.
   std::size_t heads() const { return heads_; }
   std::size_t heads_bytes() const { return heads_bytes_; }
-  /// How many bytes were sent, other than in heads, without what a newer build adds.
+  /// Of these messages, those that greet with a new link.
+  std::size_t greetings() const { return greeted_; }
+  /// How many bytes were sent, other than in heads and greetings, without what a newer build adds.
   std::size_t bytes() const { return bytes_; }
   /// Everything that was sent, as one number: equal for equal seeds.
   std::uint64_t trace() const { return trace_; }
@@ -105,6 +107,8 @@ public:
     if (std::holds_alternative<sync_heads>(message)) {
       ++heads_;
       heads_bytes_ += letter.params.size();
+    } else if (std::holds_alternative<sync_hello>(message)) {
+      ++greeted_;
     } else {
       bytes_ += letter.params.size();
     }
@@ -246,7 +250,7 @@ private:
   std::deque<envelope> letters_, greetings_;
   std::set<std::pair<unsigned, unsigned>> blocked_;  ///< One way.
   std::size_t messages_ = 0, pushed_ = 0;
-  std::size_t heads_ = 0, heads_bytes_ = 0, bytes_ = 0;
+  std::size_t heads_ = 0, heads_bytes_ = 0, greeted_ = 0, bytes_ = 0;
   std::uint64_t trace_ = 0xcbf29ce484222325;
 };
 
