@@ -131,7 +131,7 @@ public:
                                                      const std::string& library,
                                                      const trace& wanted) {
     auto made = std::unique_ptr<peer_program>{new peer_program};
-    made->answers_ = place / fmt::format("answers-{}", ::getpid());
+    made->answers_ = place / fmt::format("answers-{}-{}", ::getpid(), library);
     std::filesystem::remove(made->answers_);
     if (::mkfifo(made->answers_.c_str(), 0600) != 0)
       return fail(error_code::unavailable, "no pipe can be made");
