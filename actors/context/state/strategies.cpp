@@ -75,8 +75,9 @@ change_record resolve_siblings(const conflict_resolution& strategy, const path& 
 
 const sibling* winning_sibling(const conflict_resolution& strategy,
                                std::span<const sibling> siblings) {
+  if (siblings.size() == 1)  // as almost always
+    return siblings[0].operation == operation::increment ? nullptr : &siblings[0];
   if (siblings.empty() || has_increments(siblings)) return nullptr;
-  if (siblings.size() == 1) return &siblings[0];
   const auto winner = strategy.winner(siblings);
   return winner ? &siblings[*winner] : nullptr;
 }
