@@ -34,7 +34,8 @@ public:
   static constexpr std::uint64_t max_bytes = std::uint64_t{16} << 30;
 
   /// @param write_at see `transfer_journal`.
-  explicit state_transfers(std::size_t write_at = std::size_t{256} << 10) : journal_(write_at) {}
+  explicit state_transfers(std::size_t write_at = transfer_journal::usual_part)
+      : journal_(write_at) {}
 
   // -- giving -------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ struct sync_settings {
   bool joins = true;               ///< Becomes a member when it meets another node.
   std::size_t max_member_waits = std::size_t{1} << 16;  ///< Writes that wait for other members.
   /// Bytes of a state on its way here that are kept at once for the next start.
-  std::size_t keep_transfer_at = std::size_t{256} << 10;
+  std::size_t keep_transfer_at = transfer_journal::usual_part;
   commit_limits commits;
   sync_limits sync;
   watch_limits watches;

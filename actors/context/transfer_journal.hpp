@@ -14,7 +14,7 @@ namespace troupe {
 /// What a start finds of a transfer.
 struct kept_transfer {
   context_tree tree;          ///< This node's own, with what had come.
-  std::uint64_t entries = 0;  ///< Of those that had come and are not its own.
+  std::uint64_t entries = 0;  ///< How many of them this node did not have.
   std::uint64_t bytes = 0;    ///< Of the file.
 
   /// Adds what is in a frame, see `pack_entries`. @returns false when it is malformed.
@@ -34,6 +34,8 @@ struct transfer_part {
 /// the file goes and nothing more is kept of that transfer. Pure.
 class transfer_journal {
 public:
+  /// Bytes that are written at once, unless said otherwise.
+  static constexpr std::size_t usual_part = std::size_t{256} << 10;
   /// Bytes that wait for the disk.
   static constexpr std::size_t max_waiting = std::size_t{16} << 20;
   /// Bytes of the file, about: some millions of entries. A start reads them in some seconds.
@@ -67,7 +69,7 @@ private:
   bool has_file_ = false;    ///< There may be one.
   bool drops_ = false;       ///< The file is to be removed.
   bool is_writing_ = false;  ///< A part is under way.
-  bool is_removal_ = false;  ///< It is the end of the file, and no more.
+  bool is_removal_ = false;  ///< That part removes the file, and appends nothing.
   bool is_off_ = false;      ///< The disk has refused a part of this transfer.
   std::vector<binary> waiting_;
   std::size_t waiting_bytes_ = 0;
