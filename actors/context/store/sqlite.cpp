@@ -1,17 +1,42 @@
 #include <troupe/actors/context/store/sqlite.hpp>
 
+#include <string_view>
+
 #include <sqlite3.h>
 
 #include <troupe/actors/context/store/disk_trouble.hpp>
 
 namespace troupe {
 
+namespace {
+
+/// What to do about a failure for which the disk itself shows no reason. Empty when nobody can
+/// tell.
+std::string_view advice(int code) {
+  switch (code) {
+    case SQLITE_IOERR:
+      return "its disk fails, or a quota is used up; see what the system's log says of that disk";
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return "this user must be able to read and write it and its directory, and to open more "
+             "files";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return "another program uses it; end that one";
+    case SQLITE_NOMEM:
+      return "there is no memory left for it; end other programs or raise the limit";
+    default: return {};
+  }
+}
+
+}  // namespace
+
 error to_error(const SQLite::Exception& failure, const std::string& file) {
   constexpr int primary_code = 0xff;
   const auto code = failure.getErrorCode() & primary_code;
   const bool is_of_disk = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN ||
                           code == SQLITE_READONLY;
-  const auto trouble = is_of_disk ? disk_trouble(file) : std::string{};
+  auto trouble = is_of_disk ? disk_trouble(file) : std::string{};
   switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -22,6 +47,7 @@ error to_error(const SQLite::Exception& failure, const std::string& file) {
                   (trouble.empty() ? "its disk is full or its size limit is reached" : trouble),
               {}};
     default:
+      if (trouble.empty()) trouble = advice(code);
       return {error_code::storage_failure,
               "'" + file + "' cannot be used: " +
                   (trouble.empty() ? failure.what() : trouble + " (" + failure.what() + ")"),

@@ -1,0 +1,83 @@
+"""Nodes whose disk turns bad under the files that they have open: it becomes read-only, as a kernel
+makes a disk that fails, or does not keep what it has taken. The node says so once, goes on reading,
+answers no write with success that is not on the disk, and goes on by itself when the disk does."""
+
+import os
+import pathlib
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from nodes import DAMAGED, FAILED, SUCCESS, NodeTest, environment, wait_until  # noqa: E402
+
+FAULTY_DISK = os.environ["TROUPE_FAULTY_DISK"]
+
+
+class FailingDisk(NodeTest):
+    def setUp(self):
+        super().setUp()
+        self.served = self.node()
+        self.switch = self.directory / "switch"
+        sanitizer = os.environ.get("ASAN_OPTIONS", "")
+        self.served.start("--no-discovery", env=environment(
+            LD_PRELOAD=FAULTY_DISK, FAULTY_DISK=str(self.served.data),
+            FAULTY_DISK_SWITCH=str(self.switch),
+            ASAN_OPTIONS=f"{sanitizer}:verify_asan_link_order=0"))
+        self.served.do("context", "set", "/before", "1")
+
+    def write(self, path):
+        return self.served.run("context", "set", path, "1")
+
+    def refused(self, words):
+        """Writes are refused with these words, the first and the later ones, and reads go on."""
+        for path in ("/first", "/second"):
+            done = self.write(path)
+            self.assertEqual(done.returncode, DAMAGED, done.stderr)
+            self.assertIn(words, done.stderr)
+        self.assertEqual(self.served.ask("context", "get", "/before"), 1)
+        problems = self.served.ask("node", "info")["problems"]
+        self.assertEqual(len(problems), 1, problems)
+        self.assertIn(words, problems[0])
+
+    def goes_on(self):
+        """The disk is well again, so writes are taken, and a kill loses none of them."""
+        self.switch.unlink()
+        wait_until(lambda: self.write("/after").returncode == SUCCESS)
+        self.assertEqual(self.served.ask("node", "info")["problems"], [])
+        self.served.stop(signal.SIGKILL)
+        log = self.served.log_text()
+        self.assertEqual(log.count("context.disk_refused"), 1)
+        self.assertEqual(log.count("context.disk_recovered"), 1)
+        self.served.start("--no-discovery")
+        for path in ("/before", "/after"):
+            self.assertEqual(self.served.ask("context", "get", path), 1)
+        # The node had said that it would try again, and held the first one for that.
+        self.assertEqual(self.served.ask("context", "get", "/first"), 1)
+        self.stop_all()
+
+    def test_a_disk_that_becomes_read_only(self):
+        self.switch.write_text("read-only")
+        self.refused("its disk is mounted read-only; mount it for writing")
+        self.goes_on()
+
+    def test_a_disk_that_does_not_keep_what_it_takes(self):
+        self.switch.write_text("fails")
+        self.refused("its disk fails, or a quota is used up; see what the system's log says")
+        self.goes_on()
+
+    def test_a_stop_beside_a_disk_that_fails_says_what_is_lost(self):
+        self.switch.write_text("fails")
+        self.assertEqual(self.write("/lost").returncode, DAMAGED)
+        stopped = self.served.run("node", "stop")
+        self.assertEqual(stopped.returncode, DAMAGED, stopped.stderr)
+        self.assertIn("but 1 change is not on the disk", stopped.stderr)
+        self.assertEqual(self.served.process.wait(timeout=20), FAILED)
+        self.served.process.stdout.close()
+        self.served.start("--no-discovery")
+        self.assertEqual(self.served.ask("context", "get", "/before"), 1)
+        self.stop_all()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,172 @@
+// A library for LD_PRELOAD that plays a disk which turns bad under the files that are open on it. A
+// mount cannot be made read-only while it has files open for writing: only a kernel does that, when
+// a disk fails. The environment says where:
+//
+//   FAULTY_DISK         the directory whose files are on the disk
+//   FAULTY_DISK_SWITCH  a file elsewhere. While it says `read-only`, everything that would write
+//                       there fails with EROFS. While it says `fails`, everything that would make
+//                       written bytes durable fails with EIO; the bytes themselves are taken.
+//
+// What SQLite and Troupe call is played, not the whole of POSIX: shared memory that is mapped goes
+// on, as it does on a real disk until the kernel writes it back.
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace {
+
+enum class state { sound, read_only, fails };
+
+template <class Function>
+Function* next(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+state present() {
+  const char* place = std::getenv("FAULTY_DISK_SWITCH");
+  if (place == nullptr) return state::sound;
+  static auto* const open_next = next<int(const char*, int, ...)>("open");
+  const int file = open_next(place, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return state::sound;
+  char said[16] = {};
+  const auto got = ::read(file, said, sizeof said);
+  ::close(file);
+  const std::string_view text{said, got > 0 ? static_cast<std::size_t>(got) : 0};
+  return text == "read-only" ? state::read_only : text == "fails" ? state::fails : state::sound;
+}
+
+bool is_on_disk(std::string_view path) {
+  const char* disk = std::getenv("FAULTY_DISK");
+  return disk != nullptr && path.substr(0, std::strlen(disk)) == disk;
+}
+
+bool is_on_disk(int file) {
+  char path[4096];
+  const auto link = "/proc/self/fd/" + std::to_string(file);
+  const auto length = ::readlink(link.c_str(), path, sizeof path);
+  return length > 0 && is_on_disk(std::string_view{path, static_cast<std::size_t>(length)});
+}
+
+/// Whether what would write there is refused. Leaves `errno` alone when it is not.
+template <class Place>
+bool refuses(Place place) {
+  const int before = errno;
+  if (is_on_disk(place) && present() == state::read_only) {
+    errno = EROFS;
+    return true;
+  }
+  errno = before;
+  return false;
+}
+
+bool loses(int file) {
+  const int before = errno;
+  if (is_on_disk(file) && present() == state::fails) {
+    errno = EIO;
+    return true;
+  }
+  errno = before;
+  return false;
+}
+
+bool would_write(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC)) != 0;
+}
+
+int opened(const char* name, const char* path, int flags, mode_t mode) {
+  if (would_write(flags) && refuses(std::string_view{path})) return -1;
+  return next<int(const char*, int, ...)>(name)(path, flags, mode);
+}
+
+mode_t mode_of(int flags, std::va_list rest) {
+  return (flags & O_CREAT) != 0 ? static_cast<mode_t>(va_arg(rest, int)) : 0;
+}
+
+void mark_read_only(const char* path, unsigned long& flags) {
+  if (is_on_disk(path) && present() == state::read_only) flags |= ST_RDONLY;
+}
+
+}  // namespace
+
+extern "C" {
+
+int open(const char* path, int flags, ...) {
+  std::va_list rest;
+  va_start(rest, flags);
+  const auto mode = mode_of(flags, rest);
+  va_end(rest);
+  return opened("open", path, flags, mode);
+}
+
+int open64(const char* path, int flags, ...) {
+  std::va_list rest;
+  va_start(rest, flags);
+  const auto mode = mode_of(flags, rest);
+  va_end(rest);
+  return opened("open64", path, flags, mode);
+}
+
+ssize_t write(int file, const void* bytes, size_t size) {
+  if (refuses(file)) return -1;
+  static auto* const real = next<ssize_t(int, const void*, size_t)>("write");
+  return real(file, bytes, size);
+}
+
+ssize_t pwrite(int file, const void* bytes, size_t size, off_t at) {
+  if (refuses(file)) return -1;
+  return next<ssize_t(int, const void*, size_t, off_t)>("pwrite")(file, bytes, size, at);
+}
+
+ssize_t pwrite64(int file, const void* bytes, size_t size, off64_t at) {
+  if (refuses(file)) return -1;
+  return next<ssize_t(int, const void*, size_t, off64_t)>("pwrite64")(file, bytes, size, at);
+}
+
+int ftruncate(int file, off_t size) {
+  return refuses(file) ? -1 : next<int(int, off_t)>("ftruncate")(file, size);
+}
+
+int ftruncate64(int file, off64_t size) {
+  return refuses(file) ? -1 : next<int(int, off64_t)>("ftruncate64")(file, size);
+}
+
+int unlink(const char* path) {
+  return refuses(std::string_view{path}) ? -1 : next<int(const char*)>("unlink")(path);
+}
+
+int rename(const char* from, const char* to) {
+  if (refuses(std::string_view{to})) return -1;
+  return next<int(const char*, const char*)>("rename")(from, to);
+}
+
+int mkdir(const char* path, mode_t mode) {
+  return refuses(std::string_view{path}) ? -1 : next<int(const char*, mode_t)>("mkdir")(path, mode);
+}
+
+int fsync(int file) { return loses(file) ? -1 : next<int(int)>("fsync")(file); }
+
+int fdatasync(int file) { return loses(file) ? -1 : next<int(int)>("fdatasync")(file); }
+
+int statvfs(const char* path, struct statvfs* disk) {
+  const int done = next<int(const char*, struct statvfs*)>("statvfs")(path, disk);
+  if (done == 0) mark_read_only(path, disk->f_flag);
+  return done;
+}
+
+int statvfs64(const char* path, struct statvfs64* disk) {
+  const int done = next<int(const char*, struct statvfs64*)>("statvfs64")(path, disk);
+  if (done == 0) mark_read_only(path, disk->f_flag);
+  return done;
+}
+
+}  // extern "C"
