@@ -208,6 +208,22 @@ struct tree_range {
   friend bool operator==(const tree_range&, const tree_range&) = default;
 };
 
+/// Asks in which entries of a range the receiver differs, so that only those are sent: first for
+/// coded symbols of the numbers of its entries (see `coded_symbols`), then for the entries whose
+/// numbers the sender lacks.
+struct difference_question {
+  std::uint64_t first = 0;             ///< The first symbol that is asked for.
+  std::uint64_t count = 0;             ///< Symbols; 0 when none are asked for. Ends before 4,096.
+  std::vector<std::uint64_t> numbers;  ///< Entries that are asked for. At most 4,096.
+
+  static constexpr auto fields() {
+    return std::tuple{optional("first", &difference_question::first),
+                      optional("count", &difference_question::count),
+                      optional("numbers", &difference_question::numbers)};
+  }
+  friend bool operator==(const difference_question&, const difference_question&) = default;
+};
+
 /// `sync.range`: asks for the receiver's whole state, or more of it. For a replica that the logs of
 /// its peers cannot help: it compares the state with what it has, range by range.
 struct sync_range {
@@ -218,24 +234,41 @@ struct sync_range {
 
   std::uint64_t transfer = 0;  ///< Counts the states that this node asks the receiver for.
   std::uint64_t ask = 0;       ///< Counts the questions of the transfer, from 1.
-  /// At most 32. Those of which the sender has nothing are sent as they are. Empty in the first
+  /// At most 32. Those of which the sender counts nothing are sent as they are. Empty in the first
   /// question, and in the last one, when the sender needs no more.
   std::vector<tree_range> wanted;
   bool done = false;
+  /// Empty, or how each of `wanted` is asked for. Where nothing is asked for in such a way, and by
+  /// who does not know of it, a range is answered with its parts or all of its entries.
+  std::vector<difference_question> differences;
 
   static constexpr auto fields() {
     return std::tuple{required("transfer", &sync_range::transfer),
                       required("ask", &sync_range::ask), optional("wanted", &sync_range::wanted),
-                      optional("done", &sync_range::done)};
+                      optional("done", &sync_range::done),
+                      optional("differences", &sync_range::differences)};
   }
   friend bool operator==(const sync_range&, const sync_range&) = default;
+};
+
+/// Coded symbols of the numbers of the entries in a range.
+struct coded_range {
+  tree_range range;
+  std::vector<std::uint64_t> sums;   ///< Of as many symbols as were asked for.
+  std::vector<std::int64_t> counts;  ///< As many.
+
+  static constexpr auto fields() {
+    return std::tuple{required("range", &coded_range::range), required("sums", &coded_range::sums),
+                      required("counts", &coded_range::counts)};
+  }
+  friend bool operator==(const coded_range&, const coded_range&) = default;
 };
 
 /// `sync.state`: the answer to `sync.range`. All answers of a transfer are of one state.
 ///
 /// The first one, and one after the sender has let go of the state, offers a state: it has
-/// `processed`, and one part, the whole tree. In the others, `whole` and `parts` together make up
-/// the ranges that were asked for.
+/// `processed`, and one part, the whole tree. In the others, `whole`, `parts`, `coded` and
+/// `picked` together make up the ranges that were asked for.
 struct sync_state {
   static constexpr std::string_view method = "sync.state";
   static constexpr method_access access{
@@ -243,16 +276,20 @@ struct sync_state {
 
   std::uint64_t transfer = 0;
   std::uint64_t ask = 0;
-  binary processed;               ///< What the state has: encoded `processed_changes`.
-  std::vector<tree_range> whole;  ///< All that these hold is in `entries`.
-  std::vector<tree_range> parts;  ///< To compare.
-  binary entries;                 ///< A zstd frame of encoded `stored_entry`s, in tree order.
+  binary processed;                ///< What the state has: encoded `processed_changes`.
+  std::vector<tree_range> whole;   ///< All that these hold is in `entries`.
+  std::vector<tree_range> parts;   ///< To compare.
+  binary entries;                  ///< A zstd frame of encoded `stored_entry`s, in tree order.
+  std::vector<coded_range> coded;  ///< The symbols that were asked for.
+  /// Of what these hold, what was asked for by its number is in `entries`.
+  std::vector<tree_range> picked;
 
   static constexpr auto fields() {
     return std::tuple{
         required("transfer", &sync_state::transfer),   required("ask", &sync_state::ask),
         optional("processed", &sync_state::processed), optional("whole", &sync_state::whole),
-        optional("parts", &sync_state::parts),         optional("entries", &sync_state::entries)};
+        optional("parts", &sync_state::parts),         optional("entries", &sync_state::entries),
+        optional("coded", &sync_state::coded),         optional("picked", &sync_state::picked)};
   }
   friend bool operator==(const sync_state&, const sync_state&) = default;
 };

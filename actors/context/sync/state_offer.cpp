@@ -1,11 +1,16 @@
 #include <troupe/actors/context/sync/state_offer.hpp>
 
+#include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include <troupe/actors/context/state/tree/path_order.hpp>
 #include <troupe/actors/context/sync/packed_entries.hpp>
+#include <troupe/actors/context/sync/range_difference.hpp>
 #include <troupe/actors/context/sync/tree_ranges.hpp>
 
 namespace troupe {
@@ -15,12 +20,19 @@ class state_offer::answer_writer {
 public:
   answer_writer(const context_tree& tree, sync_state& into) : tree_(tree), into_(into) {}
 
-  void add(const path& from, const path& to, bool peer_has_nothing) {
+  void add(const tree_range& wanted, const difference_question& asked) {
+    const auto from = path::from_checked(wanted.from), to = path::from_checked(wanted.to);
     const auto range = range_in(tree_, from, to);
-    if (range.count == 0 || bytes_ >= max_entry_bytes)
+    const bool is_coded =
+        (asked.count > 0 || !asked.numbers.empty()) && range.count <= range_difference::max_entries;
+    const bool is_too_much =
+        bytes_ >= max_entry_bytes || (is_coded && numbered_ >= max_numbered_entries);
+    if (range.count == 0 || is_too_much)
       into_.parts.push_back(range);
-    else if (peer_has_nothing || range.count <= few_entries)
-      add_entries(from, to);
+    else if (is_coded && wanted.count > 0)
+      add_difference(from, to, range, asked);
+    else if (wanted.count == 0 || range.count <= few_entries)
+      add_entries(from, to, into_.whole, all);
     else
       add_parts(from, to, range.count);
   }
@@ -35,10 +47,29 @@ public:
   }
 
 private:
-  /// The entries of a range as far as they fit. What does not is a part to ask for again.
-  void add_entries(const path& from, const path& to) {
+  using chooser = std::function<bool(const tree_entry&)>;
+  static bool all(const tree_entry&) { return true; }
+
+  void add_difference(const path& from, const path& to, const tree_range& range,
+                      const difference_question& asked) {
+    numbered_ += range.count;
+    if (asked.numbers.empty()) {
+      const auto coded = code_range(tree_, from, to, into_.transfer, asked.first, asked.count);
+      into_.coded.push_back({range, coded.sums(), coded.counts()});
+      return;
+    }
+    const std::unordered_set<std::uint64_t> numbers{asked.numbers.begin(), asked.numbers.end()};
+    add_entries(from, to, into_.picked, [&](const tree_entry& entry) {
+      return numbers.contains(entry_number(entry, into_.transfer));
+    });
+  }
+
+  /// The chosen entries of a range as far as they fit. What does not is a part to ask for again.
+  void add_entries(const path& from, const path& to, std::vector<tree_range>& ranges,
+                   const chooser& chosen) {
     std::optional<path> rest;
     visit_range(tree_, from, to, [&](const tree_entry& entry) {
+      if (!chosen(entry)) return true;
       if (bytes_ >= max_entry_bytes) {
         rest = path::from_checked(std::string{entry.path()});
         return false;
@@ -55,7 +86,7 @@ private:
       bytes_ += bytes;
       return true;
     });
-    into_.whole.push_back(range_in(tree_, from, rest ? *rest : to));
+    ranges.push_back(range_in(tree_, from, rest ? *rest : to));
     if (rest) into_.parts.push_back(range_in(tree_, *rest, to));
   }
 
@@ -74,7 +105,24 @@ private:
   sync_state& into_;
   std::vector<stored_entry> entries_;
   std::size_t bytes_ = 0;
+  std::uint64_t numbered_ = 0;  ///< Entries whose numbers were computed.
 };
+
+/// Why nobody who keeps the rules asks so, or nothing.
+std::optional<std::string> state_offer::malformed(const sync_range& asked) {
+  if (asked.wanted.size() > max_wanted)
+    return "for " + std::to_string(asked.wanted.size()) + " ranges; at most " +
+           std::to_string(max_wanted) + " are accepted";
+  if (!std::ranges::all_of(asked.wanted, is_range)) return "for what is no range of paths";
+  if (!asked.differences.empty() && asked.differences.size() != asked.wanted.size())
+    return "in " + std::to_string(asked.differences.size()) + " ways for " +
+           std::to_string(asked.wanted.size()) + " ranges";
+  constexpr auto most = range_difference::max_symbols;
+  for (const auto& each : asked.differences)
+    if (each.first > most || each.count > most - each.first || each.numbers.size() > most)
+      return "for more than " + std::to_string(most) + " symbols or entries of a range";
+  return std::nullopt;
+}
 
 sync_state state_offer::greeting(std::uint64_t ask) const {
   sync_state offer;
@@ -86,19 +134,15 @@ sync_state state_offer::greeting(std::uint64_t ask) const {
 }
 
 result<sync_state> state_offer::answer(const sync_range& asked) const {
-  if (asked.wanted.size() > max_wanted)
-    return fail(error_code::protocol_violation,
-                "sync.range asks for " + std::to_string(asked.wanted.size()) + " ranges; at most " +
-                    std::to_string(max_wanted) + " are accepted");
+  if (const auto why = malformed(asked))
+    return fail(error_code::protocol_violation, "sync.range asks " + *why);
   sync_state answer;
   answer.transfer = transfer_;
   answer.ask = asked.ask;
   answer_writer writer{state_->tree, answer};
-  for (const auto& each : asked.wanted) {
-    if (!is_range(each))
-      return fail(error_code::protocol_violation, "sync.range asks for what is no range of paths");
-    writer.add(path::from_checked(each.from), path::from_checked(each.to), each.count == 0);
-  }
+  for (std::size_t i = 0; i < asked.wanted.size(); ++i)
+    writer.add(asked.wanted[i],
+               asked.differences.empty() ? difference_question{} : asked.differences[i]);
   if (auto finished = writer.finish(); !finished) return fail(std::move(finished.error()));
   return answer;
 }

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -21,6 +23,8 @@ public:
   static constexpr std::size_t max_answer_bytes = std::size_t{7} << 20;
   /// A range with no more entries is sent as it is.
   static constexpr std::uint64_t few_entries = 64;
+  /// Entries whose numbers are computed for one answer. One range always counts.
+  static constexpr std::uint64_t max_numbered_entries = std::uint64_t{1} << 17;
   /// A range with more is answered with the summaries of this many parts.
   static constexpr std::uint64_t split_into = 16;
 
@@ -31,14 +35,16 @@ public:
   std::uint64_t transfer() const noexcept { return transfer_; }
   /// The answer that offers the state.
   sync_state greeting(std::uint64_t ask) const;
-  /// The answer to a question: entries where there are few or the peer has nothing, and summaries
-  /// of parts where there are more.
+  /// The answer to a question: coded symbols or single entries where it asks for those; elsewhere
+  /// entries where there are few or the peer has nothing, and summaries of parts where there are
+  /// more.
   /// @returns protocol_violation when the question is malformed; limit_exceeded when an entry does
   ///          not fit into a message.
   result<sync_state> answer(const sync_range& asked) const;
 
 private:
   class answer_writer;
+  static std::optional<std::string> malformed(const sync_range& asked);
 
   std::uint64_t transfer_;
   std::shared_ptr<const engine_state> state_;

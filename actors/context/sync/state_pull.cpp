@@ -25,6 +25,21 @@ bool is_earlier(const tree_range& a, const tree_range& b) noexcept {
   return compare_paths(a.from, b.from) < 0;
 }
 
+/// All ranges of an answer, in tree order.
+std::vector<tree_range> ranges_in(const sync_state& answer) {
+  auto ranges = answer.whole;
+  ranges.insert(ranges.end(), answer.parts.begin(), answer.parts.end());
+  ranges.insert(ranges.end(), answer.picked.begin(), answer.picked.end());
+  for (const auto& each : answer.coded) ranges.push_back(each.range);
+  std::ranges::sort(ranges, is_earlier);
+  return ranges;
+}
+
+/// Whether a range is asked for in this way.
+bool is_asked(const difference_question& question) noexcept {
+  return question.count > 0 || !question.numbers.empty();
+}
+
 bool contains(const tree_range& range, std::string_view where) noexcept {
   return compare_paths(range.from, where) <= 0 &&
          (range.to.empty() || compare_paths(where, range.to) < 0);
@@ -67,10 +82,11 @@ state_pull::state_pull(context_tree own, std::uint64_t transfer, engine_limits l
 result<bool> state_pull::take(const sync_state& answer) {
   if (answer.transfer != question_.transfer || answer.ask != question_.ask || is_done())
     return false;
-  if (answer.whole.size() + answer.parts.size() > max_parts)
-    return broken("it has too many ranges");
-  for (const auto* ranges : {&answer.whole, &answer.parts})
-    if (!std::ranges::all_of(*ranges, is_range)) return broken("it has what is no range of paths");
+  const auto ranges =
+      answer.whole.size() + answer.parts.size() + answer.coded.size() + answer.picked.size();
+  if (ranges > max_parts) return broken("it has too many ranges");
+  if (!std::ranges::all_of(ranges_in(answer), is_range))
+    return broken("it has what is no range of paths");
   auto taken = answer.processed.bytes.empty() ? take_ranges(answer) : take_offer(answer);
   if (!taken) return fail(std::move(taken.error()));
   ask_next();
@@ -83,8 +99,8 @@ result<void> state_pull::take_offer(const sync_state& offer) {
   auto processed = decode<processed_changes>(offer.processed.bytes);
   if (!processed) return broken(processed.error().message);
   const bool is_one = offer.parts.size() == 1 && offer.parts[0].from.empty() &&
-                      offer.parts[0].to.empty() && offer.whole.empty() &&
-                      offer.entries.bytes.empty();
+                      offer.parts[0].to.empty() && offer.whole.empty() && offer.coded.empty() &&
+                      offer.picked.empty() && offer.entries.bytes.empty();
   if (!is_one) return broken("an offer has one part, the whole tree");
   processed_ = std::move(*processed);
   if (++offers_ > max_offers) return broken("it offers one state after the other");
@@ -98,21 +114,25 @@ result<void> state_pull::take_ranges(const sync_state& answer) {
   if (question_.wanted.empty()) return broken("it answers what was not asked");
   if (auto checked = check_tiles(answer); !checked) return checked;
   if (auto taken = take_entries(answer); !taken) return taken;
+  for (const auto& each : answer.coded)
+    if (auto taken = take_symbols(each); !taken) return taken;
+  for (const auto& each : answer.parts) {
+    auto* const same = asked(each.from);
+    const bool is_put_off = same != nullptr && same->theirs == each;
+    if (auto done = is_put_off ? open(std::move(*same)) : compare(each); !done) return done;
+  }
   asked_.clear();
-  for (const auto& each : answer.parts)
-    if (auto compared = compare(each); !compared) return compared;
   return {};
 }
 
 /// The ranges of an answer make up those that were asked for, and add up to what was announced.
 result<void> state_pull::check_tiles(const sync_state& answer) const {
-  auto tiles = answer.whole;
-  tiles.insert(tiles.end(), answer.parts.begin(), answer.parts.end());
-  std::ranges::sort(tiles, is_earlier);
-  const bool helps = !answer.whole.empty() || tiles.size() > asked_.size();
+  const auto tiles = ranges_in(answer);
+  const bool helps = !answer.whole.empty() || !answer.coded.empty() || !answer.picked.empty() ||
+                     tiles.size() > asked_.size();
   if (!helps) return broken("it does not go on");
   auto next = tiles.begin();
-  for (const auto& range : asked_) {
+  for (const auto& [range, difference] : asked_) {
     range_sum left{range.count, range.hash};
     bool fits = true;
     auto from = range.from;
@@ -142,11 +162,15 @@ result<void> state_pull::take_entries(const sync_state& answer) {
                   "the state of the peer has more than " + std::to_string(max_bytes_) + " bytes");
     entries = std::move(read->entries);
   }
+  auto filled = answer.whole;
+  filled.insert(filled.end(), answer.picked.begin(), answer.picked.end());
+  std::ranges::sort(filled, is_earlier);
   auto at = entries.cbegin();
-  for (const auto& range : answer.whole) {
+  for (const auto& range : filled) {
     const auto end = std::find_if_not(
         at, entries.cend(), [&](const stored_entry& each) { return contains(range, each.path); });
-    if (auto replaced = replace(range, at, end); !replaced) return replaced;
+    const bool is_whole = std::ranges::find(answer.whole, range) != answer.whole.end();
+    if (auto done = is_whole ? replace(range, at, end) : mend(range, at, end); !done) return done;
     at = end;
   }
   if (at != entries.cend()) return broken("it has entries that were not asked for");
@@ -154,17 +178,8 @@ result<void> state_pull::take_entries(const sync_state& answer) {
   return {};
 }
 
-/// Makes a range equal to what the peer has there.
-result<void> state_pull::replace(const tree_range& range,
-                                 std::vector<stored_entry>::const_iterator first,
-                                 std::vector<stored_entry>::const_iterator last) {
-  const auto from = path::from_checked(range.from), to = path::from_checked(range.to);
-  std::vector<path> gone;
-  visit_range(tree_, from, to, [&](const tree_entry& entry) {
-    gone.push_back(path::from_checked(std::string{entry.path()}));
-    return true;
-  });
-  for (const auto& each : gone) tree_.erase(each);
+/// Puts entries of the peer into a tree.
+result<void> state_pull::put(entry_iterator first, entry_iterator last, context_tree& into) const {
   for (auto at = first; at != last; ++at) {
     const auto where = path::parse(at->path);
     const auto siblings = siblings_of(at->siblings);
@@ -173,11 +188,69 @@ result<void> state_pull::replace(const tree_range& range,
       return broken("its entries are not in order");
     if (const auto why = malformed_entry(*where, *siblings, processed_, limits_))
       return broken("the entry '" + where->text() + "' is malformed: " + *why);
-    tree_.put(*where, *siblings);
+    into.put(*where, *siblings);
   }
+  return {};
+}
+
+/// Makes a range equal to what the peer has there: these are all its entries.
+result<void> state_pull::replace(const tree_range& range, entry_iterator first,
+                                 entry_iterator last) {
+  const auto from = path::from_checked(range.from), to = path::from_checked(range.to);
+  std::vector<path> gone;
+  visit_range(tree_, from, to, [&](const tree_entry& entry) {
+    gone.push_back(path::from_checked(std::string{entry.path()}));
+    return true;
+  });
+  for (const auto& each : gone) tree_.erase(each);
+  if (auto done = put(first, last, tree_); !done) return done;
   if (sum_of(tree_, from, to) != range_sum{range.count, range.hash})
     return broken("its entries do not add up to what was announced");
   return {};
+}
+
+/// Makes a range equal to what the peer has there: these are the entries that this node lacks. When
+/// that does not do it, the numbers of two entries were equal: the range is divided.
+result<void> state_pull::mend(const tree_range& range, entry_iterator first, entry_iterator last) {
+  auto* const of = asked(range.from);
+  if (of == nullptr || !of->difference.is_known())
+    return broken("it picks entries where none were asked for");
+  auto mended = tree_;
+  for (const auto& each : of->difference.surplus())
+    if (contains(range, each.text())) mended.erase(each);
+  if (auto done = put(first, last, mended); !done) return done;
+  const auto from = path::from_checked(range.from), to = path::from_checked(range.to);
+  if (sum_of(mended, from, to) == range_sum{range.count, range.hash}) {
+    tree_ = std::move(mended);
+    return {};
+  }
+  open_range divided{range, {}};
+  divided.difference.give_up();
+  return open(std::move(divided));
+}
+
+result<void> state_pull::take_symbols(const coded_range& coded) {
+  auto* const of = asked(coded.range.from);
+  if (of == nullptr || of->theirs != coded.range)
+    return broken("it has symbols of what was not asked for");
+  auto& [range, difference] = *of;
+  const auto question = difference.question(range.count, range_of(*of).count);
+  const auto is_possible = [&](std::int64_t count) {
+    return count >= 0 && static_cast<std::uint64_t>(count) <= range.count;
+  };
+  if (question.count == 0 || coded.sums.size() != question.count ||
+      coded.counts.size() != question.count || !std::ranges::all_of(coded.counts, is_possible))
+    return broken("its symbols are not those that were asked for");
+  difference.take({question.first, coded.sums, coded.counts}, range, tree_, question_.transfer);
+  if (difference.is_known() && !difference.lacks_some()) return mend(range, {}, {});
+  return open(std::move(*of));
+}
+
+/// The range of the question that begins there, or null.
+state_pull::open_range* state_pull::asked(const std::string& from) {
+  const auto found = std::ranges::find(
+      asked_, from, [](const open_range& each) -> const std::string& { return each.theirs.from; });
+  return found == asked_.end() ? nullptr : &*found;
 }
 
 /// Compares a range of the peer with what is here.
@@ -185,9 +258,14 @@ result<void> state_pull::compare(const tree_range& theirs) {
   const auto from = path::from_checked(theirs.from), to = path::from_checked(theirs.to);
   if (sum_of(tree_, from, to) == range_sum{theirs.count, theirs.hash}) return {};
   if (theirs.count == 0) return replace(theirs, {}, {});
+  return open({theirs, {}});
+}
+
+/// The range has to be asked for, or asked for again.
+result<void> state_pull::open(open_range range) {
   if (open_.size() >= max_open)
     return fail(error_code::limit_exceeded, "the state of the peer has too many ranges");
-  open_.push_back(theirs);
+  open_.push_back(std::move(range));
   return {};
 }
 
@@ -207,14 +285,34 @@ result<void> state_pull::check_unchecked() const {
 void state_pull::ask_next() {
   ++question_.ask;
   question_.wanted.clear();
-  const auto count = std::min(open_.size(), state_offer::max_wanted);
-  asked_.assign(open_.end() - static_cast<std::ptrdiff_t>(count), open_.end());
-  open_.resize(open_.size() - count);
-  std::ranges::sort(asked_, is_earlier);
-  for (const auto& each : asked_)
-    question_.wanted.push_back(
-        range_in(tree_, path::from_checked(each.from), path::from_checked(each.to)));
+  question_.differences.clear();
+  asked_.clear();
+  std::uint64_t numbered = 0;  // the peer would put off what is too much for one answer
+  while (!open_.empty() && asked_.size() < state_offer::max_wanted) {
+    const auto& next = open_.back();
+    if (asks_difference(next)) numbered += next.theirs.count;
+    if (numbered > state_offer::max_numbered_entries && !asked_.empty()) break;
+    asked_.push_back(std::move(open_.back()));
+    open_.pop_back();
+  }
+  std::ranges::sort(asked_, is_earlier, &open_range::theirs);
+  for (const auto& each : asked_) {
+    auto& ours = question_.wanted.emplace_back(range_of(each));
+    question_.differences.push_back(each.difference.question(each.theirs.count, ours.count));
+    if (each.difference.wants_all()) ours.count = 0;
+  }
+  if (std::ranges::none_of(question_.differences, is_asked)) question_.differences.clear();
   question_.done = asked_.empty();
+}
+
+/// The range as this node has it.
+tree_range state_pull::range_of(const open_range& range) const {
+  return range_in(tree_, path::from_checked(range.theirs.from),
+                  path::from_checked(range.theirs.to));
+}
+
+bool state_pull::asks_difference(const open_range& range) const {
+  return is_asked(range.difference.question(range.theirs.count, range_of(range).count));
 }
 
 }  // namespace troupe

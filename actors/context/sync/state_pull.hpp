@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/sync/range_difference.hpp>
 #include <troupe/messages/wire/sync.hpp>
 
 namespace troupe {
@@ -15,7 +16,8 @@ namespace troupe {
 /// reconciliation: Meyer, 2023.)
 ///
 /// It begins with a copy of a tree that is like the peer's, this node's own, and makes it equal,
-/// range by range: ranges with equal hashes are not sent. Each answer is checked against what was
+/// range by range: ranges with equal hashes are not sent, and of others, where they are much alike,
+/// the entries that differ (`range_difference`). Each answer is checked against what was
 /// announced: what the entries of a range add up to, and what the parts of a range add up to. So
 /// the peer gives what it has offered at the beginning, or the transfer ends. When it is over
 /// before its end, what has come is of use to the next one: give that `tree`.
@@ -23,7 +25,7 @@ namespace troupe {
 /// Bounded by `max_open` ranges, `max_offers`, and `max_bytes` of entries. Pure.
 class state_pull {
 public:
-  /// Ranges that are known to differ and are not asked for yet.
+  /// Ranges that are known to differ and are not equal yet.
   static constexpr std::size_t max_open = std::size_t{1} << 16;
   /// States that the peer offers, because it has let go of the one before.
   static constexpr unsigned max_offers = 16;
@@ -51,14 +53,26 @@ public:
   std::uint64_t received() const noexcept { return received_; }
 
 private:
+  /// A range that differs.
+  struct open_range {
+    tree_range theirs;  ///< As the peer has it.
+    range_difference difference;
+  };
+  using entry_iterator = std::vector<struct stored_entry>::const_iterator;
+
   result<void> take_offer(const sync_state& offer);
   result<void> take_ranges(const sync_state& answer);
   result<void> check_tiles(const sync_state& answer) const;
+  result<void> take_symbols(const coded_range& coded);
   result<void> take_entries(const sync_state& answer);
-  result<void> replace(const tree_range& range,
-                       std::vector<struct stored_entry>::const_iterator first,
-                       std::vector<struct stored_entry>::const_iterator last);
+  result<void> put(entry_iterator first, entry_iterator last, context_tree& into) const;
+  result<void> replace(const tree_range& range, entry_iterator first, entry_iterator last);
+  result<void> mend(const tree_range& range, entry_iterator first, entry_iterator last);
+  open_range* asked(const std::string& from);
+  tree_range range_of(const open_range& range) const;
+  bool asks_difference(const open_range& range) const;
   result<void> compare(const tree_range& theirs);
+  result<void> open(open_range range);
   result<void> check_unchecked() const;
   void ask_next();
 
@@ -66,8 +80,8 @@ private:
   engine_limits limits_;
   std::uint64_t max_bytes_;
   processed_changes processed_;
-  std::vector<tree_range> open_;   ///< As the peer has them.
-  std::vector<tree_range> asked_;  ///< The same, in order, of those in the question.
+  std::vector<open_range> open_;   ///< Those that are not in the question.
+  std::vector<open_range> asked_;  ///< Those in the question, in tree order.
   sync_range question_;
   unsigned offers_ = 0;
   bool has_unchecked_;  ///< Entries that were not compared with what the peer has processed.

@@ -197,10 +197,10 @@ TEST_CASE("a range behind all that was asked for is refused") {
   all.theirs.put(place(0), siblings_for(9, 9).all());
   all.offer = offer_of(all.theirs);
   all.take(all.offer.greeting(1));
-  all.take({.transfer = 1, .ask = 2, .parts = {all.part({}, place(50)), all.part(place(50), {})}});
+  all.take({.transfer = 1, .ask = 2, .parts = {all.part({}, place(9)), all.part(place(9), {})}});
   auto answer = answer_to(all.pull.question(), all.offer);
-  REQUIRE(answer.whole == std::vector{all.part({}, place(50))});
-  answer.parts.push_back(all.part(place(50), {}));
+  REQUIRE(answer.whole == std::vector{all.part({}, place(9))});
+  answer.parts.push_back(all.part(place(9), {}));
   check_refused(all.pull, answer, not_asked);
 }
 
