@@ -295,6 +295,7 @@ result<void> measure_context(harness& with) {
   if (!with.is_quick())
     if (auto done = measure_size(with, "10^6", 1'000'000, 1.25); !done) return done;
   if (auto done = measure_snapshots(with); !done) return done;
+  if (auto done = measure_heal(with); !done) return done;
   if (auto done = measure_durable(with); !done) return done;
   if (!with.is_quick())
     if (auto done = measure_peers(with); !done) return done;

@@ -23,6 +23,10 @@ result<void> measure_durable(harness& with);
 /// `measure_context`. Says so and measures nothing where the libraries are not installed.
 result<void> measure_peers(harness& with);
 
+/// The bytes that two replicas send to become equal, beside those of the entries in which they
+/// differ. A part of `measure_context`.
+result<void> measure_heal(harness& with);
+
 /// Fills one side of the comparison of memory, `ours` or `beside`. For a process that does nothing
 /// else. @returns entries for each mebibyte that it takes, or 0 when it cannot be filled.
 double measure_context_memory(std::string_view what, std::uint32_t entries);
