@@ -9,7 +9,7 @@ namespace troupe {
 
 bool restoration::is_enough(const processed_changes& state) const {
   // A guess may name what nobody has.
-  return !saved_->knows_base || state.covers(saved_->base.vector());
+  return !saved_->knows_base || state.covers(saved_->base.latest());
 }
 
 bool restoration::may_take(const version_vector& has, std::uint64_t now_ms) {

@@ -49,7 +49,7 @@ public:
   }
   /// What the state of a peer must have.
   version_vector needed() const {
-    return saved_->knows_base ? saved_->base.vector() : version_vector{};
+    return saved_->knows_base ? saved_->base.latest() : version_vector{};
   }
   /// What the log may lack, if that is known. Otherwise the state says what there is.
   const processed_changes* known_base() const noexcept {

@@ -53,6 +53,21 @@ bool processed_changes::has_ended(const incarnation_id& source) const noexcept {
   return seq_at(vector_, source) == 0 && (end_of(source) || has_forgotten(source));
 }
 
+version_vector processed_changes::latest() const {
+  auto entries = vector_.entries();
+  for (const auto& [origin, history] : ended_) {
+    // Of one that is forgotten nobody knows the number of its changes: there is one at least.
+    version_entry last{origin, history.forgotten, 1};
+    if (!history.ends.empty() && history.ends.rbegin()->first > last.incarnation) {
+      last.incarnation = history.ends.rbegin()->first;
+      last.seq = history.ends.rbegin()->second;
+    }
+    const auto open = vector_.of(origin);
+    if (open.empty() || open.back().incarnation < last.incarnation) entries.push_back(last);
+  }
+  return version_vector{std::move(entries)};
+}
+
 // -- changing -------------------------------------------------------------------------------------
 
 void processed_changes::raise(const dot& last) {
@@ -92,6 +107,16 @@ void processed_changes::end_all(const change_record& first) {
     if (each.origin == first.dot.origin && each.incarnation < first.dot.incarnation &&
         incarnation_of(each) != running_ && seq_at(vector_, incarnation_of(each)) == each.seq)
       ending.push_back(each);
+  end_these(ending);
+}
+
+void processed_changes::end(const incarnation_id& source) {
+  const auto seq = seq_at(vector_, source);
+  if (seq > 0 && source != running_) end_these({{source.origin, source.incarnation, seq}});
+}
+
+/// @param ending sorted entries of the vector.
+void processed_changes::end_these(const std::vector<version_entry>& ending) {
   vector_.remove_if(
       [&](const version_entry& each) { return std::ranges::binary_search(ending, each); });
   for (const auto& each : ending) remember(each);

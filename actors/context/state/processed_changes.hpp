@@ -58,11 +58,16 @@ public:
   /// Adds all that another replica has. What has ended there has ended here, unless more of it is
   /// here. O(n).
   void join(const processed_changes& other);
+  /// An incarnation has ended with the changes that are here. O(n).
+  void end(const incarnation_id& source);
   /// This incarnation never ends here: it is the one that runs.
   void keep_open(const incarnation_id& running) { running_ = running; }
 
   /// The incarnations that have not ended.
   const version_vector& vector() const noexcept { return vector_; }
+  /// Those, and of each node the last one that has ended, where none after it goes on. Who has not
+  /// all of these lacks something. O(n).
+  version_vector latest() const;
   /// Equal in what they have and remember.
   friend bool operator==(const processed_changes& a, const processed_changes& b) {
     return a.vector_ == b.vector_ && a.ended_ == b.ended_ && a.emptied_ == b.emptied_;
@@ -81,6 +86,7 @@ private:
     friend bool operator==(const history&, const history&) = default;
   };
   void end_all(const change_record& first);
+  void end_these(const std::vector<version_entry>& ending);
   void remember(const version_entry& last);
   bool is_over_with(const incarnation_id& source, std::uint64_t seq) const noexcept;
   void keep_bound_of_all();

@@ -145,7 +145,8 @@ result<std::uint64_t> change_log::last_incarnation(const node_id& node) {
     latest.executeStep();
     auto last = std::max(static_cast<std::uint64_t>(latest.getColumn(0).getInt64()),
                          base_.forgotten_of(node));
-    for (const auto& each : base_.vector().of(node)) last = std::max(last, each.incarnation);
+    const auto base = base_.latest();
+    for (const auto& each : base.of(node)) last = std::max(last, each.incarnation);
     return last;
   });
 }

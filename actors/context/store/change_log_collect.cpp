@@ -4,28 +4,10 @@
 #include <limits>
 #include <utility>
 
-#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/log_rows.hpp>
 
 namespace troupe {
-
-namespace {
-
-/// What has been removed of `upto`: of incarnations that go on there the removed changes, of those
-/// that have ended all.
-processed_changes part_of(const processed_changes& upto, const processed_changes& removed) {
-  std::vector<dot> kept;
-  for (const auto& each : upto.vector().entries()) {
-    const auto gone = removed.at(incarnation_of(each));
-    if (gone < each.seq) kept.push_back({each.origin, each.incarnation, gone + 1});
-  }
-  auto part = upto;
-  part.lower(kept);
-  return part;
-}
-
-}  // namespace
 
 /// The oldest rows before `end` of which every change is in `upto`. Reads no batches: they are the
 /// larger part of a row.
@@ -90,8 +72,11 @@ result<bool> change_log::collect(const processed_changes& upto, std::uint64_t fi
     SQLite::Statement remove_rows{database_, "DELETE FROM log WHERE number <= ?"};
     remove_rows.bind(1, oldest.last);
     remove_rows.exec();
-    base.join(part_of(upto, oldest.removed));
+    for (const auto& each : oldest.removed.vector().entries())
+      base.raise({each.origin, each.incarnation, each.seq});
     emptied = without_rows(oldest.latest);
+    for (const auto& each : emptied)
+      if (upto.has_ended(each.source)) base.end(each.source);
     SQLite::Statement remove_run{database_, "DELETE FROM runs WHERE run = ?"};
     for (const auto& each : emptied) {
       if (!base.has_ended(each.source)) continue;

@@ -286,7 +286,7 @@ result<void> context_store::write_checkpoint(const engine_state& state,
                                              const processed_changes& base,
                                              const processed_changes* keeps) {
   auto& log = contents_->log;
-  if (!state.processed.covers(base.vector()))
+  if (!state.processed.covers(base.latest()))
     return fail(error_code::internal,
                 "a checkpoint was to lack changes that are in no other place; join the latest "
                 "checkpoint first");

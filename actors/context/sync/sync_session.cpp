@@ -240,7 +240,7 @@ sync_heads sync_session::heads() const {
           {declined_.begin(), declined_.end()},
           !processing_.empty() || !view_.takes_pushes(),
           view_.reports_beside(linked),
-          view_.log_base().vector(),
+          view_.log_base().latest(),
           view_.stable()};
 }
 

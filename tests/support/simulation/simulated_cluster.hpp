@@ -149,7 +149,10 @@ private:
     if (has_forgotten()) return false;
     const auto& base = nodes_[i]->disk.log_base();
     return std::ranges::all_of(nodes_, [&](const auto& each) {
-      return !each->disk.saved() && each->disk.stored().covers(base.vector());
+      const auto has_base = [&](const auto& issued) {
+        return !base.covers(issued.first) || each->disk.stored().covers(issued.first);
+      };
+      return !each->disk.saved() && std::ranges::all_of(oracle_.all(), has_base);
     });
   }
 

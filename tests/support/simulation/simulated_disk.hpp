@@ -153,15 +153,19 @@ private:
   }
   void run(collect_log& wanted, sync_manager& manager, std::mt19937& random) {
     if (refuses || random() % 10 == 0) return manager.log_collected(fail(refusal()));
-    const auto may_go = [&](const change_record& each) {
-      return wanted.upto->covers(each.dot) && checkpoint_.processed.covers(each.dot);
-    };
+    must(checkpoint_.processed.covers(wanted.upto->vector()),
+         "changes are collected that no checkpoint has");
+    const auto may_go = [&](const change_record& each) { return wanted.upto->covers(each.dot); };
     const auto most = log_.size() - std::min(log_.size(), history_ + 1);
     const auto end =
         std::find_if_not(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(most), may_go);
-    for (auto at = log_.begin(); at != end; ++at) log_base_.add(*at);
+    for (auto at = log_.begin(); at != end; ++at) log_base_.raise(at->dot);
     collected_ += static_cast<std::size_t>(end - log_.begin());
     log_.erase(log_.begin(), end);
+    const auto open = log_base_.vector();
+    for (const auto& each : open.entries())
+      if (wanted.upto->has_ended(incarnation_of(each)) && !has_logged(incarnation_of(each)))
+        log_base_.end(incarnation_of(each));
     manager.log_collected(
         collected_log{random() % 2 == 0, std::make_shared<const processed_changes>(log_base_)});
   }
@@ -223,6 +227,10 @@ private:
     return found;
   }
 
+  bool has_logged(const incarnation_id& source) const {
+    return std::ranges::any_of(
+        log_, [&](const change_record& each) { return incarnation_of(each.dot) == source; });
+  }
   void write(const commit& what) {
     if (what.adopted) adopt(*what.adopted);
     for (const auto& batch : what.batches) {
@@ -283,7 +291,7 @@ private:
     keep(*wanted.state);
   }
   void keep(const engine_state& state) {
-    must(state.processed.covers(log_base_.vector()),
+    must(state.processed.covers(log_base_.latest()),
          "a checkpoint lacks changes that are in no other place");
     checkpoint_ = state;
     saved_entries_.reset();

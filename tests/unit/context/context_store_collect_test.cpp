@@ -304,6 +304,33 @@ TEST_CASE("a program that starts often and writes once each time needs bounded s
   CHECK(restore(store, starts + 1)->view(path{"/a"}) == value{1});
 }
 
+TEST_CASE("of an incarnation that has ended the base has what was removed, and no more") {
+  temporary_directory where;
+  auto store = must_open(where, {.history_changes = 3});
+  append_rows(store, 2, 1, 6);
+  auto later = put({node(2), 2, 1}, "/b", 1);
+  later.after = {{node(2), 1, 6}};
+  REQUIRE(append(store, {later}));
+  auto all = changes_of(2, 1, 6);
+  all.push_back(later);
+  const auto state = state_of(all);
+  REQUIRE(store.checkpoint(state));
+  must_collect(store, state.processed, 3);
+  CHECK(store.log_base().latest() == version_vector{{{node(2), 1, 3}}});
+  CHECK_FALSE(store.log_base().covers(dot{node(2), 1, 4}));
+  must_collect(store, state.processed);
+  CHECK(store.log_base().vector() == version_vector{{{node(2), 1, 4}}});
+  for (std::uint64_t seq = 2; seq <= 5; ++seq) {
+    all.push_back(put({node(2), 2, seq}, "/b", static_cast<int>(seq)));
+    REQUIRE(append(store, {all.back()}));
+  }
+  const auto grown = state_of(all);
+  REQUIRE(store.checkpoint(grown));
+  must_collect(store, grown.processed);
+  CHECK(store.log_base().has_ended({node(2), 1}));
+  CHECK(store.log_base().latest() == version_vector{{{node(2), 2, 2}}});
+}
+
 TEST_CASE("the file shrinks when a large log was collected") {
   temporary_directory where;
   std::mt19937 random{1};

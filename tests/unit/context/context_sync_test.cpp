@@ -221,6 +221,22 @@ TEST_CASE("what the log lacks is not pushed, and who lacks it asks for the whole
         1);
 }
 
+TEST_CASE("a log that lacks only what has ended says so") {
+  auto first = put({node(2), 2, 1}, "/a", 1);
+  first.after = {{node(2), 1, 5}};
+  processed_changes all{upto(2, 5)};
+  all.add(first);
+  one_side side;
+  side.view.committed = all;
+  side.view.log_base = all;
+  side.view.log_base.lower({{node(2), 2, 1}});
+  REQUIRE(side.view.log_base.vector() == version_vector{});
+  side.open();
+  const auto heads = sent<sync_heads>(side.second());
+  REQUIRE(heads.size() == 1);
+  CHECK(heads[0].base == upto(2, 5));
+}
+
 TEST_CASE("heads go out every second and say what was processed") {
   one_side side;
   side.open();

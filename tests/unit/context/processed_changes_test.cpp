@@ -90,6 +90,44 @@ TEST_CASE("an incarnation ends with the first change of a later one that names i
   CHECK(reread(changes) == changes);
 }
 
+TEST_CASE("what has ended last is told where nothing goes on after it") {
+  processed_changes changes;
+  changes.add(change(1, 5, 1));
+  changes.add(change(2, 9, 1));
+  CHECK(changes.latest() == changes.vector());
+  changes.add(change(1, 7, 1, {{node(1), 5, 1}}));
+  CHECK(changes.latest() == version_vector{{{node(1), 7, 1}, {node(2), 9, 1}}});
+  changes.lower({{node(1), 7, 1}});
+  CHECK(changes.vector() == version_vector{{{node(2), 9, 1}}});
+  CHECK(changes.latest() == version_vector{{{node(1), 5, 1}, {node(2), 9, 1}}});
+  CHECK_FALSE(processed_changes{changes.vector()}.covers(changes.latest()));
+  CHECK(changes.covers(changes.latest()));
+  // Where all that has ended is forgotten, one change of the last one stands for it.
+  processed_changes often;
+  for (std::uint64_t n = 1; n <= processed_changes::max_ended_of_node + 3; ++n) {
+    const auto before = often.vector().of(node(1));
+    often.add(change(1, n, 1, {before.begin(), before.end()}));
+  }
+  const auto forgotten = often.forgotten_of(node(1));
+  REQUIRE(forgotten > 0);
+  processed_changes only_forgotten;
+  only_forgotten.join(often);
+  CHECK(only_forgotten.covers(often.latest()));
+}
+
+TEST_CASE("an incarnation is ended without a change that says so") {
+  processed_changes changes{version_vector{{{node(1), 5, 2}, {node(1), 7, 1}}}};
+  changes.end({node(1), 5});
+  CHECK(changes.vector() == version_vector{{{node(1), 7, 1}}});
+  CHECK(changes.has_ended({node(1), 5}));
+  CHECK(changes.at({node(1), 5}) == 2);
+  changes.end({node(1), 6});
+  changes.keep_open({node(1), 7});
+  changes.end({node(1), 7});
+  CHECK(changes.vector() == version_vector{{{node(1), 7, 1}}});
+  CHECK_FALSE(changes.covers(dot{node(1), 6, 1}));
+}
+
 TEST_CASE("only the first change ends others, only of its node, and only earlier ones") {
   processed_changes changes;
   changes.add(change(1, 5, 1));
