@@ -126,9 +126,10 @@ public:
   result<value> get(std::string_view path) const;
   /// The value, if there is one, and the version of the path: see `set_if`.
   result<value_found> find(std::string_view path) const;
-  /// Writes a value. Returns when the change is durable here, or at once with `memory`. At
-  /// `majority` and `all` it is durable here, too, after `deadline_exceeded`: then other members
-  /// have not confirmed it within five seconds, and whether they have it is unknown.
+  /// Writes a value. Returns when the change is durable here, or at once with `memory`. After
+  /// `deadline_exceeded` it is taken and its fate unknown; the message says which part: at
+  /// `majority` and `all` it is durable here, and other members have not confirmed it within five
+  /// seconds; at any level, the disk of this node has not answered within 50 seconds.
   result<change_id> set(std::string_view path, value given, durability level = durability::durable);
   /// Erases a value. Returns as `set` does; `not_found` when there is none.
   result<change_id> erase(std::string_view path, durability level = durability::durable);

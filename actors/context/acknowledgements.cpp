@@ -30,14 +30,29 @@ std::optional<acknowledgements::waiter> acknowledgements::next(std::uint64_t dur
   return first;
 }
 
-std::vector<acknowledgements::waiter> acknowledgements::refuse() {
+/// Removes the waiters of which something is so, in order.
+template <class Ends>
+std::vector<acknowledgements::waiter> acknowledgements::remove_if(const Ends& ends) {
   std::vector<waiter> ended;
-  const auto rest = std::stable_partition(waiting_.begin(), waiting_.end(), [](const entry& each) {
-    return !ends_with_refusal(each.who);
-  });
+  const auto rest = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                          [&](const entry& each) { return !ends(each.who); });
   for (auto each = rest; each != waiting_.end(); ++each) ended.push_back(std::move(each->who));
   waiting_.erase(rest, waiting_.end());
   return ended;
+}
+
+std::vector<acknowledgements::waiter> acknowledgements::refuse() {
+  return remove_if(ends_with_refusal);
+}
+
+std::vector<waiting_write> acknowledgements::expired(std::uint64_t now_ms) {
+  const auto is_late = [now_ms](const waiter& who) {
+    const auto* write = std::get_if<waiting_write>(&who);
+    return write && write->disk_deadline_ms <= now_ms;
+  };
+  std::vector<waiting_write> late;
+  for (auto& each : remove_if(is_late)) late.push_back(std::get<waiting_write>(std::move(each)));
+  return late;
 }
 
 void acknowledgements::forget(peer_id peer) {

@@ -16,8 +16,10 @@ struct waiting_write {
   context_request request;
   values_written written;
   durability level = durability::durable;
-  std::uint64_t last = 0;         ///< Its last change, in this incarnation.
-  std::uint64_t deadline_ms = 0;  ///< For `majority` and `all`, in steady time.
+  std::uint64_t last = 0;   ///< Its last change, in this incarnation; 0 when it has none.
+  version_vector rests_on;  ///< The changes that had made what it did not have to write.
+  /// For the disk, and for members; in steady time.
+  std::uint64_t disk_deadline_ms = UINT64_MAX, deadline_ms = UINT64_MAX;
 };
 /// A state to make the checkpoint.
 struct waiting_checkpoint {
@@ -54,6 +56,8 @@ public:
   void add(std::uint64_t position, waiter who);
   /// Removes the first waiter if its position is durable.
   std::optional<waiter> next(std::uint64_t durable);
+  /// Removes the writes that the disk has not taken in their time, in order. O(waiting).
+  std::vector<waiting_write> expired(std::uint64_t now_ms);
   /// Removes the waiters that a refusal ends, in order.
   std::vector<waiter> refuse();
   /// Removes the pushes and the offer of a peer.
@@ -62,6 +66,9 @@ public:
   bool empty() const noexcept { return waiting_.empty(); }
 
 private:
+  template <class Ends>
+  std::vector<waiter> remove_if(const Ends& ends);
+
   struct entry {
     std::uint64_t position;
     waiter who;

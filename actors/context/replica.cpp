@@ -27,6 +27,7 @@ write_values write_of(const service_call& asked, enum durability when) {
           .durability = when,
           .principal = asked.caller->name,
           .trace = asked.trace,
+          .disk_within_ms = within,
           .members_within_ms = within};
 }
 

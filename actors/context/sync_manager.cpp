@@ -98,11 +98,17 @@ void sync_manager::write(context_request request, const write_values& wanted, ev
   }
   auto written = wanted.only_check ? values_written{} : write_all(wanted);
   if (written && wanted.durability != durability::memory) {
-    // Where nothing was written, there is nothing that members could lack.
-    const auto level = written->ids.empty() ? durability::durable : wanted.durability;
-    waiting_.add(queue_.added(), waiting_write{request, std::move(*written), level,
-                                               engine_.processed().at(engine_.own_incarnation()),
-                                               now.steady_ms + wanted.members_within_ms});
+    const auto last = written->ids.empty() ? 0 : engine_.processed().at(engine_.own_incarnation());
+    const bool waits_for_members = wanted.durability > durability::durable;
+    auto rests_on =
+        waits_for_members && written->unchanged > 0 ? writers_of(wanted) : version_vector{};
+    // Where there is nothing that members could lack, they are not asked.
+    const bool has_any = last > 0 || !rests_on.entries().empty();
+    waiting_.add(queue_.added(),
+                 waiting_write{request, std::move(*written),
+                               has_any ? wanted.durability : durability::durable, last,
+                               std::move(rests_on), now.steady_ms + wanted.disk_within_ms,
+                               now.steady_ms + wanted.members_within_ms});
     go_on();
   } else {
     go_on();
@@ -128,6 +134,16 @@ result<values_written> sync_manager::write_all(const write_values& wanted) {
   auto taken = take(*made);
   taken.unchanged = written.unchanged;
   return taken;
+}
+
+/// The changes that made what is at the paths of a write.
+version_vector sync_manager::writers_of(const write_values& wanted) const {
+  std::vector<version_entry> made;
+  for (const auto& [where, given] : wanted.entries)
+    if (const auto entry = engine_.tree().find(where))
+      for (const auto& each : entry->siblings())
+        made.push_back({each.dot.origin, each.dot.incarnation, each.dot.seq});
+  return version_vector{std::move(made)};
 }
 
 /// Has changes of this node stored, and its watchers told.
@@ -176,8 +192,7 @@ void sync_manager::clear_quarantine(context_request request, event_time now) {
 
   members_changed_ = true;
   log(log_severity::warning, "context.quarantine_cleared", {{"changes", released}});
-  waiting_.add(queue_.added(),
-               waiting_write{request, std::move(written), durability::durable, 0, now.steady_ms});
+  waiting_.add(queue_.added(), waiting_write{request, std::move(written)});
   go_on();
 }
 
@@ -242,7 +257,8 @@ void sync_manager::serve(waiting_write& ready) {
   const auto& [origin, incarnation] = engine_.own_incarnation();
   if (ready.level > durability::durable)
     return member_waits_.add({ready.request, std::move(ready.written), ready.level,
-                              dot{origin, incarnation, ready.last}, ready.deadline_ms});
+                              dot{origin, incarnation, ready.last}, std::move(ready.rests_on),
+                              ready.deadline_ms});
   effects_.push_back(answer_write{ready.request, std::move(ready.written)});
 }
 
@@ -305,6 +321,7 @@ void sync_manager::tick(event_time now) {
   close_links_of_forgotten();
   end_leases();
   leave();
+  expire_disk_waits();
   expire_member_waits();
   expire_settles();
   peers_.for_each(

@@ -204,6 +204,7 @@ private:
 
   // -- writing ------------------------------------------------------------------------------------
   std::optional<error> refusal(const write_values& wanted) const;
+  version_vector writers_of(const write_values& wanted) const;
   result<values_written> write_all(const write_values& wanted);
   values_written take(std::vector<applied_change>& made);
   void go_on();
@@ -240,6 +241,8 @@ private:
   void learn(peer_id from, const sync_message& said);
   void serve_member_waits();
   void expire_member_waits();
+  void expire_disk_waits();
+  bool has_yet_to_meet_members() const;
   void end_leases();
   std::vector<std::string> lease_problems() const;
   bool is_apart(peer_id peer) const;
@@ -328,8 +331,10 @@ private:
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;
   version_vector wanted_base_;  ///< For which the state under way is taken.
-  std::set<peer_id> behind_;    ///< This node has yet to catch up with them.
-  std::set<peer_id> differ_;    ///< Their states are known to differ, and why.
+  /// This node has yet to catch up with what they had when it met them: nothing is covered before
+  /// they have said what that is.
+  std::map<peer_id, std::optional<version_vector>> behind_;
+  std::set<peer_id> differ_;  ///< Their states are known to differ, and why.
   watcher_book watchers_;
   peer_sessions peers_;
   early_notifications early_;

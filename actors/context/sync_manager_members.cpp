@@ -56,29 +56,56 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
     }
   }
   if (ack) members_.add(node, ack->vector, committed_);
-  const auto* vector = hello ? &hello->vector : heads ? &heads->vector : nullptr;
-  if (vector && committed_.covers(*vector)) behind_.erase(from);
+  if (hello) behind_[from] = hello->vector;
+  if (const auto behind = behind_.find(from);
+      behind != behind_.end() && behind->second && committed_.covers(*behind->second))
+    behind_.erase(behind);
   if (heads && heads->root == root() && heads->vector == committed_.vector()) differ_.erase(from);
   if (hello) join();
   serve_member_waits();
 }
 
+/// Whether this node knows of no other member, and has just met one that may.
+bool sync_manager::has_yet_to_meet_members() const {
+  return members_.count() <= 1 && !is_current();
+}
+
 void sync_manager::serve_member_waits() {
-  while (auto served = member_waits_.next(members_))
+  if (has_yet_to_meet_members()) return;
+  while (auto served = member_waits_.next(members_, committed_))
     effects_.push_back(answer_write{served->request, std::move(served->written)});
 }
 
 void sync_manager::expire_member_waits() {
   while (auto late = member_waits_.expired(now_.steady_ms)) {
+    if (has_yet_to_meet_members()) {
+      effects_.push_back(answer_write{
+          late->request, fail(error_code::deadline_exceeded,
+                              "the change is on the disk of this node; whether enough other "
+                              "members have it is unknown: this node has yet to learn from its "
+                              "peers who they are")});
+      continue;
+    }
     const auto needed = member_waits::others_for(late->level, members_);
     effects_.push_back(answer_write{
         late->request,
         fail(error_code::deadline_exceeded,
              "the change is on the disk of this node; whether enough other members have it is "
              "unknown: " +
-                 std::to_string(members_.count_with(late->last)) + " of the " +
-                 std::to_string(needed) + " that are needed have confirmed it in time")});
+                 std::to_string(members_.count_with(late->last, late->rests_on, committed_)) +
+                 " of the " + std::to_string(needed) +
+                 " that are needed have confirmed it in time")});
   }
+}
+
+/// Answers the writes that the disk has not taken in time.
+void sync_manager::expire_disk_waits() {
+  for (const auto& late : waiting_.expired(now_.steady_ms))
+    effects_.push_back(answer_write{
+        late.request,
+        fail(error_code::deadline_exceeded,
+             "the disk of this node has not answered in time; the change is taken, and "
+             "whether it gets to the disk is unknown")});
 }
 
 }  // namespace troupe

@@ -39,6 +39,15 @@ private:
   std::vector<change_record> all_;
 };
 
+/// What is wrong with the first of these that no replica makes, if there is one.
+std::optional<error> first_malformed(const std::vector<change_record>& records,
+                                     const engine_limits& limits) {
+  for (const auto& each : records)
+    if (const auto why = malformed(each, limits))
+      return error{error_code::protocol_violation, describe(each) + " is malformed: " + *why, {}};
+  return std::nullopt;
+}
+
 }  // namespace
 
 state_hash sync_manager::root() const {
@@ -52,7 +61,7 @@ void sync_manager::peer_up(peer_id peer, const node_id& node, event_time now) {
   forget(peer);
   if (leaving_ != leaving::no)
     return effects_.push_back(close_peer{peer, "this node takes a new state"});
-  behind_.insert(peer);
+  behind_[peer] = std::nullopt;
   carry_out(peer, peers_.add(peer, node).start(now.steady_ms));
   tell_links();
   for (const auto& said : early_.take(peer)) hear(peer, said.method, said.params, now);

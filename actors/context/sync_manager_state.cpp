@@ -218,8 +218,9 @@ void sync_manager::keep_transfers() {
 /// Whether this node has caught up with its peers since it met them. Those that it has forgotten
 /// give it nothing before they have begun anew.
 bool sync_manager::is_current() const {
-  return std::ranges::all_of(
-      behind_, [this](peer_id peer) { return members_.forgotten().contains(peers_.node(peer)); });
+  return std::ranges::all_of(behind_, [this](const auto& each) {
+    return members_.forgotten().contains(peers_.node(each.first));
+  });
 }
 
 void sync_manager::collect() {

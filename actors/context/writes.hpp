@@ -22,8 +22,9 @@ struct write_values {
   enum durability durability = durability::durable;
   std::string principal;
   trace_id trace;
-  /// How long to wait for other members. After that, whether they have the changes is unknown.
-  std::uint64_t members_within_ms = 5000;
+  /// How long to wait for the disk of this node, and then for other members, from the beginning.
+  /// After that, whether they have the changes is unknown.
+  std::uint64_t disk_within_ms = 50'000, members_within_ms = 5000;
   bool only_check = false;      ///< Write nothing. Answer whether the entries would be accepted.
   bool skip_unchanged = false;  ///< Skip entries that hold this very value already.
   /// Write nothing unless all these paths, written here or not, have these versions.

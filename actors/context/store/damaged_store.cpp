@@ -10,14 +10,20 @@
 
 namespace troupe {
 
-damaged_store::damaged_store(const std::string& file)
-    : database_(file, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX) {
-  // The damaged files stay as they are.
-  sqlite3_db_config(database_.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+damaged_store::damaged_store(const std::string& file) {
+  without_damage([&] {
+    database_.emplace(file, SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX);
+    // The damaged files stay as they are.
+    sqlite3_db_config(database_->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  });
 }
 
 /// Whether `body` came to its end. False when a damaged page stopped it.
 bool damaged_store::read(const std::function<void()>& body) {
+  return database_ && without_damage(body);
+}
+
+bool damaged_store::without_damage(const std::function<void()>& body) {
   try {
     body();
     return true;
@@ -29,7 +35,7 @@ bool damaged_store::read(const std::function<void()>& body) {
 
 result<void> damaged_store::check_format() {
   result<void> checked;
-  read([&] { checked = troupe::check_format(database_); });
+  read([&] { checked = troupe::check_format(*database_); });
   return checked;
 }
 
@@ -40,7 +46,7 @@ damaged_store::entries damaged_store::read_entries() {
     if (!add_entry(row, found.tree)) ++found.damaged;
   };
   const bool reached_the_end = read([&] {
-    SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries ORDER BY path"};
+    SQLite::Statement rows{*database_, "SELECT path, siblings, hash FROM entries ORDER BY path"};
     while (rows.executeStep()) {
       take(rows);
       last = std::string{bytes_of(rows.getColumn(0))};
@@ -49,7 +55,7 @@ damaged_store::entries damaged_store::read_entries() {
   if (reached_the_end) return found;
   ++found.damaged;
   read([&] {
-    SQLite::Statement rows{database_,
+    SQLite::Statement rows{*database_,
                            "SELECT path, siblings, hash FROM entries ORDER BY path DESC"};
     while (rows.executeStep() && bytes_of(rows.getColumn(0)) > last) take(rows);
   });
@@ -66,7 +72,7 @@ result<void> damaged_store::read_log(std::int64_t from, bool has_all, const row_
     result<void> done;
     const auto began = next;
     const bool reached_the_end = read([&] {
-      SQLite::Statement rows{database_,
+      SQLite::Statement rows{*database_,
                              "SELECT number, batch, hash FROM log NOT INDEXED WHERE number >= ? "
                              "ORDER BY number"};
       rows.bind(1, next);
@@ -99,7 +105,7 @@ result<void> damaged_store::read_log(std::int64_t from, bool has_all, const row_
 std::vector<dot> damaged_store::indexed() {
   std::vector<dot> found;
   read([&] {
-    SQLite::Statement runs{database_,
+    SQLite::Statement runs{*database_,
                            "SELECT run, origin, incarnation, hash, (SELECT max(last) FROM log "
                            "INDEXED BY log_by_run WHERE log.run = runs.run) FROM runs"};
     while (runs.executeStep()) {
@@ -115,7 +121,7 @@ std::vector<dot> damaged_store::indexed() {
 
 std::int64_t damaged_store::last_number() {
   std::int64_t last = 0;
-  read([&] { last = database_.execAndGet("SELECT max(number) FROM log").getInt64(); });
+  read([&] { last = database_->execAndGet("SELECT max(number) FROM log").getInt64(); });
   return last;
 }
 

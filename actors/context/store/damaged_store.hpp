@@ -22,8 +22,7 @@ struct found_message {
 };
 
 /// Reads what can be read of the database of a damaged context store, and changes nothing. Where
-/// pages are damaged, it goes on behind them. What else fails, such as a disk that cannot be read,
-/// throws SQLite::Exception.
+/// pages are damaged, it goes on behind them. What else fails throws SQLite::Exception.
 class damaged_store {
 public:
   explicit damaged_store(const std::string& file);
@@ -32,7 +31,7 @@ public:
   found_message<T> find(const char* key) {
     found_message<T> found{.message = {}, .is_damaged = true};
     read([&] {
-      auto there = meta_table{database_}.find<T>(key);
+      auto there = meta_table{*database_}.find<T>(key);
       found.is_damaged = !there;
       if (there) found.message = std::move(*there);
     });
@@ -62,9 +61,10 @@ public:
 
 private:
   bool read(const std::function<void()>& body);
+  static bool without_damage(const std::function<void()>& body);
   std::int64_t last_number();
 
-  SQLite::Database database_;
+  std::optional<SQLite::Database> database_;  ///< Nothing when its first page cannot be read.
 };
 
 }  // namespace troupe

@@ -212,9 +212,11 @@ version_vector members::all_reported() const {
   return version_vector{std::move(all)};
 }
 
-std::size_t members::count_with(const dot& id) const {
+std::size_t members::count_with(const dot& id, const version_vector& others,
+                                const processed_changes& mine) const {
   return static_cast<std::size_t>(std::ranges::count_if(reports_, [&](const auto& each) {
-    return nodes_.contains(each.first) && each.second.committed.covers(id);
+    const auto& committed = each.second.committed;
+    return nodes_.contains(each.first) && committed.covers(id) && has_all(committed, others, mine);
   }));
 }
 

@@ -62,8 +62,8 @@ public:
   /// Whether there are more than can be counted.
   bool are_too_many() const noexcept { return nodes_.size() > max_known; }
 
-  /// A node that is linked says what it has committed. It counts unless the node has said something
-  /// in a later incarnation.
+  /// A node that is linked says what it has committed. It counts unless the node itself has said
+  /// something in a later incarnation, whatever others have said of it.
   void report(member_report said);
   /// No link with a node is left.
   void unlinked(const node_id& node);
@@ -91,8 +91,10 @@ public:
   bool all_know_stable(const version_vector& wanted, const processed_changes& mine) const;
   /// All that other members have said to have committed, in the same reports.
   version_vector all_reported() const;
-  /// How many other members have committed this change.
-  std::size_t count_with(const dot& id) const;
+  /// How many other members have committed this change, and all of these.
+  /// @param mine tells which incarnations have ended.
+  std::size_t count_with(const dot& id, const version_vector& others,
+                         const processed_changes& mine) const;
 
 private:
   /// What is known of a node.

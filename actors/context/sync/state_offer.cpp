@@ -26,7 +26,8 @@ public:
     const bool is_coded =
         (asked.count > 0 || !asked.numbers.empty()) && range.count <= range_difference::max_entries;
     const bool is_too_much =
-        bytes_ >= max_entry_bytes || (is_coded && numbered_ >= max_numbered_entries);
+        bytes_ >= max_entry_bytes ||
+        (is_coded && (numbered_ >= max_numbered_entries || symbols_ >= max_coded_symbols));
     if (range.count == 0 || is_too_much)
       into_.parts.push_back(range);
     else if (is_coded && wanted.count > 0)
@@ -53,6 +54,7 @@ private:
   void add_difference(const path& from, const path& to, const tree_range& range,
                       const difference_question& asked) {
     numbered_ += range.count;
+    symbols_ += asked.count;
     if (asked.numbers.empty()) {
       const auto coded = code_range(tree_, from, to, into_.transfer, asked.first, asked.count);
       into_.coded.push_back({range, coded.sums(), coded.counts()});
@@ -86,6 +88,8 @@ private:
       bytes_ += bytes;
       return true;
     });
+    if (rest && rest->text() == from.text())
+      return into_.parts.push_back(range_in(tree_, from, to));
     ranges.push_back(range_in(tree_, from, rest ? *rest : to));
     if (rest) into_.parts.push_back(range_in(tree_, *rest, to));
   }
@@ -106,6 +110,7 @@ private:
   std::vector<stored_entry> entries_;
   std::size_t bytes_ = 0;
   std::uint64_t numbered_ = 0;  ///< Entries whose numbers were computed.
+  std::uint64_t symbols_ = 0;   ///< In the answer.
 };
 
 /// Why nobody who keeps the rules asks so, or nothing.

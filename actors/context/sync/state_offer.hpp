@@ -25,6 +25,8 @@ public:
   static constexpr std::uint64_t few_entries = 64;
   /// Entries whose numbers are computed for one answer. One range always counts.
   static constexpr std::uint64_t max_numbered_entries = std::uint64_t{1} << 17;
+  /// Symbols of one answer. Those of one range always fit.
+  static constexpr std::uint64_t max_coded_symbols = std::uint64_t{1} << 14;
   /// A range with more is answered with the summaries of this many parts.
   static constexpr std::uint64_t split_into = 16;
 

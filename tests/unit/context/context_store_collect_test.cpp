@@ -1,3 +1,5 @@
+// This file is long because it has all ways in which rows leave the log, and what is left then.
+
 #include <doctest/doctest.h>
 
 #include <cstdint>

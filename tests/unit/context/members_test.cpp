@@ -124,8 +124,8 @@ TEST_CASE("the members that have a change are counted by what they have said") {
   known.add(node(4), upto(8), mine);  // it has not said hello
   CHECK(known.committed_by(1, source) == 8);
   CHECK(known.committed_by(3, source) == 0);
-  CHECK(known.count_with(dot{node(1), 5, 7}) == 1);
-  CHECK(known.count_with(dot{node(1), 5, 6}) == 2);
+  CHECK(known.count_with(dot{node(1), 5, 7}, {}, {}) == 1);
+  CHECK(known.count_with(dot{node(1), 5, 6}, {}, {}) == 2);
 }
 
 TEST_CASE("what a node says in a later incarnation replaces what it said before") {
@@ -146,6 +146,33 @@ TEST_CASE("what a node says in a later incarnation replaces what it said before"
   CHECK(known.committed_by(1, source) == 3);
   known.pass_on({node(2), 9, upto(4)}, mine);
   CHECK(known.committed_by(1, source) == 4);
+}
+
+TEST_CASE("what others say of a node gives way to what it says itself") {
+  const auto engine = joined({1, 2});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine;
+  const incarnation_id source{node(1), 5};
+  known.pass_on({node(2), std::uint64_t{1} << 59, upto(9)}, mine);
+  CHECK(known.committed_by(1, source) == 9);
+  known.report({node(2), 7, upto(4)});
+  CHECK(known.committed_by(1, source) == 4);
+  known.pass_on({node(2), std::uint64_t{1} << 59, upto(9)}, mine);
+  known.report({node(2), 7, upto(5)});
+  CHECK(known.committed_by(1, source) == 5);
+}
+
+TEST_CASE("who has a change is counted with the changes that it rests on") {
+  const auto engine = joined({1, 2, 3});
+  members known{node(1)};
+  known.update(engine.tree());
+  const processed_changes mine;
+  known.report({node(2), 7, version_vector{{{node(1), 5, 6}, {node(3), 7, 2}}}});
+  known.report({node(3), 7, upto(6)});
+  CHECK(known.count_with(dot{node(1), 5, 6}, {}, mine) == 2);
+  CHECK(known.count_with(dot{node(1), 5, 6}, version_vector{{{node(3), 7, 2}}}, mine) == 1);
+  CHECK(known.count_with(dot{node(1), 5, 0}, version_vector{{{node(3), 7, 3}}}, mine) == 0);
 }
 
 TEST_CASE("what is known of members is passed on to those that have no link with them") {

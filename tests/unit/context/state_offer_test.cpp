@@ -128,6 +128,17 @@ TEST_CASE("ranges that do not fit any more are answered with their summaries") {
                                      range_in(tree, place(20), place(99))});
 }
 
+TEST_CASE("a range that begins with an entry that does not fit any more is put off as a whole") {
+  auto tree = counted_tree(20);
+  const std::string large(300'000, 'v');
+  tree.put(place(10), held_siblings{{put({node(1), 1, 1}, "/x", large)}}.all());
+  const auto first = range_in(tree, place(0), place(10)), second = range_in(tree, place(10), {});
+  const auto answer = offer_of(tree).answer(asking({{first.from, first.to}, {second.from, ""}}));
+  REQUIRE(answer);
+  CHECK(answer->whole == std::vector{first});
+  CHECK(answer->parts == std::vector{second});
+}
+
 TEST_CASE("however often a peer asks for the same range at once, the answer has its bound") {
   const auto tree = counted_tree(8000);
   sync_range question = asking({}, 0);

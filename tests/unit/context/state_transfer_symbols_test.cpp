@@ -224,6 +224,19 @@ TEST_CASE("the numbers of a bounded count of entries are computed for one answer
   CHECK(divided->parts.size() == state_offer::split_into);
 }
 
+TEST_CASE("the symbols of an answer are bounded") {
+  const auto tree = counted_tree(100);
+  sync_range question{1, 2, {}, false, {}};
+  for (std::size_t i = 0; i < 8; ++i) {
+    question.wanted.push_back(range_in(tree, place(i), place(i + 1)));
+    question.differences.push_back({0, range_difference::max_symbols, {}});
+  }
+  const auto answer = offer_of(tree).answer(question);
+  REQUIRE(answer);
+  CHECK(answer->coded.size() == state_offer::max_coded_symbols / range_difference::max_symbols);
+  CHECK(answer->parts.size() == 8 - answer->coded.size());
+}
+
 TEST_CASE("a range that an answer puts off is asked for again with what is known of it") {
   symbols_fixture all;
   all.take_symbols();

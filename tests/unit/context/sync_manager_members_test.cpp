@@ -140,12 +140,81 @@ TEST_CASE("where this node is the only member, nobody is waited for") {
   CHECK(f.only<answer_write>().outcome);
 }
 
-TEST_CASE("a write that changes nothing waits for nobody") {
+TEST_CASE("a write that changes nothing waits for who made what is there") {
   member_fixture f;
   f.write_at(durability::durable);
   f.stored();
-  f.write({.entries = {{path{"/a"}, 1}}, .durability = durability::all, .skip_unchanged = true});
+  const write_values again{.entries = {{path{"/a"}, 1}},
+                           .durability = durability::all,
+                           .members_within_ms = 500,
+                           .skip_unchanged = true};
+  f.write(again);
+  CHECK(f.none<answer_write>());
+  f.tick(500);
+  CHECK(f.only<answer_write>().outcome.error().code == error_code::deadline_exceeded);
+  f.write(again);
+  f.acknowledged();
+  CHECK(f.none<answer_write>());
+  f.passed_on();
   CHECK(f.only<answer_write>().outcome);
+  // They have it now.
+  f.write(again);
+  CHECK(f.only<answer_write>().outcome->unchanged == 1);
+}
+
+TEST_CASE("a write that has nothing to do waits for nobody") {
+  member_fixture f;
+  f.write({.entries = {{path{"/a"}, 1}}, .durability = durability::all, .only_check = true});
+  CHECK(f.only<answer_write>().outcome);
+}
+
+TEST_CASE("a write that the disk does not take in time is unknown, and says so") {
+  manager_fixture f;
+  for (const auto level : {durability::durable, durability::majority, durability::all}) {
+    f.write({.entries = {{path{"/a"}, 1}},
+             .durability = level,
+             .disk_within_ms = 500,
+             .members_within_ms = 100});
+    f.tick(499);
+    CHECK(f.none<answer_write>());
+    f.tick(1);
+    const auto answer = f.only<answer_write>();
+    REQUIRE_FALSE(answer.outcome);
+    CHECK(answer.outcome.error().code == error_code::deadline_exceeded);
+    CHECK(answer.outcome.error().message ==
+          "the disk of this node has not answered in time; the change is taken, and whether it "
+          "gets to the disk is unknown");
+  }
+  f.stored();
+  CHECK(f.none<answer_write>());
+}
+
+TEST_CASE("a node that has just met others waits until it knows who the members are") {
+  manager_fixture f;
+  f.peer_up(1, 2);
+  f.write("/a", 1, durability::all);
+  f.stored();
+  CHECK(f.none<answer_write>());
+  auto joined = put({node(2), 1, 1}, members::place_of(node(2)).text(), 2);
+  joined.principal = system_principal;
+  f.hear(1, f.hello(2, version_vector{{{node(2), 1, 1}}}));
+  CHECK(f.none<answer_write>());
+  f.hear(1, sync_push{1, {{change_batch::of(std::vector{joined})->bytes()}}});
+  f.stored();
+  CHECK(f.manager.known_members().count() == 2);
+  CHECK(f.none<answer_write>());
+}
+
+TEST_CASE("a node that does not learn in time who the members are says so") {
+  manager_fixture f;
+  f.peer_up(1, 2);
+  f.write({.entries = {{path{"/a"}, 1}}, .durability = durability::all, .members_within_ms = 500});
+  f.stored();
+  f.tick(500);
+  const auto answer = f.only<answer_write>();
+  REQUIRE_FALSE(answer.outcome);
+  CHECK(answer.outcome.error().message.find("has yet to learn from its peers who they are") !=
+        std::string::npos);
 }
 
 TEST_CASE("a member that is erased is not waited for") {
