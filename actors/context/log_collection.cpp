@@ -6,6 +6,10 @@
 
 namespace troupe {
 
+void log_collection::found(const processed_changes& changes) {
+  latest_ = std::make_shared<const processed_changes>(changes);
+}
+
 void log_collection::saving(checkpoint_id id, const processed_changes& changes) {
   saving_.emplace(id, std::make_shared<const processed_changes>(changes));
 }

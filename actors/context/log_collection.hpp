@@ -17,6 +17,8 @@ namespace troupe {
 /// pause do not starve it. Pure.
 class log_collection {
 public:
+  /// A checkpoint with these changes was there at the start.
+  void found(const processed_changes& changes);
   /// A checkpoint with these changes is being written.
   void saving(checkpoint_id id, const processed_changes& changes);
   /// It is written, or has failed.

@@ -43,6 +43,11 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
     begin_to_leave();
   }
   effects_.push_back(find_transfer{engine_.tree()});
+  if (!settings.saved && settings.replayed == 0 && !engine_.vector().entries().empty()) {
+    // Programs that run for a moment only would never remove anything otherwise.
+    collection_.found(engine_.processed());
+    collect_from_log();
+  }
 }
 
 void sync_manager::take_effects(std::vector<sync_effect>& into) {

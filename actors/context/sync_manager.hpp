@@ -268,6 +268,7 @@ private:
   void compare_with(peer_id peer, const engine_state& theirs);
   bool is_current() const;
   void collect();
+  void collect_from_log();
   path_filter what_is_watched() const;
   void want_state(peer_id peer, version_vector base);
   void keep_transfers();

@@ -229,6 +229,10 @@ void sync_manager::collect() {
     has_freed_ = true;
     log(log_severity::info, "context.tombstones_collected", {{"tombstones", gone}});
   }
+  collect_from_log();
+}
+
+void sync_manager::collect_from_log() {
   if (auto upto = collection_.next(members_, engine_.processed()))
     effects_.push_back(collect_log{std::move(upto)});
 }

@@ -52,6 +52,15 @@ TEST_CASE("nothing leaves the log before a checkpoint is written") {
   CHECK(next(log, alone) == 4);
 }
 
+TEST_CASE("what the checkpoint had at the start is collected without another one") {
+  const members alone{node(1)};
+  log_collection log;
+  log.found(upto(4));
+  CHECK(next(log, alone) == 4);
+  log.collected(false);
+  CHECK(next(log, alone) == 0);
+}
+
 TEST_CASE("a node that is alone collects at once") {
   const members alone{node(1)};
   log_collection log;

@@ -283,6 +283,22 @@ TEST_CASE("the log is collected when all members have what a checkpoint has") {
   CHECK(f.none<collect_log>());
 }
 
+TEST_CASE("what the checkpoint had at the start is collected at once") {
+  context_engine before{node(1), 1};
+  REQUIRE(before.write(operation::put, path{"/a"}, 1, "tester", {}, noon));
+  const auto collects = [&](sync_settings settings) {
+    sync_manager manager{context_engine{node(1), 2, before.state()}, settings};
+    std::vector<sync_effect> effects;
+    manager.take_effects(effects);
+    return std::ranges::any_of(
+        effects, [](const auto& each) { return std::holds_alternative<collect_log>(each); });
+  };
+  CHECK(collects({}));
+  // The checkpoint lacks what was replayed, and what is restored is not whole.
+  CHECK_FALSE(collects({.replayed = 1}));
+  CHECK_FALSE(collects({.saved = std::make_shared<const saved_parts>()}));
+}
+
 TEST_CASE("memory is given back when changes have left the log, once nothing waits") {
   manager_fixture f{{.checkpoint_every = 1}};
   f.write("/a", 1);
