@@ -88,7 +88,7 @@ void state_transfers::forget(peer_id peer, std::uint64_t now_ms) {
   if (from(peer)) end(taken_->purpose == transfer_purpose::join, now_ms);
 }
 
-std::optional<state_transfers::repeated> state_transfers::tick(std::uint64_t now_ms) {
+std::optional<state_transfers::due> state_transfers::tick(std::uint64_t now_ms) {
   std::erase_if(given_, [now_ms](const auto& each) {
     return each.second.offered && each.second.used_ms + offer_lasts_ms < now_ms;
   });
@@ -99,12 +99,13 @@ std::optional<state_transfers::repeated> state_transfers::tick(std::uint64_t now
   }
   if (!taken_) return std::nullopt;
   if (taken_->answered_ms + give_up_ms < now_ms || taken_->begun_ms + takes_at_most_ms < now_ms) {
-    end(taken_->purpose == transfer_purpose::join, now_ms);
-    return std::nullopt;
+    const due over{taken_->peer, taken_->purpose, std::nullopt};
+    end(over.purpose == transfer_purpose::join, now_ms);
+    return over;
   }
   if (taken_->asked_ms + ask_again_ms >= now_ms) return std::nullopt;
   taken_->asked_ms = now_ms;
-  return repeated{taken_->peer, taken_->pull.question()};
+  return due{taken_->peer, taken_->purpose, taken_->pull.question()};
 }
 
 }  // namespace troupe

@@ -82,12 +82,14 @@ public:
 
   /// The link is gone.
   void forget(peer_id peer, std::uint64_t now_ms);
-  struct repeated {
-    peer_id peer;
-    sync_range question;
+  struct due {
+    peer_id peer;  ///< That the transfer under way is from.
+    transfer_purpose purpose;
+    std::optional<sync_range> question;  ///< To ask again. Nothing when the transfer is over.
   };
-  /// Lets go of what is over. @returns a question to ask again, if one is due.
-  std::optional<repeated> tick(std::uint64_t now_ms);
+  /// Lets go of what is over. @returns what is to be done about the transfer under way, if
+  /// anything.
+  std::optional<due> tick(std::uint64_t now_ms);
 
 private:
   struct giving {

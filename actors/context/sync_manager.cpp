@@ -331,8 +331,7 @@ void sync_manager::tick(event_time now) {
   expire_settles();
   peers_.for_each(
       [&](peer_id peer, sync_session& session) { carry_out(peer, session.tick(now.steady_ms)); });
-  if (auto again = transfers_.tick(now.steady_ms))
-    effects_.push_back(send_to_peer{again->peer, std::move(again->question)});
+  if (auto due = transfers_.tick(now.steady_ms)) see_to_transfer(*due);
   watch_clock();
   restore();
   if (leaving_ == leaving::no) {

@@ -272,6 +272,7 @@ private:
   path_filter what_is_watched() const;
   void want_state(peer_id peer, version_vector base);
   void keep_transfers();
+  void see_to_transfer(state_transfers::due& due);
   void wait_before_join(peer_id peer, std::uint64_t milliseconds);
   void push_to_peers(const commit& done);
   void carry_out(peer_id peer, sync_session::effects effects);

@@ -72,6 +72,16 @@ void sync_manager::want_state(peer_id peer, version_vector base) {
                                           engine_.limits(), now_.steady_ms)});
 }
 
+/// The peer has not answered: it is asked again, or after a while another one.
+void sync_manager::see_to_transfer(state_transfers::due& due) {
+  if (due.question)
+    effects_.push_back(send_to_peer{due.peer, std::move(*due.question)});
+  else if (due.purpose == transfer_purpose::join)
+    wait_before_join(due.peer, join_again_ms);
+  else
+    next_compare_ms_ = now_.steady_ms + join_again_ms;
+}
+
 /// Does not take the state of this peer again for a while: that of another one may be of more use.
 void sync_manager::wait_before_join(peer_id peer, std::uint64_t milliseconds) {
   if (next_join_ms_.size() >= max_backoffs) next_join_ms_.clear();

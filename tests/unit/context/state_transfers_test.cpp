@@ -143,8 +143,8 @@ TEST_CASE("a question without an answer is asked again, and not before") {
   const auto again = transfers.tick(start + ask_again + 1);
   REQUIRE(again);
   CHECK(again->peer == peer);
-  CHECK(again->question == transfers.from(peer)->question());
-  CHECK(again->question.ask == 2);
+  CHECK(*again->question == transfers.from(peer)->question());
+  CHECK(again->question->ask == 2);
   CHECK_FALSE(transfers.tick(start + 2 * ask_again + 1));
   CHECK(transfers.tick(start + 2 * ask_again + 2));
   transfers.answered({}, start + 3 * ask_again);
@@ -157,7 +157,10 @@ TEST_CASE("a transfer without an answer for long is over, and what had come is k
   begin_with(transfers, offer_of(counted_tree(10)), 2);
   transfers.tick(start + give_up);
   CHECK(transfers.is_taking());
-  CHECK_FALSE(transfers.tick(start + give_up + 1));
+  const auto over = transfers.tick(start + give_up + 1);
+  REQUIRE(over);
+  CHECK(over->peer == peer);
+  CHECK_FALSE(over->question);
   CHECK_FALSE(transfers.is_taking());
   CHECK(kept(transfers) == 10);
 }

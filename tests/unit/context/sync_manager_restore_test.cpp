@@ -102,6 +102,21 @@ TEST_CASE("a replica without its state refuses writes and reads, and says why") 
   CHECK(problems.back().find("2 of its entries") != std::string::npos);
 }
 
+TEST_CASE("a peer that does not give its state is not asked for ever") {
+  restoring_fixture f;
+  f.lost.greeted_peer(1, 5);
+  f.lost.greeted_peer(2, 6);
+  f.lost.tick();
+  REQUIRE(f.lost.sent<sync_range>(1).size() == 1);
+  CHECK(f.lost.sent<sync_range>(2).empty());
+  std::size_t asked_of_other = 0;
+  for (int second = 0; second < 65; ++second) {
+    f.lost.tick(1000);
+    asked_of_other += f.lost.sent<sync_range>(2).size();
+  }
+  CHECK(asked_of_other == 1);
+}
+
 TEST_CASE("who asks for what could be saved reads the entries, before and after a state has come") {
   restoring_fixture f;
   const auto check_saved = [&] {
