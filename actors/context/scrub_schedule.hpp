@@ -19,6 +19,9 @@ public:
 
   /// Whether a step is to begin now. Then call `stepped`.
   bool begins(std::uint64_t now_ms) noexcept;
+  /// Damage was met elsewhere: the next step begins at once, unless one is under way, or the latest
+  /// one has failed.
+  void make_due(std::uint64_t now_ms) noexcept;
   enum class outcome { goes_on, done, failed };
   /// The step is over.
   void stepped(outcome how, std::uint64_t now_ms) noexcept;
@@ -27,7 +30,7 @@ private:
   scrub_pace pace_;
   bool is_set_ = false;
   std::uint64_t next_ms_ = 0;
-  bool is_under_way_ = false;
+  bool is_under_way_ = false, has_failed_ = false;
 };
 
 }  // namespace troupe

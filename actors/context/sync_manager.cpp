@@ -306,6 +306,7 @@ void sync_manager::disk_refused(const error& why) {
   if (queue_.health())
     log(log_severity::error, "context.disk_refused", {{"reason", foreign_text{why.message}}});
   queue_.end_commit(fail(why));
+  if (why.code == error_code::corrupt_data) scrubs_.make_due(now_.steady_ms);
   transfers_.journal().give_up();  // the room may be needed
   keep_transfers();
   for (auto& ended : waiting_.refuse()) std::visit([&](auto& each) { refuse(each, why); }, ended);

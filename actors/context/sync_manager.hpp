@@ -230,6 +230,7 @@ private:
   void watch_clock();
   std::vector<std::string> clock_problems() const;
   void need_checkpoint();
+  void say_unreadable(const error& why);
   void want_checkpoint();
   void save_restored();
   void end_restoration();
@@ -325,11 +326,12 @@ private:
   std::uint64_t next_wanted_ms_ = 0;
   clock_watch clocks_;
   scrub_schedule scrubs_;
-  std::uint64_t mended_ = 0;                       ///< By scrubs.
-  std::uint64_t mended_now_ = 0;                   ///< By the one under way.
-  bool has_freed_ = false;                         ///< Memory, maybe much.
-  std::uint64_t may_give_back_ms_ = 0;             ///< From then on.
-  std::optional<error> unscrubbed_;                ///< Why the latest scrub could not go on.
+  std::uint64_t mended_ = 0;            ///< By scrubs.
+  std::uint64_t mended_now_ = 0;        ///< By the one under way.
+  bool has_freed_ = false;              ///< Memory, maybe much.
+  std::uint64_t may_give_back_ms_ = 0;  ///< From then on.
+  std::optional<error> unscrubbed_;     ///< Why the latest scrub could not go on.
+  std::string unreadable_;              ///< Why the log could not be read when it was last tried.
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;
   version_vector wanted_base_;  ///< For which the state under way is taken.

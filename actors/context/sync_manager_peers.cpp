@@ -85,9 +85,13 @@ void sync_manager::hear(peer_id from, std::string_view method, std::string_view 
 
 void sync_manager::log_read(peer_id peer, result<std::vector<shared_batch>> batches) {
   if (!batches) {
-    log(log_severity::error, "context.log_unreadable",
-        {{"reason", foreign_text{batches.error().message}}});
-    if (batches.error().code == error_code::corrupt_data) need_checkpoint();
+    say_unreadable(batches.error());
+    if (batches.error().code == error_code::corrupt_data) {
+      need_checkpoint();
+      scrubs_.make_due(now_.steady_ms);
+    }
+  } else {
+    unreadable_.clear();
   }
   auto* session = peers_.find(peer);
   if (!session) return;

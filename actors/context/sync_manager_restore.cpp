@@ -61,9 +61,13 @@ std::vector<std::string> sync_manager::problems() const {
   if (const auto& health = queue_.health(); !health)
     all.push_back("no write is accepted while the disk refuses writes: " + health.error().message +
                   "; reads go on, and what waits is tried again");
-  if (unscrubbed_)
-    all.push_back("the context store is damaged: " + unscrubbed_->message +
+  if (unscrubbed_) {
+    const bool is_damaged = unscrubbed_->code == error_code::corrupt_data;
+    all.push_back((is_damaged ? "the context store is damaged: "
+                              : "the context store cannot be checked for damage: ") +
+                  unscrubbed_->message +
                   "; what the node has in memory is whole: 'troupe context export' saves it");
+  }
   if (mended_ > 0)
     all.push_back(std::to_string(mended_) +
                   " damaged parts of the context store were found and mended since the start; the "
@@ -120,9 +124,9 @@ void sync_manager::own_log_read(result<std::vector<shared_batch>> batches) {
   if (!restoring_) return;
   if (!batches) {
     restoring_->read_failed(now_.steady_ms);
-    return log(log_severity::error, "context.log_unreadable",
-               {{"reason", foreign_text{batches.error().message}}});
+    return say_unreadable(batches.error());
   }
+  unreadable_.clear();
   std::set<incarnation_id> sources;
   for (auto& batch : *batches) {
     sources.insert(batch->source());
@@ -149,6 +153,12 @@ void sync_manager::end_restoration() {
   join();
 }
 
+/// Says that the log cannot be read, once for each reason in a row.
+void sync_manager::say_unreadable(const error& why) {
+  if (std::exchange(unreadable_, why.message) != why.message)
+    log(log_severity::error, "context.log_unreadable", {{"reason", foreign_text{why.message}}});
+}
+
 // -- scrubs ---------------------------------------------------------------------------------------
 
 void sync_manager::scrub() {
@@ -162,11 +172,12 @@ void sync_manager::scrubbed(const result<scrubbed_part>& part) {
                   : part->is_done ? outcome::done
                                   : outcome::goes_on,
                   now_.steady_ms);
-  const bool is_damaged = !part && part.error().code == error_code::corrupt_data;
-  unscrubbed_ = is_damaged ? std::optional{part.error()} : std::nullopt;
-  if (!part)
+  const auto before = std::exchange(unscrubbed_, part ? std::nullopt : std::optional{part.error()});
+  if (!part) {
+    if (before && before->message == part.error().message) return;  // that has been said
     return log(log_severity::error, "context.scrub_failed",
                {{"reason", foreign_text{part.error().message}}});
+  }
   mended_now_ += part->mended;
   if (part->base) log_base_.join(*part->base);
   if (part->needs_checkpoint) need_checkpoint();

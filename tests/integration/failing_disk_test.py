@@ -2,8 +2,10 @@
 makes a disk that fails, or does not keep what it has taken. The node says so once, goes on reading,
 answers no write with success that is not on the disk, and goes on by itself when the disk does."""
 
+import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import unittest
@@ -19,12 +21,15 @@ class FailingDisk(NodeTest):
         super().setUp()
         self.served = self.node()
         self.switch = self.directory / "switch"
+        self.start_on_disk()
+        self.served.do("context", "set", "/before", "1")
+
+    def start_on_disk(self):
         sanitizer = os.environ.get("ASAN_OPTIONS", "")
         self.served.start("--no-discovery", env=environment(
             LD_PRELOAD=FAULTY_DISK, FAULTY_DISK=str(self.served.data),
             FAULTY_DISK_SWITCH=str(self.switch),
             ASAN_OPTIONS=f"{sanitizer}:verify_asan_link_order=0"))
-        self.served.do("context", "set", "/before", "1")
 
     def write(self, path):
         return self.served.run("context", "set", path, "1")
@@ -65,6 +70,30 @@ class FailingDisk(NodeTest):
         self.switch.write_text("fails")
         self.refused("its disk fails, or a quota is used up; see what the system's log says")
         self.goes_on()
+
+    def test_a_start_goes_on_without_what_the_disk_cannot_read(self):
+        values = self.directory / "values.json"
+        values.write_text(json.dumps({"many": {f"key {n:05}": "x" * 100 for n in range(2000)}}))
+        self.served.do("context", "import", values)
+        self.assertEqual(self.served.stop(), SUCCESS)
+        original, self.served = self.served, None
+        for eighth in range(8):
+            with self.subTest(eighth=eighth):
+                self.switch.unlink(missing_ok=True)
+                self.served = self.node(f"node-{eighth}")
+                shutil.copytree(original.data, self.served.data)
+                database = (self.served.data / "context.db").stat()
+                page = database.st_size * eighth // 8 // 4096 * 4096
+                self.switch.write_text(f"unreadable {page} {database.st_ino}")
+                self.start_on_disk()
+                info = self.served.ask("node", "info")
+                self.assertIn("is damaged", " ".join(info["problems"]))
+                if eighth > 0:
+                    # The log has what the checkpoint has, so nothing is lost with one page.
+                    self.assertEqual(info["entries"], 2001)
+                    self.assertEqual(self.served.ask("context", "get", "/before"), 1)
+                self.assertEqual(self.served.stop(), SUCCESS)
+        self.stop_all()
 
     def test_a_stop_beside_a_disk_that_fails_says_what_is_lost(self):
         self.switch.write_text("fails")

@@ -5,7 +5,9 @@
 //   FAULTY_DISK         the directory whose files are on the disk
 //   FAULTY_DISK_SWITCH  a file elsewhere. While it says `read-only`, everything that would write
 //                       there fails with EROFS. While it says `fails`, everything that would make
-//                       written bytes durable fails with EIO; the bytes themselves are taken.
+//                       written bytes durable fails with EIO; the bytes themselves are taken. While
+//                       it says `unreadable N I`, the file of inode I cannot be read at byte N:
+//                       EIO.
 //
 // What SQLite and Troupe call is played, not the whole of POSIX: shared memory that is mapped goes
 // on, as it does on a real disk until the kernel writes it back.
@@ -25,7 +27,12 @@
 
 namespace {
 
-enum class state { sound, read_only, fails };
+enum class kind { sound, read_only, fails, unreadable };
+struct state {
+  ::kind kind = kind::sound;
+  off_t at = 0;  ///< Of what is unreadable.
+  ino_t file = 0;
+};
 
 template <class Function>
 Function* next(const char* name) {
@@ -34,15 +41,21 @@ Function* next(const char* name) {
 
 state present() {
   const char* place = std::getenv("FAULTY_DISK_SWITCH");
-  if (place == nullptr) return state::sound;
+  if (place == nullptr) return {};
   static auto* const open_next = next<int(const char*, int, ...)>("open");
   const int file = open_next(place, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return state::sound;
-  char said[16] = {};
-  const auto got = ::read(file, said, sizeof said);
+  if (file < 0) return {};
+  char said[64] = {};
+  const auto got = ::read(file, said, sizeof said - 1);
   ::close(file);
   const std::string_view text{said, got > 0 ? static_cast<std::size_t>(got) : 0};
-  return text == "read-only" ? state::read_only : text == "fails" ? state::fails : state::sound;
+  constexpr std::string_view unreadable = "unreadable ";
+  if (text == "read-only") return {kind::read_only};
+  if (text == "fails") return {kind::fails};
+  if (text.substr(0, unreadable.size()) != unreadable) return {};
+  char* rest = nullptr;
+  const auto at = std::strtoll(said + unreadable.size(), &rest, 10);
+  return {kind::unreadable, static_cast<off_t>(at), std::strtoull(rest, nullptr, 10)};
 }
 
 bool is_on_disk(std::string_view path) {
@@ -50,18 +63,31 @@ bool is_on_disk(std::string_view path) {
   return disk != nullptr && path.substr(0, std::strlen(disk)) == disk;
 }
 
-bool is_on_disk(int file) {
+std::string path_of(int file) {
   char path[4096];
   const auto link = "/proc/self/fd/" + std::to_string(file);
   const auto length = ::readlink(link.c_str(), path, sizeof path);
-  return length > 0 && is_on_disk(std::string_view{path, static_cast<std::size_t>(length)});
+  return {path, length > 0 ? static_cast<std::size_t>(length) : 0};
+}
+
+bool is_on_disk(int file) { return is_on_disk(path_of(file)); }
+
+bool is_unreadable(int file, size_t size, off_t at) {
+  const int before = errno;
+  const auto now = present();
+  struct stat there {};
+  const bool has = now.kind == kind::unreadable && ::fstat(file, &there) == 0 &&
+                   there.st_ino == now.file && at <= now.at &&
+                   now.at < at + static_cast<off_t>(size);
+  errno = has ? EIO : before;
+  return has;
 }
 
 /// Whether what would write there is refused. Leaves `errno` alone when it is not.
 template <class Place>
 bool refuses(Place place) {
   const int before = errno;
-  if (is_on_disk(place) && present() == state::read_only) {
+  if (is_on_disk(place) && present().kind == kind::read_only) {
     errno = EROFS;
     return true;
   }
@@ -71,7 +97,7 @@ bool refuses(Place place) {
 
 bool loses(int file) {
   const int before = errno;
-  if (is_on_disk(file) && present() == state::fails) {
+  if (is_on_disk(file) && present().kind == kind::fails) {
     errno = EIO;
     return true;
   }
@@ -93,7 +119,7 @@ mode_t mode_of(int flags, std::va_list rest) {
 }
 
 void mark_read_only(const char* path, unsigned long& flags) {
-  if (is_on_disk(path) && present() == state::read_only) flags |= ST_RDONLY;
+  if (is_on_disk(path) && present().kind == kind::read_only) flags |= ST_RDONLY;
 }
 
 }  // namespace
@@ -120,6 +146,16 @@ ssize_t write(int file, const void* bytes, size_t size) {
   if (refuses(file)) return -1;
   static auto* const real = next<ssize_t(int, const void*, size_t)>("write");
   return real(file, bytes, size);
+}
+
+ssize_t pread(int file, void* into, size_t size, off_t at) {
+  if (is_unreadable(file, size, at)) return -1;
+  return next<ssize_t(int, void*, size_t, off_t)>("pread")(file, into, size, at);
+}
+
+ssize_t pread64(int file, void* into, size_t size, off64_t at) {
+  if (is_unreadable(file, size, at)) return -1;
+  return next<ssize_t(int, void*, size_t, off64_t)>("pread64")(file, into, size, at);
 }
 
 ssize_t pwrite(int file, const void* bytes, size_t size, off_t at) {

@@ -245,7 +245,9 @@ result<salvage_outcome> salvage_store(const store_files& files,
   auto saved = without_exceptions(files.database(), [&]() -> result<salvage_outcome> {
     if (auto begun = files.begin_salvage(); !begun) return fail(std::move(begun.error()));
     damaged_store from{files.database()};
-    if (auto format = from.check_format(); !format) return fail(std::move(format.error()));
+    if (auto format = from.check_format();
+        !format && format.error().code != error_code::corrupt_data)
+      return fail(std::move(format.error()));
     auto identity = from.find<store_identity>(meta_key::identity).message;
     if (!identity) identity = identity_file{files.directory()}.read();
     if (!identity)

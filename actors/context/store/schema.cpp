@@ -46,17 +46,27 @@ result<void> create_tables(SQLite::Database& database, const store_identity& fre
 
 result<void> check_format(SQLite::Database& database) {
   const auto number = [&](const char* sql) { return database.execAndGet(sql).getInt64(); };
-  if (number("PRAGMA application_id") != application_id)
-    return fail(error_code::invalid_argument,
-                "'context.db' is a database of another program; choose another data directory");
+  const auto file = "'" + database.getFilename() + "'";
+  const auto is_ours = number("PRAGMA application_id") == application_id;
   const auto version = number("PRAGMA user_version");
+  const bool has_our_tables =
+      number(
+          "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN "
+          "('meta', 'runs', 'log', 'entries')") == 4;
+  // No build is so much newer, and no other program has such tables: a bit of the header is wrong.
+  constexpr std::int64_t versions_to_come = 1000;
+  if (has_our_tables && (!is_ours || version > schema_version + versions_to_come || version < 0))
+    return fail(error_code::corrupt_data, file + " is damaged: its header is wrong");
+  if (!is_ours)
+    return fail(error_code::invalid_argument,
+                file + " is a database of another program; choose another data directory");
   if (version > schema_version)
     return fail(error_code::version_mismatch,
-                "the context store has format " + std::to_string(version) +
-                    "; this build reads up to " + std::to_string(schema_version));
+                file + " has format " + std::to_string(version) + "; this build reads up to " +
+                    std::to_string(schema_version) + "; use the newer build that wrote it");
   if (version < oldest_version)
     return fail(error_code::version_mismatch,
-                "the context store has format " + std::to_string(version) +
+                file + " has format " + std::to_string(version) +
                     ", which no release wrote; this build reads formats from " +
                     std::to_string(oldest_version) + " on; use a new data directory");
   return {};

@@ -37,6 +37,12 @@ error to_error(const SQLite::Exception& failure, const std::string& file) {
   const bool is_of_disk = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN ||
                           code == SQLITE_READONLY;
   auto trouble = is_of_disk ? disk_trouble(file) : std::string{};
+  // A part of the disk that cannot be read is as lost as one that was changed. (SQLite says so of
+  // bad sectors; what else fails to read may be there again later.)
+  if (failure.getExtendedErrorCode() == SQLITE_IOERR_CORRUPTFS)
+    return {error_code::corrupt_data,
+            "'" + file + "' is damaged: its disk cannot read a part of it",
+            {}};
   switch (code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:

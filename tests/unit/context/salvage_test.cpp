@@ -351,6 +351,21 @@ TEST_CASE("a cut keeps the first part of a row") {
   CHECK(logged(store, 2, 1) == all);
 }
 
+TEST_CASE("a wrong header is damage, and no other program or build") {
+  damaged_fixture f;
+  for (const auto* wrong :
+       {"PRAGMA application_id = 7", "PRAGMA user_version = -5", "PRAGMA user_version = 4194309"}) {
+    CAPTURE(wrong);
+    tamper(f.where, wrong);
+    check_error(context_store::open(f.where.path().native(), ours), error_code::corrupt_data,
+                "its header is wrong");
+    const auto saved = f.salvage();
+    CHECK(saved.is_whole());
+    CHECK(saved.changes == f.early.size() + f.late.size());
+    CHECK(context_store::open(f.where.path().native(), ours));
+  }
+}
+
 TEST_CASE("a damaged store of a newer build is left alone") {
   damaged_fixture f;
   tamper(f.where, "PRAGMA user_version = 99");

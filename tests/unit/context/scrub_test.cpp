@@ -220,6 +220,36 @@ TEST_CASE("a replica has its store checked, and says what was mended") {
   CHECK(f.manager.problems()[0].find("page 7") != std::string::npos);
 }
 
+TEST_CASE("damage that is met elsewhere has the store checked at once, and again after a pause") {
+  manager_fixture f;
+  const error damaged{error_code::corrupt_data, "row 3 is damaged", {}};
+  f.tick();
+  CHECK(f.none<scrub_store>());
+  SUBCASE("by a write") {
+    f.write("/a", 1);
+    f.after([&] { f.manager.disk_refused(damaged); });
+  }
+  SUBCASE("by what a peer needs") {
+    f.greeted_peer(1, 2);
+    f.after([&] { f.manager.log_read(peer_id{1}, fail(damaged)); });
+    f.after([&] { f.manager.log_read(peer_id{1}, fail(damaged)); });
+    CHECK(f.logged("context.log_unreadable") == 0);  // that has been said
+  }
+  f.tick();
+  CHECK(f.all<scrub_store>().size() == 1);
+  f.after([&] { f.manager.scrubbed(fail(error_code::storage_failure, "no disk")); });
+  CHECK(f.logged("context.scrub_failed") == 1);
+  CHECK(f.manager.problems().back().find("cannot be checked for damage: no disk") !=
+        std::string::npos);
+  f.after([&] { f.manager.log_read(peer_id{1}, fail(damaged)); });
+  f.tick();
+  CHECK(f.none<scrub_store>());
+  f.tick(60'000);
+  CHECK(f.all<scrub_store>().size() == 1);
+  f.after([&] { f.manager.scrubbed(fail(error_code::storage_failure, "no disk")); });
+  CHECK(f.logged("context.scrub_failed") == 0);
+}
+
 TEST_CASE("a damaged row that no checkpoint holds has one written") {
   manager_fixture f{{.checkpoint_every = 1000, .scrub = {.first_after_ms = 0}}};
   f.write("/a", 1);
