@@ -280,6 +280,7 @@ private:
   void carry_out(peer_id peer, send_message& effect);
   void carry_out(peer_id peer, read_log& effect);
   void carry_out(peer_id peer, apply_changes& effect);
+  bool is_ahead_of_origin(peer_id peer, const change_batch& batch) const;
   std::optional<error> apply(peer_id peer, apply_changes::part& part);
   void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);

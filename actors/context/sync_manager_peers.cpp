@@ -151,12 +151,28 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
   if (is_kept_out(peer)) return;  // its link is about to be closed
   std::optional<error> broken;
   for (auto part = effect.parts.begin(); part != effect.parts.end() && !broken; ++part)
-    broken = apply(peer, *part);
+    broken = is_ahead_of_origin(peer, *part->batch)
+                 ? first_malformed(part->records, engine_.limits())
+                 : apply(peer, *part);
   if (broken)
     carry_out(peer, {close_session{std::move(*broken)}});
   else
     waiting_.add(queue_.added(), waiting_push{peer, effect.push});
   go_on();
+}
+
+/// Whether a peer sends changes that their origin does not say to have made, though it is linked
+/// and runs. The origin pushes those that it has made itself; a peer that makes them up would take
+/// the numbers of its next ones.
+bool sync_manager::is_ahead_of_origin(peer_id peer, const change_batch& batch) const {
+  const auto& source = batch.source();
+  bool is_linked = false, is_said = peers_.node(peer) == source.origin;
+  peers_.for_each([&](peer_id, const sync_session& session) {
+    if (session.peer() != source.origin || session.peer_incarnation() != source.incarnation) return;
+    is_linked = true;
+    is_said = is_said || seq_at(session.peer_vector(), source) >= batch.last();
+  });
+  return is_linked && !is_said;
 }
 
 /// Applies the changes of a batch and has them stored in the order in which the engine takes them:

@@ -156,6 +156,11 @@ apply_outcome context_engine::apply_again(change_record record) {
 /// Another change under the dot of one that stays as it is, because it is not part of the state, or
 /// because the quarantine is full.
 apply_outcome context_engine::isolate_beside(equivocation found) {
+  if (std::ranges::find(quarantine_, found.dot, &equivocation::dot) != quarantine_.end()) {
+    apply_outcome known;  // one proof is enough, however many others come
+    known.status = apply_status::duplicate;
+    return known;
+  }
   if (has_quarantine_room(found)) return isolate(std::move(found));
   auto outcome = refuse(error_code::corrupt_data,
                         describe(found.records.back()) +

@@ -104,7 +104,7 @@ std::optional<std::string> wrong_after(const change_record& record, const engine
 std::optional<std::string> malformed(const change_record& record, const engine_limits& limits) {
   const auto& [origin, incarnation, seq] = record.dot;
   constexpr auto end_of_numbers = std::uint64_t{1} << 63;
-  if (origin.is_nil() || incarnation == 0 || seq == 0 || incarnation >= end_of_numbers ||
+  if (origin.is_nil() || incarnation == 0 || seq == 0 || incarnation >= end_of_incarnations ||
       seq >= end_of_numbers)
     return "its dot is malformed";
   if (record.timestamp >= latest_time) return "its timestamp lies beyond the year 6429";

@@ -10,6 +10,10 @@
 
 namespace troupe {
 
+/// Incarnations of nodes are numbered below this. They grow with time and reach half of it in the
+/// year 6429.
+inline constexpr std::uint64_t end_of_incarnations = std::uint64_t{1} << 60;
+
 /// Bounds of one replica. They must be equal on all nodes: a change that one node accepts may wait
 /// forever at a node with lower bounds.
 struct engine_limits {

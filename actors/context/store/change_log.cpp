@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/store/log_rows.hpp>
 #include <troupe/actors/context/store/row_check.hpp>
 #include <troupe/messages/wire/codec.hpp>
@@ -139,14 +140,19 @@ result<void> change_log::check_runs() {
 
 result<std::uint64_t> change_log::last_incarnation(const node_id& node) {
   return without_exceptions(database_.getFilename(), [&]() -> result<std::uint64_t> {
+    // A peer that lies may have made up one that leaves no numbers for those that follow.
+    constexpr auto end = end_of_incarnations / 2;
     SQLite::Statement latest{database_,
-                             "SELECT coalesce(max(incarnation), 0) FROM runs WHERE origin = ?"};
+                             "SELECT coalesce(max(incarnation), 0) FROM runs WHERE origin = ? AND "
+                             "incarnation < ?"};
     bind_blob(latest, 1, id_bytes(node));
+    latest.bind(2, static_cast<std::int64_t>(end));
     latest.executeStep();
-    auto last = std::max(static_cast<std::uint64_t>(latest.getColumn(0).getInt64()),
-                         base_.forgotten_of(node));
+    auto last = static_cast<std::uint64_t>(latest.getColumn(0).getInt64());
+    if (base_.forgotten_of(node) < end) last = std::max(last, base_.forgotten_of(node));
     const auto base = base_.latest();
-    for (const auto& each : base.of(node)) last = std::max(last, each.incarnation);
+    for (const auto& each : base.of(node))
+      if (each.incarnation < end) last = std::max(last, each.incarnation);
     return last;
   });
 }

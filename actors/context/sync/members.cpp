@@ -126,17 +126,18 @@ version_vector members::forgetting(const node_id& node) const {
   return found == forgotten_.end() ? version_vector{} : found->second;
 }
 
-void members::keep(member_report said) {
+void members::keep(member_report said, std::uint64_t heard) {
   const auto node = said.node;
   if (node == self_) return;
   auto committed = said.vector;
-  reports_.insert_or_assign(node, knowledge{std::move(said), std::move(committed)});
+  reports_.insert_or_assign(node, knowledge{std::move(said), std::move(committed), heard});
 }
 
 void members::report(member_report said) {
   const auto known = reports_.find(said.node);
-  if (known == reports_.end() || known->second.whole.incarnation <= said.incarnation)
-    keep(std::move(said));
+  const auto incarnation = said.incarnation;
+  if (known == reports_.end() || known->second.heard <= incarnation)
+    keep(std::move(said), incarnation);
 }
 
 void members::unlinked(const node_id& node) {
@@ -147,8 +148,8 @@ void members::pass_on(const member_report& said, const processed_changes& mine) 
   if (!nodes_.contains(said.node) || is_too_long(said, mine)) return;
   const auto found = reports_.find(said.node);
   if (found == reports_.end() || found->second.whole.incarnation < said.incarnation)
-    return keep(said);
-  auto& [whole, committed] = found->second;
+    return keep(said, found == reports_.end() ? 0 : found->second.heard);
+  auto& [whole, committed, heard] = found->second;
   if (whole.incarnation != said.incarnation) return;
   // Of two reports of one incarnation the later one has all that the other one has.
   if (has_all(said.vector, whole.vector, mine)) whole = said;

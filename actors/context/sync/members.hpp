@@ -101,8 +101,9 @@ private:
   struct knowledge {
     member_report whole;       ///< The latest that it has said of all that it has.
     version_vector committed;  ///< With what it has acknowledged since.
+    std::uint64_t heard = 0;   ///< The latest incarnation in which it has spoken itself.
   };
-  void keep(member_report said);
+  void keep(member_report said, std::uint64_t heard);
   template <class Holds>
   bool holds_for_all(const Holds& holds) const;
 

@@ -189,6 +189,8 @@ public:
   bool is_peer_linked_with(const node_id& node) const { return their_links_.contains(node); }
 
   bool is_open() const noexcept { return phase_ == phase::open; }
+  /// The node on the other side. Nil when neither the link nor its hello has said it.
+  const node_id& peer() const noexcept { return peer_; }
   /// The incarnation in which the peer says what it says. 0 before its hello.
   std::uint64_t peer_incarnation() const noexcept { return peer_incarnation_; }
   /// What this side's hello has named as the changes that say that the peer is forgotten.

@@ -52,6 +52,18 @@ TEST_CASE("a start replays what no checkpoint has, however many incarnations the
   CHECK(store.begin_incarnation(0) == 46u);
 }
 
+TEST_CASE("a made-up incarnation of this node leaves numbers for the next ones") {
+  temporary_directory where;
+  auto store = must_open(where);
+  const auto own = ours.node;
+  REQUIRE(append(store, {put({own, end_of_incarnations / 2 - 1, 1}, "/a", 1)}));
+  REQUIRE(append(store, {put({own, end_of_incarnations - 1, 1}, "/b", 1)}));
+  const auto next = store.begin_incarnation(0);
+  REQUIRE(next);
+  CHECK(*next == end_of_incarnations / 2);
+  CHECK(store.begin_incarnation(0) == *next + 1);
+}
+
 TEST_CASE("a range of incarnations is read in the order in which they came") {
   temporary_directory where;
   auto store = must_open(where);

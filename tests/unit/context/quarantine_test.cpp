@@ -68,6 +68,18 @@ TEST_CASE("what comes again after it does no harm") {
   CHECK(engine.root_hash() == root);
 }
 
+TEST_CASE("what was issued twice takes one place, however often and however it comes") {
+  context_engine engine{node(9), 1};
+  const auto open = together({put({node(2), 1, 1}, "/a", 1), put({node(2), 1, 2}, "/b", 2)})[0];
+  REQUIRE(engine.apply(open, noon).status == apply_status::applied);
+  for (int i = 2; i < 20; ++i) {
+    auto another = open;
+    another.new_value = i;
+    CHECK(engine.apply(another, noon).alarm == (i == 2));
+  }
+  CHECK(engine.quarantine().size() == 1);
+}
+
 TEST_CASE("there is room again for what comes later") {
   engine_limits limits;
   limits.max_quarantine = 1;

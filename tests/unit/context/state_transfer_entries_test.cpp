@@ -226,6 +226,7 @@ TEST_CASE("an entry that no replica has is refused, though its hash is right") {
   malformed_by([](auto& it) { it.dot.origin = {}; }, "its dot is malformed");
   malformed_by([](auto& it) { it.dot.incarnation = 0; }, "its dot is malformed");
   malformed_by([](auto& it) { it.dot.seq = 0; }, "its dot is malformed");
+  malformed_by([](auto& it) { it.dot.incarnation = end_of_incarnations; }, "its dot is malformed");
   malformed_by([](auto& it) { it.timestamp = latest_time; }, "its timestamp lies beyond");
   malformed_by([](auto& it) { it.principal = std::string(257, 'p'); }, "its principal is too long");
   malformed_by([](auto& it) { it.counts.bytes = "garbage"; }, "an entry is malformed");

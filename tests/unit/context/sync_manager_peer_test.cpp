@@ -166,6 +166,39 @@ TEST_CASE("a push is applied and appended, and acknowledged when it is stored") 
   CHECK(acks[0].vector == upto(2, 2));
 }
 
+TEST_CASE("of a node that is linked nobody else sends what it does not say to have made") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  f.greeted_peer(2, 3);
+  const auto push = [&](std::uint64_t number) {
+    const auto change = put({node(2), 1, 1}, "/a", 1);
+    f.hear(2, sync_push{number, {{change_batch::of(std::vector{change})->bytes()}}});
+  };
+  push(1);
+  CHECK(f.manager.engine().processed().at({node(2), 1}) == 0);
+  CHECK(f.none<append_batch>());
+  f.hear(1, sync_heads{version_vector{{{node(2), 1, 1}}}, {}, 0, {}, {}});
+  push(2);
+  CHECK(f.manager.engine().processed().at({node(2), 1}) == 1);
+
+  SUBCASE("what no replica makes is no less wrong for that") {
+    const auto change = put({node(2), 1, 2}, "/a", 1, {{{node(2), 1, 2}, 5}});
+    f.hear(2, sync_push{3, {{change_batch::of(std::vector{change})->bytes()}}});
+    CHECK(f.only<close_peer>().peer == peer_id{2});
+  }
+  SUBCASE("of another incarnation than the one that runs, others send all") {
+    const auto change = put({node(2), 9, 1}, "/a", 1);
+    f.hear(2, sync_push{3, {{change_batch::of(std::vector{change})->bytes()}}});
+    CHECK(f.manager.engine().processed().at({node(2), 9}) == 1);
+  }
+  SUBCASE("of a node without a link, too") {
+    f.peer_down(1);
+    const auto change = put({node(2), 1, 2}, "/a", 2);
+    f.hear(2, sync_push{3, {{change_batch::of(std::vector{change})->bytes()}}});
+    CHECK(f.manager.engine().processed().at({node(2), 1}) == 2);
+  }
+}
+
 TEST_CASE("a push without news is acknowledged at once, and after what waits before it") {
   manager_fixture f;
   f.greeted_peer(1, 2);
