@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <troupe/messages/error.hpp>
 #include <troupe/messages/ids.hpp>
@@ -10,10 +11,11 @@
 namespace troupe {
 
 /// Keeps a node from running twice on one machine, from its data directory and from a copy of that:
-/// two that make different changes under one name. An exclusive lock on a file in the user's
-/// runtime directory, `XDG_RUNTIME_DIR`, or else in `/tmp/troupe-UID`. The operating system
-/// releases the lock when the process ends, also when it is killed; then the file stays. Copies on
-/// other machines are refused by the nodes that they meet, see `peer_book`.
+/// two that make different changes under one name. An exclusive lock on a file in each directory
+/// for such files that belongs to the user alone: `XDG_RUNTIME_DIR`, `/run/user/UID` and
+/// `/tmp/troupe-UID`. So a service and a login, whose environments differ, meet in one of them. The
+/// operating system releases the locks when the process ends, also when it is killed; then the
+/// files stay. Copies on other machines are refused by the nodes that they meet, see `peer_book`.
 class node_lock {
 public:
   /// No lock.
@@ -25,16 +27,18 @@ public:
 
   node_lock(node_lock&&) noexcept = default;
   node_lock& operator=(node_lock&& other) noexcept;
-  /// Removes the file, and the directory in `/tmp` if nothing else is in it.
+  /// Removes the files, and the directory in `/tmp` if nothing else is in it.
   ~node_lock();
 
 private:
-  node_lock(unique_fd taken, std::string file) noexcept
-      : taken_(std::move(taken)), file_(std::move(file)) {}
+  struct held {
+    unique_fd lock;
+    std::string file;
+  };
+  result<void> take_in(const std::string& place, const node_id& node, const std::string& directory);
   void release() noexcept;
 
-  unique_fd taken_;
-  std::string file_;
+  std::vector<held> held_;
 };
 
 }  // namespace troupe
