@@ -30,7 +30,7 @@ test: build ## Runs all tests
 
 bench: packages ## Measures, and compares with bare CAF; QUICK=1 for a short run
 	@cmake --preset release -B $(BUILD)
-	@cmake --build $(BUILD) -j $(JOBS) --target troupe-bench
+	@cmake --build $(BUILD) -j $(JOBS) --target troupe troupe-bench
 	@bench/peers/install.sh $(BUILD)/bench-peers
 	@$(BUILD)/bin/troupe-bench $(if $(QUICK),--quick)
 

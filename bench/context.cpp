@@ -297,8 +297,10 @@ result<void> measure_context(harness& with) {
   if (auto done = measure_snapshots(with); !done) return done;
   if (auto done = measure_heal(with); !done) return done;
   if (auto done = measure_durable(with); !done) return done;
-  if (!with.is_quick())
+  if (!with.is_quick()) {
+    if (auto done = measure_import(with); !done) return done;
     if (auto done = measure_peers(with); !done) return done;
+  }
   const auto entries = static_cast<std::uint32_t>(with.operations(1'000'000));
   return with.compare(
       {.suite = "context",

@@ -1,9 +1,6 @@
 // Durable writes of the context beside a loop that appends the same bytes to SQLite.
 
-#include <unistd.h>
-
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -16,6 +13,7 @@
 
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/store/store.hpp>
+#include <troupe/bench/scratch_directory.hpp>
 #include <troupe/bench/suites.hpp>
 
 namespace troupe::bench {
@@ -24,26 +22,6 @@ namespace {
 
 constexpr std::size_t batch = 1000;
 constexpr std::uint64_t start_ms = 1'700'000'000'000;
-
-/// A directory that is removed at the end.
-class scratch_directory {
-public:
-  scratch_directory() {
-    auto name = (std::filesystem::temp_directory_path() / "troupe-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  scratch_directory(const scratch_directory&) = delete;
-  scratch_directory& operator=(const scratch_directory&) = delete;
-  ~scratch_directory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  /// Empty when none could be made.
-  const std::filesystem::path& path() const noexcept { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 result<change_record> next_write(context_engine& engine, std::size_t number) {
   const auto name = std::to_string(number % 20'000);

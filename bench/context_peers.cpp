@@ -22,7 +22,9 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/store/store.hpp>
 #include <troupe/actors/context/sync/change_batch.hpp>
+#include <troupe/bench/scratch_directory.hpp>
 #include <troupe/bench/suites.hpp>
 
 namespace troupe::bench {
@@ -73,6 +75,23 @@ public:
     if (engine.root_hash() != *expected_)
       return fail(error_code::corrupt_data, "two replicas differ");
     return static_cast<double>(trace_.changes()) / passed.count();
+  }
+  /// The state with all changes, as a node saves it that has taken it. @returns bytes.
+  result<double> saved_bytes() {
+    context_engine engine{node_id{uuid{{9}}}, 1};
+    for (const auto& stream : streams_)
+      for (const auto& bytes : stream)
+        if (auto done = apply(bytes, engine); !done) return fail(done.error());
+    const scratch_directory place;
+    {
+      const store_identity identity{cluster_id{uuid{{8}}}, node_id{uuid{{9}}}};
+      auto store = context_store::open(place.path().native(), identity);
+      if (!store) return fail(store.error());
+      const auto state = engine.state();
+      if (auto saved = store->adopt(state, state.processed, nullptr); !saved)
+        return fail(saved.error());
+    }
+    return static_cast<double>(std::filesystem::file_size(place.path() / "context.db"));
   }
   double bytes_per_change() const {
     std::size_t bytes = 0;
@@ -145,7 +164,9 @@ public:
       return fail(error_code::unavailable, "no process can be started");
     const auto ready = made->answer();
     if (!ready) return fail(ready.error());
-    made->bytes_per_change_ = std::strtod(ready->substr(ready->find(' ') + 1).c_str(), nullptr);
+    char* rest = nullptr;
+    made->bytes_per_change_ = std::strtod(ready->c_str() + ready->find(' '), &rest);
+    made->saved_bytes_ = std::strtod(rest, nullptr);
     return made;
   }
   peer_program(const peer_program&) = delete;
@@ -165,6 +186,7 @@ public:
     return std::strtod(figure->c_str(), nullptr);
   }
   double bytes_per_change() const noexcept { return bytes_per_change_; }
+  double saved_bytes() const noexcept { return saved_bytes_; }
 
 private:
   static constexpr int patience_ms = 600'000;
@@ -184,7 +206,7 @@ private:
   std::filesystem::path answers_;
   std::FILE* program_ = nullptr;
   int in_ = -1;
-  double bytes_per_change_ = 0;
+  double bytes_per_change_ = 0, saved_bytes_ = 0;
 };
 
 /// The libraries, each of which has merged once.
@@ -192,6 +214,8 @@ struct raced_peers {
   std::unique_ptr<peer_program> fastest;
   std::string fastest_name, smallest_name;
   double least_bytes = 0;  ///< For each change.
+  std::string smallest_saved_name;
+  double least_saved = 0;  ///< The whole document.
 };
 
 result<raced_peers> race(const std::filesystem::path& place, const trace& wanted) {
@@ -203,6 +227,10 @@ result<raced_peers> race(const std::filesystem::path& place, const trace& wanted
     if (raced.least_bytes == 0 || (*peer)->bytes_per_change() < raced.least_bytes) {
       raced.least_bytes = (*peer)->bytes_per_change();
       raced.smallest_name = library;
+    }
+    if (raced.least_saved == 0 || (*peer)->saved_bytes() < raced.least_saved) {
+      raced.least_saved = (*peer)->saved_bytes();
+      raced.smallest_saved_name = library;
     }
     const auto rate = (*peer)->merge(0);
     if (!rate) return fail(rate.error());
@@ -231,6 +259,18 @@ result<void> compare(harness& with, const std::filesystem::path& place, const tr
       !done)
     return done;
   const auto per_kibibyte = [](double bytes) { return result<double>{1024 / bytes}; };
+  const auto saved = ours->saved_bytes();
+  if (!saved) return fail(saved.error());
+  if (auto done = with.compare(
+          {.suite = "context",
+           .name = "saved state, " + how,
+           .unit = "entries/KiB",
+           .ours = {"context store", [&] { return per_kibibyte(*saved / wanted.keys); }},
+           .beside = {raced->smallest_saved_name,
+                      [&] { return per_kibibyte(raced->least_saved / wanted.keys); }},
+           .target = 1.0});
+      !done)
+    return done;
   return with.compare(
       {.suite = "context",
        .name = "sent changes, " + how,

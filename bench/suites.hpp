@@ -27,6 +27,10 @@ result<void> measure_peers(harness& with);
 /// differ. A part of `measure_context`.
 result<void> measure_heal(harness& with);
 
+/// Importing a large file with the programs, beside a small one: whether a value costs more where
+/// there are many. A part of `measure_context`.
+result<void> measure_import(harness& with);
+
 /// Fills one side of the comparison of memory, `ours` or `beside`. For a process that does nothing
 /// else. @returns entries for each mebibyte that it takes, or 0 when it cannot be filled.
 double measure_context_memory(std::string_view what, std::uint32_t entries);

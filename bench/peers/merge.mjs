@@ -3,7 +3,8 @@
 //   node merge.mjs LIBRARY MODE REPLICAS KEYS SETS ANSWERS
 //
 // Makes the changes: each replica sets random keys of one map. MODE says how they travel: "batched"
-// by 1,000 or "single". Then writes "ready BYTES" to the file ANSWERS: how many bytes a change has.
+// by 1,000 or "single". Then writes "ready BYTES SAVED" to the file ANSWERS: how many bytes a change
+// has, and how many the document once all are merged.
 // For each line of its input a new document takes the changes of all replicas, and a line with
 // changes a second is written. Ends with its input, or when two documents differ.
 
@@ -39,7 +40,8 @@ const makers = {
       merge(updates) {
         const doc = new Y.Doc();
         for (const update of updates) Y.applyUpdateV2(doc, update);
-        return doc.getMap("m").toJSON();
+        const saved = () => Y.encodeStateAsUpdateV2(doc).length;
+        return { json: doc.getMap("m").toJSON(), saved };
       },
     };
   },
@@ -62,7 +64,8 @@ const makers = {
       merge(updates) {
         const doc = new LoroDoc();
         for (const update of updates) doc.import(update);
-        return doc.getMap("m").toJSON();
+        const saved = () => doc.export({ mode: "snapshot" }).length;
+        return { json: doc.getMap("m").toJSON(), saved };
       },
     };
   },
@@ -85,7 +88,8 @@ const makers = {
       merge(updates) {
         let doc = A.load(base);
         for (const update of updates) [doc] = A.applyChanges(doc, [update]);
-        return Object.fromEntries(Object.entries(doc.m).map(([k, v]) => [k, String(v)]));
+        const json = Object.fromEntries(Object.entries(doc.m).map(([k, v]) => [k, String(v)]));
+        return { json, saved: () => A.save(doc).length };
       },
     };
   },
@@ -105,8 +109,9 @@ for (let replica = 0; replica < replicas; ++replica) {
 }
 const bytes = streams.flat().reduce((sum, update) => sum + update.length, 0);
 const sorted = (json) => JSON.stringify(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)));
-const expected = sorted(merge(streams.flat()));
-appendFileSync(answers, `ready ${bytes / (replicas * sets)}\n`);
+const first = merge(streams.flat());
+const expected = sorted(first.json);
+appendFileSync(answers, `ready ${bytes / (replicas * sets)} ${first.saved()}\n`);
 
 for await (const line of createInterface({ input: process.stdin })) {
   const turn = Number(line) % replicas;
@@ -114,6 +119,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   const begin = process.hrtime.bigint();
   const merged = merge(changes);
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
-  if (sorted(merged) !== expected) process.exit(1);
+  if (sorted(merged.json) !== expected) process.exit(1);
   appendFileSync(answers, `${(replicas * sets) / seconds}\n`);
 }
