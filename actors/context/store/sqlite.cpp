@@ -19,8 +19,7 @@ std::string_view advice(int code) {
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
-      return "this user must be able to read and write it and its directory, and to open more "
-             "files";
+      return "check that this user may read and write it and its directory, and open more files";
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return "another program uses it; end that one";
     case SQLITE_NOMEM:

@@ -10,6 +10,11 @@
 
 namespace troupe {
 
+/// Whether a range is asked for in this way.
+inline bool is_asked(const difference_question& question) noexcept {
+  return question.count > 0 || !question.numbers.empty();
+}
+
 /// The number of an entry in one transfer: two entries that differ have different ones, but for one
 /// pair in 2^40. What is found by numbers is compared by hash before it counts.
 std::uint64_t entry_number(const tree_entry& entry, std::uint64_t transfer);
@@ -30,8 +35,7 @@ public:
   /// For one range.
   static constexpr std::size_t max_symbols = 4096;
 
-  /// What to ask the peer. Nothing, with a count of 0 and no numbers, when the range is to be sent
-  /// or divided.
+  /// What to ask the peer. Nothing, see `is_asked`, when the range is to be sent or divided.
   /// @param theirs, ours how many entries the range has.
   difference_question question(std::uint64_t theirs, std::uint64_t ours) const;
 

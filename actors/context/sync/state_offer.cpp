@@ -23,8 +23,7 @@ public:
   void add(const tree_range& wanted, const difference_question& asked) {
     const auto from = path::from_checked(wanted.from), to = path::from_checked(wanted.to);
     const auto range = range_in(tree_, from, to);
-    const bool is_coded =
-        (asked.count > 0 || !asked.numbers.empty()) && range.count <= range_difference::max_entries;
+    const bool is_coded = is_asked(asked) && range.count <= range_difference::max_entries;
     const bool is_too_much =
         bytes_ >= max_entry_bytes ||
         (is_coded && (numbered_ >= max_numbered_entries || symbols_ >= max_coded_symbols));

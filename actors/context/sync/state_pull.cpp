@@ -35,11 +35,6 @@ std::vector<tree_range> ranges_in(const sync_state& answer) {
   return ranges;
 }
 
-/// Whether a range is asked for in this way.
-bool is_asked(const difference_question& question) noexcept {
-  return question.count > 0 || !question.numbers.empty();
-}
-
 bool contains(const tree_range& range, std::string_view where) noexcept {
   return compare_paths(range.from, where) <= 0 &&
          (range.to.empty() || compare_paths(where, range.to) < 0);

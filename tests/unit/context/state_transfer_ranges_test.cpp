@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,8 +15,6 @@ using namespace troupe;
 using namespace troupe::test;
 
 namespace {
-
-using change = std::function<void(sync_state&)>;
 
 /// A transfer of a tree of 200 entries to a node that has those of them before the 50th, and the
 /// honest answers to its first questions.
@@ -48,13 +45,6 @@ struct range_fixture {
     entries = answer_to(pull.question(), offer);
     REQUIRE(entries.whole.size() == 3);
   }
-};
-
-/// Each of these changes makes an answer that is refused.
-struct wrong_answer {
-  const char* what;
-  change make;
-  const char* why;
 };
 
 constexpr auto not_those = "it does not have the ranges that were asked for";

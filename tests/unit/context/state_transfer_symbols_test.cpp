@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,12 +51,6 @@ struct symbols_fixture {
     run(pull, offer);
     check_pulled(pull, *state_with(theirs));
   }
-};
-
-struct wrong_answer {
-  const char* what;
-  std::function<void(sync_state&)> make;
-  const char* why;
 };
 
 }  // namespace
@@ -237,11 +231,37 @@ TEST_CASE("the symbols of an answer are bounded") {
   CHECK(answer->parts.size() == 8 - answer->coded.size());
 }
 
-TEST_CASE("a range that an answer puts off is asked for again with what is known of it") {
+TEST_CASE("an answer that puts off all that was asked for is refused") {
   symbols_fixture all;
   all.take_symbols();
   const auto question = all.pull.question();
   sync_state put_off{.transfer = 1, .ask = question.ask};
   put_off.parts = {range_in(all.theirs, {}, {})};
   check_refused(all.pull, put_off, "it does not go on");
+}
+
+TEST_CASE("a range that an answer puts off is asked for again with what is known of it") {
+  // Of sixteen parts, each differs in more than the first symbols tell.
+  const auto theirs = counted_tree(range_difference::max_entries + 1);
+  auto mine = theirs;
+  for (std::size_t i = 0; i < theirs.size(); i += 100) mine.put(place(i), siblings_for(2, 5).all());
+  const auto state = state_with(theirs);
+  const state_offer offer{1, state};
+  state_pull pull{mine, 1, {}, plenty};
+  run(pull, offer, 3);
+  const auto question = pull.question();
+  REQUIRE(question.differences.size() > 1);
+  REQUIRE(question.differences[0].first > 0);
+  auto answer = answer_to(question, offer);
+  REQUIRE(answer.coded.size() == question.wanted.size());
+  answer.parts.push_back(answer.coded[0].range);
+  answer.coded.erase(answer.coded.begin());
+  REQUIRE(pull.take(answer));
+  const auto& next = pull.question();
+  const auto again = std::ranges::find(next.wanted, question.wanted[0]);
+  REQUIRE(again != next.wanted.end());
+  CHECK(next.differences[static_cast<std::size_t>(again - next.wanted.begin())] ==
+        question.differences[0]);
+  run(pull, offer);
+  check_pulled(pull, *state);
 }
