@@ -29,10 +29,11 @@ void show_progress(const comparison& wanted, std::size_t run, std::size_t runs) 
 }
 
 void show_result(const measurement& made) {
-  fmt::print(stderr, "{}{}: {}: {:.0f} {}, {} {:.0f}: ratio {:.2f} ({} {:.2f})\n",
-             isatty(STDERR_FILENO) ? "\r\x1b[K" : "", made.suite, made.name, made.ours.median,
-             made.unit, made.beside_name, made.beside.median, made.ratio,
-             made.met() ? "reaches" : "MISSES", made.target);
+  fmt::print(stderr, "{}{}: {}: {} {}, {} {}: ratio {:.2f} ({} {:.2f})\n",
+             isatty(STDERR_FILENO) ? "\r\x1b[K" : "", made.suite, made.name,
+             show_figure(made.ours.median), made.unit, made.beside_name,
+             show_figure(made.beside.median), made.ratio, made.met() ? "reaches" : "MISSES",
+             made.target);
 }
 
 result<double> run_once(const contender& side) {
@@ -42,6 +43,10 @@ result<double> run_once(const contender& side) {
 }
 
 }  // namespace
+
+std::string show_figure(double figure) {
+  return figure < 100 ? fmt::format("{:.3g}", figure) : fmt::format("{:.0f}", figure);
+}
 
 figures summarise(std::vector<double> runs) {
   auto sorted = runs;

@@ -43,6 +43,9 @@ struct figures {
   std::vector<double> runs;  ///< In the order in which they were made.
 };
 
+/// A figure for people: whole, or with three digits where it is small.
+std::string show_figure(double figure);
+
 /// Median and spread of at least one run.
 figures summarise(std::vector<double> runs);
 

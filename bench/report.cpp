@@ -16,8 +16,12 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-/// To a tenth: the digits behind it are noise.
-double rounded(double figure) { return std::round(figure * 10) / 10; }
+/// To a tenth, and small figures to four digits: those behind are noise.
+double rounded(double figure) {
+  const double digits = figure > 0 && figure < 1000 ? 3 - std::floor(std::log10(figure)) : 1;
+  const double scale = std::pow(10.0, digits);
+  return std::round(figure * scale) / scale;
+}
 
 json to_json(const measurement& made) {
   return {{"suite", made.suite},
@@ -63,7 +67,7 @@ using row = std::vector<std::string>;
 
 /// A figure with its spread, such as `312345 ± 4 %`.
 std::string shown(const figures& side) {
-  return fmt::format("{:.0f} ± {:.0f} %", side.median, 100 * side.spread);
+  return fmt::format("{} ± {:.0f} %", show_figure(side.median), 100 * side.spread);
 }
 
 std::vector<row> table_rows(const std::vector<measurement>& all) {

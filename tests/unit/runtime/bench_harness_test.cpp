@@ -110,3 +110,11 @@ TEST_CASE("a quick measurement makes a quarter of the operations") {
   CHECK(harness{effort::full}.operations(400) == 400);
   CHECK(harness{effort::quick}.operations(400) == 100);
 }
+
+TEST_CASE("a figure is shown whole, and with three digits where it is small") {
+  CHECK(show_figure(1364424.3) == "1364424");
+  CHECK(show_figure(188.4) == "188");
+  CHECK(show_figure(27.06) == "27.1");
+  CHECK(show_figure(0.72929) == "0.729");
+  CHECK(show_figure(1.0) == "1");
+}
