@@ -18,7 +18,7 @@ constexpr std::size_t first_symbols = 64;
 constexpr double symbols_per_number = 1.5;
 
 /// A range with more, most of which differ, is divided all the same: one half of it may be equal.
-constexpr std::uint64_t max_sent_entries = 2048;
+constexpr std::uint64_t max_sent_entries = 256;
 
 std::size_t most_symbols(std::uint64_t entries) {
   return std::min<std::size_t>(range_difference::max_symbols, entries);
@@ -66,8 +66,8 @@ void range_difference::take(const coded_symbols& symbols, const tree_range& rang
     wanted_ = std::max(needed, symbols_.size() + std::max<std::size_t>(16, symbols_.size() / 8));
     if (symbols_.size() < most && needed <= most) return;
     give_up();
-    wants_all_ = range.count <= max_sent_entries &&
-                 symbols_per_number * estimate > static_cast<double>(range.count);
+    most_differ_ = symbols_per_number * estimate > static_cast<double>(range.count);
+    wants_all_ = most_differ_ && range.count <= max_sent_entries;
     return;
   }
   const std::unordered_set<std::uint64_t> removed{numbers->removed.begin(), numbers->removed.end()};
@@ -83,6 +83,15 @@ void range_difference::take(const coded_symbols& symbols, const tree_range& rang
 void range_difference::give_up() {
   *this = {};
   is_of_use_ = false;
+}
+
+range_difference range_difference::of_part(std::uint64_t entries) const {
+  range_difference part;
+  if (!most_differ_) return part;
+  part.give_up();
+  part.most_differ_ = true;
+  part.wants_all_ = entries <= max_sent_entries;
+  return part;
 }
 
 }  // namespace troupe

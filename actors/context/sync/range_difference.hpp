@@ -45,6 +45,9 @@ public:
             std::uint64_t transfer);
   /// Symbols are of no use: the range is to be divided.
   void give_up();
+  /// What is known of a part of the range: where most entries of the whole differ, those of the
+  /// part are not compared one by one. @param entries of the part, as the peer has it.
+  range_difference of_part(std::uint64_t entries) const;
 
   /// Whether it is known in what the range differs.
   bool is_known() const noexcept { return is_known_; }
@@ -58,7 +61,7 @@ public:
 private:
   coded_symbols symbols_{0, 0};  ///< Of the peer.
   std::size_t wanted_ = 0;       ///< About as many symbols are needed; 0 at the beginning.
-  bool is_of_use_ = true, wants_all_ = false, is_known_ = false;
+  bool is_of_use_ = true, most_differ_ = false, wants_all_ = false, is_known_ = false;
   std::vector<std::uint64_t> lacked_;  ///< Numbers of entries of the peer.
   std::vector<path> surplus_;
 };

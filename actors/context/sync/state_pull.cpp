@@ -1,6 +1,7 @@
 #include <troupe/actors/context/sync/state_pull.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -114,7 +115,8 @@ result<void> state_pull::take_ranges(const sync_state& answer) {
   for (const auto& each : answer.parts) {
     auto* const same = asked(each.from);
     const bool is_put_off = same != nullptr && same->theirs == each;
-    if (auto done = is_put_off ? open(std::move(*same)) : compare(each); !done) return done;
+    if (auto done = is_put_off ? open(std::move(*same)) : compare(each, known_of(each)); !done)
+      return done;
   }
   asked_.clear();
   return {};
@@ -248,12 +250,22 @@ state_pull::open_range* state_pull::asked(const std::string& from) {
   return found == asked_.end() ? nullptr : &*found;
 }
 
-/// Compares a range of the peer with what is here.
-result<void> state_pull::compare(const tree_range& theirs) {
+/// What is known of a part of a range of the question.
+range_difference state_pull::known_of(const tree_range& part) const {
+  const auto is_behind = [](const tree_range& one, const open_range& asked) {
+    return is_earlier(one, asked.theirs);
+  };
+  const auto behind = std::upper_bound(asked_.begin(), asked_.end(), part, is_behind);
+  return behind == asked_.begin() ? range_difference{}
+                                  : std::prev(behind)->difference.of_part(part.count);
+}
+
+/// Compares a range of the peer with what is here. @param known of its difference.
+result<void> state_pull::compare(const tree_range& theirs, range_difference known) {
   const auto from = path::from_checked(theirs.from), to = path::from_checked(theirs.to);
   if (sum_of(tree_, from, to) == range_sum{theirs.count, theirs.hash}) return {};
   if (theirs.count == 0) return replace(theirs, {}, {});
-  return open({theirs, {}});
+  return open({theirs, std::move(known)});
 }
 
 /// The range has to be asked for, or asked for again.

@@ -71,7 +71,8 @@ private:
   open_range* asked(const std::string& from);
   tree_range range_of(const open_range& range) const;
   bool asks_difference(const open_range& range) const;
-  result<void> compare(const tree_range& theirs);
+  result<void> compare(const tree_range& theirs, range_difference known = {});
+  range_difference known_of(const tree_range& part) const;
   result<void> open(open_range range);
   result<void> check_unchecked() const;
   void ask_next();

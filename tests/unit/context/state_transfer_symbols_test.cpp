@@ -63,6 +63,18 @@ TEST_CASE("the answers that these tests change are taken as they are") {
   CHECK(all.pull.received() == 3);
 }
 
+TEST_CASE("of a range that is half there, hardly more comes than what is lacking") {
+  const auto theirs = counted_tree(1800);
+  auto ours = theirs;
+  for (std::size_t i = 700; i < 1800; ++i) ours.erase(place(i));
+  const auto offer = offer_of(theirs);
+  state_pull pull{ours, 1, {}, plenty};
+  run(pull, offer);
+  check_pulled(pull, *state_with(theirs));
+  CHECK(pull.received() >= 1100);
+  CHECK(pull.received() < 1300);
+}
+
 TEST_CASE("symbols that were not asked for are refused") {
   const auto not_those = "its symbols are not those that were asked for";
   const wrong_answer cases[] = {
