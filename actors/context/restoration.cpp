@@ -15,14 +15,7 @@ bool restoration::is_enough(const processed_changes& state) const {
 bool restoration::may_take(const version_vector& has, std::uint64_t now_ms) {
   constexpr std::uint64_t patience_ms = 10'000;
   if (!since_ms_) since_ms_ = now_ms;
-  // Vectors leave out incarnations that have ended.
-  const bool knows =
-      std::ranges::all_of(saved_->forgotten.entries(), [&](const version_entry& each) {
-        const auto of_node = has.of(each.origin);
-        return seq_at(has, incarnation_of(each)) >= each.seq ||
-               (!of_node.empty() && of_node.back().incarnation > each.incarnation);
-      });
-  return knows || now_ms >= *since_ms_ + patience_ms;
+  return may_cover(has, saved_->forgotten) || now_ms >= *since_ms_ + patience_ms;
 }
 
 bool restoration::may_give(const node_id& node) const {

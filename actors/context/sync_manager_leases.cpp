@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 
 namespace troupe {
@@ -164,7 +165,7 @@ bool sync_manager::is_apart(peer_id peer) const {
   const auto& node = peers_.node(peer);
   const auto* session = peers_.find(peer);
   return members_.forgotten().contains(node) && !session->may_push() &&
-         !session->peer_vector().covers(members_.forgetting(node));
+         !may_cover(session->peer_vector(), members_.forgetting(node));
 }
 
 /// The linked nodes with which this is so: neither can begin anew.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include <troupe/messages/wire/sync.hpp>
@@ -20,6 +21,16 @@ inline incarnation_id incarnation_of(const version_entry& entry) noexcept {
 /// How far a vector has come with an incarnation; 0 when it does not know it.
 inline std::uint64_t seq_at(const version_vector& vector, const incarnation_id& source) noexcept {
   return vector.at(source.origin, source.incarnation);
+}
+
+/// Whether who says to have `vector` may have all of these: a vector leaves out the incarnations
+/// that have ended, so one with a later incarnation may cover all earlier ones.
+inline bool may_cover(const version_vector& vector, const version_vector& wanted) noexcept {
+  return std::ranges::all_of(wanted.entries(), [&](const version_entry& each) {
+    const auto of_node = vector.of(each.origin);
+    return seq_at(vector, incarnation_of(each)) >= each.seq ||
+           (!of_node.empty() && of_node.back().incarnation > each.incarnation);
+  });
 }
 
 }  // namespace troupe

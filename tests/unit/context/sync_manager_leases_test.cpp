@@ -338,6 +338,12 @@ TEST_CASE("two nodes that have forgotten each other exchange nothing, and an ope
     hello.forgotten = version_vector{{{node(8), 1, 1}}};
     hello.vector = f.manager.committed().vector();
   }
+  SUBCASE("it has, and the incarnation that said so has ended there") {
+    hello.forgotten = version_vector{{{node(8), 1, 1}}};
+    hello.vector = f.manager.committed().vector();
+    hello.vector.remove_if([](const version_entry& each) { return each.origin == node(2); });
+    hello.vector.raise(node(2), 2, 1);
+  }
   f.peer_up(3, 3);
   f.hear(3, hello);
   CHECK(f.problems_with("exchange nothing") == problems);
