@@ -35,10 +35,16 @@ context_tree restoration::unsent(const processed_changes& processed) const {
   saved_->entries.visit_subtree(path{}, [&](const tree_entry& entry) {
     const path where{entry.path()};
     if (is_within(reserved_path, entry.path())) return true;
+    const auto siblings = entry.siblings();
+    const auto is_lacking = [&](const sibling& each) { return !processed.covers(each.dot); };
+    if (std::ranges::none_of(siblings, is_lacking)) return true;
+    // What a counter adds up to is more than its latest change has.
+    const bool counts =
+        std::ranges::any_of(siblings, [](const sibling& each) { return !each.counts.empty(); });
     std::vector<sibling> lacking;
-    for (const auto& each : entry.siblings())
-      if (!processed.covers(each.dot)) lacking.push_back(each);
-    if (!lacking.empty()) found.put(where, lacking);
+    for (const auto& each : siblings)
+      if (counts || is_lacking(each)) lacking.push_back(each);
+    found.put(where, lacking);
     return true;
   });
   return found;

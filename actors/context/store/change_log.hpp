@@ -59,6 +59,9 @@ public:
   result<void> replay(processed_changes done,
                       const std::function<result<void>(change_record&&)>& take);
 
+  /// Passes every change to `take` that can be read, in the order in which they were appended.
+  void visit(const std::function<void(const change_record&)>& take);
+
   /// The changes of which the log may lack rows.
   const processed_changes& base() const noexcept { return base_; }
   /// Stores another base. Call in a transaction, and `take_base` after its commit. O(base).

@@ -177,6 +177,22 @@ result<change_log::checked_rows> change_log::check_rows(std::int64_t from, std::
   });
 }
 
+void change_log::visit(const std::function<void(const change_record&)>& take) {
+  // What is behind a page that cannot be read is left out, as a row that cannot be read is.
+  static_cast<void>(without_exceptions(database_.getFilename(), [&]() -> result<void> {
+    SQLite::Statement rows{database_,
+                           "SELECT number, origin, incarnation, first, last, batch, log.hash FROM "
+                           "log LEFT JOIN runs USING (run) ORDER BY number"};
+    while (rows.executeStep()) {
+      const auto batch = batch_of(rows);
+      const auto records = batch ? (*batch)->records() : fail(batch.error());
+      if (!records) continue;
+      for (const auto& each : *records) take(each);
+    }
+    return {};
+  }));
+}
+
 result<void> change_log::replay(processed_changes done,
                                 const std::function<result<void>(change_record&&)>& take) {
   return without_exceptions(database_.getFilename(), [&]() -> result<void> {

@@ -14,6 +14,7 @@
 #include <troupe/actors/context/store/file_presence.hpp>
 #include <troupe/actors/context/store/free_pages.hpp>
 #include <troupe/actors/context/store/identity_file.hpp>
+#include <troupe/actors/context/store/kept_erasures.hpp>
 #include <troupe/actors/context/store/meta_table.hpp>
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
@@ -173,9 +174,12 @@ void context_store::reopen(const std::function<result<void>()>& meanwhile) {
 }
 
 result<void> context_store::set_aside(const engine_state& state, const version_vector& forgotten) {
-  if (!contents_->needs_state)
-    if (auto written = checkpoint(state); !written) return written;
   auto& log = contents_->log;
+  if (!contents_->needs_state) {
+    auto whole = state;
+    keep_erasures(log, whole.tree);
+    if (auto written = checkpoint(whole); !written) return written;
+  }
   const auto without_log = [&] {
     auto cut = log.cut({});
     return cut ? log.store_base({}) : cut;

@@ -84,8 +84,9 @@ public:
   /// gives the empty state, and nothing can be replayed, before `adopt` or `checkpoint` has stored
   /// a state that covers the log's base.
   bool needs_state() const noexcept;
-  /// Makes `state` what there was before another node's state takes its place: from now on the
-  /// store `needs_state`, and its log is empty. Opens the file anew. Doing it again does no harm.
+  /// Makes `state` what there was before another node's state takes its place, with a tombstone
+  /// where the log has the erasure of a subtree and nothing is left: from now on the store
+  /// `needs_state`, and its log is empty. Opens the file anew. Doing it again does no harm.
   /// @param state must have all changes of the log. @param forgotten See `saved_parts::forgotten`.
   /// @throws std::runtime_error when the file cannot be opened again.
   result<void> set_aside(const engine_state& state, const version_vector& forgotten);

@@ -163,6 +163,43 @@ TEST_CASE("a store can be set aside once more when it has taken another state") 
   CHECK(saved->forgotten == version_vector{{{node(3), 1, 9}}});
 }
 
+TEST_CASE("the old state has tombstones where subtrees were erased and nothing is left") {
+  aside_fixture f;
+  auto store = must_open(f.where);
+  const auto top = f.engine.tree().find(path{"/a"});
+  auto erases = put({ours.node, 2, 2}, "/", 1);
+  erases.path = path{};
+  erases.operation = operation::erase_subtree;
+  erases.new_value = {};
+  const auto name = [&](const char* where) {
+    observed_path below{path{where}, {}};
+    const auto standing = f.engine.tree().find(below.path);
+    for (const auto& each : standing->siblings()) below.changes.push_back({each.dot, each.content});
+    erases.below.push_back(std::move(below));
+  };
+  name("/a");
+  name("/c");
+  name("/own");
+  auto later = put({ours.node, 2, 4}, "/c", "again");
+  auto erased = later;
+  erased.dot.seq = 5;
+  erased.operation = operation::erase;
+  erased.new_value = {};
+  f.take(store, {{erases, put({ours.node, 2, 3}, "/own", "again"), later, erased}});
+  CHECK_FALSE(f.engine.tree().find(path{"/a"}));
+  REQUIRE(store.set_aside(f.engine.state(), says_so));
+  f.check_is_aside(store);
+  const auto saved = store.load_salvaged();
+  REQUIRE(saved);
+  const auto gone = saved->entries.find(path{"/a"});
+  REQUIRE(gone);
+  REQUIRE(gone->siblings().size() == 1);
+  CHECK(gone->siblings()[0].is_tombstone());
+  CHECK(gone->siblings()[0].dot == erases.dot);
+  CHECK(saved->entries.find(path{"/own"})->siblings()[0].operation == operation::put);
+  CHECK(saved->entries.find(path{"/c"})->siblings()[0].dot == erased.dot);
+}
+
 TEST_CASE("what was not sent is kept beside the store, under the number of the incarnation") {
   aside_fixture f;
   auto store = must_open(f.where);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/counter.hpp>
 #include <troupe/tests/support/fixtures/cluster_fixture.hpp>
 
 using namespace troupe;
@@ -34,6 +35,15 @@ context_tree old_entries() {
   put_into(tree, "/both", {put(sent, "/", 1), put(unsent, "/", 2, {}, 5)});
   put_into(tree, "/mine", {put(unsent, "/", "mine")});
   put_into(tree, "/gone", {erase(unsent, "/")});
+  const auto counts = [](const dot& id, std::int64_t amount) {
+    auto record = put(id, "/", amount);
+    record.operation = operation::increment;
+    record.counts.bytes =
+        pack_counts(std::vector<counter_part>{{{id.origin, id.incarnation}, id.seq, amount}});
+    return record;
+  };
+  put_into(tree, "/counted", {counts(sent, 5)});
+  put_into(tree, "/counts", {counts(sent, 5), counts(unsent, 2)});
   put_into(tree, "/_sys/members/8", {put(unsent, "/", 8)});
   return tree;
 }
@@ -232,7 +242,7 @@ TEST_CASE("what the others do not have is kept aside before the state is stored"
   f.anew.tick();
   CHECK(f.anew.none<append_batch>());
   const auto kept = f.anew.only<keep_aside>().entries;
-  CHECK(kept.size() == 3);
+  CHECK(kept.size() == 4);
   REQUIRE(kept.find(path{"/mine"}));
   REQUIRE(kept.find(path{"/gone"}));
   CHECK(kept.find(path{"/gone"})->siblings()[0].is_tombstone());
@@ -240,6 +250,11 @@ TEST_CASE("what the others do not have is kept aside before the state is stored"
   REQUIRE(both);
   REQUIRE(both->siblings().size() == 1);
   CHECK(both->siblings()[0].copy_value() == value{2});
+  // What a counter adds up to was read there, so all of it is kept.
+  CHECK_FALSE(kept.find(path{"/counted"}));
+  const auto counter = kept.find(path{"/counts"});
+  REQUIRE(counter);
+  CHECK(counter->siblings().size() == 2);
   f.anew.tick(1000);
   CHECK(f.anew.none<keep_aside>());  // it is under way
   CHECK(f.anew.none<append_batch>());
