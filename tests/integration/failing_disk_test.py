@@ -95,6 +95,34 @@ class FailingDisk(NodeTest):
                 self.assertEqual(self.served.stop(), SUCCESS)
         self.stop_all()
 
+    def test_a_start_goes_on_without_what_cannot_be_read_of_the_write_ahead_file(self):
+        for number in range(20):
+            self.served.do("context", "set", f"/value {number}", f"{number}")
+        self.served.stop(signal.SIGKILL)
+        original, self.served = self.served, None
+        frame = 24 + 4096
+        # Without its header nothing of the file counts; otherwise what is before the place does.
+        for name, lost in (("header", 21), ("middle", 12), ("end", 1)):
+            with self.subTest(name):
+                self.switch.unlink(missing_ok=True)
+                self.served = self.node(f"node-{name}")
+                shutil.copytree(original.data, self.served.data,
+                                ignore=shutil.ignore_patterns("*.sock"))
+                wal = self.served.data / "context.db-wal"
+                found = wal.stat()
+                place = {"header": 0, "middle": found.st_size // 2,
+                         "end": found.st_size - frame // 2}[name]
+                self.switch.write_text(f"unreadable {place} {found.st_ino}")
+                self.start_on_disk()
+                log = self.served.log_text()
+                self.assertIn("the disk cannot read 512 bytes of the write-ahead file", log)
+                kept = self.served.data / "context.damaged" / "unreadable-wal"
+                self.assertEqual(kept.stat().st_ino, found.st_ino)
+                entries = self.served.ask("node", "info")["entries"]
+                self.assertGreaterEqual(entries, 21 - lost, log)
+                self.assertEqual(self.served.stop(), SUCCESS)
+        self.stop_all()
+
     def test_a_stop_beside_a_disk_that_fails_says_what_is_lost(self):
         self.switch.write_text("fails")
         self.assertEqual(self.write("/lost").returncode, DAMAGED)

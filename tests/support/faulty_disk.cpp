@@ -46,7 +46,8 @@ state present() {
   const int file = open_next(place, O_RDONLY | O_CLOEXEC);
   if (file < 0) return {};
   char said[64] = {};
-  const auto got = ::read(file, said, sizeof said - 1);
+  static auto* const read_next = next<ssize_t(int, void*, size_t)>("read");
+  const auto got = read_next(file, said, sizeof said - 1);
   ::close(file);
   const std::string_view text{said, got > 0 ? static_cast<std::size_t>(got) : 0};
   constexpr std::string_view unreadable = "unreadable ";
@@ -74,7 +75,7 @@ bool is_on_disk(int file) { return is_on_disk(path_of(file)); }
 
 bool is_unreadable(int file, size_t size, off_t at) {
   const int before = errno;
-  const auto now = present();
+  const auto now = is_on_disk(file) ? present() : state{};
   struct stat there {};
   const bool has = now.kind == kind::unreadable && ::fstat(file, &there) == 0 &&
                    there.st_ino == now.file && at <= now.at &&
@@ -146,6 +147,11 @@ ssize_t write(int file, const void* bytes, size_t size) {
   if (refuses(file)) return -1;
   static auto* const real = next<ssize_t(int, const void*, size_t)>("write");
   return real(file, bytes, size);
+}
+
+ssize_t read(int file, void* into, size_t size) {
+  if (is_unreadable(file, size, ::lseek(file, 0, SEEK_CUR))) return -1;
+  return next<ssize_t(int, void*, size_t)>("read")(file, into, size);
 }
 
 ssize_t pread(int file, void* into, size_t size, off_t at) {

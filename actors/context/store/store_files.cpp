@@ -3,11 +3,13 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <troupe/actors/context/store/readable_copy.hpp>
 #include <troupe/plugins/unique_fd.hpp>
 
 namespace troupe {
@@ -45,13 +47,6 @@ bool is_there(const std::string& file) {
   return fs::exists(file, ignored);
 }
 
-result<void> copy_file(const std::string& from, const std::string& to) {
-  std::error_code failure;
-  fs::copy_file(from, to, fs::copy_options::overwrite_existing, failure);
-  if (failure) return system_failure("'" + from + "' cannot be copied", failure.value());
-  return {};
-}
-
 /// Moves a file if there is one.
 result<void> move_file(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT) return {};
@@ -83,7 +78,24 @@ result<void> store_files::make_private_file(const std::string& file) {
 
 result<void> store_files::keep_wal() const {
   if (auto made = make_private_directory(damaged()); !made) return made;
-  return copy_file(wal(), damaged() + "/copied-wal");
+  return copy_readable(wal(), damaged() + "/copied-wal").map([](std::uint64_t) {});
+}
+
+result<std::uint64_t> store_files::make_wal_readable() const {
+  if (auto made = make_private_directory(damaged()); !made) return fail(std::move(made.error()));
+  const auto copy = wal() + ".new";
+  const auto zeros = copy_readable(wal(), copy);
+  if (!zeros || *zeros == 0) {
+    ::unlink(copy.c_str());
+    return zeros;
+  }
+  const auto kept = damaged() + "/unreadable-wal";
+  ::unlink(kept.c_str());
+  if (::link(wal().c_str(), kept.c_str()) != 0)
+    return system_failure("'" + wal() + "' cannot be linked to '" + kept + "'", errno);
+  if (auto moved = move_file(copy, wal()); !moved) return fail(std::move(moved.error()));
+  if (auto synced = sync_directory(directory_); !synced) return fail(std::move(synced.error()));
+  return zeros;
 }
 
 result<void> store_files::keep_copies() const {
@@ -91,7 +103,7 @@ result<void> store_files::keep_copies() const {
   if (is_there(wal()))
     if (auto kept = keep_wal(); !kept) return kept;
   if (!is_there(database())) return {};
-  return copy_file(database(), damaged() + "/copied.db");
+  return copy_readable(database(), damaged() + "/copied.db").map([](std::uint64_t) {});
 }
 
 // -- a salvaged database --------------------------------------------------------------------------

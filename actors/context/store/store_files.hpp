@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <troupe/messages/error.hpp>
@@ -15,7 +16,8 @@ namespace troupe {
 ///     context.transfer   see `transfer_file`
 ///     context.salvage/   what is being saved of a damaged database
 ///     context.damaged/   the latest damaged database, as it was found; or a copy of the
-///                        write-ahead file, when that was damaged
+///                        write-ahead file, when that was damaged, or the file itself, when the
+///                        disk could not read all of it
 class store_files {
 public:
   static constexpr const char* lock = "context.lock";
@@ -38,9 +40,14 @@ public:
   result<void> sync_unsent_directory() const;
   /// Makes a file with mode 0600 if there is none, and gives it that mode if there is one.
   static result<void> make_private_file(const std::string& file);
-  /// Copies the write-ahead file into `damaged`.
+  /// Copies the write-ahead file into `damaged`, as far as it can be read.
   result<void> keep_wal() const;
-  /// Copies the database and the write-ahead file into `damaged`, as far as they are there.
+  /// Where the disk cannot read a part of the write-ahead file: puts a copy in its place that has
+  /// zeros there, see `copy_readable`. The file itself goes to `damaged`. A crash leaves the one or
+  /// the other in its place. @returns how many bytes are zeros; 0: nothing is new.
+  result<std::uint64_t> make_wal_readable() const;
+  /// Copies the database and the write-ahead file into `damaged`, as far as they are there and can
+  /// be read.
   result<void> keep_copies() const;
 
   // -- a salvaged database ------------------------------------------------------------------------

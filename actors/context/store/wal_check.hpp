@@ -16,7 +16,7 @@ struct wal_damage {
 };
 
 /// Puts single wrong bits of a write-ahead file right: in its header, and in frames whose next one
-/// is sound. /// A bit is changed only where all checksums fit then, of the frame and of the one
+/// is sound. A bit is changed only where all checksums fit then, of the frame and of the one
 /// behind it, and with no other bit: so what comes out is what was written. That is so for about
 /// three of four bits. Call before SQLite opens the database, and keep a copy of the file. O(bytes
 /// of the file), and O(bits of a frame * bytes of a frame) for each wrong bit.
