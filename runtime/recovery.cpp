@@ -1,9 +1,11 @@
 #include <troupe/runtime/recovery.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <xxhash.h>
 
@@ -130,6 +132,14 @@ wal_state wal_of(const config& settings) {
   return guard_wal(files).value_or(wal_state{});
 }
 
+/// Puts notes before others that do not say the same.
+void add_new(const std::vector<store_note>& notes, std::vector<store_note>& into) {
+  const auto before = into;
+  for (const auto& each : notes)
+    if (std::ranges::find(before, each.event, &store_note::event) == before.end())
+      into.insert(into.begin(), each);
+}
+
 /// Runs a step of the host. What it throws is its failure.
 result<void> run(const recovery_step& step, const store_damage& found) {
   try {
@@ -140,19 +150,60 @@ result<void> run(const recovery_step& step, const store_damage& found) {
 }
 
 /// Tries the steps of the host, one after the other. The files that they may replace are kept.
-std::optional<recovered_context> try_steps(const config& settings, const error& damage) {
+/// @param failed gets a note of each that has not helped.
+std::optional<recovered_context> try_steps(const config& settings, const error& damage,
+                                           std::vector<store_note>& failed) {
   if (settings.recovery.empty()) return std::nullopt;
   const store_files files{settings.data_dir.native()};
-  if (const auto kept = files.keep_copies(); !kept) return std::nullopt;
+  constexpr auto event = "context.recovery_failed";
+  if (const auto kept = files.keep_copies(); !kept) {
+    failed.push_back({event,
+                      "the recovery steps were left out, because what they may replace "
+                      "could not be kept: " +
+                          kept.error().message});
+    return std::nullopt;
+  }
   for (const auto& step : settings.recovery) {
-    if (!run(step, {settings.data_dir, damage})) continue;
+    const auto name = "the recovery step '" + step.name + "' ";
+    if (const auto done = run(step, {settings.data_dir, damage}); !done) {
+      failed.push_back({event, name + "has failed: " + done.error().message});
+      continue;
+    }
     auto opened = open_context(settings);
-    if (!opened) continue;
+    if (!opened) {
+      failed.push_back({event, name + "has not helped: " + opened.error().message});
+      continue;
+    }
     opened->notes.push_back({"context.recovered", damage.message + "; the recovery step '" +
                                                       step.name + "' has mended it"});
     return std::move(*opened);
   }
   return std::nullopt;
+}
+
+/// @param failed gets a note of each step of the host that has not helped.
+result<recovered_context> recover(const config& settings, const wal_state& found,
+                                  std::vector<store_note>& failed) {
+  const auto& wal = found.damage;
+  const bool has_lost_commits = wal && wal->is_certain;
+  // SQLite forgets what is behind the damage when it opens the file. A host may have it elsewhere.
+  if (has_lost_commits)
+    if (auto mended = try_steps(settings, {error_code::corrupt_data, describe(*wal), {}}, failed))
+      return std::move(*mended);
+  auto opened = open_context(settings);
+  if (opened) add_new(found.notes, opened->notes);
+  if (opened || opened.error().code != error_code::corrupt_data) return opened;
+  auto damage = opened.error();
+  for (const auto& note : found.notes) damage.message = note.text + "; " + damage.message;
+  auto saved = salvage(settings);
+  if (saved && saved->is_whole() && !wal) return open_salvaged(settings, damage, *saved, true);
+  if (!has_lost_commits && !settings.recovery.empty()) {
+    if (auto mended = try_steps(settings, damage, failed)) return std::move(*mended);
+    // There may be other files now, and the attempts have removed what was saved.
+    saved = salvage(settings);
+  }
+  if (!saved) return fail(saved.error());
+  return open_salvaged(settings, damage, *saved, saved->is_whole() && !wal);
 }
 
 }  // namespace
@@ -164,27 +215,12 @@ cluster_id cluster_of(const std::string& name) {
 
 result<recovered_context> recover_context(const config& settings) {
   const auto found = wal_of(settings);
-  const auto& wal = found.damage;
-  const bool has_lost_commits = wal && wal->is_certain;
-  // SQLite forgets what is behind the damage when it opens the file. A host may have it elsewhere.
-  if (has_lost_commits)
-    if (auto mended = try_steps(settings, {error_code::corrupt_data, describe(*wal), {}}))
-      return std::move(*mended);
-  auto opened = open_context(settings);
-  if (opened && !wal)
-    opened->notes.insert(opened->notes.begin(), found.notes.begin(), found.notes.end());
-  if (opened || opened.error().code != error_code::corrupt_data) return opened;
-  auto damage = opened.error();
-  for (const auto& note : found.notes) damage.message = note.text + "; " + damage.message;
-  auto saved = salvage(settings);
-  if (saved && saved->is_whole() && !wal) return open_salvaged(settings, damage, *saved, true);
-  if (!has_lost_commits && !settings.recovery.empty()) {
-    if (auto mended = try_steps(settings, damage)) return std::move(*mended);
-    // There may be other files now, and the attempts have removed what was saved.
-    saved = salvage(settings);
-  }
-  if (!saved) return fail(saved.error());
-  return open_salvaged(settings, damage, *saved, saved->is_whole() && !wal);
+  std::vector<store_note> failed;
+  auto recovered = recover(settings, found, failed);
+  if (!recovered) return recovered;
+  auto& notes = recovered->notes;
+  notes.insert(notes.begin(), failed.begin(), failed.end());
+  return recovered;
 }
 
 }  // namespace troupe

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include <troupe/runtime/recovery.hpp>
 #include <troupe/tests/support/fixtures/host_fixture.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
 
@@ -85,4 +86,33 @@ TEST_CASE("a step that does not help is followed by the next, and by what can be
   host made{settings};
   CHECK(asked == 1);
   CHECK(made.context().get("/v0") == value{0});
+}
+
+TEST_CASE("what the steps of the host have not done is said") {
+  damaged_directory f;
+  auto settings = in(f.place);
+  settings.recovery = {{"failing",
+                        [](const store_damage&) -> result<void> {
+                          return fail(error_code::not_found, "there is no backup here");
+                        }},
+                       {"useless", [](const store_damage&) -> result<void> { return {}; }}};
+  const auto notes_of = [&](const char* event) {
+    auto recovered = recover_context(settings);
+    REQUIRE(recovered);
+    std::string all;
+    for (const auto& each : recovered->notes)
+      if (each.event == event) all += each.text + "\n";
+    return all;
+  };
+  SUBCASE("each that was tried") {
+    const auto said = notes_of("context.recovery_failed");
+    CHECK(said.find("the recovery step 'failing' has failed: there is no backup here") !=
+          std::string::npos);
+    CHECK(said.find("the recovery step 'useless' has not helped: ") != std::string::npos);
+  }
+  SUBCASE("none was tried, because nothing could be kept of what it may replace") {
+    fs::create_directories(f.data() / "context.damaged/copied.db");
+    CHECK(notes_of("context.recovery_failed").find("the recovery steps were left out") !=
+          std::string::npos);
+  }
 }
