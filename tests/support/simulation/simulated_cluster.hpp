@@ -114,7 +114,9 @@ private:
     const bool is_alone = std::ranges::none_of(
         nodes_, [](const auto& each) { return each->disk.saved() != nullptr; });
     if (plan_.backups && random_() % 4 == 0 && is_alone) {
-      if (nodes_[i]->disk.has_backup())
+      if (random_() % 2)
+        lose_end(i);
+      else if (nodes_[i]->disk.has_backup())
         set_back(i);
       else
         nodes_[i]->disk.back_up();
@@ -134,6 +136,11 @@ private:
   void set_back(unsigned i) {
     was_set_back_ = true;  // what others wait for may be gone
     nodes_[i]->set_back();
+  }
+
+  void lose_end(unsigned i) {
+    was_set_back_ = true;
+    nodes_[i]->lose_end(random_);
   }
 
   /// Whether a node was forgotten, so that it takes the state of others in place of its own.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -80,6 +81,32 @@ public:
     log_base_ = backup_->log_base;
     stored_ = backup_->stored;
     checkpoint_ = backup_->checkpoint;
+    return lost;
+  }
+  /// The disk had said of the latest commits that they last, and they do not; or a bit of them is
+  /// wrong, and what follows is lost with it. What the checkpoint has stays. @param self the node.
+  /// @returns what is lost.
+  std::vector<dot> lose_end(const node_id& self, std::mt19937& random) {
+    const auto has = [&](const change_record& each) {
+      return checkpoint_.processed.covers(each.dot);
+    };
+    const auto kept = std::find_if(log_.rbegin(), log_.rend(), has).base();
+    auto end = kept + static_cast<std::ptrdiff_t>(
+                          random() % (static_cast<std::size_t>(log_.end() - kept) + 1));
+    // What the node itself has made together is stored together.
+    while (end != log_.end() && end->dot.origin == self && end->transaction.index > 0) --end;
+    std::map<incarnation_id, std::uint64_t> left;
+    for (const auto& each : stored_.entries()) left[incarnation_of(each)] = each.seq;
+    std::vector<dot> lost;
+    for (auto at = end; at != log_.end(); ++at) {
+      lost.push_back(at->dot);
+      auto& last = left[incarnation_of(at->dot)];
+      last = std::min(last, at->dot.seq - 1);
+    }
+    log_.erase(end, log_.end());
+    stored_ = {};
+    for (const auto& [source, last] : left)
+      if (last > 0) stored_.raise(source.origin, source.incarnation, last);
     return lost;
   }
   /// The checkpoint cannot be read any more.

@@ -125,6 +125,10 @@ public:
   void set_back() {
     for (const auto& each : disk.set_back()) acknowledged_.erase(each);
   }
+  /// So is one that has lost its latest commits.
+  void lose_end(std::mt19937& random) {
+    for (const auto& each : disk.lose_end(id(), random)) acknowledged_.erase(each);
+  }
 
   // -- events -------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ struct scenario {
   std::size_t history;    ///< Changes that stay in a log.
   unsigned late;          ///< So many nodes have no link in the first half.
   bool newer;    ///< The first node is of a newer build: it says more than the others know.
-  bool backups;  ///< Disks are set back to backups now and then.
+  bool backups;  ///< Disks are set back to backups now and then, or lose their end.
   engine_limits engine;
   sync_settings settings;
   std::vector<std::int64_t> skew_ms;
