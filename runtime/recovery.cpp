@@ -181,7 +181,8 @@ std::optional<recovered_context> try_steps(const config& settings, const error& 
   return std::nullopt;
 }
 
-/// @param failed gets a note of each step of the host that has not helped.
+/// Opens the store, or what becomes of it in the order that `recover_context` names. @param found
+/// of the write-ahead file. @param failed gets a note of each step of the host that has not helped.
 result<recovered_context> recover(const config& settings, const wal_state& found,
                                   std::vector<store_note>& failed) {
   const auto& wal = found.damage;
@@ -217,9 +218,12 @@ result<recovered_context> recover_context(const config& settings) {
   const auto found = wal_of(settings);
   std::vector<store_note> failed;
   auto recovered = recover(settings, found, failed);
-  if (!recovered) return recovered;
-  auto& notes = recovered->notes;
-  notes.insert(notes.begin(), failed.begin(), failed.end());
+  if (recovered) {
+    recovered->notes.insert(recovered->notes.begin(), failed.begin(), failed.end());
+    return recovered;
+  }
+  auto& why = recovered.error().message;
+  for (const auto& each : failed) why += "; " + each.text;
   return recovered;
 }
 

@@ -6,6 +6,7 @@
 #include <troupe/runtime/recovery.hpp>
 #include <troupe/tests/support/fixtures/host_fixture.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
+#include <troupe/tests/support/whole_file.hpp>
 
 using namespace troupe;
 using namespace troupe::test;
@@ -114,5 +115,10 @@ TEST_CASE("what the steps of the host have not done is said") {
     fs::create_directories(f.data() / "context.damaged/copied.db");
     CHECK(notes_of("context.recovery_failed").find("the recovery steps were left out") !=
           std::string::npos);
+  }
+  SUBCASE("none was tried, and nothing else helps") {
+    write_file(f.data() / "context.damaged", "in the way");
+    check_error(recover_context(settings), error_code::storage_failure,
+                "the recovery steps were left out");
   }
 }
