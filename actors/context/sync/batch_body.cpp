@@ -159,7 +159,10 @@ public:
     for (std::uint32_t at = 0; at < count; ++at, ++id.seq) {
       auto& record = into.emplace_back();
       record.dot = id;
-      if (!read_change(record) || !take(record.weight())) return false;
+      if (!read_change(record) || !take(record.weight())) {
+        problem_ = "in change " + to_string(id) + ": " + problem_;
+        return false;
+      }
       take_place(at, record.transaction);
     }
     return must(in_.at_end(), "something follows its last change");

@@ -247,6 +247,17 @@ TEST_CASE("each part of a body is checked") {
   check_body("\x96\x91\xa1p\x90\x90\x90\x91" + good + "\x01", "five parts");
 }
 
+TEST_CASE("of a malformed body the change is named that is none") {
+  using namespace std::string_literals;
+  const auto body = "\x95\x91\xa1p\x90\x90\x90\x92"s + "\x97\x00\x01\x00\xa2/a\x00\x00\x01"s +
+                    "\x97\x04\x01\x00\xa2/b\x00\x00\x01"s;
+  const auto read = read_batch_body(body, {node(2), 1, 7}, 2, 1 << 20);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().message == "a batch of changes is malformed: in change " +
+                                    to_string(dot{node(2), 1, 8}) +
+                                    ": an operation must be 0, 1, 2 or 3");
+}
+
 TEST_CASE("what a small body stands for is bounded") {
   // One long principal that many changes name, and paths that are all but alike.
   std::string body = "\x95\x91\xd9\xff" + std::string(255, 'p') + "\x90\x90\x90\xdc\x27\x10";
