@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <random>
+#include <stdexcept>
 #include <string>
 
 #include <troupe/tests/support/simulation/simulated_cluster.hpp>
 #include <troupe/tests/support/simulation/simulation_broken_rules.hpp>
+#include <troupe/tests/support/simulation/simulation_shrink.hpp>
 
 using namespace troupe;
 using namespace troupe::test::simulation;
@@ -15,18 +18,24 @@ namespace {
 
 constexpr unsigned seeds = 40;
 
+/// Why a seed fails, or an empty text.
+template <class Interference>
+std::string violation_of(unsigned seed, const reduced_scenario& reduced = {}) {
+  Interference breaks;
+  cluster simulated{seed, &breaks, reduced};
+  try {
+    simulated.run();
+  } catch (const violation& found) {
+    return found.what();
+  }
+  return {};
+}
+
 /// Why the first of these seeds fails that fails, or an empty text.
 template <class Interference>
 std::string first_violation() {
-  for (unsigned seed = 1; seed <= seeds; ++seed) {
-    Interference breaks;
-    cluster simulated{seed, &breaks};
-    try {
-      simulated.run();
-    } catch (const violation& found) {
-      return found.what();
-    }
-  }
+  for (unsigned seed = 1; seed <= seeds; ++seed)
+    if (auto found = violation_of<Interference>(seed); !found.empty()) return found;
   return {};
 }
 
@@ -79,4 +88,35 @@ TEST_CASE("a manager that checkpoints what the log does not have yet is found") 
 
 TEST_CASE("a manager that leaves a write unanswered is found") {
   CHECK(first_violation<leaves_writes_unanswered>() == "a write is never answered");
+}
+
+// -- the least scenario that fails ----------------------------------------------------------------
+
+TEST_CASE("a scenario is made simpler as long as it fails in the same way") {
+  const std::string why = "what was acknowledged as durable is lost";
+  unsigned seed = 1;
+  while (violation_of<acknowledges_before_stored>(seed) != why) REQUIRE(++seed <= seeds);
+  const auto whole = cluster{seed}.plan();
+  const auto least = shrink(whole, why, [&](const reduced_scenario& reduced) {
+    return violation_of<acknowledges_before_stored>(seed, reduced);
+  });
+  auto small = whole;
+  least(small);
+  CHECK(small.steps < whole.steps / 2);
+  CHECK_FALSE(small.heal_as_line);
+  const auto again = reduced_scenario::parse(least.text());
+  CHECK(again.text() == least.text());
+  CHECK(violation_of<acknowledges_before_stored>(seed, again) == why);
+}
+
+TEST_CASE("no option is made simpler that there is not") {
+  std::mt19937 random{1};
+  scenario plan{random};
+  const auto apply = [&](const char* text) { reduced_scenario::parse(text)(plan); };
+  CHECK_THROWS_AS(apply("stops=3"), std::invalid_argument);
+  CHECK_THROWS_AS(apply("steps"), std::invalid_argument);
+  CHECK_THROWS_AS(apply("nodes=1"), std::invalid_argument);
+  CHECK_THROWS_AS(apply("steps=x"), std::invalid_argument);
+  CHECK_NOTHROW(apply("steps=7  mesh"));
+  CHECK(plan.steps == 7);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <set>
@@ -24,7 +25,11 @@ namespace troupe::test::simulation {
 class cluster {
 public:
   /// @param breaks breaks a rule in each node, if there is one.
-  explicit cluster(unsigned seed, interference* breaks = nullptr) : random_(seed), plan_(random_) {
+  /// @param change changes the scenario of the seed, if there is one.
+  explicit cluster(unsigned seed, interference* breaks = nullptr,
+                   const std::function<void(scenario&)>& change = {})
+      : random_(seed), plan_(random_) {
+    if (change) change(plan_);
     for (unsigned i = 0; i < plan_.nodes; ++i) {
       nodes_.push_back(std::make_unique<simulated_node>(i, plan_, oracle_, network_, breaks));
       nodes_[i]->start(time(i));
