@@ -115,12 +115,16 @@ void sync_manager::serve(waiting_push& ready) {
     carry_out(ready.peer, session->processed(ready.batch));
 }
 
-/// Ends the session of a peer, if there is one.
+/// Ends the session of a peer, if there is one. What waits of what it has sent goes with it: others
+/// that have it send it, and this one may have sent what never becomes part of the state.
 void sync_manager::forget(peer_id peer) {
   if (!peers_.find(peer)) return;
   const auto node = peers_.node(peer);
   peers_.remove(peer);
-  if (!std::ranges::binary_search(peers_.nodes(), node)) members_.unlinked(node);
+  if (!std::ranges::binary_search(peers_.nodes(), node)) {
+    members_.unlinked(node);
+    engine_.drop_waiting_from(node);
+  }
   waiting_.forget(peer);
   transfers_.forget(peer, now_.steady_ms);
   differ_.erase(peer);
@@ -192,12 +196,14 @@ std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part
       queue_.add(parts.of(stored + 1, upto));
     stored = upto;
   };
+  const auto* sender = peers_.find(peer);
+  const auto from = sender ? sender->peer() : node_id{};
   std::optional<error> broken;
   for (auto at = part.records.begin(); at != part.records.end() && !broken; ++at) {
     const auto id = at->dot;
     const auto before = taken();
     const auto isolated_before = engine_.quarantine().size();
-    auto outcome = engine_.apply(std::move(*at), now_.wall_ms);
+    auto outcome = engine_.apply(std::move(*at), now_.wall_ms, from);
     checkpoints_.count_unlogged(engine_.quarantine().size() - isolated_before);
     if (outcome.status == apply_status::refused)
       if (auto* session = peers_.find(peer)) session->decline(batch->source());

@@ -55,4 +55,11 @@ void awaited_changes::remove_of(const node_id& origin,
   }
 }
 
+void awaited_changes::remove_if(const std::function<bool(const dot&)>& holds) {
+  for (auto at = waits_.begin(); at != waits_.end();) {
+    const auto& [source, each] = *at++;
+    if (holds(each.waits)) remove(source);
+  }
+}
+
 }  // namespace troupe

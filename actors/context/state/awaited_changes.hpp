@@ -33,6 +33,8 @@ public:
                                       const std::function<bool(const dot&)>& has_arrived);
   /// The changes of a node that wait and for which this holds wait no more.
   void remove_of(const node_id& origin, const std::function<bool(const dot&)>& holds);
+  /// Those of all nodes.
+  void remove_if(const std::function<bool(const dot&)>& holds);
 
   /// What is awaited, and by which incarnation. Sorted.
   const std::set<std::pair<dot, incarnation_id>>& all() const noexcept { return awaited_; }

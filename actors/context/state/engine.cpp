@@ -79,8 +79,9 @@ apply_outcome context_engine::isolate(equivocation found) {
   return outcome;
 }
 
-apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms) {
-  auto outcome = apply_one(std::move(record), now_ms);
+apply_outcome context_engine::apply(change_record record, std::uint64_t now_ms,
+                                    const node_id& from) {
+  auto outcome = apply_one(std::move(record), now_ms, from);
   release_ready(outcome, now_ms);
   return outcome;
 }
@@ -91,7 +92,8 @@ apply_outcome context_engine::release(std::uint64_t now_ms) {
   return outcome;
 }
 
-apply_outcome context_engine::apply_one(change_record record, std::uint64_t now_ms) {
+apply_outcome context_engine::apply_one(change_record record, std::uint64_t now_ms,
+                                        const node_id& from) {
   const auto source = incarnation_of(record.dot);
   if (record.format != change_record::current_format)
     return refuse(error_code::version_mismatch,
@@ -106,9 +108,10 @@ apply_outcome context_engine::apply_one(change_record record, std::uint64_t now_
 
   if (source == own_) return apply_own(record);
   if (processed_.covers(record.dot)) return apply_again(std::move(record));
-  if (record.dot.seq > last_of(source) + 1) return buffer(std::move(record));
+  if (record.dot.seq > last_of(source) + 1) return buffer(std::move(record), from);
   if (record.transaction.index == 0)
-    if (const auto awaited = awaited_by(record)) return buffer_until(*awaited, std::move(record));
+    if (const auto awaited = awaited_by(record))
+      return buffer_until(*awaited, std::move(record), from);
   return accept(std::move(record), now_ms);
 }
 

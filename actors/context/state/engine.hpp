@@ -1,3 +1,4 @@
+// This file is long because it has all that an engine is asked, and what it answers.
 #pragma once
 
 #include <cstddef>
@@ -207,7 +208,8 @@ public:
   /// this node has yet to write waits, with an alarm. One in the name of an earlier incarnation of
   /// this node, far ahead of wall time, is applied with an alarm and does not move the clock. One
   /// in the name of a later incarnation is applied with an alarm.
-  apply_outcome apply(change_record record, std::uint64_t now_ms);
+  /// @param from who has sent it: see `drop_waiting_from`.
+  apply_outcome apply(change_record record, std::uint64_t now_ms, const node_id& from = {});
 
   /// Takes out of quarantine what these local writes overwrite; counts the dots.
   std::size_t release_quarantine(const std::vector<applied_change>& by);
@@ -300,6 +302,9 @@ public:
   std::size_t buffered() const noexcept { return waiting_.size(); }
   /// Changes of transactions whose last change has not arrived.
   std::size_t open() const noexcept { return transactions_.size(); }
+  /// Drops the changes that wait for others and that a sender has sent, because it is gone. They
+  /// must be sent again. O(changes that wait).
+  void drop_waiting_from(const node_id& sender);
   const incarnation_id& own_incarnation() const noexcept { return own_; }
   const engine_limits& limits() const noexcept { return limits_; }
 
@@ -340,11 +345,11 @@ private:
   bool has_quarantine_room(const equivocation& more) const noexcept;
   apply_outcome isolate(equivocation found);
   apply_outcome isolate_beside(equivocation found);
-  apply_outcome apply_one(change_record record, std::uint64_t now_ms);
+  apply_outcome apply_one(change_record record, std::uint64_t now_ms, const node_id& from);
   apply_outcome apply_own(const change_record& record);
   apply_outcome apply_again(change_record record);
-  apply_outcome buffer(change_record record);
-  apply_outcome buffer_until(const dot& awaited, change_record record);
+  apply_outcome buffer(change_record record, const node_id& from);
+  apply_outcome buffer_until(const dot& awaited, change_record record, const node_id& from);
   apply_outcome accept(change_record record, std::uint64_t now_ms);
   void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
   void arrived(const dot& id);

@@ -59,10 +59,10 @@ std::optional<dot> context_engine::awaited_by(const change_record& record) const
   return std::nullopt;
 }
 
-apply_outcome context_engine::buffer(change_record record) {
+apply_outcome context_engine::buffer(change_record record, const node_id& from) {
   apply_outcome outcome;
   const auto id = record.dot;
-  switch (waiting_.put(std::move(record))) {
+  switch (waiting_.put(std::move(record), from)) {
     case reorder_buffer::outcome::stored: outcome.status = apply_status::buffered; break;
     case reorder_buffer::outcome::duplicate: outcome.status = apply_status::duplicate; break;
     case reorder_buffer::outcome::different_content: {
@@ -81,11 +81,12 @@ apply_outcome context_engine::buffer(change_record record) {
 }
 
 /// The next change of its incarnation waits for one that it overwrote.
-apply_outcome context_engine::buffer_until(const dot& awaited, change_record record) {
+apply_outcome context_engine::buffer_until(const dot& awaited, change_record record,
+                                           const node_id& from) {
   const auto id = record.dot;
   const bool is_ours = incarnation_of(awaited) == own_;
   const auto name = is_ours ? describe(record) : std::string{};
-  auto outcome = buffer(std::move(record));
+  auto outcome = buffer(std::move(record), from);
   // What has no room will be sent again. It is known all the same what it waits for, so that this
   // can be asked for meanwhile: the room may be full of what waits for it, too.
   const bool has_room = awaited_.size() < 2 * limits_.max_buffered_records + min_awaited;
@@ -140,6 +141,11 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
     outcome.released.push_back(std::move(copy));
     std::ranges::move(one.applied, std::back_inserter(outcome.applied));
   }
+}
+
+void context_engine::drop_waiting_from(const node_id& sender) {
+  waiting_.drop_from(sender);
+  awaited_.remove_if([this](const dot& waits) { return !waiting_.find(waits); });
 }
 
 std::vector<dot_range> context_engine::missing() const {

@@ -4,45 +4,46 @@
 
 namespace troupe {
 
-bool reorder_buffer::has_room(const node_id& origin, std::size_t bytes) const noexcept {
+bool reorder_buffer::has_room(const node_id& from, std::size_t bytes) const noexcept {
   if (waiting_.size() < max_records_ && bytes_ + bytes <= max_bytes_) return true;
-  const auto found = of_origin_.find(origin);
-  const auto has = found == of_origin_.end() ? amount{} : found->second;
-  const auto origins = of_origin_.size() + (found == of_origin_.end() ? 1 : 0);
-  return has.records < max_records_ / origins && has.bytes + bytes <= max_bytes_ / origins;
+  const auto found = of_sender_.find(from);
+  const auto has = found == of_sender_.end() ? amount{} : found->second;
+  const auto senders = of_sender_.size() + (found == of_sender_.end() ? 1 : 0);
+  return has.records < max_records_ / senders && has.bytes + bytes <= max_bytes_ / senders;
 }
 
-void reorder_buffer::count_out(const node_id& origin, std::size_t bytes) noexcept {
+void reorder_buffer::count_out(const waiting& each) noexcept {
+  const auto bytes = each.record.weight();
   bytes_ -= bytes;
-  const auto found = of_origin_.find(origin);
+  const auto found = of_sender_.find(each.from);
   found->second.bytes -= bytes;
-  if (--found->second.records == 0) of_origin_.erase(found);
+  if (--found->second.records == 0) of_sender_.erase(found);
 }
 
-reorder_buffer::outcome reorder_buffer::put(change_record&& record) {
+reorder_buffer::outcome reorder_buffer::put(change_record&& record, const node_id& from) {
   if (const auto* known = find(record.dot))
     return *known == record ? outcome::duplicate : outcome::different_content;
   const auto memory = record.weight();
-  if (!has_room(record.dot.origin, memory)) return outcome::full;
+  if (!has_room(from, memory)) return outcome::full;
   const auto id = record.dot;
   bytes_ += memory;
-  auto& of_origin = of_origin_[id.origin];
-  ++of_origin.records;
-  of_origin.bytes += memory;
-  waiting_.emplace(id, std::move(record));
+  auto& of_sender = of_sender_[from];
+  ++of_sender.records;
+  of_sender.bytes += memory;
+  waiting_.emplace(id, waiting{std::move(record), from});
   return outcome::stored;
 }
 
 const change_record* reorder_buffer::find(const dot& id) const noexcept {
   const auto at = waiting_.find(id);
-  return at == waiting_.end() ? nullptr : &at->second;
+  return at == waiting_.end() ? nullptr : &at->second.record;
 }
 
 std::optional<change_record> reorder_buffer::take(const dot& id) {
   const auto at = waiting_.find(id);
   if (at == waiting_.end()) return std::nullopt;
-  std::optional<change_record> record{std::move(at->second)};
-  count_out(id.origin, record->weight());
+  count_out(at->second);
+  std::optional<change_record> record{std::move(at->second.record)};
   waiting_.erase(at);
   return record;
 }
@@ -54,14 +55,25 @@ void reorder_buffer::drop_of(const node_id& origin, const processed_changes& pro
       ++at;
       continue;
     }
-    count_out(origin, at->second.weight());
+    count_out(at->second);
+    at = waiting_.erase(at);
+  }
+}
+
+void reorder_buffer::drop_from(const node_id& sender) noexcept {
+  for (auto at = waiting_.begin(); at != waiting_.end() && of_sender_.contains(sender);) {
+    if (at->second.from != sender) {
+      ++at;
+      continue;
+    }
+    count_out(at->second);
     at = waiting_.erase(at);
   }
 }
 
 std::vector<incarnation_id> reorder_buffer::sources() const {
   std::vector<incarnation_id> found;
-  for (const auto& [id, record] : waiting_)
+  for (const auto& [id, each] : waiting_)
     if (found.empty() || found.back() != incarnation_of(id)) found.push_back(incarnation_of(id));
   return found;
 }
@@ -70,7 +82,7 @@ std::vector<dot_range> reorder_buffer::missing(const processed_changes& processe
   std::vector<dot_range> gaps;
   incarnation_id source;
   std::uint64_t next = 0;  // the first change of `source` that is neither processed nor waiting
-  for (const auto& [id, record] : waiting_) {
+  for (const auto& [id, each] : waiting_) {
     if (next == 0 || source != incarnation_of(id)) {
       source = incarnation_of(id);
       next = processed.at(source) + 1;

@@ -13,8 +13,8 @@ namespace troupe {
 
 /// Changes that arrived before others that they need: an earlier one of their incarnation, or one
 /// that they overwrote. Bounded: at the bound a change is not taken, and its sender sends it again
-/// later. An origin that has less than an equal share still has room then, so nobody keeps out
-/// others; all together may take a few times the bound. Pure.
+/// later. A sender that has less than an equal share still has room then, so nobody keeps out
+/// others, whichever origins it invents; all together may take a few times the bound. Pure.
 class reorder_buffer {
 public:
   enum class outcome { stored, duplicate, different_content, full };
@@ -24,14 +24,16 @@ public:
       : max_records_(max_records), max_bytes_(max_bytes) {}
 
   /// `different_content`: another change with this dot waits already. Moves from the record only
-  /// when it is stored. O(log n).
-  outcome put(change_record&& record);
+  /// when it is stored. @param from the sender. O(log n).
+  outcome put(change_record&& record, const node_id& from);
   /// The waiting change with this dot, or null. O(log n).
   const change_record* find(const dot& id) const noexcept;
   /// Removes and returns the waiting change with this dot. O(log n).
   std::optional<change_record> take(const dot& id);
   /// Drops the changes of a node that are there already. O(changes of the node).
   void drop_of(const node_id& origin, const processed_changes& processed) noexcept;
+  /// Drops what a sender has sent. O(n), or O(1) when that is nothing.
+  void drop_from(const node_id& sender) noexcept;
   /// The changes missing before and between the waiting ones, given what was processed. O(n).
   std::vector<dot_range> missing(const processed_changes& processed) const;
 
@@ -44,13 +46,19 @@ private:
   struct amount {
     std::size_t records = 0, bytes = 0;
   };
-  bool has_room(const node_id& origin, std::size_t bytes) const noexcept;
-  void count_out(const node_id& origin, std::size_t bytes) noexcept;
+  struct waiting {
+    change_record record;
+    node_id from;
+  };
+  using all_waiting = std::map<dot, waiting>;
+
+  bool has_room(const node_id& from, std::size_t bytes) const noexcept;
+  void count_out(const waiting& each) noexcept;
 
   std::size_t max_records_, max_bytes_;
   std::size_t bytes_ = 0;
-  std::map<node_id, amount> of_origin_;
-  std::map<dot, change_record> waiting_;
+  std::map<node_id, amount> of_sender_;
+  all_waiting waiting_;
 };
 
 }  // namespace troupe

@@ -34,29 +34,45 @@ TEST_CASE("the buffer for waiting changes is bounded in number and memory") {
         apply_status::buffered);
 }
 
-TEST_CASE("an origin that fills the buffer does not keep out the others") {
+TEST_CASE("a sender that fills the buffer does not keep out the others") {
   engine_limits limits;
   limits.max_buffered_records = 4;
   limits.max_buffered_bytes = 10'000;
-  SUBCASE("in number") {
-    context_engine engine{node(1), 1, {}, limits};
-    for (std::uint64_t seq = 2; seq <= 5; ++seq)
-      CHECK(status_of(engine, put({node(2), 1, seq}, "/a", 1)) == apply_status::buffered);
-    CHECK(status_of(engine, put({node(2), 1, 6}, "/a", 1)) == apply_status::overflow);
+  context_engine engine{node(1), 1, {}, limits};
+  SUBCASE("in number, with one origin or many") {
+    for (unsigned n = 2; n <= 5; ++n)
+      CHECK(status_of(engine, put({node(n), 1, 2}, "/a", 1), node(7)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(6), 1, 2}, "/a", 1), node(7)) == apply_status::overflow);
     for (std::uint64_t seq = 2; seq <= 3; ++seq)
-      CHECK(status_of(engine, put({node(3), 1, seq}, "/a", 1)) == apply_status::buffered);
-    CHECK(status_of(engine, put({node(3), 1, 4}, "/a", 1)) == apply_status::overflow);
-    CHECK(status_of(engine, put({node(4), 1, 2}, "/a", 1)) == apply_status::buffered);
+      CHECK(status_of(engine, put({node(8), 1, seq}, "/a", 1), node(8)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(8), 1, 4}, "/a", 1), node(8)) == apply_status::overflow);
+    CHECK(status_of(engine, put({node(8), 1, 4}, "/a", 1), node(9)) == apply_status::buffered);
     CHECK(status_of(engine, put({node(2), 1, 1}, "/a", 1)) == apply_status::applied);
-    CHECK(engine.buffered() == 3);
+    CHECK(engine.buffered() == 6);
   }
   SUBCASE("in memory") {
-    context_engine engine{node(1), 1, {}, limits};
     const std::string large(9000, 'x'), small(4000, 'x');
-    CHECK(status_of(engine, put({node(2), 1, 2}, "/a", large)) == apply_status::buffered);
-    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", large)) == apply_status::overflow);
-    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", small)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(2), 1, 2}, "/a", large), node(2)) == apply_status::buffered);
+    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", large), node(3)) == apply_status::overflow);
+    CHECK(status_of(engine, put({node(3), 1, 2}, "/a", small), node(3)) == apply_status::buffered);
   }
+}
+
+TEST_CASE("what a sender has sent and waits goes with it") {
+  context_engine engine{node(1), 1};
+  const auto needs = put({node(4), 1, 1}, "/b", 1, {{{node(5), 1, 1}, 9}});
+  for (const auto& each : {put({node(2), 1, 2}, "/a", 1), put({node(3), 1, 3}, "/a", 1), needs})
+    REQUIRE(status_of(engine, each, node(7)) == apply_status::buffered);
+  REQUIRE(status_of(engine, put({node(3), 1, 2}, "/a", 1), node(8)) == apply_status::buffered);
+  engine.drop_waiting_from(node(7));
+  CHECK(engine.buffered() == 1);
+  CHECK(engine.missing() == std::vector<dot_range>{{node(3), 1, 1, 1}});
+  engine.drop_waiting_from(node(7));
+  CHECK(engine.buffered() == 1);
+  // It may come again, from whoever has it.
+  CHECK(status_of(engine, needs, node(8)) == apply_status::buffered);
+  CHECK(status_of(engine, put({node(3), 1, 1}, "/a", 1), node(8)) == apply_status::applied);
+  CHECK(engine.vector().at(node(3), 1) == 2);
 }
 
 TEST_CASE("the incarnations of the vector are bounded") {

@@ -283,6 +283,20 @@ TEST_CASE("a claim of what this node has not done is an alarm, and its next writ
   CHECK(f.read("/a") == value{"mine"});
 }
 
+TEST_CASE("what a peer has sent and waits is dropped when its last link ends") {
+  manager_fixture f;
+  f.greeted_peer(1, 2);
+  f.greeted_peer(2, 3);
+  f.push(1, 1, {put({node(4), 1, 2}, "/a", 1)});
+  f.push(2, 1, {put({node(5), 1, 2}, "/a", 1)});
+  REQUIRE(f.manager.engine().buffered() == 2);
+  f.greeted_peer(3, 2);
+  f.peer_down(1);
+  CHECK(f.manager.engine().buffered() == 2);
+  f.peer_down(3);
+  CHECK(f.manager.engine().buffered() == 1);
+}
+
 TEST_CASE("what waited is stored in the order in which it was taken") {
   manager_fixture f;
   f.greeted_peer(1, 2);
