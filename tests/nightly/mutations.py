@@ -147,10 +147,10 @@ MUTATIONS = [
              "actors/context/sync_manager_peers.cpp",
              "store(outcome.status == apply_status::applied ? id.seq : before);",
              "store(std::min(id.seq, taken()));", UNIT),
+    Mutation("a peer that asks for what the log lacks is told so",
+             CONTEXT + "sync/sync_session.cpp", "base >= range.first && base > 0", "false", UNIT),
     Mutation("a node says of others what it has stored", "actors/context/sync/sync_session.cpp",
-             "  return {view_.committed().vector(),\n          view_.root(),\n"
-             "          processed_,", "  return {theirs_,\n          view_.root(),\n"
-             "          processed_,"),
+             "  sync_heads heads{view_.committed().vector(),", "  sync_heads heads{theirs_,"),
     Mutation("what lies in the log is checked", "actors/context/store/change_log_read.cpp",
              "const bool is_sound = batch &&", "const bool is_sound = batch ||", UNIT),
     Mutation("the log is read in the order in which it was written",

@@ -204,8 +204,11 @@ void sync_session::on(const sync_pull& pull, effects& out) {
                  "sync.pull asks for " + std::to_string(pull.ranges.size()) + " ranges; at most " +
                      std::to_string(max_pull_ranges) + " are accepted",
                  out);
+  not_logged_ = {};
   for (const auto& range : pull.ranges) {
     const auto source = incarnation_of(range);
+    if (const auto base = view_.log_base().at(source); base >= range.first && base > 0)
+      not_logged_.raise(source.origin, source.incarnation, base);
     const auto last = committed_of(source, range.last);
     const auto first = std::max<std::uint64_t>(range.first, 1);
     if (last < first || progress_.size() >= max_progress) continue;
@@ -233,15 +236,18 @@ void sync_session::close(error_code code, std::string why, effects& out) {
 sync_heads sync_session::heads() const {
   auto linked = their_links_;
   linked.insert(peer_);
-  return {view_.committed().vector(),
-          view_.root(),
-          processed_,
-          view_.links(),
-          {declined_.begin(), declined_.end()},
-          !processing_.empty() || !view_.takes_pushes(),
-          view_.reports_beside(linked),
-          view_.log_base().latest(),
-          view_.stable()};
+  sync_heads heads{view_.committed().vector(),
+                   view_.root(),
+                   processed_,
+                   view_.links(),
+                   {declined_.begin(), declined_.end()},
+                   !processing_.empty() || !view_.takes_pushes(),
+                   view_.reports_beside(linked),
+                   view_.log_base().latest(),
+                   view_.stable()};
+  for (const auto& each : not_logged_.entries())
+    heads.base.raise(each.origin, each.incarnation, each.seq);
+  return heads;
 }
 
 // -- what the peer has ----------------------------------------------------------------------------

@@ -295,6 +295,9 @@ private:
   std::set<incarnation_id> declined_;
   std::uint64_t processed_ = 0;  ///< The latest push of the peer that is done.
   version_vector their_base_;
+  /// What the latest pull asks for and the log lacks. The base in the heads has only the latest
+  /// incarnations: that says enough, unless a peer has a change of one and lacks some of before.
+  version_vector not_logged_;
   bool lacks_base_ = false;           ///< A part of that, a second ago.
   std::vector<dot_range> asked_for_;  ///< By the latest pull since the last heads.
   bool asked_for_rows_ = false;       ///< Since then: also for all earlier incarnations.

@@ -104,6 +104,24 @@ TEST_CASE(
   CHECK(effects_of<read_log>(side.heads(upto_in(9, 3), 1)).empty());
 }
 
+TEST_CASE("a peer that asks for what the log lacks is told so, until it asks for something else") {
+  one_side side;
+  side.view.committed = incarnations();
+  processed_changes base;
+  base.raise({node(3), 4, 5});
+  base.end({node(3), 4});
+  base.raise({node(3), 6, 1});
+  side.view.log_base = base;
+  REQUIRE(base.latest() == upto_in(6, 1));
+  side.open(upto_in(9, 3));
+  const auto said = [&] { return sent<sync_heads>(side.second()).at(0).base; };
+  CHECK(said() == base.latest());
+  side.session.receive(sync_pull{{{node(3), 4, 2, 9}, {node(8), 1, 1, 1}}});
+  CHECK(said() == version_vector{{{node(3), 4, 5}, {node(3), 6, 1}}});
+  side.session.receive(sync_pull{{{node(3), 4, 6, 9}}});
+  CHECK(said() == base.latest());
+}
+
 TEST_CASE("what goes on after its end is pushed from where the log begins") {
   one_side side;
   side.view.committed = processed_changes{
