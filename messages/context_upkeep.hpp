@@ -48,15 +48,32 @@ struct node_ahead {
   friend bool operator==(const node_ahead&, const node_ahead&) = default;
 };
 
+/// A node whose clock differs from that of the node that says so.
+struct clock_difference {
+  node_id node;
+  std::int64_t ahead_ms = 0;  ///< By how much it is ahead; less than 0 when it is behind.
+  static constexpr auto fields() {
+    return std::tuple{required("node", &clock_difference::node),
+                      required("ahead_ms", &clock_difference::ahead_ms)};
+  }
+  friend bool operator==(const clock_difference&, const clock_difference&) = default;
+};
+
 /// The answer to `check_clock` and `correct_clock`.
 struct clock_checked {
   std::uint64_t now_ms = 0;        ///< The clock of the node, since 1970.
   std::uint64_t ahead_ms = 0;      ///< By how much the node's own changes are ahead; 0 when not.
   std::vector<node_ahead> others;  ///< Whose latest changes were ahead when they came.
+  /// By how much the clock of the node is ahead of those of most of its peers, of which there are
+  /// at least two; less than 0 when it is behind, 0 when they agree or that is unknown.
+  std::int64_t clock_ahead_ms = 0;
+  std::vector<clock_difference> clocks;  ///< The other peers whose clocks differ.
   static constexpr auto fields() {
     return std::tuple{required("now_ms", &clock_checked::now_ms),
                       required("ahead_ms", &clock_checked::ahead_ms),
-                      required("others", &clock_checked::others)};
+                      required("others", &clock_checked::others),
+                      optional("clock_ahead_ms", &clock_checked::clock_ahead_ms),
+                      optional("clocks", &clock_checked::clocks)};
   }
   friend bool operator==(const clock_checked&, const clock_checked&) = default;
 };

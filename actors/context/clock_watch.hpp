@@ -18,7 +18,8 @@ class clock_watch {
 public:
   /// Clocks of machines that are well kept differ by less.
   static constexpr std::uint64_t tolerated_ms = 10'000;
-  /// Other nodes that are remembered: the first ones that were ahead.
+  /// Other nodes that are remembered: the first ones that were ahead. A node with which this one
+  /// has a link takes the place of one with which it has none.
   static constexpr std::size_t max_nodes = 64;
 
   /// By how much a time is too far ahead; nothing when it is not.
@@ -27,8 +28,9 @@ public:
   /// The time of this node's next change. @returns how far it is ahead, when that is news.
   std::optional<std::uint64_t> own(timestamp next, std::uint64_t now_ms);
   /// The time of a change of another node. @returns how far it is ahead, when that is news: once
-  /// for each node.
-  std::optional<std::uint64_t> seen(const node_id& origin, timestamp time, std::uint64_t now_ms);
+  /// for each node. @param linked the nodes with which this one has a link, sorted.
+  std::optional<std::uint64_t> seen(const node_id& origin, timestamp time, std::uint64_t now_ms,
+                                    const std::vector<node_id>& linked);
 
   /// How far this node's changes are ahead; 0 when they are not.
   std::uint64_t own_ahead_ms() const noexcept { return own_ms_.value_or(0); }
@@ -36,6 +38,8 @@ public:
   std::vector<node_ahead> others() const;
 
 private:
+  bool make_room(const node_id& origin, const std::vector<node_id>& linked);
+
   std::optional<std::uint64_t> own_ms_;
   std::map<node_id, std::uint64_t> others_;
 };

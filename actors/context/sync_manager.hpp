@@ -17,6 +17,7 @@
 #include <troupe/actors/context/commit_queue.hpp>
 #include <troupe/actors/context/log_collection.hpp>
 #include <troupe/actors/context/member_waits.hpp>
+#include <troupe/actors/context/peer_clocks.hpp>
 #include <troupe/actors/context/queries/value_queries.hpp>
 #include <troupe/actors/context/restoration.hpp>
 #include <troupe/actors/context/scrub_schedule.hpp>
@@ -167,7 +168,8 @@ public:
   /// What readers see at a path, and its version if that is wanted. O(log n).
   value_found find(const get_value& wanted) const;
   value_explained explain(const path& where) const;
-  /// Whether times of changes are ahead of the clock, as of the latest event that had a time.
+  /// Whether times of changes are ahead of the clock, and the clock of the peers', as of the latest
+  /// event that had a time.
   clock_checked clock() const;
   /// Why there is nothing to correct.
   std::optional<error> refusal_to_correct_clock() const;
@@ -195,6 +197,7 @@ public:
 private:
   // -- what sessions read -------------------------------------------------------------------------
   state_hash root() const override;
+  std::uint64_t wall_ms() const noexcept override { return now_.wall_ms; }
   bool takes_pushes() const override {
     return !queue_.is_full() && !(restoring_ && restoring_->is_forgotten());
   }
@@ -326,6 +329,7 @@ private:
   bool checkpoint_wanted_ = false;  ///< Because a part of the log is damaged.
   std::uint64_t next_wanted_ms_ = 0;
   clock_watch clocks_;
+  peer_clocks peer_clocks_;
   scrub_schedule scrubs_;
   std::uint64_t mended_ = 0;            ///< By scrubs.
   std::uint64_t mended_now_ = 0;        ///< By the one under way.

@@ -1,5 +1,7 @@
 // Noticing that the times of changes are ahead of the clock; see `clock_watch`.
 
+#include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -21,11 +23,26 @@ std::string in_words(std::uint64_t milliseconds) {
   return count(second, "seconds");
 }
 
+/// "2 days ahead of", or behind.
+std::string in_words(std::int64_t ahead_ms) {
+  return in_words(static_cast<std::uint64_t>(std::abs(ahead_ms))) +
+         (ahead_ms > 0 ? " ahead of" : " behind");
+}
+
+sync_log_field field_of(std::int64_t ahead_ms) {
+  return {ahead_ms > 0 ? "ahead_ms" : "behind_ms", static_cast<std::uint64_t>(std::abs(ahead_ms))};
+}
+
 }  // namespace
 
 void sync_manager::watch_clock() {
   if (const auto ahead = clocks_.own(engine_.next_time(now_.wall_ms), now_.wall_ms))
     log(log_severity::warning, "context.clock_ahead", {{"ahead_ms", *ahead}});
+  const auto differ = peer_clocks_.update(peers_.nodes());
+  if (differ.own) log(log_severity::warning, "context.clock_wrong", {field_of(*differ.own)});
+  for (const auto& [node, ahead] : differ.others)
+    log(log_severity::warning, "context.peer_clock_wrong",
+        {{"node", to_string(node)}, field_of(ahead)});
 }
 
 std::optional<error> sync_manager::refusal_to_correct_clock() const {
@@ -38,7 +55,8 @@ std::optional<error> sync_manager::refusal_to_correct_clock() const {
 }
 
 clock_checked sync_manager::clock() const {
-  return {now_.wall_ms, clocks_.own_ahead_ms(), clocks_.others()};
+  return {now_.wall_ms, clocks_.own_ahead_ms(), clocks_.others(), peer_clocks_.own_ahead_ms(),
+          peer_clocks_.others()};
 }
 
 std::vector<std::string> sync_manager::clock_problems() const {
@@ -53,6 +71,12 @@ std::vector<std::string> sync_manager::clock_problems() const {
     all.push_back("the times of the changes of node " + to_string(node) + " are " +
                   in_words(ahead) +
                   " ahead of this node's clock; one of the two clocks is or was wrong");
+  if (const auto ahead = peer_clocks_.own_ahead_ms(); ahead != 0)
+    all.push_back("this node's clock is " + in_words(ahead) +
+                  " those of most nodes with which it has links: set it right");
+  for (const auto& [node, ahead] : peer_clocks_.others())
+    all.push_back("the clock of node " + to_string(node) + " is " + in_words(ahead) +
+                  " this node's clock; set the one right that is wrong");
   return all;
 }
 
@@ -61,6 +85,8 @@ value_explained sync_manager::explain(const path& where) const {
   for (const auto& each : told.writes)
     if (const auto ahead = clock_watch::ahead(each.timestamp, now_.wall_ms); ahead && each.wins)
       told.rule += "; its time is " + in_words(*ahead) + " ahead of this node's clock";
+  if (const auto ahead = peer_clocks_.own_ahead_ms(); ahead != 0)
+    told.rule += "; this node's clock is " + in_words(ahead) + " those of most of its peers";
   return told;
 }
 

@@ -48,6 +48,7 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   const auto* ack = std::get_if<sync_ack>(&said);
   if (hello) members_.report({node, session->peer_incarnation(), hello->vector, {}});
   if (heads) {
+    if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_.wall_ms);
     members_.report({node, session->peer_incarnation(), heads->vector, heads->stable});
     for (const auto& each : heads->reports) {
       leases_.heard(each.node, each.away_ms, now_.steady_ms);

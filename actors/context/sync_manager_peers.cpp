@@ -241,7 +241,8 @@ void sync_manager::tell(applied_change change) {
   members_changed_ = members_changed_ || is_within(reserved_path, change.record.path.text()) ||
                      change.record.operation == operation::erase_subtree;
   if (const auto ahead =
-          clocks_.seen(change.record.dot.origin, change.record.timestamp, now_.wall_ms))
+          clocks_.seen(change.record.dot.origin, change.record.timestamp, now_.wall_ms,
+                       peers_.nodes()))
     log(log_severity::warning, "context.peer_clock_ahead",
         {{"node", to_string(change.record.dot.origin)}, {"ahead_ms", *ahead}});
   if (change.conflict) reports_.conflict(change.record, effects_);

@@ -156,6 +156,7 @@ struct sync_heads {
   std::vector<incarnation_id> gone, base_gone, stable_gone;  ///< From the vectors; each sorted.
   std::vector<node_id> reports_gone;
   bool same_links = false, same_declined = false;  ///< As then.
+  std::uint64_t now_ms = 0;  ///< The sender's clock, since 1970; 0 when it does not say so.
 
   static constexpr auto fields() {
     return std::tuple{required("vector", &sync_heads::vector),
@@ -175,7 +176,8 @@ struct sync_heads {
                       optional("stable_gone", &sync_heads::stable_gone),
                       optional("reports_gone", &sync_heads::reports_gone),
                       optional("same_links", &sync_heads::same_links),
-                      optional("same_declined", &sync_heads::same_declined)};
+                      optional("same_declined", &sync_heads::same_declined),
+                      optional("now_ms", &sync_heads::now_ms)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;
 };

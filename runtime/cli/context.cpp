@@ -3,6 +3,7 @@
 #include <troupe/actors/context/queries/json_tree.hpp>
 #include <troupe/messages/context_requests.hpp>
 #include <troupe/messages/context_upkeep.hpp>
+#include <troupe/runtime/cli/context_clock.hpp>
 #include <troupe/runtime/cli/context_import.hpp>
 #include <troupe/runtime/cli/output_file.hpp>
 
@@ -190,28 +191,6 @@ result<void> verify(app_state& app, client& node, const path& prefix,
   return {};
 }
 
-result<void> check_clock_of(app_state& app, client& node, bool correct) {
-  auto checked =
-      correct ? node.call(correct_clock{}, app.deadline) : node.call(check_clock{}, app.deadline);
-  if (!checked) return fail(std::move(checked.error()));
-  if (app.json) return print_json(to_value(*checked)), result<void>{};
-  const auto show = [](std::uint64_t ms) { return show_duration(std::chrono::milliseconds{ms}); };
-  if (checked->ahead_ms > 0)
-    std::printf("this node's changes are %s ahead of its clock, %s\n",
-                show(checked->ahead_ms).c_str(), show_time(checked->now_ms).c_str());
-  else
-    std::printf("this node's changes have the times of its clock, %s\n",
-                show_time(checked->now_ms).c_str());
-  for (const auto& each : checked->others)
-    std::printf("those of node %s are %s ahead\n", to_string(each.node).c_str(),
-                show(each.ahead_ms).c_str());
-  if (correct)
-    confirm(app, "the next start corrects it: stop the node and start it again");
-  else if (checked->ahead_ms > 0)
-    remark(app, "they win conflicts until then; end that with --correct");
-  return {};
-}
-
 result<void> show_quarantine(app_state& app, client& node, bool clear) {
   auto list = clear ? node.call(clear_quarantine{}, app.deadline)
                     : node.call(list_quarantine{}, app.deadline);
@@ -381,7 +360,7 @@ void add_context(CLI::App& parent, app_state& app) {
 
   auto correct = std::make_shared<bool>(false);
   auto* clock = add_client_command(*group, app, "clock",
-                                   "Tells whether the times of changes are ahead of the clock");
+                                   "Tells whether the clock and the times of changes are right");
   clock->add_flag("--correct", *correct,
                   "Give changes times by the clock again, from the next start of the node on");
   clock->callback([&app, correct] {

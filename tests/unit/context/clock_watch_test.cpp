@@ -47,19 +47,35 @@ TEST_CASE("this node's own times are news when they come to be ahead, and again 
 
 TEST_CASE("of other nodes the latest change counts, and their number is bounded") {
   clock_watch watch;
-  CHECK(watch.seen(node(2), at(noon + hour), noon) == hour);
-  CHECK_FALSE(watch.seen(node(2), at(noon + 2 * hour), noon));
+  const auto seen = [&](unsigned who, std::uint64_t time, const std::vector<node_id>& linked = {}) {
+    return watch.seen(node(who), at(time), noon, linked);
+  };
+  CHECK(seen(2, noon + hour) == hour);
+  CHECK_FALSE(seen(2, noon + 2 * hour));
   CHECK(watch.others() == std::vector<node_ahead>{{node(2), 2 * hour}});
-  CHECK_FALSE(watch.seen(node(2), at(noon), noon));
+  CHECK_FALSE(seen(2, noon));
   CHECK(watch.others().empty());
   // That it is ahead once more is no news.
-  CHECK_FALSE(watch.seen(node(2), at(noon + hour), noon));
+  CHECK_FALSE(seen(2, noon + hour));
   CHECK(watch.others().size() == 1);
   unsigned news = 0;
   for (unsigned n = 1; n <= 2 * clock_watch::max_nodes; ++n)
-    news += watch.seen(node(n), at(noon + hour + n), noon) ? 1 : 0;
+    news += seen(n, noon + hour + n) ? 1 : 0;
   CHECK(news == clock_watch::max_nodes - 1);
   CHECK(watch.others().size() == clock_watch::max_nodes);
+}
+
+TEST_CASE("nodes that nobody has met keep no peer from being noticed") {
+  clock_watch watch;
+  constexpr unsigned all = clock_watch::max_nodes;
+  for (unsigned n = 1; n <= all; ++n) REQUIRE(watch.seen(node(n), at(noon + hour), noon, {}));
+  const std::vector<node_id> linked{node(1), node(all + 1)};
+  CHECK_FALSE(watch.seen(node(all + 2), at(noon + hour), noon, linked));
+  CHECK(watch.seen(node(all + 1), at(noon + hour), noon, linked) == hour);
+  const auto others = watch.others();
+  CHECK(others.size() == all);
+  CHECK(others.front().node == node(1));
+  CHECK(others.back().node == node(all + 1));
 }
 
 TEST_CASE(
