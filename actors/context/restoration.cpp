@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 
 namespace troupe {
@@ -30,13 +31,17 @@ void restoration::read_failed(std::uint64_t now_ms) noexcept {
   next_read_ms_ = now_ms + again_ms;
 }
 
-context_tree restoration::unsent(const processed_changes& processed) const {
+context_tree restoration::unsent(const processed_changes& processed,
+                                 const context_tree& now) const {
   context_tree found;
+  const auto lost = lost_transactions::all(now);
   saved_->entries.visit_subtree(path{}, [&](const tree_entry& entry) {
     const path where{entry.path()};
     if (is_within(reserved_path, entry.path())) return true;
     const auto siblings = entry.siblings();
-    const auto is_lacking = [&](const sibling& each) { return !processed.covers(each.dot); };
+    const auto is_lacking = [&](const sibling& each) {
+      return !processed.covers(each.dot) || lost_transactions::find(lost, each.dot);
+    };
     if (std::ranges::none_of(siblings, is_lacking)) return true;
     // What a counter adds up to is more than its latest change has.
     const bool counts =

@@ -58,9 +58,11 @@ public:
 
   /// What the log has, was not processed, and may be read with success. O(incarnations).
   std::vector<log_range> lacking(const processed_changes& processed) const;
-  /// What the old state had and a state with these changes lacks: of each entry the siblings, and
-  /// all of a counter. The cluster's own entries, below `/_sys`, are not among them. O(entries).
-  context_tree unsent(const processed_changes& processed) const;
+  /// What the old state had and a state with these changes and entries lacks: of each entry the
+  /// siblings, and all of a counter. What is of a lost transaction counts nowhere, so it is
+  /// lacking, too. The cluster's own entries, below `/_sys`, are not among them. O(entries * log
+  /// n).
+  context_tree unsent(const processed_changes& processed, const context_tree& now) const;
   /// Whether the state of a peer is there, and what it lacks is still to be kept aside.
   bool waits_to_keep_aside() const noexcept { return is_forgotten() && has_state_ && !kept_aside_; }
   /// They are being kept, and then they are.

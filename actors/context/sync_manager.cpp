@@ -234,10 +234,8 @@ void sync_manager::watcher_answered(watcher_id watcher, std::size_t changes) {
 /// The end of each event: tells watchers, serves what was waited for, and keeps the disk busy.
 void sync_manager::go_on() {
   watchers_.publish(effects_);
-  if (std::exchange(members_changed_, false)) {
-    members_.update(engine_.tree());
-    begin_to_leave();
-  }
+  update_members();
+  begin_to_leave();
   take_due_checkpoint();
   keep_transfers();
   while (auto ready = waiting_.next(queue_.durable()))
@@ -326,6 +324,7 @@ void sync_manager::tick(event_time now) {
   if (leaving_ == leaving::no && !waits_to_adopt()) release();
   close_links_of_forgotten();
   end_leases();
+  look_for_rests();
   leave();
   expire_disk_waits();
   expire_member_waits();

@@ -19,6 +19,7 @@
 #include <troupe/actors/context/member_waits.hpp>
 #include <troupe/actors/context/peer_clocks.hpp>
 #include <troupe/actors/context/queries/value_queries.hpp>
+#include <troupe/actors/context/rest_search.hpp>
 #include <troupe/actors/context/restoration.hpp>
 #include <troupe/actors/context/scrub_schedule.hpp>
 #include <troupe/actors/context/stable_cut.hpp>
@@ -162,7 +163,7 @@ public:
   /// what could be read of the old state. Ask this before the other functions.
   std::optional<error> refusal_to_read(bool salvaged) const;
   /// Whether the state is still to be restored; see `restoration`.
-  bool is_restoring() const noexcept { return restoring_.has_value(); }
+  bool is_restoring() const noexcept override { return restoring_.has_value(); }
   /// What an operator has to know: for as long as it lasts, or until the node is started again.
   std::vector<std::string> problems() const;
   /// What readers see at a path, and its version if that is wanted. O(log n).
@@ -242,12 +243,15 @@ private:
   // -- members ------------------------------------------------------------------------------------
   std::optional<error> refusal_of_members(const write_values& wanted) const;
   void join();
+  void update_members();
   void learn(peer_id from, const sync_message& said);
   void serve_member_waits();
   void expire_member_waits();
   void expire_disk_waits();
   bool has_yet_to_meet_members() const;
   void end_leases();
+  void look_for_rests();
+  void log_lost(const path& where, const value& said);
   std::vector<std::string> lease_problems() const;
   bool is_apart(peer_id peer) const;
   std::vector<node_id> apart() const;
@@ -255,6 +259,8 @@ private:
 
   // -- being forgotten ----------------------------------------------------------------------------
   bool is_forgotten() const;
+  version_vector overruled_by() const;
+  bool is_overruled() const;
   version_vector forgetting(const node_id& node) const override;
   bool has_begun_anew(const version_vector& forgotten) const override;
   bool is_kept_out(peer_id peer) const;
@@ -284,6 +290,7 @@ private:
   void carry_out(peer_id peer, read_log& effect);
   void carry_out(peer_id peer, apply_changes& effect);
   bool is_ahead_of_origin(peer_id peer, const change_batch& batch) const;
+  bool is_premature(const change_record& record) const;
   std::optional<error> apply(peer_id peer, apply_changes::part& part);
   void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);
@@ -305,6 +312,7 @@ private:
   processed_changes committed_, log_base_;
   members members_;
   bool members_changed_ = false;  ///< Since they were read from the state.
+  std::set<peer_id> kept_out_;    ///< Of the links that there are.
   member_waits member_waits_;
   leases leases_;
   std::uint64_t next_forget_ms_ = 0;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 
 namespace troupe {
@@ -112,6 +113,35 @@ void sync_manager::end_leases() {
       {{"node", to_string(node)}, {"away_ms", leases_.away_ms(node, now_.steady_ms)}});
 }
 
+/// Says of a transaction that its rest is sought, or lost, see `rest_search`.
+void sync_manager::look_for_rests() {
+  const bool may_write = !refusal_to_write() && !queue_.is_full() && queue_.health();
+  const bool is_due = engine_.open() > 0 && now_.steady_ms >= next_forget_ms_;
+  if (!is_due || leaving_ != leaving::no || !may_write || has_yet_to_meet_members()) return;
+  // Of a node that is no member here others may know that it is one.
+  const auto reported = members_.all_reported();
+  const bool knows_all = std::ranges::all_of(reported.entries(), [&](const version_entry& each) {
+    return members_.has(each.origin) ||
+           engine_.processed().covers(dot{each.origin, each.incarnation, each.seq});
+  });
+  if (!members_.has_joined() || !knows_all) return;
+  auto found = rest_search::next(engine_, committed_, members_, now_.wall_ms);
+  if (!found) return;
+  write_values wanted{.entries = {}, .principal = std::string{system_principal}};
+  wanted.entries.push_back({std::move(found->path), std::move(found->new_value)});
+  if (write_all(wanted)) log_lost(wanted.entries.front().path, wanted.entries.front().value);
+}
+
+/// Says of a value that was written or has come that a transaction is lost.
+void sync_manager::log_lost(const path& where, const value& said) {
+  const auto last = lost_transactions::last_at(where);
+  if (last && lost_transactions::says_lost(said))
+    log(log_severity::warning, "context.transaction_lost",
+        {{"node", to_string(last->origin)},
+         {"incarnation", last->incarnation},
+         {"seq", last->seq}});
+}
+
 std::vector<std::string> sync_manager::lease_problems() const {
   std::vector<std::string> all;
   for (const auto& node : leases_.ended(members_, engine_.own_incarnation().origin, now_.steady_ms))
@@ -143,21 +173,32 @@ bool sync_manager::is_forgotten() const {
   return !may_rejoin_ && members_.forgotten().contains(engine_.own_incarnation().origin);
 }
 
+/// The changes which say that the state of this node is to be taken from others: that it is
+/// forgotten, or that a transaction is lost which counts here.
+version_vector sync_manager::overruled_by() const {
+  auto all =
+      is_forgotten() ? members_.forgetting(engine_.own_incarnation().origin) : version_vector{};
+  for (const auto& each : engine_.overruled_by().entries())
+    all.raise(each.origin, each.incarnation, each.seq);
+  return all;
+}
+
+bool sync_manager::is_overruled() const {
+  return is_forgotten() || !engine_.overruled_by().entries().empty();
+}
+
 version_vector sync_manager::forgetting(const node_id& node) const {
   return members_.forgetting(node);
 }
 
 bool sync_manager::has_begun_anew(const version_vector& forgotten) const {
   if (forgotten.entries().empty()) return true;
-  return leaving_ == leaving::no && !restoring_ && !is_forgotten() && committed_.covers(forgotten);
+  return leaving_ == leaving::no && !restoring_ && !is_overruled() && committed_.covers(forgotten);
 }
 
 /// Whether a peer is forgotten here since it was told where this node stands. Nothing is taken from
 /// it before it is told that, with a new link.
-bool sync_manager::is_kept_out(peer_id peer) const {
-  const auto* session = peers_.find(peer);
-  return session && !session->named().covers(members_.forgetting(peers_.node(peer)));
-}
+bool sync_manager::is_kept_out(peer_id peer) const { return kept_out_.contains(peer); }
 
 /// Whether this node and a peer have forgotten each other, so that they give each other nothing.
 /// One that has the changes which say so has begun anew since.
@@ -187,23 +228,24 @@ void sync_manager::close_links_of_forgotten() {
 }
 
 void sync_manager::begin_to_leave() {
-  if (leaving_ != leaving::no || restoring_ || !is_forgotten()) return;
+  if (leaving_ != leaving::no || restoring_ || !is_overruled()) return;
   leaving_ = leaving::waiting;
   log(log_severity::warning, "context.forgotten",
-      {{"reason", "the cluster has gone on without this node"}});
+      {{"reason", is_forgotten() ? "the cluster has gone on without this node"
+                                 : "the cluster has given up a transaction that this node has"}});
 }
 
 /// Ends all links, and once everything is on the disk, has the store begin anew.
 void sync_manager::leave() {
-  if (leaving_ == leaving::waiting && !is_forgotten()) leaving_ = leaving::no;
+  if (leaving_ == leaving::waiting && !is_overruled()) leaving_ = leaving::no;
   if (leaving_ == leaving::no) return;
   close_links();
   const bool is_due = leaving_ == leaving::waiting && now_.steady_ms >= next_leave_ms_ &&
                       queue_.is_idle() && queue_.health();
   if (!is_due) return;
   leaving_ = leaving::asked;
-  effects_.push_back(begin_anew{std::make_shared<const engine_state>(engine_.state()),
-                                members_.forgetting(engine_.own_incarnation().origin)});
+  effects_.push_back(
+      begin_anew{std::make_shared<const engine_state>(engine_.state()), overruled_by()});
 }
 
 /// Has the peers learn from a new hello where this node stands.
@@ -239,7 +281,7 @@ void sync_manager::retire() {
 /// The state of a member is joined. What only the old state had is kept before that is stored in
 /// its place.
 void sync_manager::keep_what_was_not_sent() {
-  auto entries = restoring_->unsent(engine_.processed());
+  auto entries = restoring_->unsent(engine_.processed(), engine_.tree());
   if (entries.empty()) {
     restoring_->kept_aside();
     return save_restored();

@@ -36,6 +36,20 @@ void sync_manager::join() {
   log(log_severity::info, "context.joined", {{"members", members_.count()}});
 }
 
+/// Reads the members from the state, where that may have something new. Nothing more is taken over
+/// a link from a node that is forgotten since, or has begun anew since it was: see `rest_search`.
+void sync_manager::update_members() {
+  if (!std::exchange(members_changed_, false)) return;
+  members_.update(engine_.tree());
+  peers_.for_each([&](peer_id peer, const sync_session& session) {
+    const auto& node = session.peer();
+    const bool has_begun_anew =
+        session.is_open() && session.peer_incarnation() < members_.joined_in(node);
+    if (has_begun_anew || !session.named().covers(members_.forgetting(node)))
+      kept_out_.insert(peer);
+  });
+}
+
 /// Keeps what a peer says that it and others have committed.
 void sync_manager::learn(peer_id from, const sync_message& said) {
   const auto* session = peers_.find(from);
@@ -46,10 +60,18 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   const auto whole = said_heads ? session->whole(*said_heads) : nullptr;
   const auto* heads = whole.get();
   const auto* ack = std::get_if<sync_ack>(&said);
-  if (hello) members_.report({node, session->peer_incarnation(), hello->vector, {}});
+  if (hello)  // whether it is being restored, its heads say
+    members_.report({.node = node,
+                     .incarnation = session->peer_incarnation(),
+                     .vector = hello->vector,
+                     .restoring = true});
   if (heads) {
     if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_.wall_ms);
-    members_.report({node, session->peer_incarnation(), heads->vector, heads->stable});
+    members_.report({.node = node,
+                     .incarnation = session->peer_incarnation(),
+                     .vector = heads->vector,
+                     .stable = heads->stable,
+                     .restoring = heads->restoring});
     for (const auto& each : heads->reports) {
       leases_.heard(each.node, each.away_ms, now_.steady_ms);
       if (!std::ranges::binary_search(peers_.nodes(), each.node))

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/sync/read_sync_message.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/messages/assert.hpp>
@@ -129,6 +130,7 @@ void sync_manager::forget(peer_id peer) {
   transfers_.forget(peer, now_.steady_ms);
   differ_.erase(peer);
   behind_.erase(peer);
+  kept_out_.erase(peer);
   tell_links();
 }
 
@@ -154,13 +156,20 @@ void sync_manager::carry_out(peer_id peer, read_log& effect) {
 void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
   if (is_kept_out(peer)) return;  // its link is about to be closed
   std::optional<error> broken;
-  for (auto part = effect.parts.begin(); part != effect.parts.end() && !broken; ++part)
-    broken = is_ahead_of_origin(peer, *part->batch)
-                 ? first_malformed(part->records, engine_.limits())
-                 : apply(peer, *part);
+  for (auto part = effect.parts.begin();
+       part != effect.parts.end() && !broken && !is_kept_out(peer); ++part) {
+    auto& records = part->records;
+    const bool is_ahead = is_ahead_of_origin(peer, *part->batch);
+    if (!is_ahead)  // what is before it may say why it is none any more
+      records.erase(
+          std::ranges::find_if(records, [&](const auto& each) { return is_premature(each); }),
+          records.end());
+    broken = is_ahead ? first_malformed(records, engine_.limits()) : apply(peer, *part);
+    update_members();  // what follows may come from who is forgotten
+  }
   if (broken)
     carry_out(peer, {close_session{std::move(*broken)}});
-  else
+  else if (!is_kept_out(peer))
     waiting_.add(queue_.added(), waiting_push{peer, effect.push});
   go_on();
 }
@@ -177,6 +186,20 @@ bool sync_manager::is_ahead_of_origin(peer_id peer, const change_batch& batch) c
     is_said = is_said || seq_at(session.peer_vector(), source) >= batch.last();
   });
   return is_linked && !is_said;
+}
+
+/// Whether a change says of a transaction that it is sought or lost before it is known here that
+/// the incarnation has ended which has made it: by what its node says in a later one, or because it
+/// is forgotten. Then that is still to come, or a node lies.
+bool sync_manager::is_premature(const change_record& record) const {
+  const auto last = lost_transactions::last_at(record.path);
+  if (!last) return false;
+  const auto source = incarnation_of(*last);
+  const auto& own = engine_.own_incarnation();
+  if (source.origin == own.origin) return source.incarnation >= own.incarnation;
+  const auto later = record.dot.origin == source.origin ? record.dot.incarnation
+                                                        : members_.joined_in(source.origin);
+  return later <= source.incarnation && !members_.forgotten().contains(source.origin);
 }
 
 /// Applies the changes of a batch and has them stored in the order in which the engine takes them:
@@ -240,12 +263,12 @@ void sync_manager::tell_of(apply_outcome& outcome) {
 void sync_manager::tell(applied_change change) {
   members_changed_ = members_changed_ || is_within(reserved_path, change.record.path.text()) ||
                      change.record.operation == operation::erase_subtree;
-  if (const auto ahead =
-          clocks_.seen(change.record.dot.origin, change.record.timestamp, now_.wall_ms,
-                       peers_.nodes()))
+  if (const auto ahead = clocks_.seen(change.record.dot.origin, change.record.timestamp,
+                                      now_.wall_ms, peers_.nodes()))
     log(log_severity::warning, "context.peer_clock_ahead",
         {{"node", to_string(change.record.dot.origin)}, {"ahead_ms", *ahead}});
   if (change.conflict) reports_.conflict(change.record, effects_);
+  log_lost(change.record.path, change.record.new_value);
   for (auto& each : change.below) watchers_.note(std::move(each));
   if (change.visible) watchers_.note(std::move(change.instead ? *change.instead : change.record));
 }

@@ -44,7 +44,7 @@ std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
 }
 
 std::optional<error> sync_manager::refusal_to_write() const {
-  if (is_forgotten() || (restoring_ && restoring_->is_forgotten()))
+  if (is_overruled() || (restoring_ && restoring_->is_forgotten()))
     return error{error_code::unavailable,
                  "the cluster has gone on without this node, which takes no writes before it has "
                  "the state of another member; see 'troupe node info'",

@@ -22,7 +22,8 @@ constexpr std::size_t max_backoffs = 1024;
 
 /// What is offered is on the disk, as what is pushed.
 void sync_manager::carry_out(peer_id peer, give_state& effect) {
-  if (restoring_ || !peers_.find(peer)->may_push()) return;
+  const bool counts_what_is_lost = !engine_.overruled_by().entries().empty();
+  if (restoring_ || counts_what_is_lost || !peers_.find(peer)->may_push()) return;
   const auto& asked = effect.asked;
   if (asked.done) return transfers_.withdraw(peer);
   const auto* offered = transfers_.offered(peer, asked.transfer, now_.steady_ms);

@@ -116,13 +116,15 @@ struct member_report {
   version_vector stable;  ///< See `sync_heads::stable`.
   /// How long ago somebody had a link with the member, at least 1; 0 when that is not known.
   std::uint64_t away_ms = 0;
+  bool restoring = false;  ///< See `sync_heads::restoring`.
 
   static constexpr auto fields() {
     return std::tuple{required("node", &member_report::node),
                       required("incarnation", &member_report::incarnation),
                       required("vector", &member_report::vector),
                       optional("stable", &member_report::stable),
-                      optional("away_ms", &member_report::away_ms)};
+                      optional("away_ms", &member_report::away_ms),
+                      optional("restoring", &member_report::restoring)};
   }
   friend bool operator==(const member_report&, const member_report&) = default;
 };
@@ -156,6 +158,8 @@ struct sync_heads {
   std::vector<incarnation_id> gone, base_gone, stable_gone;  ///< From the vectors; each sorted.
   std::vector<node_id> reports_gone;
   bool same_links = false, same_declined = false;  ///< As then.
+  /// The sender's state is being restored: its log may have more than `vector` says.
+  bool restoring = false;
   std::uint64_t now_ms = 0;  ///< The sender's clock, since 1970; 0 when it does not say so.
 
   static constexpr auto fields() {
@@ -177,6 +181,7 @@ struct sync_heads {
                       optional("reports_gone", &sync_heads::reports_gone),
                       optional("same_links", &sync_heads::same_links),
                       optional("same_declined", &sync_heads::same_declined),
+                      optional("restoring", &sync_heads::restoring),
                       optional("now_ms", &sync_heads::now_ms)};
   }
   friend bool operator==(const sync_heads&, const sync_heads&) = default;

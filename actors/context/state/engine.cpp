@@ -7,6 +7,7 @@
 
 #include <troupe/actors/context/state/counter.hpp>
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/messages/assert.hpp>
 
 namespace troupe {
@@ -46,10 +47,14 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
   processed_.keep_open(own_);
+  may_be_lost_ = lost_transactions::has_any(tree_);
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) quarantine_weight_ += each.weight();
+  const auto lost = lost_transactions::all(tree_);
   tree_.visit_from({}, [&](const tree_entry& entry) {
     const auto siblings = entry.siblings();
+    for (const auto& each : siblings)
+      if (const auto* found = lost_transactions::find(lost, each.dot)) overrule(found->last, tree_);
     conflicts_ += is_conflict(siblings) ? 1 : 0;
     most_siblings_ = std::max(most_siblings_, siblings.size());
     const auto where = path::from_checked(std::string{entry.path()});
@@ -177,7 +182,8 @@ apply_outcome context_engine::isolate_beside(equivocation found) {
 apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms) {
   apply_outcome outcome;
   const auto source = incarnation_of(record.dot);
-  if (const auto why = transactions_.misplaced(record))
+  const auto why = is_lost(record) ? std::nullopt : transactions_.misplaced(record);
+  if (why)
     return refuse(error_code::corrupt_data, describe(record) + " breaks a transaction: " + *why);
   if (record.transaction.index > 0)
     if (const auto awaited = awaited_by(record))
@@ -226,6 +232,7 @@ void context_engine::take(change_record record, std::uint64_t content,
     applied.push_back(integrate(std::move(record), content));
     return;
   }
+  if (is_lost(record)) return arrived(record.dot);
   transactions_.add({std::move(record), content});
   if (!place.is_last()) return;
   for (auto& each : transactions_.take(source))
@@ -242,7 +249,8 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   if (const auto awaited = awaited_by(record))
     return fail(error_code::corrupt_data, describe(record) + " in the log has overwritten change " +
                                               to_string(*awaited) + ", which is missing");
-  if (const auto why = transactions_.misplaced(record))
+  const auto why = is_lost(record) ? std::nullopt : transactions_.misplaced(record);
+  if (why)
     return fail(error_code::corrupt_data,
                 describe(record) + " in the log breaks a transaction: " + *why);
   if (record.dot.origin == own_.origin) take_time(record.dot, record.timestamp, now_ms);

@@ -146,7 +146,8 @@ struct compare_outcome {
 /// overwrites the very change that its writer saw: what has another content or another path stays.
 ///
 /// The changes of a transaction become part of the state when the last one has arrived. An erasure
-/// of a subtree leaves nothing in the state: it takes away what it names.
+/// of a subtree leaves nothing in the state: it takes away what it names. A transaction that is
+/// lost, see `lost_transactions`, becomes no part of the state.
 ///
 /// What grows: one vector entry for each incarnation of a node that its next one has not ended; one
 /// tombstone for each erased path, until it is collected; what waits and what is open, while
@@ -242,12 +243,14 @@ public:
   /// Joins the whole state of another replica into this one, as if all changes that are part of it
   /// had come: a write that lives here stays unless the other replica has it and it lives there no
   /// more; a write that lives there is taken unless it is known here and lives here no more.
-  /// Changes that waited for what has come are let go: see `has_ready`. O(differences * log n).
+  /// Changes that waited for what has come are let go: see `has_ready`. What is open of a
+  /// transaction that is lost there is let go, too. O(differences * log n).
   /// @param wants for `join_outcome::seen`.
-  /// @returns corrupt_data when the state has a part of a transaction; already_exists when it has
-  ///          changes of this incarnation that this node has not made; limit_exceeded when a path
-  ///          would have too many siblings, or too many incarnations would be known. Nothing but
-  ///          the clock has changed then.
+  /// @returns corrupt_data when the state has a part of a transaction, and it is not lost;
+  ///          failed_precondition when it counts one that is lost here, or the other way round:
+  ///          then see `overruled_by`; already_exists when it has changes of this incarnation that
+  ///          this node has not made; limit_exceeded when a path would have too many siblings, or
+  ///          too many incarnations would be known. Nothing but the clock has changed then.
   result<join_outcome> join(const engine_state& theirs, std::uint64_t now_ms,
                             const path_filter& wants);
 
@@ -302,6 +305,13 @@ public:
   std::size_t buffered() const noexcept { return waiting_.size(); }
   /// Changes of transactions whose last change has not arrived.
   std::size_t open() const noexcept { return transactions_.size(); }
+  /// The changes with which others say of transactions that count here that they are lost. What
+  /// those had overwritten is gone here, so this replica has to begin anew to be equal again.
+  const version_vector& overruled_by() const noexcept { return overruled_by_; }
+  /// Whether one of these is of this incarnation.
+  bool has_open(const incarnation_id& source) const { return transactions_.find(source); }
+  /// The first and the last change of each of these transactions, sorted. O(transactions).
+  std::vector<open_transactions::ends> open_ends() const { return transactions_.all_ends(); }
   /// Drops the changes that wait for others and that a sender has sent, because it is gone. They
   /// must be sent again. O(changes that wait).
   void drop_waiting_from(const node_id& sender);
@@ -352,9 +362,15 @@ private:
   apply_outcome buffer_until(const dot& awaited, change_record record, const node_id& from);
   apply_outcome accept(change_record record, std::uint64_t now_ms);
   void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
+  bool is_lost(const change_record& record) const;
+  bool counts(const dot& last) const;
+  void overrule(const dot& last, const context_tree& by);
+  void heed(const path& where);
+  void heed_joined(const context_tree& before);
+  void drop_waiting();
   void arrived(const dot& id);
   void many_arrived(const node_id& origin);
-  std::optional<error> refusal_to_join(const processed_changes& theirs,
+  std::optional<error> refusal_to_join(const engine_state& theirs,
                                        const processed_changes& both) const;
   bool may_be_collected(std::span<const sibling> siblings) const noexcept;
   void note_seen(const path& where, std::span<const sibling> before, std::span<const sibling> after,
@@ -390,6 +406,8 @@ private:
   context_tree tree_;
   processed_changes processed_;
   open_transactions transactions_;
+  bool may_be_lost_ = false;  ///< Whether the tree has had values of `lost_transactions`.
+  version_vector overruled_by_;
   awaited_changes awaited_;
   std::vector<incarnation_id> ready_;  ///< What they waited for has arrived.
   reorder_buffer waiting_;

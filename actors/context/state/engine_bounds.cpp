@@ -37,6 +37,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
   });
   if (seq_at(vector(), source) == 0 && !ends_others && has_too_many_incarnations(source.origin))
     return "too many incarnations, of its node or of all, are known already";
+  if (is_lost(record)) return std::nullopt;
   if (record.transaction.count > 1 && !transactions_.has_room(record))
     return "transactions that have not arrived as a whole use up their memory";
   if (!record.transaction.is_last()) return std::nullopt;

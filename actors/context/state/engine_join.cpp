@@ -10,6 +10,7 @@
 #include <troupe/actors/context/state/counter.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 
 namespace troupe {
 
@@ -71,20 +72,28 @@ private:
 }  // namespace
 
 /// Why a state cannot be joined. @param both what is processed then.
-std::optional<error> context_engine::refusal_to_join(const processed_changes& theirs,
+std::optional<error> context_engine::refusal_to_join(const engine_state& theirs,
                                                      const processed_changes& both) const {
-  if (theirs.at(own_) > last_of(own_) || theirs.forgotten_of(own_.origin) >= own_.incarnation)
+  const auto& processed = theirs.processed;
+  if (processed.at(own_) > last_of(own_) || processed.forgotten_of(own_.origin) >= own_.incarnation)
     return error{error_code::already_exists,
                  "the state has changes of this incarnation that this node did not make: another "
                  "node runs under its identity",
                  {}};
-  for (const auto& first : transactions_.firsts()) {
-    const auto last = transactions_.find(incarnation_of(first))->front().last();
-    if (theirs.covers(first) != theirs.covers(dot{first.origin, first.incarnation, last}))
+  for (const auto& [first, last] : transactions_.all_ends()) {
+    if (processed.covers(first) != processed.covers(last) &&
+        !lost_transactions::has(theirs.tree, last))
       return error{error_code::corrupt_data,
                    "the state has a part of the transaction that begins with " + to_string(first),
                    {}};
   }
+  for (const auto& [last, first] : lost_transactions::all(tree_))
+    if (processed.at(incarnation_of(last)) >= last.seq &&
+        !lost_transactions::has(theirs.tree, last))
+      return error{error_code::failed_precondition,
+                   "the transaction that ends with " + to_string(last) +
+                       " is lost, and the state has it: its node has yet to learn that",
+                   {}};
   const auto known = both.vector().entries().size();
   if (known > limits_.max_incarnations && known > vector().entries().size())
     return error{error_code::limit_exceeded,
@@ -126,8 +135,13 @@ result<join_outcome> context_engine::join(const engine_state& theirs, std::uint6
                                           const path_filter& wants) {
   auto both = processed_;
   both.join(theirs.processed);
-  if (auto refused = refusal_to_join(theirs.processed, both)) return fail(std::move(*refused));
+  if (auto refused = refusal_to_join(theirs, both)) return fail(std::move(*refused));
 
+  for (const auto& each : lost_transactions::all(theirs.tree))
+    if (counts(each.last)) overrule(each.last, theirs.tree);
+  if (!overruled_by_.entries().empty())
+    return fail(error_code::failed_precondition,
+                "the state lacks a transaction that counts here and is lost");
   const auto before = tree_;
   const auto ours = applied();
   const auto counted_before = std::tuple{conflicts_, values_};
@@ -168,10 +182,9 @@ result<join_outcome> context_engine::join(const engine_state& theirs, std::uint6
                     "' would have too many concurrent writes; write to it here, "
                     "or where the state comes from");
   }
-  for (const auto& first : transactions_.firsts())
-    if (theirs.processed.covers(first)) transactions_.take(incarnation_of(first));
   collected_ += tombstones;
   processed_ = std::move(both);
+  heed_joined(before);
   all_arrived();
   return outcome;
 }

@@ -7,6 +7,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/kept_siblings.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/messages/assert.hpp>
 
 namespace troupe {
@@ -16,6 +17,12 @@ namespace {
 /// Whether this write is among the changes that another one overwrote.
 bool names(const std::vector<observed_change>& changes, const sibling& write) {
   return std::ranges::binary_search(changes, observed_change{write.dot, write.content});
+}
+
+/// Whether a node says something of itself: that it is a member. That ends nothing.
+bool is_of_itself(const change_record& record) {
+  return is_within(reserved_path, record.path.text()) &&
+         record.path.text().ends_with(to_string(record.dot.origin));
 }
 
 }  // namespace
@@ -30,6 +37,8 @@ bool context_engine::overwrites(const change_record& record, const sibling& exis
 /// Makes a put, an erasure or an increment part of the state.
 void context_engine::integrate_write(applied_change& change, const completer& complete) {
   auto& record = change.record;
+  const auto last = lost_transactions::last_at(record.path);
+  const bool counted = last && counts(*last);
   kept_siblings kept;
   change_siblings(record.path, [&](std::span<const sibling> before) {
     const std::uint64_t content = complete(before);
@@ -42,6 +51,8 @@ void context_engine::integrate_write(applied_change& change, const completer& co
     return kept.all();
   });
   arrived(record.dot);
+  if (!is_of_itself(record)) heed(record.path);
+  if (counted) overrule(*last, tree_);
 
   const auto after = kept.all();
   count_value(record.path, record.previous_value.has_value(),

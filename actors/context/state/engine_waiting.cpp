@@ -8,6 +8,7 @@
 #include <troupe/actors/context/state/counter.hpp>
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/messages/assert.hpp>
 
 namespace troupe {
@@ -141,6 +142,54 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
     outcome.released.push_back(std::move(copy));
     std::ranges::move(one.applied, std::back_inserter(outcome.applied));
   }
+}
+
+/// Whether a change is of a transaction that is lost.
+bool context_engine::is_lost(const change_record& record) const {
+  return may_be_lost_ && record.transaction.count > 1 &&
+         lost_transactions::has(tree_, last_of_transaction(record));
+}
+
+/// Whether a transaction that ends with this change is part of the state.
+bool context_engine::counts(const dot& last) const {
+  return processed_.at(incarnation_of(last)) >= last.seq && !lost_transactions::has(tree_, last);
+}
+
+/// A transaction that counts here is lost, as a state says.
+void context_engine::overrule(const dot& last, const context_tree& by) {
+  for (const auto& each : lost_transactions::said_by(by, last))
+    overruled_by_.raise(each.origin, each.incarnation, each.seq);
+}
+
+/// A value at this path may be one with which the cluster speaks of itself: that a node is
+/// forgotten, that a transaction is sought, or lost. What waits is to come again then, from those
+/// who have it on their disks: it may have come from who is forgotten, and nobody may take it for
+/// something that this node has. What is open of a lost transaction is let go.
+void context_engine::heed(const path& where) {
+  if (!is_within(reserved_path, where.text())) return;
+  const auto last = lost_transactions::last_at(where);
+  may_be_lost_ = may_be_lost_ || last;
+  if (!last || !lost_transactions::has(tree_, *last)) return drop_waiting();
+  const auto source = incarnation_of(*last);
+  const auto* open = transactions_.find(source);
+  if (!open || !is_lost(open->front().record)) return;
+  transactions_.take(source);
+  many_arrived(source.origin);
+}
+
+/// The same for all that a state has which was joined. @param before the entries until then.
+void context_engine::heed_joined(const context_tree& before) {
+  const path own{reserved_path};
+  if (before.subtree(own).hash != tree_.subtree(own).hash) drop_waiting();
+  may_be_lost_ = lost_transactions::has_any(tree_);
+  for (const auto& [first, last] : transactions_.all_ends())
+    if (processed_.covers(last) || lost_transactions::has(tree_, last))
+      transactions_.take(incarnation_of(last));
+}
+
+void context_engine::drop_waiting() {
+  waiting_.drop_all();
+  awaited_ = {};
 }
 
 void context_engine::drop_waiting_from(const node_id& sender) {

@@ -72,6 +72,15 @@ const open_transactions::part* open_transactions::find(const dot& id) const noex
   return at < open->size() ? &(*open)[at] : nullptr;
 }
 
+std::vector<open_transactions::ends> open_transactions::all_ends() const {
+  std::vector<ends> all;
+  for (const auto& [source, each] : open_) {
+    const auto& first = each.parts.front().record;
+    all.push_back({first.dot, last_of_transaction(first)});
+  }
+  return all;
+}
+
 std::vector<dot> open_transactions::firsts() const {
   std::vector<dot> all;
   for (const auto& [source, each] : open_) all.push_back(each.parts.front().record.dot);

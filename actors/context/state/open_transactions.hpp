@@ -12,6 +12,12 @@
 
 namespace troupe {
 
+/// The last change of the transaction of a change.
+inline dot last_of_transaction(const change_record& record) noexcept {
+  const auto& [origin, incarnation, seq] = record.dot;
+  return {origin, incarnation, seq - record.transaction.index + record.transaction.count - 1};
+}
+
 /// The beginnings of transactions of other nodes whose last change has not arrived. Readers see
 /// nothing of them. An incarnation has one at most, because its changes arrive in order. Pure.
 class open_transactions {
@@ -22,9 +28,7 @@ public:
     std::uint64_t content = 0;
 
     /// The sequence number of the last change of the transaction.
-    std::uint64_t last() const noexcept {
-      return record.dot.seq - record.transaction.index + record.transaction.count - 1;
-    }
+    std::uint64_t last() const noexcept { return last_of_transaction(record).seq; }
   };
 
   /// @param max_weight of all together, see `change_record::weight`.
@@ -48,6 +52,13 @@ public:
   const part* find(const dot& id) const noexcept;
   /// The first changes of all, sorted by incarnation. O(n).
   std::vector<dot> firsts() const;
+  /// The first change of a transaction, and the last, which has not arrived.
+  struct ends {
+    dot first, last;
+    friend bool operator==(const ends&, const ends&) = default;
+  };
+  /// Those of all, sorted by incarnation. O(n).
+  std::vector<ends> all_ends() const;
   /// The weight that all have announced.
   std::uint64_t announced() const noexcept { return announced_; }
   /// Changes of all transactions.

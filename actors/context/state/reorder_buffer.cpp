@@ -60,6 +60,12 @@ void reorder_buffer::drop_of(const node_id& origin, const processed_changes& pro
   }
 }
 
+void reorder_buffer::drop_all() noexcept {
+  waiting_.clear();
+  of_sender_.clear();
+  bytes_ = 0;
+}
+
 void reorder_buffer::drop_from(const node_id& sender) noexcept {
   for (auto at = waiting_.begin(); at != waiting_.end() && of_sender_.contains(sender);) {
     if (at->second.from != sender) {

@@ -32,6 +32,7 @@ public:
   std::optional<change_record> take(const dot& id);
   /// Drops the changes of a node that are there already. O(changes of the node).
   void drop_of(const node_id& origin, const processed_changes& processed) noexcept;
+  void drop_all() noexcept;
   /// Drops what a sender has sent. O(n), or O(1) when that is nothing.
   void drop_from(const node_id& sender) noexcept;
   /// The changes missing before and between the waiting ones, given what was processed. O(n).

@@ -1,6 +1,7 @@
 #include <troupe/actors/context/store/salvage.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -31,7 +32,8 @@ public:
   /// waited for it.
   std::vector<shared_batch> take(const shared_batch& batch) {
     const auto records = batch->records();
-    auto& open = open_[batch->source()];
+    const auto& source = batch->source();
+    auto& open = open_[source];
     const bool is_alone = open.records.empty();
     bool fits = records.has_value();
     for (std::size_t at = 0; fits && at < records->size(); ++at) {
@@ -39,14 +41,15 @@ public:
       fits = engine_.replay(record, 0).has_value();
       if (!fits) break;
       open.records.push_back(record);
-      if (record.transaction.index + 1 == record.transaction.count)
-        open.complete = open.records.size();
+      if (!engine_.has_open(source)) open.complete = open.records.size();
     }
     if (!fits) ++refused_;
+    auto chosen = take_lost(source);
     const bool is_complete = open.complete == open.records.size();
-    if (fits && !is_complete) return {};
-    auto chosen = fits && is_alone ? std::vector{batch} : complete_of(open);
-    open_.erase(batch->source());
+    if (fits && !is_complete) return chosen;
+    std::ranges::move(fits && is_alone ? std::vector{batch} : complete_of(open),
+                      std::back_inserter(chosen));
+    open_.erase(source);
     return chosen;
   }
   /// What is left at the end. Then `refused` counts all.
@@ -62,6 +65,23 @@ public:
   std::uint64_t refused() const noexcept { return refused_; }
 
 private:
+  /// What this batch says to be lost counts for nothing, and what comes later may follow it. So all
+  /// of it that there is is chosen, before the batch. @param source of the batch.
+  std::vector<shared_batch> take_lost(const incarnation_id& source) {
+    std::vector<shared_batch> all;
+    for (auto at = open_.begin(); at != open_.end();) {
+      auto& [other, open] = *at;
+      if (other == source || engine_.has_open(other)) {
+        ++at;
+        continue;
+      }
+      open.complete = open.records.size();
+      std::ranges::move(complete_of(open), std::back_inserter(all));
+      at = open_.erase(at);
+    }
+    return all;
+  }
+
   /// Changes of one incarnation.
   struct waiting {
     std::vector<change_record> records;

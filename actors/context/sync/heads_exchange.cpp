@@ -51,7 +51,8 @@ const member_report* report_of(const node_id& node, const std::vector<member_rep
 }
 
 bool says_the_same(const member_report& a, const member_report& b) {
-  return a.incarnation == b.incarnation && a.vector == b.vector && a.stable == b.stable;
+  return a.incarnation == b.incarnation && a.vector == b.vector && a.stable == b.stable &&
+         a.restoring == b.restoring;
 }
 
 /// The reports that are new or say something else, and the members of which there is none now.
@@ -65,7 +66,7 @@ std::vector<member_report> difference(const std::vector<member_report>& before,
     if (!known || !says_the_same(*known, each))
       changed.push_back(each);
     else if (known->away_ms != each.away_ms)
-      changed.push_back({each.node, each.incarnation, {}, {}, each.away_ms});
+      changed.push_back({each.node, each.incarnation, {}, {}, each.away_ms, each.restoring});
   }
   for (const auto& each : before)
     if (!report_of(each.node, now)) gone.push_back(each.node);
@@ -79,7 +80,8 @@ std::vector<member_report> applied(const std::vector<member_report>& before,
     const auto* known = report_of(each.node, before);
     const bool is_short = each.vector.entries().empty() && each.stable.entries().empty();
     if (known && is_short && known->incarnation == each.incarnation)
-      each = {each.node, each.incarnation, known->vector, known->stable, each.away_ms};
+      each = {each.node,     each.incarnation, known->vector,
+              known->stable, each.away_ms,     each.restoring};
   }
   std::vector<member_report> stay;
   for (const auto& each : before)

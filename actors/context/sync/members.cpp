@@ -22,17 +22,17 @@ std::optional<node_id> node_at(const tree_entry& entry) {
   return id ? std::optional{node_id{*id}} : std::nullopt;
 }
 
-/// When a node has joined, if it has written here that it has.
-std::optional<std::uint64_t> joined_at(const node_id& node, const tree_entry& entry) {
-  const auto is_own = [&](const sibling& each) {
-    return each.operation == operation::put && each.dot.origin == node;
-  };
-  const auto siblings = entry.siblings();
-  const auto own = std::ranges::find_if(siblings, is_own);
-  if (own == siblings.end()) return std::nullopt;
-  const auto since = own->copy_value().find("since_ms");
-  const auto ms = since ? since->as_integer() : std::nullopt;
-  return ms && *ms >= 0 ? static_cast<std::uint64_t>(*ms) : UINT64_MAX;
+/// When a node has joined, and in which incarnation, if it has written here that it has.
+std::optional<joining_time> joined_at(const node_id& node, const tree_entry& entry) {
+  std::optional<joining_time> latest;
+  for (const auto& each : entry.siblings()) {
+    if (each.operation != operation::put || each.dot.origin != node) continue;
+    if (latest && latest->incarnation > each.dot.incarnation) continue;
+    const auto since = each.copy_value().find("since_ms");
+    const auto ms = since ? since->as_integer() : std::nullopt;
+    latest = {ms && *ms >= 0 ? static_cast<std::uint64_t>(*ms) : UINT64_MAX, each.dot.incarnation};
+  }
+  return latest;
 }
 
 /// The changes here with which others have said that the node is forgotten.
@@ -93,7 +93,7 @@ void members::update(const context_tree& tree) {
   if (now == seen_) return;
   seen_ = now;
   const auto before = std::exchange(nodes_, {self_});
-  since_ms_.clear();
+  since_.clear();
   forgotten_.clear();
   has_joined_ = false;
   tree.visit_subtree(top, [&](const tree_entry& entry) {
@@ -101,7 +101,7 @@ void members::update(const context_tree& tree) {
     if (!id) return true;
     if (const auto since = joined_at(*id, entry)) {
       nodes_.insert(*id);
-      since_ms_.emplace(*id, *since);
+      since_.emplace(*id, *since);
       has_joined_ = has_joined_ || id == self_;
     } else if (auto said = forgetting_at(entry); !said.entries().empty()) {
       forgotten_.emplace(*id, std::move(said));
@@ -117,8 +117,13 @@ void members::update(const context_tree& tree) {
 }
 
 std::uint64_t members::since_ms(const node_id& node) const {
-  const auto found = since_ms_.find(node);
-  return found == since_ms_.end() ? UINT64_MAX : found->second;
+  const auto found = since_.find(node);
+  return found == since_.end() ? UINT64_MAX : found->second.ms;
+}
+
+std::uint64_t members::joined_in(const node_id& node) const {
+  const auto found = since_.find(node);
+  return found == since_.end() ? 0 : found->second.incarnation;
 }
 
 version_vector members::forgetting(const node_id& node) const {
@@ -192,6 +197,13 @@ bool members::holds_for_all(const Holds& holds) const {
 bool members::all_have(const version_vector& wanted, const processed_changes& mine) const {
   return holds_for_all(
       [&](const member_report& said) { return has_all(said.vector, wanted, mine); });
+}
+
+bool members::all_lack(const dot& id) const {
+  return holds_for_all([&](const member_report& said) {
+    const auto has = seq_at(said.vector, incarnation_of(id));
+    return has > 0 && has < id.seq && !said.restoring;
+  });
 }
 
 bool members::has_committed(const node_id& node, const version_vector& wanted,

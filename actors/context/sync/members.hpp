@@ -14,6 +14,12 @@
 
 namespace troupe {
 
+/// When a member has said that it is one.
+struct joining_time {
+  std::uint64_t ms;  ///< By its own wall clock.
+  std::uint64_t incarnation;
+};
+
 /// The members of the cluster: the nodes that keep its data and count for a majority. And what each
 /// of them has committed, as far as known.
 ///
@@ -52,6 +58,8 @@ public:
   const std::set<node_id>& nodes() const noexcept { return nodes_; }
   /// When a member joined, by its own wall clock; UINT64_MAX when it does not say.
   std::uint64_t since_ms(const node_id& node) const;
+  /// The latest incarnation in which a member has said that it is one; 0 for who is none.
+  std::uint64_t joined_in(const node_id& node) const;
   /// The nodes that were forgotten and have not joined again, each with the changes that say so.
   const std::map<node_id, version_vector>& forgotten() const noexcept { return forgotten_; }
   /// The changes that say so of one; none when it is not forgotten.
@@ -84,6 +92,9 @@ public:
   /// at one time: with `all_reported` this is a consistent cut. Not when that is unknown.
   /// @param mine tells which incarnations have ended.
   bool all_have(const version_vector& wanted, const processed_changes& mine) const;
+  /// Whether all other members have said to have some changes of this incarnation, and not this
+  /// one, and none of them is being restored.
+  bool all_lack(const dot& id) const;
   /// Whether this one has, as it has said of all that it has.
   bool has_committed(const node_id& node, const version_vector& wanted,
                      const processed_changes& mine) const;
@@ -111,7 +122,7 @@ private:
   state_hash seen_;  ///< Of the values in the directory.
   bool has_joined_ = false;
   std::set<node_id> nodes_;
-  std::map<node_id, std::uint64_t> since_ms_;  ///< Of members.
+  std::map<node_id, joining_time> since_;  ///< Of members.
   std::map<node_id, version_vector> forgotten_;
   std::uint64_t departures_ = 0;
   std::map<node_id, knowledge> reports_;

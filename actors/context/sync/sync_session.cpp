@@ -247,6 +247,7 @@ sync_heads sync_session::heads() const {
                    view_.stable()};
   for (const auto& each : not_logged_.entries())
     heads.base.raise(each.origin, each.incarnation, each.seq);
+  heads.restoring = view_.is_restoring();
   heads.now_ms = view_.wall_ms();
   return heads;
 }

@@ -57,6 +57,8 @@ public:
   virtual const std::vector<node_id>& links() const = 0;
   /// `stable_cut::stable`
   virtual const version_vector& stable() const = 0;
+  /// Whether the log may have more than was committed here, because the state is being restored.
+  virtual bool is_restoring() const = 0;
   /// What this node's clock shows, in milliseconds since 1970.
   virtual std::uint64_t wall_ms() const = 0;
   /// `context_engine::missing`

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/tests/support/simulation/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
@@ -280,7 +281,7 @@ private:
     stored_.raise(origin, incarnation, seq);
   }
   void adopt(const adopted_state& adopted) {
-    if (old_entries_) leave_out(*adopted.log_keeps);
+    if (old_entries_) leave_out(*adopted.log_keeps, adopted.state.tree);
     for (const auto& [id, record] : truth_.all())
       if (adopted.foreign.covers(id)) stored_.raise(id.origin, id.incarnation, id.seq);
     must(stored_.covers(adopted.state.processed.vector()),
@@ -291,9 +292,10 @@ private:
     keep(adopted.state);
   }
   /// What a node that was forgotten has sent to nobody is part of its state no more.
-  void leave_out(const processed_changes& kept) {
+  void leave_out(const processed_changes& kept, const context_tree& now) {
+    const auto lost = lost_transactions::all(now);
     for (const auto& [id, record] : truth_.all()) {
-      if (!old_.covers(id) || kept.covers(id)) continue;
+      if (!old_.covers(id) || (kept.covers(id) && !lost_transactions::find(lost, id))) continue;
       set_aside_.push_back(id);
       const auto lives = [&, &at = id, &where = record.path](const context_tree& tree) {
         const auto there = tree.find(where);

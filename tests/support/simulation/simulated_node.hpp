@@ -19,6 +19,7 @@
 #include <troupe/tests/support/fixtures/context_fixture.hpp>
 #include <troupe/tests/support/live_set.hpp>
 #include <troupe/tests/support/simulation/simulated_disk.hpp>
+#include <troupe/tests/support/simulation/simulated_own_writes.hpp>
 #include <troupe/tests/support/simulation/simulated_surroundings.hpp>
 #include <troupe/tests/support/simulation/simulated_watchers.hpp>
 #include <troupe/tests/support/simulation/simulated_write.hpp>
@@ -209,7 +210,8 @@ public:
     const auto& engine = manager_->engine();
     const auto sound = engine.tree().verify();
     must(sound.has_value(), sound ? "" : sound.error().message);
-    must(live_set_of(engine.tree()) == without(truth_.expected(engine.processed()), gone_),
+    must(live_set_of(engine.tree()) ==
+             without(truth_.expected(engine.processed(), lost_to(engine)), gone_),
          "a replica does not hold what the oracle says");
   }
   /// The tombstones that this replica has collected.
@@ -237,32 +239,32 @@ private:
     for (const auto& each : acknowledged_)
       must(engine.processed().covers(each), "what was acknowledged as durable is lost");
   }
-  /// An event in which the node may become a member, or forget one: writes that nobody asked for.
+  /// An event in which the node may write what nobody asked for.
   template <class Event>
   void may_write(event_time now, const Event& happen) {
     now_ = now;
-    const auto& known = manager_->known_members();
-    const bool had_joined = known.has_joined();
-    const auto forgotten = known.forgotten();
-    const simulated_write asked{truth_, *manager_, places_};
+    simulated_own_writes own{truth_, *manager_, places_};
     happen();
-    const auto wrote = [&](const node_id& about, value what) {
-      write_values wanted{.entries = {}, .principal = "system"};
-      wanted.entries.push_back({members::place_of(about), std::move(what)});
-      for (const auto& each : asked.records(wanted, *manager_)) truth_.wrote(each);
-    };
-    if (!had_joined && known.has_joined()) wrote(id(), members::joining(now.wall_ms));
-    const auto own = manager_->engine().own_incarnation();
-    for (const auto& [member, said] : known.forgotten())
-      if (!forgotten.contains(member) && seq_at(said, own) > 0)
-        wrote(member, members::farewell(now.wall_ms, "its lease has ended"));
+    own.note(*manager_, now);
     after_event();
+  }
+  /// The transactions that a replica does not count. What counts with it although others say that
+  /// it is lost, counts until it has begun anew.
+  static std::vector<lost_transactions::span> lost_to(const context_engine& engine) {
+    auto lost = lost_transactions::all(engine.tree());
+    std::erase_if(lost, [&](const auto& each) {
+      return std::ranges::any_of(
+          lost_transactions::said_by(engine.tree(), each.last), [&](const dot& by) {
+            return seq_at(engine.overruled_by(), {by.origin, by.incarnation}) >= by.seq;
+          });
+    });
+    return lost;
   }
   /// Tombstones that are gone from a state though nothing has overwritten them.
   std::vector<dot> gone_from(const context_tree& tree, const processed_changes& processed) const {
     const auto held = live_set_of(tree);
     std::vector<dot> found;
-    for (const auto& [where, dots] : truth_.expected(processed)) {
+    for (const auto& [where, dots] : truth_.expected(processed, lost_to(manager_->engine()))) {
       const auto here = held.find(where);
       for (const auto& each : dots) {
         if (here != held.end() && here->second.contains(each)) continue;
@@ -428,7 +430,8 @@ private:
     const auto found = settles_.find(effect.request);
     must(found != settles_.end(), "a settle is answered twice");
     // What a node has that is about to begin anew is kept as its old state.
-    const bool leaves = manager_->known_members().forgotten().contains(id());
+    const bool leaves = manager_->known_members().forgotten().contains(id()) ||
+                        !manager_->engine().overruled_by().entries().empty();
     if (effect.outcome && !leaves)
       must(disk.stored().covers(found->second), "what was settled is not on the disk");
     settles_.erase(found);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/tests/support/simulation/simulation_oracle.hpp>
 #include <troupe/tests/support/simulation/simulation_rules.hpp>
@@ -23,7 +24,8 @@ public:
   simulated_write(const oracle& truth, const sync_manager& manager, const std::vector<path>& paths)
       : truth_(truth),
         own_(manager.engine().own_incarnation()),
-        processed_(manager.engine().processed()) {
+        processed_(manager.engine().processed()),
+        tree_(manager.engine().snapshot()) {
     for (const auto& each : paths) {
       if (const auto entry = manager.engine().tree().find(each))
         for (const auto& one : entry->siblings()) standing_[each].push_back({one.dot, one.content});
@@ -32,6 +34,13 @@ public:
     }
   }
 
+  /// Whether the write has made one of these.
+  bool has_made(std::span<const sibling> siblings) const {
+    return std::ranges::any_of(siblings, [&](const sibling& each) {
+      return incarnation_id{each.dot.origin, each.dot.incarnation} == own_ &&
+             each.dot.seq >= first();
+    });
+  }
   /// The number of the first change that the write makes.
   std::uint64_t first() const { return processed_.at(own_) + 1; }
   /// What the writer has processed.
@@ -70,13 +79,18 @@ public:
   }
 
 private:
+  /// Whether a change is of a transaction of which the writer has a part, and which is not lost.
+  bool is_open(const dot& id) const {
+    return truth_.is_open(id, processed_) &&
+           !lost_transactions::has(tree_, oracle::last_of(truth_.record(id)));
+  }
   /// What must be there before the first of these records.
   std::vector<version_entry> before(const std::vector<change_record>& records) const {
     std::vector<version_entry> all;
     if (first() == 1)
       for (const auto& each : processed_.vector().of(own_.origin))
         if (each.incarnation < own_.incarnation &&
-            !truth_.is_inside_transaction(dot{each.origin, each.incarnation, each.seq}))
+            !is_open({each.origin, each.incarnation, each.seq}))
           all.push_back(each);
     const auto add = [&](const dot& id) {
       const incarnation_id source{id.origin, id.incarnation};
@@ -86,7 +100,7 @@ private:
         if (each.incarnation > id.incarnation) later.push_back({each.origin, each.incarnation, 1});
       const bool names_itself =
           !processed_.has_ended(source) || std::ranges::any_of(later, [&](const auto& each) {
-            return truth_.is_open({each.origin, each.incarnation, 1}, processed_);
+            return is_open({each.origin, each.incarnation, 1});
           });
       if (names_itself) return all.push_back({id.origin, id.incarnation, id.seq});
       for (const auto& each : later)
@@ -220,6 +234,7 @@ private:
   const oracle& truth_;
   incarnation_id own_;
   processed_changes processed_;
+  context_tree tree_;
   std::map<path, std::vector<observed_change>> standing_;
   std::set<path> visible_;
 };

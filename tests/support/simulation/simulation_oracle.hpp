@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -48,8 +49,6 @@ public:
     const auto& place = record.transaction;
     return {origin, incarnation, seq - place.index + place.count - 1};
   }
-  /// Whether the transaction of a change goes on after it.
-  bool is_inside_transaction(const dot& id) const { return !record(id).transaction.is_last(); }
   /// Whether a replica that has these changes has only a part of the transaction of this one.
   bool is_open(const dot& id, const processed_changes& processed) const {
     return !processed.covers(last_of(record(id)));
@@ -59,14 +58,17 @@ public:
   bool knows(const dot& id) const { return all_.contains(id); }
   const change_record& record(const dot& id) const { return all_.at(id); }
 
+  using lost_ones = std::vector<lost_transactions::span>;
   /// What a replica must hold that has processed just this. Of a transaction, all changes count or
-  /// none.
-  live_set expected(const processed_changes& processed) const {
-    return live([&](const dot& id) { return processed.covers(id); });
+  /// none; of one that is lost, none.
+  live_set expected(const processed_changes& processed, const lost_ones& lost) const {
+    return live(
+        [&](const dot& id) { return processed.covers(id) && !lost_transactions::find(lost, id); });
   }
   /// What all must hold in the end: what is on a disk somewhere, without what any of that observed.
-  live_set expected_in_the_end(const std::set<dot>& stored) const {
-    return live([&](const dot& id) { return stored.contains(id); });
+  live_set expected_in_the_end(const std::set<dot>& stored, const lost_ones& lost) const {
+    return live(
+        [&](const dot& id) { return stored.contains(id) && !lost_transactions::find(lost, id); });
   }
 
 private:

@@ -103,6 +103,18 @@ TEST_CASE("a report of which only the time of absence is another one comes witho
   sides.say(heads);
 }
 
+TEST_CASE("that a member is being restored arrives, and that it is so no more") {
+  both_sides sides;
+  auto heads = heads_at(5);
+  sides.say(heads);
+  heads.reports[0].restoring = true;
+  CHECK(sides.say(heads).reports.size() == 1);
+  heads.reports[0].away_ms += 1000;
+  sides.say(heads);
+  heads.reports[0].restoring = false;
+  sides.say(heads);
+}
+
 TEST_CASE("heads of which the peer does not say that it has them are no base") {
   heads_exchange a{1000}, b{1000};
   for (std::uint64_t seq = 1; seq < 30; ++seq) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/store/salvage.hpp>
 #include <troupe/actors/context/store/store_files.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
@@ -269,6 +270,30 @@ TEST_CASE("half a transaction is not kept") {
   }
   CHECK(must_open(f.where).logged() == expected);
   CHECK(must_restore(f.where).processed == expected);
+}
+
+TEST_CASE("what there is of a lost transaction is kept, and what follows it") {
+  damaged_fixture f;
+  const auto parts = together(changes_at(4, 1, 3));
+  auto lost = put({node(5), 1, 1}, lost_transactions::place_of(parts[2].dot).text(),
+                  lost_transactions::lost(1, noon));
+  lost.principal = system_principal;
+  auto next = put({node(4), 2, 1}, "/next", 1);
+  next.after = {{node(4), 1, 2}};
+  {
+    auto store = must_open(f.where);
+    append_rows(store, {parts[0], parts[1]});                        // rows 12 and 13
+    append_rows(store, {lost, next});                                // 14 and 15
+    append_rows(store, {parts[2], put({node(6), 1, 1}, "/n6", 1)});  // 16 and 17
+  }
+  damage_row(f.where, 17);
+  const auto saved = f.salvage();
+  CHECK(saved.lost_rows == 1);
+  const auto state = must_restore(f.where);
+  CHECK(state.processed.covers(next.dot));
+  CHECK(state.processed.covers(parts[2].dot));
+  CHECK(state.tree.find(path{"/next"}));
+  CHECK_FALSE(state.tree.find(parts[0].path));
 }
 
 // -- a state from elsewhere -----------------------------------------------------------------------

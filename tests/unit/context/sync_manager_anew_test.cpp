@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/counter.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/tests/support/fixtures/cluster_fixture.hpp>
 
 using namespace troupe;
@@ -235,6 +236,20 @@ TEST_CASE("a node that begins anew gives no state") {
 }
 
 // -- what the others do not have ------------------------------------------------------------------
+
+TEST_CASE("what is of a lost transaction is kept aside though the others count it") {
+  anew_fixture f;
+  write_values wanted{.entries = {}, .principal = std::string{system_principal}};
+  wanted.entries.push_back(
+      {lost_transactions::place_of({node(2), 1, 2}), lost_transactions::lost(1, noon)});
+  f.giver.after([&] { f.giver.manager.write(context_request{901}, wanted, f.giver.now); });
+  f.giver.stored();
+  f.take_state();
+  f.anew.tick();
+  const auto kept = f.anew.only<keep_aside>().entries;
+  REQUIRE(kept.find(path{"/sent"}));
+  CHECK(kept.find(path{"/sent"})->siblings()[0].copy_value() == value{1});
+}
 
 TEST_CASE("what the others do not have is kept aside before the state is stored") {
   anew_fixture f;

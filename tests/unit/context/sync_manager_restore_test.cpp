@@ -102,6 +102,17 @@ TEST_CASE("a replica without its state refuses writes and reads, and says why") 
   CHECK(problems.back().find("2 of its entries") != std::string::npos);
 }
 
+TEST_CASE("a replica without its state says so in its heads") {
+  restoring_fixture f;
+  f.give(2);
+  f.connect();
+  f.lost.tick(1000);
+  REQUIRE_FALSE(f.lost.sent<sync_heads>(1).empty());
+  CHECK(f.lost.sent<sync_heads>(1).back().restoring);
+  f.giver.tick(1000);
+  CHECK_FALSE(f.giver.sent<sync_heads>(1).back().restoring);
+}
+
 TEST_CASE("a peer that does not give its state is not asked for ever") {
   restoring_fixture f;
   f.lost.greeted_peer(1, 5);
