@@ -22,11 +22,22 @@ std::vector<version_entry> changes_below(const context_tree& tree, const path& w
   return all;
 }
 
+/// Whether nobody can know a member that is none here: of other nodes all is here that the members
+/// say to have.
+bool knows_all_members(const context_engine& engine, const members& known) {
+  const auto reported = known.all_reported();
+  return std::ranges::all_of(reported.entries(), [&](const version_entry& each) {
+    return known.has(each.origin) ||
+           engine.processed().covers(dot{each.origin, each.incarnation, each.seq});
+  });
+}
+
 }  // namespace
 
 std::optional<local_write> rest_search::next(const context_engine& engine,
                                              const processed_changes& committed,
                                              const members& known, std::uint64_t wall_ms) {
+  if (!known.has_joined() || !knows_all_members(engine, known)) return std::nullopt;
   const auto& self = engine.own_incarnation().origin;
   for (const auto& [first, last] : engine.open_ends()) {
     const bool speaks = last.origin == self ||

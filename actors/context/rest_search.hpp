@@ -17,9 +17,8 @@ namespace troupe {
 /// members have both on their disks, and say to have a part of the transaction only, none of them
 /// has the rest, and none can still get it: a member commits in the order in which it takes. What
 /// each of the others has said of who the members are must be known there, too. A member whose
-/// state is being restored may have more in its log, so the search waits for it. Call `next` only
-/// when this node has all that the others have said to have of nodes that are no members here: one
-/// of them may be a member.
+/// state is being restored may have more in its log, so the search waits for it. It waits, too,
+/// while others have something of a node that is no member here: it may be a member.
 ///
 /// The origin speaks, or, when it is forgotten, the member with the lowest id. Pure.
 struct rest_search {

@@ -118,13 +118,6 @@ void sync_manager::look_for_rests() {
   const bool may_write = !refusal_to_write() && !queue_.is_full() && queue_.health();
   const bool is_due = engine_.open() > 0 && now_.steady_ms >= next_forget_ms_;
   if (!is_due || leaving_ != leaving::no || !may_write || has_yet_to_meet_members()) return;
-  // Of a node that is no member here others may know that it is one.
-  const auto reported = members_.all_reported();
-  const bool knows_all = std::ranges::all_of(reported.entries(), [&](const version_entry& each) {
-    return members_.has(each.origin) ||
-           engine_.processed().covers(dot{each.origin, each.incarnation, each.seq});
-  });
-  if (!members_.has_joined() || !knows_all) return;
   auto found = rest_search::next(engine_, committed_, members_, now_.wall_ms);
   if (!found) return;
   write_values wanted{.entries = {}, .principal = std::string{system_principal}};

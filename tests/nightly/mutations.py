@@ -66,10 +66,8 @@ MUTATIONS = [
              CONTEXT + "rest_search.cpp",
              "std::ranges::copy(changes_below(engine.tree(), path{members::directory}),\n"
              "                      std::back_inserter(told));", "", UNIT),
-    Mutation("the rest is lost when what the others have is known",
-             CONTEXT + "sync_manager_leases.cpp",
-             "if (!members_.has_joined() || !knows_all) return;",
-             "if (!members_.has_joined()) return;", UNIT),
+    Mutation("the rest is lost when no member is unknown", CONTEXT + "rest_search.cpp",
+             " || !knows_all_members(engine, known)", "", UNIT),
     Mutation("nothing is taken behind the farewell of its sender",
              CONTEXT + "sync_manager_peers.cpp", " && !broken && !is_kept_out(peer); ++part",
              " && !broken; ++part", UNIT),

@@ -95,7 +95,7 @@ TEST_CASE("a transaction of a forgotten node is lost when all members have a par
   CHECK_FALSE(f.next());  // it may have all, of an incarnation that has ended there
   f.report(3, 2, 1);
   CHECK_FALSE(f.next());
-  f.report(2, 2, 1);
+  f.report(1, 2, 1);
   CHECK_FALSE(rest_search::next(f.engine, {}, f.known, noon));  // this one is not sure yet
   const auto found = f.next();
   REQUIRE(found);
@@ -119,13 +119,13 @@ TEST_CASE("a rest is not lost while a member does not know of all that are or we
   f.join(4);
   f.forget_node_2();
   f.seek();
-  f.report(2, 2, 1, false, 9);
+  f.report(1, 2, 1, false, 9);
   f.known.report({.node = node(4), .incarnation = 9, .vector = f.engine.vector()});
   REQUIRE(f.next());
   f.forget(4, 3);
   CHECK_FALSE(f.next());  // node 3 may still take from node 4
   SUBCASE("it has heard that") {
-    f.report(2, 3, 1, false, 9);
+    f.report(1, 3, 1, false, 9);
     CHECK(f.next());
   }
   SUBCASE("that one has begun anew") {
@@ -138,7 +138,7 @@ TEST_CASE("a rest is not lost while a member does not know of all that are or we
     REQUIRE(f.known.joined_in(node(4)) == 11);
     f.known.report({.node = node(4), .incarnation = 11, .vector = f.engine.vector()});
     CHECK_FALSE(f.next());  // node 3 may have taken from its old incarnation
-    f.report(2, 3, 1, false, 11);
+    f.report(1, 3, 1, false, 11);
     CHECK(f.next());
   }
 }
@@ -147,9 +147,9 @@ TEST_CASE("a rest is not lost while a member is being restored") {
   search_fixture f;
   f.forget_node_2();
   f.seek();
-  f.report(2, 2, 1, true);
+  f.report(1, 2, 1, true);
   CHECK_FALSE(f.next());
-  f.report(2, 2, 1);
+  f.report(1, 2, 1);
   CHECK(f.next());
 }
 

@@ -28,6 +28,14 @@ struct lost_fixture : cluster_fixture {
     return together({put({node(3), 1, 2}, "/a", 1), put({node(3), 1, 3}, "/b", 2),
                      put({node(3), 1, 4}, "/c", 3)});
   }
+  /// Node 3 is forgotten, so this node looks for the rest, and has that on its disk.
+  void seek() {
+    hear_farewell(3);
+    store_all();
+    tick();
+    store_all();
+    REQUIRE(has_said("sought_ms"));
+  }
   value said() const { return manager.engine().view(where).value_or(value{}); }
   bool has_said(std::string_view field) const { return said().find(field).has_value(); }
 };
@@ -61,10 +69,7 @@ TEST_CASE("a transaction of a forgotten node is sought, and lost when no member 
 
 TEST_CASE("a transaction of which another member has the rest is not lost") {
   lost_fixture f;
-  f.hear_farewell(3);
-  f.store_all();
-  f.tick();
-  f.store_all();
+  f.seek();
   auto has = f.manager.committed().vector();
   has.raise(node(3), 1, 4);
   f.hear(2, sync_heads{has, {}, 0, {}, {}});
@@ -85,10 +90,7 @@ TEST_CASE("nothing is said of a transaction while the disk refuses writes") {
 
 TEST_CASE("a transaction is not lost while others have what is not known here") {
   lost_fixture f;
-  f.hear_farewell(3);
-  f.store_all();
-  f.tick();
-  f.store_all();
+  f.seek();
   auto has = f.manager.committed().vector();
   has.raise(node(7), 1, 1);
   f.hear(2, sync_heads{has, {}, 0, {}, {}});
@@ -234,10 +236,7 @@ TEST_CASE("nothing is taken over a link of before its node has begun anew") {
 
 TEST_CASE("a transaction is not lost while a member says that it is being restored") {
   lost_fixture f;
-  f.hear_farewell(3);
-  f.store_all();
-  f.tick();
-  f.store_all();
+  f.seek();
   auto said = sync_heads{f.manager.committed().vector(), {}, 0, {}, {}};
   said.restoring = true;
   f.hear(2, said);
