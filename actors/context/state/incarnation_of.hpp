@@ -23,6 +23,12 @@ inline std::uint64_t seq_at(const version_vector& vector, const incarnation_id& 
   return vector.at(source.origin, source.incarnation);
 }
 
+/// Whether a vector has an entry for a later incarnation of a node.
+inline bool has_later(const version_vector& vector, const incarnation_id& source) noexcept {
+  const auto known = vector.of(source.origin);
+  return !known.empty() && known.back().incarnation > source.incarnation;
+}
+
 /// Whether who says to have `vector` may have all of these: a vector leaves out the incarnations
 /// that have ended, so one with a later incarnation may cover all earlier ones.
 inline bool may_cover(const version_vector& vector, const version_vector& wanted) noexcept {

@@ -10,7 +10,6 @@ namespace troupe {
 
 namespace {
 
-constexpr std::size_t max_pull_ranges = 1024;
 /// Pushes of the peer that may wait to be processed. Further ones are dropped. The limits of a
 /// sound peer are far lower.
 constexpr std::size_t max_processing = 1024;
@@ -18,12 +17,6 @@ constexpr std::size_t max_processing = 1024;
 constexpr std::size_t max_declined = 1024;
 /// Incarnations of which is known how far they are sent. Beyond, pulls are not answered.
 constexpr std::size_t max_progress = std::size_t{1} << 18;
-
-/// Whether a vector has an entry for a later incarnation of a node.
-bool has_later(const version_vector& vector, const incarnation_id& source) noexcept {
-  const auto known = vector.of(source.origin);
-  return !known.empty() && known.back().incarnation > source.incarnation;
-}
 
 }  // namespace
 
@@ -92,8 +85,7 @@ sync_session::effects sync_session::tick(std::uint64_t now_ms) {
   next_heads_ms_ = now_ms + limits_.heads_every_ms;
   then_ = std::exchange(recently_, present());
   out.push_back(new_heads());
-  asked_for_.clear();
-  asked_for_rows_ = false;
+  begin_pulls();
   pull_missing(out);
   look_for_base(out);
   return out;
@@ -371,30 +363,6 @@ std::uint64_t sync_session::committed_of(const incarnation_id& source,
                                          std::uint64_t upto) const noexcept {
   const auto& mine = view_.committed();
   return mine.has_forgotten(source) ? upto : std::min(upto, mine.at(source));
-}
-
-/// Asks the origin itself when it is linked, else any peer; all of them for what the vector of a
-/// peer does not tell. A peer of which all is here has nothing more to give. Asks for the same only
-/// once between heads, and for all that is before an incarnation, too.
-void sync_session::pull_missing(effects& out) {
-  if (view_.committed().covers(theirs_)) return;
-  sync_pull pull;
-  for (auto range : view_.missing()) {
-    const auto source = incarnation_of(range);
-    const bool is_guess = has_later(theirs_, source);
-    if (range.first == 0 && (asked_for_rows_ || !is_guess)) range.first = 1;
-    if (!is_guess) range.last = std::min(range.last, seq_at(theirs_, source));
-    const bool others_turn = !is_guess && range.origin != peer_ &&
-                             std::ranges::binary_search(view_.links(), range.origin);
-    if (range.first <= range.last && !others_turn && pull.ranges.size() < max_pull_ranges)
-      pull.ranges.push_back(range);
-  }
-  if (pull.ranges.empty() || pull.ranges == asked_for_) return;
-  asked_for_ = pull.ranges;
-  asked_for_rows_ = asked_for_rows_ || std::ranges::any_of(pull.ranges, [](const dot_range& each) {
-                      return each.first == 0;
-                    });
-  out.push_back(send_message{std::move(pull)});
 }
 
 }  // namespace troupe

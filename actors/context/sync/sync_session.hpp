@@ -161,6 +161,8 @@ using session_effect =
 /// Pure.
 class sync_session {
 public:
+  static constexpr std::size_t max_pull_ranges = 1024;  ///< Of one pull.
+
   using effects = std::vector<session_effect>;
 
   /// @param self this replica. @param peer the node on the other side of the link. @param view must
@@ -259,6 +261,7 @@ private:
   void push(const std::vector<shared_batch>& batches, effects& out);
   void drop_queue() noexcept;
   void pull_missing(effects& out);
+  void begin_pulls();
   sync_heads heads() const;
   send_message new_heads() { return {exchange_.shorten(heads())}; }
 
@@ -304,6 +307,7 @@ private:
   version_vector not_logged_;
   bool lacks_base_ = false;           ///< A part of that, a second ago.
   std::vector<dot_range> asked_for_;  ///< By the latest pull since the last heads.
+  dot_range asked_until_;             ///< The last one of a pull that had no place for all.
   bool asked_for_rows_ = false;       ///< Since then: also for all earlier incarnations.
   std::uint64_t next_heads_ms_ = 0;
 };

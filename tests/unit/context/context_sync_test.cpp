@@ -301,6 +301,21 @@ TEST_CASE("what is missing is asked for as far as the peer has it, once per seco
   CHECK(sent<sync_pull>(side.session.tick(1000)).size() == 1);
 }
 
+TEST_CASE("what has no place in a pull is in the next one") {
+  constexpr auto most = sync_session::max_pull_ranges;
+  one_side side;
+  side.open(upto(2, 3 * most));
+  const auto missing = [](std::uint64_t seq) { return dot_range{node(2), 1, 2 * seq, 2 * seq}; };
+  for (std::uint64_t i = 1; i <= most + 1; ++i) side.view.missing.push_back(missing(i));
+  const auto first = sent<sync_pull>(side.session.tick(1000)).at(0).ranges;
+  REQUIRE(first.size() == most);
+  CHECK(first.back() == missing(most));
+  const auto next = sent<sync_pull>(side.session.tick(2000)).at(0).ranges;
+  REQUIRE(next.size() == most);
+  CHECK(next[0] == missing(most + 1));
+  CHECK(next[1] == missing(1));
+}
+
 TEST_CASE("what is missing is asked of its origin where that is connected") {
   one_side side;
   side.view.links = {node(2), node(3)};
