@@ -48,7 +48,8 @@ struct node_ahead {
   friend bool operator==(const node_ahead&, const node_ahead&) = default;
 };
 
-/// A node whose clock differs from that of the node that says so.
+/// A node whose clock differs from that of the node that says so; or, where that node's own clock
+/// is the wrong one, from those of most.
 struct clock_difference {
   node_id node;
   std::int64_t ahead_ms = 0;  ///< By how much it is ahead; less than 0 when it is behind.

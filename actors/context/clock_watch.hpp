@@ -28,7 +28,8 @@ public:
   /// The time of this node's next change. @returns how far it is ahead, when that is news.
   std::optional<std::uint64_t> own(timestamp next, std::uint64_t now_ms);
   /// The time of a change of another node. @returns how far it is ahead, when that is news: once
-  /// for each node. @param linked the nodes with which this one has a link, sorted.
+  /// for each node that is remembered. @param linked the nodes with which this one has a link,
+  /// sorted.
   std::optional<std::uint64_t> seen(const node_id& origin, timestamp time, std::uint64_t now_ms,
                                     const std::vector<node_id>& linked);
 

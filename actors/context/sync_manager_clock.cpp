@@ -38,7 +38,7 @@ sync_log_field field_of(std::int64_t ahead_ms) {
 void sync_manager::watch_clock() {
   if (const auto ahead = clocks_.own(engine_.next_time(now_.wall_ms), now_.wall_ms))
     log(log_severity::warning, "context.clock_ahead", {{"ahead_ms", *ahead}});
-  const auto differ = peer_clocks_.update(peers_.nodes());
+  const auto differ = peer_clocks_.update(peers_.nodes(), now_.steady_ms);
   if (differ.own) log(log_severity::warning, "context.clock_wrong", {field_of(*differ.own)});
   for (const auto& [node, ahead] : differ.others)
     log(log_severity::warning, "context.peer_clock_wrong",
@@ -47,6 +47,11 @@ void sync_manager::watch_clock() {
 
 std::optional<error> sync_manager::refusal_to_correct_clock() const {
   if (auto refused = refusal_to_write()) return refused;
+  if (const auto ahead = peer_clocks_.own_ahead_ms(); ahead != 0)
+    return error{error_code::failed_precondition,
+                 "this node's clock is " + in_words(ahead) +
+                     " those of most nodes with which it has links: set it right first",
+                 {}};
   if (clocks_.own_ahead_ms() > 0) return std::nullopt;
   return error{error_code::failed_precondition,
                "the times of this node's changes are not ahead of its clock: there is nothing to "
@@ -61,7 +66,9 @@ clock_checked sync_manager::clock() const {
 
 std::vector<std::string> sync_manager::clock_problems() const {
   std::vector<std::string> all;
-  if (const auto ahead = clocks_.own_ahead_ms(); ahead > 0)
+  const auto wrong_ms = peer_clocks_.own_ahead_ms();
+  // What is ahead of a wrong clock need not be ahead of a right one.
+  if (const auto ahead = clocks_.own_ahead_ms(); ahead > 0 && wrong_ms == 0)
     all.push_back(
         "the times of this node's changes are " + in_words(ahead) +
         " ahead of its clock, which was wrong once, and they win conflicts. 'troupe context "
@@ -71,12 +78,13 @@ std::vector<std::string> sync_manager::clock_problems() const {
     all.push_back("the times of the changes of node " + to_string(node) + " are " +
                   in_words(ahead) +
                   " ahead of this node's clock; one of the two clocks is or was wrong");
-  if (const auto ahead = peer_clocks_.own_ahead_ms(); ahead != 0)
-    all.push_back("this node's clock is " + in_words(ahead) +
+  if (wrong_ms != 0)
+    all.push_back("this node's clock is " + in_words(wrong_ms) +
                   " those of most nodes with which it has links: set it right");
   for (const auto& [node, ahead] : peer_clocks_.others())
     all.push_back("the clock of node " + to_string(node) + " is " + in_words(ahead) +
-                  " this node's clock; set the one right that is wrong");
+                  (wrong_ms != 0 ? " those of most nodes: set it right"
+                                 : " this node's clock; set the one right that is wrong"));
   return all;
 }
 

@@ -66,7 +66,7 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
                      .vector = hello->vector,
                      .restoring = true});
   if (heads) {
-    if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_.wall_ms);
+    if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_);
     members_.report({.node = node,
                      .incarnation = session->peer_incarnation(),
                      .vector = heads->vector,

@@ -25,7 +25,7 @@ result<void> print_info(app_state& app, client& node) {
   row("version", info->version);
   row("incarnation", std::to_string(info->incarnation));
   row("process", std::to_string(info->process));
-  row("up", show_duration(std::chrono::milliseconds{info->uptime_ms}));
+  row("up", show_milliseconds(info->uptime_ms));
   row("data", info->data_dir);
   row("listens",
       info->listens.empty() ? "no (start with --listen HOST:PORT to be reachable)" : info->listens);
@@ -54,16 +54,15 @@ result<void> print_peers(app_state& app, client& node) {
 
 void print_members(app_state& app, const member_list& list) {
   if (app.json) return print_json(to_value(list));
-  const auto show = [](std::uint64_t ms) { return show_duration(std::chrono::milliseconds{ms}); };
   table members{{"MEMBER", "STATE", "LEASE"}};
   for (const auto& each : list.members) {
     const bool is_away = each.away_ms > 0;
     members.add({to_string(each.node),
                  each.is_self ? "this node"
-                 : is_away    ? "away for " + show(each.away_ms)
+                 : is_away    ? "away for " + show_milliseconds(each.away_ms)
                               : "here",
                  each.lease_has_ended ? "has ended"
-                 : each.lease_ms > 0  ? "ends in " + show(each.lease_ms)
+                 : each.lease_ms > 0  ? "ends in " + show_milliseconds(each.lease_ms)
                                       : "-"});
   }
   for (const auto& each : list.forgotten)

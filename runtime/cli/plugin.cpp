@@ -62,8 +62,7 @@ result<void> show_usage(app_state& app, client& node, const std::string& plugin)
   if (app.json) return print_json(to_value(*usage)), result<void>{};
   table rows{{"RESOURCE", "USED", "HELD BY"}};
   rows.add({"memory", show_count(usage->memory_bytes, "byte"), usage->memory_mechanism});
-  rows.add({"cpu time", show_duration(std::chrono::milliseconds{usage->cpu_milliseconds}),
-            usage->cpu_mechanism});
+  rows.add({"cpu time", show_milliseconds(usage->cpu_milliseconds), usage->cpu_mechanism});
   rows.add({"processes", show_count(usage->processes), usage->process_mechanism});
   rows.print("");
   return {};

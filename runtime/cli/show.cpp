@@ -73,6 +73,13 @@ std::string show_duration(std::chrono::nanoseconds duration) {
   return text;
 }
 
+std::string show_milliseconds(std::uint64_t milliseconds) {
+  constexpr auto most =
+      std::chrono::floor<std::chrono::milliseconds>(std::chrono::nanoseconds::max());
+  const auto shown = std::min(milliseconds, static_cast<std::uint64_t>(most.count()));
+  return show_duration(std::chrono::milliseconds{shown});
+}
+
 std::string show_time(std::uint64_t milliseconds) {
   const auto seconds = static_cast<std::time_t>(milliseconds / 1000);
   std::tm parts{};

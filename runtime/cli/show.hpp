@@ -94,6 +94,8 @@ private:
 /// `"1.23 ms"`: three digits and the unit that fits. From a minute on the two largest units, as in
 /// `"37 min 50 s"`.
 std::string show_duration(std::chrono::nanoseconds duration);
+/// The same of milliseconds, as nodes say them: what is longer than 292 years is shown as these.
+std::string show_milliseconds(std::uint64_t milliseconds);
 /// `"2026-01-31 12:30:45.123"`, UTC.
 std::string show_time(std::uint64_t milliseconds);
 /// `"12,345"`

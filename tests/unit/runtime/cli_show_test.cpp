@@ -11,6 +11,8 @@ TEST_CASE(
     "a duration is written with three digits and its unit, from a minute on with its two largest "
     "units") {
   CHECK(show_duration(0ns) == "0 ns");
+  CHECK(show_milliseconds(2000) == "2 s");
+  CHECK(show_milliseconds(UINT64_MAX) == "106751 d 23 h");
   CHECK(show_duration(1234ns) == "1.23 µs");
   CHECK(show_duration(12'345us) == "12.3 ms");
   CHECK(show_duration(2s) == "2 s");
