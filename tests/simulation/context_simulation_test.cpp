@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <future>
 #include <string>
 #include <vector>
@@ -34,6 +35,8 @@ std::string violation_of(unsigned seed, const reduced_scenario& reduced) {
     simulated.run();
   } catch (const violation& broken) {
     return broken.what();
+  } catch (const std::exception& thrown) {
+    return std::string{"an exception: "} + thrown.what();
   }
   return {};
 }
@@ -64,7 +67,7 @@ TEST_CASE(
   const auto scene = reduced_scenario::parse(reduced ? reduced : "");
   for (unsigned seed = first; seed < first + count; ++seed)
     if (const auto why = violation_of(seed, scene); !why.empty())
-      FAIL((reduced ? why : report(seed, why)));
+      FAIL((reduced ? "seed " + std::to_string(seed) + ": " + why : report(seed, why)));
 }
 
 TEST_CASE("equal seeds give equal runs, on each thread and wherever their memory lies") {

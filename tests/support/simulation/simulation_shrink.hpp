@@ -18,14 +18,16 @@ struct reduction {
   unsigned to = 0;  ///< For the options that are numbers.
 
   std::string text() const { return to > 0 ? name + "=" + std::to_string(to) : name; }
-  /// @throws std::invalid_argument when there is none of this name.
+  /// @throws std::invalid_argument when there is none of this name, or it is made no simpler so.
   void apply(scenario& plan) const {
     if (name == "steps" && to > 0)
       plan.steps = to;
-    else if (name == "nodes" && to > 1)
+    else if (name == "nodes" && to > 1 && to <= plan.nodes)
       plan.nodes = to;
     else if (name == "paths" && to > 0)
       plan.paths = to;
+    else if (to > 0)
+      throw std::invalid_argument("no option of a scenario can be made '" + text() + "'");
     else if (name == "ordered")
       plan.ordered_links = true;
     else if (name == "mesh")
