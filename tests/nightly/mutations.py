@@ -102,7 +102,7 @@ MUTATIONS = [
     Mutation("of a counter that was not sent all is kept aside", CONTEXT + "restoration.cpp",
              "if (counts || is_lacking(each))", "if (is_lacking(each))", UNIT),
     Mutation("erasures of subtrees that were not sent are kept aside",
-             CONTEXT + "store/store.cpp", "    keep_erasures(log, whole.tree);\n", "", UNIT),
+             CONTEXT + "store/store.cpp", "    keep_erasures(log, entries);\n", "", UNIT),
     # -- ended incarnations ------------------------------------------------------------------------
     Mutation("an incarnation ends with the last change that the next one names",
              STATE + "processed_changes.cpp",

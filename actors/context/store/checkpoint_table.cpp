@@ -37,16 +37,21 @@ result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_
   });
 }
 
+/// Makes these the rows, where the checkpoint that was last written or loaded has others.
+result<void> checkpoint_table::write_entries(const context_tree& entries) {
+  result<void> written;
+  context_tree::diff(latest_.tree, entries, [&](const tree_entry* before, const tree_entry* after) {
+    written = write_entry(before, after);
+    return written.has_value();
+  });
+  return written;
+}
+
 result<void> checkpoint_table::write(const engine_state& state, std::uint64_t replay_from,
                                      const std::function<result<void>()>& beside) {
   auto done = transact(database_, [&]() -> result<void> {
     auto written = is_salvaged_ ? drop_salvaged() : result<void>{};
-    if (!written) return written;
-    context_tree::diff(latest_.tree, state.tree,
-                       [&](const tree_entry* before, const tree_entry* after) {
-                         written = write_entry(before, after);
-                         return written.has_value();
-                       });
+    if (written) written = write_entries(state.tree);
     if (!written) return written;
     written = meta_.put(meta_key::checkpoint, head_of(state, replay_from));
     return written ? beside() : written;
@@ -198,10 +203,12 @@ result<void> checkpoint_table::write_salvaged(const context_tree& entries,
   });
 }
 
-result<void> checkpoint_table::set_aside(const version_vector& forgotten,
+result<void> checkpoint_table::set_aside(const context_tree* entries,
+                                         const version_vector& forgotten,
                                          const std::function<result<void>()>& beside) {
   return transact(database_, [&]() -> result<void> {
-    auto marked = meta_.put(meta_key::salvaged, salvage_mark{true, forgotten});
+    auto marked = entries ? write_entries(*entries) : result<void>{};
+    if (marked) marked = meta_.put(meta_key::salvaged, salvage_mark{true, forgotten});
     if (marked) marked = meta_.erase(meta_key::checkpoint);
     return marked ? beside() : marked;
   });

@@ -78,15 +78,17 @@ public:
   result<salvaged_entries> load_salvaged();
   /// Makes these the entries of a checkpoint that was lost. There must be no checkpoint.
   result<void> write_salvaged(const context_tree& entries, const salvage_mark& mark);
-  /// Treats the checkpoint as one that was lost, in one transaction. @param forgotten See
-  /// `saved_parts`. @param beside See `write`.
-  result<void> set_aside(const version_vector& forgotten,
+  /// Treats the checkpoint as one that was lost, in one transaction. Nothing else is asked of this
+  /// table then. @param entries what it is to hold before, or null: what it holds. @param forgotten
+  /// See `saved_parts`. @param beside See `write`.
+  result<void> set_aside(const context_tree* entries, const version_vector& forgotten,
                          const std::function<result<void>()>& beside);
 
 private:
   result<void> drop_salvaged();
   result<void> rewrite(const std::vector<std::string>& keys);
   result<void> write_entry(const tree_entry* before, const tree_entry* after);
+  result<void> write_entries(const context_tree& entries);
 
   SQLite::Database& database_;
   meta_table& meta_;

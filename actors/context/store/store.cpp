@@ -175,10 +175,10 @@ void context_store::reopen(const std::function<result<void>()>& meanwhile) {
 
 result<void> context_store::set_aside(const engine_state& state, const version_vector& forgotten) {
   auto& log = contents_->log;
+  auto entries = state.tree;
   if (!contents_->needs_state) {
-    auto whole = state;
-    keep_erasures(log, whole.tree);
-    if (auto written = checkpoint(whole); !written) return written;
+    if (auto sound = check_whole(state, log.base()); !sound) return sound;
+    keep_erasures(log, entries);
   }
   const auto without_log = [&] {
     auto cut = log.cut({});
@@ -187,7 +187,8 @@ result<void> context_store::set_aside(const engine_state& state, const version_v
   // What was coming is of a state that this node has no part in any more. If it cannot be removed,
   // the next transfer says so, and begins with it.
   static_cast<void>(transfer().remove());
-  auto marked = contents_->checkpoints.set_aside(forgotten, without_log);
+  auto marked = contents_->checkpoints.set_aside(contents_->needs_state ? nullptr : &entries,
+                                                 forgotten, without_log);
   if (marked) reopen();
   return marked;
 }
@@ -284,23 +285,30 @@ result<void> context_store::replay(const processed_changes& checkpointed,
 
 // -- checkpoint -----------------------------------------------------------------------------------
 
-/// Writes a checkpoint, and with it the base of the log, if that is another one now. @param keeps
-/// See `adopt`; or null.
-result<void> context_store::write_checkpoint(const engine_state& state,
-                                             const processed_changes& base,
-                                             const processed_changes* keeps) {
-  auto& log = contents_->log;
+/// Whether nothing would be lost if the log had this base and a checkpoint this state.
+result<void> context_store::check_whole(const engine_state& state,
+                                        const processed_changes& base) const {
   if (!state.processed.covers(base.latest()))
     return fail(error_code::internal,
                 "a checkpoint was to lack changes that are in no other place; join the latest "
                 "checkpoint first");
   for (const auto& each : state.processed.vector().entries()) {
     if (base.covers(dot{each.origin, each.incarnation, each.seq})) continue;
-    const auto last = log.last_of(incarnation_of(each));
+    const auto last = contents_->log.last_of(incarnation_of(each));
     if (!last) return fail(last.error());
     if (*last < each.seq)
       return fail(error_code::internal, "a checkpoint was to hold changes that are not in the log");
   }
+  return {};
+}
+
+/// Writes a checkpoint, and with it the base of the log, if that is another one now. @param keeps
+/// See `adopt`; or null.
+result<void> context_store::write_checkpoint(const engine_state& state,
+                                             const processed_changes& base,
+                                             const processed_changes* keeps) {
+  auto& log = contents_->log;
+  if (auto sound = check_whole(state, base); !sound) return sound;
   const auto replay_from = log.first_beyond(state.processed);
   if (!replay_from) return fail(replay_from.error());
   const bool is_new = base != log.base();

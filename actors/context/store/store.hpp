@@ -191,6 +191,7 @@ private:
                                                          store_options options);
   result<scrub_step> rebuild();
   explicit context_store(std::unique_ptr<contents> opened) noexcept;
+  result<void> check_whole(const engine_state& state, const processed_changes& base) const;
   result<void> write_checkpoint(const engine_state& state, const processed_changes& base,
                                 const processed_changes* keeps = nullptr);
 
