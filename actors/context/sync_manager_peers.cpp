@@ -192,6 +192,7 @@ bool sync_manager::is_ahead_of_origin(peer_id peer, const change_batch& batch) c
 /// the incarnation has ended which has made it: by what its node says in a later one, or because it
 /// is forgotten. Then that is still to come, or a node lies.
 bool sync_manager::is_premature(const change_record& record) const {
+/// @param peer who has sent it, or nobody, when it comes from this node's own log.
   const auto last = lost_transactions::last_at(record.path);
   if (!last) return false;
   const auto source = incarnation_of(*last);
@@ -220,7 +221,10 @@ std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part
     stored = upto;
   };
   const auto* sender = peers_.find(peer);
-  const auto from = sender ? sender->peer() : node_id{};
+  const bool is_logged = peer == peer_id{};
+  const auto from = is_logged ? engine_.own_incarnation().origin
+                    : sender  ? sender->peer()
+                              : node_id{};
   std::optional<error> broken;
   for (auto at = part.records.begin(); at != part.records.end() && !broken; ++at) {
     const auto id = at->dot;

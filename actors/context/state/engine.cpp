@@ -117,7 +117,7 @@ apply_outcome context_engine::apply_one(change_record record, std::uint64_t now_
   if (record.transaction.index == 0)
     if (const auto awaited = awaited_by(record))
       return buffer_until(*awaited, std::move(record), from);
-  return accept(std::move(record), now_ms);
+  return accept(std::move(record), now_ms, from);
 }
 
 /// A change of this very incarnation comes from elsewhere. Nobody but this node makes such changes,
@@ -179,7 +179,8 @@ apply_outcome context_engine::isolate_beside(equivocation found) {
 
 /// Takes the next change of its incarnation, which waits for no other one. Of a transaction, the
 /// first change has waited for all: one that is open needs nothing but its own changes to end.
-apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms) {
+apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms,
+                                     const node_id& from) {
   apply_outcome outcome;
   const auto source = incarnation_of(record.dot);
   const auto why = is_lost(record) ? std::nullopt : transactions_.misplaced(record);
@@ -190,7 +191,7 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
       return refuse(error_code::corrupt_data, describe(record) + " breaks a transaction: " +
                                                   "its first change does not name " +
                                                   to_string(*awaited) + ", which it needs");
-  if (const auto bound = passed_bound(record)) {
+  if (const auto bound = passed_bound(record, from)) {
     outcome.status = apply_status::overflow;
     outcome.problem =
         error{error_code::overloaded, describe(record) + " is not taken now: " + *bound, {}};
@@ -213,7 +214,7 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
                             {}};
   }
   const auto content = content_hash(record);
-  take(std::move(record), content, outcome.applied);
+  take({std::move(record), content, from}, outcome.applied);
   awaited_.remove(source);
   ready_.push_back(source);
   return outcome;
@@ -221,19 +222,19 @@ apply_outcome context_engine::accept(change_record record, std::uint64_t now_ms)
 
 /// Takes the next change of its incarnation. It becomes part of the state with the last change of
 /// its transaction.
-void context_engine::take(change_record record, std::uint64_t content,
-                          std::vector<applied_change>& applied) {
+void context_engine::take(open_transactions::part next, std::vector<applied_change>& applied) {
+  const auto& record = next.record;
   const auto source = incarnation_of(record.dot);
   const auto place = record.transaction;
   const auto forgotten = processed_.forgotten_of(source.origin);
   processed_.add(record);
   if (processed_.forgotten_of(source.origin) != forgotten) many_arrived(source.origin);
   if (place.count == 1) {
-    applied.push_back(integrate(std::move(record), content));
+    applied.push_back(integrate(std::move(next.record), next.content));
     return;
   }
   if (is_lost(record)) return arrived(record.dot);
-  transactions_.add({std::move(record), content});
+  transactions_.add(std::move(next));
   if (!place.is_last()) return;
   for (auto& each : transactions_.take(source))
     applied.push_back(integrate(std::move(each.record), each.content));
@@ -256,7 +257,7 @@ result<void> context_engine::replay(change_record record, std::uint64_t now_ms) 
   if (record.dot.origin == own_.origin) take_time(record.dot, record.timestamp, now_ms);
   const auto content = content_hash(record);
   std::vector<applied_change> seen_by_nobody;
-  take(std::move(record), content, seen_by_nobody);
+  take({std::move(record), content, own_.origin}, seen_by_nobody);
   return {};
 }
 

@@ -209,7 +209,8 @@ public:
   /// this node has yet to write waits, with an alarm. One in the name of an earlier incarnation of
   /// this node, far ahead of wall time, is applied with an alarm and does not move the clock. One
   /// in the name of a later incarnation is applied with an alarm.
-  /// @param from who has sent it: see `drop_waiting_from`.
+  /// @param from who has sent it: see `drop_waiting_from`. This node itself, when it comes from its
+  /// own log: then no bound keeps it out that it has passed before.
   apply_outcome apply(change_record record, std::uint64_t now_ms, const node_id& from = {});
 
   /// Takes out of quarantine what these local writes overwrite; counts the dots.
@@ -348,9 +349,10 @@ private:
   bool has_arrived(const observed_change& seen) const noexcept;
   bool has_arrived(const dot& last) const noexcept;
   std::optional<dot> awaited_by(const change_record& record) const;
-  std::optional<std::string> passed_bound(const change_record& record) const;
+  std::optional<std::string> passed_bound(const change_record& record, const node_id& from) const;
   std::optional<std::string> too_many_siblings(const path& where,
-                                               std::span<const change_record* const> changes) const;
+                                               std::span<const change_record* const> changes,
+                                               bool is_logged) const;
   static apply_outcome refuse(error_code code, std::string why);
   bool has_quarantine_room(const equivocation& more) const noexcept;
   apply_outcome isolate(equivocation found);
@@ -360,7 +362,7 @@ private:
   apply_outcome apply_again(change_record record);
   apply_outcome buffer(change_record record, const node_id& from);
   apply_outcome buffer_until(const dot& awaited, change_record record, const node_id& from);
-  apply_outcome accept(change_record record, std::uint64_t now_ms);
+  apply_outcome accept(change_record record, std::uint64_t now_ms, const node_id& from);
   void release_ready(apply_outcome& outcome, std::uint64_t now_ms);
   bool is_lost(const change_record& record) const;
   bool counts(const dot& last) const;
@@ -377,7 +379,7 @@ private:
                  std::vector<change_record>* seen);
   void all_arrived();
 
-  void take(change_record record, std::uint64_t content, std::vector<applied_change>& applied);
+  void take(open_transactions::part next, std::vector<applied_change>& applied);
   applied_change integrate(change_record record, std::uint64_t content);
   /// Gets the siblings of a path, may add to a record what it observed, and returns its content
   /// hash.

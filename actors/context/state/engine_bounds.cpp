@@ -28,33 +28,37 @@ std::vector<version_entry> context_engine::ended_by_first() const {
 }
 
 /// Why the next change of its incarnation is not taken now, or nothing. What becomes part of the
-/// state with the last change of a transaction is looked at then.
-std::optional<std::string> context_engine::passed_bound(const change_record& record) const {
+/// state with the last change of a transaction is looked at then. What this node has in its log it
+/// has taken before: there may be no other place that has it.
+std::optional<std::string> context_engine::passed_bound(const change_record& record,
+                                                        const node_id& from) const {
+  const bool is_logged = from == own_.origin;
   const auto source = incarnation_of(record.dot);
   const bool ends_others = std::ranges::any_of(record.after, [&](const version_entry& each) {
     return each.origin == source.origin && each.incarnation < source.incarnation &&
            seq_at(vector(), incarnation_of(each)) == each.seq;
   });
-  if (seq_at(vector(), source) == 0 && !ends_others && has_too_many_incarnations(source.origin))
+  if (!is_logged && seq_at(vector(), source) == 0 && !ends_others &&
+      has_too_many_incarnations(source.origin))
     return "too many incarnations, of its node or of all, are known already";
   if (is_lost(record)) return std::nullopt;
-  if (record.transaction.count > 1 && !transactions_.has_room(record))
+  if (!is_logged && record.transaction.count > 1 && !transactions_.has_room(record, from))
     return "transactions that have not arrived as a whole use up their memory";
   if (!record.transaction.is_last()) return std::nullopt;
   const auto* open = transactions_.find(source);
-  if (!open) return too_many_siblings(record.path, std::array{&record});
+  if (!open) return too_many_siblings(record.path, std::array{&record}, is_logged);
   std::map<path, std::vector<const change_record*>> by_path;
   for (const auto& part : *open) by_path[part.record.path].push_back(&part.record);
   by_path[record.path].push_back(&record);
   for (const auto& [where, changes] : by_path)
-    if (auto full = too_many_siblings(where, changes)) return full;
+    if (auto full = too_many_siblings(where, changes, is_logged)) return full;
   return std::nullopt;
 }
 
 /// Why these changes of one incarnation to a path, which follow each other, cannot all be siblings
 /// there. One bound is for one node, so that none takes the room of the others.
 std::optional<std::string> context_engine::too_many_siblings(
-    const path& where, std::span<const change_record* const> changes) const {
+    const path& where, std::span<const change_record* const> changes, bool is_logged) const {
   const auto never_full = std::min(limits_.max_siblings, limits_.max_siblings_of_node) - 1;
   if (most_siblings_ < never_full) return std::nullopt;
   const auto entry = tree_.find(where);
@@ -68,8 +72,9 @@ std::optional<std::string> context_engine::too_many_siblings(
     siblings.push_back(sibling::of(*each, 0));
     const auto of_node = std::ranges::count(
         siblings, each->dot.origin, [](const sibling& stands) { return stands.dot.origin; });
-    const bool is_full = siblings.size() > limits_.max_siblings ||
-                         static_cast<std::size_t>(of_node) > limits_.max_siblings_of_node;
+    const bool is_full =
+        !is_logged && (siblings.size() > limits_.max_siblings ||
+                       static_cast<std::size_t>(of_node) > limits_.max_siblings_of_node);
     if (is_full && overwritten == 0)
       return "the path has " + std::to_string(found.size()) +
              " concurrent writes already; a write to it makes room";

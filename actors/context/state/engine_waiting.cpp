@@ -133,9 +133,9 @@ void context_engine::release_ready(apply_outcome& outcome, std::uint64_t now_ms)
     }
     awaited_.remove(source);
     if (!waiting) continue;
-    auto record = *waiting_.take(next);
-    auto copy = record;
-    auto one = accept(std::move(record), now_ms);
+    auto taken = *waiting_.take(next);
+    auto copy = taken.record;
+    auto one = accept(std::move(taken.record), now_ms, taken.from);
     outcome.alarm = outcome.alarm || one.alarm;
     if (one.problem && !outcome.problem) outcome.problem = std::move(one.problem);
     if (one.status != apply_status::applied) continue;  // it must be sent again, or is refused

@@ -24,12 +24,13 @@ std::optional<std::string> open_transactions::misplaced(const change_record& nex
   return std::nullopt;
 }
 
-bool open_transactions::has_room(const change_record& next) const noexcept {
+bool open_transactions::has_room(const change_record& next, const node_id& from) const noexcept {
   if (next.transaction.index > 0) return true;
   const auto weight = next.transaction.weight;
   if (announced_ + weight <= max_weight_ || open_.empty()) return true;
-  const auto found = announced_by_.find(next.dot.origin);
+  const auto found = announced_by_.find(holder_of(next, from));
   const auto has = found == announced_by_.end() ? 0 : found->second;
+  if (has == 0 && announced_ + weight <= most_times * max_weight_) return true;
   return has + weight <= max_weight_ / (announced_by_.size() + (has == 0 ? 1 : 0));
 }
 
@@ -39,7 +40,7 @@ void open_transactions::add(part next) {
   TROUPE_ASSERT(parts.size() == place.index, "a transaction grows in order");
   if (place.index == 0) {
     announced_ += place.weight;
-    announced_by_[next.record.dot.origin] += place.weight;
+    announced_by_[holder_of(next.record, next.from)] += place.weight;
   }
   weight += next.record.weight();
   ++parts_;
@@ -50,9 +51,10 @@ std::vector<open_transactions::part> open_transactions::take(const incarnation_i
   auto taken = open_.extract(source);
   if (taken.empty()) return {};
   auto& parts = taken.mapped().parts;
-  const auto weight = parts.front().record.transaction.weight;
+  const auto& [first, content, from] = parts.front();
+  const auto weight = first.transaction.weight;
   announced_ -= weight;
-  const auto by = announced_by_.find(source.origin);
+  const auto by = announced_by_.find(holder_of(first, from));
   if ((by->second -= weight) == 0) announced_by_.erase(by);
   parts_ -= parts.size();
   return std::move(parts);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,13 +20,18 @@ inline dot last_of_transaction(const change_record& record) noexcept {
 }
 
 /// The beginnings of transactions of other nodes whose last change has not arrived. Readers see
-/// nothing of them. An incarnation has one at most, because its changes arrive in order. Pure.
+/// nothing of them. An incarnation has one at most, because its changes arrive in order. Their
+/// room is shared between those who have sent their first changes: origins can be invented. What a
+/// node has made itself has another share than what it passes on. Pure.
 class open_transactions {
 public:
+  static constexpr std::uint64_t most_times = 4;
+
   /// A change that has arrived, with its `content_hash`.
   struct part {
     change_record record;
     std::uint64_t content = 0;
+    node_id from;  ///< Who has sent it.
 
     /// The sequence number of the last change of the transaction.
     std::uint64_t last() const noexcept { return last_of_transaction(record).seq; }
@@ -38,9 +44,11 @@ public:
   /// transaction that is open, within the weight that was announced, or begin one when none is.
   std::optional<std::string> misplaced(const change_record& next) const;
   /// Whether there is room for another change. A transaction that has begun has room. Another one
-  /// begins when its weight fits, when it is the only one, or within an equal share of its node: no
-  /// node keeps out the others, and all together may weigh a few times the bound.
-  bool has_room(const change_record& next) const noexcept;
+  /// begins when its weight fits, within an equal share, or as the only one of its share while all
+  /// together stay within `most_times` the bound: a share is no use to what is larger. So none
+  /// keeps out the others; who invents senders, too, keeps out what is large.
+  /// @param from who has sent it.
+  bool has_room(const change_record& next, const node_id& from) const noexcept;
   /// Adds the next change of its incarnation, which is not misplaced. O(log n).
   void add(part next);
   /// Removes and returns what is open of an incarnation, in order. Empty when there is none.
@@ -71,9 +79,19 @@ private:
     std::uint64_t weight = 0;  ///< Of the parts.
   };
 
+  /// Whose share it is.
+  struct holder {
+    node_id from;
+    bool has_made_it = false;
+    friend auto operator<=>(const holder&, const holder&) = default;
+  };
+  static holder holder_of(const change_record& first, const node_id& from) noexcept {
+    return {from, first.dot.origin == from};
+  }
+
   std::uint64_t max_weight_;
   std::uint64_t announced_ = 0;  ///< Weight of all that are open.
-  std::map<node_id, std::uint64_t> announced_by_;
+  std::map<holder, std::uint64_t> announced_by_;
   std::size_t parts_ = 0;  ///< Of all.
   std::map<incarnation_id, transaction> open_;
 };

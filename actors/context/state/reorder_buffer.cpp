@@ -1,5 +1,7 @@
 #include <troupe/actors/context/state/reorder_buffer.hpp>
 
+#include <iterator>
+
 #include <troupe/actors/context/state/incarnation_of.hpp>
 
 namespace troupe {
@@ -39,25 +41,29 @@ const change_record* reorder_buffer::find(const dot& id) const noexcept {
   return at == waiting_.end() ? nullptr : &at->second.record;
 }
 
-std::optional<change_record> reorder_buffer::take(const dot& id) {
+std::optional<reorder_buffer::waiting> reorder_buffer::take(const dot& id) {
   const auto at = waiting_.find(id);
   if (at == waiting_.end()) return std::nullopt;
   count_out(at->second);
-  std::optional<change_record> record{std::move(at->second.record)};
+  std::optional<waiting> taken{std::move(at->second)};
   waiting_.erase(at);
-  return record;
+  return taken;
+}
+
+reorder_buffer::all_waiting::iterator reorder_buffer::drop(all_waiting::iterator at) noexcept {
+  count_out(at->second);
+  return waiting_.erase(at);
 }
 
 void reorder_buffer::drop_of(const node_id& origin, const processed_changes& processed) noexcept {
   auto at = waiting_.lower_bound(dot{origin, 0, 0});
-  while (at != waiting_.end() && at->first.origin == origin) {
-    if (!processed.covers(at->first)) {
-      ++at;
-      continue;
-    }
-    count_out(at->second);
-    at = waiting_.erase(at);
-  }
+  while (at != waiting_.end() && at->first.origin == origin)
+    at = processed.covers(at->first) ? drop(at) : std::next(at);
+}
+
+void reorder_buffer::drop_of(const node_id& origin) noexcept {
+  auto at = waiting_.lower_bound(dot{origin, 0, 0});
+  while (at != waiting_.end() && at->first.origin == origin) at = drop(at);
 }
 
 void reorder_buffer::drop_all() noexcept {
@@ -67,14 +73,8 @@ void reorder_buffer::drop_all() noexcept {
 }
 
 void reorder_buffer::drop_from(const node_id& sender) noexcept {
-  for (auto at = waiting_.begin(); at != waiting_.end() && of_sender_.contains(sender);) {
-    if (at->second.from != sender) {
-      ++at;
-      continue;
-    }
-    count_out(at->second);
-    at = waiting_.erase(at);
-  }
+  for (auto at = waiting_.begin(); at != waiting_.end() && of_sender_.contains(sender);)
+    at = at->second.from == sender ? drop(at) : std::next(at);
 }
 
 std::vector<incarnation_id> reorder_buffer::sources() const {

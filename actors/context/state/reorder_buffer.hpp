@@ -18,6 +18,10 @@ namespace troupe {
 class reorder_buffer {
 public:
   enum class outcome { stored, duplicate, different_content, full };
+  struct waiting {
+    change_record record;
+    node_id from;  ///< Who has sent it.
+  };
 
   /// @param max_records at least 1. @param max_bytes approximate memory.
   reorder_buffer(std::size_t max_records, std::size_t max_bytes) noexcept
@@ -29,9 +33,11 @@ public:
   /// The waiting change with this dot, or null. O(log n).
   const change_record* find(const dot& id) const noexcept;
   /// Removes and returns the waiting change with this dot. O(log n).
-  std::optional<change_record> take(const dot& id);
+  std::optional<waiting> take(const dot& id);
   /// Drops the changes of a node that are there already. O(changes of the node).
   void drop_of(const node_id& origin, const processed_changes& processed) noexcept;
+  /// Drops all changes of a node. O(those).
+  void drop_of(const node_id& origin) noexcept;
   void drop_all() noexcept;
   /// Drops what a sender has sent. O(n), or O(1) when that is nothing.
   void drop_from(const node_id& sender) noexcept;
@@ -47,14 +53,11 @@ private:
   struct amount {
     std::size_t records = 0, bytes = 0;
   };
-  struct waiting {
-    change_record record;
-    node_id from;
-  };
   using all_waiting = std::map<dot, waiting>;
 
   bool has_room(const node_id& from, std::size_t bytes) const noexcept;
   void count_out(const waiting& each) noexcept;
+  all_waiting::iterator drop(all_waiting::iterator at) noexcept;
 
   std::size_t max_records_, max_bytes_;
   std::size_t bytes_ = 0;

@@ -134,7 +134,7 @@ TEST_CASE("another change under the dot of a part is an alarm") {
   CHECK(status_of(engine, all[1]) == apply_status::applied);
 }
 
-TEST_CASE("open transactions are bounded, and no node keeps out the others") {
+TEST_CASE("open transactions are bounded, and no sender keeps out the others") {
   engine_limits limits;
   limits.max_open_weight = 20'000;
   context_engine engine{node(1), 1, {}, limits};
@@ -142,15 +142,45 @@ TEST_CASE("open transactions are bounded, and no node keeps out the others") {
     return together({put({node(origin), incarnation, 1}, "/a", std::string(bytes, 'x')),
                      put({node(origin), incarnation, 2}, "/b", std::string(bytes, 'x'))});
   };
-  const auto large = of(2, 1, 8000), more = of(2, 2, 2000), other = of(3, 1, 8000),
-             small = of(4, 1, 4000);
-  CHECK(status_of(engine, large[0]) == apply_status::applied);
-  CHECK(status_of(engine, more[0]) == apply_status::overflow);
-  CHECK(status_of(engine, other[0]) == apply_status::overflow);
-  CHECK(status_of(engine, small[0]) == apply_status::applied);
-  for (const auto* each : {&large, &small})
-    CHECK(status_of(engine, each->back()) == apply_status::applied);
-  for (const auto& each : other) CHECK(status_of(engine, each) == apply_status::applied);
+  const auto large = of(2, 1, 8000), invented = of(3, 1, 8000), more = of(4, 1, 2000);
+  CHECK(status_of(engine, large[0], node(2)) == apply_status::applied);
+  CHECK(status_of(engine, invented[0], node(2)) == apply_status::applied);  // not its own share
+  CHECK(status_of(engine, more[0], node(2)) == apply_status::overflow);
+  const auto honest = of(5, 1, 8000), next = of(5, 2, 8000);
+  CHECK(status_of(engine, honest[0], node(5)) == apply_status::applied);
+  CHECK(status_of(engine, next[0], node(5)) == apply_status::overflow);
+  CHECK(status_of(engine, more[0], node(7)) == apply_status::applied);
+  // All together are within a few times the bound.
+  const auto last = of(8, 1, 8000), other = of(9, 1, 8000), tiny = of(9, 2, 500);
+  CHECK(status_of(engine, last[0], node(8)) == apply_status::applied);
+  CHECK(status_of(engine, other[0], node(9)) == apply_status::overflow);
+  CHECK(status_of(engine, tiny[0], node(9)) == apply_status::applied);
+  for (const auto* each : {&large, &invented, &honest, &more, &last, &tiny})
+    CHECK(status_of(engine, each->back(), node(2)) == apply_status::applied);
+  for (const auto& each : other) CHECK(status_of(engine, each, node(9)) == apply_status::applied);
+  CHECK(engine.open() == 0);
+}
+
+TEST_CASE("no bound keeps out what this node had taken before") {
+  engine_limits limits;
+  limits.max_open_weight = 1;
+  limits.max_incarnations = 2;
+  limits.max_siblings = 2;
+  context_engine engine{node(1), 1, {}, limits};
+  const auto of = [](unsigned origin) {
+    return together({put({node(origin), 1, 1}, "/a", 1), put({node(origin), 1, 2}, "/b", 2)});
+  };
+  const auto first = of(2), second = of(3), third = of(4);
+  const auto other = put({node(5), 1, 1}, "/a", 3);
+  REQUIRE(status_of(engine, first[0], node(2)) == apply_status::applied);
+  CHECK(status_of(engine, second[0], node(2)) == apply_status::overflow);
+  CHECK(status_of(engine, second[0], node(1)) == apply_status::applied);
+  CHECK(status_of(engine, other, node(2)) == apply_status::overflow);
+  CHECK(status_of(engine, other, node(1)) == apply_status::applied);
+  CHECK(status_of(engine, third[0], node(1)) == apply_status::applied);
+  for (const auto& each : {first[1], second[1], third[1]})
+    CHECK(status_of(engine, each, node(1)) == apply_status::applied);
+  CHECK(siblings_of(engine, a).size() == 4);
   CHECK(engine.open() == 0);
 }
 
