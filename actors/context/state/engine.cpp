@@ -51,10 +51,14 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) quarantine_weight_ += each.weight();
   const auto lost = lost_transactions::all(tree_);
+  const auto has_all = [this](const lost_transactions::span& each) {
+    return processed_.at(incarnation_of(each.last)) >= each.last.seq;
+  };
   tree_.visit_from({}, [&](const tree_entry& entry) {
     const auto siblings = entry.siblings();
     for (const auto& each : siblings)
-      if (const auto* found = lost_transactions::find(lost, each.dot)) overrule(found->last, tree_);
+      if (const auto* found = lost_transactions::find(lost, each.dot); found && has_all(*found))
+        overrule(found->last, tree_);
     conflicts_ += is_conflict(siblings) ? 1 : 0;
     most_siblings_ = std::max(most_siblings_, siblings.size());
     const auto where = path::from_checked(std::string{entry.path()});

@@ -370,6 +370,8 @@ private:
   void heed(const path& where);
   void heed_joined(const context_tree& before);
   void drop_waiting();
+  void drop_waiting_of(const node_id& origin);
+  void let_waits_go();
   void arrived(const dot& id);
   void many_arrived(const node_id& origin);
   std::optional<error> refusal_to_join(const engine_state& theirs,

@@ -161,15 +161,21 @@ void context_engine::overrule(const dot& last, const context_tree& by) {
     overruled_by_.raise(each.origin, each.incarnation, each.seq);
 }
 
-/// A value at this path may be one with which the cluster speaks of itself: that a node is
-/// forgotten, that a transaction is sought, or lost. What waits is to come again then, from those
-/// who have it on their disks: it may have come from who is forgotten, and nobody may take it for
-/// something that this node has. What is open of a lost transaction is let go.
+/// A value at this path may be one with which the cluster speaks of a node: that it is forgotten,
+/// or that a transaction of it is sought. What waits of the node, or was sent by one that
+/// is forgotten, is to come again then, from those who have it on their disks: nobody may take it
+/// for something that this node has. What is open of a lost transaction is let go.
 void context_engine::heed(const path& where) {
   if (!is_within(reserved_path, where.text())) return;
   const auto last = lost_transactions::last_at(where);
   may_be_lost_ = may_be_lost_ || last;
-  if (!last || !lost_transactions::has(tree_, *last)) return drop_waiting();
+  if (!last) {
+    const auto node = parse_uuid(where.text().substr(where.text().rfind('/') + 1));
+    if (!node) return;
+    drop_waiting_of(node_id{*node});
+    return drop_waiting_from(node_id{*node});
+  }
+  if (!lost_transactions::has(tree_, *last)) return drop_waiting_of(last->origin);
   const auto source = incarnation_of(*last);
   const auto* open = transactions_.find(source);
   if (!open || !is_lost(open->front().record)) return;
@@ -192,8 +198,18 @@ void context_engine::drop_waiting() {
   awaited_ = {};
 }
 
+void context_engine::drop_waiting_of(const node_id& origin) {
+  waiting_.drop_of(origin);
+  let_waits_go();
+}
+
 void context_engine::drop_waiting_from(const node_id& sender) {
   waiting_.drop_from(sender);
+  let_waits_go();
+}
+
+/// What no longer waits awaits nothing.
+void context_engine::let_waits_go() {
   awaited_.remove_if([this](const dot& waits) { return !waiting_.find(waits); });
 }
 

@@ -54,7 +54,9 @@ std::optional<dot> lost_transactions::last_at(const path& where) {
   const auto incarnation = seq ? take_number(text) : std::nullopt;
   if (!incarnation || text.empty()) return std::nullopt;
   const auto origin = parse_uuid(text.substr(1));
-  return origin ? std::optional{dot{node_id{*origin}, *incarnation, *seq}} : std::nullopt;
+  if (!origin || *incarnation == 0 || *seq == 0) return std::nullopt;
+  const dot last{node_id{*origin}, *incarnation, *seq};
+  return place_of(last) == where ? std::optional{last} : std::nullopt;
 }
 
 value lost_transactions::sought(std::uint64_t now_ms) {

@@ -22,7 +22,8 @@ struct lost_transactions {
 
   /// Where the value of a transaction is. @param last its last change.
   static path place_of(const dot& last);
-  /// The last change of the transaction whose place this is, if it is one.
+  /// The last change of the transaction whose place this is, if it is one, written as `place_of`
+  /// does.
   static std::optional<dot> last_at(const path& where);
 
   /// The value of a transaction whose rest is looked for. @param now_ms wall time, for people.

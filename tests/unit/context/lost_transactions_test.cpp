@@ -39,7 +39,8 @@ TEST_CASE("the place of a lost transaction names its last change") {
   for (const auto& other : {"/_sys/transactions", "/_sys/transactions/1", "/_sys/transactions/1/1",
                             "/_sys/members/x/1/1", "/_sys/transactions/nobody/1/1"})
     CHECK_FALSE(lost_transactions::last_at(path{other}));
-  for (const auto& number : {"x", "1x", "-1", "18446744073709551616"}) {
+  CHECK_FALSE(lost_transactions::last_at(path{"/_sys/transactionsX" + id + "/1/1"}));
+  for (const auto& number : {"x", "1x", "-1", "18446744073709551616", "0", "01"}) {
     CHECK_FALSE(lost_transactions::last_at(path{"/_sys/transactions/" + id + "/1/" + number}));
     CHECK_FALSE(lost_transactions::last_at(path{"/_sys/transactions/" + id + "/" + number + "/1"}));
   }
@@ -194,6 +195,8 @@ TEST_CASE("a replica that counts a transaction is overruled by who says that it 
     for (const auto& each : {says_lost(9), sought})
       REQUIRE(status_of(engine, each) == apply_status::applied);
     CHECK(engine.overruled_by().entries().empty());
+    context_engine again{node(1), 2, engine.state()};
+    CHECK(again.overruled_by().entries().empty());
   }
 }
 
@@ -219,18 +222,24 @@ TEST_CASE("a state is not joined that counts a transaction which is lost here") 
   CHECK_FALSE(engine.view(a));
 }
 
-TEST_CASE("what waits is dropped when the cluster speaks of itself, and may come again") {
+TEST_CASE("what waits of a node is dropped when the cluster speaks of it, and may come again") {
   context_engine engine{node(1), 1};
   const auto all = three();
+  const auto unrelated = put({node(3), 9, 2}, "/c", 1);
   REQUIRE(status_of(engine, all[0]) == apply_status::applied);
-  for (const auto& each : {put({node(3), 9, 2}, "/c", 1), all[2]})
-    REQUIRE(status_of(engine, each) == apply_status::buffered);
+  for (const auto& each : {unrelated, all[2]})
+    REQUIRE(status_of(engine, each, node(7)) == apply_status::buffered);
   auto said = says_lost(3);
+  std::vector<dot_range> missing{{node(3), 9, 1, 1}};
   SUBCASE("a transaction is sought") { said.new_value = lost_transactions::sought(noon); }
-  SUBCASE("a node is forgotten") { said = farewell_of(7, 3, 1, {}); }
+  SUBCASE("a node is forgotten") { said = farewell_of(2, 3, 1, {}); }
+  SUBCASE("one is forgotten that has sent it") {
+    said = farewell_of(7, 3, 1, {});
+    missing.clear();
+  }
   REQUIRE(status_of(engine, said) == apply_status::applied);
-  CHECK(engine.buffered() == 0);
-  CHECK(engine.missing().empty());
+  CHECK(engine.buffered() == missing.size());
+  CHECK(engine.missing() == missing);
   REQUIRE(status_of(engine, all[1]) == apply_status::applied);
   CHECK(engine.open() == 2);
   CHECK(status_of(engine, all[2]) == apply_status::applied);
