@@ -28,10 +28,17 @@ bool open_transactions::has_room(const change_record& next, const node_id& from)
   if (next.transaction.index > 0) return true;
   const auto weight = next.transaction.weight;
   if (announced_ + weight <= max_weight_ || open_.empty()) return true;
-  const auto found = announced_by_.find(holder_of(next, from));
-  const auto has = found == announced_by_.end() ? 0 : found->second;
-  if (has == 0 && announced_ + weight <= most_times * max_weight_) return true;
-  return has + weight <= max_weight_ / (announced_by_.size() + (has == 0 ? 1 : 0));
+  const auto found = held_.find(holder_of(next, from));
+  const bool is_new = found == held_.end();
+  if (is_new && announced_ + weight <= most_times * max_weight_) return true;
+  const auto share = max_weight_ / (held_.size() + (is_new ? 1 : 0));
+  if (is_new) return weight <= share;
+  const auto& [held, by_origin] = found->second;
+  if (held + weight <= share) return true;
+  const auto of_origin = by_origin.find(next.dot.origin);
+  const bool is_first = of_origin == by_origin.end();
+  const auto has = is_first ? 0 : of_origin->second;
+  return has + weight <= share / (by_origin.size() + (is_first ? 1 : 0));
 }
 
 void open_transactions::add(part next) {
@@ -40,7 +47,9 @@ void open_transactions::add(part next) {
   TROUPE_ASSERT(parts.size() == place.index, "a transaction grows in order");
   if (place.index == 0) {
     announced_ += place.weight;
-    announced_by_[holder_of(next.record, next.from)] += place.weight;
+    auto& [held, by_origin] = held_[holder_of(next.record, next.from)];
+    held += place.weight;
+    by_origin[next.record.dot.origin] += place.weight;
   }
   weight += next.record.weight();
   ++parts_;
@@ -54,8 +63,11 @@ std::vector<open_transactions::part> open_transactions::take(const incarnation_i
   const auto& [first, content, from] = parts.front();
   const auto weight = first.transaction.weight;
   announced_ -= weight;
-  const auto by = announced_by_.find(holder_of(first, from));
-  if ((by->second -= weight) == 0) announced_by_.erase(by);
+  const auto by = held_.find(holder_of(first, from));
+  auto& [held, by_origin] = by->second;
+  const auto of_origin = by_origin.find(source.origin);
+  if ((of_origin->second -= weight) == 0) by_origin.erase(of_origin);
+  if ((held -= weight) == 0) held_.erase(by);
   parts_ -= parts.size();
   return std::move(parts);
 }

@@ -44,9 +44,10 @@ public:
   /// transaction that is open, within the weight that was announced, or begin one when none is.
   std::optional<std::string> misplaced(const change_record& next) const;
   /// Whether there is room for another change. A transaction that has begun has room. Another one
-  /// begins when its weight fits, within an equal share, or as the only one of its share while all
-  /// together stay within `most_times` the bound: a share is no use to what is larger. So none
-  /// keeps out the others; who invents senders, too, keeps out what is large.
+  /// begins when its weight fits, within an equal share of its sender, or within an equal part of
+  /// that share for its origin; or as the only one of its share while all together stay within
+  /// `most_times` the bound, as a share is no use to what is larger. So none keeps out the others;
+  /// who invents senders, too, keeps out what is large.
   /// @param from who has sent it.
   bool has_room(const change_record& next, const node_id& from) const noexcept;
   /// Adds the next change of its incarnation, which is not misplaced. O(log n).
@@ -79,6 +80,11 @@ private:
     std::uint64_t weight = 0;  ///< Of the parts.
   };
 
+  /// What a holder of a share has open.
+  struct holding {
+    std::uint64_t weight = 0;
+    std::map<node_id, std::uint64_t> by_origin;
+  };
   /// Whose share it is.
   struct holder {
     node_id from;
@@ -91,7 +97,7 @@ private:
 
   std::uint64_t max_weight_;
   std::uint64_t announced_ = 0;  ///< Weight of all that are open.
-  std::map<holder, std::uint64_t> announced_by_;
+  std::map<holder, holding> held_;
   std::size_t parts_ = 0;  ///< Of all.
   std::map<incarnation_id, transaction> open_;
 };

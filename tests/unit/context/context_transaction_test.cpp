@@ -142,10 +142,12 @@ TEST_CASE("open transactions are bounded, and no sender keeps out the others") {
     return together({put({node(origin), incarnation, 1}, "/a", std::string(bytes, 'x')),
                      put({node(origin), incarnation, 2}, "/b", std::string(bytes, 'x'))});
   };
-  const auto large = of(2, 1, 8000), invented = of(3, 1, 8000), more = of(4, 1, 2000);
+  const auto large = of(2, 1, 8000), invented = of(3, 1, 8000), more = of(4, 1, 3000);
   CHECK(status_of(engine, large[0], node(2)) == apply_status::applied);
   CHECK(status_of(engine, invented[0], node(2)) == apply_status::applied);  // not its own share
   CHECK(status_of(engine, more[0], node(2)) == apply_status::overflow);
+  const auto passed_on = of(10, 1, 1000);  // within the part of its origin
+  CHECK(status_of(engine, passed_on[0], node(2)) == apply_status::applied);
   const auto honest = of(5, 1, 8000), next = of(5, 2, 8000);
   CHECK(status_of(engine, honest[0], node(5)) == apply_status::applied);
   CHECK(status_of(engine, next[0], node(5)) == apply_status::overflow);
@@ -155,7 +157,7 @@ TEST_CASE("open transactions are bounded, and no sender keeps out the others") {
   CHECK(status_of(engine, last[0], node(8)) == apply_status::applied);
   CHECK(status_of(engine, other[0], node(9)) == apply_status::overflow);
   CHECK(status_of(engine, tiny[0], node(9)) == apply_status::applied);
-  for (const auto* each : {&large, &invented, &honest, &more, &last, &tiny})
+  for (const auto* each : {&large, &invented, &passed_on, &honest, &more, &last, &tiny})
     CHECK(status_of(engine, each->back(), node(2)) == apply_status::applied);
   for (const auto& each : other) CHECK(status_of(engine, each, node(9)) == apply_status::applied);
   CHECK(engine.open() == 0);
