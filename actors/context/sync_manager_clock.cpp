@@ -47,11 +47,6 @@ void sync_manager::watch_clock() {
 
 std::optional<error> sync_manager::refusal_to_correct_clock() const {
   if (auto refused = refusal_to_write()) return refused;
-  if (const auto ahead = peer_clocks_.own_ahead_ms(); ahead != 0)
-    return error{error_code::failed_precondition,
-                 "this node's clock is " + in_words(ahead) +
-                     " those of most nodes with which it has links: set it right first",
-                 {}};
   if (clocks_.own_ahead_ms() > 0) return std::nullopt;
   return error{error_code::failed_precondition,
                "the times of this node's changes are not ahead of its clock: there is nothing to "
@@ -67,13 +62,13 @@ clock_checked sync_manager::clock() const {
 std::vector<std::string> sync_manager::clock_problems() const {
   std::vector<std::string> all;
   const auto wrong_ms = peer_clocks_.own_ahead_ms();
-  // What is ahead of a wrong clock need not be ahead of a right one.
-  if (const auto ahead = clocks_.own_ahead_ms(); ahead > 0 && wrong_ms == 0)
-    all.push_back(
-        "the times of this node's changes are " + in_words(ahead) +
-        " ahead of its clock, which was wrong once, and they win conflicts. 'troupe context "
-        "clock --correct' and a restart end that for later changes; values keep their "
-        "times until they are written again");
+  if (const auto ahead = clocks_.own_ahead_ms(); ahead > 0)
+    all.push_back("the times of this node's changes are " + in_words(ahead) +
+                  " ahead of its clock, which " + (wrong_ms != 0 ? "is wrong now, or " : "") +
+                  "was wrong once, and they win conflicts. " +
+                  (wrong_ms != 0 ? "Set the clock right first; if that is not enough, " : "") +
+                  "'troupe context clock --correct' and a restart end that for later changes; "
+                  "values keep their times until they are written again");
   for (const auto& [node, ahead] : clocks_.others())
     all.push_back("the times of the changes of node " + to_string(node) + " are " +
                   in_words(ahead) +

@@ -35,7 +35,11 @@ result<void> check_clock_of(app_state& app, client& node, bool correct) {
     std::printf("the clock of node %s is %s %s\n", to_string(each.node).c_str(),
                 differs(each.ahead_ms).c_str(),
                 checked->clock_ahead_ms != 0 ? "those of most" : "this node's");
-  if (correct)
+  if (correct && checked->clock_ahead_ms != 0)
+    confirm(app,
+            "the next start corrects it: set this machine's clock right, then stop the node "
+            "and start it again");
+  else if (correct)
     confirm(app, "the next start corrects it: stop the node and start it again");
   else if (checked->clock_ahead_ms != 0)
     remark(app, "set this machine's clock right");
