@@ -44,7 +44,7 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 98 
 	@cmake --build build-coverage -j $(JOBS)
 	@find build-coverage -name '*.gcda' -delete
 	@cd build-coverage && $(CTEST)
-	@gcovr --root . --object-directory build-coverage --gcov-ignore-parse-errors \
+	@gcovr -j $(JOBS) --root . --object-directory build-coverage --gcov-ignore-parse-errors \
 	  --filter 'messages/' --filter 'plugins/' --filter 'actors/' --filter 'runtime/' \
 	  --exclude-unreachable-branches --fail-under-line 98 \
 	  --txt build-coverage/coverage.txt --print-summary
