@@ -144,7 +144,8 @@ struct list_members {
 
 /// `context.forget_member`: the cluster goes on without a member that does not come back. When it
 /// does all the same, it takes the state of the others, and what it had not sent is kept in a file
-/// of its data directory.
+/// of its data directory. Of a node that is no member it gives up the transactions that have come
+/// in part only.
 struct forget_member {
   static constexpr std::string_view method = "context.forget_member";
   using answer = struct member_list;

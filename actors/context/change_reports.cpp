@@ -29,6 +29,14 @@ void change_reports::problem(const dot& id, const apply_outcome& outcome,
                     {{"dot", to_string(id)}, {"reason", foreign_text{outcome.problem->message}}}});
 }
 
+void change_reports::lost(const dot& last, std::vector<sync_effect>& effects) {
+  if (!losses_.admit()) return;
+  effects.push_back(sync_log_line{
+      log_severity::warning,
+      "context.transaction_lost",
+      {{"node", to_string(last.origin)}, {"incarnation", last.incarnation}, {"seq", last.seq}}});
+}
+
 void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects) {
   if (steady_ms < next_second_ms_) return;
   next_second_ms_ = steady_ms + 1000;
@@ -39,6 +47,7 @@ void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& eff
   report(conflicts_, log_severity::info, "context.conflicts");
   report(refusals_, log_severity::warning, "context.changes_refused");
   report(alarms_, log_severity::critical, "context.alarms");
+  report(losses_, log_severity::warning, "context.transactions_lost");
 }
 
 }  // namespace troupe

@@ -176,7 +176,8 @@ public:
   std::optional<error> refusal_to_correct_clock() const;
   /// The members of the cluster, and those that were forgotten. O(members).
   member_list list_members() const;
-  /// The write that makes the cluster go on without a member; or why there is none to be made.
+  /// The write that makes the cluster go on without a member, or without what a node that is none
+  /// has sent in part; or why there is none to be made.
   /// @param why for people.
   result<write_values> forgetting(const node_id& node, std::string_view why) const;
   /// What is in quarantine, the first ones if there are many.
@@ -291,6 +292,11 @@ private:
   void carry_out(peer_id peer, apply_changes& effect);
   bool is_ahead_of_origin(peer_id peer, const change_batch& batch) const;
   bool is_premature(const change_record& record) const;
+  void note_held_back(const change_record& record);
+  std::optional<std::string> held_back() const;
+  bool is_linked(const node_id& node) const;
+  std::optional<path> beginning_of(const node_id& node) const;
+  std::vector<node_id> strangers() const;
   std::optional<error> apply(peer_id peer, apply_changes::part& part);
   void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);
@@ -338,6 +344,12 @@ private:
   std::uint64_t next_wanted_ms_ = 0;
   clock_watch clocks_;
   peer_clocks peer_clocks_;
+  rest_search rests_;
+  struct held_back_change {
+    struct dot dot;
+    node_id about;
+  };
+  std::optional<held_back_change> held_back_;  ///< See `is_premature`.
   scrub_schedule scrubs_;
   std::uint64_t mended_ = 0;            ///< By scrubs.
   std::uint64_t mended_now_ = 0;        ///< By the one under way.

@@ -40,8 +40,7 @@ member_list sync_manager::list_members() const {
   const auto& self = engine_.own_incarnation().origin;
   const auto length = leases_.limits().length_ms;
   for (const auto& node : members_.nodes()) {
-    const bool is_here =
-        node == self || linked_with(node) || std::ranges::binary_search(peers_.nodes(), node);
+    const bool is_here = node == self || is_linked(node);
     const auto away = is_here ? 0 : leases_.away_ms(node, now_.steady_ms);
     const bool has_ended = !is_here && length > 0 && away >= length;
     const auto left = is_here || length <= away ? 0 : length - away;
@@ -67,10 +66,16 @@ result<write_values> sync_manager::forgetting(const node_id& node, std::string_v
                 "a node cannot forget itself; ask another member to forget it");
   if (members_.forgotten().contains(node))
     return fail(error_code::already_exists, "node " + to_string(node) + " is forgotten already");
-  if (!members_.has(node))
+  const bool is_member = members_.has(node);
+  auto begun = is_member ? std::nullopt : beginning_of(node);
+  if (!is_member && !begun)
     return fail(error_code::not_found, "node " + to_string(node) +
                                            " is no member of the cluster; see 'troupe node "
                                            "members'");
+  if (!is_member && !members_.has_joined())
+    return fail(error_code::failed_precondition,
+                "this node is no member of the cluster itself yet; ask another one, or wait until "
+                "it is: see 'troupe node members'");
   if (std::ranges::binary_search(peers_.nodes(), node))
     return fail(error_code::failed_precondition,
                 "node " + to_string(node) +
@@ -80,7 +85,10 @@ result<write_values> sync_manager::forgetting(const node_id& node, std::string_v
                 "node " + to_string(node) + " is connected with node " + to_string(*other) +
                     "; only a member that is away can be forgotten: stop it first");
   write_values wanted{.entries = {}, .principal = std::string{system_principal}};
-  wanted.entries.push_back({members::place_of(node), members::farewell(now_.wall_ms, why)});
+  if (is_member)
+    wanted.entries.push_back({members::place_of(node), members::farewell(now_.wall_ms, why)});
+  else
+    wanted.entries.push_back({std::move(*begun), lost_transactions::sought(now_.wall_ms)});
   return wanted;
 }
 
@@ -91,6 +99,11 @@ std::optional<node_id> sync_manager::linked_with(const node_id& node) const {
     if (session.is_open() && session.is_peer_linked_with(node)) found = peers_.node(peer);
   });
   return found;
+}
+
+/// Whether this node, or a peer of it, has a link with a node.
+bool sync_manager::is_linked(const node_id& node) const {
+  return std::ranges::binary_search(peers_.nodes(), node) || linked_with(node);
 }
 
 /// Goes on without members whose lease has ended, where it is this node that decides.
@@ -113,28 +126,6 @@ void sync_manager::end_leases() {
       {{"node", to_string(node)}, {"away_ms", leases_.away_ms(node, now_.steady_ms)}});
 }
 
-/// Says of a transaction that its rest is sought, or lost, see `rest_search`.
-void sync_manager::look_for_rests() {
-  const bool may_write = !refusal_to_write() && !queue_.is_full() && queue_.health();
-  const bool is_due = engine_.open() > 0 && now_.steady_ms >= next_forget_ms_;
-  if (!is_due || leaving_ != leaving::no || !may_write || has_yet_to_meet_members()) return;
-  auto found = rest_search::next(engine_, committed_, members_, now_.wall_ms);
-  if (!found) return;
-  write_values wanted{.entries = {}, .principal = std::string{system_principal}};
-  wanted.entries.push_back({std::move(found->path), std::move(found->new_value)});
-  if (write_all(wanted)) log_lost(wanted.entries.front().path, wanted.entries.front().value);
-}
-
-/// Says of a value that was written or has come that a transaction is lost.
-void sync_manager::log_lost(const path& where, const value& said) {
-  const auto last = lost_transactions::last_at(where);
-  if (last && lost_transactions::says_lost(said))
-    log(log_severity::warning, "context.transaction_lost",
-        {{"node", to_string(last->origin)},
-         {"incarnation", last->incarnation},
-         {"seq", last->seq}});
-}
-
 std::vector<std::string> sync_manager::lease_problems() const {
   std::vector<std::string> all;
   for (const auto& node : leases_.ended(members_, engine_.own_incarnation().origin, now_.steady_ms))
@@ -148,8 +139,16 @@ std::vector<std::string> sync_manager::lease_problems() const {
                   " has forgotten this node, and this node has forgotten it, so they exchange "
                   "nothing; keep the one whose state is wanted, and start the other one with a new "
                   "data directory");
+  for (const auto& node : strangers())
+    all.push_back("node " + to_string(node) +
+                  " is no member, has no link, and has sent a transaction in part only, so later "
+                  "changes stay in the log; if it does not come back, say 'troupe node forget " +
+                  to_string(node) + "'");
+  if (auto told = held_back()) all.push_back(std::move(*told));
   if (leaving_ != leaving::no)
-    all.push_back("the cluster has gone on without this node, which is about to take its state" +
+    all.push_back((is_forgotten() ? "the cluster has gone on without this node"
+                                  : "the cluster has given up a transaction that this node has") +
+                  std::string{", so it is about to take the state of another member"} +
                   (unleft_ ? ", but cannot yet: " + unleft_->message : std::string{}));
   if (!unsent_.empty())
     all.push_back(

@@ -1,6 +1,8 @@
 // The members of the cluster: joining them, what they have, and the writes that wait for them.
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -37,14 +39,20 @@ void sync_manager::join() {
 }
 
 /// Reads the members from the state, where that may have something new. Nothing more is taken over
-/// a link from a node that is forgotten since, or has begun anew since it was: see `rest_search`.
+/// a link from a node that is forgotten since, or has begun anew since: see `rest_search`.
 void sync_manager::update_members() {
   if (!std::exchange(members_changed_, false)) return;
+  std::map<peer_id, std::uint64_t> joined_in;
+  peers_.for_each([&](peer_id peer, const sync_session& session) {
+    joined_in.emplace(peer, members_.joined_in(session.peer()));
+  });
   members_.update(engine_.tree());
   peers_.for_each([&](peer_id peer, const sync_session& session) {
     const auto& node = session.peer();
+    const auto now = members_.joined_in(node);
+    // Of a link that is not open yet nobody knows of which incarnation it is.
     const bool has_begun_anew =
-        session.is_open() && session.peer_incarnation() < members_.joined_in(node);
+        now > joined_in.at(peer) && !(session.is_open() && session.peer_incarnation() >= now);
     if (has_begun_anew || !session.named().covers(members_.forgetting(node)))
       kept_out_.insert(peer);
   });

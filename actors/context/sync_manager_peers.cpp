@@ -160,10 +160,12 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
        part != effect.parts.end() && !broken && !is_kept_out(peer); ++part) {
     auto& records = part->records;
     const bool is_ahead = is_ahead_of_origin(peer, *part->batch);
-    if (!is_ahead)  // what is before it may say why it is none any more
-      records.erase(
-          std::ranges::find_if(records, [&](const auto& each) { return is_premature(each); }),
-          records.end());
+    if (!is_ahead) {  // what is before it may say why it is none any more
+      const auto premature =
+          std::ranges::find_if(records, [&](const auto& each) { return is_premature(each); });
+      if (premature != records.end()) note_held_back(*premature);
+      records.erase(premature, records.end());
+    }
     broken = is_ahead ? first_malformed(records, engine_.limits()) : apply(peer, *part);
     update_members();  // what follows may come from who is forgotten
   }
@@ -188,23 +190,9 @@ bool sync_manager::is_ahead_of_origin(peer_id peer, const change_batch& batch) c
   return is_linked && !is_said;
 }
 
-/// Whether a change says of a transaction that it is sought or lost before it is known here that
-/// the incarnation has ended which has made it: by what its node says in a later one, or because it
-/// is forgotten. Then that is still to come, or a node lies.
-bool sync_manager::is_premature(const change_record& record) const {
-/// @param peer who has sent it, or nobody, when it comes from this node's own log.
-  const auto last = lost_transactions::last_at(record.path);
-  if (!last) return false;
-  const auto source = incarnation_of(*last);
-  const auto& own = engine_.own_incarnation();
-  if (source.origin == own.origin) return source.incarnation >= own.incarnation;
-  const auto later = record.dot.origin == source.origin ? record.dot.incarnation
-                                                        : members_.joined_in(source.origin);
-  return later <= source.incarnation && !members_.forgotten().contains(source.origin);
-}
-
 /// Applies the changes of a batch and has them stored in the order in which the engine takes them:
 /// the batch as it came, unless the engine takes only a part of it, or others in between.
+/// @param peer who has sent it, or nobody, when it comes from this node's own log.
 /// @returns what is wrong with one of them, if no replica makes such a change.
 std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part) {
   const auto& batch = part.batch;

@@ -113,7 +113,8 @@ void add_node(CLI::App& parent, app_state& app) {
   auto* forgetting =
       add_client_command(*group, app, "forget", "Lets the cluster go on without a member");
   const auto which = std::make_shared<std::string>();
-  forgetting->add_option("NODE", *which, "The id of a member that does not come back")->required();
+  forgetting->add_option("NODE", *which, "The id of a member, or of a node that 'node info' names")
+      ->required();
   forgetting->callback(
       [&app, which] { with_node(app, [&](client& node) { return forget(app, node, *which); }); });
   add_client_command(*group, app, "stop", "Stops the node, and waits until it has")

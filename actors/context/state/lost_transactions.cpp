@@ -74,6 +74,10 @@ bool lost_transactions::has_any(const context_tree& tree) {
   return tree.subtree(path{directory}).count > 0;
 }
 
+bool lost_transactions::has_any_of(const context_tree& tree, const node_id& origin) {
+  return tree.subtree(path{std::string{directory} + "/" + to_string(origin)}).count > 0;
+}
+
 bool lost_transactions::has(const context_tree& tree, const dot& last) {
   const auto entry = tree.find(place_of(last));
   return entry && first_in(*entry);

@@ -36,6 +36,8 @@ struct lost_transactions {
 
   /// Whether a state has one of these values, or one of what is sought. O(log n).
   static bool has_any(const context_tree& tree);
+  /// Whether a state has a value of a transaction of this node. O(log n).
+  static bool has_any_of(const context_tree& tree, const node_id& origin);
   /// Whether a state says that the transaction is lost which ends with this change. O(log n).
   static bool has(const context_tree& tree, const dot& last);
   /// The changes of one: up to `last`, from that number on.

@@ -235,6 +235,7 @@ private:
     for (std::size_t round = 1; round <= max_rounds; ++round) {
       pass_second();
       link_all();  // a node that begins anew closes its links
+      for (const auto& each : hostile_.strangers()) nodes_[0]->give_up(each, time(0));
       allowed.check(round);
       if (is_converged() && is_settled()) return;
     }
@@ -282,6 +283,10 @@ private:
       missing += lacking;
       weight += lacking * oracle_.record(id).weight();
     }
+    // For each stranger two more are made: that its rest is looked for, and that it is lost.
+    const auto searches = 2 * plan_.nodes * hostile_.strangers().size();
+    missing += searches;
+    weight += 400 * searches;
     // What waits for changes that are gone takes the place of others in small buffers.
     const std::size_t again = was_set_back_ && plan_.tight() ? 10 : 1;
     return {network_, plan_.nodes, missing, weight, again};

@@ -34,6 +34,9 @@ public:
   /// How many of its changes may wait for ever.
   std::size_t claims() const { return 2 * forged_; }
 
+  /// The nodes that it has made up, of which transactions have begun.
+  const std::vector<node_id>& strangers() const { return strangers_; }
+
   /// Attacks a node that is up.
   void attack(unsigned i) {
     auto& self = *nodes_[i];
@@ -92,6 +95,17 @@ public:
     truth_.wrote(late);
     push(late);
 
+    // A beginning without an end, in the name of a node that there is not. Where the room for such
+    // is low it would keep out what others pass on until it is given up.
+    if (!plan_.tight() && random_() % 4 == 0) {
+      const auto stranger =
+          strangers_.emplace_back(test::node(1000U + static_cast<unsigned>(strangers_.size())));
+      const auto begun = test::together({test::put({stranger, 1, 1}, where.text(), "begun"),
+                                         test::put({stranger, 1, 2}, where.text(), "never")});
+      truth_.wrote(begun.front());
+      push(begun.front());
+    }
+
     // Malformed, in the name of a node that lives, this one included.
     const auto root = engine.root_hash();
     const auto victim = plan_.some_node(random_);
@@ -119,6 +133,7 @@ private:
   oracle& truth_;
   std::mt19937& random_;
   std::uint64_t forged_ = 0;
+  std::vector<node_id> strangers_;
   std::vector<change_record> sent_;
 };
 

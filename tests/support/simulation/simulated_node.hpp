@@ -69,10 +69,14 @@ public:
   bool takes_no_pushes() const { return is_forgotten_; }
   /// The cluster has forgotten it, and it has to be started anew.
   bool begins_anew() { return is_up() && disk.begins_anew(); }
-  /// Its operator has the cluster go on without a member.
+  /// Its operator has the cluster go on without a member. One who gives up what a node has sent in
+  /// part knows that it does not come back.
   void forget_member(const node_id& member, event_time now) {
-    if (auto wanted = manager_->forgetting(member, "a test"))
-      write(*wanted, now, {members::place_of(member)});
+    if (manager_->known_members().has(member)) give_up(member, now);
+  }
+  void give_up(const node_id& who, event_time now) {
+    const auto wanted = manager_->forgetting(who, "a test");
+    if (wanted) write(*wanted, now, {wanted->entries.front().path});
   }
   sync_manager& manager() { return *manager_; }
   const sync_manager& manager() const { return *manager_; }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <troupe/actors/context/rest_search.hpp>
 #include <troupe/actors/context/state/lost_transactions.hpp>
@@ -16,17 +17,31 @@ namespace {
 
 const dot end{node(2), 1, 3};
 
-/// The first change of a transaction of three, which ends with `end`.
-change_record first_of_three() {
+/// A transaction of three changes, which ends with `end`.
+std::vector<change_record> three() {
   return together({put({node(2), 1, 1}, "/a", 1), put({node(2), 1, 2}, "/b", 2),
-                   put({node(2), 1, 3}, "/a", 3)})
-      .front();
+                   put({node(2), 1, 3}, "/a", 3)});
+}
+change_record first_of_three() { return three().front(); }
+
+/// What a node is to write that has all on its disk, when nothing has come for a while.
+std::optional<local_write> next_when_quiet(const context_engine& engine, const members& known) {
+  rest_search search;
+  const auto ask = [&](std::uint64_t ms) {
+    return search.next(engine, engine.processed(), known, [](const node_id&) { return false; },
+                       {noon, ms});
+  };
+  ask(0);
+  return ask(rest_search::quiet_ms);
 }
 
 /// Three members, of which node 1 has a part of a transaction of node 2.
 struct search_fixture {
   context_engine engine{node(1), 5};
   members known{node(1)};
+  rest_search search;
+  node_id linked;  ///< Another node that has a link.
+  event_time now{noon, 0};
 
   search_fixture() {
     for (const unsigned each : {1, 2, 3}) {
@@ -73,8 +88,16 @@ struct search_fixture {
     if (of_transaction > 0) has.raise(node(2), 1, of_transaction);
     known.report({.node = node(3), .incarnation = 9, .vector = has, .restoring = restoring});
   }
-  std::optional<local_write> next() const {
-    return rest_search::next(engine, engine.processed(), known, noon);
+  /// What is to be written when nothing has come for a while.
+  std::optional<local_write> next() { return next(engine.processed()); }
+  std::optional<local_write> next(const processed_changes& committed) {
+    ask(committed);
+    now.steady_ms += rest_search::quiet_ms;
+    return ask(committed);
+  }
+  std::optional<local_write> ask(const processed_changes& committed) {
+    return search.next(
+        engine, committed, known, [this](const node_id& each) { return each == linked; }, now);
   }
 };
 
@@ -96,7 +119,7 @@ TEST_CASE("a transaction of a forgotten node is lost when all members have a par
   f.report(3, 2, 1);
   CHECK_FALSE(f.next());
   f.report(1, 2, 1);
-  CHECK_FALSE(rest_search::next(f.engine, {}, f.known, noon));  // this one is not sure yet
+  CHECK_FALSE(f.next({}));  // this one is not sure yet
   const auto found = f.next();
   REQUIRE(found);
   CHECK(found->path == lost_transactions::place_of(end));
@@ -111,7 +134,50 @@ TEST_CASE("the member with the lowest id speaks of a forgotten node") {
   REQUIRE(status_of(other, first_of_three()) == apply_status::applied);
   members known{node(3)};
   known.update(other.tree());
-  CHECK_FALSE(rest_search::next(other, other.processed(), known, noon));
+  CHECK_FALSE(next_when_quiet(other, known));
+}
+
+TEST_CASE("nobody looks for what is still coming") {
+  search_fixture f;
+  f.forget_node_2();
+  SUBCASE("a part has just come") {
+    CHECK_FALSE(f.ask(f.engine.processed()));
+    f.now.steady_ms += rest_search::quiet_ms - 1;
+    CHECK_FALSE(f.ask(f.engine.processed()));
+    REQUIRE(status_of(f.engine, three()[1]) == apply_status::applied);
+    f.now.steady_ms += 1;
+    CHECK_FALSE(f.ask(f.engine.processed()));
+    f.now.steady_ms += rest_search::quiet_ms;
+    CHECK(f.ask(f.engine.processed()));
+  }
+  SUBCASE("its node has a link") {
+    f.linked = node(2);
+    CHECK_FALSE(f.next());
+    f.linked = node(3);
+    CHECK(f.next());
+  }
+}
+
+TEST_CASE("of a node that is no member a search that has begun goes on") {
+  search_fixture f;
+  const auto parts = together({put({node(7), 1, 1}, "/a", 1), put({node(7), 1, 2}, "/b", 2)});
+  REQUIRE(status_of(f.engine, parts[0]) == apply_status::applied);
+  f.known.report({.node = node(2), .incarnation = 9, .vector = f.engine.vector()});
+  f.known.report({.node = node(3), .incarnation = 9, .vector = f.engine.vector()});
+  CHECK_FALSE(f.next());
+  const auto where = lost_transactions::place_of({node(7), 1, 2});
+  REQUIRE(f.engine.write(operation::put, where, lost_transactions::sought(noon),
+                         std::string{system_principal}, {}, noon));
+  CHECK_FALSE(f.next());
+  // For what others have begun there may be no room here.
+  auto all = f.engine.vector();
+  all.raise(node(8), 1, 1);
+  for (const unsigned each : {2, 3})
+    f.known.report({.node = node(each), .incarnation = 9, .vector = all});
+  const auto lost = f.next();
+  REQUIRE(lost);
+  CHECK(lost->path == where);
+  CHECK(lost->new_value == lost_transactions::lost(1, noon));
 }
 
 TEST_CASE("a rest is not lost while a member does not know of all that are or were forgotten") {
@@ -159,7 +225,7 @@ TEST_CASE("a node says itself what its disk has lost") {
   REQUIRE(status_of(engine, first_of_three()) == apply_status::applied);
   members known{node(2)};
   known.update(engine.tree());
-  const auto next = [&] { return rest_search::next(engine, engine.processed(), known, noon); };
+  const auto next = [&] { return next_when_quiet(engine, known); };
   const auto sought = next();
   REQUIRE(sought);
   CHECK(sought->path == lost_transactions::place_of(end));

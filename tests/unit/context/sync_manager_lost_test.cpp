@@ -21,6 +21,7 @@ struct lost_fixture : cluster_fixture {
     store_all();
     has_committed(2);
     tick(short_leases.present_ms);  // it has just joined
+    tick(rest_search::quiet_ms);
     REQUIRE(manager.engine().open() == 1);
     REQUIRE(none<append_batch>());
   }
@@ -130,6 +131,69 @@ TEST_CASE("a node that counts a lost transaction takes the state of another one"
   CHECK(f.only<begin_anew>().forgotten == version_vector{{{node(2), 1, 3}}});
 }
 
+TEST_CASE("what a node that is no member has sent in part is given up when an operator says so") {
+  cluster_fixture f{2};
+  const dot last{node(7), 1, 2};
+  const auto all = together({put({node(7), 1, 1}, "/a", 1), put({node(7), 1, 2}, "/b", 2)});
+  f.push_from_2(all[0]);
+  f.store_all();
+  f.has_committed(2);
+  f.tick(short_leases.present_ms);
+  f.tick(rest_search::quiet_ms);
+  CHECK_FALSE(f.manager.engine().view(lost_transactions::place_of(last)));  // it may come back
+  const auto told = "node " + to_string(node(7)) + " is no member, has no link";
+  CHECK(f.problems_with(told) == 1);
+  SUBCASE("it is connected with another member") {
+    f.hear(2, sync_heads{f.manager.committed().vector(), {}, 0, {node(7)}, {}});
+    CHECK(f.problems_with(told) == 0);
+    const auto refused = f.manager.forgetting(node(7), "a test");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == error_code::failed_precondition);
+  }
+  SUBCASE("it is not") {
+    const auto wanted = f.manager.forgetting(node(7), "a test");
+    REQUIRE(wanted);
+    f.after([&] { f.manager.write(context_request{500}, *wanted, f.now); });
+    CHECK(f.manager.forgetting(node(7), "a test").error().code == error_code::not_found);
+    CHECK(f.problems_with(told) == 0);
+    f.store_all();
+    f.tick();
+    CHECK(f.manager.engine().open() == 1);
+    f.has_committed(2);
+    f.tick();
+    CHECK(f.logged("context.transaction_lost") == 1);
+    CHECK(f.manager.engine().open() == 0);
+    f.push_from_2(all[1]);
+    CHECK_FALSE(f.read("/b"));
+  }
+}
+
+TEST_CASE("what others have more of, or is still coming, is not given up") {
+  cluster_fixture f{2};
+  f.tick(short_leases.present_ms);
+  f.push_from_2(together({put({node(7), 1, 1}, "/a", 1), put({node(7), 1, 2}, "/b", 2)})[0]);
+  f.store_all();
+  f.tick();
+  CHECK(f.manager.forgetting(node(7), "a test").error().code == error_code::not_found);
+  f.tick(rest_search::quiet_ms);
+  CHECK(f.manager.forgetting(node(7), "a test"));
+  auto has = f.manager.committed().vector();
+  has.raise(node(7), 1, 2);
+  f.hear(2, sync_heads{has, {}, 0, {}, {}});
+  CHECK(f.manager.forgetting(node(7), "a test").error().code == error_code::not_found);
+}
+
+TEST_CASE("a node that is no member yet gives up nobody") {
+  manager_fixture f;
+  f.greeted_peer(2, 2);
+  f.push(2, 1, {together({put({node(7), 1, 1}, "/a", 1), put({node(7), 1, 2}, "/b", 2)})[0]});
+  REQUIRE(f.manager.engine().open() == 1);
+  for (int times = 0; times < 2; ++times) f.tick(rest_search::quiet_ms);
+  const auto refused = f.manager.forgetting(node(7), "a test");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::failed_precondition);
+}
+
 TEST_CASE(
     "that a transaction is sought or lost is taken once its incarnation is known to be over") {
   lost_fixture f;
@@ -144,21 +208,32 @@ TEST_CASE(
     f.push_from_2(record);
     return f.read(record.path.text()).has_value();
   };
-  SUBCASE("it is this very incarnation") { CHECK_FALSE(is_taken(says(2, 2, 1, true))); }
-  SUBCASE("nothing is known of it") {
-    for (const bool is_lost : {false, true}) CHECK_FALSE(is_taken(says(2, 2, 4, is_lost)));
+  SUBCASE("it is this very incarnation") {
+    CHECK_FALSE(is_taken(says(2, 2, 1, true)));
+    CHECK(f.logged("context.loss_denied") == 1);
+    CHECK(f.problems_with("which it has made since its start") == 1);
+    CHECK_FALSE(is_taken(says(2, 2, 1, true)));
+    CHECK(f.logged("context.loss_denied") == 0);  // that has been said
   }
+  SUBCASE("its node is no member, and neither is who says so") {
+    CHECK_FALSE(is_taken(says(7, 2, 4, true)));
+  }
+  SUBCASE("its node is no member, and who says so was one") {
+    f.hear_farewell(3);
+    CHECK(is_taken(says(3, 2, 4, true)));
+  }
+  SUBCASE("that it is sought does no harm") { CHECK(is_taken(says(7, 2, 3, false))); }
+  SUBCASE("its node is no member, and a member says so") { CHECK(is_taken(says(2, 2, 4, true))); }
   SUBCASE("its node says so itself, later") {
     CHECK_FALSE(is_taken(says(3, 1, 3, true)));
     CHECK(is_taken(says(3, 2, 3, true)));
   }
-  SUBCASE("its node has joined again") {
-    f.push_from_2(put({node(3), 2, 1}, "/x", 1));
+  SUBCASE("its node has begun a later incarnation") {
     CHECK_FALSE(is_taken(says(2, 2, 3, true)));
-    auto again = joining_of(3, 3, 2, standing_at(f.manager.engine(), members::place_of(node(3))));
-    again.dot.incarnation = 2;
-    f.push_from_2(again);
+    CHECK(f.problems_with("which is a member here") == 1);
+    f.push_from_2(put({node(3), 2, 1}, "/x", 1));
     CHECK(is_taken(says(2, 2, 3, true)));
+    CHECK(f.problems_with("which is a member here") == 0);
   }
   SUBCASE("its node is forgotten, and has a link all the same") {
     f.link(3);
@@ -232,6 +307,12 @@ TEST_CASE("nothing is taken over a link of before its node has begun anew") {
   f.link(3);
   f.hear(3, push_of(1, {f.parts()[1]}));
   CHECK(f.manager.engine().vector().at(node(3), 1) == 3);
+  // Once only: who makes up a later incarnation of a node does not close its links for ever.
+  auto other = put({node(2), 1, 3}, "/_sys/other", 1);
+  other.principal = system_principal;
+  f.push_from_2(other);
+  f.hear(3, push_of(2, {f.parts()[2]}));
+  CHECK(f.manager.engine().vector().at(node(3), 1) == 4);
 }
 
 TEST_CASE("a transaction is not lost while a member says that it is being restored") {

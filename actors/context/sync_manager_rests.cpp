@@ -1,0 +1,113 @@
+// Transactions of which the rest does not come, see `rest_search` and `lost_transactions`.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <troupe/actors/context/rest_search.hpp>
+#include <troupe/actors/context/state/incarnation_of.hpp>
+#include <troupe/actors/context/state/lost_transactions.hpp>
+#include <troupe/actors/context/sync_manager.hpp>
+
+namespace troupe {
+
+namespace {
+
+/// Nodes that are spoken of.
+constexpr std::size_t max_strangers = 5;
+
+}  // namespace
+
+/// Says of a transaction that its rest is sought, or lost, see `rest_search`.
+void sync_manager::look_for_rests() {
+  const bool may_write = !refusal_to_write() && !queue_.is_full() && queue_.health();
+  const bool is_due = engine_.open() > 0 && now_.steady_ms >= next_forget_ms_;
+  if (!is_due || leaving_ != leaving::no || !may_write || has_yet_to_meet_members()) return;
+  const auto has_link = [this](const node_id& node) { return is_linked(node); };
+  auto found = rests_.next(engine_, committed_, members_, has_link, now_);
+  if (!found) return;
+  write_values wanted{.entries = {}, .principal = std::string{system_principal}};
+  wanted.entries.push_back({std::move(found->path), std::move(found->new_value)});
+  if (write_all(wanted)) log_lost(wanted.entries.front().path, wanted.entries.front().value);
+}
+
+/// Says of a value that was written or has come that a transaction is lost.
+void sync_manager::log_lost(const path& where, const value& said) {
+  const auto last = lost_transactions::last_at(where);
+  if (last && lost_transactions::says_lost(said)) reports_.lost(*last, effects_);
+}
+
+/// The place of a transaction that a node which is no member has begun, if nobody has more of it,
+/// more has not come for a while, and nobody has given it up. The search then goes on to all others
+/// of the node.
+std::optional<path> sync_manager::beginning_of(const node_id& node) const {
+  if (lost_transactions::has_any_of(engine_.tree(), node)) return std::nullopt;
+  const auto reported = members_.all_reported();
+  for (const auto& [first, last] : engine_.open_ends()) {
+    const auto source = incarnation_of(last);
+    const bool has_ended = last.origin == node && rests_.is_quiet(source, now_.steady_ms) &&
+                           seq_at(reported, source) <= engine_.processed().at(source);
+    if (has_ended) return lost_transactions::place_of(last);
+  }
+  return std::nullopt;
+}
+
+/// Nodes that are no members, have no link, and have begun transactions; the first ones if there
+/// are many. Only an operator knows that they do not come back.
+std::vector<node_id> sync_manager::strangers() const {
+  std::vector<node_id> all;
+  for (const auto& [first, last] : engine_.open_ends()) {
+    const auto& node = last.origin;
+    const bool is_known = members_.has(node) || members_.forgotten().contains(node) ||
+                          (!all.empty() && all.back() == node);
+    if (is_known || !beginning_of(node) || is_linked(node)) continue;
+    all.push_back(node);
+    if (all.size() == max_strangers) break;
+  }
+  return all;
+}
+
+/// Whether a change says that a transaction is lost before it is known here that the incarnation
+/// has ended which has made it: by what its node says in a later one, or because it is forgotten.
+/// Then that is still to come, or a node lies. Of a node that is no member, any member may say so,
+/// or one that was.
+bool sync_manager::is_premature(const change_record& record) const {
+  const auto last = lost_transactions::last_at(record.path);
+  if (!last || !lost_transactions::says_lost(record.new_value)) return false;
+  const auto source = incarnation_of(*last);
+  const auto& own = engine_.own_incarnation();
+  if (source.origin == own.origin) return source.incarnation >= own.incarnation;
+  const bool is_forgotten = members_.forgotten().contains(source.origin);
+  if (!is_forgotten && !members_.has(source.origin))
+    return !members_.has(record.dot.origin) && !members_.forgotten().contains(record.dot.origin);
+  const bool says_so_itself =
+      record.dot.origin == source.origin && record.dot.incarnation > source.incarnation;
+  return !is_forgotten && !says_so_itself && !has_later(engine_.vector(), source);
+}
+
+/// Notes that nothing is taken from another node because of what it says of a transaction.
+void sync_manager::note_held_back(const change_record& record) {
+  if (held_back_ && held_back_->dot == record.dot) return;
+  held_back_ = {record.dot, lost_transactions::last_at(record.path)->origin};
+  log(log_severity::error, "context.loss_denied",
+      {{"by", to_string(record.dot.origin)}, {"of", to_string(held_back_->about)}});
+}
+
+/// What an operator is told of that, while it is so.
+std::optional<std::string> sync_manager::held_back() const {
+  if (!held_back_ || engine_.processed().covers(held_back_->dot)) return std::nullopt;
+  const auto about = to_string(held_back_->about);
+  const auto says = "node " + to_string(held_back_->dot.origin) + " says that a transaction of ";
+  if (held_back_->about == engine_.own_incarnation().origin)
+    return says +
+           "this node is lost, which it has made since its start, so nothing more is taken "
+           "from there; if an operator has given this node up, stop it and start it again, "
+           "and write something; otherwise a node lies";
+  return says + "node " + about +
+         " is lost, which is a member here, so nothing more is taken from "
+         "there; if node " +
+         about + " does not come back, say 'troupe node forget " + about +
+         "'; otherwise a node lies";
+}
+
+}  // namespace troupe
