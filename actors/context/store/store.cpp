@@ -1,3 +1,4 @@
+// This file is long because it has all that is asked of a store, in the order of its header.
 #include <troupe/actors/context/store/store.hpp>
 
 #include <algorithm>
