@@ -37,6 +37,13 @@ void change_reports::lost(const dot& last, std::vector<sync_effect>& effects) {
       {{"node", to_string(last.origin)}, {"incarnation", last.incarnation}, {"seq", last.seq}}});
 }
 
+void change_reports::loss_denied(const node_id& by, const node_id& of,
+                                 std::vector<sync_effect>& effects) {
+  if (!losses_.admit()) return;
+  effects.push_back(sync_log_line{
+      log_severity::error, "context.loss_denied", {{"by", to_string(by)}, {"of", to_string(of)}}});
+}
+
 void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects) {
   if (steady_ms < next_second_ms_) return;
   next_second_ms_ = steady_ms + 1000;

@@ -23,6 +23,8 @@ public:
   void problem(const dot& id, const apply_outcome& outcome, std::vector<sync_effect>& effects);
   /// A transaction is lost. @param last its last change.
   void lost(const dot& last, std::vector<sync_effect>& effects);
+  /// A node says so of another one's, and it is not taken.
+  void loss_denied(const node_id& by, const node_id& of, std::vector<sync_effect>& effects);
   /// Lets time pass. @param steady_ms see `event_time`
   void tick(std::uint64_t steady_ms, std::vector<sync_effect>& effects);
 

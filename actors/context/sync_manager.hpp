@@ -295,6 +295,7 @@ private:
   void note_held_back(const change_record& record);
   std::optional<std::string> held_back() const;
   bool is_linked(const node_id& node) const;
+  bool has_stopped(const dot& last, const version_vector& reported) const;
   std::optional<path> beginning_of(const node_id& node) const;
   std::vector<node_id> strangers() const;
   std::optional<error> apply(peer_id peer, apply_changes::part& part);

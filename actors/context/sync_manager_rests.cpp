@@ -37,30 +37,36 @@ void sync_manager::log_lost(const path& where, const value& said) {
   if (last && lost_transactions::says_lost(said)) reports_.lost(*last, effects_);
 }
 
-/// The place of a transaction that a node which is no member has begun, if nobody has more of it,
-/// more has not come for a while, and nobody has given it up. The search then goes on to all others
-/// of the node.
+/// Whether nothing more comes of an open transaction of a node that is no member: nothing has come
+/// for a while, nobody has more of it, and nobody has given it up.
+/// @param reported what the members say to have.
+bool sync_manager::has_stopped(const dot& last, const version_vector& reported) const {
+  const auto source = incarnation_of(last);
+  return rests_.is_quiet(source, now_.steady_ms) &&
+         seq_at(reported, source) <= engine_.processed().at(source) &&
+         !lost_transactions::has_any_of(engine_.tree(), last.origin);
+}
+
+/// The place of such a transaction of a node, if there is one. The search then goes on to all
+/// others of the node. O(open transactions).
 std::optional<path> sync_manager::beginning_of(const node_id& node) const {
-  if (lost_transactions::has_any_of(engine_.tree(), node)) return std::nullopt;
   const auto reported = members_.all_reported();
-  for (const auto& [first, last] : engine_.open_ends()) {
-    const auto source = incarnation_of(last);
-    const bool has_ended = last.origin == node && rests_.is_quiet(source, now_.steady_ms) &&
-                           seq_at(reported, source) <= engine_.processed().at(source);
-    if (has_ended) return lost_transactions::place_of(last);
-  }
+  for (const auto& [first, last] : engine_.open_ends())
+    if (last.origin == node && has_stopped(last, reported))
+      return lost_transactions::place_of(last);
   return std::nullopt;
 }
 
 /// Nodes that are no members, have no link, and have begun transactions; the first ones if there
-/// are many. Only an operator knows that they do not come back.
+/// are many. Only an operator knows that they do not come back. O(open transactions * peers).
 std::vector<node_id> sync_manager::strangers() const {
+  const auto reported = members_.all_reported();
   std::vector<node_id> all;
   for (const auto& [first, last] : engine_.open_ends()) {
     const auto& node = last.origin;
     const bool is_known = members_.has(node) || members_.forgotten().contains(node) ||
                           (!all.empty() && all.back() == node);
-    if (is_known || !beginning_of(node) || is_linked(node)) continue;
+    if (is_known || !has_stopped(last, reported) || is_linked(node)) continue;
     all.push_back(node);
     if (all.size() == max_strangers) break;
   }
@@ -85,29 +91,31 @@ bool sync_manager::is_premature(const change_record& record) const {
   return !is_forgotten && !says_so_itself && !has_later(engine_.vector(), source);
 }
 
-/// Notes that nothing is taken from another node because of what it says of a transaction.
+/// Notes that nothing is taken of another node because of what it says of a transaction.
 void sync_manager::note_held_back(const change_record& record) {
   if (held_back_ && held_back_->dot == record.dot) return;
   held_back_ = {record.dot, lost_transactions::last_at(record.path)->origin};
-  log(log_severity::error, "context.loss_denied",
-      {{"by", to_string(record.dot.origin)}, {"of", to_string(held_back_->about)}});
+  reports_.loss_denied(record.dot.origin, held_back_->about, effects_);
 }
 
 /// What an operator is told of that, while it is so.
 std::optional<std::string> sync_manager::held_back() const {
   if (!held_back_ || engine_.processed().covers(held_back_->dot)) return std::nullopt;
+  const auto writer = "node " + to_string(held_back_->dot.origin);
   const auto about = to_string(held_back_->about);
-  const auto says = "node " + to_string(held_back_->dot.origin) + " says that a transaction of ";
+  const auto result = ". So nothing more of " + writer + " is taken";
   if (held_back_->about == engine_.own_incarnation().origin)
-    return says +
-           "this node is lost, which it has made since its start, so nothing more is taken "
-           "from there; if an operator has given this node up, stop it and start it again, "
-           "and write something; otherwise a node lies";
-  return says + "node " + about +
-         " is lost, which is a member here, so nothing more is taken from "
-         "there; if node " +
-         about + " does not come back, say 'troupe node forget " + about +
-         "'; otherwise a node lies";
+    return writer + " says that a transaction is lost which this node has made since its start" +
+           result +
+           ". If an operator has given this node up, stop it, start it again and write a value; "
+           "otherwise a node lies";
+  const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
+  if (members_.has(held_back_->about))
+    return says + "that is a member here" + result +
+           ". If it does not come back, say 'troupe node "
+           "forget " +
+           about + "'; otherwise a node lies";
+  return says + "neither of the two is a member here" + result + " until one is";
 }
 
 }  // namespace troupe

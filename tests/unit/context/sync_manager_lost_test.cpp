@@ -211,12 +211,17 @@ TEST_CASE(
   SUBCASE("it is this very incarnation") {
     CHECK_FALSE(is_taken(says(2, 2, 1, true)));
     CHECK(f.logged("context.loss_denied") == 1);
-    CHECK(f.problems_with("which it has made since its start") == 1);
+    CHECK(f.problems_with("which this node has made since its start") == 1);
     CHECK_FALSE(is_taken(says(2, 2, 1, true)));
     CHECK(f.logged("context.loss_denied") == 0);  // that has been said
   }
   SUBCASE("its node is no member, and neither is who says so") {
     CHECK_FALSE(is_taken(says(7, 2, 4, true)));
+    CHECK(f.problems_with("neither of the two is a member here") == 1);
+    for (std::uint64_t incarnation = 3; incarnation < 100; ++incarnation)
+      CHECK_FALSE(is_taken(says(7, incarnation, 4, true)));
+    f.tick(1'000);
+    CHECK(f.logged("context.transactions_lost") == 1);  // those that were not said one by one
   }
   SUBCASE("its node is no member, and who says so was one") {
     f.hear_farewell(3);
@@ -230,10 +235,10 @@ TEST_CASE(
   }
   SUBCASE("its node has begun a later incarnation") {
     CHECK_FALSE(is_taken(says(2, 2, 3, true)));
-    CHECK(f.problems_with("which is a member here") == 1);
+    CHECK(f.problems_with("that is a member here") == 1);
     f.push_from_2(put({node(3), 2, 1}, "/x", 1));
     CHECK(is_taken(says(2, 2, 3, true)));
-    CHECK(f.problems_with("which is a member here") == 0);
+    CHECK(f.problems_with("that is a member here") == 0);
   }
   SUBCASE("its node is forgotten, and has a link all the same") {
     f.link(3);
