@@ -36,6 +36,7 @@ sync_manager::sync_manager(context_engine engine, const sync_settings& settings)
       joins_(settings.joins),
       max_member_waits_(settings.max_member_waits) {
   members_.update(engine_.tree());
+  has_met_members_ = members_.has_joined() && members_.count() > 1;
   if (settings.saved) {
     restoring_.emplace(settings.saved);
     log_base_ = {};  // nobody is to take this state before it is whole

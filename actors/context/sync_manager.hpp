@@ -249,6 +249,8 @@ private:
   void serve_member_waits();
   void expire_member_waits();
   void expire_disk_waits();
+  bool knows_members() const;
+  bool is_heeded(const node_id& node) const;
   bool has_yet_to_meet_members() const;
   void end_leases();
   void look_for_rests();
@@ -319,6 +321,7 @@ private:
   processed_changes committed_, log_base_;
   members members_;
   bool members_changed_ = false;  ///< Since they were read from the state.
+  bool has_met_members_ = false;  ///< It has caught up with others as a member, once.
   std::set<peer_id> kept_out_;    ///< Of the links that there are.
   member_waits member_waits_;
   leases leases_;

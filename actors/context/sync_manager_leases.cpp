@@ -92,11 +92,13 @@ result<write_values> sync_manager::forgetting(const node_id& node, std::string_v
   return wanted;
 }
 
-/// A peer that says to have a link with a node.
+/// A peer that is heeded and says to have a link with a node.
 std::optional<node_id> sync_manager::linked_with(const node_id& node) const {
   std::optional<node_id> found;
   peers_.for_each([&](peer_id peer, const sync_session& session) {
-    if (session.is_open() && session.is_peer_linked_with(node)) found = peers_.node(peer);
+    const auto& between = peers_.node(peer);
+    if (session.is_open() && session.is_peer_linked_with(node) && is_heeded(between))
+      found = between;
   });
   return found;
 }

@@ -74,12 +74,14 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
                      .vector = hello->vector,
                      .restoring = true});
   if (heads) {
-    if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_);
     members_.report({.node = node,
                      .incarnation = session->peer_incarnation(),
                      .vector = heads->vector,
                      .stable = heads->stable,
                      .restoring = heads->restoring});
+  }
+  if (heads && is_heeded(node)) {
+    if (heads->now_ms > 0) peer_clocks_.heard(node, heads->now_ms, now_);
     for (const auto& each : heads->reports) {
       leases_.heard(each.node, each.away_ms, now_.steady_ms);
       if (!std::ranges::binary_search(peers_.nodes(), each.node))
@@ -93,13 +95,22 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
     behind_.erase(behind);
   if (heads && heads->root == root() && heads->vector == committed_.vector()) differ_.erase(from);
   if (hello) join();
+  has_met_members_ = has_met_members_ || (members_.has_joined() && is_current());
   serve_member_waits();
 }
 
-/// Whether this node knows of no other member, and has just met one that may.
-bool sync_manager::has_yet_to_meet_members() const {
-  return members_.count() <= 1 && !is_current();
+/// Whether this node knows who the members are, perhaps but for those that have just joined.
+bool sync_manager::knows_members() const { return has_met_members_ && members_.count() > 1; }
+
+/// Whether it counts what a node says of others, and that it has more than this node. Who is no
+/// member may say so for ever and give nothing: it is heeded only by who has yet to learn who the
+/// members are.
+bool sync_manager::is_heeded(const node_id& node) const {
+  return members_.has(node) || !knows_members();
 }
+
+/// Whether this node has just met others, and does not know yet who the members are.
+bool sync_manager::has_yet_to_meet_members() const { return !knows_members() && !is_current(); }
 
 void sync_manager::serve_member_waits() {
   if (has_yet_to_meet_members()) return;

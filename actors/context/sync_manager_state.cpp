@@ -226,11 +226,12 @@ void sync_manager::keep_transfers() {
 
 // -- the base of the log --------------------------------------------------------------------------
 
-/// Whether this node has caught up with its peers since it met them. Those that it has forgotten
-/// give it nothing before they have begun anew.
+/// Whether this node has caught up with its peers since it met them, as far as they are heeded.
+/// Those that it has forgotten give it nothing before they have begun anew.
 bool sync_manager::is_current() const {
   return std::ranges::all_of(behind_, [this](const auto& each) {
-    return members_.forgotten().contains(peers_.node(each.first));
+    const auto& node = peers_.node(each.first);
+    return members_.forgotten().contains(node) || !is_heeded(node);
   });
 }
 
