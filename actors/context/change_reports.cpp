@@ -39,7 +39,7 @@ void change_reports::lost(const dot& last, std::vector<sync_effect>& effects) {
 
 void change_reports::loss_denied(const node_id& by, const node_id& of,
                                  std::vector<sync_effect>& effects) {
-  if (!losses_.admit()) return;
+  if (!denials_.admit()) return;
   effects.push_back(sync_log_line{
       log_severity::error, "context.loss_denied", {{"by", to_string(by)}, {"of", to_string(of)}}});
 }
@@ -55,6 +55,7 @@ void change_reports::tick(std::uint64_t steady_ms, std::vector<sync_effect>& eff
   report(refusals_, log_severity::warning, "context.changes_refused");
   report(alarms_, log_severity::critical, "context.alarms");
   report(losses_, log_severity::warning, "context.transactions_lost");
+  report(denials_, log_severity::error, "context.losses_denied");
 }
 
 }  // namespace troupe

@@ -31,7 +31,8 @@ public:
 private:
   static constexpr std::uint64_t max_lines = 10;  // a second, of each kind
 
-  rate_window conflicts_{max_lines}, refusals_{max_lines}, alarms_{max_lines}, losses_{max_lines};
+  rate_window conflicts_{max_lines}, refusals_{max_lines}, alarms_{max_lines}, losses_{max_lines},
+      denials_{max_lines};
   std::uint64_t next_second_ms_ = 0;
 };
 

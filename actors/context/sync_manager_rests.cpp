@@ -75,19 +75,24 @@ std::vector<node_id> sync_manager::strangers() const {
 
 /// Whether a change says that a transaction is lost before it is known here that the incarnation
 /// has ended which has made it: by what its node says in a later one, or because it is forgotten.
-/// Then that is still to come, or a node lies. Of a node that is no member, any member may say so,
-/// or one that was.
+/// Then that is still to come, or a node lies. Only a member may say so, or one that was; of a node
+/// that is none, also that it is sought, since that lets others give it up.
 bool sync_manager::is_premature(const change_record& record) const {
   const auto last = lost_transactions::last_at(record.path);
-  if (!last || !lost_transactions::says_lost(record.new_value)) return false;
+  if (!last) return false;
+  const bool says_lost = lost_transactions::says_lost(record.new_value);
   const auto source = incarnation_of(*last);
   const auto& own = engine_.own_incarnation();
-  if (source.origin == own.origin) return source.incarnation >= own.incarnation;
   const bool is_forgotten = members_.forgotten().contains(source.origin);
-  if (!is_forgotten && !members_.has(source.origin))
-    return !members_.has(record.dot.origin) && !members_.forgotten().contains(record.dot.origin);
+  const bool is_stranger =
+      source.origin != own.origin && !is_forgotten && !members_.has(source.origin);
+  if (!says_lost && !is_stranger) return false;
+  const auto& writer = record.dot.origin;
+  if (!members_.has(writer) && !members_.forgotten().contains(writer)) return true;
+  if (is_stranger) return false;
+  if (source.origin == own.origin) return source.incarnation >= own.incarnation;
   const bool says_so_itself =
-      record.dot.origin == source.origin && record.dot.incarnation > source.incarnation;
+      writer == source.origin && record.dot.incarnation > source.incarnation;
   return !is_forgotten && !says_so_itself && !has_later(engine_.vector(), source);
 }
 
@@ -110,12 +115,15 @@ std::optional<std::string> sync_manager::held_back() const {
            ". If an operator has given this node up, stop it, start it again and write a value; "
            "otherwise a node lies";
   const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
+  const auto& by = held_back_->dot.origin;
+  if (!members_.has(by) && !members_.forgotten().contains(by))
+    return says + "is no member here" + result + " until it is one";
   if (members_.has(held_back_->about))
     return says + "that is a member here" + result +
            ". If it does not come back, say 'troupe node "
            "forget " +
            about + "'; otherwise a node lies";
-  return says + "neither of the two is a member here" + result + " until one is";
+  return says + "that is known no more to be over" + result;
 }
 
 }  // namespace troupe

@@ -217,11 +217,19 @@ TEST_CASE(
   }
   SUBCASE("its node is no member, and neither is who says so") {
     CHECK_FALSE(is_taken(says(7, 2, 4, true)));
-    CHECK(f.problems_with("neither of the two is a member here") == 1);
+    CHECK(f.problems_with("is lost, but is no member here") == 1);
     for (std::uint64_t incarnation = 3; incarnation < 100; ++incarnation)
       CHECK_FALSE(is_taken(says(7, incarnation, 4, true)));
     f.tick(1'000);
-    CHECK(f.logged("context.transactions_lost") == 1);  // those that were not said one by one
+    CHECK(f.logged("context.losses_denied") == 1);  // those that were not said one by one
+    CHECK(f.logged("context.transactions_lost") == 0);
+  }
+  SUBCASE("its node is no member, and neither is who says that it is sought") {
+    CHECK_FALSE(is_taken(says(7, 2, 4, false)));
+  }
+  SUBCASE("its node has begun a later incarnation, and who says so was never a member") {
+    f.push_from_2(put({node(3), 2, 1}, "/x", 1));
+    CHECK_FALSE(is_taken(says(7, 2, 3, true)));
   }
   SUBCASE("its node is no member, and who says so was one") {
     f.hear_farewell(3);
