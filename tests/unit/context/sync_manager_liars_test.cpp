@@ -53,6 +53,9 @@ public:
 TEST_CASE("what nobody has keeps nothing from being collected when no member says to have it") {
   SUBCASE("a node that is no member says so") {
     lied_to f{9, made_up()};
+    f.pass(12'000);  // what was there before it came
+    f.write("/a", 1);
+    f.store_all();
     f.pass(12'000);
     CHECK(f.manager.stable() == f.manager.committed().vector());
   }
