@@ -109,21 +109,21 @@ std::optional<std::string> sync_manager::held_back() const {
   const auto writer = "node " + to_string(held_back_->dot.origin);
   const auto about = to_string(held_back_->about);
   const auto result = ". So nothing more of " + writer + " is taken";
+  const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
+  const auto& by = held_back_->dot.origin;
+  if (!members_.has(by) && !members_.forgotten().contains(by))
+    return says + "is no member here" + result + " until it is one";
   if (held_back_->about == engine_.own_incarnation().origin)
     return writer + " says that a transaction is lost which this node has made since its start" +
            result +
            ". If an operator has given this node up, stop it, start it again and write a value; "
            "otherwise a node lies";
-  const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
-  const auto& by = held_back_->dot.origin;
-  if (!members_.has(by) && !members_.forgotten().contains(by))
-    return says + "is no member here" + result + " until it is one";
   if (members_.has(held_back_->about))
     return says + "that is a member here" + result +
            ". If it does not come back, say 'troupe node "
            "forget " +
            about + "'; otherwise a node lies";
-  return says + "that is known no more to be over" + result;
+  return says + "its incarnation is not known to be over" + result;
 }
 
 }  // namespace troupe
