@@ -174,7 +174,7 @@ MUTATIONS = [
              "return has + weight <= share / (by_origin.size() + (is_first ? 1 : 0));",
              "return false;", UNIT),
     Mutation("what passes on transactions does not take the room of others",
-             STATE + "open_transactions.hpp", "return {from, first.dot.origin == from};",
+             STATE + "open_transactions.cpp", "return {from, first.dot.origin == from};",
              "return {from, false};", UNIT),
     Mutation("no bound keeps out what is in the own log", STATE + "engine_bounds.cpp",
              "const bool is_logged = from == own_.origin;", "const bool is_logged = false;", UNIT),

@@ -38,6 +38,8 @@ class Nightly(unittest.TestCase):
 
     def test_every_mutation_fits_the_source(self):
         self.assertEqual(misfits(MUTATIONS, lambda file: (SOURCE / file).read_text()), [])
+        # A header is not compiled alone.
+        self.assertEqual([each.rule for each in MUTATIONS if not each.file.endswith(".cpp")], [])
 
     def test_the_simulation_reads_how_many_seeds_to_try(self):
         sources = "".join(path.read_text() for path in (SOURCE / "tests/simulation").glob("*.cpp"))

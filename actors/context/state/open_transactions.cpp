@@ -101,4 +101,9 @@ std::vector<dot> open_transactions::firsts() const {
   return all;
 }
 
+open_transactions::holder open_transactions::holder_of(const change_record& first,
+                                                       const node_id& from) noexcept {
+  return {from, first.dot.origin == from};
+}
+
 }  // namespace troupe

@@ -91,9 +91,7 @@ private:
     bool has_made_it = false;
     friend auto operator<=>(const holder&, const holder&) = default;
   };
-  static holder holder_of(const change_record& first, const node_id& from) noexcept {
-    return {from, first.dot.origin == from};
-  }
+  static holder holder_of(const change_record& first, const node_id& from) noexcept;
 
   std::uint64_t max_weight_;
   std::uint64_t announced_ = 0;  ///< Weight of all that are open.
