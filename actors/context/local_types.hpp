@@ -60,7 +60,7 @@ struct want_clock_correction {};
 /// Asks the store to begin anew, see `context_store::set_aside`.
 struct set_state_aside {
   std::shared_ptr<const engine_state> state;
-  version_vector forgotten;
+  version_vector overruled_by;
 };
 /// The answer: what a start finds then.
 struct state_set_aside {

@@ -123,7 +123,7 @@ void replica_state::carry_out(scrub_store&) {
 
 void replica_state::carry_out(begin_anew& effect) {
   ask(self_, store_, whole_deadline,
-      set_state_aside{std::move(effect.state), std::move(effect.forgotten)})
+      set_state_aside{std::move(effect.state), std::move(effect.overruled_by)})
       .then([this](const state_set_aside& found) { begin_anew_with(found); },
             [this](const error& why) {
               manager_->set_aside_failed(why);

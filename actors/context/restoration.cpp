@@ -16,7 +16,7 @@ bool restoration::is_enough(const processed_changes& state) const {
 bool restoration::may_take(const version_vector& has, std::uint64_t now_ms) {
   constexpr std::uint64_t patience_ms = 10'000;
   if (!since_ms_) since_ms_ = now_ms;
-  return may_cover(has, saved_->forgotten) || now_ms >= *since_ms_ + patience_ms;
+  return may_cover(has, saved_->overruled_by) || now_ms >= *since_ms_ + patience_ms;
 }
 
 bool restoration::may_give(const node_id& node) const {

@@ -20,10 +20,11 @@ namespace troupe {
 /// peer did not have yet. Until then the replica takes no writes, and shows nothing but what could
 /// be read of the old state, to those who ask for that.
 ///
-/// A replica that was forgotten does the same without a log: what it has and the peer does not may
-/// not know what was deleted meanwhile. That is kept aside before the state is stored. It would
-/// have to begin anew again if the peer did not know that it is forgotten, so it waits a while for
-/// one that does. Pure.
+/// A replica that others have overruled does the same without a log: it was forgotten, and what it
+/// has and the peer does not may not know what was deleted meanwhile; or a transaction is lost that
+/// counts here. What only it has is kept aside before the state is stored. It would have to begin
+/// anew again if the peer did not know that it is overruled, so it waits a while for one that does.
+/// Pure.
 class restoration {
 public:
   explicit restoration(std::shared_ptr<const saved_parts> saved) : saved_(std::move(saved)) {}
@@ -31,8 +32,8 @@ public:
   /// The entries that could be read.
   const context_tree& entries() const noexcept { return saved_->entries; }
   const processed_changes& base() const noexcept { return saved_->base; }
-  /// Whether the state was whole, but the cluster has gone on without this node.
-  bool is_forgotten() const noexcept { return !saved_->forgotten.entries().empty(); }
+  /// Whether the state was whole, but others have overruled this node.
+  bool begins_anew() const noexcept { return !saved_->overruled_by.entries().empty(); }
   /// Whether a state with these changes has what the log may lack.
   bool is_enough(const processed_changes& state) const;
   /// Whether the state of a peer is to be taken now.
@@ -64,7 +65,7 @@ public:
   /// n).
   context_tree unsent(const processed_changes& processed, const context_tree& now) const;
   /// Whether the state of a peer is there, and what it lacks is still to be kept aside.
-  bool waits_to_keep_aside() const noexcept { return is_forgotten() && has_state_ && !kept_aside_; }
+  bool waits_to_keep_aside() const noexcept { return begins_anew() && has_state_ && !kept_aside_; }
   /// They are being kept, and then they are.
   void keeping_aside() noexcept { is_reading_ = true; }
   void kept_aside() noexcept {

@@ -50,12 +50,13 @@ struct collect_log {
   std::shared_ptr<const processed_changes> upto;
 };
 
-/// The cluster has forgotten this node: let it begin anew. Keep this state as the old one, see
+/// Others have overruled this node: they have forgotten it, or given up a transaction that counts
+/// here. Let it begin anew. Keep this state as the old one, see
 /// `context_store::set_aside`, and begin an incarnation. Then call `retire`, and go on with a new
 /// manager, as after a start. Or report `set_aside_failed`.
 struct begin_anew {
   std::shared_ptr<const engine_state> state;
-  version_vector forgotten;  ///< The changes that say so.
+  version_vector overruled_by;  ///< The changes that say so.
 };
 /// Keep these values and erasures of the old state, which are part of the new one no more, in a
 /// file for people. Then report `kept_aside`.

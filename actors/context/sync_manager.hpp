@@ -201,7 +201,7 @@ private:
   state_hash root() const override;
   std::uint64_t wall_ms() const noexcept override { return now_.wall_ms; }
   bool takes_pushes() const override {
-    return !queue_.is_full() && !(restoring_ && restoring_->is_forgotten());
+    return !queue_.is_full() && !(restoring_ && restoring_->begins_anew());
   }
   const std::vector<node_id>& links() const override { return peers_.nodes(); }
   std::vector<dot_range> missing() const override { return engine_.missing(); }
@@ -264,6 +264,7 @@ private:
   bool is_forgotten() const;
   version_vector overruled_by() const;
   bool is_overruled() const;
+  std::string why_overruled() const;
   version_vector forgetting(const node_id& node) const override;
   bool has_begun_anew(const version_vector& forgotten) const override;
   bool is_kept_out(peer_id peer) const;
@@ -299,6 +300,9 @@ private:
   bool is_linked(const node_id& node) const;
   bool has_stopped(const dot& last, const version_vector& reported) const;
   std::optional<path> beginning_of(const node_id& node) const;
+  bool is_known(const node_id& node) const;
+  bool gives_up(const node_id& node) const;
+  std::vector<std::string> giving_up() const;
   std::vector<node_id> strangers() const;
   std::optional<error> apply(peer_id peer, apply_changes::part& part);
   void tell_of(apply_outcome& outcome);

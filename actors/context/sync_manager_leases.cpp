@@ -68,6 +68,10 @@ result<write_values> sync_manager::forgetting(const node_id& node, std::string_v
     return fail(error_code::already_exists, "node " + to_string(node) + " is forgotten already");
   const bool is_member = members_.has(node);
   auto begun = is_member ? std::nullopt : beginning_of(node);
+  if (!is_member && !begun && gives_up(node))
+    return fail(error_code::already_exists,
+                "what node " + to_string(node) +
+                    " has begun is being given up already; see 'troupe node info'");
   if (!is_member && !begun)
     return fail(error_code::not_found, "node " + to_string(node) +
                                            " is no member of the cluster; see 'troupe node "
@@ -146,16 +150,14 @@ std::vector<std::string> sync_manager::lease_problems() const {
                   " is no member, has no link, and has sent a transaction in part only, so later "
                   "changes stay in the log; if it does not come back, say 'troupe node forget " +
                   to_string(node) + "'");
+  for (auto& told : giving_up()) all.push_back(std::move(told));
   if (auto told = held_back()) all.push_back(std::move(*told));
   if (leaving_ != leaving::no)
-    all.push_back((is_forgotten() ? "the cluster has gone on without this node"
-                                  : "the cluster has given up a transaction that this node has") +
-                  std::string{", so it is about to take the state of another member"} +
+    all.push_back(why_overruled() + ", so it is about to take the state of another member" +
                   (unleft_ ? ", but cannot yet: " + unleft_->message : std::string{}));
   if (!unsent_.empty())
     all.push_back(
-        "the cluster had gone on without this node, which has its state now; what this "
-        "node had not sent to others before is in '" +
+        "this node had to take the state of another member; what only this node had is in '" +
         unsent_ + "': write anew what still matters of it");
   return all;
 }
@@ -179,6 +181,16 @@ version_vector sync_manager::overruled_by() const {
 
 bool sync_manager::is_overruled() const {
   return is_forgotten() || !engine_.overruled_by().entries().empty();
+}
+
+/// What people are told of that. O(members) while a state is taken.
+std::string sync_manager::why_overruled() const {
+  const auto& self = engine_.own_incarnation().origin;
+  members before{self};
+  if (restoring_) before.update(restoring_->entries());
+  const bool is_gone = restoring_ ? before.forgotten().contains(self) : is_forgotten();
+  return is_gone ? "the cluster has gone on without this node"
+                 : "the cluster has given up a transaction that this node has";
 }
 
 version_vector sync_manager::forgetting(const node_id& node) const {
@@ -224,9 +236,7 @@ void sync_manager::close_links_of_forgotten() {
 void sync_manager::begin_to_leave() {
   if (leaving_ != leaving::no || restoring_ || !is_overruled()) return;
   leaving_ = leaving::waiting;
-  log(log_severity::warning, "context.forgotten",
-      {{"reason", is_forgotten() ? "the cluster has gone on without this node"
-                                 : "the cluster has given up a transaction that this node has"}});
+  log(log_severity::warning, "context.overruled", {{"reason", why_overruled()}});
 }
 
 /// Ends all links, and once everything is on the disk, has the store begin anew.
@@ -260,8 +270,9 @@ void sync_manager::set_aside_failed(const error& why) {
 
 void sync_manager::retire() {
   const error why{error_code::unavailable,
-                  "the cluster has gone on without this node, which takes the state of another "
-                  "member now; whether others have the change is unknown",
+                  why_overruled() +
+                      ", so it takes the state of another member now; whether others have the "
+                      "change is unknown",
                   {}};
   while (auto ended = member_waits_.expired(UINT64_MAX))
     effects_.push_back(answer_write{ended->request, fail(why)});

@@ -12,11 +12,12 @@ namespace {
 
 constexpr std::size_t read_at_once = std::size_t{4} << 20;  // bytes of the log
 
-std::string describe(const restoration& under_way) {
-  if (under_way.is_forgotten())
-    return "the cluster has gone on without this node, so it takes the state of another member "
-           "when one is connected. Until then it takes no writes, and 'troupe context export "
-           "--salvaged' gives the " +
+std::string describe(const restoration& under_way, const std::string& why_overruled) {
+  if (under_way.begins_anew())
+    return why_overruled +
+           ", so it takes the state of another member when one is connected. Until then it takes "
+           "no "
+           "writes, and 'troupe context export --salvaged' gives the " +
            std::to_string(under_way.entries().size()) +
            " entries of its old state. Where there is no other member: start a node in a new data "
            "directory, and import them there";
@@ -31,11 +32,11 @@ std::string describe(const restoration& under_way) {
 
 std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
   if (!restoring_ || salvaged) return std::nullopt;
-  if (restoring_->is_forgotten())
+  if (restoring_->begins_anew())
     return error{error_code::unavailable,
-                 "the cluster has gone on without this node, which takes the state of another "
-                 "member when one is connected; 'troupe context export --salvaged' gives its old "
-                 "state",
+                 why_overruled() +
+                     ", so it takes the state of another member when one is connected; 'troupe "
+                     "context export --salvaged' gives its old state",
                  {}};
   return error{error_code::unavailable,
                "the context of this node was damaged, and is restored when another member that has "
@@ -44,10 +45,11 @@ std::optional<error> sync_manager::refusal_to_read(bool salvaged) const {
 }
 
 std::optional<error> sync_manager::refusal_to_write() const {
-  if (is_overruled() || (restoring_ && restoring_->is_forgotten()))
+  if (is_overruled() || (restoring_ && restoring_->begins_anew()))
     return error{error_code::unavailable,
-                 "the cluster has gone on without this node, which takes no writes before it has "
-                 "the state of another member; see 'troupe node info'",
+                 why_overruled() +
+                     ", so it takes no writes before it has the state of another member; see "
+                     "'troupe node info'",
                  {}};
   if (!restoring_) return std::nullopt;
   return error{error_code::unavailable,
@@ -76,7 +78,7 @@ std::vector<std::string> sync_manager::problems() const {
     all.push_back(
         "a part of the context log is damaged; what it held is in memory, and it is mended "
         "when a checkpoint has been written");
-  if (restoring_) all.push_back(describe(*restoring_));
+  if (restoring_) all.push_back(describe(*restoring_, why_overruled()));
   if (const auto count = engine_.quarantine().size(); count > 0)
     all.push_back(changes_are(count) +
                   " in quarantine, because one number was given to several writes: a node runs "
@@ -144,11 +146,11 @@ void sync_manager::own_log_read(result<std::vector<shared_batch>> batches) {
 void sync_manager::end_restoration() {
   log(log_severity::info, "context.restored", {{"incarnations_cut", restoring_->blocked()}});
   if (const auto* base = restoring_->known_base()) log_base_.join(*base);
-  const bool was_forgotten = restoring_->is_forgotten();
+  const bool begins_anew = restoring_->begins_anew();
   restoring_.reset();
   members_.update(engine_.tree());
-  may_rejoin_ = was_forgotten && is_forgotten();
-  if (was_forgotten) close_links();
+  may_rejoin_ = begins_anew && is_forgotten();
+  if (begins_anew) close_links();
   begin_to_leave();
   join();
 }

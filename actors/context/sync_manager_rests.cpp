@@ -1,5 +1,7 @@
 // Transactions of which the rest does not come, see `rest_search` and `lost_transactions`.
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +59,39 @@ std::optional<path> sync_manager::beginning_of(const node_id& node) const {
   return std::nullopt;
 }
 
+/// Whether a node is a member, or was one.
+bool sync_manager::is_known(const node_id& node) const {
+  return members_.has(node) || members_.forgotten().contains(node);
+}
+
+/// Whether what a node that is no member has begun is being given up. O(open transactions).
+bool sync_manager::gives_up(const node_id& node) const {
+  return !is_known(node) && lost_transactions::has_any_of(engine_.tree(), node) &&
+         std::ranges::any_of(engine_.open_ends(),
+                             [&](const auto& each) { return each.last.origin == node; });
+}
+
+/// What an operator is told of such nodes, the first ones if there are many, and for whom that
+/// waits. O(open transactions * peers).
+std::vector<std::string> sync_manager::giving_up() const {
+  std::string away;
+  for (const auto& node : members_.nodes())
+    if (node != engine_.own_incarnation().origin && !is_linked(node))
+      away += (away.empty() ? "" : ", ") + to_string(node);
+  std::vector<std::string> all;
+  std::optional<node_id> before;
+  for (const auto& [first, last] : engine_.open_ends()) {
+    const auto& node = last.origin;
+    if (std::exchange(before, node) == node || !gives_up(node)) continue;
+    all.push_back("what node " + to_string(node) + " has begun is being given up, which waits " +
+                  (is_linked(node) ? "while that node has a link"
+                   : away.empty()  ? "until all members have said what they have of it"
+                                   : "for members that are away: " + away));
+    if (all.size() == max_strangers) break;
+  }
+  return all;
+}
+
 /// Nodes that are no members, have no link, and have begun transactions; the first ones if there
 /// are many. Only an operator knows that they do not come back. O(open transactions * peers).
 std::vector<node_id> sync_manager::strangers() const {
@@ -64,9 +99,9 @@ std::vector<node_id> sync_manager::strangers() const {
   std::vector<node_id> all;
   for (const auto& [first, last] : engine_.open_ends()) {
     const auto& node = last.origin;
-    const bool is_known = members_.has(node) || members_.forgotten().contains(node) ||
-                          (!all.empty() && all.back() == node);
-    if (is_known || !has_stopped(last, reported) || is_linked(node)) continue;
+    if (is_known(node) || (!all.empty() && all.back() == node) || !has_stopped(last, reported) ||
+        is_linked(node))
+      continue;
     all.push_back(node);
     if (all.size() == max_strangers) break;
   }
@@ -84,11 +119,10 @@ bool sync_manager::is_premature(const change_record& record) const {
   const auto source = incarnation_of(*last);
   const auto& own = engine_.own_incarnation();
   const bool is_forgotten = members_.forgotten().contains(source.origin);
-  const bool is_stranger =
-      source.origin != own.origin && !is_forgotten && !members_.has(source.origin);
+  const bool is_stranger = source.origin != own.origin && !is_known(source.origin);
   if (!says_lost && !is_stranger) return false;
   const auto& writer = record.dot.origin;
-  if (!members_.has(writer) && !members_.forgotten().contains(writer)) return true;
+  if (!is_known(writer)) return true;
   if (is_stranger) return false;
   if (source.origin == own.origin) return source.incarnation >= own.incarnation;
   const bool says_so_itself =
@@ -111,8 +145,7 @@ std::optional<std::string> sync_manager::held_back() const {
   const auto result = ". So nothing more of " + writer + " is taken";
   const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
   const auto& by = held_back_->dot.origin;
-  if (!members_.has(by) && !members_.forgotten().contains(by))
-    return says + "is no member here" + result + " until it is one";
+  if (!is_known(by)) return says + "is no member here" + result + " until it is one";
   if (held_back_->about == engine_.own_incarnation().origin)
     return writer + " says that a transaction is lost which this node has made since its start" +
            result +

@@ -128,7 +128,7 @@ void sync_manager::join_state(peer_id peer, const engine_state& theirs, std::uin
   const bool is_enough = theirs.processed.covers(wanted_base_) &&
                          (!restoring_ || restoring_->is_enough(theirs.processed));
   const bool has_members = theirs.tree.subtree(path{members::directory}).count > 0;
-  if (restoring_ && restoring_->is_forgotten() && !has_members)
+  if (restoring_ && restoring_->begins_anew() && !has_members)
     return wait_before_join(peer, join_next_ms);  // it is beginning anew itself, or new
   const auto joined = is_enough ? engine_.join(theirs, now_.wall_ms, what_is_watched())
                                 : fail(error_code::protocol_violation,

@@ -1,6 +1,7 @@
 #include <troupe/runtime/cli/app.hpp>
 
 #include <poll.h>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -85,7 +86,13 @@ result<void> forget(app_state& app, client& node, const std::string& which) {
   auto list = node.call(forget_member{{*id}}, app.deadline);
   if (!list) return fail(std::move(list.error()));
   if (app.json) return print_members(app, *list), result<void>{};
-  confirm(app, "the cluster goes on without node " + which);
+  const bool is_member_no_more = std::ranges::any_of(
+      list->forgotten, [&](const forgotten_member& each) { return each.node.id == *id; });
+  confirm(app, is_member_no_more
+                   ? "the cluster goes on without node " + which
+                   : "the cluster gives up what node " + which +
+                         " has begun; until that is done, 'troupe node info' says for "
+                         "whom it waits");
   return {};
 }
 

@@ -73,7 +73,7 @@ class ForgottenMember(NodeTest):
                          {"/deleted": "late", "/only here": {"a": 1}, "/kept": True})
         self.assertRegex("\n".join(b.ask("node", "info")["problems"]),
                          f"had not sent to others before is in '{file}'")
-        for event in ("context.forgotten", "context.unsent_kept", "context.restored"):
+        for event in ("context.overruled", "context.unsent_kept", "context.restored"):
             self.assertIn(event, b.log_text())
 
         # It is a member like any other again, also after a restart.
@@ -143,7 +143,7 @@ class ForgottenMember(NodeTest):
         self.assertEqual(self.values(a), {"both": 1, "a": 1})
         self.assertEqual(self.values(b), {"both": 1, "b": 1})
         for node in (a, b):
-            self.assertNotIn("context.forgotten ", node.log_text())
+            self.assertNotIn("context.overruled ", node.log_text())
         self.stop_all()
 
 

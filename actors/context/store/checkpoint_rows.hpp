@@ -34,11 +34,11 @@ struct checkpoint_head {
 /// In a store whose checkpoint was lost or set aside: the entries are what there is of it.
 struct salvage_mark {
   bool knows_base = true;  ///< See `saved_parts`, also for this:
-  version_vector forgotten;
+  version_vector overruled_by;
 
   static constexpr auto fields() {
     return std::tuple{required("knows_base", &salvage_mark::knows_base),
-                      optional("forgotten", &salvage_mark::forgotten)};
+                      optional("forgotten", &salvage_mark::overruled_by)};
   }
 };
 

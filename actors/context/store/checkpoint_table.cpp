@@ -183,7 +183,7 @@ result<checkpoint_table::salvaged_entries> checkpoint_table::load_salvaged() {
     const auto mark = meta_.find<salvage_mark>(meta_key::salvaged);
     if (!mark) return fail(mark.error());
     salvaged_entries found{.knows_base = *mark && (*mark)->knows_base};
-    if (*mark) found.forgotten = (*mark)->forgotten;
+    if (*mark) found.overruled_by = (*mark)->overruled_by;
     SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
     while (rows.executeStep())
       if (auto added = add_entry(rows, found.tree); !added) return fail(std::move(added.error()));
@@ -204,11 +204,11 @@ result<void> checkpoint_table::write_salvaged(const context_tree& entries,
 }
 
 result<void> checkpoint_table::set_aside(const context_tree* entries,
-                                         const version_vector& forgotten,
+                                         const version_vector& overruled_by,
                                          const std::function<result<void>()>& beside) {
   return transact(database_, [&]() -> result<void> {
     auto marked = entries ? write_entries(*entries) : result<void>{};
-    if (marked) marked = meta_.put(meta_key::salvaged, salvage_mark{true, forgotten});
+    if (marked) marked = meta_.put(meta_key::salvaged, salvage_mark{true, overruled_by});
     if (marked) marked = meta_.erase(meta_key::checkpoint);
     return marked ? beside() : marked;
   });

@@ -72,16 +72,16 @@ public:
   struct salvaged_entries {
     context_tree tree;
     bool knows_base = true;  ///< Whether the base of the log is known, or guessed from its rows.
-    version_vector forgotten = {};  ///< See `saved_parts`.
+    version_vector overruled_by = {};  ///< See `saved_parts`.
   };
   /// What is left of a checkpoint that was lost. O(entries).
   result<salvaged_entries> load_salvaged();
   /// Makes these the entries of a checkpoint that was lost. There must be no checkpoint.
   result<void> write_salvaged(const context_tree& entries, const salvage_mark& mark);
   /// Treats the checkpoint as one that was lost, in one transaction. Nothing else is asked of this
-  /// table then. @param entries what it is to hold before, or null: what it holds. @param forgotten
-  /// See `saved_parts`. @param beside See `write`.
-  result<void> set_aside(const context_tree* entries, const version_vector& forgotten,
+  /// table then. @param entries what it is to hold before, or null: what it holds. @param
+  /// overruled_by See `saved_parts`. @param beside See `write`.
+  result<void> set_aside(const context_tree* entries, const version_vector& overruled_by,
                          const std::function<result<void>()>& beside);
 
 private:

@@ -174,7 +174,8 @@ void context_store::reopen(const std::function<result<void>()>& meanwhile) {
   contents_ = std::move(*opened);
 }
 
-result<void> context_store::set_aside(const engine_state& state, const version_vector& forgotten) {
+result<void> context_store::set_aside(const engine_state& state,
+                                      const version_vector& overruled_by) {
   auto& log = contents_->log;
   auto entries = state.tree;
   if (!contents_->needs_state) {
@@ -189,7 +190,7 @@ result<void> context_store::set_aside(const engine_state& state, const version_v
   // the next transfer says so, and begins with it.
   static_cast<void>(transfer().remove());
   auto marked = contents_->checkpoints.set_aside(contents_->needs_state ? nullptr : &entries,
-                                                 forgotten, without_log);
+                                                 overruled_by, without_log);
   if (marked) reopen();
   return marked;
 }
@@ -213,7 +214,7 @@ result<saved_parts> context_store::load_salvaged() {
   if (!all) return fail(std::move(all.error()));
   contents_->knows_base = found->knows_base;
   return saved_parts{std::move(found->tree), contents_->log.base(), found->knows_base,
-                     std::move(*all), std::move(found->forgotten)};
+                     std::move(*all), std::move(found->overruled_by)};
 }
 
 result<processed_changes> context_store::logged() { return contents_->log.all(); }

@@ -37,9 +37,9 @@ struct saved_parts {
   processed_changes base;    ///< What the log may lack.
   bool knows_base = true;    ///< Otherwise the base is guessed, and may be too small.
   processed_changes logged;  ///< What the log and its base have.
-  /// The changes that say that this node is forgotten: then the state was whole, but the cluster
-  /// has gone on without it. Empty when it was lost in a damage.
-  version_vector forgotten = {};
+  /// The changes that overrule this node: they say that it is forgotten, or that a transaction is
+  /// lost. Then the state was whole. Empty when it was lost in a damage.
+  version_vector overruled_by = {};
 };
 
 /// The durable half of a replica: a log of all changes and a checkpoint of the state, in one SQLite
@@ -79,17 +79,18 @@ public:
   /// What `open` has found wrong and dealt with.
   const std::vector<store_note>& notes() const noexcept;
 
-  /// Whether the checkpoint was lost in a damage, and the log cannot replace it, or the node is
-  /// forgotten, see `set_aside`: the state has to come from another node. Then `load_checkpoint`
-  /// gives the empty state, and nothing can be replayed, before `adopt` or `checkpoint` has stored
-  /// a state that covers the log's base.
+  /// Whether the checkpoint was lost in a damage, and the log cannot replace it, or others have
+  /// overruled the node, see `set_aside`: the state has to come from another node. Then
+  /// `load_checkpoint` gives the empty state, and nothing can be replayed, before `adopt` or
+  /// `checkpoint` has stored a state that covers the log's base.
   bool needs_state() const noexcept;
   /// Makes `state` what there was before another node's state takes its place, with a tombstone
   /// where the log has the erasure of a subtree and nothing is left: from now on the store
   /// `needs_state`, and its log is empty. Opens the file anew. Doing it again does no harm.
-  /// @param state must have all changes of the log. @param forgotten See `saved_parts::forgotten`.
+  /// @param state must have all changes of the log. @param overruled_by See
+  /// `saved_parts`.
   /// @throws std::runtime_error when the file cannot be opened again.
-  result<void> set_aside(const engine_state& state, const version_vector& forgotten);
+  result<void> set_aside(const engine_state& state, const version_vector& overruled_by);
   /// The file of this directory.
   transfer_file transfer() const;
   /// `write_unsent` into the directory of the store.

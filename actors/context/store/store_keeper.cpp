@@ -77,7 +77,7 @@ private:
   }
 
   result<state_set_aside> set_aside(const set_state_aside& wanted) {
-    if (auto done = store_.set_aside(*wanted.state, wanted.forgotten); !done)
+    if (auto done = store_.set_aside(*wanted.state, wanted.overruled_by); !done)
       return fail(std::move(done.error()));
     const auto incarnation = begin_fresh_incarnation(store_);
     if (!incarnation) return fail(incarnation.error());

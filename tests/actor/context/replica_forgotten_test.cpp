@@ -40,7 +40,7 @@ TEST_CASE_FIXTURE(pair_fixture, "a forgotten replica answers what is open, and b
   four.push({forgetting()[1]});
   system.pass(1s);
   CHECK(waiting.code() == error_code::unavailable);
-  CHECK(a.log.count("context.forgotten") == 1);
+  CHECK(a.log.count("context.overruled") == 1);
   REQUIRE(four.link().closed());
   const auto read = system.demand<value_found>(a.actor, get_value{path{"/only here"}});
   REQUIRE_FALSE(read);

@@ -56,7 +56,7 @@ public:
     for (const auto& each : stored_.entries())
       logged.raise({each.origin, each.incarnation, each.seq});
     return std::make_shared<const saved_parts>(
-        saved_parts{*saved_entries_, log_base_, true, std::move(logged), forgotten_});
+        saved_parts{*saved_entries_, log_base_, true, std::move(logged), overruled_by_});
   }
   /// Whether the node has been told to begin anew, and has to be started for that.
   bool begins_anew() { return std::exchange(begins_anew_, false); }
@@ -203,7 +203,7 @@ private:
     const bool answers = !refuses && random() % 4 != 0;
     if (answers || random() % 2) {
       saved_entries_ = old_entries_ = wanted.state->tree;
-      forgotten_ = wanted.forgotten;
+      overruled_by_ = wanted.overruled_by;
       if (checkpoint_.processed.vector() != version_vector{} || !log_.empty()) old_ = stored_;
       checkpoint_ = {};
       stored_ = {};
@@ -324,7 +324,7 @@ private:
          "a checkpoint lacks changes that are in no other place");
     checkpoint_ = state;
     saved_entries_.reset();
-    forgotten_ = {};
+    overruled_by_ = {};
   }
 
   std::uint64_t incarnation_ = 0;
@@ -336,7 +336,7 @@ private:
   version_vector stored_;
   engine_state checkpoint_;
   std::optional<context_tree> saved_entries_;  ///< When the checkpoint is lost, or set aside.
-  version_vector forgotten_;                   ///< See `saved_parts`.
+  version_vector overruled_by_;                ///< See `saved_parts`.
   std::optional<context_tree> old_entries_;    ///< Of a node that begins anew.
   version_vector old_;                         ///< What it had stored.
   context_tree kept_;                          ///< By the latest `keep_aside`.

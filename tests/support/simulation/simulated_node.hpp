@@ -95,7 +95,7 @@ public:
     settings.log_base = disk.log_base();
     settings.saved = disk.saved();
     restoring_ = settings.saved != nullptr;
-    is_forgotten_ = restoring_ && !settings.saved->forgotten.entries().empty();
+    is_forgotten_ = restoring_ && !settings.saved->overruled_by.entries().empty();
     if (!restoring_) {
       settings.replayed = replay(engine, now);
       must(has_just(engine.processed(), disk.stored()), "a start does not find what was stored");

@@ -48,7 +48,7 @@ struct aside_fixture {
     const auto saved = store.load_salvaged();
     REQUIRE_MESSAGE(saved, (saved ? "" : saved.error().message));
     CHECK(saved->entries.hash() == engine.tree().hash());
-    CHECK(saved->forgotten == says_so);
+    CHECK(saved->overruled_by == says_so);
     CHECK(saved->base == processed_changes{});
     CHECK(saved->logged == processed_changes{});
     CHECK(saved->knows_base);
@@ -160,7 +160,7 @@ TEST_CASE("a store can be set aside once more when it has taken another state") 
   const auto saved = store.load_salvaged();
   REQUIRE(saved);
   CHECK(saved->entries.hash() == state.tree.hash());
-  CHECK(saved->forgotten == version_vector{{{node(3), 1, 9}}});
+  CHECK(saved->overruled_by == version_vector{{{node(3), 1, 9}}});
 }
 
 TEST_CASE("the old state has tombstones where subtrees were erased and nothing is left") {
@@ -227,5 +227,5 @@ TEST_CASE("a salvage of a store whose state was set aside keeps that, and why") 
   const auto parts = store.load_salvaged();
   REQUIRE(parts);
   CHECK(parts->entries.hash() == f.engine.tree().hash());
-  CHECK(parts->forgotten == says_so);
+  CHECK(parts->overruled_by == says_so);
 }

@@ -228,13 +228,16 @@ TEST_CASE("of nodes that are no members nothing is kept without a link") {
   CHECK(known.committed_by(1, {node(1), 5}) == 4);
 }
 
-TEST_CASE("more members than can be counted are noticed") {
+TEST_CASE("more members than can be counted are noticed, and nothing counts as had by all") {
   context_engine engine{node(5000), 1};
   for (unsigned n = 1; n <= members::max_known + 5; ++n)
     REQUIRE(status_of(engine, joining(n, n)) == apply_status::applied);
   members known{node(1)};
   known.update(engine.tree());
   CHECK(known.are_too_many());
+  const processed_changes mine{upto(9)};
+  for (const auto& each : known.nodes()) known.report({each, 1, upto(9), upto(9)});
+  CHECK_FALSE(known.all_have(upto(1), mine));  // though each of them says so
 }
 
 // -- members that are forgotten -------------------------------------------------------------------

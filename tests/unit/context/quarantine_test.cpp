@@ -82,7 +82,8 @@ TEST_CASE("what was issued twice takes one place, however often and however it c
 
 TEST_CASE("there is room again for what comes later") {
   engine_limits limits;
-  limits.max_quarantine = 1;
+  SUBCASE("in number") { limits.max_quarantine = 1; }
+  SUBCASE("in memory") { limits.max_quarantine_weight = 2 * 420; }
   context_engine engine{node(1), 1, {}, limits};
   isolate(engine, one, other);
   const auto next = put({node(2), 1, 2}, "/b", "one");

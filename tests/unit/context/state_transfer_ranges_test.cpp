@@ -180,6 +180,17 @@ TEST_CASE("ranges beyond what was asked for are refused") {
   }
 }
 
+TEST_CASE("a peer that offers one state after the other is refused") {
+  state_pull pull{{}, 1, {}, plenty};
+  for (unsigned i = 0; i <= state_pull::max_offers; ++i) {
+    const auto offer = offer_of(counted_tree(100 + i));
+    const auto taken = pull.take(offer.greeting(pull.question().ask));
+    CAPTURE(i);
+    REQUIRE(taken.has_value() == (i < state_pull::max_offers));
+    if (!taken) CHECK(taken.error().message.find("one state after the other") != std::string::npos);
+  }
+}
+
 TEST_CASE("a range behind all that was asked for is refused") {
   range_fixture all;
   all.pull = state_pull{counted_tree(100), 1, {}, plenty};

@@ -175,6 +175,22 @@ TEST_CASE("each answer gives a transfer more time") {
   CHECK_FALSE(transfers.is_taking());
 }
 
+TEST_CASE("a transfer takes so long at most, however often an answer comes") {
+  constexpr auto at_most = state_transfers::takes_at_most_ms;
+  const auto offer = offer_of(counted_tree(10));
+  state_transfers transfers;
+  begin_with(transfers, offer, 2);
+  for (auto now = start + give_up; now < start + at_most; now += give_up)
+    transfers.answered({}, now);
+  transfers.answered({}, start + at_most);
+  transfers.tick(start + at_most);
+  REQUIRE(transfers.is_taking());
+  const auto over = transfers.tick(start + at_most + 1);
+  REQUIRE(over);
+  CHECK_FALSE(over->question);
+  CHECK(kept(transfers) == 10);
+}
+
 TEST_CASE("a link that is gone ends giving and taking") {
   state_transfers transfers;
   give(transfers, peer, 3);

@@ -46,6 +46,8 @@ context_tree old_entries() {
   put_into(tree, "/counted", {counts(sent, 5)});
   put_into(tree, "/counts", {counts(sent, 5), counts(unsent, 2)});
   put_into(tree, "/_sys/members/8", {put(unsent, "/", 8)});
+  put_into(tree, members::place_of(node(1)).text(),
+           {put({node(5), 1, 1}, "/", members::farewell(noon, "a test"))});
   return tree;
 }
 
@@ -54,7 +56,7 @@ std::shared_ptr<const saved_parts> saved_with(context_tree entries) {
       saved_parts{.entries = std::move(entries),
                   .base = {},
                   .logged = {},
-                  .forgotten = version_vector{{{node(5), 1, 1}}}});
+                  .overruled_by = version_vector{{{node(5), 1, 1}}}});
 }
 
 /// A manager of node 1, which was forgotten, and one of node 5, which has its state. The test
@@ -125,6 +127,21 @@ struct anew_fixture {
 }  // namespace
 
 // -- before ---------------------------------------------------------------------------------------
+
+TEST_CASE("a node that begins anew without being forgotten says what was given up") {
+  context_tree entries;
+  put_into(entries, "/mine", {put({node(8), 1, 1}, "/", "mine")});
+  anew_fixture f{std::move(entries)};
+  f.anew.write("/a", 1);
+  const auto refused = f.anew.only<answer_write>().outcome;
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("given up a transaction") != std::string::npos);
+  const auto unread = f.anew.manager.refusal_to_read(false);
+  REQUIRE(unread);
+  CHECK(unread->message.find("given up a transaction") != std::string::npos);
+  CHECK(f.has_problem("given up a transaction"));
+  CHECK_FALSE(f.has_problem(gone_on));
+}
 
 TEST_CASE("a node that begins anew refuses reads and writes, and says that it was forgotten") {
   anew_fixture f;
@@ -320,7 +337,7 @@ TEST_CASE("where the others have all of it nothing is kept aside") {
   CHECK(f.anew.only<append_batch>().what->adopted);
   f.anew.stored();
   CHECK(f.anew.logged("context.restored") == 1);
-  CHECK_FALSE(f.has_problem("had not sent"));
+  CHECK_FALSE(f.has_problem("what only this node had"));
 }
 
 // -- after ----------------------------------------------------------------------------------------
@@ -336,7 +353,7 @@ TEST_CASE("a node that has the state of the others joins them again, with new li
   f.anew.stored();
   CHECK(f.anew.logged("context.restored") == 1);
   CHECK(f.anew.only<close_peer>().peer == peer_id{1});
-  CHECK(f.anew.logged("context.forgotten") == 0);
+  CHECK(f.anew.logged("context.overruled") == 0);
   CHECK(f.anew.logged("context.joined") == 1);
   CHECK(f.anew.manager.known_members().has_joined());
   CHECK(f.anew.manager.known_members().forgotten().empty());
@@ -372,8 +389,8 @@ TEST_CASE("a node that is forgotten once more begins anew once more") {
   f.anew.greeted_peer(3, 5);
   const auto standing = standing_at(f.anew.manager.engine(), members::place_of(node(1)));
   f.anew.push(3, 1, {farewell_of(1, 5, 2, standing)});
-  CHECK(f.anew.logged("context.forgotten") == 1);
+  CHECK(f.anew.logged("context.overruled") == 1);
   f.anew.stored();
   f.anew.tick();
-  CHECK(f.anew.only<begin_anew>().forgotten == version_vector{{{node(5), 1, 2}}});
+  CHECK(f.anew.only<begin_anew>().overruled_by == version_vector{{{node(5), 1, 2}}});
 }

@@ -50,7 +50,7 @@ struct forgotten_fixture : cluster_fixture {
 TEST_CASE("a node that hears that it is forgotten says so, and takes no writes") {
   forgotten_fixture f;
   f.hear_own_farewell();
-  CHECK(f.logged("context.forgotten") == 1);
+  CHECK(f.logged("context.overruled") == 1);
   CHECK(f.all<append_batch>().size() == 1);  // the change that says so is kept as any other
   CHECK(f.problems_with(gone_on) == 1);
   for (const auto level : {durability::durable, durability::memory}) {
@@ -64,13 +64,13 @@ TEST_CASE("a node that hears that it is forgotten says so, and takes no writes")
   CHECK_FALSE(f.manager.refusal_to_read(false));  // it still has what it had
   f.store_all();
   f.tick();
-  CHECK(f.logged("context.forgotten") == 0);
+  CHECK(f.logged("context.overruled") == 0);
 }
 
 TEST_CASE("a node that hears that another one is forgotten goes on") {
   forgotten_fixture f;
   f.hear_farewell(3);
-  CHECK(f.logged("context.forgotten") == 0);
+  CHECK(f.logged("context.overruled") == 0);
   f.store_all();
   f.tick();
   CHECK(f.none<begin_anew>());
@@ -147,7 +147,7 @@ TEST_CASE("a forgotten node begins anew once everything is on its disk") {
   f.store_all();
   f.tick();
   const auto anew = f.only<begin_anew>();
-  CHECK(anew.forgotten == f.says_so());
+  CHECK(anew.overruled_by == f.says_so());
   REQUIRE(anew.state);
   CHECK(anew.state->tree.hash() == f.manager.engine().tree().hash());
   CHECK(anew.state->tree.find(path{"/a"}));
@@ -171,7 +171,7 @@ TEST_CASE("a node whose state says that it is forgotten begins anew when it star
   std::size_t said = 0, asked = 0;
   for (const auto& each : effects) {
     const auto* line = std::get_if<sync_log_line>(&each);
-    said += line && line->event == "context.forgotten";
+    said += line && line->event == "context.overruled";
     asked += std::holds_alternative<begin_anew>(each);
   }
   CHECK(said == 1);
@@ -218,7 +218,7 @@ TEST_CASE("a store that cannot begin anew is asked again later") {
   f.tick(4999);
   CHECK(f.none<begin_anew>());
   f.tick(1);
-  CHECK(f.only<begin_anew>().forgotten == first.forgotten);
+  CHECK(f.only<begin_anew>().overruled_by == first.overruled_by);
   f.fail_to_set_aside();
   CHECK(f.logged("context.set_aside_failed") == 0);  // it has been said
   f.tick(5000);

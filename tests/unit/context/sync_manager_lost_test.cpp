@@ -121,14 +121,17 @@ TEST_CASE("a node that counts a lost transaction takes the state of another one"
   auto lost = put({node(2), 1, 3}, f.where.text(), lost_transactions::lost(2, noon));
   lost.principal = system_principal;
   f.push_from_2(lost);
-  CHECK(f.logged("context.forgotten") == 1);
+  CHECK(f.logged("context.overruled") == 1);
   f.write("/x", 1);
-  CHECK(f.only<answer_write>().outcome.error().code == error_code::unavailable);
+  const auto refused = f.only<answer_write>().outcome;
+  CHECK(refused.error().code == error_code::unavailable);
+  CHECK(refused.error().message.find("given up a transaction that this node has") !=
+        std::string::npos);
   f.hear(2, sync_range{.transfer = 1, .ask = 1});
   f.store_all();
   CHECK(f.sent<sync_state>(2).empty());
   f.tick();
-  CHECK(f.only<begin_anew>().forgotten == version_vector{{{node(2), 1, 3}}});
+  CHECK(f.only<begin_anew>().overruled_by == version_vector{{{node(2), 1, 3}}});
 }
 
 TEST_CASE("what a node that is no member has sent in part is given up when an operator says so") {
@@ -154,18 +157,39 @@ TEST_CASE("what a node that is no member has sent in part is given up when an op
     const auto wanted = f.manager.forgetting(node(7), "a test");
     REQUIRE(wanted);
     f.after([&] { f.manager.write(context_request{500}, *wanted, f.now); });
-    CHECK(f.manager.forgetting(node(7), "a test").error().code == error_code::not_found);
+    CHECK(f.manager.forgetting(node(7), "a test").error().code == error_code::already_exists);
     CHECK(f.problems_with(told) == 0);
+    const auto giving_up = "what node " + to_string(node(7)) + " has begun is being given up";
+    CHECK(f.problems_with(giving_up + ", which waits until all members have said") == 1);
+    f.hear(2, sync_heads{f.manager.committed().vector(), {}, 0, {node(7)}, {}});
+    CHECK(f.problems_with(giving_up + ", which waits while that node has a link") == 1);
+    f.hear(2, sync_heads{f.manager.committed().vector(), {}, 0, {}, {}});
     f.store_all();
     f.tick();
     CHECK(f.manager.engine().open() == 1);
     f.has_committed(2);
     f.tick();
     CHECK(f.logged("context.transaction_lost") == 1);
+    CHECK(f.problems_with(giving_up) == 0);
     CHECK(f.manager.engine().open() == 0);
     f.push_from_2(all[1]);
     CHECK_FALSE(f.read("/b"));
   }
+}
+
+TEST_CASE("an operator is told for which members that are away the giving up waits") {
+  cluster_fixture f{2};
+  f.push_from_2(together({put({node(7), 1, 1}, "/a", 1), put({node(7), 1, 2}, "/b", 2)})[0]);
+  f.store_all();
+  f.has_committed(2);
+  f.tick(short_leases.present_ms);
+  f.tick(rest_search::quiet_ms);
+  const auto wanted = f.manager.forgetting(node(7), "a test");
+  REQUIRE(wanted);
+  f.after([&] { f.manager.write(context_request{500}, *wanted, f.now); });
+  f.peer_down(2);
+  CHECK(f.problems_with("is being given up, which waits for members that are away: " +
+                        to_string(node(2))) == 1);
 }
 
 TEST_CASE("what others have more of, or is still coming, is not given up") {
