@@ -356,6 +356,7 @@ private:
   struct held_back_change {
     struct dot dot;
     node_id about;
+    bool says_lost = false;  ///< Or that it is sought.
   };
   std::optional<held_back_change> held_back_;  ///< See `is_premature`.
   scrub_schedule scrubs_;

@@ -16,7 +16,7 @@ namespace troupe {
 namespace {
 
 /// Nodes that are spoken of.
-constexpr std::size_t max_strangers = 5;
+constexpr std::size_t max_named = 5;
 
 }  // namespace
 
@@ -75,9 +75,11 @@ bool sync_manager::gives_up(const node_id& node) const {
 /// waits. O(open transactions * peers).
 std::vector<std::string> sync_manager::giving_up() const {
   std::string away;
+  std::size_t count = 0;
   for (const auto& node : members_.nodes())
-    if (node != engine_.own_incarnation().origin && !is_linked(node))
+    if (node != engine_.own_incarnation().origin && !is_linked(node) && ++count <= max_named)
       away += (away.empty() ? "" : ", ") + to_string(node);
+  if (count > max_named) away += " and " + std::to_string(count - max_named) + " more";
   std::vector<std::string> all;
   std::optional<node_id> before;
   for (const auto& [first, last] : engine_.open_ends()) {
@@ -87,7 +89,7 @@ std::vector<std::string> sync_manager::giving_up() const {
                   (is_linked(node) ? "while that node has a link"
                    : away.empty()  ? "until all members have said what they have of it"
                                    : "for members that are away: " + away));
-    if (all.size() == max_strangers) break;
+    if (all.size() == max_named) break;
   }
   return all;
 }
@@ -103,7 +105,7 @@ std::vector<node_id> sync_manager::strangers() const {
         is_linked(node))
       continue;
     all.push_back(node);
-    if (all.size() == max_strangers) break;
+    if (all.size() == max_named) break;
   }
   return all;
 }
@@ -133,30 +135,35 @@ bool sync_manager::is_premature(const change_record& record) const {
 /// Notes that nothing is taken of another node because of what it says of a transaction.
 void sync_manager::note_held_back(const change_record& record) {
   if (held_back_ && held_back_->dot == record.dot) return;
-  held_back_ = {record.dot, lost_transactions::last_at(record.path)->origin};
+  held_back_ = {record.dot, lost_transactions::last_at(record.path)->origin,
+                lost_transactions::says_lost(record.new_value)};
   reports_.loss_denied(record.dot.origin, held_back_->about, effects_);
 }
 
 /// What an operator is told of that, while it is so.
 std::optional<std::string> sync_manager::held_back() const {
   if (!held_back_ || engine_.processed().covers(held_back_->dot)) return std::nullopt;
-  const auto writer = "node " + to_string(held_back_->dot.origin);
-  const auto about = to_string(held_back_->about);
-  const auto result = ". So nothing more of " + writer + " is taken";
-  const auto says = writer + " says that a transaction of node " + about + " is lost, but ";
   const auto& by = held_back_->dot.origin;
+  const auto& about = held_back_->about;
+  const auto writer = "node " + to_string(by);
+  const auto result = ". So nothing more of " + writer + " is taken";
+  const auto says = writer + " says that a transaction of node " + to_string(about) + " is " +
+                    (held_back_->says_lost ? "lost" : "being given up") + ", but ";
+  const std::string otherwise = "; otherwise a node lies";
   if (!is_known(by)) return says + "is no member here" + result + " until it is one";
-  if (held_back_->about == engine_.own_incarnation().origin)
+  if (about == engine_.own_incarnation().origin)
     return writer + " says that a transaction is lost which this node has made since its start" +
            result +
-           ". If an operator has given this node up, stop it, start it again and write a value; "
-           "otherwise a node lies";
-  if (members_.has(held_back_->about))
-    return says + "that is a member here" + result +
-           ". If it does not come back, say 'troupe node "
-           "forget " +
-           about + "'; otherwise a node lies";
-  return says + "its incarnation is not known to be over" + result;
+           ". If an operator has given this node up, stop it, start it again and write a value" +
+           otherwise;
+  if (!members_.has(about)) return says + "its incarnation is not known to be over" + result;
+  if (is_linked(about))
+    return says + "that is a member here, and runs" + result +
+           ". If an operator has given it up, stop it, start it again and write a value on it" +
+           otherwise;
+  return says + "that is a member here" + result +
+         ". If it does not come back, say 'troupe node forget " + to_string(about) + "'" +
+         otherwise;
 }
 
 }  // namespace troupe

@@ -17,7 +17,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from mutations import MUTATIONS, SIMULATION, STATE, UNIT  # noqa: E402
+from mutation import SIMULATION, STATE, UNIT  # noqa: E402
+from mutations import MUTATIONS  # noqa: E402
 from tree import SOURCE  # noqa: E402
 
 BUILD = pathlib.Path(os.environ["TROUPE_BINARY"]).parents[1]

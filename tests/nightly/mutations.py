@@ -1,23 +1,9 @@
 """This file is long because it lists the rules of the context, and how `mutation_test.py` breaks
 each of them."""
 
-import typing
+from mutation import CONTEXT, STATE, UNIT, Mutation
+from mutations_of_bounds import BOUNDS
 
-UNIT = ["unit-tests", "--source-file=*unit/context*", "--abort-after=1"]
-SIMULATION = ["simulation-tests", "--test-case=replicas hold*"]
-
-
-class Mutation(typing.NamedTuple):
-    """A rule, and the change of a file that breaks it."""
-    rule: str
-    file: str
-    sound: str
-    broken: str
-    found_by: typing.List[str] = SIMULATION
-
-
-STATE = "actors/context/state/"
-CONTEXT = "actors/context/"
 MUTATIONS = [
     # -- what lives --------------------------------------------------------------------------------
     Mutation("a write overwrites what its writer saw", STATE + "engine_state.cpp",
@@ -72,9 +58,8 @@ MUTATIONS = [
              "is_stranger ? true", UNIT),
     Mutation("a node that is no member says of nobody that a transaction is lost",
              CONTEXT + "sync_manager_rests.cpp",
-             "if (!members_.has(writer) && !members_.forgotten().contains(writer)) return true;",
-             "if (is_stranger && !members_.has(writer) && !members_.forgotten().contains(writer)) "
-             "return true;", UNIT),
+             "if (!is_known(writer)) return true;",
+             "if (is_stranger && !is_known(writer)) return true;", UNIT),
     Mutation("what is no member keeps nothing from being collected",
              CONTEXT + "sync_manager_state.cpp",
              "forgotten().contains(node) || !is_heeded(node);", "forgotten().contains(node);",
@@ -390,7 +375,7 @@ MUTATIONS = [
     Mutation("a node that becomes forgotten loses its link", CONTEXT + "sync_manager_leases.cpp",
              "if (!is_kept_out(peer)) return;", "return;", UNIT),
     Mutation("a forgotten node takes no writes", CONTEXT + "sync_manager_restore.cpp",
-             "if (is_overruled() || (restoring_ && restoring_->is_forgotten()))", "if (false)",
+             "if (is_overruled() || (restoring_ && restoring_->begins_anew()))", "if (false)",
              UNIT),
     Mutation("a node begins anew when all is stored", CONTEXT + "sync_manager_leases.cpp",
              "queue_.is_idle() && queue_.health();", "queue_.health();"),
@@ -494,4 +479,4 @@ MUTATIONS = [
     Mutation("a peer that does not give its state is not asked for ever",
              CONTEXT + "sync_manager_state.cpp", "wait_before_join(due.peer, join_again_ms);",
              "wait_before_join(due.peer, 0);", UNIT),
-]
+] + BOUNDS

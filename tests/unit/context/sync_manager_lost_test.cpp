@@ -250,6 +250,7 @@ TEST_CASE(
   }
   SUBCASE("its node is no member, and neither is who says that it is sought") {
     CHECK_FALSE(is_taken(says(7, 2, 4, false)));
+    CHECK(f.problems_with("is being given up, but is no member here") == 1);
   }
   SUBCASE("its node has begun a later incarnation, and who says so was never a member") {
     f.push_from_2(put({node(3), 2, 1}, "/x", 1));
@@ -267,7 +268,9 @@ TEST_CASE(
   }
   SUBCASE("its node has begun a later incarnation") {
     CHECK_FALSE(is_taken(says(2, 2, 3, true)));
-    CHECK(f.problems_with("that is a member here") == 1);
+    CHECK(f.problems_with("that is a member here. So nothing more") == 1);
+    f.link(3);
+    CHECK(f.problems_with("that is a member here, and runs") == 1);
     f.push_from_2(put({node(3), 2, 1}, "/x", 1));
     CHECK(is_taken(says(2, 2, 3, true)));
     CHECK(f.problems_with("that is a member here") == 0);

@@ -1,0 +1,21 @@
+"""Rules of the context at its bounds, and of what it tells people."""
+
+from mutation import CONTEXT, STATE, UNIT, Mutation
+
+BOUNDS = [
+    # -- bounds ------------------------------------------------------------------------------------
+    Mutation("a transfer takes so long at most", CONTEXT + "state_transfers.cpp",
+             " || taken_->begun_ms + takes_at_most_ms < now_ms) {", ") {", UNIT),
+    Mutation("a peer offers so many states at most", CONTEXT + "sync/state_pull.cpp",
+             "if (++offers_ > max_offers) return", "if (++offers_ > max_offers && false) return",
+             UNIT),
+    Mutation("what leaves the quarantine makes room in bytes", STATE + "quarantine.cpp",
+             "    quarantine_weight_ -= each.weight();\n", "", UNIT),
+    Mutation("nothing is had by all where members cannot be counted",
+             CONTEXT + "sync/members.cpp", "  if (are_too_many()) return false;\n", "", UNIT),
+    # -- what is told ------------------------------------------------------------------------------
+    Mutation("a node that is overruled says why", CONTEXT + "sync_manager_leases.cpp",
+             "return is_gone ? ", "return is_gone || true ? ", UNIT),
+    Mutation("what is being given up is named", CONTEXT + "sync_manager_rests.cpp",
+             "|| !gives_up(node)) continue;", "|| gives_up(node)) continue;", UNIT),
+]
