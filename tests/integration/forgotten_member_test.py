@@ -72,7 +72,7 @@ class ForgottenMember(NodeTest):
         self.assertEqual({line["path"]: line.get("value", line.get("erased")) for line in lines},
                          {"/deleted": "late", "/only here": {"a": 1}, "/kept": True})
         self.assertRegex("\n".join(b.ask("node", "info")["problems"]),
-                         f"had not sent to others before is in '{file}'")
+                         f"what only this node had is in '{file}'")
         for event in ("context.overruled", "context.unsent_kept", "context.restored"):
             self.assertIn(event, b.log_text())
 
