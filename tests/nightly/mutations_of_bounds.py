@@ -1,6 +1,6 @@
 """Rules of the context at its bounds, and of what it tells people."""
 
-from mutation import CONTEXT, STATE, UNIT, Mutation
+from mutation import ACTOR, CONTEXT, STATE, UNIT, Mutation
 
 BOUNDS = [
     # -- bounds ------------------------------------------------------------------------------------
@@ -13,6 +13,11 @@ BOUNDS = [
              "    quarantine_weight_ -= each.weight();\n", "", UNIT),
     Mutation("nothing is had by all where members cannot be counted",
              CONTEXT + "sync/members.cpp", "  if (are_too_many()) return false;\n", "", UNIT),
+    Mutation("a peer is told of so many declined incarnations at most",
+             CONTEXT + "sync/sync_session.cpp", "if (declined_.size() < max_declined) declined_",
+             "declined_", UNIT),
+    Mutation("settling is answered before its time is over", CONTEXT + "replica.cpp",
+             "std::max(wanted.time - interval, ", "std::max(wanted.time, ", ACTOR),
     # -- what is told ------------------------------------------------------------------------------
     Mutation("a node that is overruled says why", CONTEXT + "sync_manager_leases.cpp",
              "return is_gone ? ", "return is_gone || true ? ", UNIT),

@@ -128,6 +128,18 @@ TEST_CASE_FIXTURE(one_replica,
   CHECK(replica.store.checkpoints().front()->tree.size() == 1);
 }
 
+TEST_CASE_FIXTURE(one_replica, "settling is answered before its time is over") {
+  replica.store.hold();
+  auto written = replica.write("/a", 1);
+  auto settled = system.ask<void>(replica.actor, settle_context{.time = 1s});
+  system.pass(800ms);
+  CHECK_FALSE(settled.ready());
+  system.pass(199ms);
+  REQUIRE(settled.ready());
+  CHECK(settled.get().error().code == error_code::storage_failure);
+  replica.store.proceed();
+}
+
 TEST_CASE_FIXTURE(one_replica, "settling fails when the disk refuses") {
   replica.store.refuse();
   replica.write("/a", 1);

@@ -55,7 +55,9 @@ TEST_CASE("a directory serves one store at a time and the error names the proces
     const auto store = must_open(where);
     check_error(context_store::open(where.path().native(), ours), error_code::already_exists,
                 std::to_string(::getpid()));
+    CHECK(context_store::is_in_use(where.path().native()));
   }
+  CHECK_FALSE(context_store::is_in_use(where.path().native()));
   CHECK(context_store::open(where.path().native(), ours));
 }
 

@@ -263,6 +263,14 @@ TEST_CASE("heads tell the peer of which incarnations it need not send more") {
         std::vector<incarnation_id>{{node(5), 1}});
 }
 
+TEST_CASE("a peer is told of so many declined incarnations at most") {
+  one_side side;
+  side.open();
+  for (std::uint64_t incarnation = 1; incarnation <= 2'000; ++incarnation)
+    side.session.decline({node(5), incarnation});
+  CHECK(sent<sync_heads>(side.second()).at(0).declined.size() == 1024);
+}
+
 TEST_CASE("a push whose changes take far more memory than its bytes ends the session") {
   std::vector<change_record> records;
   for (std::uint64_t seq = 1; seq <= 2000; ++seq)
