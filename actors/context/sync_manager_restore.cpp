@@ -16,8 +16,7 @@ std::string describe(const restoration& under_way, const std::string& why_overru
   if (under_way.begins_anew())
     return why_overruled +
            ", so it takes the state of another member when one is connected. Until then it takes "
-           "no "
-           "writes, and 'troupe context export --salvaged' gives the " +
+           "no writes, and 'troupe context export --salvaged' gives the " +
            std::to_string(under_way.entries().size()) +
            " entries of its old state. Where there is no other member: start a node in a new data "
            "directory, and import them there";

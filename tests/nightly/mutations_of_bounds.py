@@ -1,4 +1,4 @@
-"""Rules of the context at its bounds, and of what it tells people."""
+"""Rules of the context at its bounds, of upkeep, and of what it tells people."""
 
 from mutation import ACTOR, CONTEXT, STATE, UNIT, Mutation
 
@@ -18,6 +18,27 @@ BOUNDS = [
              "declined_", UNIT),
     Mutation("settling is answered before its time is over", CONTEXT + "replica.cpp",
              "std::max(wanted.time - interval, ", "std::max(wanted.time, ", ACTOR),
+    # -- settling, and what is kept of a transfer --------------------------------------------------
+    Mutation("a settle is answered at its deadline", CONTEXT + "sync_manager_settle.cpp",
+             "if (open.deadline_ms <= now_.steady_ms) late",
+             "if (open.deadline_ms <= now_.steady_ms && false) late", UNIT),
+    Mutation("what is in the log needs no checkpoint to settle",
+             CONTEXT + "sync_manager_settle.cpp",
+             "if (upto <= queue_.durable()) return {};", "if (upto == 0) return {};", UNIT),
+    Mutation("what an earlier life has kept is let go when it is not needed for long",
+             CONTEXT + "state_transfers.cpp", "*kept_ms_ + takes_at_most_ms < now_ms) {",
+             "*kept_ms_ + takes_at_most_ms < now_ms && false) {", UNIT),
+    Mutation("of a transfer that the disk has refused nothing more is kept",
+             CONTEXT + "transfer_journal.cpp", "is_off_ = true;", "is_off_ = false;", UNIT),
+    # -- the quarantine ----------------------------------------------------------------------------
+    Mutation("only what writes have overwritten leaves the quarantine", STATE + "quarantine.cpp",
+             "if (!std::ranges::all_of(each.contents, is_overwritten)) return false;",
+             "if (!std::ranges::all_of(each.contents, is_overwritten) && false) return false;",
+             UNIT),
+    Mutation("that the quarantine is cleared is answered when it is stored",
+             CONTEXT + "sync_manager.cpp",
+             "waiting_.add(queue_.added(), waiting_write{request, std::move(written)});",
+             "waiting_.add(queue_.durable(), waiting_write{request, std::move(written)});", UNIT),
     # -- what is told ------------------------------------------------------------------------------
     Mutation("a node that is overruled says why", CONTEXT + "sync_manager_leases.cpp",
              "return is_gone ? ", "return is_gone || true ? ", UNIT),
