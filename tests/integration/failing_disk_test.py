@@ -5,6 +5,7 @@ answers no write with success that is not on the disk, and goes on by itself whe
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import sys
@@ -72,8 +73,10 @@ class FailingDisk(NodeTest):
         self.goes_on()
 
     def test_a_start_goes_on_without_what_the_disk_cannot_read(self):
+        drawn = random.Random(1)
         values = self.directory / "values.json"
-        values.write_text(json.dumps({"many": {f"key {n:05}": "x" * 100 for n in range(2000)}}))
+        values.write_text(json.dumps({"many": {f"key {n:05}": drawn.randbytes(50).hex()
+                                               for n in range(2000)}}))
         self.served.do("context", "import", values)
         self.assertEqual(self.served.stop(), SUCCESS)
         original, self.served = self.served, None
@@ -87,7 +90,9 @@ class FailingDisk(NodeTest):
                 self.switch.write_text(f"unreadable {page} {database.st_ino}")
                 self.start_on_disk()
                 info = self.served.ask("node", "info")
-                self.assertIn("is damaged", " ".join(info["problems"]))
+                # The log lies before the checkpoint. A start does not read what that makes old.
+                if not 1 <= eighth <= 4:
+                    self.assertIn("is damaged", " ".join(info["problems"]))
                 if eighth > 0:
                     # The log has what the checkpoint has, so nothing is lost with one page.
                     self.assertEqual(info["entries"], 2001)

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include <troupe/actors/context/state/tree/stored_entry.hpp>
 #include <troupe/actors/context/store/checkpoint_rows.hpp>
 
 namespace troupe {
@@ -12,52 +11,29 @@ namespace troupe {
 checkpoint_table::checkpoint_table(SQLite::Database& database, meta_table& meta)
     : database_(database),
       meta_(meta),
-      upsert_(database,
-              "INSERT INTO entries (path, siblings, hash) VALUES (?1, ?2, ?3)"
-              " ON CONFLICT (path) DO UPDATE SET siblings = ?2, hash = ?3"),
-      erase_(database, "DELETE FROM entries WHERE path = ?") {}
+      blocks_(database),
+      has_old_rows_(database.tableExists("entries")) {}
 
-result<void> checkpoint_table::write_entry(const tree_entry* before, const tree_entry* after) {
-  return without_exceptions(database_.getFilename(), [&]() -> result<void> {
-    if (!after) {
-      const scoped_reset reset{erase_};
-      const std::string key{before->path()};
-      erase_.bindNoCopy(1, key);
-      erase_.exec();
-      return {};
-    }
-    const auto bytes = encode(troupe::store(after->siblings()));
-    const std::string key{after->path()};
-    const scoped_reset reset{upsert_};
-    upsert_.bindNoCopy(1, key);
-    bind_blob(upsert_, 2, bytes);
-    upsert_.bind(3, row_hash(key, bytes));
-    upsert_.exec();
-    return {};
-  });
-}
-
-/// Makes these the rows, where the checkpoint that was last written or loaded has others.
-result<void> checkpoint_table::write_entries(const context_tree& entries) {
-  result<void> written;
-  context_tree::diff(latest_.tree, entries, [&](const tree_entry* before, const tree_entry* after) {
-    written = write_entry(before, after);
-    return written.has_value();
-  });
-  return written;
+/// Makes these the entries, in place of those of the checkpoint that was last written or loaded.
+block_table::layout checkpoint_table::write_entries(const context_tree& entries) {
+  if (has_old_rows_) database_.exec("DROP TABLE entries");
+  return blocks_.write(latest_.tree, entries);
 }
 
 result<void> checkpoint_table::write(const engine_state& state, std::uint64_t replay_from,
                                      const std::function<result<void>()>& beside) {
+  block_table::layout blocks;
   auto done = transact(database_, [&]() -> result<void> {
     auto written = is_salvaged_ ? drop_salvaged() : result<void>{};
-    if (written) written = write_entries(state.tree);
     if (!written) return written;
+    blocks = write_entries(state.tree);
     written = meta_.put(meta_key::checkpoint, head_of(state, replay_from));
     return written ? beside() : written;
   });
   if (!done) return done;
+  blocks_.use(std::move(blocks));
   is_salvaged_ = false;
+  has_old_rows_ = false;
   has_entries_ = true;
   latest_ = state;
   replay_from_ = replay_from;
@@ -80,9 +56,7 @@ result<engine_state> checkpoint_table::load() {
       return engine_state{};
     }
     context_tree tree;
-    SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
-    while (rows.executeStep())
-      if (auto added = add_entry(rows, tree); !added) return fail(std::move(added.error()));
+    if (auto read = read_entries(tree); !read) return fail(std::move(read.error()));
     if (!belong_together(**head, tree))
       return damaged_row("the checkpoint", "its entries do not add up to its hash");
     has_entries_ = true;
@@ -91,76 +65,47 @@ result<engine_state> checkpoint_table::load() {
   });
 }
 
-result<checkpoint_table::checked_rows> checkpoint_table::check_rows(const std::string& from,
-                                                                    std::size_t most) {
-  checked_rows checked{.next = from};
-  std::vector<std::string> wrong;
-  std::size_t count = 0;
-  auto done = without_exceptions(database_.getFilename(), [&]() -> result<void> {
-    SQLite::Statement rows{database_,
-                           "SELECT path, siblings, hash FROM entries WHERE path >= ? ORDER BY path "
-                           "LIMIT ?"};
-    rows.bindNoCopy(1, from);
-    rows.bind(2, static_cast<std::int64_t>(most));
-    while (rows.executeStep()) {
-      ++count;
-      const auto column = rows.getColumn(0);
-      const std::string key{bytes_of(column)};
-      checked.next = key + '\0';
-      context_tree alone;
-      const auto where = path::parse(key);
-      const auto entry = where ? latest_.tree.find(*where) : std::nullopt;
-      const bool is_right = entry && add_entry(rows, alone) &&
-                            alone.summary().hash == entry_hash(key, entry->siblings());
-      if (!is_right) wrong.push_back(key);
-    }
-    return {};
-  });
-  if (done && !wrong.empty()) done = transact(database_, [&] { return rewrite(wrong); });
-  if (!done) return fail(std::move(done.error()));
-  checked.mended = wrong.size();
-  checked.is_end = count < most;
-  return checked;
-}
-
-/// Makes these rows what the latest checkpoint says: another one, or none.
-result<void> checkpoint_table::rewrite(const std::vector<std::string>& keys) {
-  for (const auto& key : keys) {
-    const scoped_reset reset{erase_};
-    erase_.bindNoCopy(1, key);
-    erase_.exec();
-    const auto where = path::parse(key);
-    const auto entry = where ? latest_.tree.find(*where) : std::nullopt;
-    if (!entry) continue;
-    if (auto written = write_entry(nullptr, &*entry); !written) return written;
+/// Adds all entries to a tree.
+result<void> checkpoint_table::read_entries(context_tree& into) {
+  if (has_old_rows_) {
+    SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
+    while (rows.executeStep())
+      if (auto added = add_entry(rows, into); !added) return added;
   }
+  auto blocks = blocks_.load(into);
+  if (!blocks) return fail(std::move(blocks.error()));
+  blocks_.use(std::move(*blocks));
   return {};
 }
 
+result<checkpoint_table::checked_rows> checkpoint_table::check_rows(std::int64_t from,
+                                                                    std::size_t most) {
+  auto checked =
+      without_exceptions(database_.getFilename(), [&]() -> result<block_table::checked_rows> {
+        return blocks_.check_rows(latest_.tree, from, most);
+      });
+  if (!checked) return fail(std::move(checked.error()));
+  const auto mended = rewrite(checked->wrong);
+  if (!mended) return fail(mended.error());
+  return checked_rows{checked->next, *mended, checked->is_end};
+}
+
 result<std::size_t> checkpoint_table::add_missing_rows() {
-  const auto there = without_exceptions(database_.getFilename(), [&]() -> result<std::size_t> {
-    return static_cast<std::size_t>(
-        database_.execAndGet("SELECT count(*) FROM entries").getInt64());
-  });
-  if (!there || *there == latest_.tree.size())
-    return there.map([](std::size_t) { return std::size_t{0}; });
-  std::size_t added = 0;
+  const auto missing =
+      without_exceptions(database_.getFilename(),
+                         [&]() -> result<std::vector<std::int64_t>> { return blocks_.missing(); });
+  return missing ? rewrite(*missing) : fail(missing.error());
+}
+
+/// Makes these rows what the latest checkpoint says. @returns how many there are.
+result<std::size_t> checkpoint_table::rewrite(const std::vector<std::int64_t>& rows) {
+  if (rows.empty()) return 0;
   auto done = transact(database_, [&]() -> result<void> {
-    SQLite::Statement there{database_, "SELECT 1 FROM entries WHERE path = ?"};
-    result<void> written;
-    latest_.tree.visit_subtree(path{}, [&](const tree_entry& entry) {
-      const std::string key{entry.path()};
-      const scoped_reset reset{there};
-      there.bindNoCopy(1, key);
-      if (there.executeStep()) return true;
-      written = write_entry(nullptr, &entry);
-      ++added;
-      return written.has_value();
-    });
-    return written;
+    blocks_.rewrite(latest_.tree, rows);
+    return {};
   });
   if (!done) return fail(std::move(done.error()));
-  return added;
+  return rows.size();
 }
 
 result<void> checkpoint_table::forget_clock() {
@@ -184,22 +129,16 @@ result<checkpoint_table::salvaged_entries> checkpoint_table::load_salvaged() {
     if (!mark) return fail(mark.error());
     salvaged_entries found{.knows_base = *mark && (*mark)->knows_base};
     if (*mark) found.overruled_by = (*mark)->overruled_by;
-    SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
-    while (rows.executeStep())
-      if (auto added = add_entry(rows, found.tree); !added) return fail(std::move(added.error()));
+    if (auto read = read_entries(found.tree); !read) return fail(std::move(read.error()));
     return found;
   });
 }
 
 result<void> checkpoint_table::write_salvaged(const context_tree& entries,
                                               const salvage_mark& mark) {
-  return transact(database_, [&]() -> result<void> {
-    result<void> written;
-    context_tree::diff({}, entries, [&](const tree_entry*, const tree_entry* entry) {
-      written = write_entry(nullptr, entry);
-      return written.has_value();
-    });
-    return written ? meta_.put(meta_key::salvaged, mark) : written;
+  return transact(database_, [&] {
+    write_entries(entries);
+    return meta_.put(meta_key::salvaged, mark);
   });
 }
 
@@ -207,8 +146,8 @@ result<void> checkpoint_table::set_aside(const context_tree* entries,
                                          const version_vector& overruled_by,
                                          const std::function<result<void>()>& beside) {
   return transact(database_, [&]() -> result<void> {
-    auto marked = entries ? write_entries(*entries) : result<void>{};
-    if (marked) marked = meta_.put(meta_key::salvaged, salvage_mark{true, overruled_by});
+    if (entries) write_entries(*entries);
+    auto marked = meta_.put(meta_key::salvaged, salvage_mark{true, overruled_by});
     if (marked) marked = meta_.erase(meta_key::checkpoint);
     return marked ? beside() : marked;
   });
@@ -216,7 +155,8 @@ result<void> checkpoint_table::set_aside(const context_tree* entries,
 
 /// What was salvaged is not needed any more.
 result<void> checkpoint_table::drop_salvaged() {
-  database_.exec("DELETE FROM entries");
+  blocks_.clear();
+  blocks_.use({});
   return meta_.erase(meta_key::salvaged);
 }
 

@@ -2,16 +2,19 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include <troupe/actors/context/state/engine.hpp>
+#include <troupe/actors/context/store/block_table.hpp>
 #include <troupe/actors/context/store/checkpoint_rows.hpp>
 #include <troupe/actors/context/store/meta_table.hpp>
 #include <troupe/actors/context/store/sqlite.hpp>
 
 namespace troupe {
 
-/// The checkpoint of a context store: the state of an engine at one moment. The table `entries` has
-/// one row for each path, tombstones included; the rest is one message in the table `meta`.
+/// The checkpoint of a context store: the state of an engine at one moment. The table `blocks` has
+/// the entries, tombstones included; the rest is one message in the table `meta`. A store of format
+/// 5 has a table `entries` instead, with one row for each path, until the next checkpoint.
 class checkpoint_table {
 public:
   /// The tables must exist. @throws SQLite::Exception
@@ -24,9 +27,9 @@ public:
   /// damaged, they are as without a checkpoint; `load` says what is wrong.
   void load_head();
 
-  /// Replaces the checkpoint in one transaction. Writes only the entries that differ from the
-  /// checkpoint last written or loaded. When it fails, nothing has changed. O(differences * log
-  /// entries).
+  /// Replaces the checkpoint in one transaction. Writes only the blocks in which something differs
+  /// from the checkpoint last written or loaded. When it fails, nothing has changed. O(differences
+  /// * log entries + blocks).
   /// @param replay_from the first row of the log with a change that is not in the state.
   /// @param beside is called last in the same transaction. Its failure undoes all.
   result<void> write(
@@ -47,19 +50,21 @@ public:
 
   /// The outcome of `check_rows`.
   struct checked_rows {
-    std::string next;        ///< Where to go on.
-    std::size_t mended = 0;  ///< That were wrong.
+    std::int64_t next = 1;   ///< Where to go on.
+    std::size_t mended = 0;  ///< Blocks that were wrong.
     bool is_end = false;
   };
-  /// Compares rows with the latest checkpoint, which must have been loaded or written, and mends
-  /// those that differ. @param from where to begin; empty for the first row. @param most rows, at
-  /// least 1. O(most * log entries).
-  result<checked_rows> check_rows(const std::string& from, std::size_t most);
+  /// Compares blocks with the latest checkpoint, which must have been loaded or written, and mends
+  /// those that differ. @param from where to begin; 1 for the first one. @param most entries, at
+  /// least 1; those of the last block may be more. O(most * log entries + blocks).
+  result<checked_rows> check_rows(std::int64_t from, std::size_t most);
   /// Reads all rows of the table `meta`. Fails with corrupt_data when one is damaged.
   result<void> check_meta() { return meta_.check(); }
-  /// Adds the rows that are missing, when no row is left that should not be there. @returns how
-  /// many. O(entries), and O(entries * log entries) when one is missing.
+  /// Adds the blocks that are missing. @returns how many. O(blocks, and the entries of those).
   result<std::size_t> add_missing_rows();
+  /// Whether the entries are still in the table of format 5, which nobody checks: write a
+  /// checkpoint.
+  bool has_old_rows() const noexcept { return has_old_rows_; }
 
   /// Removes the time from the checkpoint, if there is one. Call before `load`, in a transaction.
   result<void> forget_clock();
@@ -86,16 +91,17 @@ public:
 
 private:
   result<void> drop_salvaged();
-  result<void> rewrite(const std::vector<std::string>& keys);
-  result<void> write_entry(const tree_entry* before, const tree_entry* after);
-  result<void> write_entries(const context_tree& entries);
+  result<void> read_entries(context_tree& into);
+  block_table::layout write_entries(const context_tree& entries);
+  result<std::size_t> rewrite(const std::vector<std::int64_t>& rows);
 
   SQLite::Database& database_;
   meta_table& meta_;
-  SQLite::Statement upsert_, erase_;
+  block_table blocks_;
   engine_state latest_;       ///< What the table and the head hold; see `has_entries_`.
   bool has_entries_ = false;  ///< False: the entries have not been read, or there are none.
   bool is_salvaged_ = false;
+  bool has_old_rows_ = false;
   std::uint64_t replay_from_ = 1;
 };
 

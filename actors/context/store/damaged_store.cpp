@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 
+#include <troupe/actors/context/store/block_table.hpp>
 #include <troupe/actors/context/store/checkpoint_rows.hpp>
 #include <troupe/actors/context/store/log_rows.hpp>
 #include <troupe/actors/context/store/schema.hpp>
@@ -39,8 +40,50 @@ result<void> damaged_store::check_format() {
   return checked;
 }
 
+bool damaged_store::has_table(const char* name) {
+  bool is_there = false;
+  read([&] { is_there = database_->tableExists(name); });
+  return is_there;
+}
+
+/// Reads the rows of a table from a number on. @param read_rest reads them from `next` on, and
+/// moves that behind each. Where a page is damaged, `damaged` gets the number at which it stopped,
+/// and it begins again behind: in growing steps.
+void damaged_store::read_past_damage(const std::string& table, std::int64_t next,
+                                     const std::function<void(std::int64_t& next)>& read_rest,
+                                     const std::function<void(std::int64_t)>& damaged) {
+  for (auto step = std::int64_t{1};; step *= 2) {
+    const auto began = next;
+    if (read([&] { read_rest(next); })) return;
+    if (next != began) step = 1;
+    damaged(next);
+    std::int64_t last = 0;
+    read([&] { last = database_->execAndGet("SELECT max(number) FROM " + table).getInt64(); });
+    if (next > last - step) return;
+    next += step;
+  }
+}
+
 damaged_store::entries damaged_store::read_entries() {
   entries found;
+  if (has_table("entries")) read_old_rows(found);
+  if (!has_table("blocks")) return found;
+  const auto read_rest = [&](std::int64_t& next) {
+    SQLite::Statement rows{*database_,
+                           "SELECT number, first, entries, hash FROM blocks WHERE number >= ? "
+                           "ORDER BY number"};
+    rows.bind(1, next);
+    while (rows.executeStep()) {
+      next = rows.getColumn(0).getInt64() + 1;
+      if (!block_table::add_row(rows, found.tree)) ++found.damaged;
+    }
+  };
+  read_past_damage("blocks", 1, read_rest, [&](std::int64_t) { ++found.damaged; });
+  return found;
+}
+
+/// The entries of a store of format 5, from both ends.
+void damaged_store::read_old_rows(entries& found) {
   std::string last;
   const auto take = [&](const SQLite::Statement& row) {
     if (!add_entry(row, found.tree)) ++found.damaged;
@@ -52,54 +95,47 @@ damaged_store::entries damaged_store::read_entries() {
       last = std::string{bytes_of(rows.getColumn(0))};
     }
   });
-  if (reached_the_end) return found;
+  if (reached_the_end) return;
   ++found.damaged;
   read([&] {
     SQLite::Statement rows{*database_,
                            "SELECT path, siblings, hash FROM entries ORDER BY path DESC"};
     while (rows.executeStep() && bytes_of(rows.getColumn(0)) > last) take(rows);
   });
-  return found;
 }
 
 result<void> damaged_store::read_log(std::int64_t from, bool has_all, const row_taker& take,
                                      const std::function<void(std::int64_t)>& damaged) {
-  auto next = from;
   // Where a part was cut off, the numbers do not say what is there.
   const bool was_cut = find<std::uint64_t>(meta_key::log_end).message.has_value();
   auto before = has_all && from == 1 ? std::optional{std::int64_t{0}} : std::nullopt;
-  for (auto step = std::int64_t{1};; step *= 2) {
-    result<void> done;
-    const auto began = next;
-    const bool reached_the_end = read([&] {
-      SQLite::Statement rows{*database_,
-                             "SELECT number, batch, hash FROM log NOT INDEXED WHERE number >= ? "
-                             "ORDER BY number"};
-      rows.bind(1, next);
-      while (done && rows.executeStep()) {
-        const auto number = rows.getColumn(0).getInt64();
-        const auto column = rows.getColumn(1);
-        const auto batch = change_batch::read(std::string{bytes_of(column)});
-        const bool is_sound = number >= next && batch && (*batch)->records() &&
-                              rows.getColumn(2).getInt64() == hash_of(number, **batch);
-        const auto changes = is_sound ? static_cast<std::int64_t>((*batch)->size()) : 0;
-        if (is_sound && before && !was_cut && number - *before > changes) damaged(*before + 1);
-        if (is_sound)
-          done = take(*batch);
-        else
-          damaged(number);
-        before = is_sound ? std::optional{number} : std::nullopt;
-        next = std::max(next, number + 1);
-      }
-    });
-    if (reached_the_end || !done) return done;
-    // A damaged page: looks for the rows behind it in growing steps.
-    if (next != began) step = 1;
-    damaged(next);
+  result<void> done;
+  const auto read_rest = [&](std::int64_t& next) {
+    SQLite::Statement rows{*database_,
+                           "SELECT number, batch, hash FROM log NOT INDEXED WHERE number >= ? "
+                           "ORDER BY number"};
+    rows.bind(1, next);
+    while (done && rows.executeStep()) {
+      const auto number = rows.getColumn(0).getInt64();
+      const auto column = rows.getColumn(1);
+      const auto batch = change_batch::read(std::string{bytes_of(column)});
+      const bool is_sound = number >= next && batch && (*batch)->records() &&
+                            rows.getColumn(2).getInt64() == hash_of(number, **batch);
+      const auto changes = is_sound ? static_cast<std::int64_t>((*batch)->size()) : 0;
+      if (is_sound && before && !was_cut && number - *before > changes) damaged(*before + 1);
+      if (is_sound)
+        done = take(*batch);
+      else
+        damaged(number);
+      before = is_sound ? std::optional{number} : std::nullopt;
+      next = std::max(next, number + 1);
+    }
+  };
+  read_past_damage("log", from, read_rest, [&](std::int64_t number) {
+    damaged(number);
     before.reset();
-    if (next > last_number() - step) return {};
-    next += step;
-  }
+  });
+  return done;
 }
 
 std::vector<dot> damaged_store::indexed() {
@@ -117,12 +153,6 @@ std::vector<dot> damaged_store::indexed() {
     }
   });
   return found;
-}
-
-std::int64_t damaged_store::last_number() {
-  std::int64_t last = 0;
-  read([&] { last = database_->execAndGet("SELECT max(number) FROM log").getInt64(); });
-  return last;
 }
 
 }  // namespace troupe

@@ -42,9 +42,9 @@ public:
 
   struct entries {
     context_tree tree;
-    std::uint64_t damaged = 0;  ///< Rows; one for all that lie on pages that cannot be read.
+    std::uint64_t damaged = 0;  ///< Rows, and places where pages cannot be read.
   };
-  /// The entries of the checkpoint, read from both ends. O(entries).
+  /// The entries of the checkpoint. O(entries).
   entries read_entries();
 
   using row_taker = std::function<result<void>(const shared_batch& batch)>;
@@ -62,7 +62,11 @@ public:
 private:
   bool read(const std::function<void()>& body);
   static bool without_damage(const std::function<void()>& body);
-  std::int64_t last_number();
+  bool has_table(const char* name);
+  void read_past_damage(const std::string& table, std::int64_t next,
+                        const std::function<void(std::int64_t& next)>& read_rest,
+                        const std::function<void(std::int64_t)>& damaged);
+  void read_old_rows(entries& found);
 
   std::optional<SQLite::Database> database_;  ///< Nothing when its first page cannot be read.
 };

@@ -119,7 +119,9 @@ public:
     auto entries = known ? damaged_store::entries{known->state.tree, 0} : from_.read_entries();
     if (known) head.message = head_of(known->state, known->replay_from);
     outcome_.entries = entries.tree.size();
-    outcome_.lost_entries = entries.damaged;
+    const auto had = head.message ? head.message->entries : 0;
+    outcome_.lost_entries =
+        std::max(entries.damaged, had > outcome_.entries ? had - outcome_.entries : 0);
     if (base.is_damaged && head.message) base = {head.message->processed, false};
     auto done = log_.load(1);
     if (done && incarnation.message) done = meta_.put(meta_key::incarnation, *incarnation.message);

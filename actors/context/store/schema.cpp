@@ -10,7 +10,7 @@ namespace troupe {
 namespace {
 
 constexpr std::int64_t application_id = 0x54525043;  // "TRPC"
-constexpr std::int64_t schema_version = 5;
+constexpr std::int64_t schema_version = 6;
 constexpr std::int64_t oldest_version = 5;
 
 constexpr const char* settings =
@@ -19,6 +19,10 @@ constexpr const char* settings =
     "PRAGMA cache_size = -16384;"
     "PRAGMA wal_autocheckpoint = 4000;"
     "PRAGMA journal_size_limit = 1048576;";
+
+constexpr const char* blocks =
+    "CREATE TABLE blocks (number INTEGER PRIMARY KEY, first TEXT NOT NULL, entries BLOB NOT NULL,"
+    "  hash INTEGER NOT NULL);";
 
 constexpr const char* tables =
     "CREATE TABLE meta (key TEXT PRIMARY KEY, bytes BLOB NOT NULL, hash INTEGER NOT NULL) WITHOUT "
@@ -29,16 +33,30 @@ constexpr const char* tables =
     "  UNIQUE (origin, incarnation));"
     "CREATE TABLE log (number INTEGER PRIMARY KEY, run INTEGER NOT NULL, first INTEGER NOT NULL,"
     "  last INTEGER NOT NULL, batch BLOB NOT NULL, hash INTEGER NOT NULL);"
-    "CREATE UNIQUE INDEX log_by_run ON log (run, last);"
-    "CREATE TABLE entries (path TEXT PRIMARY KEY, siblings BLOB NOT NULL, hash INTEGER NOT NULL) "
-    "WITHOUT ROWID;";
+    "CREATE UNIQUE INDEX log_by_run ON log (run, last);";
+
+void set_version(SQLite::Database& database) {
+  database.exec("PRAGMA user_version = " + std::to_string(schema_version));
+}
 
 result<void> create_tables(SQLite::Database& database, const store_identity& fresh) {
   return transact(database, [&]() -> result<void> {
     database.exec(tables);
+    database.exec(blocks);
     database.exec("PRAGMA application_id = " + std::to_string(application_id));
-    database.exec("PRAGMA user_version = " + std::to_string(schema_version));
+    set_version(database);
     return meta_table{database}.put(meta_key::identity, fresh);
+  });
+}
+
+/// A store of format 5 gets the table for the blocks. Its entries stay where they are until the
+/// next checkpoint.
+result<void> upgrade(SQLite::Database& database) {
+  if (database.execAndGet("PRAGMA user_version").getInt64() == schema_version) return {};
+  return transact(database, [&]() -> result<void> {
+    database.exec(blocks);
+    set_version(database);
+    return {};
   });
 }
 
@@ -52,7 +70,7 @@ result<void> check_format(SQLite::Database& database) {
   const bool has_our_tables =
       number(
           "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN "
-          "('meta', 'runs', 'log', 'entries')") == 4;
+          "('meta', 'runs', 'log', 'blocks', 'entries')") >= 4;
   // No build is so much newer, and no other program has such tables: a bit of the header is wrong.
   constexpr std::int64_t versions_to_come = 1000;
   if (has_our_tables && (!is_ours || version > schema_version + versions_to_come || version < 0))
@@ -93,7 +111,7 @@ result<void> prepare_schema(SQLite::Database& database, const store_identity& fr
       return fail(error_code::storage_failure,
                   "the file system cannot hold a write-ahead log; use a local disk");
     database.exec(settings);
-    if (!is_empty) return {};
+    if (!is_empty) return upgrade(database);
     if (auto created = create_tables(database, fresh); !created) return created;
     // A directory that loses its write-ahead file still has a store.
     return empty_wal(database);

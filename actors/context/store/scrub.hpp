@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
@@ -24,8 +23,9 @@ struct scrub_step {
 /// it is too late.
 class scrub {
 public:
-  /// Reads the next rows, at most `max_rows`, at least 1. The checkpoint must have been loaded or
-  /// written. @returns corrupt_data when pages of the file are damaged.
+  /// Reads the next rows of the log, or the blocks of the next entries, at most `max_rows`, at
+  /// least 1; those of the last block may be more. The checkpoint must have been loaded or written.
+  /// @returns corrupt_data when pages of the file are damaged.
   result<scrub_step> step(checkpoint_table& checkpoints, change_log& log, std::size_t max_rows);
 
 private:
@@ -33,7 +33,7 @@ private:
   result<scrub_step> read_log(checkpoint_table& checkpoints, change_log& log, std::size_t max_rows);
 
   bool is_in_log_ = false;
-  std::string next_path_;
+  std::int64_t next_block_ = 1;
   std::int64_t next_row_ = 1;
 };
 

@@ -51,7 +51,7 @@ struct saved_parts {
 ///
 /// The log grows by a row for each batch of changes, up to `store_options::max_bytes`; peers that
 /// were away read it. `collect` removes its oldest rows. The changes of which the log may lack rows
-/// are its base. The checkpoint has them. It has one row for each path, tombstones included.
+/// are its base. The checkpoint has them, and keeps tombstones, too.
 ///
 /// Blocking; owned by one thread at a time. All returned data are copies.
 class context_store {

@@ -157,7 +157,7 @@ TEST_CASE("a correction outlives a salvage, whether it was done or is wanted") {
     REQUIRE(store.want_clock_correction());
     if (is_done) CHECK(store.correct_clock(2) == true);
   }
-  tamper(where, "UPDATE entries SET hash = 1");
+  tamper(where, "UPDATE blocks SET hash = 1");
   REQUIRE(salvage_store(files));
   REQUIRE(files.take_salvaged());
   auto store = must_open(where);

@@ -130,7 +130,7 @@ TEST_CASE("an adoption that fails changes nothing") {
     options.max_bytes = 200'000;
     reason = "full";
     for (std::uint64_t seq = 1; seq <= 2000; ++seq)
-      records.push_back(put({node(2), 1, seq}, "/k/" + std::to_string(seq), std::string(100, 'x')));
+      records.push_back(put({node(2), 1, seq}, "/k/" + std::to_string(seq), random_text(seq, 100)));
   }
   SUBCASE("the base cannot be written") {
     { const auto store = must_open(where); }

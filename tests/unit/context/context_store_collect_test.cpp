@@ -367,7 +367,7 @@ TEST_CASE("pages that entries of a checkpoint had are given back") {
     auto store = must_open(where);
     engine_state large;
     for (int i = 0; i < 20'000; ++i) {
-      const auto record = put({node(2), 1, 1}, "/k/" + std::to_string(i), std::string(200, 'x'));
+      const auto record = put({node(2), 1, 1}, "/k/" + std::to_string(i), random_text(i, 300));
       const auto only = sibling::of(record, content_hash(record));
       large.tree.put(record.path, {&only, 1});
     }

@@ -107,44 +107,20 @@ TEST_CASE("damaged metadata is named") {
     check_error(append(*store, changes_of(2, 2, 2)), error_code::corrupt_data, "row 1 of 'runs'");
   }
   SUBCASE("table") {
-    tamper(where, "DROP TABLE entries");
-    check_error(open(), error_code::storage_failure, "entries");
+    tamper(where, "DROP TABLE blocks");
+    check_error(open(), error_code::storage_failure, "blocks");
   }
   SUBCASE("entry") {
-    tamper(where, "UPDATE entries SET siblings = x'90'");
+    tamper(where, "UPDATE blocks SET entries = x'90'");
     auto store = open();
     REQUIRE(store);
-    check_error(store->load_checkpoint(), error_code::corrupt_data, "entry '/a'");
+    check_error(store->load_checkpoint(), error_code::corrupt_data,
+                "block 1 (entries from '/a' on)");
   }
   SUBCASE("entry that is gone") {
-    tamper(where, "DELETE FROM entries");
+    tamper(where, "DELETE FROM blocks");
     auto store = open();
     REQUIRE(store);
     check_error(store->load_checkpoint(), error_code::corrupt_data, "add up");
   }
-}
-
-TEST_CASE("an entry with more concurrent writes than a path may have is damage") {
-  temporary_directory where;
-  {
-    auto store = must_open(where);
-    context_engine engine{node(1), 1};
-    const auto record = put({node(2), 1, 1}, "/a", 1);
-    REQUIRE(engine.apply(record, noon).status == apply_status::applied);
-    REQUIRE(append(store, {record}));
-    REQUIRE(store.checkpoint(engine.state()));
-  }
-  {
-    SQLite::Database database{(where.path() / "context.db").string(), SQLite::OPEN_READWRITE};
-    const std::string one =
-        database.execAndGet("SELECT substr(siblings, 2) FROM entries").getString();
-    std::string many{"\xdc\x01\x01"};  // an array of 257
-    for (int i = 0; i < 257; ++i) many += one;
-    SQLite::Statement update{database, "UPDATE entries SET siblings = ?, hash = ?"};
-    update.bind(1, many.data(), static_cast<int>(many.size()));
-    update.bind(2, row_hash("/a", many));
-    update.exec();
-  }
-  auto store = must_open(where);
-  check_error(store.load_checkpoint(), error_code::corrupt_data, "257 concurrent writes");
 }

@@ -292,7 +292,7 @@ TEST_CASE("a store without its checkpoint keeps what could be read until a state
   const auto record = put({node(3), 1, 1}, "/part", 7);
   const auto only = sibling::of(record, content_hash(record));
   parts.put(record.path, {&only, 1});
-  tamper(where, "DELETE FROM entries; DELETE FROM meta WHERE key = 'checkpoint'");
+  tamper(where, "DELETE FROM blocks; DELETE FROM meta WHERE key = 'checkpoint'");
   {
     SQLite::Database database{(where.path() / "context.db").string(), SQLite::OPEN_READWRITE};
     meta_table meta{database};

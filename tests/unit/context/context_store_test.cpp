@@ -90,9 +90,9 @@ TEST_CASE("a file that is no database, of another program, or of a newer build i
   }
   SUBCASE("a newer build's") {
     { const auto store = must_open(where); }
-    tamper(where, "PRAGMA user_version = 6");
+    tamper(where, "PRAGMA user_version = 7");
     check_error(context_store::open(where.path().native(), ours), error_code::version_mismatch,
-                "format 6");
+                "format 7");
   }
   SUBCASE("of a format that no release wrote") {
     { const auto store = must_open(where); }

@@ -109,12 +109,9 @@ void damage_row(const temporary_directory& where, int number) {
 
 TEST_CASE("a log that lacks nothing replaces a damaged checkpoint") {
   damaged_fixture f;
-  std::uint64_t lost = 1;
-  SUBCASE("an entry") { tamper(f.where, "UPDATE entries SET hash = 1 WHERE path = '/n2/2'"); }
-  SUBCASE("an entry that is gone") {
-    tamper(f.where, "DELETE FROM entries WHERE path = '/n2/2'");
-    lost = 0;
-  }
+  std::uint64_t lost = 6;
+  SUBCASE("a block") { tamper(f.where, "UPDATE blocks SET hash = 1"); }
+  SUBCASE("a block that is gone") { tamper(f.where, "DELETE FROM blocks"); }
   SUBCASE("its head") {
     tamper(f.where, "UPDATE meta SET hash = 1 WHERE key = 'checkpoint'");
     lost = 0;
@@ -138,8 +135,8 @@ TEST_CASE("a log that lacks nothing replaces a damaged checkpoint") {
 TEST_CASE("without checkpoint and whole log, the entries and rows that can be read are kept") {
   damaged_fixture f;
   f.collect(3);
-  std::uint64_t entries = 5;
-  SUBCASE("an entry") { tamper(f.where, "UPDATE entries SET hash = 1 WHERE path = '/n2/2'"); }
+  std::uint64_t entries = 0;
+  SUBCASE("the entries") { tamper(f.where, "UPDATE blocks SET hash = 1"); }
   SUBCASE("the head") {
     tamper(f.where, "UPDATE meta SET hash = 1 WHERE key = 'checkpoint'");
     entries = 6;
@@ -308,7 +305,7 @@ TEST_CASE("a state that has come may cut off what of the log can become part of 
   }
   f.collect(3);
   damage_row(f.where, 12);
-  tamper(f.where, "UPDATE entries SET hash = 1 WHERE path = '/n2/2'");
+  tamper(f.where, "UPDATE blocks SET hash = 1");
   REQUIRE(f.salvage().needs_state);
   // No member has the change that the last row has overwritten.
   const auto state = state_of(f.early + f.late);

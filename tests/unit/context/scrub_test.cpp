@@ -28,9 +28,17 @@ struct filled_store {
     REQUIRE(store.checkpoint(engine.state()));
   }
   void write(const std::string& at) {
-    auto made = engine.write(operation::put, path{at}, at, "tester", {}, noon);
+    // Of a size that makes several blocks of the entries.
+    auto made = engine.write(operation::put, path{at}, random_text(engine.tree().size(), 2000),
+                             "tester", {}, noon);
     REQUIRE(made);
     REQUIRE(append(store, {std::move(*made)}));
+  }
+  int blocks() const {
+    const SQLite::Database database{(where.path() / "context.db").string()};
+    SQLite::Statement count{database, "SELECT count(*) FROM blocks"};
+    REQUIRE(count.executeStep());
+    return count.getColumn(0).getInt();
   }
   /// A whole scrub. @returns all that its steps have done.
   scrub_step scrub(std::size_t max_rows = 7) {
@@ -79,20 +87,28 @@ TEST_CASE("a scrub of a sound store changes nothing, and begins anew") {
 
 TEST_CASE("a scrub mends what differs from the checkpoint in memory") {
   filled_store f;
+  REQUIRE(f.blocks() > 3);
   std::uint64_t damaged = 1;
-  SUBCASE("a changed entry") { tamper(f.where, "UPDATE entries SET hash = 1 WHERE path = '/v/7'"); }
-  SUBCASE("an entry that is gone") { tamper(f.where, "DELETE FROM entries WHERE path = '/v/7'"); }
-  SUBCASE("an entry that nobody wrote") {
-    tamper(f.where, "INSERT INTO entries SELECT '/other', siblings, hash FROM entries LIMIT 1");
+  SUBCASE("a changed block") { tamper(f.where, "UPDATE blocks SET hash = 1 WHERE number = 2"); }
+  SUBCASE("a block that is gone") { tamper(f.where, "DELETE FROM blocks WHERE number = 2"); }
+  SUBCASE("a block that nobody wrote") {
+    tamper(f.where, "INSERT INTO blocks SELECT 99, first, entries, hash FROM blocks LIMIT 1");
   }
-  SUBCASE("an entry under another path") {
-    tamper(f.where, "UPDATE entries SET path = '/v/x' WHERE path = '/v/7'");
+  SUBCASE("a block under another number") {
+    tamper(f.where, "UPDATE blocks SET number = 99 WHERE number = 2");
     damaged = 2;  // one that should not be there, and one that is missing
   }
-  SUBCASE("an entry that is another one") {
+  SUBCASE("a block that is another one") {
     tamper(f.where,
-           "UPDATE entries SET siblings = (SELECT siblings FROM entries WHERE path = '/v/8'), hash "
-           "= (SELECT hash FROM entries WHERE path = '/v/8') WHERE path = '/v/7'");
+           "UPDATE blocks SET first = (SELECT first FROM blocks WHERE number = 3), entries = "
+           "(SELECT entries FROM blocks WHERE number = 3), hash = (SELECT hash FROM blocks WHERE "
+           "number = 3) WHERE number = 2");
+  }
+  SUBCASE("an old one that was right once") {
+    tamper(f.where, "CREATE TABLE old AS SELECT * FROM blocks WHERE number = 2");
+    for (int i = 0; i < values; ++i) f.write("/v/" + std::to_string(i));
+    REQUIRE(f.store.checkpoint(f.engine.state()));
+    tamper(f.where, "INSERT OR REPLACE INTO blocks SELECT * FROM old; DROP TABLE old");
   }
   CHECK(f.scrub().mended == damaged);
   CHECK(f.scrub().mended == 0);
@@ -131,7 +147,7 @@ TEST_CASE("pages that cannot be read have the file written anew from memory") {
     // The page at which the table of the entries begins.
     SQLite::Database database{file, SQLite::OPEN_READWRITE};
     const auto page =
-        database.execAndGet("SELECT rootpage FROM sqlite_schema WHERE name = 'entries'").getInt();
+        database.execAndGet("SELECT rootpage FROM sqlite_schema WHERE name = 'blocks'").getInt();
     std::fstream bytes{file, std::ios::in | std::ios::out | std::ios::binary};
     bytes.seekp((page - 1) * 4096);
     bytes << std::string(4096, 'x');
