@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <optional>
 
@@ -77,6 +78,8 @@ result<block_table::layout> block_table::load(context_tree& into) {
     const auto added = add_row(rows, into);
     if (!added) return fail(added.error());
     const auto number = rows.getColumn(0).getInt64();
+    if (number < 1 || number == std::numeric_limits<std::int64_t>::max())
+      return damaged_row("block " + std::to_string(number), "no row has this number");
     blocks.emplace(bytes_of(rows.getColumn(1)), number);
     entries.emplace(number, *added);
   }
@@ -180,41 +183,51 @@ void block_table::clear() { database_.exec("DELETE FROM blocks"); }
 
 // -- checking -------------------------------------------------------------------------------------
 
-block_table::checked_rows block_table::check_rows(const context_tree& tree, std::int64_t from,
-                                                  std::size_t most) {
-  std::map<std::int64_t, layout::const_iterator> by_number;
-  for (auto at = layout_.cbegin(); at != layout_.cend(); ++at) by_number.emplace(at->second, at);
+std::map<std::int64_t, block_table::layout::const_iterator> block_table::by_number() const {
+  std::map<std::int64_t, layout::const_iterator> rows;
+  for (auto at = layout_.cbegin(); at != layout_.cend(); ++at) rows.emplace(at->second, at);
+  return rows;
+}
+
+result<block_table::checked_rows> block_table::check_rows(const context_tree& tree,
+                                                          std::int64_t from, std::size_t most) {
+  const auto expected = by_number();
   checked_rows checked{.next = from, .wrong = {}};
   SQLite::Statement rows{database_,
                          "SELECT number, first, entries, hash FROM blocks WHERE number >= ? ORDER "
                          "BY number"};
   rows.bind(1, from);
-  for (std::size_t entries = 0; entries < most;) {
+  for (std::size_t entries = 0; entries < most && !checked.is_end;) {
     checked.is_end = !rows.executeStep();
     if (checked.is_end) break;
     const auto number = rows.getColumn(0).getInt64();
-    checked.next = number + 1;
+    if (number < checked.next)
+      return damaged_row("block " + std::to_string(number), "it is in the wrong place");
     context_tree alone;
     entries += add_row(rows, alone).value_or(0) + 1;
-    const auto known = by_number.find(number);
+    const auto known = expected.find(number);
     const auto is_right = [&] {
       const auto at = known->second;
       const auto [begin, end] = range_of(layout_, at, std::next(at));
       return sum_of(tree, begin, end) == sum_of(alone, path{}, path{}) &&
              bytes_of(rows.getColumn(1)) == at->first;
     };
-    if (known == by_number.end() || !is_right()) checked.wrong.push_back(number);
+    if (known == expected.end() || !is_right()) checked.wrong.push_back(number);
+    checked.is_end = number == std::numeric_limits<std::int64_t>::max();
+    if (!checked.is_end) checked.next = number + 1;
   }
   return checked;
 }
 
 void block_table::rewrite(const context_tree& tree, const std::vector<std::int64_t>& rows) {
+  const auto expected = by_number();
   for (const auto number : rows) {
-    const auto at = std::ranges::find(layout_, number, &layout::value_type::second);
-    if (at == layout_.end()) {
+    const auto known = expected.find(number);
+    if (known == expected.end()) {
       erase_row(number);
       continue;
     }
+    const auto at = known->second;
     const auto [from, to] = range_of(layout_, at, std::next(at));
     entry_block_writer writer;
     visit_range(tree, from, to, [&](const tree_entry& entry) {

@@ -53,13 +53,14 @@ public:
 
   /// The outcome of `check_rows`.
   struct checked_rows {
-    std::int64_t next = 1;            ///< Where to go on.
+    std::int64_t next = 0;            ///< Where to go on.
     std::vector<std::int64_t> wrong;  ///< The rows that are not what the tree says.
     bool is_end = false;
   };
   /// Compares rows with the tree that they are of. @param from the number where to begin.
-  /// @param most entries; those of the last row may be more.
-  checked_rows check_rows(const context_tree& tree, std::int64_t from, std::size_t most);
+  /// @param most entries; those of the last row may be more. @returns corrupt_data when the numbers
+  /// do not go up: then pages are in the wrong place.
+  result<checked_rows> check_rows(const context_tree& tree, std::int64_t from, std::size_t most);
   /// Makes these rows what they are to be: other ones, or none.
   void rewrite(const context_tree& tree, const std::vector<std::int64_t>& rows);
   /// The rows that are not there. O(blocks).
@@ -75,6 +76,7 @@ private:
                  layout::iterator last, std::size_t bytes);
   void write_row(std::int64_t number, std::string_view first, std::string_view block);
   void erase_row(std::int64_t number);
+  std::map<std::int64_t, layout::const_iterator> by_number() const;
 
   SQLite::Database& database_;
   SQLite::Statement upsert_, erase_;

@@ -61,6 +61,9 @@ result<engine_state> checkpoint_table::load() {
       return damaged_row("the checkpoint", "its entries do not add up to its hash");
     has_entries_ = true;
     latest_ = state_of(std::move(**head), std::move(tree));
+    if (const auto replaced = replace_old_rows();
+        !replaced && replaced.error().code == error_code::corrupt_data)
+      return fail(replaced.error());
     return latest_;
   });
 }
@@ -78,12 +81,24 @@ result<void> checkpoint_table::read_entries(context_tree& into) {
   return {};
 }
 
+/// What was loaded of format 5 is written as blocks.
+result<void> checkpoint_table::replace_old_rows() {
+  if (!has_old_rows_) return {};
+  block_table::layout blocks;
+  auto done = transact(database_, [&]() -> result<void> {
+    blocks = write_entries(latest_.tree);
+    return {};
+  });
+  if (!done) return done;
+  blocks_.use(std::move(blocks));
+  has_old_rows_ = false;
+  return done;
+}
+
 result<checkpoint_table::checked_rows> checkpoint_table::check_rows(std::int64_t from,
                                                                     std::size_t most) {
-  auto checked =
-      without_exceptions(database_.getFilename(), [&]() -> result<block_table::checked_rows> {
-        return blocks_.check_rows(latest_.tree, from, most);
-      });
+  auto checked = without_exceptions(database_.getFilename(),
+                                    [&] { return blocks_.check_rows(latest_.tree, from, most); });
   if (!checked) return fail(std::move(checked.error()));
   const auto mended = rewrite(checked->wrong);
   if (!mended) return fail(mended.error());

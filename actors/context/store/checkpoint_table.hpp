@@ -14,7 +14,7 @@ namespace troupe {
 
 /// The checkpoint of a context store: the state of an engine at one moment. The table `blocks` has
 /// the entries, tombstones included; the rest is one message in the table `meta`. A store of format
-/// 5 has a table `entries` instead, with one row for each path, until the next checkpoint.
+/// 5 has a table `entries` instead, with one row for each path, until that is loaded.
 class checkpoint_table {
 public:
   /// The tables must exist. @throws SQLite::Exception
@@ -45,26 +45,25 @@ public:
   std::uint64_t replay_from() const noexcept { return replay_from_; }
 
   /// Reads the checkpoint; the empty state when there is none. Checks each row and the hash of the
-  /// whole tree. O(entries).
+  /// whole tree. Writes the rows of format 5 as blocks; when the disk refuses that, the next
+  /// checkpoint does. O(entries).
   result<engine_state> load();
 
   /// The outcome of `check_rows`.
   struct checked_rows {
-    std::int64_t next = 1;   ///< Where to go on.
+    std::int64_t next = 0;   ///< Where to go on.
     std::size_t mended = 0;  ///< Blocks that were wrong.
     bool is_end = false;
   };
   /// Compares blocks with the latest checkpoint, which must have been loaded or written, and mends
-  /// those that differ. @param from where to begin; 1 for the first one. @param most entries, at
-  /// least 1; those of the last block may be more. O(most * log entries + blocks).
+  /// those that differ. @param from where to begin, at first the least number. @param most entries,
+  /// at least 1; those of the last block may be more. @returns corrupt_data when rows are in the
+  /// wrong place, or cannot be read. O(most * log entries + blocks).
   result<checked_rows> check_rows(std::int64_t from, std::size_t most);
   /// Reads all rows of the table `meta`. Fails with corrupt_data when one is damaged.
   result<void> check_meta() { return meta_.check(); }
   /// Adds the blocks that are missing. @returns how many. O(blocks, and the entries of those).
   result<std::size_t> add_missing_rows();
-  /// Whether the entries are still in the table of format 5, which nobody checks: write a
-  /// checkpoint.
-  bool has_old_rows() const noexcept { return has_old_rows_; }
 
   /// Removes the time from the checkpoint, if there is one. Call before `load`, in a transaction.
   result<void> forget_clock();
@@ -92,6 +91,7 @@ public:
 private:
   result<void> drop_salvaged();
   result<void> read_entries(context_tree& into);
+  result<void> replace_old_rows();
   block_table::layout write_entries(const context_tree& entries);
   result<std::size_t> rewrite(const std::vector<std::int64_t>& rows);
 

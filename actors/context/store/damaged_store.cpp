@@ -1,6 +1,7 @@
 #include <troupe/actors/context/store/damaged_store.hpp>
 
 #include <algorithm>
+#include <limits>
 
 #include <sqlite3.h>
 
@@ -48,11 +49,12 @@ bool damaged_store::has_table(const char* name) {
 
 /// Reads the rows of a table from a number on. @param read_rest reads them from `next` on, and
 /// moves that behind each. Where a page is damaged, `damaged` gets the number at which it stopped,
-/// and it begins again behind: in growing steps.
+/// and it begins again behind, in steps that grow by this factor.
 void damaged_store::read_past_damage(const std::string& table, std::int64_t next,
+                                     std::int64_t growth,
                                      const std::function<void(std::int64_t& next)>& read_rest,
                                      const std::function<void(std::int64_t)>& damaged) {
-  for (auto step = std::int64_t{1};; step *= 2) {
+  for (auto step = std::int64_t{1};; step *= growth) {
     const auto began = next;
     if (read([&] { read_rest(next); })) return;
     if (next != began) step = 1;
@@ -68,17 +70,19 @@ damaged_store::entries damaged_store::read_entries() {
   entries found;
   if (has_table("entries")) read_old_rows(found);
   if (!has_table("blocks")) return found;
+  constexpr auto last_of_all = std::numeric_limits<std::int64_t>::max();
   const auto read_rest = [&](std::int64_t& next) {
     SQLite::Statement rows{*database_,
                            "SELECT number, first, entries, hash FROM blocks WHERE number >= ? "
                            "ORDER BY number"};
     rows.bind(1, next);
     while (rows.executeStep()) {
-      next = rows.getColumn(0).getInt64() + 1;
+      // Rows may be in the wrong place: it goes on forward.
+      next = std::max(next, std::min(rows.getColumn(0).getInt64(), last_of_all - 1) + 1);
       if (!block_table::add_row(rows, found.tree)) ++found.damaged;
     }
   };
-  read_past_damage("blocks", 1, read_rest, [&](std::int64_t) { ++found.damaged; });
+  read_past_damage("blocks", 1, 1, read_rest, [&](std::int64_t) { ++found.damaged; });
   return found;
 }
 
@@ -131,7 +135,8 @@ result<void> damaged_store::read_log(std::int64_t from, bool has_all, const row_
       next = std::max(next, number + 1);
     }
   };
-  read_past_damage("log", from, read_rest, [&](std::int64_t number) {
+  // The numbers count changes, of which a row has many.
+  read_past_damage("log", from, 2, read_rest, [&](std::int64_t number) {
     damaged(number);
     before.reset();
   });

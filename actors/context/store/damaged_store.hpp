@@ -63,7 +63,7 @@ private:
   bool read(const std::function<void()>& body);
   static bool without_damage(const std::function<void()>& body);
   bool has_table(const char* name);
-  void read_past_damage(const std::string& table, std::int64_t next,
+  void read_past_damage(const std::string& table, std::int64_t next, std::int64_t growth,
                         const std::function<void(std::int64_t& next)>& read_rest,
                         const std::function<void(std::int64_t)>& damaged);
   void read_old_rows(entries& found);

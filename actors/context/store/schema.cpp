@@ -49,17 +49,6 @@ result<void> create_tables(SQLite::Database& database, const store_identity& fre
   });
 }
 
-/// A store of format 5 gets the table for the blocks. Its entries stay where they are until the
-/// next checkpoint.
-result<void> upgrade(SQLite::Database& database) {
-  if (database.execAndGet("PRAGMA user_version").getInt64() == schema_version) return {};
-  return transact(database, [&]() -> result<void> {
-    database.exec(blocks);
-    set_version(database);
-    return {};
-  });
-}
-
 }  // namespace
 
 result<void> check_format(SQLite::Database& database) {
@@ -111,10 +100,19 @@ result<void> prepare_schema(SQLite::Database& database, const store_identity& fr
       return fail(error_code::storage_failure,
                   "the file system cannot hold a write-ahead log; use a local disk");
     database.exec(settings);
-    if (!is_empty) return upgrade(database);
+    if (!is_empty) return {};
     if (auto created = create_tables(database, fresh); !created) return created;
     // A directory that loses its write-ahead file still has a store.
     return empty_wal(database);
+  });
+}
+
+result<void> upgrade_schema(SQLite::Database& database) {
+  return transact(database, [&]() -> result<void> {
+    if (database.execAndGet("PRAGMA user_version").getInt64() == schema_version) return {};
+    database.exec(blocks);
+    set_version(database);
+    return {};
   });
 }
 

@@ -12,13 +12,13 @@ result<scrub_step> scrub::step(checkpoint_table& checkpoints, change_log& log,
 result<scrub_step> scrub::read_entries(checkpoint_table& checkpoints, std::size_t max_rows) {
   const auto checked = checkpoints.check_rows(next_block_, max_rows);
   if (!checked) return fail(checked.error());
-  scrub_step done{.mended = checked->mended, .needs_checkpoint = checkpoints.has_old_rows()};
+  scrub_step done{.mended = checked->mended};
   next_block_ = checked->next;
   if (!checked->is_end) return done;
   const auto added = checkpoints.add_missing_rows();
   if (!added) return fail(added.error());
   done.mended += *added;
-  next_block_ = 1;
+  next_block_ = first_block;
   is_in_log_ = true;
   return done;
 }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include <troupe/actors/context/store/change_log.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
@@ -33,7 +34,9 @@ private:
   result<scrub_step> read_log(checkpoint_table& checkpoints, change_log& log, std::size_t max_rows);
 
   bool is_in_log_ = false;
-  std::int64_t next_block_ = 1;
+  /// A row may have got any number.
+  static constexpr auto first_block = std::numeric_limits<std::int64_t>::min();
+  std::int64_t next_block_ = first_block;
   std::int64_t next_row_ = 1;
 };
 

@@ -11,6 +11,7 @@
 #include <troupe/actors/context/store/block_table.hpp>
 #include <troupe/actors/context/store/checkpoint_table.hpp>
 #include <troupe/actors/context/store/entry_block.hpp>
+#include <troupe/actors/context/store/row_check.hpp>
 #include <troupe/tests/support/fixtures/store_fixture.hpp>
 
 using namespace troupe;
@@ -82,7 +83,7 @@ struct block_fixture {
     REQUIRE_MESSAGE(loaded, (loaded ? "" : loaded.error().message));
     CHECK(read.summary().hash == tree.summary().hash);
     CHECK(blocks.missing().empty());
-    CHECK(blocks.check_rows(tree, 1, SIZE_MAX).wrong.empty());
+    CHECK(blocks.check_rows(tree, INT64_MIN, SIZE_MAX)->wrong.empty());
     for (const auto size : sizes()) CHECK(size <= block_table::most_bytes + largest_entry);
   }
 };
@@ -183,12 +184,18 @@ TEST_CASE("a checkpoint that is not written leaves the next one as much to write
   meta_table meta{database};
   checkpoint_table checkpoints{database, meta};
   engine_state state;
-  for (std::uint64_t seq = 1; seq <= 100; ++seq) {
-    const auto record = put({node(2), 1, seq}, "/v/" + std::to_string(seq), random_text(seq, 1000));
-    const auto only = sibling::of(record, content_hash(record));
-    state.tree.put(record.path, {&only, 1});
-    if (seq == 50) REQUIRE(checkpoints.write(state, 1));
-  }
+  const auto add = [&](const std::string& below, std::uint64_t first, std::uint64_t last) {
+    for (auto seq = first; seq <= last; ++seq) {
+      const auto record =
+          put({node(2), 1, seq}, below + std::to_string(seq), random_text(seq, 1000));
+      const auto only = sibling::of(record, content_hash(record));
+      state.tree.put(record.path, {&only, 1});
+    }
+  };
+  add("/later/", 1, 30);
+  REQUIRE(checkpoints.write(state, 1));
+  // What is new divides the block, and lies in its first part only.
+  add("/earlier/", 31, 35);
   const auto refused = [] { return result<void>{fail(error_code::storage_failure, "refused")}; };
   CHECK_FALSE(checkpoints.write(state, 1, refused));
   REQUIRE(checkpoints.write(state, 1));
@@ -196,4 +203,45 @@ TEST_CASE("a checkpoint that is not written leaves the next one as much to write
   const auto loaded = next.load();
   REQUIRE_MESSAGE(loaded, (loaded ? "" : loaded.error().message));
   CHECK(loaded->tree.hash() == state.tree.hash());
+}
+
+TEST_CASE("two rows of one block are damage") {
+  block_fixture f;
+  for (std::uint32_t key = 0; key < 100; ++key) f.put(key, key, 1000);
+  f.write();
+  SQLite::Statement first{f.database, "SELECT first, entries FROM blocks WHERE number = 2"};
+  REQUIRE(first.executeStep());
+  const std::string where{bytes_of(first.getColumn(0))}, block{bytes_of(first.getColumn(1))};
+  SQLite::Statement again{f.database, "INSERT INTO blocks VALUES (50, ?, ?, ?)"};
+  again.bind(1, where);
+  bind_blob(again, 2, block);
+  again.bind(3, row_hash("50 " + where, block));
+  again.exec();
+  context_tree read;
+  check_error(block_table{f.database}.load(read), error_code::corrupt_data, "overlaps");
+}
+
+TEST_CASE("a row with a number that none has is damage, and a check finds it") {
+  block_fixture f;
+  f.put(1, 1, 10);
+  f.write();
+  std::int64_t number = 0;
+  SUBCASE("too small") { number = 0; }
+  SUBCASE("negative") { number = -5; }
+  SUBCASE("too large") { number = INT64_MAX; }
+  SQLite::Statement change{f.database, "UPDATE blocks SET number = ?, hash = ?"};
+  change.bind(1, number);
+  SQLite::Statement now{f.database, "SELECT first, entries FROM blocks"};
+  REQUIRE(now.executeStep());
+  change.bind(2, row_hash(std::to_string(number) + ' ' + std::string{bytes_of(now.getColumn(0))},
+                          bytes_of(now.getColumn(1))));
+  now.reset();
+  change.exec();
+  context_tree read;
+  check_error(block_table{f.database}.load(read), error_code::corrupt_data, "number");
+  const auto checked = f.blocks.check_rows(f.tree, INT64_MIN, SIZE_MAX);
+  REQUIRE(checked);
+  CHECK(checked->wrong == std::vector{number});
+  CHECK(checked->is_end);
+  CHECK(f.blocks.missing() == std::vector<std::int64_t>{1});
 }
