@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -18,7 +20,23 @@ struct uuid {
   /// True for the all-zero id, which names nothing.
   bool is_nil() const noexcept { return bytes == std::array<std::uint8_t, 16>{}; }
 
-  friend auto operator<=>(const uuid&, const uuid&) = default;
+  // As the bytes are ordered, but as two numbers: ids are compared more often than anything else.
+  friend std::strong_ordering operator<=>(const uuid& a, const uuid& b) noexcept {
+    const auto high = a.half(0) <=> b.half(0);
+    return high != 0 ? high : a.half(8) <=> b.half(8);
+  }
+  friend bool operator==(const uuid& a, const uuid& b) noexcept {
+    return ((a.half(0) ^ b.half(0)) | (a.half(8) ^ b.half(8))) == 0;
+  }
+
+private:
+  /// Eight bytes as a number, the first one the most significant.
+  std::uint64_t half(std::size_t at) const noexcept {
+    std::uint64_t number;
+    std::memcpy(&number, bytes.data() + at, sizeof number);
+    if constexpr (std::endian::native == std::endian::little) number = __builtin_bswap64(number);
+    return number;
+  }
 };
 
 /// Lower case, with hyphens.

@@ -43,6 +43,10 @@ inline char* put_varint(char* out, std::uint64_t number) noexcept {
 }
 inline const char* get_varint(const char* in, std::uint64_t& number) noexcept {
   auto byte = static_cast<unsigned char>(*in++);
+  if (byte < 0x80) [[likely]] {
+    number = byte;
+    return in;
+  }
   number = byte & 0x7f;
   for (int shift = 7; byte >= 0x80; shift += 7) {
     byte = static_cast<unsigned char>(*in++);

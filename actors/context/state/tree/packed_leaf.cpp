@@ -54,18 +54,6 @@ packed_leaf::~packed_leaf() {
 
 // -- reading --------------------------------------------------------------------------------------
 
-std::size_t packed_leaf::slot(std::size_t at) const noexcept {
-  std::uint16_t offset;
-  get_raw(bytes_.get() + capacity_ - slot_bytes * (at + 1), offset);
-  return offset;
-}
-
-std::string_view packed_leaf::rest(std::size_t at) const noexcept {
-  std::uint64_t size;
-  const auto* text = get_varint(bytes_.get() + slot(at), size);
-  return {text, static_cast<std::size_t>(size)};
-}
-
 const char* packed_leaf::body(std::size_t at) const noexcept {
   const auto text = rest(at);
   return text.data() + text.size();

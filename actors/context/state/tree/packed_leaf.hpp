@@ -103,13 +103,21 @@ private:
   static constexpr std::size_t max_inline_value_of_many = sizeof(void*);
 
   std::string_view prefix() const noexcept { return {bytes_.get(), prefix_}; }
-  std::size_t slot(std::size_t at) const noexcept;
+  std::size_t slot(std::size_t at) const noexcept {
+    std::uint16_t offset;
+    get_raw(bytes_.get() + capacity_ - slot_bytes * (at + 1), offset);
+    return offset;
+  }
   void set_slot(std::size_t at, std::size_t offset) noexcept;
   std::size_t end_of(std::size_t at) const noexcept {
     return at + 1 < count_ ? slot(at + 1) : used_;
   }
   /// The rest of a key, behind the prefix. The siblings follow it.
-  std::string_view rest(std::size_t at) const noexcept;
+  std::string_view rest(std::size_t at) const noexcept {
+    std::uint64_t size;
+    const auto* text = get_varint(bytes_.get() + slot(at), size);
+    return {text, static_cast<std::size_t>(size)};
+  }
   const char* body(std::size_t at) const noexcept;
 
   std::size_t first_not_before(std::string_view rest_of_key) const noexcept;

@@ -1,6 +1,8 @@
 #include <troupe/actors/context/state/tree/tree_node.hpp>
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include <troupe/actors/context/state/tree/packed_leaf.hpp>
 #include <troupe/actors/context/state/tree/path_order.hpp>
@@ -23,13 +25,16 @@ namespace {
 
 /// The first eight bytes as a number that is ordered as paths are. Equal numbers say nothing.
 std::uint64_t head_of(std::string_view text) noexcept {
-  std::uint64_t head = 0;
-  for (std::size_t i = 0; i < sizeof head; ++i) {
-    const auto byte = i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-    // The end comes first, then '/', then the others. No path has a zero byte.
-    head = head << 8 | (byte == '/' ? 1u : byte + (0 < byte && byte < '/' ? 1u : 0u));
-  }
-  return head;
+  // All eight bytes at once. (Warren, "Hacker's Delight", 2012, chapter 6: zero bytes.)
+  constexpr std::uint64_t each = 0x0101010101010101, top = each * 0x80, low = ~top;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, text.data(), std::min(text.size(), sizeof bytes));
+  if constexpr (std::endian::native == std::endian::little) bytes = __builtin_bswap64(bytes);
+  const auto is_zero = [](std::uint64_t x) { return (~(((x & low) + low) | x) & top) >> 7; };
+  const auto is_slash = is_zero(bytes ^ each * '/');
+  const auto is_below = (~((bytes | top) - each * '/') & ~bytes & top) >> 7;
+  // The end comes first, then '/', then the others. No path has a zero byte.
+  return bytes + (is_below & ~is_zero(bytes)) - is_slash * ('/' - 1);
 }
 
 }  // namespace
