@@ -149,6 +149,28 @@ TEST_CASE("blocks that have become small are joined") {
     CHECK(sizes[i] >= block_table::least_bytes / 2);
 }
 
+TEST_CASE("a block that has become small, and no other, is joined with the next one") {
+  block_fixture f;
+  for (std::uint32_t key = 0; key < 420; ++key) f.put(key, key, 1000);
+  f.write();
+  // The third block in tree order is left with one entry.
+  std::vector<std::string> firsts;
+  SQLite::Statement rows{f.database, "SELECT first FROM blocks"};
+  while (rows.executeStep()) firsts.push_back(rows.getColumn(0).getString());
+  std::ranges::sort(firsts, block_table::path_less{});
+  std::vector<path> gone;
+  f.tree.visit_from(path{firsts[2]}, [&](const tree_entry& entry) {
+    gone.push_back(path::from_checked(std::string{entry.path()}));
+    return entry.path() != firsts[3];
+  });
+  gone.pop_back();
+  gone.pop_back();
+  for (const auto& each : gone) f.tree.erase(each);
+  f.write();
+  f.check();
+  for (const auto size : f.sizes()) CHECK(size >= block_table::least_bytes);
+}
+
 TEST_CASE("what grows is divided into equal parts") {
   block_fixture f;
   for (std::uint32_t key = 0; key < 30; ++key) f.put(key, key, 1000);
