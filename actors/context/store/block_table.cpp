@@ -41,13 +41,6 @@ std::size_t bytes_in(const context_tree& tree, const block_range& range) {
 
 }  // namespace
 
-block_table::block_table(SQLite::Database& database)
-    : database_(database),
-      upsert_(database,
-              "INSERT INTO blocks (number, first, entries, hash) VALUES (?1, ?2, ?3, ?4)"
-              " ON CONFLICT (number) DO UPDATE SET first = ?2, entries = ?3, hash = ?4"),
-      erase_(database, "DELETE FROM blocks WHERE number = ?") {}
-
 // -- reading --------------------------------------------------------------------------------------
 
 result<std::size_t> block_table::add_row(const SQLite::Statement& row, context_tree& tree) {
@@ -164,19 +157,24 @@ void block_table::write_run(const context_tree& tree, layout& blocks, layout::it
 }
 
 void block_table::write_row(std::int64_t number, std::string_view first, std::string_view block) {
-  const scoped_reset reset{upsert_};
+  if (!upsert_)
+    upsert_.emplace(database_,
+                    "INSERT INTO blocks (number, first, entries, hash) VALUES (?1, ?2, ?3, ?4)"
+                    " ON CONFLICT (number) DO UPDATE SET first = ?2, entries = ?3, hash = ?4");
+  const scoped_reset reset{*upsert_};
   const std::string text{first};
-  upsert_.bind(1, number);
-  upsert_.bindNoCopy(2, text);
-  bind_blob(upsert_, 3, block);
-  upsert_.bind(4, row_hash(key_of(number, first), block));
-  upsert_.exec();
+  upsert_->bind(1, number);
+  upsert_->bindNoCopy(2, text);
+  bind_blob(*upsert_, 3, block);
+  upsert_->bind(4, row_hash(key_of(number, first), block));
+  upsert_->exec();
 }
 
 void block_table::erase_row(std::int64_t number) {
-  const scoped_reset reset{erase_};
-  erase_.bind(1, number);
-  erase_.exec();
+  if (!erase_) erase_.emplace(database_, "DELETE FROM blocks WHERE number = ?");
+  const scoped_reset reset{*erase_};
+  erase_->bind(1, number);
+  erase_->exec();
 }
 
 void block_table::clear() { database_.exec("DELETE FROM blocks"); }

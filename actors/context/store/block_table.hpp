@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,8 @@ public:
   /// A block with fewer bytes is joined with the next one when it is written.
   static constexpr std::size_t least_bytes = most_bytes / 4;
 
-  /// The table must exist. @throws SQLite::Exception @param database must outlive this.
-  explicit block_table(SQLite::Database& database);
+  /// The table must exist when it is read or written. @param database must outlive this.
+  explicit block_table(SQLite::Database& database) : database_(database) {}
   block_table(const block_table&) = delete;
   block_table& operator=(const block_table&) = delete;
 
@@ -79,7 +80,7 @@ private:
   std::map<std::int64_t, layout::const_iterator> by_number() const;
 
   SQLite::Database& database_;
-  SQLite::Statement upsert_, erase_;
+  std::optional<SQLite::Statement> upsert_, erase_;  ///< Once they were needed.
   layout layout_;
   std::int64_t last_number_ = 0;  ///< No row has a greater one.
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <troupe/actors/context/store/checkpoint_rows.hpp>
+#include <troupe/actors/context/store/schema.hpp>
 
 namespace troupe {
 
@@ -16,7 +17,7 @@ checkpoint_table::checkpoint_table(SQLite::Database& database, meta_table& meta)
 
 /// Makes these the entries, in place of those of the checkpoint that was last written or loaded.
 block_table::layout checkpoint_table::write_entries(const context_tree& entries) {
-  if (has_old_rows_) database_.exec("DROP TABLE entries");
+  if (has_old_rows_) upgrade_schema(database_);
   return blocks_.write(latest_.tree, entries);
 }
 
@@ -74,6 +75,7 @@ result<void> checkpoint_table::read_entries(context_tree& into) {
     SQLite::Statement rows{database_, "SELECT path, siblings, hash FROM entries"};
     while (rows.executeStep())
       if (auto added = add_entry(rows, into); !added) return added;
+    return {};
   }
   auto blocks = blocks_.load(into);
   if (!blocks) return fail(std::move(blocks.error()));
@@ -97,6 +99,7 @@ result<void> checkpoint_table::replace_old_rows() {
 
 result<checkpoint_table::checked_rows> checkpoint_table::check_rows(std::int64_t from,
                                                                     std::size_t most) {
+  if (has_old_rows_) return checked_rows{.next = from, .mended = 0, .is_end = true};
   auto checked = without_exceptions(database_.getFilename(),
                                     [&] { return blocks_.check_rows(latest_.tree, from, most); });
   if (!checked) return fail(std::move(checked.error()));
@@ -106,6 +109,7 @@ result<checkpoint_table::checked_rows> checkpoint_table::check_rows(std::int64_t
 }
 
 result<std::size_t> checkpoint_table::add_missing_rows() {
+  if (has_old_rows_) return 0;
   const auto missing =
       without_exceptions(database_.getFilename(),
                          [&]() -> result<std::vector<std::int64_t>> { return blocks_.missing(); });
@@ -170,7 +174,7 @@ result<void> checkpoint_table::set_aside(const context_tree* entries,
 
 /// What was salvaged is not needed any more.
 result<void> checkpoint_table::drop_salvaged() {
-  blocks_.clear();
+  if (!has_old_rows_) blocks_.clear();
   blocks_.use({});
   return meta_.erase(meta_key::salvaged);
 }

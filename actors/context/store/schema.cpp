@@ -107,13 +107,10 @@ result<void> prepare_schema(SQLite::Database& database, const store_identity& fr
   });
 }
 
-result<void> upgrade_schema(SQLite::Database& database) {
-  return transact(database, [&]() -> result<void> {
-    if (database.execAndGet("PRAGMA user_version").getInt64() == schema_version) return {};
-    database.exec(blocks);
-    set_version(database);
-    return {};
-  });
+void upgrade_schema(SQLite::Database& database) {
+  database.exec("DROP TABLE entries");
+  database.exec(blocks);
+  set_version(database);
 }
 
 result<void> check_pages(SQLite::Database& database) {

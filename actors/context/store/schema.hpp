@@ -29,10 +29,9 @@ struct store_identity {
 ///          storage_failure.
 result<void> prepare_schema(SQLite::Database& database, const store_identity& fresh);
 
-/// Gives a store of format 5 the table for the blocks. Its entries stay where they are until the
-/// checkpoint is loaded. The first that changes pages of an older store, so call `check_pages`
-/// before where they may be torn. @returns corrupt_data or storage_failure.
-result<void> upgrade_schema(SQLite::Database& database);
+/// Makes a store of format 5 one of the current format, whose entries are yet to be written. Call
+/// it in the transaction that does that. @throws SQLite::Exception
+void upgrade_schema(SQLite::Database& database);
 
 /// Checks that a database that is not empty is a context store of a format that this build reads.
 /// Fails as `prepare_schema`. @throws SQLite::Exception

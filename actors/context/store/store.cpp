@@ -127,8 +127,6 @@ result<std::unique_ptr<context_store::contents>> context_store::open_contents(
     // Pages of the commits that are lost may be in the database already.
     if (damage)
       if (auto sound = check_pages(database); !sound) return fail(std::move(sound.error()));
-    if (auto upgraded = upgrade_schema(database); !upgraded)
-      return fail(std::move(upgraded.error()));
     auto opened = std::make_unique<contents>(std::move(database));
     opened->notes = std::move(wal->notes);
     const auto identity = opened->meta.find<store_identity>(meta_key::identity);

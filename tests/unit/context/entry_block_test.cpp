@@ -84,7 +84,8 @@ TEST_CASE("a block has all that its entries have") {
 TEST_CASE("a writer begins anew after each block") {
   context_engine engine{node(1), 1};
   REQUIRE(engine.write(operation::put, path{"/a"}, 1, "tester", {}, noon));
-  const auto entry = engine.tree().find(path{"/a"});
+  const path where{"/a"};
+  const auto entry = engine.tree().find(where);
   entry_block_writer writer;
   CHECK(writer.is_empty());
   writer.add(*entry);
