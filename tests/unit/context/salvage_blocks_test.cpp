@@ -57,17 +57,17 @@ TEST_CASE("of a checkpoint without a whole log, what is in sound blocks is kept"
   SUBCASE("rows whose pages cannot be read") {
     SQLite::Database database{file, SQLite::OPEN_READWRITE};
     for (const auto number : {3, 7}) {
-      // The first of the pages on which a long row goes on names the next one.
+      // A page on which a long row goes on begins with the number of the next one.
       SQLite::Statement begin{database,
-                              "SELECT substr(entries, -3000, 16) FROM blocks WHERE number = ?"};
+                              "SELECT substr(entries, -9000, 16) FROM blocks WHERE number = ?"};
       begin.bind(1, number);
       REQUIRE(begin.executeStep());
       const std::string known{bytes_of(begin.getColumn(0))};
       const auto at = read_file(file).find(known);
       REQUIRE(at != std::string::npos);
       std::fstream bytes{file, std::ios::in | std::ios::out | std::ios::binary};
-      bytes.seekp(static_cast<std::streamoff>(at));
-      bytes << std::string(16, 'x');
+      bytes.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
+      bytes << "xxxx";  // no page has this number
     }
   }
   const store_files files{where.path().native()};
