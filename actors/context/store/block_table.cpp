@@ -126,8 +126,8 @@ block_table::layout block_table::write(const context_tree& before, const context
   return blocks;
 }
 
-/// Writes blocks that follow each other anew, divided into parts of equal size. @param first and
-/// `last` are without each other when there are no blocks: then it writes all entries.
+/// Writes blocks that follow each other anew, divided into parts of equal size. @param first the
+/// first of them, or the end when there are no blocks: then it writes all entries.
 void block_table::write_run(const context_tree& tree, layout& blocks, layout::iterator first,
                             layout::iterator last, std::size_t bytes) {
   const auto range = first == blocks.end() ? block_range{} : range_of(blocks, first, last);

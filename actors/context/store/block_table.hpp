@@ -15,12 +15,12 @@
 
 namespace troupe {
 
-/// The table `blocks`: the entries of a tree in rows of many neighbours each, see
-/// `entry_block.hpp`. A change writes the blocks anew that it falls into. Those that grow are
-/// divided, small ones are joined with the next, as the nodes of a B-tree.
+/// The table `blocks`: the entries of a tree, in rows of many neighbours each. See
+/// `entry_block.hpp`. A change writes the block anew into which it falls. Blocks that grow are
+/// divided, small ones are joined with the next one, as the nodes of a B-tree.
 ///
-/// Members that change rows are called in a transaction of the caller, who gives the layout that
-/// they return to `use` once it is committed. They may throw SQLite::Exception.
+/// Every member may throw SQLite::Exception. A member that changes rows is called in a transaction
+/// of the caller. The caller gives the layout that it returns to `use` after the commit.
 class block_table {
 public:
   /// About how many bytes of entries a block has at most, not compressed. What is damaged in a

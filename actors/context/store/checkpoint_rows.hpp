@@ -48,8 +48,8 @@ bool belong_together(const checkpoint_head& head, const context_tree& entries);
 /// The state that they make.
 engine_state state_of(checkpoint_head head, context_tree entries);
 
-/// Adds the entry of a row of `path, siblings, hash` to a tree. Fails with corrupt_data, which
-/// names the path, when the row is damaged; the tree has not changed then.
+/// Adds the entry of a row of format 5, `path, siblings, hash`, to a tree. Fails with corrupt_data,
+/// which names the path, when the row is damaged; the tree has not changed then.
 result<void> add_entry(const SQLite::Statement& row, context_tree& tree);
 
 }  // namespace troupe

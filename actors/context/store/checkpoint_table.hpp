@@ -14,7 +14,8 @@ namespace troupe {
 
 /// The checkpoint of a context store: the state of an engine at one moment. The table `blocks` has
 /// the entries, tombstones included; the rest is one message in the table `meta`. A store of format
-/// 5 has a table `entries` instead, with one row for each path, until that is loaded.
+/// 5 has a table `entries` instead, with one row for each path, until the checkpoint is
+/// loaded.
 class checkpoint_table {
 public:
   /// The tables must exist. @throws SQLite::Exception
