@@ -234,14 +234,14 @@ void context_engine::take(open_transactions::part next, std::vector<applied_chan
   processed_.add(record);
   if (processed_.forgotten_of(source.origin) != forgotten) many_arrived(source.origin);
   if (place.count == 1) {
-    applied.push_back(integrate(std::move(next.record), next.content));
+    integrate(std::move(next.record), next.content, applied);
     return;
   }
   if (is_lost(record)) return arrived(record.dot);
   transactions_.add(std::move(next));
   if (!place.is_last()) return;
   for (auto& each : transactions_.take(source))
-    applied.push_back(integrate(std::move(each.record), each.content));
+    integrate(std::move(each.record), each.content, applied);
 }
 
 result<void> context_engine::replay(change_record record, std::uint64_t now_ms) {

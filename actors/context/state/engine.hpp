@@ -382,7 +382,7 @@ private:
   void all_arrived();
 
   void take(open_transactions::part next, std::vector<applied_change>& applied);
-  applied_change integrate(change_record record, std::uint64_t content);
+  void integrate(change_record record, std::uint64_t content, std::vector<applied_change>& applied);
   /// Gets the siblings of a path, may add to a record what it observed, and returns its content
   /// hash.
   using completer = std::function<std::uint64_t(std::span<const sibling>)>;

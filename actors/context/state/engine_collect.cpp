@@ -58,8 +58,7 @@ compare_outcome context_engine::drop_collected(const engine_state& theirs,
     if (dropped == 0) return true;
     outcome.dropped += static_cast<std::uint64_t>(dropped);
     kept_siblings kept;
-    for (const auto& each : ours)
-      if (!is_gone(each, others)) kept.keep(each);
+    kept.keep(ours, [&](const sibling& each) { return !is_gone(each, others); });
     change_siblings(where, [&](auto) { return kept.all(); });
     note_seen(where, ours, kept.all(), wants && wants(where) ? &outcome.seen : nullptr);
     return true;

@@ -14,6 +14,10 @@ std::optional<change_record> context_engine::seen_instead_of(
   if (siblings.size() == 1 && siblings[0].dot == record.dot &&
       record.operation != operation::increment)
     return std::nullopt;
+  const auto* winner = winning_sibling(*strategy_, siblings);
+  if (winner && winner->dot == record.dot && winner->operation == record.operation &&
+      winner->value_bytes == sibling::of(record, 0).value_bytes)
+    return std::nullopt;
   change_record seen;
   if (!siblings.empty()) {
     seen = resolve_siblings(*strategy_, record.path, siblings);

@@ -45,8 +45,8 @@ void context_engine::integrate_write(applied_change& change, const completer& co
     record.previous_value = view_of(record.path, before);
     const bool was_collected = may_be_collected(before) && !overwrites(record, before[0]);
     collected_ += was_collected ? 1 : 0;
-    for (const auto& each : before)
-      if (!was_collected && !overwrites(record, each)) kept.keep(each);
+    if (!was_collected)
+      kept.keep(before, [&](const sibling& each) { return !overwrites(record, each); });
     kept.add(sibling::of(record, content));
     return kept.all();
   });
@@ -76,8 +76,7 @@ void context_engine::integrate_below(applied_change& change) {
     kept_siblings kept;
     change_siblings(where, [&](std::span<const sibling> before) {
       erased.previous_value = view_of(where, before);
-      for (const auto& each : before)
-        if (!names(changes, each)) kept.keep(each);
+      kept.keep(before, [&](const sibling& each) { return !names(changes, each); });
       return kept.all();
     });
     const auto after = kept.all();
@@ -89,13 +88,14 @@ void context_engine::integrate_below(applied_change& change) {
   arrived(record.dot);
 }
 
-applied_change context_engine::integrate(change_record record, std::uint64_t content) {
-  applied_change change{.record = std::move(record), .instead = {}, .below = {}};
+void context_engine::integrate(change_record record, std::uint64_t content,
+                               std::vector<applied_change>& applied) {
+  auto& change = applied.emplace_back();
+  change.record = std::move(record);
   if (change.record.operation == operation::erase_subtree)
     integrate_below(change);
   else
     integrate_write(change, [content](std::span<const sibling>) { return content; });
-  return change;
 }
 
 /// Whether readers who saw `seen` see the same in these siblings.
@@ -141,8 +141,7 @@ change_record context_engine::remove_live(const path& where, const dot& id) {
     TROUPE_ASSERT(found != before.end(), "the entry holds the live change");
     removed = found->to_record(where);
     removed.previous_value = view_of(where, before);
-    for (const auto& each : before)
-      if (each.dot != id) kept.keep(each);
+    kept.keep(before, [&](const sibling& each) { return each.dot != id; });
     return kept.all();
   });
   count_value(where, removed.previous_value.has_value(), view_of(where, kept.all()).has_value());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,17 +16,25 @@ namespace troupe {
 /// a new one. Usually the new one alone, without an allocation.
 class kept_siblings {
 public:
-  /// Keeps a copy of one from the tree, in its order.
-  void keep(sibling each) {
-    auto& texts = texts_.emplace_back(std::make_unique_for_overwrite<char[]>(
-        each.principal.size() + each.value_bytes.size() + each.counts.size()));
-    auto* next = texts.get();
-    for (auto* text : {&each.principal, &each.value_bytes, &each.counts}) {
-      auto* const end = std::copy(text->begin(), text->end(), next);
-      *text = {next, end};
-      next = end;
+  /// Keeps copies of those from the tree that are to stay, in their order. At most once.
+  /// @param stays called with each sibling.
+  template <class Stays>
+  void keep(std::span<const sibling> before, const Stays& stays) {
+    std::size_t bytes = 0;
+    for (const auto& each : before) {
+      if (!stays(each)) continue;
+      if (several_.empty()) several_.reserve(before.size() + 1);
+      several_.push_back(each);
+      bytes += each.principal.size() + each.value_bytes.size() + each.counts.size();
     }
-    several_.push_back(each);
+    if (bytes > 0) texts_ = std::make_unique_for_overwrite<char[]>(bytes);
+    auto* next = texts_.get();
+    for (auto& each : several_)
+      for (auto* text : {&each.principal, &each.value_bytes, &each.counts}) {
+        auto* const end = std::copy(text->begin(), text->end(), next);
+        *text = {next, end};
+        next = end;
+      }
   }
   /// Adds the new one, a view, in its place. At most once, after all others are kept.
   void add(const sibling& each) {
@@ -42,7 +51,7 @@ public:
 private:
   std::optional<sibling> only_;
   std::vector<sibling> several_;
-  std::vector<std::unique_ptr<char[]>> texts_;  ///< Of the kept ones.
+  std::unique_ptr<char[]> texts_;  ///< Of the kept ones.
 };
 
 }  // namespace troupe

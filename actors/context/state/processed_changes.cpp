@@ -72,6 +72,7 @@ version_vector processed_changes::latest() const {
 
 void processed_changes::raise(const dot& last) {
   const auto source = incarnation_of(last);
+  if (seq_at(vector_, source) > 0) return vector_.raise(last.origin, last.incarnation, last.seq);
   if (covers(last)) return;
   if (end_of(source)) {
     const auto of_node = ended_.find(source.origin);

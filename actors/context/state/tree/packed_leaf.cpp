@@ -106,10 +106,12 @@ void packed_leaf::read(std::size_t at, std::string_view key, tree_entry& into) c
   into.path_ = key;
   into.all_.clear();
   visit_siblings(at, [&](const decoded_sibling& each) {
-    if (!into.all_.empty() || !each.is_last)
-      into.all_.push_back(each.what);
-    else
+    if (each.is_last && into.all_.empty()) {
       into.only_ = each.what;
+      return;
+    }
+    if (into.all_.empty()) into.all_.reserve(usual_siblings);
+    into.all_.push_back(each.what);
   });
 }
 

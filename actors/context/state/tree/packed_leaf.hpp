@@ -100,6 +100,7 @@ private:
   // Where an entry has more than a few siblings, only the shortest values lie inside. So the
   // largest entry has less than 16 KiB, and a leaf stays below the 64 KiB that a slot can address.
   static constexpr std::size_t few_siblings = 16;
+  static constexpr std::size_t usual_siblings = 4;  // Where there is a conflict.
   static constexpr std::size_t max_inline_value_of_many = sizeof(void*);
 
   std::string_view prefix() const noexcept { return {bytes_.get(), prefix_}; }
