@@ -82,6 +82,12 @@ std::vector<std::string> sync_manager::problems() const {
     all.push_back(changes_are(count) +
                   " in quarantine, because one number was given to several writes: a node runs "
                   "twice, or lies; see 'troupe context quarantine'");
+  if (const auto known = engine_.vector().entries().size();
+      known >= engine_.limits().max_incarnations)
+    all.push_back("this node knows of " + std::to_string(known) +
+                  " incarnations of nodes, so it takes changes of this node and of members only; a "
+                  "peer may have made up nodes: find it, export what matters, and import it into "
+                  "a new cluster");
   for (auto& each : lease_problems()) all.push_back(std::move(each));
   return all;
 }

@@ -344,7 +344,7 @@ private:
                       std::vector<version_entry> after, const std::string& principal,
                       trace_id trace, std::uint64_t now_ms);
 
-  bool has_too_many_incarnations(const node_id& origin) const;
+  bool has_too_many_incarnations(const node_id& origin, bool joins) const;
   std::uint64_t last_of(const incarnation_id& source) const { return processed_.at(source); }
   bool has_arrived(const observed_change& seen) const noexcept;
   bool has_arrived(const dot& last) const noexcept;

@@ -11,9 +11,26 @@
 
 namespace troupe {
 
-bool context_engine::has_too_many_incarnations(const node_id& origin) const {
-  return vector().of(origin).size() >= limits_.max_incarnations_of_node ||
-         vector().entries().size() >= limits_.max_incarnations;
+namespace {
+
+/// Where a node says that it is a member.
+path member_place_of(const node_id& node) {
+  return path{std::string{members_directory} + "/" + to_string(node)};
+}
+
+}  // namespace
+
+/// Whether no further incarnation of a node is taken. @param joins it says that it is a member.
+bool context_engine::has_too_many_incarnations(const node_id& origin, bool joins) const {
+  if (vector().of(origin).size() >= limits_.max_incarnations_of_node) return true;
+  const auto known = vector().entries().size();
+  if (known < limits_.max_incarnations) return false;
+  if (known >= limits_.max_incarnations + limits_.max_incarnations_of_members) return true;
+  if (joins || origin == own_.origin) return false;
+  const auto said = tree_.find(member_place_of(origin));
+  return !said || std::ranges::none_of(said->siblings(), [&](const sibling& each) {
+    return each.operation == operation::put && each.dot.origin == origin;
+  });
 }
 
 /// The incarnations of this node that its first write ends: all earlier ones, unless one is in the
@@ -39,7 +56,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
            seq_at(vector(), incarnation_of(each)) == each.seq;
   });
   if (!is_logged && seq_at(vector(), source) == 0 && !ends_others &&
-      has_too_many_incarnations(source.origin))
+      has_too_many_incarnations(source.origin, record.path == member_place_of(source.origin)))
     return "too many incarnations, of its node or of all, are known already";
   if (is_lost(record)) return std::nullopt;
   if (!is_logged && record.transaction.count > 1 && !transactions_.has_room(record, from))

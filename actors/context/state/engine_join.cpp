@@ -95,10 +95,11 @@ std::optional<error> context_engine::refusal_to_join(const engine_state& theirs,
                        " is lost, and the state has it: its node has yet to learn that",
                    {}};
   const auto known = both.vector().entries().size();
-  if (known > limits_.max_incarnations && known > vector().entries().size())
+  const auto most = limits_.max_incarnations + limits_.max_incarnations_of_members;
+  if (known > most && known > vector().entries().size())
     return error{error_code::limit_exceeded,
                  "the state knows of " + std::to_string(known) + " incarnations; at most " +
-                     std::to_string(limits_.max_incarnations) + " are accepted",
+                     std::to_string(most) + " are accepted",
                  {}};
   return std::nullopt;
 }

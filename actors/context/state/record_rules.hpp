@@ -48,6 +48,8 @@ struct engine_limits {
   std::size_t max_buffered_records = 4096;
   std::size_t max_buffered_bytes = std::size_t{16} << 20;
   std::size_t max_incarnations = std::size_t{1} << 16;  ///< In the version vector.
+  /// Beyond, for this node and for members: others may have made up what fills the vector.
+  std::size_t max_incarnations_of_members = std::size_t{1} << 13;
   /// Of one node, so that a node that restarts without end does not use up the bound of all.
   std::size_t max_incarnations_of_node = std::size_t{1} << 13;
 };
@@ -61,6 +63,8 @@ inline constexpr timestamp latest_time{std::uint64_t{1} << 63};
 
 /// Below this path only this principal writes.
 inline constexpr std::string_view reserved_path = "/_sys";
+/// Each member writes a value below it, see `members`.
+inline constexpr std::string_view members_directory = "/_sys/members";
 inline constexpr std::string_view system_principal = "system";
 
 /// Whether readers of `top` and what is below it do not see this path: what the system keeps there

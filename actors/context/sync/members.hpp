@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <troupe/actors/context/state/processed_changes.hpp>
+#include <troupe/actors/context/state/record_rules.hpp>
 #include <troupe/actors/context/state/tree/tree.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
@@ -35,7 +36,7 @@ struct joining_time {
 class members {
 public:
   static constexpr std::size_t max_known = 1024;
-  static constexpr std::string_view directory = "/_sys/members";
+  static constexpr std::string_view directory = members_directory;
 
   /// @param self this node.
   explicit members(const node_id& self) : self_(self) { nodes_.insert(self); }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <troupe/tests/support/fixtures/cluster_fixture.hpp>
 #include <troupe/tests/support/fixtures/engine_fixture.hpp>
 
 using namespace troupe;
@@ -83,6 +84,29 @@ TEST_CASE("the incarnations of the vector are bounded") {
   CHECK(status_of(engine, put({node(2), 2, 1}, "/a", 1)) == apply_status::applied);
   CHECK(status_of(engine, put({node(2), 3, 1}, "/a", 1)) == apply_status::overflow);
   CHECK(status_of(engine, put({node(2), 2, 2}, "/a", 1)) == apply_status::applied);
+}
+
+TEST_CASE("incarnations that others have made up keep out neither this node nor members") {
+  engine_limits limits;
+  limits.max_incarnations = 3;
+  limits.max_incarnations_of_members = 3;
+  context_engine engine{node(1), 1, {}, limits};
+  REQUIRE(status_of(engine, joining_of(2, 2)) == apply_status::applied);
+  for (const unsigned each : {11, 12})
+    CHECK(status_of(engine, put({node(each), 1, 1}, "/a", 1)) == apply_status::applied);
+  CHECK(status_of(engine, put({node(13), 1, 1}, "/a", 1)) == apply_status::overflow);
+  must_write(engine, a, 1);                                             // the first beyond
+  CHECK(status_of(engine, joining_of(3, 3)) == apply_status::applied);  // the second
+  CHECK(status_of(engine, put({node(3), 2, 1}, "/b", 1)) == apply_status::applied);  // the third
+  CHECK(status_of(engine, put({node(13), 1, 1}, "/a", 1)) == apply_status::overflow);
+  CHECK(status_of(engine, put({node(2), 2, 1}, "/b", 1)) == apply_status::overflow);
+  SUBCASE("what says of another node that it is a member makes none of its writer") {
+    limits.max_incarnations = 1;
+    context_engine other{node(1), 1, {}, limits};
+    REQUIRE(status_of(other, joining_of(2, 2)) == apply_status::applied);
+    CHECK(status_of(other, joining_of(4, 13)) == apply_status::overflow);
+    CHECK(status_of(other, put({node(2), 2, 1}, "/b", 1)) == apply_status::applied);
+  }
 }
 
 TEST_CASE(

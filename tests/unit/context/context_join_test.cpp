@@ -187,8 +187,9 @@ TEST_CASE("a state that no replica has is refused, and nothing changes") {
   SUBCASE("too many incarnations") {
     engine_state many;
     std::vector<version_entry> entries;
-    for (std::uint64_t i = 1; i <= engine_limits{}.max_incarnations + 2; ++i)
-      entries.push_back({node(7), i, 1});
+    constexpr engine_limits limits;
+    constexpr auto most = limits.max_incarnations + limits.max_incarnations_of_members;
+    for (std::uint64_t i = 1; i <= most + 1; ++i) entries.push_back({node(7), i, 1});
     many.processed = processed_changes{version_vector{std::move(entries)}};
     refused(many, error_code::limit_exceeded, "incarnations");
   }

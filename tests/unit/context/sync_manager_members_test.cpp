@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include <troupe/tests/support/fixtures/sync_manager_fixture.hpp>
 
@@ -60,6 +62,24 @@ TEST_CASE("a node becomes a member when it meets another one, and stays hidden f
   f.stored();
   f.greeted_peer(2, 3);
   CHECK(f.none<append_batch>());
+}
+
+TEST_CASE("that no room is left for nodes that are no members is told") {
+  engine_state many;
+  std::vector<version_entry> entries;
+  for (std::uint64_t i = 1; i <= engine_limits{}.max_incarnations; ++i)
+    entries.push_back({node(7), i, 1});
+  const auto told_with = [&] {
+    many.processed = processed_changes{version_vector{entries}};
+    const sync_manager manager{context_engine{node(1), 1, many}, {}};
+    for (const auto& each : manager.problems())
+      if (each.find("takes changes of this node and of members only") != std::string::npos)
+        return true;
+    return false;
+  };
+  CHECK(told_with());
+  entries.pop_back();
+  CHECK_FALSE(told_with());
 }
 
 TEST_CASE("a node that cannot write now becomes a member later") {
