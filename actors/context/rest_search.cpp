@@ -46,9 +46,10 @@ void rest_search::watch(const context_engine& engine, std::uint64_t now_ms) {
   }
 }
 
-bool rest_search::is_quiet(const incarnation_id& source, std::uint64_t now_ms) const {
+bool rest_search::is_quiet(const incarnation_id& source, std::uint64_t now_ms,
+                           std::uint64_t for_ms) const {
   const auto found = arrivals_.find(source);
-  return found != arrivals_.end() && now_ms - found->second.ms >= quiet_ms;
+  return found != arrivals_.end() && now_ms - found->second.ms >= for_ms;
 }
 
 std::optional<local_write> rest_search::next(const context_engine& engine,
@@ -67,7 +68,7 @@ std::optional<local_write> rest_search::next(const context_engine& engine,
     const bool is_stranger = !known.has(origin) && !known.forgotten().contains(origin);
     const bool has_ended = is_stranger ? lost_transactions::has_any_of(engine.tree(), origin)
                                        : origin == self || !known.has(origin);
-    if (!has_ended || (origin != self && is_linked(origin))) continue;
+    if (!has_ended || (is_stranger && is_linked(origin))) continue;
     if (!is_stranger && !knows_all) knows_all = knows_all_members(engine, known);
     if (!is_stranger && !*knows_all) continue;
     const auto where = lost_transactions::place_of(last);

@@ -26,8 +26,9 @@ namespace troupe {
 /// The origin speaks. When it is forgotten the member with the lowest id does; when it is no
 /// member, too, once an operator has the rest looked for. That search does not wait for what others
 /// have of further nodes: the room here may be full of such beginnings. Nobody speaks of what is
-/// still coming: while its node has a link, or shortly after more of it has come. Bounded by the
-/// open transactions. Pure.
+/// still coming: shortly after more of it has come, and while its node has a link, if it is no
+/// member. Of one that is forgotten nothing more is taken, so its links do not matter. Bounded by
+/// the open transactions. Pure.
 class rest_search {
 public:
   /// So long nothing of a transaction has come before its rest is looked for.
@@ -43,7 +44,8 @@ public:
 
   /// Whether nothing of the open transaction of an incarnation has come for so long, as of the
   /// latest `next`.
-  bool is_quiet(const incarnation_id& source, std::uint64_t now_ms) const;
+  bool is_quiet(const incarnation_id& source, std::uint64_t now_ms,
+                std::uint64_t for_ms = quiet_ms) const;
 
 private:
   struct arrival {

@@ -26,6 +26,7 @@
 #include <troupe/actors/context/state/engine.hpp>
 #include <troupe/actors/context/state_transfers.hpp>
 #include <troupe/actors/context/sync/early_notifications.hpp>
+#include <troupe/actors/context/sync/lagging_members.hpp>
 #include <troupe/actors/context/sync/leases.hpp>
 #include <troupe/actors/context/sync/members.hpp>
 #include <troupe/actors/context/sync/peer_sessions.hpp>
@@ -296,7 +297,14 @@ private:
   bool is_ahead_of_origin(peer_id peer, const change_batch& batch) const;
   bool is_premature(const change_record& record) const;
   void note_held_back(const change_record& record);
-  std::optional<std::string> held_back() const;
+  /// A change of which, and of what follows it, nothing is taken; see `is_premature`.
+  struct held_back_change {
+    struct dot dot;
+    node_id about;
+    bool says_lost = false;  ///< Or that it is sought.
+  };
+  std::vector<std::string> held_back() const;
+  std::string why_held_back(const held_back_change& change) const;
   bool is_linked(const node_id& node) const;
   bool has_stopped(const dot& last, const version_vector& reported) const;
   std::optional<path> beginning_of(const node_id& node) const;
@@ -304,6 +312,7 @@ private:
   bool gives_up(const node_id& node) const;
   std::vector<std::string> giving_up() const;
   std::vector<node_id> strangers() const;
+  std::optional<error> apply_in_time(peer_id peer, apply_changes::part& part);
   std::optional<error> apply(peer_id peer, apply_changes::part& part);
   void tell_of(apply_outcome& outcome);
   void carry_out(peer_id peer, report_mismatch& effect);
@@ -329,6 +338,7 @@ private:
   std::set<peer_id> kept_out_;    ///< Of the links that there are.
   member_waits member_waits_;
   leases leases_;
+  lagging_members lagging_;
   std::uint64_t next_forget_ms_ = 0;
   bool may_rejoin_ = false;  ///< It has the state of who has forgotten it, and is to join again.
   /// It is forgotten, and waits for the disk and for its store.
@@ -353,12 +363,7 @@ private:
   clock_watch clocks_;
   peer_clocks peer_clocks_;
   rest_search rests_;
-  struct held_back_change {
-    struct dot dot;
-    node_id about;
-    bool says_lost = false;  ///< Or that it is sought.
-  };
-  std::optional<held_back_change> held_back_;  ///< See `is_premature`.
+  std::vector<held_back_change> held_back_;  ///< The first ones; one for each writer.
   scrub_schedule scrubs_;
   std::uint64_t mended_ = 0;            ///< By scrubs.
   std::uint64_t mended_now_ = 0;        ///< By the one under way.

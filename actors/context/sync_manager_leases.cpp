@@ -25,6 +25,14 @@ std::string days_of(std::uint64_t milliseconds) {
                    : std::to_string(milliseconds / 60'000) + " minutes";
 }
 
+std::string describe(const member_lag& lag) {
+  const std::string lacks = "has not said that it has on its disk what this node has";
+  const std::string claims = "says to have changes that have not come here";
+  return "member " + to_string(lag.node) + ", which has a link, " + (lag.lacks ? lacks : "") +
+         (lag.lacks && lag.claims ? ", and " : "") + (lag.claims ? claims : "") +
+         " for more than " + days_of(lagging_members::patience_ms);
+}
+
 }  // namespace
 
 // -- members that are away ------------------------------------------------------------------------
@@ -115,6 +123,8 @@ bool sync_manager::is_linked(const node_id& node) const {
 /// Goes on without members whose lease has ended, where it is this node that decides.
 void sync_manager::end_leases() {
   leases_.update(members_, peers_.nodes(), now_.steady_ms);
+  for (const auto& each : lagging_.update(members_, peers_.nodes(), committed_, now_.steady_ms))
+    log(log_severity::warning, "context.member_lags", {{"reason", describe(each)}});
   const auto& self = engine_.own_incarnation().origin;
   const bool may_write = !refusal_to_write() && !queue_.is_full() && queue_.health();
   if (now_.steady_ms < next_forget_ms_ || !may_write || !is_current()) return;
@@ -140,18 +150,25 @@ std::vector<std::string> sync_manager::lease_problems() const {
                   ", and what it may need is kept until it is back; if it does not come back, say "
                   "'troupe node forget " +
                   to_string(node) + "'");
+  for (const auto& each : lagging_.all(members_, committed_))
+    all.push_back(describe(each) +
+                  ", so what was erased and what is in the log is kept; see 'troupe node info' of "
+                  "that node; if that does not end, stop it and say 'troupe node forget " +
+                  to_string(each.node) + "'");
   for (const auto& node : apart())
     all.push_back("node " + to_string(node) +
                   " has forgotten this node, and this node has forgotten it, so they exchange "
                   "nothing; keep the one whose state is wanted, and start the other one with a new "
                   "data directory");
   for (const auto& node : strangers())
-    all.push_back("node " + to_string(node) +
-                  " is no member, has no link, and has sent a transaction in part only, so later "
-                  "changes stay in the log; if it does not come back, say 'troupe node forget " +
-                  to_string(node) + "'");
+    all.push_back(
+        "node " + to_string(node) + " is no member, has " + (is_linked(node) ? "a" : "no") +
+        " link, and has sent a transaction in part only, so later changes stay in the "
+        "log; if " +
+        (is_linked(node) ? "no more of it comes, stop that node and" : "it does not come back,") +
+        " say 'troupe node forget " + to_string(node) + "'");
   for (auto& told : giving_up()) all.push_back(std::move(told));
-  if (auto told = held_back()) all.push_back(std::move(*told));
+  for (auto& told : held_back()) all.push_back(std::move(told));
   if (leaving_ != leaving::no)
     all.push_back(why_overruled() + ", so it is about to take the state of another member" +
                   (unleft_ ? ", but cannot yet: " + unleft_->message : std::string{}));

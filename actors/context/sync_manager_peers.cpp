@@ -2,8 +2,10 @@
 // state and effects.
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -158,22 +160,35 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
   std::optional<error> broken;
   for (auto part = effect.parts.begin();
        part != effect.parts.end() && !broken && !is_kept_out(peer); ++part) {
-    auto& records = part->records;
-    const bool is_ahead = is_ahead_of_origin(peer, *part->batch);
-    if (!is_ahead) {  // what is before it may say why it is none any more
-      const auto premature =
-          std::ranges::find_if(records, [&](const auto& each) { return is_premature(each); });
-      if (premature != records.end()) note_held_back(*premature);
-      records.erase(premature, records.end());
-    }
-    broken = is_ahead ? first_malformed(records, engine_.limits()) : apply(peer, *part);
-    update_members();  // what follows may come from who is forgotten
+    if (is_ahead_of_origin(peer, *part->batch))
+      broken = first_malformed(part->records, engine_.limits());
+    else
+      broken = apply_in_time(peer, *part);
   }
   if (broken)
     carry_out(peer, {close_session{std::move(*broken)}});
   else if (!is_kept_out(peer))
     waiting_.add(queue_.added(), waiting_push{peer, effect.push});
   go_on();
+}
+
+/// Applies the changes of a batch up to the first one that is premature when those before it are
+/// part of the state. @returns as `apply`.
+std::optional<error> sync_manager::apply_in_time(peer_id peer, apply_changes::part& part) {
+  for (std::vector<change_record> later; !part.records.empty() && !is_kept_out(peer);
+       part.records = std::exchange(later, {})) {
+    const auto premature = std::ranges::find_if(
+        part.records, [this](const change_record& each) { return is_premature(each); });
+    if (premature == part.records.begin()) {
+      note_held_back(*premature);
+      break;
+    }
+    later.assign(std::move_iterator{premature}, std::move_iterator{part.records.end()});
+    part.records.erase(premature, part.records.end());
+    if (auto broken = apply(peer, part)) return broken;
+    update_members();  // what follows may be premature no more, or come from who is forgotten
+  }
+  return std::nullopt;
 }
 
 /// Whether a peer sends changes that their origin does not say to have made, though it is linked

@@ -17,6 +17,8 @@ namespace {
 
 /// Nodes that are spoken of.
 constexpr std::size_t max_named = 5;
+/// A node that is linked and has sent nothing of a transaction for so long has not just paused.
+constexpr std::uint64_t has_paused_ms = 600'000;
 
 }  // namespace
 
@@ -94,15 +96,16 @@ std::vector<std::string> sync_manager::giving_up() const {
   return all;
 }
 
-/// Nodes that are no members, have no link, and have begun transactions; the first ones if there
-/// are many. Only an operator knows that they do not come back. O(open transactions * peers).
+/// Nodes that are no members and have begun transactions of which no more comes; the first ones if
+/// there are many. Only an operator knows that they do not go on. O(open transactions * peers).
 std::vector<node_id> sync_manager::strangers() const {
   const auto reported = members_.all_reported();
   std::vector<node_id> all;
   for (const auto& [first, last] : engine_.open_ends()) {
     const auto& node = last.origin;
-    if (is_known(node) || (!all.empty() && all.back() == node) || !has_stopped(last, reported) ||
-        is_linked(node))
+    if (is_known(node) || (!all.empty() && all.back() == node) || !has_stopped(last, reported))
+      continue;
+    if (is_linked(node) && !rests_.is_quiet(incarnation_of(last), now_.steady_ms, has_paused_ms))
       continue;
     all.push_back(node);
     if (all.size() == max_named) break;
@@ -134,21 +137,32 @@ bool sync_manager::is_premature(const change_record& record) const {
 
 /// Notes that nothing is taken of another node because of what it says of a transaction.
 void sync_manager::note_held_back(const change_record& record) {
-  if (held_back_ && held_back_->dot == record.dot) return;
-  held_back_ = {record.dot, lost_transactions::last_at(record.path)->origin,
-                lost_transactions::says_lost(record.new_value)};
-  reports_.loss_denied(record.dot.origin, held_back_->about, effects_);
+  std::erase_if(held_back_, [&](const held_back_change& each) {
+    return engine_.processed().covers(each.dot) ||
+           (each.dot.origin == record.dot.origin && each.dot != record.dot);
+  });
+  if (std::ranges::find(held_back_, record.dot, &held_back_change::dot) != held_back_.end()) return;
+  const held_back_change change{record.dot, lost_transactions::last_at(record.path)->origin,
+                                lost_transactions::says_lost(record.new_value)};
+  if (held_back_.size() < max_named) held_back_.push_back(change);
+  reports_.loss_denied(record.dot.origin, change.about, effects_);
 }
 
-/// What an operator is told of that, while it is so.
-std::optional<std::string> sync_manager::held_back() const {
-  if (!held_back_ || engine_.processed().covers(held_back_->dot)) return std::nullopt;
-  const auto& by = held_back_->dot.origin;
-  const auto& about = held_back_->about;
+/// What an operator is told of those, while it is so.
+std::vector<std::string> sync_manager::held_back() const {
+  std::vector<std::string> all;
+  for (const auto& each : held_back_)
+    if (!engine_.processed().covers(each.dot)) all.push_back(why_held_back(each));
+  return all;
+}
+
+std::string sync_manager::why_held_back(const held_back_change& change) const {
+  const auto& by = change.dot.origin;
+  const auto& about = change.about;
   const auto writer = "node " + to_string(by);
   const auto result = ". So nothing more of " + writer + " is taken";
   const auto says = writer + " says that a transaction of node " + to_string(about) + " is " +
-                    (held_back_->says_lost ? "lost" : "being given up") + ", but ";
+                    (change.says_lost ? "lost" : "being given up") + ", but ";
   const std::string otherwise = "; otherwise a node lies";
   if (!is_known(by)) return says + "is no member here" + result + " until it is one";
   if (about == engine_.own_incarnation().origin)

@@ -17,7 +17,8 @@ MUTATIONS = [
              "return record.operation == operation::increment &&"),
     Mutation("an erasure of a subtree takes what its writer saw, and no more",
              STATE + "engine_state.cpp",
-             "if (!names(changes, each)) kept.keep(each);", ""),
+             "kept.keep(before, [&](const sibling& each) { return !names(changes, each); });",
+             ""),
     # -- what waits --------------------------------------------------------------------------------
     Mutation("a change waits for those that it overwrote", STATE + "engine_waiting.cpp",
              "if (!has_arrived(seen)) return seen.dot;", ""),
@@ -109,7 +110,7 @@ MUTATIONS = [
              "return false", UNIT),
     Mutation("nobody speaks of a transaction while its node has a link",
              CONTEXT + "rest_search.cpp",
-             " || (origin != self && is_linked(origin))", "", UNIT),
+             " || (is_stranger && is_linked(origin))", "", UNIT),
     Mutation("nobody speaks of a transaction of which more has just come",
              CONTEXT + "rest_search.cpp", "if (!is_quiet(incarnation_of(last), now.steady_ms) || (",
              "if ((", UNIT),

@@ -112,6 +112,35 @@ TEST_CASE("what a peer says of a member that is away is believed and passed on")
   CHECK(said() == 1000);
 }
 
+// -- members that are linked and keep the others waiting
+// -------------------------------------------
+
+TEST_CASE("a linked member that keeps the others waiting is told of, once") {
+  cluster_fixture f{2, {.leases = {.length_ms = 0}}};
+  std::string_view words;
+  SUBCASE("it does not say that it has what is here") {
+    words = "has not said that it has on its disk what this node has for more than 10 minutes";
+  }
+  SUBCASE("it says to have what nobody has") {
+    words = "says to have changes that have not come here for more than 10 minutes";
+    auto more = f.manager.committed().vector();
+    more.raise(node(2), 1, 1'000'000);
+    f.hear(2, sync_heads{more, {}, 0, {}, {}});
+    f.tick(lagging_members::patience_ms);
+  }
+  f.tick(lagging_members::patience_ms - 1);
+  CHECK(f.problems_with("what was erased and what is in the log is kept") == 0);
+  f.tick(1);
+  CHECK(f.logged("context.member_lags") == 1);
+  CHECK(f.problems_with(words) == 1);
+  CHECK(f.problems_with("say 'troupe node forget " + to_string(node(2))) == 1);
+  f.tick(lagging_members::patience_ms);
+  CHECK(f.logged("context.member_lags") == 0);
+  f.peer_down(2);
+  f.tick(1);
+  CHECK(f.problems_with(words) == 0);
+}
+
 // -- the end of a lease ---------------------------------------------------------------------------
 
 TEST_CASE("the cluster goes on without a member whose lease has ended") {
@@ -218,6 +247,7 @@ TEST_CASE("a node that has just joined lets the others know before it forgets an
 TEST_CASE("where too few are here to decide, an operator is told what to do") {
   cluster_fixture f{5, {.leases = {}}};
   constexpr std::uint64_t day_ms = std::uint64_t{24} * 60 * 60 * 1000;
+  f.has_committed(2);
   f.tick(7 * day_ms - 1);
   CHECK(f.manager.problems().empty());
   f.tick(day_ms + 1);

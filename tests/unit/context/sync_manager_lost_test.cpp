@@ -152,6 +152,10 @@ TEST_CASE("what a node that is no member has sent in part is given up when an op
     const auto refused = f.manager.forgetting(node(7), "a test");
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == error_code::failed_precondition);
+    const auto linked = "node " + to_string(node(7)) + " is no member, has a link";
+    CHECK(f.problems_with(linked) == 0);
+    f.tick(600'000);
+    CHECK(f.problems_with(linked) == 1);
   }
   SUBCASE("it is not") {
     const auto wanted = f.manager.forgetting(node(7), "a test");
@@ -291,12 +295,25 @@ TEST_CASE("what comes with it says that the node is forgotten, and is taken") {
   const auto farewell =
       farewell_of(4, 2, 2, standing_at(f.manager.engine(), members::place_of(node(4))));
   f.push(2, 10, {farewell, lost});
-  CHECK(f.manager.engine().vector().at(node(2), 1) == 2);
+  CHECK(f.manager.engine().vector().at(node(2), 1) == 3);
   CHECK(f.manager.known_members().forgotten().contains(node(4)));
+  CHECK(f.read(where.text()));
+  CHECK(f.logged("context.loss_denied") == 0);
   f.tick();
   CHECK(f.only<close_peer>().peer == peer_id{4});
-  f.push(2, 11, {farewell, lost});
-  CHECK(f.manager.engine().vector().at(node(2), 1) == 3);
+}
+
+TEST_CASE("each node of which nothing more is taken is told of") {
+  cluster_fixture f{6};
+  std::uint64_t push = 10;
+  for (const unsigned who : {3, 4, 5, 3}) {
+    auto lost = put({node(who), 1, 2}, lost_transactions::place_of({node(6), 1, 9}).text(),
+                    lost_transactions::lost(7, noon));
+    lost.principal = system_principal;
+    f.push(2, push++, {lost});
+    CHECK(f.logged("context.loss_denied") == (push <= 13 ? 1 : 0));
+  }
+  CHECK(f.problems_with("that is a member here. So nothing more of node") == 3);
 }
 
 // -- links that are over --------------------------------------------------------------------------
