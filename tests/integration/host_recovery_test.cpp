@@ -122,3 +122,105 @@ TEST_CASE("what the steps of the host have not done is said") {
                 "the recovery steps were left out");
   }
 }
+
+// -- the order ------------------------------------------------------------------------------------
+
+namespace {
+
+/// A data directory with a checkpoint, and behind it changes in a write-ahead file of which commits
+/// in the middle are lost for certain.
+struct crashed_directory {
+  temporary_directory place;
+  std::string sound_wal, damaged_wal;
+
+  crashed_directory() {
+    {
+      host made{in(place)};
+      REQUIRE(made.context().set("/old", 1));
+    }
+    std::string database;
+    {
+      auto store = context_store::open(data().native(), {});
+      REQUIRE(store);
+      context_engine engine{store->identity().node, 50};
+      for (int i = 0; i < 20; ++i) {
+        auto record =
+            engine.write(operation::put, path{"/v" + std::to_string(i)}, i, "t", {}, noon);
+        REQUIRE(record);
+        REQUIRE(append(*store, {*record}));
+      }
+      database = read_file(data() / "context.db");
+      sound_wal = damaged_wal = read_file(wal());
+    }
+    // More than checksums can put right.
+    const auto half = damaged_wal.size() / 2;
+    for (const auto at : {half, half + 1}) damaged_wal[at] = static_cast<char>(damaged_wal[at] ^ 1);
+    write_file(data() / "context.db", database);
+    write_file(wal(), damaged_wal);
+  }
+  fs::path data() const { return in(place).data_dir; }
+  fs::path wal() const { return data() / "context.db-wal"; }
+};
+
+/// Makes the checkpoint of a store unusable.
+void damage_checkpoint(const fs::path& data) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((data / "context.db").c_str(), &database) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(database, "UPDATE blocks SET hash = 1", nullptr, nullptr, nullptr) ==
+          SQLITE_OK);
+  REQUIRE(sqlite3_changes(database) > 0);
+  sqlite3_close(database);
+}
+
+bool has_note(const config& settings, const std::string& event) {
+  auto recovered = recover_context(settings);
+  REQUIRE(recovered);
+  for (const auto& each : recovered->notes)
+    if (each.event == event) return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("what lacks nothing is written anew before any step of the host is tried") {
+  temporary_directory place;
+  {
+    host made{in(place)};
+    REQUIRE(made.context().set("/a", 1));
+    REQUIRE(made.context().set("/b", 2));
+  }
+  auto settings = in(place);
+  damage_checkpoint(settings.data_dir);
+  int asked = 0;
+  settings.recovery = {{"counting", [&](const store_damage&) -> result<void> {
+                          ++asked;
+                          return {};
+                        }}};
+  CHECK(has_note(settings, "context.repaired"));
+  CHECK(asked == 0);
+  host made{settings};
+  CHECK(made.context().get("/a") == value{1});
+  CHECK(made.context().get("/b") == value{2});
+}
+
+TEST_CASE("where commits are lost the steps of the host find the write-ahead file as it was") {
+  crashed_directory f;
+  auto settings = in(f.place);
+  std::string found;
+  settings.recovery = {{"backup", [&](const store_damage& damage) -> result<void> {
+                          found = read_file(damage.data_dir / "context.db-wal");
+                          write_file(damage.data_dir / "context.db-wal", f.sound_wal);
+                          return {};
+                        }}};
+  host made{settings};
+  CHECK(found == f.damaged_wal);
+  CHECK(made.context().get("/v19") == value{19});
+}
+
+TEST_CASE("a store that has lost commits is not called whole") {
+  crashed_directory f;
+  damage_checkpoint(f.data());  // SQLite takes what is before the damage
+  write_file(f.wal(), f.damaged_wal);
+  const auto settings = in(f.place);
+  CHECK(has_note(settings, "context.damaged"));
+}

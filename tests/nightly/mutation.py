@@ -4,6 +4,7 @@ import typing
 
 UNIT = ["unit-tests", "--source-file=*unit/context*", "--abort-after=1"]
 ACTOR = ["actor-tests", "--source-file=*actor/context*", "--abort-after=1"]
+RECOVERY = ["integration-tests", "--source-file=*host_recovery*", "--abort-after=1"]
 SIMULATION = ["simulation-tests", "--test-case=replicas hold*"]
 
 

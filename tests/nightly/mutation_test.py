@@ -17,7 +17,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from mutation import ACTOR, SIMULATION, STATE, UNIT  # noqa: E402
+from mutation import ACTOR, RECOVERY, SIMULATION, STATE, UNIT  # noqa: E402
 from mutations import MUTATIONS  # noqa: E402
 from tree import SOURCE  # noqa: E402
 
@@ -81,7 +81,7 @@ class MutationTest(unittest.TestCase):
             return "it never ends"
 
     def test_the_sound_source_passes(self):
-        for found_by in (SIMULATION, UNIT, ACTOR):
+        for found_by in (SIMULATION, UNIT, ACTOR, RECOVERY):
             text = (SOURCE / STATE / "engine.cpp").read_text()
             self.assertEqual(self.outcome(found_by, self.compile(STATE + "engine.cpp", text)), 0)
 

@@ -1,6 +1,6 @@
 """Rules of the context at its bounds, of upkeep, and of what it tells people."""
 
-from mutation import ACTOR, CONTEXT, STATE, UNIT, Mutation
+from mutation import ACTOR, CONTEXT, RECOVERY, STATE, UNIT, Mutation
 
 BOUNDS = [
     # -- bounds ------------------------------------------------------------------------------------
@@ -70,4 +70,48 @@ BOUNDS = [
     Mutation("a salvage looks for blocks behind a damaged page",
              CONTEXT + "store/damaged_store.cpp",
              "if (next > last - step) return;", "return;", UNIT),
+    # -- members that keep the others waiting ------------------------------------------------------
+    Mutation("a linked member that does not get what is here is told of",
+             CONTEXT + "sync/lagging_members.cpp",
+             "const bool lacks = !known", "const bool lacks = false && !known", UNIT),
+    Mutation("a member that says to have what does not come is told of",
+             CONTEXT + "sync/lagging_members.cpp",
+             "const bool claims = !committed", "const bool claims = false && !committed", UNIT),
+    Mutation("who has had no link meanwhile does not lag", CONTEXT + "sync/lagging_members.cpp",
+             "  std::erase_if(latest_.theirs, is_away);\n", "", UNIT),
+    # -- found by tests of their own ---------------------------------------------------------------
+    Mutation("what lacks nothing is written anew before the steps of a host",
+             "runtime/recovery.cpp",
+             "if (saved && saved->is_whole() && !wal) return", "if (false) return", RECOVERY),
+    Mutation("where commits are lost the steps of a host come first", "runtime/recovery.cpp",
+             "const bool has_lost_commits = wal && wal->is_certain;",
+             "const bool has_lost_commits = false;", RECOVERY),
+    Mutation("a store that has lost commits is not whole", "runtime/recovery.cpp",
+             "if (saved && saved->is_whole() && !wal) return",
+             "if (saved && saved->is_whole()) return", RECOVERY),
+    Mutation("no write has enough members where they cannot be counted",
+             CONTEXT + "member_waits.cpp", "  if (known.are_too_many()) return std::nullopt;\n", "",
+             UNIT),
+    Mutation("so many wrong bits of a write-ahead file are put right at most",
+             CONTEXT + "store/wal_check.cpp", "sum && repaired < max_repairs;", "sum;", UNIT),
+    Mutation("a frame that is put right has to fit the next one", CONTEXT + "store/wal_check.cpp",
+             "return fits(sum, frame_) && fits(stored(frame_), next_);",
+             "return fits(sum, frame_);", UNIT),
+    Mutation("the index of the log has all of its rows", CONTEXT + "store/change_log.cpp",
+             "    return damaged_row(\"the index of 'log'\", \"it has another number of rows\");",
+             "    return {};", UNIT),
+    Mutation("replicas with other changes are not compared", CONTEXT + "sync_manager_state.cpp",
+             "  if (!is_comparable) return;\n", "", UNIT),
+    Mutation("what comes with its reason is not premature", CONTEXT + "sync_manager_peers.cpp",
+             "    update_members();  // what follows may be premature no more, or come from who is "
+             "forgotten\n", "", UNIT),
+    Mutation("made-up incarnations do not keep out this node", STATE + "engine_bounds.cpp",
+             "if (joins || origin == own_.origin) return false;", "if (joins) return false;", UNIT),
+    Mutation("made-up incarnations do not keep out who joins", STATE + "engine_bounds.cpp",
+             "if (joins || origin == own_.origin) return false;",
+             "if (origin == own_.origin) return false;", UNIT),
+    Mutation("the incarnations of members are bounded", STATE + "engine_bounds.cpp",
+             "if (known >= limits_.max_incarnations + limits_.max_incarnations_of_members) return "
+             "true;",
+             "", UNIT),
 ]

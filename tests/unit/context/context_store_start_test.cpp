@@ -252,6 +252,40 @@ TEST_CASE("several wrong bits are put right when they are not in one frame or in
   CHECK(repair_wal(database) == 0u);
 }
 
+TEST_CASE("a wrong bit in the checksum of a frame is not blamed on its page") {
+  temporary_directory where;
+  fill_and_crash(where, 10);
+  const auto wal = where.path() / "context.db-wal";
+  const auto whole = read_file(wal), database = (where.path() / "context.db").native();
+  constexpr std::size_t header = 32, frame = 4096 + 24, second_sum = 20;
+  for (std::size_t bit = 0; bit < 32; ++bit) {
+    auto damaged = whole;
+    auto& byte = damaged[header + 4 * frame + second_sum + bit / 8];
+    byte = static_cast<char>(byte ^ (1 << bit % 8));
+    CAPTURE(bit);
+    write_file(wal, damaged);
+    CHECK(repair_wal(database) == 1u);
+    CHECK(read_file(wal) == whole);
+  }
+}
+
+TEST_CASE("so many wrong bits are put right in one write-ahead file, and no more") {
+  temporary_directory where;
+  fill_and_crash(where, 150);
+  const auto wal = where.path() / "context.db-wal";
+  auto damaged = read_file(wal);
+  constexpr std::size_t header = 32, frame = 4096 + 24;
+  const auto frames = (damaged.size() - header) / frame;
+  constexpr unsigned most = 64;
+  REQUIRE(frames > 2 * (most + 5));
+  for (std::size_t i = 1; i < 2 * (most + 5); i += 2) {
+    auto& byte = damaged[header + i * frame + 1000];
+    byte = static_cast<char>(byte ^ 1);
+  }
+  write_file(wal, damaged);
+  CHECK(repair_wal((where.path() / "context.db").native()) == most);
+}
+
 TEST_CASE("a store whose write-ahead file has a wrong bit has all of its commits") {
   temporary_directory where;
   fill_and_crash(where, 10);

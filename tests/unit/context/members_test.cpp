@@ -238,6 +238,9 @@ TEST_CASE("more members than can be counted are noticed, and nothing counts as h
   const processed_changes mine{upto(9)};
   for (const auto& each : known.nodes()) known.report({each, 1, upto(9), upto(9)});
   CHECK_FALSE(known.all_have(upto(1), mine));  // though each of them says so
+  member_waits waits;
+  waits.add({context_request{1}, {}, durability::majority, {node(1), 5, 1}, {}, 1000});
+  CHECK_FALSE(waits.next(known, mine));
 }
 
 // -- members that are forgotten -------------------------------------------------------------------

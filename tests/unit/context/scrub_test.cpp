@@ -175,6 +175,12 @@ TEST_CASE("a row that stands for others has the file written anew") {
     tamper(f.where, "UPDATE meta SET bytes = x'00' WHERE key = 'checkpoint'");
   }
   SUBCASE("an incarnation") { tamper(f.where, "UPDATE runs SET origin = x'00'"); }
+  SUBCASE("the index of the log lacks rows") {
+    const std::string schema = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = ";
+    tamper(f.where, schema + "sql || ' WHERE number < 3' WHERE name = 'log_by_run'");
+    tamper(f.where, "REINDEX log_by_run");
+    tamper(f.where, schema + "replace(sql, ' WHERE number < 3', '') WHERE name = 'log_by_run'");
+  }
   CHECK(f.scrub(1000).mended > 0);
   CHECK(f.scrub(1000).mended == 0);
   f.check_start();
