@@ -112,15 +112,16 @@ std::string describe(const salvage_outcome& saved, const store_files& files) {
 result<recovered_context> open_salvaged(const config& settings, const error& damage,
                                         const salvage_outcome& saved, bool is_whole) {
   const store_files files{settings.data_dir.native()};
+  const auto told = damage.message + "; " + describe(saved, files);
   {
     const auto lock = directory_lock::take(files.directory(), store_files::lock);
     if (!lock) return fail(lock.error());
-    if (auto taken = files.take_salvaged(); !taken) return fail(std::move(taken.error()));
+    if (auto taken = files.take_salvaged(told); !taken) return fail(std::move(taken.error()));
   }
   auto opened = open_context(settings);
   if (opened)
-    opened->notes.insert(opened->notes.begin(), {is_whole ? "context.repaired" : "context.damaged",
-                                                 damage.message + "; " + describe(saved, files)});
+    opened->notes.insert(opened->notes.begin(),
+                         {is_whole ? "context.repaired" : "context.damaged", told});
   return opened;
 }
 

@@ -98,9 +98,11 @@ result<context_store> context_store::open(const std::string& directory, const st
   if (auto made = files.make_directory(); !made) return fail(std::move(made.error()));
   auto lock = directory_lock::take(directory, store_files::lock);
   if (!lock) return fail(std::move(lock.error()));
-  if (auto ended = files.finish_salvage(); !ended) return fail(std::move(ended.error()));
+  auto ended = files.finish_salvage();
+  if (!ended) return fail(std::move(ended.error()));
   auto opened = open_contents(files, *lock, fresh, options);
   if (!opened) return fail(std::move(opened.error()));
+  if (!ended->empty()) (*opened)->notes.push_back({"context.damaged", std::move(*ended)});
   return context_store{std::move(*opened)};
 }
 

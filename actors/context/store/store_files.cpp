@@ -2,6 +2,10 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -123,28 +127,51 @@ void store_files::drop_salvage() const {
   fs::remove_all(salvage(), ignored);
 }
 
-result<void> store_files::take_salvaged() const {
+namespace {
+
+/// Makes a private file with this text, which is on the disk then.
+result<void> write_private_file(const std::string& file, std::string_view text) {
+  if (auto made = store_files::make_private_file(file); !made) return made;
+  const unique_fd opened{::open(file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW)};
+  bool is_written = opened.get() >= 0;
+  while (is_written && !text.empty()) {
+    const auto count = ::write(opened.get(), text.data(), text.size());
+    is_written = count >= 0 || errno == EINTR;
+    if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  if (is_written && ::fsync(opened.get()) == 0) return {};
+  return system_failure("'" + file + "' cannot be written", errno);
+}
+
+}  // namespace
+
+result<void> store_files::take_salvaged(std::string_view told) const {
   std::error_code ignored;
   for (const std::string end : {"-wal", "-shm", ""})
     fs::remove(damaged() + "/context.db" + end, ignored);
-  if (auto made = make_private_file(mark_in(salvage())); !made) return made;
+  // Beside it, because the mark is there as a whole or not at all.
+  const auto fresh = mark_in(salvage()) + ".new";
+  if (auto made = write_private_file(fresh, told); !made) return made;
+  if (auto moved = move_file(fresh, mark_in(salvage())); !moved) return moved;
   if (auto synced = sync_directory(salvage()); !synced) return synced;
-  return finish_salvage();
+  return finish_salvage().map([](const std::string&) {});
 }
 
 /// The side files go first: SQLite would take them for those of the new database.
-result<void> store_files::finish_salvage() const {
-  if (!is_there(mark_in(salvage()))) return drop_salvage(), result<void>{};
+result<std::string> store_files::finish_salvage() const {
+  if (!is_there(mark_in(salvage()))) return drop_salvage(), std::string{};
   if (is_there(salvaged_database())) {
-    if (auto made = make_private_directory(damaged()); !made) return made;
+    auto moved = make_private_directory(damaged());
     for (const std::string end : {"-wal", "-shm", ""})
-      if (auto moved = move_file(database() + end, damaged() + "/context.db" + end); !moved)
-        return moved;
-    if (auto moved = move_file(salvaged_database(), database()); !moved) return moved;
+      if (moved) moved = move_file(database() + end, damaged() + "/context.db" + end);
+    if (moved) moved = move_file(salvaged_database(), database());
+    if (!moved) return fail(std::move(moved.error()));
   }
-  if (auto synced = sync_directory(directory_); !synced) return synced;
+  if (auto synced = sync_directory(directory_); !synced) return fail(std::move(synced.error()));
+  std::ifstream mark{mark_in(salvage())};
+  std::string told{std::istreambuf_iterator<char>{mark}, {}};
   drop_salvage();
-  return {};
+  return told;
 }
 
 }  // namespace troupe

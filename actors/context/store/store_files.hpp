@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <troupe/messages/error.hpp>
 
@@ -59,9 +60,11 @@ public:
   void drop_salvage() const;
   /// Puts the salvaged database in the place of the damaged one, which goes to `damaged`. A crash
   /// meanwhile leaves either, or something that `finish_salvage` ends.
-  result<void> take_salvaged() const;
-  /// Ends what a crash has left of the above.
-  result<void> finish_salvage() const;
+  /// @param told what people are to know of it, also when only the next start ends it.
+  result<void> take_salvaged(std::string_view told = {}) const;
+  /// Ends what a crash has left of the above. @returns what people are to know of that; empty when
+  /// there was nothing to end.
+  result<std::string> finish_salvage() const;
 
 private:
   std::string directory_;

@@ -66,6 +66,24 @@ TEST_CASE("a salvaged database takes the place of the damaged one, which is kept
   f.check_taken();
 }
 
+TEST_CASE("what is to be known of a swap is told by the start that ends it") {
+  salvaged_store f;
+  SUBCASE("nothing was in the way") {
+    REQUIRE(f.files.take_salvaged("half of it is lost"));
+    CHECK(must_open(f.where).notes().empty());  // who has done that tells
+  }
+  SUBCASE("it was interrupted") {
+    write_file(f.files.damaged(), "in the way");
+    CHECK_FALSE(f.files.take_salvaged("half of it is lost"));
+    fs::remove(f.files.damaged());
+    const auto store = must_open(f.where);
+    REQUIRE(store.notes().size() == 1);
+    CHECK(store.notes()[0].event == "context.damaged");
+    CHECK(store.notes()[0].text == "half of it is lost");
+  }
+  CHECK(must_open(f.where).notes().empty());
+}
+
 TEST_CASE("a swap that was interrupted is finished at the next open") {
   salvaged_store f;
   f.mark();
