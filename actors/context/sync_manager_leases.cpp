@@ -151,10 +151,12 @@ std::vector<std::string> sync_manager::lease_problems() const {
                   "'troupe node forget " +
                   to_string(node) + "'");
   for (const auto& each : lagging_.all(members_, committed_))
-    all.push_back(describe(each) +
-                  ", so what was erased and what is in the log is kept; see 'troupe node info' of "
-                  "that node; if that does not end, stop it and say 'troupe node forget " +
-                  to_string(each.node) + "'");
+    all.push_back(
+        describe(each) + ", so what was erased and what is in the log is kept; " +
+        (each.lacks ? "see 'troupe node info' of that node; if that does not end, stop it and say "
+                      "'troupe node forget " +
+                          to_string(each.node) + "'"
+                    : "this node has yet to catch up, or that one says what is not so"));
   for (const auto& node : apart())
     all.push_back("node " + to_string(node) +
                   " has forgotten this node, and this node has forgotten it, so they exchange "

@@ -9,8 +9,15 @@ std::vector<member_lag> lagging_members::update(const members& known,
                                                 const std::vector<node_id>& linked,
                                                 const processed_changes& committed,
                                                 std::uint64_t now_ms) {
+  std::erase_if(away_, [&](const auto& each) {
+    return std::ranges::binary_search(linked, each.first) || !known.has(each.first);
+  });
+  for (const auto& node : known.nodes())
+    if (!std::ranges::binary_search(linked, node)) away_.emplace(node, now_ms);
   const auto is_away = [&](const auto& each) {
-    return !std::ranges::binary_search(linked, each.first) || !known.has(each.first);
+    const auto since = away_.find(each.first);
+    return !known.has(each.first) ||
+           (since != away_.end() && now_ms - since->second >= away_for_ms);
   };
   std::erase_if(before_.theirs, is_away);
   std::erase_if(latest_.theirs, is_away);
@@ -32,6 +39,7 @@ std::vector<member_lag> lagging_members::all(const members& known,
                                              const processed_changes& committed) const {
   std::vector<member_lag> found;
   for (const auto& [node, theirs] : before_.theirs) {
+    if (away_.contains(node)) continue;
     const bool lacks = !known.has_committed(node, before_.mine, committed);
     const bool claims = !committed.covers(theirs);
     if (lacks || claims) found.push_back({node, lacks, claims});

@@ -20,8 +20,8 @@ struct member_lag {
 
 /// Which linked members have kept the others waiting for long: until they have what this node had,
 /// or this node has what they say to have, no tombstone goes, and nothing leaves the log. Such a
-/// member is slow, its disk refuses writes, or it lies; nobody here can tell which, so people are
-/// told.
+/// member is slow, its disk refuses writes, or it lies; or this node is behind. Nobody here can
+/// tell which, so people are told.
 ///
 /// What this node and the members have is noted from time to time, and compared with what they have
 /// later. A member that is away between the two is no matter of this: see `leases`. Pure. Bounded
@@ -30,6 +30,8 @@ class lagging_members {
 public:
   /// A member lags when it still has not what was noted at least so long ago.
   static constexpr std::uint64_t patience_ms = 600'000;
+  /// Without a link for so long a member is away. One whose link comes and goes is not.
+  static constexpr std::uint64_t away_for_ms = 60'000;
 
   /// Takes note of who is linked now, and at times of what all have. Call often. O(members) most
   /// times. @param linked sorted. @param committed what this node has on its disk.
@@ -44,10 +46,11 @@ private:
   /// What was there at one time.
   struct note {
     version_vector mine;                       ///< Of this node.
-    std::map<node_id, version_vector> theirs;  ///< Of the members that have been linked since.
+    std::map<node_id, version_vector> theirs;  ///< Of the members that were linked.
   };
 
   note before_, latest_;
+  std::map<node_id, std::uint64_t> away_;  ///< Members without a link, since when.
   std::optional<std::uint64_t> next_ms_;
   std::set<node_id> told_;
 };

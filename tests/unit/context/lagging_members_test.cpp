@@ -98,6 +98,7 @@ TEST_CASE("a member that has had no link meanwhile, or is none any more, does no
   SUBCASE("no link") {
     f.linked = {node(3)};
     f.after(1);
+    f.after(lagging_members::away_for_ms);
     f.linked = {node(2), node(3)};
   }
   SUBCASE("forgotten") {
@@ -107,5 +108,23 @@ TEST_CASE("a member that has had no link meanwhile, or is none any more, does no
   }
   f.says(3, f.engine.vector());
   CHECK(f.after(patience).empty());
+  CHECK(f.all().empty());
+}
+
+TEST_CASE("a member whose link comes and goes lags all the same, while it is linked") {
+  lag_fixture f;
+  f.write();
+  f.after(0);
+  f.says(3, f.engine.vector());
+  for (int times = 0; times < 20; ++times) {
+    f.linked = {node(3)};
+    f.after(1);
+    f.after(lagging_members::away_for_ms - 2);
+    f.linked = {node(2), node(3)};
+    f.after(1);
+  }
+  CHECK(f.all() == std::vector{member_lag{node(2), true, false}});
+  f.linked = {node(3)};
+  f.after(1);
   CHECK(f.all().empty());
 }
