@@ -363,7 +363,7 @@ private:
   clock_watch clocks_;
   peer_clocks peer_clocks_;
   rest_search rests_;
-  std::vector<held_back_change> held_back_;  ///< The first ones; one for each writer.
+  std::vector<held_back_change> held_back_;  ///< The latest ones; one for each writer.
   scrub_schedule scrubs_;
   std::uint64_t mended_ = 0;            ///< By scrubs.
   std::uint64_t mended_now_ = 0;        ///< By the one under way.

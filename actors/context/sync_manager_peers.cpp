@@ -173,10 +173,11 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
 }
 
 /// Applies the changes of a batch up to the first one that is premature when those before it are
-/// part of the state. @returns as `apply`.
+/// part of the state. Looks twice at most: of more, the rest comes again, see `sync_pull`.
+/// @returns as `apply`.
 std::optional<error> sync_manager::apply_in_time(peer_id peer, apply_changes::part& part) {
-  for (std::vector<change_record> later; !part.records.empty() && !is_kept_out(peer);
-       part.records = std::exchange(later, {})) {
+  std::vector<change_record> later;
+  for (int times = 0; times < 2 && !part.records.empty() && !is_kept_out(peer); ++times) {
     const auto premature = std::ranges::find_if(
         part.records, [this](const change_record& each) { return is_premature(each); });
     if (premature == part.records.begin()) {
@@ -187,6 +188,7 @@ std::optional<error> sync_manager::apply_in_time(peer_id peer, apply_changes::pa
     part.records.erase(premature, part.records.end());
     if (auto broken = apply(peer, part)) return broken;
     update_members();  // what follows may be premature no more, or come from who is forgotten
+    part.records = std::exchange(later, {});
   }
   return std::nullopt;
 }

@@ -144,7 +144,8 @@ void sync_manager::note_held_back(const change_record& record) {
   if (std::ranges::find(held_back_, record.dot, &held_back_change::dot) != held_back_.end()) return;
   const held_back_change change{record.dot, lost_transactions::last_at(record.path)->origin,
                                 lost_transactions::says_lost(record.new_value)};
-  if (held_back_.size() < max_named) held_back_.push_back(change);
+  if (held_back_.size() == max_named) held_back_.erase(held_back_.begin());
+  held_back_.push_back(change);
   reports_.loss_denied(record.dot.origin, change.about, effects_);
 }
 
