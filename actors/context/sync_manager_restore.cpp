@@ -85,9 +85,9 @@ std::vector<std::string> sync_manager::problems() const {
   if (const auto known = engine_.vector().entries().size();
       known >= engine_.limits().max_incarnations)
     all.push_back("this node knows of " + std::to_string(known) +
-                  " incarnations of nodes, so it takes changes of this node and of members only; a "
-                  "peer may have made up nodes: find it, export what matters, and import it into "
-                  "a new cluster");
+                  " incarnations of nodes, so it takes nothing of further nodes that are no "
+                  "members; a peer may have made up nodes: find it, export what matters, and "
+                  "import it into a new cluster");
   for (auto& each : lease_problems()) all.push_back(std::move(each));
   return all;
 }

@@ -106,12 +106,15 @@ BOUNDS = [
              "    update_members();  // what follows may be premature no more, or come from who is "
              "forgotten\n", "", UNIT),
     Mutation("made-up incarnations do not keep out this node", STATE + "engine_bounds.cpp",
-             "if (joins || origin == own_.origin) return false;", "if (joins) return false;", UNIT),
+             "|| origin == own_.origin) return false;", ") return false;", UNIT),
     Mutation("made-up incarnations do not keep out who joins", STATE + "engine_bounds.cpp",
-             "if (joins || origin == own_.origin) return false;",
-             "if (origin == own_.origin) return false;", UNIT),
+             "  if (joins) return false;\n", "", UNIT),
+    Mutation("only a node that says that it is a member joins", STATE + "engine_bounds.cpp",
+             "record.operation == operation::put && record.path == member", "record.path == member",
+             UNIT),
     Mutation("the incarnations of members are bounded", STATE + "engine_bounds.cpp",
-             "if (known >= limits_.max_incarnations + limits_.max_incarnations_of_members) return "
-             "true;",
-             "", UNIT),
+             "  if (known >= limits_.most_incarnations()) return true;\n", "", UNIT),
+    Mutation("a member whose link comes and goes lags all the same",
+             CONTEXT + "sync/lagging_members.cpp",
+             "now_ms - since->second >= away_for_ms);", "true);", UNIT),
 ]

@@ -24,9 +24,9 @@ path member_place_of(const node_id& node) {
 bool context_engine::has_too_many_incarnations(const node_id& origin, bool joins) const {
   if (vector().of(origin).size() >= limits_.max_incarnations_of_node) return true;
   const auto known = vector().entries().size();
-  if (known < limits_.max_incarnations) return false;
-  if (known >= limits_.max_incarnations + limits_.max_incarnations_of_members) return true;
-  if (joins || origin == own_.origin) return false;
+  if (known < limits_.max_incarnations || origin == own_.origin) return false;
+  if (known >= limits_.most_incarnations()) return true;
+  if (joins) return false;
   const auto said = tree_.find(member_place_of(origin));
   return !said || std::ranges::none_of(said->siblings(), [&](const sibling& each) {
     return each.operation == operation::put && each.dot.origin == origin;
@@ -55,8 +55,10 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
     return each.origin == source.origin && each.incarnation < source.incarnation &&
            seq_at(vector(), incarnation_of(each)) == each.seq;
   });
+  const bool joins =
+      record.operation == operation::put && record.path == member_place_of(source.origin);
   if (!is_logged && seq_at(vector(), source) == 0 && !ends_others &&
-      has_too_many_incarnations(source.origin, record.path == member_place_of(source.origin)))
+      has_too_many_incarnations(source.origin, joins))
     return "too many incarnations, of its node or of all, are known already";
   if (is_lost(record)) return std::nullopt;
   if (!is_logged && record.transaction.count > 1 && !transactions_.has_room(record, from))

@@ -95,7 +95,7 @@ std::optional<error> context_engine::refusal_to_join(const engine_state& theirs,
                        " is lost, and the state has it: its node has yet to learn that",
                    {}};
   const auto known = both.vector().entries().size();
-  const auto most = limits_.max_incarnations + limits_.max_incarnations_of_members;
+  const auto most = limits_.most_incarnations();
   if (known > most && known > vector().entries().size())
     return error{error_code::limit_exceeded,
                  "the state knows of " + std::to_string(known) + " incarnations; at most " +

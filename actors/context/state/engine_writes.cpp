@@ -36,7 +36,7 @@ result<void> context_engine::check_can_write(std::uint64_t now_ms) const {
                 "no write of this incarnation is accepted: a node may write in at most " +
                     std::to_string(limits_.max_incarnations_of_node) +
                     " incarnations, and all nodes together in " +
-                    std::to_string(limits_.max_incarnations + limits_.max_incarnations_of_members) +
+                    std::to_string(limits_.most_incarnations()) +
                     "; use a new data directory, or a new cluster");
   if (clock_.next(now_ms) >= latest_time)
     return fail(error_code::unavailable,

@@ -87,7 +87,7 @@ std::optional<std::string> wrong_after(const change_record& record, const engine
   const bool begins = record.dot.seq == 1 || (record.transaction.count > 1 &&  //
                                               record.transaction.index == 0);
   if (!all.empty() && !begins) return "it begins nothing and names what it follows";
-  if (all.size() > limits.max_incarnations) return "it follows too many incarnations";
+  if (all.size() > limits.most_incarnations()) return "it follows too many incarnations";
   const auto own = incarnation_of(record.dot);
   const version_entry* before = nullptr;
   for (const auto& each : all) {

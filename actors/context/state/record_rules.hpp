@@ -50,6 +50,9 @@ struct engine_limits {
   std::size_t max_incarnations = std::size_t{1} << 16;  ///< In the version vector.
   /// Beyond, for this node and for members: others may have made up what fills the vector.
   std::size_t max_incarnations_of_members = std::size_t{1} << 13;
+  constexpr std::size_t most_incarnations() const noexcept {
+    return max_incarnations + max_incarnations_of_members;
+  }
   /// Of one node, so that a node that restarts without end does not use up the bound of all.
   std::size_t max_incarnations_of_node = std::size_t{1} << 13;
 };

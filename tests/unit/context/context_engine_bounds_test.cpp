@@ -100,6 +100,18 @@ TEST_CASE("incarnations that others have made up keep out neither this node nor 
   CHECK(status_of(engine, put({node(3), 2, 1}, "/b", 1)) == apply_status::applied);  // the third
   CHECK(status_of(engine, put({node(13), 1, 1}, "/a", 1)) == apply_status::overflow);
   CHECK(status_of(engine, put({node(2), 2, 1}, "/b", 1)) == apply_status::overflow);
+  context_engine again{node(1), 2, engine.state(), limits};
+  CHECK(status_of(again, put({node(2), 3, 1}, "/b", 1)) == apply_status::overflow);
+  must_write(again, a, 2);
+  SUBCASE("what is no joining of its node says nothing") {
+    limits.max_incarnations = 1;
+    context_engine other{node(1), 1, {}, limits};
+    REQUIRE(status_of(other, joining_of(2, 2)) == apply_status::applied);
+    auto erased = joining_of(4, 4);
+    erased.operation = operation::erase;
+    erased.new_value = {};
+    CHECK(status_of(other, erased) == apply_status::overflow);
+  }
   SUBCASE("what says of another node that it is a member makes none of its writer") {
     limits.max_incarnations = 1;
     context_engine other{node(1), 1, {}, limits};

@@ -73,7 +73,7 @@ TEST_CASE("that no room is left for nodes that are no members is told") {
     many.processed = processed_changes{version_vector{entries}};
     const sync_manager manager{context_engine{node(1), 1, many}, {}};
     for (const auto& each : manager.problems())
-      if (each.find("takes changes of this node and of members only") != std::string::npos)
+      if (each.find("takes nothing of further nodes that are no members") != std::string::npos)
         return true;
     return false;
   };
