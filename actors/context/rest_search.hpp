@@ -27,7 +27,7 @@ namespace troupe {
 /// member, too, once an operator has the rest looked for. That search does not wait for what others
 /// have of further nodes: the room here may be full of such beginnings. Nobody speaks of what is
 /// still coming: shortly after more of it has come, and while its node has a link, if it is no
-/// member. Of one that is forgotten nothing more is taken, so its links do not matter. Bounded by
+/// member. One that is forgotten sends nothing more of it, so its links do not matter. Bounded by
 /// the open transactions. Pure.
 class rest_search {
 public:

@@ -173,7 +173,7 @@ void sync_manager::carry_out(peer_id peer, apply_changes& effect) {
 }
 
 /// Applies the changes of a batch up to the first one that is premature when those before it are
-/// part of the state. Looks twice at most: of more, the rest comes again, see `sync_pull`.
+/// part of the state. It looks twice at most. What is left is asked for again.
 /// @returns as `apply`.
 std::optional<error> sync_manager::apply_in_time(peer_id peer, apply_changes::part& part) {
   std::vector<change_record> later;

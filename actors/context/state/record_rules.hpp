@@ -48,7 +48,8 @@ struct engine_limits {
   std::size_t max_buffered_records = 4096;
   std::size_t max_buffered_bytes = std::size_t{16} << 20;
   std::size_t max_incarnations = std::size_t{1} << 16;  ///< In the version vector.
-  /// Beyond, for this node and for members: others may have made up what fills the vector.
+  /// Beyond that, for members: others may have made up what fills the vector. This node itself is
+  /// never refused for what others fill.
   std::size_t max_incarnations_of_members = std::size_t{1} << 13;
   constexpr std::size_t most_incarnations() const noexcept {
     return max_incarnations + max_incarnations_of_members;

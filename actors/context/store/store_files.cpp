@@ -149,7 +149,7 @@ result<void> store_files::take_salvaged(std::string_view told) const {
   std::error_code ignored;
   for (const std::string end : {"-wal", "-shm", ""})
     fs::remove(damaged() + "/context.db" + end, ignored);
-  // Beside it, because the mark is there as a whole or not at all.
+  // The mark appears as a whole or not at all.
   const auto fresh = mark_in(salvage()) + ".new";
   if (auto made = write_private_file(fresh, told); !made) return made;
   if (auto moved = move_file(fresh, mark_in(salvage())); !moved) return moved;

@@ -13,7 +13,7 @@ namespace troupe {
 /// How a member keeps others waiting.
 struct member_lag {
   node_id node;
-  bool lacks = false;   ///< It has not on its disk what this node had.
+  bool lacks = false;   ///< It has not said that it has what this node had.
   bool claims = false;  ///< It says to have what has not come here.
   friend bool operator==(const member_lag&, const member_lag&) = default;
 };
