@@ -305,10 +305,14 @@ private:
   /// What the latest pull asks for and the log lacks. The base in the heads has only the latest
   /// incarnations: that says enough, unless a peer has a change of one and lacks some of before.
   version_vector not_logged_;
-  bool lacks_base_ = false;           ///< A part of that, a second ago.
-  std::vector<dot_range> asked_for_;  ///< By the latest pull since the last heads.
-  dot_range asked_until_;             ///< The last one of a pull that had no place for all.
-  bool asked_for_rows_ = false;       ///< Since then: also for all earlier incarnations.
+  bool lacks_base_ = false;              ///< A part of that, a second ago.
+  std::vector<dot_range> asked_for_;     ///< By the latest pull since the last heads.
+  std::vector<dot_range> asked_before_;  ///< By the first pull since other heads.
+  bool was_of_no_use_ = false;           ///< That pull was the same as the one before.
+  unsigned wait_ = 0;                    ///< Heads without a pull after one of no use.
+  unsigned silent_heads_ = 0;            ///< Of them, how many are still to go.
+  dot_range asked_until_;                ///< The last one of a pull that had no place for all.
+  bool asked_for_rows_ = false;          ///< Since then: also for all earlier incarnations.
   std::uint64_t next_heads_ms_ = 0;
 };
 

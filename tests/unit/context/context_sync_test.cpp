@@ -309,6 +309,33 @@ TEST_CASE("what is missing is asked for as far as the peer has it, once per seco
   CHECK(sent<sync_pull>(side.session.tick(1000)).size() == 1);
 }
 
+TEST_CASE("what nobody gives is asked for ever more seldom") {
+  one_side side;
+  side.open(upto(2, 10));
+  side.view.missing = {{node(2), 1, 3, 4}};
+  std::vector<std::uint64_t> asked;
+  const auto pass = [&](std::uint64_t from, std::uint64_t to) {
+    for (auto second = from; second <= to; ++second)
+      if (!sent<sync_pull>(side.session.tick(1000 * second)).empty()) asked.push_back(second);
+  };
+  pass(1, 70);
+  CHECK(asked == std::vector<std::uint64_t>{1, 2, 4, 8, 16, 32, 48, 64});
+  asked.clear();
+  side.view.missing = {{node(2), 1, 4, 4}};  // a part of it has come
+  pass(71, 76);
+  CHECK(asked == std::vector<std::uint64_t>{71, 72, 74});
+}
+
+TEST_CASE("nothing is asked for while it would be dropped") {
+  one_side side;
+  side.open(upto(2, 10));
+  side.view.missing = {{node(2), 1, 3, 4}};
+  side.view.takes_pushes = false;
+  CHECK(sent<sync_pull>(side.session.tick(1000)).empty());
+  side.view.takes_pushes = true;
+  CHECK(sent<sync_pull>(side.session.tick(2000)).size() == 1);
+}
+
 TEST_CASE("what has no place in a pull is in the next one") {
   constexpr auto most = sync_session::max_pull_ranges;
   one_side side;
