@@ -248,6 +248,7 @@ private:
   void update_members();
   void learn(peer_id from, const sync_message& said);
   void serve_member_waits();
+  void hold(const incarnation_id& running);
   void expire_member_waits();
   void expire_disk_waits();
   bool knows_members() const;
@@ -333,9 +334,10 @@ private:
   commit_queue queue_;
   processed_changes committed_, log_base_;
   members members_;
-  bool members_changed_ = false;  ///< Since they were read from the state.
-  bool has_met_members_ = false;  ///< It has caught up with others as a member, once.
-  std::set<peer_id> kept_out_;    ///< Of the links that there are.
+  bool members_changed_ = false;             ///< Since they were read from the state.
+  bool has_met_members_ = false;             ///< It has caught up with others as a member, once.
+  std::map<node_id, std::uint64_t> spoken_;  ///< The incarnation in which each has greeted.
+  std::set<peer_id> kept_out_;               ///< Of the links that there are.
   member_waits member_waits_;
   leases leases_;
   lagging_members lagging_;

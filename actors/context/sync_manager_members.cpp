@@ -90,6 +90,7 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   }
   if (ack) members_.add(node, ack->vector, committed_);
   if (hello) behind_[from] = hello->vector;
+  if (hello) hold({node, session->peer_incarnation()});
   if (const auto behind = behind_.find(from);
       behind != behind_.end() && behind->second && committed_.covers(*behind->second))
     behind_.erase(behind);
@@ -97,6 +98,17 @@ void sync_manager::learn(peer_id from, const sync_message& said) {
   if (hello) join();
   has_met_members_ = has_met_members_ || (members_.has_joined() && is_current());
   serve_member_waits();
+}
+
+/// A node has said itself that it runs: no others have its incarnation forgotten here. Held are
+/// those of members and of linked nodes.
+void sync_manager::hold(const incarnation_id& running) {
+  spoken_[running.origin] = running.incarnation;
+  std::erase_if(spoken_, [this](const auto& each) {
+    return !members_.has(each.first) && !std::ranges::binary_search(peers_.nodes(), each.first);
+  });
+  engine_.hold(spoken_);
+  committed_.hold(spoken_);
 }
 
 /// Whether this node knows who the members are, perhaps but for those that have just joined.

@@ -283,6 +283,9 @@ public:
 
   /// The changes that were processed without gaps, also of open transactions.
   const processed_changes& processed() const noexcept { return processed_; }
+  /// In which incarnations nodes have said themselves that they run: `processed_changes::hold`. The
+  /// bound on the incarnations of one node never refuses these.
+  void hold(std::map<node_id, std::uint64_t> running) { processed_.hold(std::move(running)); }
   /// The same without those of open transactions: what is part of the state. O(incarnations).
   processed_changes applied() const;
   /// The time that the next local write would get.
@@ -344,7 +347,7 @@ private:
                       std::vector<version_entry> after, const std::string& principal,
                       trace_id trace, std::uint64_t now_ms);
 
-  bool has_too_many_incarnations(const node_id& origin, bool joins) const;
+  bool has_too_many_incarnations(const incarnation_id& source, bool joins) const;
   std::uint64_t last_of(const incarnation_id& source) const { return processed_.at(source); }
   bool has_arrived(const observed_change& seen) const noexcept;
   bool has_arrived(const dot& last) const noexcept;

@@ -20,9 +20,12 @@ path member_place_of(const node_id& node) {
 
 }  // namespace
 
-/// Whether no further incarnation of a node is taken. @param joins it says that it is a member.
-bool context_engine::has_too_many_incarnations(const node_id& origin, bool joins) const {
-  if (vector().of(origin).size() >= limits_.max_incarnations_of_node) return true;
+/// Whether this further incarnation of a node is not taken. @param joins it says that its node is a
+/// member.
+bool context_engine::has_too_many_incarnations(const incarnation_id& source, bool joins) const {
+  const auto& origin = source.origin;
+  if (vector().of(origin).size() >= limits_.max_incarnations_of_node && !processed_.is_held(source))
+    return true;
   const auto known = vector().entries().size();
   if (known < limits_.max_incarnations || origin == own_.origin) return false;
   if (known >= limits_.most_incarnations()) return true;
@@ -58,7 +61,7 @@ std::optional<std::string> context_engine::passed_bound(const change_record& rec
   const bool joins =
       record.operation == operation::put && record.path == member_place_of(source.origin);
   if (!is_logged && seq_at(vector(), source) == 0 && !ends_others &&
-      has_too_many_incarnations(source.origin, joins))
+      has_too_many_incarnations(source, joins))
     return "too many incarnations, of its node or of all, are known already";
   if (is_lost(record)) return std::nullopt;
   if (!is_logged && record.transaction.count > 1 && !transactions_.has_room(record, from))

@@ -30,8 +30,7 @@ result<void> context_engine::check_write(const path& where, const value& given,
 }
 
 result<void> context_engine::check_can_write(std::uint64_t now_ms) const {
-  if (last_of(own_) == 0 && ended_by_first().empty() &&
-      has_too_many_incarnations(own_.origin, false))
+  if (last_of(own_) == 0 && ended_by_first().empty() && has_too_many_incarnations(own_, false))
     return fail(error_code::limit_exceeded,
                 "no write of this incarnation is accepted: a node may write in at most " +
                     std::to_string(limits_.max_incarnations_of_node) +

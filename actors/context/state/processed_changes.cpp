@@ -46,7 +46,7 @@ std::uint64_t processed_changes::forgotten_of(const node_id& origin) const noexc
 
 bool processed_changes::has_forgotten(const incarnation_id& source) const noexcept {
   return source.incarnation <= forgotten_of(source.origin) && at(source) == 0 &&
-         !emptied_.contains(source) && source.incarnation > 0;
+         !emptied_.contains(source) && source.incarnation > 0 && !is_held(source);
 }
 
 bool processed_changes::has_ended(const incarnation_id& source) const noexcept {
@@ -153,7 +153,10 @@ void processed_changes::join(const processed_changes& other) {
     each.seq = std::max({each.seq, before.at(source), other.at(source)});
     const bool is_over =
         before.is_over_with(source, each.seq) || other.is_over_with(source, each.seq);
-    if (is_over && source != running_) continue;
+    if (is_over && source != running_) {
+      if (is_held(source)) ended_[source.origin].ends[source.incarnation] = each.seq;
+      continue;
+    }
     open.push_back(each);
     if (const auto of_node = ended_.find(source.origin); of_node != ended_.end())
       of_node->second.ends.erase(source.incarnation);
@@ -167,7 +170,7 @@ void processed_changes::join(const processed_changes& other) {
   });
   remembered_ = 0;
   for (auto& [origin, each] : ended_) remembered_ += each.ends.size();
-  for (auto& [origin, each] : ended_) forget_down_to(each, max_ended_of_node);
+  for (auto& [origin, each] : ended_) forget_down_to(origin, each, max_ended_of_node);
   keep_bound_of_all();
 }
 
@@ -176,7 +179,7 @@ void processed_changes::remember(const version_entry& last) {
   auto& of_node = ended_[last.origin];
   of_node.ends.emplace(last.incarnation, last.seq);
   ++remembered_;
-  forget_down_to(of_node, max_ended_of_node);
+  forget_down_to(last.origin, of_node, max_ended_of_node);
   keep_bound_of_all();
 }
 
@@ -184,14 +187,19 @@ void processed_changes::keep_bound_of_all() {
   if (remembered_ <= max_ended) return;
   // Many at once, so that it is seldom.
   const auto share = std::max<std::size_t>(max_ended / 2 / ended_.size(), 1);
-  for (auto& [origin, each] : ended_) forget_down_to(each, share);
+  for (auto& [origin, each] : ended_) forget_down_to(origin, each, share);
 }
 
-void processed_changes::forget_down_to(history& of_node, std::size_t kept) {
+/// Forgets the earliest ones that have ended, but for the one that is held.
+void processed_changes::forget_down_to(const node_id& origin, history& of_node, std::size_t kept) {
   auto& [forgotten, ends] = of_node;
-  while (ends.size() > kept) {
-    forgotten = std::max(forgotten, ends.begin()->first);
-    ends.erase(ends.begin());
+  for (auto at = ends.begin(); at != ends.end() && ends.size() > kept;) {
+    if (is_held({origin, at->first})) {
+      ++at;
+      continue;
+    }
+    forgotten = std::max(forgotten, at->first);
+    at = ends.erase(at);
     --remembered_;
   }
 }

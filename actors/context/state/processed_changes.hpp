@@ -19,6 +19,8 @@ namespace troupe {
 /// (`change_record::after`): they end there. What has ended is left out of `vector`, so that has
 /// about one entry for each node, however often nodes start. The end of the latest ones is
 /// remembered, to know their changes again. Of one that is forgotten all changes count as there.
+/// Who makes up more incarnations of a node than are remembered cannot have the one forgotten in
+/// which that node speaks itself.
 ///
 /// `vector` depends on the changes alone, not on their order, as long as none goes on after its end
 /// was forgotten: that takes a node whose disk was set back, and that has started more than
@@ -62,6 +64,14 @@ public:
   void end(const incarnation_id& source);
   /// This incarnation never ends here: it is the one that runs.
   void keep_open(const incarnation_id& running) { running_ = running; }
+  /// Nodes have said themselves that they run in these incarnations. One may end here, as others
+  /// say, and goes on with its next change; it is never forgotten while it is held, whatever they
+  /// say. Replaces the ones before. O(nodes)
+  void hold(std::map<node_id, std::uint64_t> running) { held_ = std::move(running); }
+  bool is_held(const incarnation_id& source) const noexcept {
+    const auto found = held_.find(source.origin);
+    return found != held_.end() && found->second == source.incarnation;
+  }
 
   /// The incarnations that have not ended.
   const version_vector& vector() const noexcept { return vector_; }
@@ -90,13 +100,14 @@ private:
   void remember(const version_entry& last);
   bool is_over_with(const incarnation_id& source, std::uint64_t seq) const noexcept;
   void keep_bound_of_all();
-  void forget_down_to(history& of_node, std::size_t kept);
+  void forget_down_to(const node_id& origin, history& of_node, std::size_t kept);
   std::optional<std::uint64_t> end_of(const incarnation_id& source) const noexcept;
 
   version_vector vector_;
   std::map<node_id, history> ended_;
   std::set<incarnation_id> emptied_;  ///< Lowered to nothing: they have not ended.
   incarnation_id running_;
+  std::map<node_id, std::uint64_t> held_;
   std::size_t remembered_ = 0;
 };
 

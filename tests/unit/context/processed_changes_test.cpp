@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/messages/wire/codec.hpp>
 #include <troupe/tests/support/fixtures/context_fixture.hpp>
@@ -189,6 +190,48 @@ TEST_CASE("the incarnation that runs never ends") {
   CHECK(changes.at({node(1), 5}) == 1);
   CHECK_FALSE(changes.has_forgotten({node(1), 5}));
   CHECK(changes.vector().entries().size() == 2);
+}
+
+TEST_CASE("an incarnation in which its node speaks itself is not forgotten, whatever others say") {
+  constexpr std::uint64_t many = processed_changes::max_ended_of_node + 20;
+  const auto make_up = [](processed_changes& changes, std::uint64_t since) {
+    for (std::uint64_t n = 1; n <= many; ++n)
+      changes.add(change(1, since + n, 1, {{node(1), n == 1 ? 5 : since + n - 1, 1}}));
+  };
+  processed_changes changes;
+  changes.hold({{node(1), 5}});
+  changes.add(change(1, 5, 1));
+  SUBCASE("it goes on after others have ended it") {
+    make_up(changes, 5);
+    CHECK(changes.has_forgotten({node(1), 6}));
+    CHECK(changes.has_ended({node(1), 5}));
+    CHECK_FALSE(changes.covers(dot{node(1), 5, 2}));
+    changes.add(change(1, 5, 2));
+    CHECK(seq_at(changes.vector(), {node(1), 5}) == 2);
+    CHECK(reread(changes) == changes);
+  }
+  SUBCASE("a replica that was joined has forgotten it") {
+    processed_changes other;
+    other.add(change(1, 5, 1));
+    make_up(other, 5);
+    REQUIRE(other.has_forgotten({node(1), 5}));
+    changes.join(other);
+    CHECK_FALSE(changes.covers(dot{node(1), 5, 2}));
+    CHECK(changes.at({node(1), 5}) == 1);
+  }
+  SUBCASE("it begins where others have made up later ones") {
+    make_up(changes, 1000);
+    changes.hold({{node(1), 6}});
+    CHECK_FALSE(changes.covers(dot{node(1), 6, 1}));
+    changes.add(change(1, 6, 1, {{node(1), 5, 1}}));
+    CHECK(seq_at(changes.vector(), {node(1), 6}) == 1);
+  }
+  SUBCASE("what was held before is forgotten like others") {
+    make_up(changes, 5);
+    changes.hold({{node(1), many}});
+    changes.add(change(1, 5 + many + 1, 1, {{node(1), 5 + many, 1}}));
+    CHECK(changes.has_forgotten({node(1), 5}));
+  }
 }
 
 TEST_CASE("what was lowered to nothing has not ended, whatever is forgotten") {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -149,4 +150,33 @@ TEST_CASE("a node that has met one of several members knows them when it has cau
   said.reports.push_back({node(3), 1, said.vector, {}, 0});
   f.hear(2, said);
   CHECK(f.only<answer_write>().request == request);
+}
+
+TEST_CASE("who makes up incarnations of a member takes none of its changes from it") {
+  constexpr std::uint64_t many = processed_changes::max_ended_of_node + 20;
+  lied_to f{9};
+  f.peer_down(2);
+  std::uint64_t pushes = 0;
+  for (std::uint64_t n = 1; n <= many; ++n) {
+    auto forged = put({node(2), 1 + n, 1}, "/a/" + std::to_string(n), 1);
+    forged.after = {{node(2), n, 1}};
+    f.push(9, ++pushes, {forged});
+    f.store_all();
+  }
+  REQUIRE(f.manager.committed().has_forgotten({node(2), 2}));
+  f.link(2);
+  f.push(2, 1, {put({node(2), 1, 2}, "/b", 7)});
+  f.store_all();
+  CHECK(f.read("/b") == value{7});
+  CHECK(f.manager.committed().at({node(2), 1}) == 2);
+  f.peer_down(2);
+  f.peer_up(2, 2);  // it starts again
+  auto greeting = f.hello(2);
+  greeting.incarnation = 1000;
+  f.hear(2, greeting);
+  auto first = put({node(2), 1000, 1}, "/b", 8);
+  first.after = {{node(2), 1, 2}};
+  f.push(2, 1, {first});
+  f.store_all();
+  CHECK(f.manager.committed().at({node(2), 1000}) == 1);
 }
