@@ -49,7 +49,7 @@ coverage: packages ## Runs all tests and measures line coverage; fails below 98 
 	  --exclude-unreachable-branches --fail-under-line 98 \
 	  --txt build-coverage/coverage.txt --print-summary
 
-nightly: build ## Runs the long proofs: 100,000 seeds, broken rules, a fresh machine, sanitizers
+nightly: build ## Runs the long proofs: an hour of seeds, broken rules, a fresh machine, sanitizers
 	@cd $(BUILD) && ctest --verbose --no-tests=error -C nightly -L nightly
 	@$(MAKE) --no-print-directory asan
 
