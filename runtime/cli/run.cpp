@@ -100,6 +100,7 @@ void report_blocked(app_state& app, const std::vector<std::string>& blocked) {
 void serve(app_state& app, config settings) {
   app.ran_node = true;
   std::signal(SIGPIPE, SIG_IGN);  // a node outlives the readers of its output and its log
+  std::signal(SIGXFSZ, SIG_IGN);  // and a file that may not grow: its writers are told
   const auto data_dir = settings.data_dir;
   const auto name = settings.name;
   host node{std::move(settings)};
