@@ -93,9 +93,11 @@ struct transfer_loaded {
   std::optional<kept_transfer> kept;
 };
 
-/// Asks the store to check its next part, and to mend what is damaged. Answered by
-/// `scrubbed_part`.
-struct check_store {};
+/// Asks the store to check its next part, and to mend what is damaged; or only whether its files
+/// are there. Answered by `scrubbed_part`.
+struct check_store {
+  bool only_files = false;
+};
 
 /// Tells a watcher of changes, in order. Changes of one event come together.
 struct context_changed {

@@ -111,12 +111,12 @@ void replica_state::carry_out(collect_log& effect) {
           [report](const error& why) { report(fail(why)); });
 }
 
-void replica_state::carry_out(scrub_store&) {
+void replica_state::carry_out(scrub_store& effect) {
   const auto report = [this](const result<scrubbed_part>& part) {
     manager_->scrubbed(part);
     carry_out_effects();
   };
-  ask(self_, store_, whole_deadline, check_store{})
+  ask(self_, store_, whole_deadline, check_store{effect.only_files})
       .then([report](const scrubbed_part& part) { report(part); },
             [report](const error& why) { report(fail(why)); });
 }

@@ -74,8 +74,11 @@ struct find_transfer {
   context_tree own;  ///< See `kept_transfer`.
 };
 
-/// Check the next part of the store, and mend what is damaged. Then report `scrubbed`.
-struct scrub_store {};
+/// Check the next part of the store, and mend what is damaged; or only whether its files are there.
+/// Then report `scrubbed`.
+struct scrub_store {
+  bool only_files = false;
+};
 
 /// What a `scrub_store` has done.
 struct scrubbed_part {

@@ -233,6 +233,7 @@ private:
   const context_tree& shown() const;
   void restore();
   void scrub();
+  void note_files(const result<scrubbed_part>& there);
   void watch_clock();
   std::vector<std::string> clock_problems() const;
   void need_checkpoint();
@@ -373,6 +374,7 @@ private:
   std::uint64_t may_give_back_ms_ = 0;  ///< From then on.
   std::optional<error> unscrubbed_;     ///< Why the latest scrub could not go on.
   std::string unreadable_;              ///< Why the log could not be read when it was last tried.
+  std::optional<error> gone_files_;     ///< Why the latest look at the files found them not.
   std::map<node_id, std::uint64_t> next_join_ms_;  ///< From a node; of at most `max_backoffs`.
   std::uint64_t next_compare_ms_ = 0;
   version_vector wanted_base_;  ///< For which the state under way is taken.

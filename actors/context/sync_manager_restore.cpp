@@ -62,6 +62,8 @@ std::vector<std::string> sync_manager::problems() const {
   if (const auto& health = queue_.health(); !health)
     all.push_back("no write is accepted while the disk refuses writes: " + health.error().message +
                   "; reads go on, and what waits is tried again");
+  else if (gone_files_)
+    all.push_back("no write will be accepted: " + gone_files_->message);
   if (unscrubbed_) {
     const bool is_damaged = unscrubbed_->code == error_code::corrupt_data;
     all.push_back((is_damaged ? "the context store is damaged: "
@@ -169,16 +171,20 @@ void sync_manager::say_unreadable(const error& why) {
 // -- scrubs ---------------------------------------------------------------------------------------
 
 void sync_manager::scrub() {
-  if (!restoring_ && scrubs_.begins(now_.steady_ms)) effects_.push_back(scrub_store{});
+  if (restoring_) return;
+  const auto what = scrubs_.begins(now_.steady_ms);
+  if (what != scrub_schedule::work::none)
+    effects_.push_back(scrub_store{.only_files = what == scrub_schedule::work::files});
 }
 
 void sync_manager::scrubbed(const result<scrubbed_part>& part) {
   using outcome = scrub_schedule::outcome;
   const bool has_failed = !part || part->needs_checkpoint;
-  scrubs_.stepped(has_failed      ? outcome::failed
-                  : part->is_done ? outcome::done
-                                  : outcome::goes_on,
-                  now_.steady_ms);
+  const auto what = scrubs_.stepped(has_failed      ? outcome::failed
+                                    : part->is_done ? outcome::done
+                                                    : outcome::goes_on,
+                                    now_.steady_ms);
+  if (what == scrub_schedule::work::files) return note_files(part);
   const auto before = std::exchange(unscrubbed_, part ? std::nullopt : std::optional{part.error()});
   if (!part) {
     if (before && before->message == part.error().message) return;  // that has been said
@@ -191,6 +197,15 @@ void sync_manager::scrubbed(const result<scrubbed_part>& part) {
   if (!part->is_done) return;
   if (mended_now_ > 0) log(log_severity::error, "context.mended", {{"parts", mended_now_}});
   mended_ += std::exchange(mended_now_, 0);
+}
+
+/// The files of the store are there, or not: then that is said once, before a write meets it.
+void sync_manager::note_files(const result<scrubbed_part>& there) {
+  const bool was_said = gone_files_ || !queue_.health();
+  gone_files_ = there ? std::nullopt : std::optional{there.error()};
+  if (gone_files_ && !was_said)
+    log(log_severity::error, "context.files_gone",
+        {{"reason", foreign_text{gone_files_->message}}});
 }
 
 /// A damaged row of the log is not needed any more once a checkpoint has its changes.

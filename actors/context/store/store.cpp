@@ -383,6 +383,8 @@ result<bool> context_store::collect(const processed_changes& upto, std::size_t m
 
 // -- damage ---------------------------------------------------------------------------------------
 
+result<void> context_store::check_files() { return contents_->files.check(); }
+
 result<scrub_step> context_store::scrub(std::size_t max_rows) {
   if (!contents_->checkpoints.latest())
     return fail(error_code::internal,

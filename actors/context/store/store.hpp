@@ -177,6 +177,9 @@ public:
   /// Lets go of the pages that SQLite keeps in memory and does not use.
   void give_back_memory() noexcept;
 
+  /// Fails with storage_failure when a file is gone or was replaced: see `file_presence`.
+  result<void> check_files();
+
   /// Reads the next rows of the file, at most `max_rows`, and mends what is damaged. When whole
   /// pages are, the file is written anew, from what is in memory and what of the log can be read;
   /// the damaged one is kept, see `store_files`. The checkpoint must have been loaded or written.

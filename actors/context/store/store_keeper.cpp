@@ -51,7 +51,7 @@ public:
           if (!kept) return to_caf(std::move(kept.error()));
           return transfer_loaded{std::move(*kept)};
         },
-        [this](check_store) { return reply(check()); },
+        [this](check_store asked) { return reply(check(asked.only_files)); },
     };
   }
 
@@ -89,7 +89,11 @@ private:
                            std::make_shared<const saved_parts>(std::move(*saved))};
   }
 
-  result<scrubbed_part> check() {
+  result<scrubbed_part> check(bool only_files) {
+    if (only_files) {
+      if (auto there = store_.check_files(); !there) return fail(std::move(there.error()));
+      return scrubbed_part{};
+    }
     const auto step = store_.scrub(rows_of_scrub);
     if (!step) return fail(step.error());
     return scrubbed_part{step->is_done, step->mended, step->needs_checkpoint,

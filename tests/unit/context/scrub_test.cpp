@@ -203,25 +203,68 @@ TEST_CASE(
 }
 
 TEST_CASE("scrubs follow their pace, one step at a time") {
-  scrub_schedule schedule{{.first_after_ms = 100, .every_ms = 1000, .again_ms = 50, .step_ms = 10}};
+  scrub_schedule schedule{{.first_after_ms = 100,
+                           .every_ms = 1000,
+                           .again_ms = 50,
+                           .step_ms = 10,
+                           .files_every_ms = 100'000}};
   using outcome = scrub_schedule::outcome;
-  CHECK_FALSE(schedule.begins(5));
-  CHECK_FALSE(schedule.begins(104));
-  CHECK(schedule.begins(105));
-  CHECK_FALSE(schedule.begins(10'000));
+  using work = scrub_schedule::work;
+  CHECK(schedule.begins(5) == work::none);
+  CHECK(schedule.begins(104) == work::none);
+  CHECK(schedule.begins(105) == work::part);
+  CHECK(schedule.begins(10'000) == work::none);
   schedule.stepped(outcome::goes_on, 200);
-  CHECK_FALSE(schedule.begins(209));
-  CHECK(schedule.begins(210));
+  CHECK(schedule.begins(209) == work::none);
+  CHECK(schedule.begins(210) == work::part);
   schedule.stepped(outcome::done, 300);
-  CHECK_FALSE(schedule.begins(1299));
-  CHECK(schedule.begins(1300));
+  CHECK(schedule.begins(1299) == work::none);
+  CHECK(schedule.begins(1300) == work::part);
   schedule.stepped(outcome::failed, 2000);
-  CHECK_FALSE(schedule.begins(2049));
-  CHECK(schedule.begins(2050));
+  CHECK(schedule.begins(2049) == work::none);
+  CHECK(schedule.begins(2050) == work::part);
+}
+
+TEST_CASE("the files are looked for between the parts, and first") {
+  scrub_schedule schedule{{.first_after_ms = 1000, .step_ms = 10, .files_every_ms = 100}};
+  using outcome = scrub_schedule::outcome;
+  using work = scrub_schedule::work;
+  CHECK(schedule.begins(5) == work::none);
+  CHECK(schedule.begins(105) == work::files);
+  CHECK(schedule.begins(2000) == work::none);
+  CHECK(schedule.stepped(outcome::failed, 1950) == work::files);
+  CHECK(schedule.begins(2000) == work::part);
+  CHECK(schedule.stepped(outcome::goes_on, 2100) == work::part);
+  CHECK(schedule.begins(2110) == work::files);
+  schedule.stepped(outcome::goes_on, 2115);
+  CHECK(schedule.begins(2116) == work::part);  // a look at the files is no failed part
+}
+
+TEST_CASE("a node that nobody writes to says that its files are gone, once and while they are") {
+  manager_fixture f{{.scrub = {.files_every_ms = 1000}}};
+  f.tick();
+  const auto look = [&](const result<scrubbed_part>& found) {
+    f.tick(1000);
+    CHECK(f.only<scrub_store>().only_files);
+    f.after([&] { f.manager.scrubbed(found); });
+  };
+  look(scrubbed_part{});
+  CHECK(f.manager.problems().empty());
+  const result<scrubbed_part> gone = fail(error_code::storage_failure, "'context.db' was deleted");
+  look(gone);
+  CHECK(f.logged("context.files_gone") == 1);
+  CHECK(f.manager.problems() ==
+        std::vector<std::string>{"no write will be accepted: 'context.db' was deleted"});
+  look(gone);
+  CHECK(f.logged("context.files_gone") == 0);
+  look(scrubbed_part{});
+  CHECK(f.manager.problems().empty());
 }
 
 TEST_CASE("a replica has its store checked, and says what was mended") {
-  manager_fixture f{{.scrub = {.first_after_ms = 1000, .every_ms = 10'000, .step_ms = 100}}};
+  manager_fixture f{
+      {.scrub = {
+           .first_after_ms = 1000, .every_ms = 10'000, .step_ms = 100, .files_every_ms = 100'000}}};
   f.tick();
   CHECK(f.none<scrub_store>());
   f.tick(1000);
@@ -243,7 +286,7 @@ TEST_CASE("a replica has its store checked, and says what was mended") {
 }
 
 TEST_CASE("damage that is met elsewhere has the store checked at once, and again after a pause") {
-  manager_fixture f;
+  manager_fixture f{{.scrub = {.files_every_ms = 1'000'000}}};
   const error damaged{error_code::corrupt_data, "row 3 is damaged", {}};
   f.tick();
   CHECK(f.none<scrub_store>());
