@@ -164,13 +164,12 @@ path_filter sync_manager::what_is_watched() const {
 }
 
 /// Replicas with the same changes differ: the peer has collected tombstones that are still needed
-/// here to keep away other writes, or the other way round, or one of them is damaged. What has
-/// changed meanwhile is compared again with the next heads.
+/// here to keep away other writes, or the other way round, or one of them is damaged. Here more may
+/// have been written meanwhile. What this node still lacks of the state has it compared again with
+/// the next heads.
 void sync_manager::compare_with(peer_id peer, const engine_state& theirs) {
   next_compare_ms_ = now_.steady_ms + compare_again_ms;
-  const bool is_comparable =
-      queue_.is_idle() && theirs.processed.vector() == engine_.applied().vector();
-  if (!is_comparable) return;
+  if (!engine_.applied().covers(theirs.processed.latest())) return;
   const auto ours = engine_.root_hash();
   const auto found = engine_.drop_collected(theirs, what_is_watched());
   for (const auto& each : found.seen) watchers_.note(each);

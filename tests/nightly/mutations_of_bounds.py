@@ -101,7 +101,13 @@ BOUNDS = [
              "    return damaged_row(\"the index of 'log'\", \"it has another number of rows\");",
              "    return {};", UNIT),
     Mutation("replicas with other changes are not compared", CONTEXT + "sync_manager_state.cpp",
-             "  if (!is_comparable) return;\n", "", UNIT),
+             "  if (!engine_.applied().covers(theirs.processed.latest())) return;\n", "", UNIT),
+    Mutation("what has been overwritten since is no difference", STATE + "engine_collect.cpp",
+             "return is_same && !is_collectable", "return !is_collectable", UNIT),
+    Mutation("what another replica does not have yet is no difference",
+             STATE + "engine_collect.cpp",
+             "return theirs.processed.covers(each.dot) &&\n             std::ranges::find(others",
+             "return std::ranges::find(others", UNIT),
     Mutation("what comes with its reason is not premature", CONTEXT + "sync_manager_peers.cpp",
              "    update_members();  // what follows may be premature no more, or come from who is "
              "forgotten\n", "", UNIT),
@@ -117,7 +123,6 @@ BOUNDS = [
     Mutation("a member whose link comes and goes lags all the same",
              CONTEXT + "sync/lagging_members.cpp",
              "now_ms - since->second >= away_for_ms);", "true);", UNIT),
-]
     Mutation("an incarnation in which its node speaks is not forgotten",
              CONTEXT + "sync_manager_members.cpp", "  engine_.hold(spoken_);\n", "", UNIT),
     Mutation("what others make up keeps no node from beginning an incarnation",
@@ -142,3 +147,4 @@ BOUNDS = [
              "    next_files_ms_ = now_ms + pace_.files_every_ms;\n", UNIT),
     Mutation("that files are gone is said once", CONTEXT + "sync_manager_restore.cpp",
              "  if (gone_files_ && !was_said)\n", "  if (gone_files_)\n", UNIT),
+]

@@ -233,8 +233,10 @@ public:
   /// at.
   /// @returns where to go on, or nothing at the end. O(most * log n).
   std::optional<path> collect(const processed_changes& upto, const path& from, std::size_t most);
-  /// Removes tombstones that a replica with the same changes has collected. They stay where others
-  /// compete with them here. @param theirs must have processed the same. O(differences * log n).
+  /// Removes tombstones that another replica has collected. @param theirs has processed nothing
+  /// that is not part of the state here. Where more is, only what both have is compared: what is
+  /// here and not there must be newer, while what is there and not here may have been overwritten
+  /// since. O(differences * log n).
   compare_outcome drop_collected(const engine_state& theirs, const path_filter& wants);
   /// How many tombstones were removed since the start, other than by changes that overwrote them.
   std::uint64_t collected() const noexcept { return collected_; }

@@ -37,6 +37,7 @@ compare_outcome context_engine::drop_collected(const engine_state& theirs,
                                                const path_filter& wants) {
   compare_outcome outcome;
   const auto before = tree_;
+  const bool is_same = theirs.processed.vector() == applied().vector();
   const auto is_gone = [&](const sibling& each, std::span<const sibling> others) {
     return is_collectable({&each, 1}) && theirs.processed.covers(each.dot) &&
            std::ranges::find(others, each.dot, &sibling::dot) == others.end();
@@ -46,10 +47,13 @@ compare_outcome context_engine::drop_collected(const engine_state& theirs,
     const auto ours = mine ? mine->siblings() : std::span<const sibling>{};
     const auto others = other ? other->siblings() : std::span<const sibling>{};
     const auto lasts_here = [&](const sibling& each) {
-      return !is_collectable({&each, 1}) && std::ranges::find(others, each) == others.end();
+      if (is_collectable({&each, 1})) return false;
+      if (is_same) return std::ranges::find(others, each) == others.end();
+      return theirs.processed.covers(each.dot) &&
+             std::ranges::find(others, each.dot, &sibling::dot) == others.end();
     };
     const auto lasts_there = [&](const sibling& each) {
-      return !is_collectable({&each, 1}) && std::ranges::find(ours, each) == ours.end();
+      return is_same && !is_collectable({&each, 1}) && std::ranges::find(ours, each) == ours.end();
     };
     if (std::ranges::any_of(ours, lasts_here) || std::ranges::any_of(others, lasts_there))
       outcome.differs = where;

@@ -157,6 +157,36 @@ TEST_CASE("what another replica with the same changes has collected is dropped, 
   CHECK(damaged.view(b) == value{2});
 }
 
+TEST_CASE("replicas are compared while one of them takes more writes") {
+  const auto first = put({node(1), 1, 1}, "/a", 1);
+  const auto erased = erase({node(1), 1, 2}, "/a", {}, 9);
+  const auto foreign = put({node(2), 1, 1}, "/a", 2);
+  const auto other = put({node(2), 1, 2}, "/b", 3);
+  context_engine has{node(3), 1}, collected{node(4), 1};
+  for (auto* each : {&has, &collected})
+    for (const auto& record : {first, erased})
+      REQUIRE(status_of(*each, record) == apply_status::applied);
+  collected.collect(*all_of(collected), path{}, 10);
+  for (auto* each : {&has, &collected})
+    for (const auto& record : {foreign, other})
+      REQUIRE(status_of(*each, record) == apply_status::applied);
+  const auto asked = collected.state();
+  must_write(has, b, 4);
+  must_write(has, path{"/c"}, 5);
+  const auto found = has.drop_collected(asked, everything);
+  CHECK(found.dropped == 1);
+  CHECK_FALSE(found.differs);  // what '/b' was there has been overwritten here
+  CHECK(has.view(a) == value{2});
+  CHECK(has.view(b) == value{4});
+
+  context_engine lacks{node(5), 1};
+  for (const auto& record : {first, erased, put({node(2), 1, 1}, "/c", 2), other})
+    REQUIRE(status_of(lacks, record) == apply_status::applied);
+  const auto differs = has.drop_collected(lacks.state(), everything);
+  REQUIRE(differs.differs);
+  CHECK(*differs.differs == a);
+}
+
 TEST_CASE("a tombstone goes once every member has it, and knows that every member has it") {
   context_engine engine{node(1), 1};
   must_write(engine, a, 1);
