@@ -3,6 +3,7 @@ shown, and the messages say what to do."""
 
 import json
 import pathlib
+import random
 import shutil
 import signal
 import sqlite3
@@ -11,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from nodes import (  # noqa: E402
-    DAMAGED, NOT_FOUND, SUCCESS, UNAVAILABLE, NodeTest, troupe, wait_until)
+    ALONE, DAMAGED, NOT_FOUND, SUCCESS, UNAVAILABLE, USAGE, NodeTest, troupe, wait_until)
 
 VALUES = 3000
 
@@ -131,6 +132,54 @@ class DamagedStore(NodeTest):
         shutil.move(self.directory / "kept.db", node.data / "context.db")
         node.start()
         self.assertEqual(node.ask("context", "get", "/a"), 1)
+        self.stop_all()
+
+    def test_a_copied_directory_does_not_run_beside_the_original(self):
+        node = self.start(*ALONE)
+        node.do("context", "set", "/a", "1")
+        copy = self.directory / "copy"
+        shutil.copytree(node.data, copy, ignore=shutil.ignore_patterns("*.sock"))
+        refused = troupe("run", "--data-dir", copy, *ALONE, "--join", node.address)
+        self.assertEqual(refused.returncode, USAGE, refused.stderr)
+        self.assertRegex(refused.stderr, f"runs already, as process {node.pid}")
+        node.do("context", "set", "/b", "2")
+        self.assertEqual(node.stop(), SUCCESS)
+        # A backup is taken when the original has ended. It knows what it knew.
+        backup = self.node("copy").start(*ALONE)
+        self.assertEqual(backup.ask("context", "get", "/a"), 1)
+        self.assertEqual(backup.run("context", "get", "/b").returncode, NOT_FOUND)
+        self.stop_all()
+
+    def test_flipped_and_torn_bytes_lose_nothing_silently(self):
+        node = self.configured("a", 100_000)
+        self.fill(node, "text")
+        self.assertEqual(node.stop(), SUCCESS)
+        kept = self.directory / "kept"
+        shutil.copytree(node.data, kept)
+        whole = (kept / "context.db").read_bytes()
+        drawn = random.Random(7)
+        expected = {f"key {i}": f"text {i}" for i in range(VALUES)}
+        for tried in range(12):
+            at = drawn.randrange(len(whole))
+            length = drawn.choice((1, 1, 64, 4096))
+            if tried % 3 == 2:  # the disk has written only the first part of a page
+                at, length = at // 4096 * 4096 + 512, 4096 - 512
+            damage = drawn.randbytes(min(length, len(whole) - at))
+            with self.subTest(at=at, length=length):
+                shutil.rmtree(node.data)
+                shutil.copytree(kept, node.data)
+                (node.data / "context.db").write_bytes(
+                    whole[:at] + damage + whole[at + len(damage):])
+                node.log.unlink()
+                node.start("--config", self.directory / "a.toml", *ALONE)
+                problems = self.problems(node)
+                salvaged = ["--salvaged"] if "read-only" in problems else []
+                values = node.ask("context", "export", *salvaged)
+                self.assertEqual({key: value for key, value in values.items()
+                                  if expected.get(key) != value}, {})
+                if len(values) < VALUES:
+                    self.assertRegex(problems, "could be read|are lost|is missing")
+                self.assertEqual(node.stop(), SUCCESS)
         self.stop_all()
 
     def test_a_damaged_write_ahead_file_is_reported_and_an_unfinished_one_is_not(self):
