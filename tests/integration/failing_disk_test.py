@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from nodes import DAMAGED, FAILED, SUCCESS, NodeTest, environment, wait_until  # noqa: E402
 
 FAULTY_DISK = os.environ["TROUPE_FAULTY_DISK"]
+QUEUED = 5000
 
 
 class FailingDisk(NodeTest):
@@ -25,9 +26,9 @@ class FailingDisk(NodeTest):
         self.start_on_disk()
         self.served.do("context", "set", "/before", "1")
 
-    def start_on_disk(self):
+    def start_on_disk(self, *options):
         sanitizer = os.environ.get("ASAN_OPTIONS", "")
-        self.served.start("--no-discovery", env=environment(
+        self.served.start("--no-discovery", *options, env=environment(
             LD_PRELOAD=FAULTY_DISK, FAULTY_DISK=str(self.served.data),
             FAULTY_DISK_SWITCH=str(self.switch),
             ASAN_OPTIONS=f"{sanitizer}:verify_asan_link_order=0"))
@@ -126,6 +127,36 @@ class FailingDisk(NodeTest):
                 entries = self.served.ask("node", "info")["entries"]
                 self.assertGreaterEqual(entries, 21 - lost, log)
                 self.assertEqual(self.served.stop(), SUCCESS)
+        self.stop_all()
+
+    def queue_on_slow_disk(self):
+        """Many changes that the disk has not taken yet when this returns."""
+        values = self.directory / "values.json"
+        values.write_text(json.dumps({"many": {f"key {n:05}": n for n in range(QUEUED)}}))
+        self.switch.write_text("slow")
+        self.served.do("context", "import", values, "--durability", "memory")
+
+    def test_a_stop_writes_what_is_queued_however_slow_the_disk_is(self):
+        self.queue_on_slow_disk()
+        self.assertEqual(self.served.stop(), SUCCESS)
+        self.served.start("--no-discovery")
+        self.assertEqual(self.served.ask("node", "info")["entries"], QUEUED + 1)
+        self.stop_all()
+
+    def test_a_stop_that_has_no_time_for_what_is_queued_says_what_remains(self):
+        self.assertEqual(self.served.stop(), SUCCESS)
+        settings = self.directory / "node.toml"
+        settings.write_text("stop_deadline_ms = 300\n")
+        self.start_on_disk("--config", settings)
+        self.queue_on_slow_disk()
+        stopped = self.served.run("node", "stop")
+        self.assertEqual(stopped.returncode, DAMAGED, stopped.stderr)
+        self.assertRegex(stopped.stderr, r"but [0-9,]+ changes are not on the disk")
+        self.assertEqual(self.served.process.wait(timeout=20), FAILED)
+        self.served.process.stdout.close()
+        self.switch.unlink()
+        self.served.start("--no-discovery")
+        self.assertEqual(self.served.ask("context", "get", "/before"), 1)
         self.stop_all()
 
     def test_a_stop_beside_a_disk_that_fails_says_what_is_lost(self):

@@ -6,8 +6,8 @@
 //   FAULTY_DISK_SWITCH  a file elsewhere. While it says `read-only`, everything that would write
 //                       there fails with EROFS. While it says `fails`, everything that would make
 //                       written bytes durable fails with EIO; the bytes themselves are taken. While
-//                       it says `unreadable N I`, the file of inode I cannot be read at byte N:
-//                       EIO.
+//                       it says `slow`, that takes half a second. While it says `unreadable N I`,
+//                       the file of inode I cannot be read at byte N: EIO.
 //
 // What SQLite and Troupe call is played, not the whole of POSIX: shared memory that is mapped goes
 // on, as it does on a real disk until the kernel writes it back.
@@ -27,7 +27,7 @@
 
 namespace {
 
-enum class kind { sound, read_only, fails, unreadable };
+enum class kind { sound, read_only, fails, slow, unreadable };
 struct state {
   ::kind kind = kind::sound;
   off_t at = 0;  ///< Of what is unreadable.
@@ -53,6 +53,7 @@ state present() {
   constexpr std::string_view unreadable = "unreadable ";
   if (text == "read-only") return {kind::read_only};
   if (text == "fails") return {kind::fails};
+  if (text == "slow") return {kind::slow};
   if (text.substr(0, unreadable.size()) != unreadable) return {};
   char* rest = nullptr;
   const auto at = std::strtoll(said + unreadable.size(), &rest, 10);
@@ -97,11 +98,14 @@ bool refuses(Place place) {
 }
 
 bool loses(int file) {
+  constexpr useconds_t slow_microseconds = 500'000;
   const int before = errno;
-  if (is_on_disk(file) && present().kind == kind::fails) {
+  const auto now = is_on_disk(file) ? present() : state{};
+  if (now.kind == kind::fails) {
     errno = EIO;
     return true;
   }
+  if (now.kind == kind::slow) ::usleep(slow_microseconds);
   errno = before;
   return false;
 }
