@@ -16,17 +16,18 @@ void change_reports::conflict(const change_record& change, std::vector<sync_effe
                                    {"dot", to_string(change.dot)}}});
 }
 
-void change_reports::problem(const dot& id, const apply_outcome& outcome,
+void change_reports::problem(const dot& id, const node_id& from, const apply_outcome& outcome,
                              std::vector<sync_effect>& effects) {
   if (!(outcome.alarm ? alarms_ : refusals_).admit()) return;
   const auto* event = !outcome.alarm ? "context.change_refused"
                       : outcome.problem->code == error_code::corrupt_data
                           ? "context.equivocation"
                           : "context.identity_claimed";
-  effects.push_back(
-      sync_log_line{outcome.alarm ? log_severity::critical : log_severity::warning,
-                    event,
-                    {{"dot", to_string(id)}, {"reason", foreign_text{outcome.problem->message}}}});
+  effects.push_back(sync_log_line{outcome.alarm ? log_severity::critical : log_severity::warning,
+                                  event,
+                                  {{"dot", to_string(id)},
+                                   {"from", to_string(from)},
+                                   {"reason", foreign_text{outcome.problem->message}}}});
 }
 
 void change_reports::lost(const dot& last, std::vector<sync_effect>& effects) {

@@ -19,8 +19,10 @@ class change_reports {
 public:
   /// A change has made its path a conflict, or left it one.
   void conflict(const change_record& change, std::vector<sync_effect>& effects);
-  /// A change was not taken, or is odd.
-  void problem(const dot& id, const apply_outcome& outcome, std::vector<sync_effect>& effects);
+  /// A change was not taken, or is odd. @param from the node that has sent it; this one, when it
+  /// is in its own log.
+  void problem(const dot& id, const node_id& from, const apply_outcome& outcome,
+               std::vector<sync_effect>& effects);
   /// A transaction is lost. @param last its last change.
   void lost(const dot& last, std::vector<sync_effect>& effects);
   /// A node says so of another one's, and it is not taken.

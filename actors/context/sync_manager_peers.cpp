@@ -242,7 +242,7 @@ std::optional<error> sync_manager::apply(peer_id peer, apply_changes::part& part
     if (outcome.status == apply_status::malformed)
       broken = std::move(outcome.problem);
     else if (outcome.problem)
-      reports_.problem(id, outcome, effects_);
+      reports_.problem(id, from, outcome, effects_);
     if (!outcome.released.empty()) store(outcome.status == apply_status::applied ? id.seq : before);
     tell_of(outcome);
     for (const auto& each : outcome.released)

@@ -330,6 +330,10 @@ TEST_CASE("what a peer sends of no use is declined to that peer alone") {
   auto newer = put({node(9), 1, 1}, "/a", 1);
   newer.format = change_record::current_format + 1;
   f.push(1, 1, {newer});
+  const auto lines = f.all<sync_log_line>();
+  const auto refused = std::ranges::find(lines, "context.change_refused", &sync_log_line::event);
+  REQUIRE(refused != lines.end());
+  CHECK(std::get<std::string>(refused->fields.at(1).content) == to_string(node(2)));
   f.tick(1000);
   CHECK(f.sent<sync_heads>(1).at(0).declined == std::vector<incarnation_id>{{node(9), 1}});
   CHECK(f.sent<sync_heads>(2).at(0).declined.empty());
