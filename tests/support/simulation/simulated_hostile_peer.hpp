@@ -46,7 +46,7 @@ public:
     network_.say(
         link, i,
         sync_hello{
-            plan_.settings.cluster, id, 1, {}, {}, strategies_hash(last_writer_wins{}), {}, {}});
+            plan_.settings.cluster, id, 1, {}, {}, strategies_hash(*plan_.strategy()), {}, {}});
     std::uint64_t pushes = 0;
     const auto push_all = [&](const std::vector<change_record>& records) {
       network_.say(link, i, sync_push{++pushes, {{change_batch::of(records)->bytes()}}});

@@ -90,7 +90,7 @@ public:
     const auto incarnation = disk.next_incarnation(id());
     disk.correct_clock(incarnation);
     auto restored = disk.checkpoint();
-    context_engine engine{id(), incarnation, std::move(restored), plan_.engine};
+    context_engine engine{id(), incarnation, std::move(restored), plan_.engine, plan_.strategy()};
     auto settings = plan_.settings;
     settings.log_base = disk.log_base();
     settings.saved = disk.saved();
@@ -104,7 +104,8 @@ public:
     seen_ = engine.processed();
     const auto self = engine.own_incarnation();
     manager_ = std::make_unique<sync_manager>(std::move(engine), settings);
-    watchers_ = std::make_unique<simulated_watchers>(truth_, self, settings.watches.max_unanswered);
+    watchers_ = std::make_unique<simulated_watchers>(truth_, self, plan_.strategy(),
+                                                     settings.watches.max_unanswered);
     logged_ = restoring_ ? version_vector{} : disk.stored();
     for (const auto& [id, record] : truth_.all())
       if (logged_.covers(id)) watchers_->replayed(id);
@@ -151,7 +152,7 @@ public:
       must(open.may_be_made, "a write is made though its condition does not hold");
       if (each.operation == operation::put || each.operation == operation::erase)
         truth_.saw(each.dot, truth_.increments(each.path, asked.processed()));
-      truth_.wrote(each);
+      truth_.made(each);
       open.dots.push_back(each.dot);
     }
     if (open.dots.size() > 1) groups_.emplace(open.dots.front(), open.dots.size());

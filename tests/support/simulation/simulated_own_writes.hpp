@@ -30,7 +30,7 @@ public:
     const auto wrote = [&](const path& where, value what) {
       write_values wanted{.entries = {}, .principal = "system"};
       wanted.entries.push_back({where, std::move(what)});
-      for (const auto& each : asked_.records(wanted, manager)) truth_.wrote(each);
+      for (const auto& each : asked_.records(wanted, manager)) truth_.made(each);
     };
     if (!had_joined_ && known.has_joined())
       wrote(members::place_of(own.origin), members::joining(now.wall_ms));

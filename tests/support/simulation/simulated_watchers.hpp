@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,7 +22,9 @@ namespace troupe::test::simulation {
 /// What readers see at each path, computed from the changes themselves, one after the other.
 class expected_view {
 public:
-  expected_view(const oracle& truth, incarnation_id self) : truth_(truth), self_(self) {}
+  expected_view(const oracle& truth, incarnation_id self,
+                std::shared_ptr<const conflict_resolution> strategy)
+      : truth_(truth), self_(self), strategy_(std::move(strategy)) {}
 
   /// A change that a watcher must receive.
   struct news {
@@ -134,11 +137,10 @@ private:
     for (const auto& each : changes) overwritten_.emplace(where, each);
   }
 
-  /// The latest by (timestamp, dot) of the changes that are not overwritten, plus the increments
-  /// that the writer of no put or erasure had seen.
+  /// What the strategy makes of the changes that are not overwritten, in the order of (timestamp,
+  /// dot), plus the increments that the writer of no put or erasure had seen.
   std::optional<value> view(const path& where) const {
-    const change_record* latest = nullptr;
-    std::vector<const change_record*> increments;
+    std::vector<const change_record*> writes, increments;
     const auto found = processed_.find(where);
     if (found == processed_.end()) return std::nullopt;
     for (const auto& id : found->second) {
@@ -146,12 +148,16 @@ private:
       const auto& record = truth_.record(id);
       if (record.operation == operation::increment)
         increments.push_back(&record);
-      else if (!latest || std::tie(latest->timestamp, latest->dot) < std::tie(record.timestamp, id))
-        latest = &record;
+      else
+        writes.push_back(&record);
     }
-    const bool is_put = latest && latest->operation == operation::put;
-    if (is_put && !latest->new_value.as_integer()) return latest->new_value;
-    auto total = is_put ? *latest->new_value.as_integer() : 0;
+    std::ranges::sort(
+        writes, {}, [](const change_record* each) { return std::tie(each->timestamp, each->dot); });
+    std::optional<change_record> shown;
+    for (const auto* each : writes) shown = shown ? strategy_->resolve(*shown, *each) : *each;
+    const bool is_put = shown && shown->operation == operation::put;
+    if (is_put && !shown->new_value.as_integer()) return shown->new_value;
+    auto total = is_put ? *shown->new_value.as_integer() : 0;
     bool counts = is_put;
     for (const auto* each : increments) {
       total += *each->new_value.as_integer();
@@ -162,6 +168,7 @@ private:
 
   const oracle& truth_;
   incarnation_id self_;
+  std::shared_ptr<const conflict_resolution> strategy_;
   std::map<path, std::set<dot>> processed_;
   std::set<std::pair<path, observed_change>> overwritten_;
   std::set<dot> counted_out_, collected_;
@@ -174,8 +181,10 @@ private:
 /// answer late, or never.
 class simulated_watchers {
 public:
-  simulated_watchers(const oracle& truth, incarnation_id self, std::size_t max_unanswered)
-      : expected_(truth, self), max_unanswered_(max_unanswered) {}
+  simulated_watchers(const oracle& truth, incarnation_id self,
+                     std::shared_ptr<const conflict_resolution> strategy,
+                     std::size_t max_unanswered)
+      : expected_(truth, self, std::move(strategy)), max_unanswered_(max_unanswered) {}
 
   /// A change that the start has replayed.
   void replayed(const dot& id) { expected_.process(id); }

@@ -1,16 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include <troupe/actors/context/state/incarnation_of.hpp>
 #include <troupe/actors/context/state/lost_transactions.hpp>
 #include <troupe/actors/context/state/processed_changes.hpp>
 #include <troupe/messages/context.hpp>
 #include <troupe/messages/wire/sync.hpp>
 #include <troupe/tests/support/live_set.hpp>
+#include <troupe/tests/support/simulation/simulation_rules.hpp>
 
 namespace troupe::test::simulation {
 
@@ -18,6 +21,18 @@ namespace troupe::test::simulation {
 class oracle {
 public:
   void wrote(const change_record& record) { all_.emplace(record.dot, record); }
+  /// A node has made it. Its time is later than that of its node's change before, in whole
+  /// transactions, whatever the clock shows.
+  void made(const change_record& record) {
+    const auto next = all_.lower_bound(record.dot);
+    if (next != all_.begin() && record.transaction.index == 0) {
+      const auto& before = std::prev(next)->second;
+      must(incarnation_of(before.dot) != incarnation_of(record.dot) ||
+               before.timestamp < record.timestamp,
+           "the clock of a node goes back");
+    }
+    wrote(record);
+  }
   /// What the writer of a put or an erasure had seen of the counter at its path.
   void saw(const dot& id, std::set<dot> increments) { seen_.emplace(id, std::move(increments)); }
   const std::set<dot>& seen_by(const dot& id) const {

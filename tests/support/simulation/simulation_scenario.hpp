@@ -2,15 +2,32 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <troupe/actors/context/state/strategies.hpp>
 #include <troupe/actors/context/sync_manager.hpp>
 #include <troupe/tests/support/fixtures/context_fixture.hpp>
 
 namespace troupe::test::simulation {
+
+/// A strategy whose result is neither write, and another one when they change places.
+class mixed_values final : public conflict_resolution {
+public:
+  std::string_view name() const noexcept override { return "mixed_values/1"; }
+  std::string_view reason() const noexcept override { return "numbers are mixed in their order"; }
+  change_record resolve(const change_record& local, const change_record& remote) const override {
+    auto mixed = remote;
+    const auto earlier = local.new_value.as_integer(), later = remote.new_value.as_integer();
+    const bool are_puts = local.operation == operation::put && remote.operation == operation::put;
+    if (are_puts && earlier && later) mixed.new_value = value{*earlier * 3 + *later};
+    return mixed;
+  }
+};
 
 /// What one seed decides before anything happens.
 struct scenario {
@@ -24,6 +41,7 @@ struct scenario {
   std::size_t history;    ///< Changes that stay in a log.
   unsigned late;          ///< So many nodes have no link in the first half.
   bool newer;    ///< The first node is of a newer build: it says more than the others know.
+  bool mixes;    ///< The conflict strategy is `mixed_values`.
   bool backups;  ///< Disks are set back to backups now and then, or lose their end.
   engine_limits engine;
   sync_settings settings;
@@ -39,6 +57,7 @@ struct scenario {
         history(random() % 3 == 0 ? 1'000'000 : random() % 40),
         late(random() % 2 ? random() % (nodes - 1) : 0),
         newer(random() % 4 == 0),
+        mixes(steps % 4 == 0),
         backups(random() % 2) {
     settings.cluster = cluster_id{node(99).id};
     settings.checkpoint_every = 2 + random() % 60;
@@ -71,6 +90,11 @@ struct scenario {
     return path{"/p" + std::to_string(i / 2) + (i % 2 ? "/below" : "")};
   }
 
+  std::shared_ptr<const conflict_resolution> strategy() const {
+    if (mixes) return std::make_shared<mixed_values>();
+    return std::make_shared<last_writer_wins>();
+  }
+
   /// Bounds are so low that they are reached.
   bool tight() const { return settings.commits.max_waiting < 100; }
 
@@ -89,7 +113,7 @@ struct scenario {
          << " B, queued " << settings.sync.max_queued_bytes << " B, leases of "
          << settings.leases.length_ms << " ms, transfers kept from " << settings.keep_transfer_at
          << " B on, " << (backups ? "" : "no ") << "backups, " << (newer ? "a newer node, " : "")
-         << engine.single_counts << " counts, skew";
+         << (mixes ? "mixed values, " : "") << engine.single_counts << " counts, skew";
     for (const auto each : skew_ms) text << ' ' << each;
     text << " ms";
     return text.str();
