@@ -9,7 +9,7 @@ std::uint64_t stable_cut::step(context_engine& engine, const processed_changes& 
   if (!stable_)
     stable_ = engine.stable() ? engine.stable() : std::make_shared<const processed_changes>();
   mark(engine, committed, known, is_current, now_ms);
-  return sweep(engine, known);
+  return sweep(engine, committed, known);
 }
 
 const version_vector& stable_cut::stable() const noexcept {
@@ -34,7 +34,7 @@ void stable_cut::mark(context_engine& engine, const processed_changes& committed
   // The members, and what they say to have, may have changed.
   if (now_ms >= next_mark_ms_ + give_up_ms) return mark_.reset();
   const bool is_everywhere =
-      committed.covers(mark_->vector()) && known.all_have(mark_->vector(), *mark_);
+      committed.covers(mark_->vector()) && known.all_have(mark_->vector(), committed);
   if (!needed_ && is_everywhere) needed_ = known.all_reported();
   if (!needed_ || !engine.applied().covers(*needed_)) return;
   needed_.reset();
@@ -42,10 +42,11 @@ void stable_cut::mark(context_engine& engine, const processed_changes& committed
   engine.set_stable(stable_);
 }
 
-std::uint64_t stable_cut::sweep(context_engine& engine, const members& known) {
+std::uint64_t stable_cut::sweep(context_engine& engine, const processed_changes& committed,
+                                const members& known) {
   if (!swept_ && stable() != done_) swept_ = stable_;
   if (!swept_) return 0;
-  if (!known.all_know_stable(swept_->vector(), *swept_)) return 0;
+  if (!known.all_know_stable(swept_->vector(), committed)) return 0;
   if (!at_) at_ = path{};
   const auto before = engine.collected();
   at_ = engine.collect(*swept_, *at_, step_size);

@@ -47,7 +47,8 @@ private:
   using changes = std::shared_ptr<const processed_changes>;
   void mark(context_engine& engine, const processed_changes& committed, const members& known,
             bool is_current, std::uint64_t now_ms);
-  std::uint64_t sweep(context_engine& engine, const members& known);
+  std::uint64_t sweep(context_engine& engine, const processed_changes& committed,
+                      const members& known);
 
   changes stable_;                        ///< Null before the first step.
   changes mark_;                          ///< On its way; null when there is none.

@@ -251,6 +251,16 @@ TEST_CASE("a tombstone goes once every member has it, and knows that every membe
     step(members_of({1}));
     CHECK(step(members_of({1})));
   }
+  SUBCASE("not later because a node has begun anew since") {
+    auto known = members_of({1, 2});
+    REQUIRE(status_of(engine, put({node(2), 1, 1}, "/b", 1)) == apply_status::applied);
+    CHECK_FALSE(step(known));
+    auto next = put({node(2), 2, 1}, "/c", 1);
+    next.after = {{node(2), 1, 1}};
+    REQUIRE(status_of(engine, next) == apply_status::applied);
+    known.report({node(2), 2, engine.vector(), engine.vector()});
+    CHECK(step(known));
+  }
   SUBCASE("an acknowledgement does not stand for all that a member has") {
     auto known = members_of({1, 2});
     known.report({node(2), 1, {}, {}});
