@@ -29,7 +29,7 @@ std::optional<member_waits::wait> member_waits::next(const members& known,
     if (waiting->empty()) continue;
     const auto& first = waiting->front();
     const auto reached =
-        known.committed_by(others_for(first.level, known), incarnation_of(first.last));
+        known.committed_by(others_for(first.level, known), incarnation_of(first.last), mine);
     if (reached >= first.last.seq) return take(*waiting, waiting->begin());
   }
   const auto is_served = [&](const wait& each) {

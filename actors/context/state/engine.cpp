@@ -46,7 +46,7 @@ context_engine::context_engine(node_id self, std::uint64_t incarnation, engine_s
   if (last_of(own_) > 0 || processed_.has_forgotten(own_))
     throw std::invalid_argument("incarnation " + std::to_string(own_.incarnation) +
                                 " has been used before");
-  processed_.keep_open(own_);
+  processed_.run_in(own_);
   may_be_lost_ = lost_transactions::has_any(tree_);
   clock_.raise_floor(restored.clock);
   for (const auto& each : quarantine_) quarantine_weight_ += each.weight();

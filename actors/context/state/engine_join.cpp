@@ -75,7 +75,7 @@ private:
 std::optional<error> context_engine::refusal_to_join(const engine_state& theirs,
                                                      const processed_changes& both) const {
   const auto& processed = theirs.processed;
-  if (processed.at(own_) > last_of(own_) || processed.forgotten_of(own_.origin) >= own_.incarnation)
+  if (processed.at(own_) > last_of(own_))
     return error{error_code::already_exists,
                  "the state has changes of this incarnation that this node did not make: another "
                  "node runs under its identity",
@@ -132,8 +132,10 @@ void context_engine::all_arrived() {
   std::ranges::move(waiting_.sources(), std::back_inserter(ready_));
 }
 
-result<join_outcome> context_engine::join(const engine_state& theirs, std::uint64_t now_ms,
+result<join_outcome> context_engine::join(const engine_state& given, std::uint64_t now_ms,
                                           const path_filter& wants) {
+  auto theirs = given;
+  theirs.processed.hold_as(processed_);  // what has been made up since makes it have none of them
   auto both = processed_;
   both.join(theirs.processed);
   if (auto refused = refusal_to_join(theirs, both)) return fail(std::move(*refused));

@@ -30,13 +30,6 @@ result<void> context_engine::check_write(const path& where, const value& given,
 }
 
 result<void> context_engine::check_can_write(std::uint64_t now_ms) const {
-  if (last_of(own_) == 0 && ended_by_first().empty() && has_too_many_incarnations(own_, false))
-    return fail(error_code::limit_exceeded,
-                "no write of this incarnation is accepted: a node may write in at most " +
-                    std::to_string(limits_.max_incarnations_of_node) +
-                    " incarnations, and all nodes together in " +
-                    std::to_string(limits_.most_incarnations()) +
-                    "; use a new data directory, or a new cluster");
   if (clock_.next(now_ms) >= latest_time)
     return fail(error_code::unavailable,
                 "this node's clock stands beyond the year 6429; set it right");
@@ -301,6 +294,7 @@ std::vector<version_entry> context_engine::needed_by(
   // them begins with a transaction that is open: that is not there yet.
   const auto add = [&](const dot& id) {
     const auto source = incarnation_of(id);
+    if (source == own_) return;
     const auto known = vector().of(id.origin);
     const auto later =
         std::ranges::upper_bound(known, id.incarnation, {}, &version_entry::incarnation);

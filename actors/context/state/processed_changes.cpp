@@ -53,6 +53,12 @@ bool processed_changes::has_ended(const incarnation_id& source) const noexcept {
   return seq_at(vector_, source) == 0 && (end_of(source) || has_forgotten(source));
 }
 
+bool processed_changes::is_held(const incarnation_id& source) const noexcept {
+  if (source == running_) return true;
+  const auto found = held_.find(source.origin);
+  return found != held_.end() && found->second == source.incarnation;
+}
+
 version_vector processed_changes::latest() const {
   auto entries = vector_.entries();
   for (const auto& [origin, history] : ended_) {
@@ -106,14 +112,14 @@ void processed_changes::end_all(const change_record& first) {
   std::vector<version_entry> ending;
   for (const auto& each : first.after)
     if (each.origin == first.dot.origin && each.incarnation < first.dot.incarnation &&
-        incarnation_of(each) != running_ && seq_at(vector_, incarnation_of(each)) == each.seq)
+        seq_at(vector_, incarnation_of(each)) == each.seq)
       ending.push_back(each);
   end_these(ending);
 }
 
 void processed_changes::end(const incarnation_id& source) {
   const auto seq = seq_at(vector_, source);
-  if (seq > 0 && source != running_) end_these({{source.origin, source.incarnation, seq}});
+  if (seq > 0) end_these({{source.origin, source.incarnation, seq}});
 }
 
 /// @param ending sorted entries of the vector.
@@ -151,9 +157,7 @@ void processed_changes::join(const processed_changes& other) {
   for (auto each : known.entries()) {
     const auto source = incarnation_of(each);
     each.seq = std::max({each.seq, before.at(source), other.at(source)});
-    const bool is_over =
-        before.is_over_with(source, each.seq) || other.is_over_with(source, each.seq);
-    if (is_over && source != running_) {
+    if (before.is_over_with(source, each.seq) || other.is_over_with(source, each.seq)) {
       if (is_held(source)) ended_[source.origin].ends[source.incarnation] = each.seq;
       continue;
     }

@@ -62,16 +62,18 @@ public:
   void join(const processed_changes& other);
   /// An incarnation has ended with the changes that are here. O(n).
   void end(const incarnation_id& source);
-  /// This incarnation never ends here: it is the one that runs.
-  void keep_open(const incarnation_id& running) { running_ = running; }
+  /// This node runs in this incarnation: it is held as well.
+  void run_in(const incarnation_id& running) { running_ = running; }
   /// Nodes have said themselves that they run in these incarnations. One may end here, as others
   /// say, and goes on with its next change; it is never forgotten while it is held, whatever they
   /// say. Replaces the ones before. O(nodes)
   void hold(std::map<node_id, std::uint64_t> running) { held_ = std::move(running); }
-  bool is_held(const incarnation_id& source) const noexcept {
-    const auto found = held_.find(source.origin);
-    return found != held_.end() && found->second == source.incarnation;
+  /// Holds what another replica holds.
+  void hold_as(const processed_changes& other) {
+    running_ = other.running_;
+    held_ = other.held_;
   }
+  bool is_held(const incarnation_id& source) const noexcept;
 
   /// The incarnations that have not ended.
   const version_vector& vector() const noexcept { return vector_; }

@@ -44,14 +44,26 @@ version_vector forgetting_at(const tree_entry& entry) {
   return version_vector{std::move(all)};
 }
 
+/// Whether who says to have `vector` has all of an incarnation that has ended here: it has some of
+/// each later one that goes on here. Of these, one ended it, or ended the one that did. Others may
+/// know nothing of it: whoever makes up incarnations of a node may name none before them.
+bool has_to_end(const version_vector& vector, const incarnation_id& source,
+                const processed_changes& mine) {
+  if (!mine.has_ended(source)) return false;
+  const auto open = mine.vector().of(source.origin);
+  const auto later =
+      std::ranges::upper_bound(open, source.incarnation, {}, &version_entry::incarnation);
+  return later != open.end() && std::all_of(later, open.end(), [&](const version_entry& each) {
+           return seq_at(vector, incarnation_of(each)) > 0;
+         });
+}
+
 /// Adds to a vector. Of incarnations that have ended only what others do not imply is kept.
 void join(version_vector& into, const version_vector& more, const processed_changes& mine) {
   for (const auto& each : more.entries()) into.raise(each.origin, each.incarnation, each.seq);
   const auto all = into;
-  into.remove_if([&](const version_entry& each) {
-    return all.of(each.origin).back().incarnation > each.incarnation &&
-           mine.has_ended(incarnation_of(each));
-  });
+  into.remove_if(
+      [&](const version_entry& each) { return has_to_end(all, incarnation_of(each), mine); });
 }
 
 /// Whether who says to have `vector` has all that is wanted. Who has a change of an incarnation has
@@ -60,10 +72,14 @@ bool has_all(const version_vector& vector, const version_vector& wanted,
              const processed_changes& mine) {
   return std::ranges::all_of(wanted.entries(), [&](const version_entry& each) {
     const auto source = incarnation_of(each);
-    if (seq_at(vector, source) >= each.seq) return true;
-    const auto known = vector.of(each.origin);
-    return !known.empty() && known.back().incarnation > each.incarnation && mine.has_ended(source);
+    return seq_at(vector, source) >= each.seq || has_to_end(vector, source, mine);
   });
+}
+
+/// Up to where who says to have `vector` has an incarnation, as far as this is known here.
+std::uint64_t reached_with(const version_vector& vector, const incarnation_id& source,
+                           const processed_changes& mine) {
+  return std::max(seq_at(vector, source), has_to_end(vector, source, mine) ? mine.at(source) : 0);
 }
 
 /// Whether this is far longer than what this node knows of, and of no use.
@@ -173,11 +189,12 @@ std::vector<member_report> members::reports_beside(const std::set<node_id>& link
   return all;
 }
 
-std::uint64_t members::committed_by(std::size_t wanted, const incarnation_id& source) const {
+std::uint64_t members::committed_by(std::size_t wanted, const incarnation_id& source,
+                                    const processed_changes& mine) const {
   if (wanted == 0) return UINT64_MAX;
   std::vector<std::uint64_t> reached;
   for (const auto& [node, said] : reports_)
-    if (nodes_.contains(node)) reached.push_back(seq_at(said.committed, source));
+    if (nodes_.contains(node)) reached.push_back(reached_with(said.committed, source, mine));
   if (reached.size() < wanted) return 0;
   std::ranges::sort(reached, std::greater{});
   return reached[wanted - 1];
@@ -229,7 +246,9 @@ std::size_t members::count_with(const dot& id, const version_vector& others,
                                 const processed_changes& mine) const {
   return static_cast<std::size_t>(std::ranges::count_if(reports_, [&](const auto& each) {
     const auto& committed = each.second.committed;
-    return nodes_.contains(each.first) && committed.covers(id) && has_all(committed, others, mine);
+    return nodes_.contains(each.first) &&
+           reached_with(committed, incarnation_of(id), mine) >= id.seq &&
+           has_all(committed, others, mine);
   }));
 }
 

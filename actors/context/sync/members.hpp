@@ -88,7 +88,9 @@ public:
 
   /// Up to which change of this incarnation `wanted` members have committed it, this node not
   /// counted. No limit when `wanted` is 0.
-  std::uint64_t committed_by(std::size_t wanted, const incarnation_id& source) const;
+  /// @param mine tells which incarnations have ended.
+  std::uint64_t committed_by(std::size_t wanted, const incarnation_id& source,
+                             const processed_changes& mine) const;
   /// Whether all other members have committed all of this, as they have said of all that they have
   /// at one time: with `all_reported` this is a consistent cut. Not when that is unknown.
   /// @param mine tells which incarnations have ended.

@@ -87,11 +87,12 @@ public:
         test::put({own.origin, own.incarnation, 1 + random_() % (made + 2)}, where.text(), "mine"));
     must(engine.root_hash() == held, "a node takes a change of its own from another one");
 
-    // In the name of an earlier incarnation of this node, of a time to come. It is a change like
-    // another, but for its time.
+    // In the name of a later incarnation of this node, of a time to come. It is a change like
+    // another, but for its time. It may say that the one that runs has ended.
     auto late = test::put({own.origin, (std::uint64_t{1} << 40) + (++forged_ << 12), 1},
                           where.text(), static_cast<int>(forged_));
     late.timestamp = {(std::uint64_t{1} << 63) - 1};
+    if (made > 0 && random_() % 2 == 0) late.after = {{own.origin, own.incarnation, made}};
     truth_.wrote(late);
     push(late);
 

@@ -212,6 +212,21 @@ TEST_CASE("a state that no replica has is refused, and nothing changes") {
   }
 }
 
+TEST_CASE("a state in which this very incarnation is forgotten takes nothing of it away") {
+  context_engine ours{node(1), 5}, theirs{node(4), 1};
+  const auto mine = must_write(ours, b, 1);
+  for (std::uint64_t n = 6; n < processed_changes::max_ended_of_node + 20; ++n) {
+    auto made_up = put({node(1), n, 1}, "/made/up/" + std::to_string(n), 1);
+    if (n > 6) made_up.after = {{node(1), n - 1, 1}};
+    take(theirs, {made_up});
+  }
+  REQUIRE(theirs.processed().has_forgotten({node(1), 5}));
+  must_join(ours, theirs);
+  CHECK(siblings_of(ours, b) == std::vector{mine.dot});
+  must_write(ours, b, 2);
+  CHECK(ours.processed().at({node(1), 5}) == 2);
+}
+
 TEST_CASE("of two writes under one dot all keep the same one") {
   const auto one = put({node(2), 1, 1}, "/a", 1), other = put({node(2), 1, 1}, "/a", 2);
   context_engine ours{node(1), 1}, theirs{node(3), 1};

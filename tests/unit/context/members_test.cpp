@@ -37,7 +37,7 @@ TEST_CASE("a cluster without values about members has one member") {
   CHECK(known.count() == 1);
   CHECK(known.has(node(1)));
   CHECK_FALSE(known.has_joined());
-  CHECK(known.committed_by(0, {node(1), 5}) == UINT64_MAX);
+  CHECK(known.committed_by(0, {node(1), 5}, {}) == UINT64_MAX);
 }
 
 TEST_CASE("all members have what each of them has said to have") {
@@ -112,18 +112,18 @@ TEST_CASE("the members that have a change are counted by what they have said") {
   known.update(engine.tree());
   const processed_changes mine;
   const incarnation_id source{node(1), 5};
-  CHECK(known.committed_by(1, source) == 0);
+  CHECK(known.committed_by(1, source, {}) == 0);
   known.report({node(2), 7, upto(4)});
   known.report({node(3), 7, upto(6)});
   known.report({node(8), 7, upto(9)});  // no member
   known.report({node(1), 7, upto(9)});  // this node itself
-  CHECK(known.committed_by(1, source) == 6);
-  CHECK(known.committed_by(2, source) == 4);
-  CHECK(known.committed_by(3, source) == 0);
+  CHECK(known.committed_by(1, source, {}) == 6);
+  CHECK(known.committed_by(2, source, {}) == 4);
+  CHECK(known.committed_by(3, source, {}) == 0);
   known.add(node(2), upto(8), mine);
   known.add(node(4), upto(8), mine);  // it has not said hello
-  CHECK(known.committed_by(1, source) == 8);
-  CHECK(known.committed_by(3, source) == 0);
+  CHECK(known.committed_by(1, source, {}) == 8);
+  CHECK(known.committed_by(3, source, {}) == 0);
   CHECK(known.count_with(dot{node(1), 5, 7}, {}, {}) == 1);
   CHECK(known.count_with(dot{node(1), 5, 6}, {}, {}) == 2);
 }
@@ -136,16 +136,16 @@ TEST_CASE("what a node says in a later incarnation replaces what it said before"
   const incarnation_id source{node(1), 5};
   known.report({node(2), 7, upto(6)});
   known.report({node(2), 6, upto(9)});  // late
-  CHECK(known.committed_by(1, source) == 6);
+  CHECK(known.committed_by(1, source, {}) == 6);
   known.pass_on({node(2), 7, upto(7)}, mine);
-  CHECK(known.committed_by(1, source) == 7);
+  CHECK(known.committed_by(1, source, {}) == 7);
   known.pass_on({node(2), 7, upto(2)}, mine);  // older
   known.pass_on({node(2), 6, upto(9)}, mine);
-  CHECK(known.committed_by(1, source) == 7);
+  CHECK(known.committed_by(1, source, {}) == 7);
   known.report({node(2), 8, upto(3)});  // its disk was set back
-  CHECK(known.committed_by(1, source) == 3);
+  CHECK(known.committed_by(1, source, {}) == 3);
   known.pass_on({node(2), 9, upto(4)}, mine);
-  CHECK(known.committed_by(1, source) == 4);
+  CHECK(known.committed_by(1, source, {}) == 4);
 }
 
 TEST_CASE("what others say of a node gives way to what it says itself") {
@@ -155,12 +155,12 @@ TEST_CASE("what others say of a node gives way to what it says itself") {
   const processed_changes mine;
   const incarnation_id source{node(1), 5};
   known.pass_on({node(2), std::uint64_t{1} << 59, upto(9)}, mine);
-  CHECK(known.committed_by(1, source) == 9);
+  CHECK(known.committed_by(1, source, {}) == 9);
   known.report({node(2), 7, upto(4)});
-  CHECK(known.committed_by(1, source) == 4);
+  CHECK(known.committed_by(1, source, {}) == 4);
   known.pass_on({node(2), std::uint64_t{1} << 59, upto(9)}, mine);
   known.report({node(2), 7, upto(5)});
-  CHECK(known.committed_by(1, source) == 5);
+  CHECK(known.committed_by(1, source, {}) == 5);
 }
 
 TEST_CASE("who has a change is counted with the changes that it rests on") {
@@ -221,11 +221,11 @@ TEST_CASE("of nodes that are no members nothing is kept without a link") {
   known.update(engine.tree());
   known.pass_on({node(8), 8, upto(9)}, {});
   known.unlinked(node(2));
-  CHECK(known.committed_by(1, {node(1), 5}) == 4);
+  CHECK(known.committed_by(1, {node(1), 5}, {}) == 4);
   std::vector<version_entry> many;
   for (unsigned n = 1; n <= 2000; ++n) many.push_back({node(n), 1, 1});
   known.pass_on({node(2), 9, version_vector{std::move(many)}}, {});
-  CHECK(known.committed_by(1, {node(1), 5}) == 4);
+  CHECK(known.committed_by(1, {node(1), 5}, {}) == 4);
 }
 
 TEST_CASE("more members than can be counted are noticed, and nothing counts as had by all") {

@@ -123,8 +123,6 @@ TEST_CASE("an incarnation is ended without a change that says so") {
   CHECK(changes.has_ended({node(1), 5}));
   CHECK(changes.at({node(1), 5}) == 2);
   changes.end({node(1), 6});
-  changes.keep_open({node(1), 7});
-  changes.end({node(1), 7});
   CHECK(changes.vector() == version_vector{{{node(1), 7, 1}}});
   CHECK_FALSE(changes.covers(dot{node(1), 6, 1}));
 }
@@ -180,16 +178,23 @@ TEST_CASE("the vector has one entry for a node that starts without end, and memo
   CHECK(changes == before);
 }
 
-TEST_CASE("the incarnation that runs never ends") {
-  processed_changes changes;
-  changes.keep_open({node(1), 5});
-  changes.add(change(1, 5, 1));
-  changes.add(change(1, 7, 1, {{node(1), 5, 1}}));
+TEST_CASE("the incarnation that runs ends as others say, and goes on with its next change") {
+  processed_changes ours, others;
+  ours.run_in({node(1), 5});
+  for (auto* each : {&ours, &others}) {
+    each->add(change(1, 5, 1));
+    each->add(change(1, 7, 1, {{node(1), 5, 1}}));
+    CHECK(each->vector() == version_vector{{{node(1), 7, 1}}});
+  }
   for (std::uint64_t n = 8; n <= processed_changes::max_ended_of_node + 20; ++n)
-    changes.add(change(1, n, 1, {{node(1), n - 1, 1}}));
-  CHECK(changes.at({node(1), 5}) == 1);
-  CHECK_FALSE(changes.has_forgotten({node(1), 5}));
-  CHECK(changes.vector().entries().size() == 2);
+    ours.add(change(1, n, 1, {{node(1), n - 1, 1}}));
+  CHECK(ours.at({node(1), 5}) == 1);
+  CHECK_FALSE(ours.has_forgotten({node(1), 5}));
+  for (auto* each : {&ours, &others}) {
+    each->add(change(1, 5, 2));
+    CHECK(each->at({node(1), 5}) == 2);
+    CHECK(each->vector().of(node(1)).size() == 2);
+  }
 }
 
 TEST_CASE("an incarnation in which its node speaks itself is not forgotten, whatever others say") {
@@ -321,10 +326,12 @@ TEST_CASE("joining keeps what is forgotten, what runs and what was lowered to no
   }
   SUBCASE("the incarnation that runs goes on") {
     auto runs = started(3);
-    runs.keep_open({node(1), 3});
+    runs.run_in({node(1), 3});
     runs.join(started(many));
     CHECK(runs.at({node(1), 3}) == 1);
-    CHECK_FALSE(runs.has_ended({node(1), 3}));
+    CHECK(runs.vector() == started(many).vector());
+    runs.add(change(1, 3, 2));
+    CHECK(runs.at({node(1), 3}) == 2);
     CHECK(runs.vector().entries().size() == 2);
   }
   SUBCASE("what neither has is still missing") {

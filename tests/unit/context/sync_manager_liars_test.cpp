@@ -180,3 +180,40 @@ TEST_CASE("who makes up incarnations of a member takes none of its changes from 
   f.store_all();
   CHECK(f.manager.committed().at({node(2), 1000}) == 1);
 }
+
+TEST_CASE("who says that this node's incarnation has ended keeps nothing from going on") {
+  lied_to f{9};
+  const auto own = f.manager.engine().own_incarnation();
+  const auto first = f.write_at(durability::all);
+  f.store_all();
+  auto forged = put({own.origin, own.incarnation + 9, 1}, "/forged", 1);
+  forged.after = {{own.origin, own.incarnation, f.manager.committed().at(own)}};
+  f.push(9, 1, {forged});
+  f.store_all();
+  REQUIRE(f.read("/forged") == value{1});
+  SUBCASE("its vector says so, too, so that tombstones go") {
+    CHECK(f.manager.committed().vector().of(own.origin).size() == 1);
+    f.pass(24'000);
+    CHECK(f.manager.stable() == f.manager.committed().vector());
+  }
+  SUBCASE("a write that waits for members is answered when they have it") {
+    CHECK(f.none<answer_write>());
+    f.hear(2, f.passing_on());
+    const auto& served = f.only<answer_write>();
+    CHECK(served.request == first);
+    CHECK(served.outcome.has_value());
+  }
+  SUBCASE("it writes on, and nobody takes that for known") {
+    const auto before = f.manager.committed().at(own);
+    f.pass(1000);
+    const auto next = f.write_at(durability::all);
+    f.store_all();
+    CHECK(f.manager.committed().at(own) == before + 1);
+    CHECK(f.manager.committed().vector().of(own.origin).size() == 2);
+    CHECK(f.none<answer_write>());
+    f.hear(2, f.passing_on());
+    const auto& served = f.only<answer_write>();
+    CHECK(served.request == next);
+    CHECK(served.outcome.has_value());
+  }
+}
