@@ -240,7 +240,8 @@ private:
     }
     return replayed;
   }
-  void check_acknowledged(const context_engine& engine) const {
+  void check_acknowledged(const context_engine& engine) {
+    for (const auto& each : disk.take_set_aside()) acknowledged_.erase(each);  // it says so
     for (const auto& each : acknowledged_)
       must(engine.processed().covers(each), "what was acknowledged as durable is lost");
   }
@@ -310,7 +311,6 @@ private:
     const auto& engine = manager_->engine();
     if (restoring_ && !manager_->is_restoring()) {
       restoring_ = is_forgotten_ = false;
-      for (const auto& each : disk.take_set_aside()) acknowledged_.erase(each);
       must(engine.processed().covers(disk.stored()), "a restoration does not find what was stored");
       check_acknowledged(engine);
     }
